@@ -1,0 +1,72 @@
+"""metrics.csv: one row an epoch, kept whole through a resume."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+
+class EpochTable(Logger):
+    """A logger that gathers all metrics of an epoch in one row; epochs count from 1.
+
+    Lightning's CSVLogger writes several half-empty rows an epoch and deletes the file on resume.
+
+    Args:
+        path: the table.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.rows: dict[int, dict[str, float]] = {}
+        self._pending: dict[str, float] = {}
+        if self.path.exists():
+            table = pd.read_csv(self.path, index_col="epoch")
+            self.rows = {int(str(epoch)): dict(row.dropna()) for epoch, row in table.iterrows()}
+
+    @property
+    def name(self) -> str:
+        return "epoch_table"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
+        """The configuration has its own file, config.yaml."""
+
+    def forget_from(self, epoch: int) -> None:
+        """Drop the rows of epochs ≥ ``epoch``, which a resumed run does again."""
+        self.rows = {known: row for known, row in self.rows.items() if known < epoch}
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        values = dict(metrics)
+        epoch = values.pop("epoch", None)
+        if epoch is None:  # the learning rate comes before its epoch's other values
+            self._pending |= values
+            return
+        trained = {k: v for k, v in values.items() if not k.startswith("test/")}
+        if trained:
+            self.rows.setdefault(int(epoch) + 1, {}).update(self._pending | trained)
+            self._pending = {}
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write the table; a reader never sees half of it."""
+        if not self.rows:
+            return
+        table = pd.DataFrame.from_dict(self.rows, orient="index").sort_index()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        table.rename_axis("epoch").to_csv(partial)
+        partial.replace(self.path)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        self.save()

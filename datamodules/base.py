@@ -1,0 +1,198 @@
+"""The base of every task's LightningDataModule: prepared set, split, batches, augmentation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from datamodules.batches import Batches, BatchOrder, as_is
+from datamodules.cache import cache_folder
+from datamodules.prepared import (
+    Description,
+    PreparedSet,
+    PreparedWriter,
+    Rejected,
+    Sample,
+)
+from datamodules.splits import PHASES, Parts, Split
+
+Batch = dict[str, Tensor]
+
+
+class PreparedDataModule(L.LightningDataModule):
+    """Batches of a prepared set, or of the built-in simulator where no folder is given.
+
+    Args:
+        split: which rows train, validate and test.
+        data_dir: the prepared set; None for the simulator.
+        simulator: gives the samples that are used where ``data_dir`` is None.
+        augment: what is done to ``x`` of a training batch, on the device that it is on.
+        batch_size: samples a training batch (a process).
+        eval_batch_size: samples a validation, test or prediction batch.
+        frames: frames that every recording becomes.
+        workers: loader processes; 0 is fastest for sets that fit in memory.
+        memory_limit_mb: sets up to this size (MB) are held in memory.
+        seed: of the order of training.
+    """
+
+    task: str
+
+    def __init__(
+        self,
+        split: Split,
+        data_dir: str | None = None,
+        simulator: Any = None,
+        augment: Callable[[Tensor], Tensor] | None = None,
+        batch_size: int = 16,
+        eval_batch_size: int = 512,
+        frames: int = 1,
+        workers: int = 0,
+        memory_limit_mb: int = 1024,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.split, self.data_dir, self.simulator, self.augment = (
+            split,
+            data_dir,
+            simulator,
+            augment,
+        )
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.frames, self.workers, self.seed = frames, workers, seed
+        self.memory_limit = memory_limit_mb << 20
+        self.trained_classes: tuple[str, ...] | None = None
+
+    # ---- what a task adds
+
+    @property
+    def input_settings(self) -> dict[str, Any]:
+        """The arguments that a trained network depends on; they travel in its checkpoint."""
+        return {"frames": self.frames}
+
+    def read_input(self, path: Path) -> Iterator[Sample | Rejected]:
+        """A picture, clip or recording, as samples to predict.
+
+        Raises:
+            ValueError: the file is nothing that this task reads.
+        """
+        raise ValueError(f"task={self.task} cannot predict from a file such as {path}")
+
+    # ---- Lightning
+
+    def prepare_data(self) -> None:
+        if self.data_dir is None:
+            self.folder = self._simulated_folder()
+
+    def setup(self, stage: str | None = None) -> None:
+        if hasattr(self, "prepared"):
+            return
+        folder = self.data_dir or self._simulated_folder()
+        self.prepared = PreparedSet(folder, self.task, self.memory_limit)
+        self.classes = self._known_classes()
+        self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
+        self._refuse_unknown_labels()
+        self.groups = self._codes(self.prepared.manifest["group"], self.prepared.groups)
+        self.parts: Parts = self.split(self.prepared.manifest)
+        (rank_zero_warn if self.parts.leaks else rank_zero_info)(f"Split: {self.parts.note}")
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test")
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        if self.augment is not None and self.trainer is not None and self.trainer.training:
+            batch["x"] = self.augment(batch["x"])
+        return batch
+
+    # ---- what the run folder tells
+
+    def counts(self) -> pd.DataFrame:
+        """Samples a split, class and group: columns split, label, group, samples."""
+        rows = [self.prepared.manifest.iloc[self.parts[p]].assign(split=p) for p in PHASES]
+        table = pd.concat(rows).groupby(["split", "label", "group"], sort=False)
+        return table.size().rename("samples").reset_index()
+
+    # ---- inside
+
+    def _loader(self, phase: str, shuffle: bool = False) -> DataLoader:
+        rows = self.parts[phase]
+        if not len(rows):
+            raise ValueError(f"no sample to {phase} on. Split: {self.parts.note}")
+        trainer = self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        size = self.batch_size if shuffle else self.eval_batch_size
+        return DataLoader(
+            Batches(self.prepared, rows, self.targets, self.groups, self.frames),
+            sampler=BatchOrder(len(rows), size, shuffle, self.seed, rank, world),
+            batch_size=None,
+            collate_fn=as_is,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
+        )
+
+    def _known_classes(self) -> tuple[str, ...]:
+        return self.trained_classes or self.prepared.classes
+
+    def _codes(self, values: pd.Series, names: list[str]) -> np.ndarray:
+        """(rows,) int64: the place of each value in ``names``, -1 where it is not there."""
+        return pd.Categorical(values, categories=names).codes.astype(np.int64)
+
+    def _refuse_unknown_labels(self) -> None:
+        unknown = sorted(set(self.prepared.manifest["label"][self.targets < 0]))
+        if unknown:
+            raise ValueError(
+                f"data_dir={self.prepared.data_dir} holds {len(unknown)} classes that the model "
+                f"does not know: {', '.join(unknown[:10])}. It knows: {', '.join(self.classes)}. "
+                "Prepare a set without them, or train a model with them"
+            )
+
+    def _simulated_folder(self) -> Path:
+        """The simulator's set in the user's cache, made once for each configuration."""
+        description = self._simulated_description()
+        key = hashlib.sha256(json.dumps(description.settings, sort_keys=True).encode())
+        folder = cache_folder() / "simulated" / f"{self.task}-{key.hexdigest()[:16]}"
+        if not folder.exists():
+            rank_zero_info(f"Simulating samples for task {self.task} into {folder}")
+            write_once(folder, description, self.simulator.samples())
+        return folder
+
+    def _simulated_description(self) -> Description:
+        if self.simulator is None:
+            raise ValueError(f"task={self.task} needs data_dir=<a prepared set>")
+        return replace(self.simulator.description, simulated=True)
+
+
+def write_once(
+    folder: Path, description: Description, samples: Iterable[Sample | Rejected]
+) -> None:
+    """Write a whole set beside ``folder`` and move it there: no other process sees half of it."""
+    import os
+    import shutil
+
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with PreparedWriter(partial, description) as writer:
+        for sample in samples:
+            writer.add(sample)
+        writer.finish()
+    try:
+        partial.rename(folder)
+    except OSError:  # another process was first
+        shutil.rmtree(partial)

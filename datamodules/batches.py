@@ -1,0 +1,107 @@
+"""Whole batches in one indexing operation, in an order that a seed and an epoch determine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from datamodules.prepared import PreparedSet
+
+
+class BatchOrder(Sampler[np.ndarray]):
+    """Batches of positions, each an array.
+
+    The order of an epoch depends on ``seed`` and the epoch alone, so that a resumed run sees what
+    the unbroken one would have seen. With several processes each takes every ``world``-th
+    position; in training all get the same number of batches, in evaluation every position is
+    visited exactly once.
+
+    Args:
+        size: positions are 0 .. size - 1.
+        batch_size: positions a batch; the last batch of an evaluation may be smaller.
+        shuffle: training order; drops the last incomplete batch unless it is the only one.
+        seed: of the order.
+        rank, world: which of how many processes this is.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, shuffle: bool, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self.size, self.batch_size, self.shuffle = size, batch_size, shuffle
+        self.seed, self.rank, self.world = seed, rank, world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        mine = self.size // self.world if self.shuffle else self._mine()
+        if self.shuffle:
+            return max(1, mine // self.batch_size)
+        return -(-mine // self.batch_size)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        order = np.arange(self.size)
+        if self.shuffle:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        mine = order[self.rank :: self.world]
+        for batch in range(len(self)):
+            yield mine[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def _mine(self) -> int:
+        return len(range(self.rank, self.size, self.world))
+
+
+class Batches(Dataset[dict[str, Tensor]]):
+    """Rows of a prepared set as batches of tensors.
+
+    A recording of any length becomes ``frames`` frames, spread evenly from its first to its last
+    one (repeated where it is shorter); one frame is the middle one.
+
+    Args:
+        prepared: the set.
+        rows: which rows of its manifest.
+        targets: (all rows,) class codes.
+        groups: (all rows,) group codes.
+        frames: frames a sample.
+    """
+
+    def __init__(
+        self,
+        prepared: PreparedSet,
+        rows: np.ndarray,
+        targets: np.ndarray,
+        groups: np.ndarray,
+        frames: int,
+    ) -> None:
+        self.features, self.rows = prepared.features, rows
+        self.starts, self.lengths = prepared.starts[rows], prepared.lengths[rows]
+        self.targets, self.groups = targets[rows], groups[rows]
+        # (frames,) where in the recording each frame lies: 0 its beginning, 1 its end.
+        self.where = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, positions: np.ndarray) -> dict[str, Tensor]:
+        reach = (self.lengths[positions] - 1)[:, None]  # (B, 1)
+        at = self.starts[positions][:, None] + np.rint(reach * self.where).astype(np.int64)
+        return {
+            "x": torch.from_numpy(self.features[at]),  # (B, frames, *frame_shape)
+            "y": torch.from_numpy(self.targets[positions]),
+            "index": torch.from_numpy(self.rows[positions]),
+            "group": torch.from_numpy(self.groups[positions]),
+        }
+
+
+def as_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What the loader does to a batch that is whole already."""
+    return batch
+
+
+Transform = Callable[[Tensor], Tensor]

@@ -1,0 +1,115 @@
+"""Recordings to a prepared set: in parallel, with progress, going on where it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed
+
+from datamodules.prepared import Description, PreparedWriter, Rejected, Sample
+from datamodules.readers.base import Item, Reader
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a preparation did: samples and rejections of this call, and whether it was needed."""
+
+    samples: int
+    rejected: int
+    already_complete: bool = False
+
+
+def prepare(
+    reader: Reader,
+    data_dir: str | Path,
+    settings: dict[str, Any],
+    workers: int | None = None,
+    say: Callable[[str], None] = print,
+) -> Outcome:
+    """Read every item of ``reader`` into the prepared set ``data_dir``.
+
+    Args:
+        settings: what the set is prepared with; a half-prepared folder is gone on with only under
+            the same settings.
+        workers: processes; None for one a core.
+        say: takes a line of progress.
+
+    Raises:
+        ValueError: nothing to read, nothing that could be read, or the folder holds another set.
+    """
+    description = Description(reader.task, reader.frame, settings, reader.classes)
+    with PreparedWriter(data_dir, description) as writer:
+        if writer.complete:
+            return Outcome(0, 0, already_complete=True)
+        items = reader.items()
+        todo = [item for item in items if item.id not in writer.done]
+        if len(todo) < len(items):
+            say(f"{len(items) - len(todo):,} of {len(items):,} files were read before")
+        outcome = _read_all(reader, todo, writer, workers or -1, _Progress(len(todo), say))
+        writer.flush()
+        _refuse_empty(writer)
+        writer.finish()
+    return outcome
+
+
+def _read_all(
+    reader: Reader, todo: list[Item], writer: PreparedWriter, workers: int, progress: _Progress
+) -> Outcome:
+    counts = {Sample: 0, Rejected: 0}
+    for results in _in_parallel(reader, todo, workers):
+        for result in results:
+            counts[type(result)] += 1
+            writer.add(result)
+        progress.step(counts[Rejected])
+    return Outcome(counts[Sample], counts[Rejected])
+
+
+def _in_parallel(
+    reader: Reader, todo: list[Item], workers: int
+) -> Iterator[list[Sample | Rejected]]:
+    """The outcomes of each item in order: the same set on any number of cores."""
+    few = len(todo) < 8 or workers == 1  # starting processes would take longer than the work
+    if few:
+        yield from (_read(reader, item) for item in todo)
+        return
+    parallel = Parallel(n_jobs=workers, return_as="generator", batch_size="auto")
+    yield from parallel(delayed(_read)(reader, item) for item in todo)
+
+
+def _read(reader: Reader, item: Item) -> list[Sample | Rejected]:
+    return list(reader.read(item))
+
+
+def _refuse_empty(writer: PreparedWriter) -> None:
+    if writer.frames == 0:
+        raise ValueError(
+            f"not one recording could be prepared; {writer.data_dir / 'rejected.csv'} says why, "
+            "recording by recording"
+        )
+
+
+class _Progress:
+    """A line every few seconds, with an end estimate."""
+
+    def __init__(self, total: int, say: Callable[[str], None], every_s: float = 5.0) -> None:
+        self.total, self.say, self.every_s = total, say, every_s
+        self.done, self.started = 0, time.monotonic()
+        self.spoke = self.started
+
+    def step(self, rejected: int) -> None:
+        self.done += 1
+        now = time.monotonic()
+        if now - self.spoke < self.every_s and self.done < self.total:
+            return
+        self.spoke, rate = now, self.done / max(now - self.started, 1e-9)
+        left = timedelta(seconds=round((self.total - self.done) / rate))
+        self.say(
+            f"{self.done:,}/{self.total:,} files, {rejected:,} rejected, {rate:,.1f} files/s, "
+            f"{left} left"
+        )
+

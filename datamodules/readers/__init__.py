@@ -1,0 +1,1 @@
+"""Foreign layouts, a file a layout."""

@@ -1,0 +1,1 @@
+"""Built-in samples: a hand, a mouth, muscles."""

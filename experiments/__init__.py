@@ -1,0 +1,1 @@
+"""What a run does: a file a stage. Nothing is imported here, so that --help answers at once."""

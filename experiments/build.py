@@ -1,0 +1,109 @@
+"""From the composed configuration to the parts of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from hydra.utils import instantiate as hydra_instantiate
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from datamodules.base import PreparedDataModule
+from modules.base import ClassificationModule
+
+
+# What a configuration may name in ``_target_``: the rooms of this project and its libraries.
+BUILDABLE = [
+    *("modules.*", "datamodules.*", "callbacks.*"),
+    *("torch.nn.*", "torch.optim.*", "torchmetrics.*"),
+    *("lightning.Trainer", "lightning.pytorch.*"),
+]
+
+
+def instantiate(node: Any, **arguments: Any) -> Any:
+    """Build a configuration node, of known packages only."""
+    return hydra_instantiate(node, _execution_whitelist_=BUILDABLE, **arguments)
+
+
+def plain(config: Any) -> Any:
+    """A configuration node as plain dicts, lists, numbers and strings, resolved."""
+    return OmegaConf.to_container(config, resolve=True)
+
+
+def named(nodes: DictConfig | None) -> dict[str, Any]:
+    """Build the nodes of a dict of named nodes; those set to null are left out."""
+    return {k: instantiate(node) for k, node in (nodes or {}).items() if node is not None}
+
+
+def build_datamodule(
+    config: DictConfig, trained: dict[str, Any] | None = None
+) -> PreparedDataModule:
+    """The datamodule, ready (prepared and split).
+
+    Args:
+        trained: the card of a checkpoint: its classes and input settings then hold.
+    """
+    augment = nn.Sequential(*named(config.augment).values())
+    extra = dict(trained["input"]) if trained else {}
+    data = instantiate(
+        config.datamodule, split=instantiate(config.split), augment=augment, **extra
+    )
+    if trained:
+        data.trained_classes = tuple(trained["classes"])
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def build_module(config: DictConfig, data: PreparedDataModule) -> ClassificationModule:
+    """The module with its network, sized for the data, and the card that travels with it."""
+    net = plain(config.net) | {"num_classes": len(data.classes)}
+    scheduler = instantiate(config.scheduler) if config.scheduler else None
+    module = instantiate(
+        config.module,
+        net=instantiate(net),
+        classes=list(data.classes),
+        optimizer=instantiate(config.optimizer),
+        scheduler=scheduler,
+    )
+    module.card = make_card(config, data, net)
+    return module
+
+
+def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of itself: plain facts, enough to build the module again."""
+    trained_on = data.prepared.manifest["label"].iloc[data.parts.train]
+    return {
+        "task": config.task,
+        "classes": list(data.classes),
+        "trained_classes": sorted(set(trained_on)),
+        "module": plain(config.module),
+        "net": net,
+        "input": data.input_settings,
+        "simulated": data.prepared.simulated,
+        "split": data.parts.note,
+        "config": saved_config(config),
+    }
+
+
+def saved_config(config: DictConfig) -> dict[str, Any]:
+    """The whole composed configuration as plain data, without Hydra's own node."""
+    return plain(config)
+
+
+def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
+    """Lightning's Trainer with the callbacks and loggers that the configuration names."""
+    loggers: list[Logger] = list(named(config.logger).values())
+    callbacks = list(named(config.callbacks).values())
+    return instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
+
+
+def write_config(config: DictConfig) -> Path:
+    """config.yaml in the run folder: the whole configuration, resolved."""
+    folder = Path(config.run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(OmegaConf.create(saved_config(config)), folder / "config.yaml")
+    return folder

@@ -1,0 +1,66 @@
+"""stage=test and stage=validate: a checkpoint on a prepared set."""
+
+from __future__ import annotations
+
+from lightning.pytorch.utilities import rank_zero_warn
+from omegaconf import DictConfig
+
+from datamodules.base import PreparedDataModule
+from experiments.build import build_datamodule, build_trainer, write_config
+from experiments.console import quiet, tell
+from experiments.fit import tell_scores
+from experiments.load import load_checkpoint
+from experiments.report import write_report
+from experiments.results import gather
+from modules.base import ClassificationModule
+
+
+def run(config: DictConfig) -> float | None:
+    """Validate or test ``ckpt_path``; returns the accuracy.
+
+    Raises:
+        ValueError: no checkpoint given, one of another task, or classes that it does not know.
+    """
+    quiet()
+    module = require_checkpoint(config)
+    write_config(config)
+    data = build_datamodule(config, trained=module.card)
+    untrained = _warn_of_untrained(module, data)
+    trainer = build_trainer(config)
+    evaluate = trainer.test if config.stage == "test" else trainer.validate
+    scores = dict(evaluate(module, data, verbose=False)[0])
+    if config.stage == "test":
+        tell_scores(scores)
+    results = gather(config, module, data, scores, untrained)
+    write_report(results, config)
+    tell(f"\nRun folder: {results.folder}")
+    return scores.get("test/acc", scores.get("val/acc"))
+
+
+def require_checkpoint(config: DictConfig) -> ClassificationModule:
+    """The module of ``ckpt_path``.
+
+    Raises:
+        ValueError: no checkpoint given, or one that does not load.
+    """
+    if not config.ckpt_path:
+        raise ValueError(
+            f"stage={config.stage} needs ckpt_path=<a checkpoint>, such as "
+            "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
+        )
+    return load_checkpoint(config.ckpt_path, config.task)
+
+
+def _warn_of_untrained(module: ClassificationModule, data: PreparedDataModule) -> list[str]:
+    """Classes that the set holds and the model never saw count as errors, and are named."""
+    trained = set(module.card["trained_classes"])
+    untrained = sorted(set(data.prepared.manifest["label"]) - trained)
+    if not untrained:
+        return []
+    count = int(data.prepared.manifest["label"].isin(untrained).sum())
+    note = (
+        f"{len(untrained)} classes in this set ({', '.join(untrained)}; {count:,} samples) had no "
+        "training sample: the model cannot know them, and they count as they come out."
+    )
+    rank_zero_warn(note)
+    return [note]

@@ -1,0 +1,105 @@
+"""stage=fit: train, test the best checkpoint, tell what came of it."""
+
+from __future__ import annotations
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig
+
+from callbacks.epoch_table import EpochTable
+from callbacks.nan_stop import NonFiniteLossError
+from datamodules.base import PreparedDataModule
+from experiments.build import build_datamodule, build_module, build_trainer, write_config
+from experiments.console import quiet, tell
+from experiments.report import write_report
+from experiments.results import gather
+from experiments.resume import last_checkpoint
+from modules.base import ClassificationModule
+
+
+def run(config: DictConfig) -> float | None:
+    """Train and test; returns the best value of the monitored metric.
+
+    Raises:
+        ValueError: the data does not fit the task or the split.
+    """
+    quiet()
+    write_config(config)
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    data = build_datamodule(config)
+    module = build_module(config, data)
+    trainer = build_trainer(config)
+    tell_start(config, module, data)
+    wrong = _train(config, trainer, module, data)
+    scores = _test_best(trainer, module, data, wrong)
+    results = gather(config, module, data, scores, wrong)
+    write_report(results, config)
+    tell(f"\nRun folder: {results.folder}")
+    return results.numbers.get(config.monitor.metric)
+
+
+def tell_start(
+    config: DictConfig, module: ClassificationModule, data: PreparedDataModule
+) -> None:
+    """Two lines: what is trained on what, and how."""
+    sizes = ", ".join(f"{p} {len(data.parts[p]):,}" for p in ("train", "val", "test"))
+    source = f"the built-in simulator ({data.prepared.data_dir})"
+    tell(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
+    count = sum(p.numel() for p in module.net.parameters())
+    tell(
+        f"Model: {type(module.net).__name__}, {count:,} parameters, "
+        f"precision {config.trainer.precision}, seed {config.seed}"
+    )
+
+
+def _train(
+    config: DictConfig, trainer: L.Trainer, module: ClassificationModule, data: PreparedDataModule
+) -> list[str]:
+    """Train; returns what went wrong on the way."""
+    checkpoint = last_checkpoint(config.resume) if config.resume else None
+    if checkpoint:
+        _forget_unfinished_epochs(trainer.loggers, checkpoint)
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except NonFiniteLossError as error:
+        tell(f"Stopped: {error}")
+        return [f"NaN stop: {error}."]
+    return [
+        f"Early stopping ended the run after epoch {callback.stopped_epoch + 1} of at most "
+        f"{trainer.max_epochs}: {callback.patience} epochs without a better {callback.monitor}."
+        for callback in trainer.callbacks
+        if isinstance(callback, EarlyStopping) and callback.stopped_epoch
+    ]
+
+
+def _forget_unfinished_epochs(loggers: list[Logger], checkpoint: object) -> None:
+    state = torch.load(str(checkpoint), map_location="cpu", weights_only=True)
+    for logger in loggers:
+        if isinstance(logger, EpochTable):
+            logger.forget_from(int(state["epoch"]) + 2)  # epochs count from 1 in the table
+
+
+def _test_best(
+    trainer: L.Trainer, module: ClassificationModule, data: PreparedDataModule, wrong: list[str]
+) -> dict[str, float]:
+    """Test the best checkpoint, where there is one and there is something to test on."""
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    if not best:
+        raise ValueError("no epoch ended well enough to be saved; " + " ".join(wrong))
+    if not len(data.parts.test):
+        tell("Nothing to test on in this split; stage=test data_dir=… tests on another set")
+        return {}
+    scores = trainer.test(module, data, ckpt_path=best, weights_only=True, verbose=False)[0]
+    tell_scores(scores)
+    return dict(scores)
+
+
+def tell_scores(scores: dict[str, float]) -> None:
+    """The line that people wait for."""
+    tell(
+        f"Test: accuracy {scores['test/acc']:.4f} of {int(scores['test/n']):,} samples "
+        f"(95 % interval {scores['test/acc_low']:.4f} to "
+        f"{scores['test/acc_high']:.4f})"
+    )

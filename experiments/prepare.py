@@ -1,0 +1,45 @@
+"""stage=prepare: recordings in a foreign layout become a prepared set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from datamodules.preparation import prepare
+from datamodules.prepared import MANIFEST, REJECTED, PreparedSet
+from experiments.build import instantiate, plain
+from experiments.console import tell
+
+
+def run(config: DictConfig) -> None:
+    """Prepare ``raw_dir`` with ``reader`` into ``data_dir``.
+
+    Raises:
+        ValueError: a key is missing, the folder holds nothing to read, or the reader is of
+            another task.
+    """
+    if not config.reader:
+        choices = sorted(path.stem for path in Path("conf/reader").glob("*.yaml"))
+        raise ValueError(f"stage=prepare needs reader=<one of {', '.join(choices)}>")
+    if not config.data_dir:
+        raise ValueError("stage=prepare needs data_dir=<the folder to write the prepared set to>")
+    reader = instantiate(config.reader)
+    if reader.task != config.task:
+        raise ValueError(f"this reader is for task={reader.task}, not task={config.task}")
+    where = str(Path(config.raw_dir).resolve())
+    settings = {"reader": plain(config.reader) | {"raw_dir": where}}
+    outcome = prepare(reader, config.data_dir, settings, config.workers, say=tell)
+    _tell(Path(config.data_dir), outcome.already_complete)
+
+
+def _tell(data_dir: Path, already_complete: bool) -> None:
+    prepared = PreparedSet(data_dir)
+    rejected = (data_dir / REJECTED).read_text(encoding="utf-8").count("\n") - 1
+    done = "was complete already" if already_complete else "is ready"
+    groups = f", {len(prepared.groups)} groups" if prepared.groups else ""
+    present = prepared.manifest["label"].nunique()
+    tell(
+        f"{data_dir} {done}: {len(prepared):,} samples of {present} classes{groups} "
+        f"({MANIFEST}); {max(rejected, 0):,} rejected ({REJECTED} says why)"
+    )

@@ -1,0 +1,254 @@
+"""report.md: what a careful person would write by hand about a run, from measured facts alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from omegaconf import DictConfig
+
+from experiments.results import Results
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402  (a screen is never needed)
+
+MILESTONES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
+OVERFITTING_GAP = 0.15  # train accuracy above validation accuracy, at the best epoch
+
+
+def write_report(results: Results, config: DictConfig) -> Path:
+    """Write report.md (and curves.png) into the run folder."""
+    sections = [
+        _title(results, config),
+        _data(results, config),
+        _model(results),
+        _configuration(results, config),
+        _training(results, config),
+        _test(results),
+        _wrong(results, config),
+        _checkpoints(results, config),
+    ]
+    path = results.folder / "report.md"
+    path.write_text("\n".join(part for part in sections if part), encoding="utf-8")
+    return path
+
+
+def _title(results: Results, config: DictConfig) -> str:
+    numbers = results.numbers
+    lines = [f"# Task {config.task}, stage {config.stage}: {results.folder.name}\n"]
+    if "test/acc" in numbers:
+        lines.append(
+            f"**Test accuracy {numbers['test/acc']:.4f}** on {numbers['test/n']:,} samples, 95 % "
+            f"interval {numbers['test/acc_low']:.4f} to {numbers['test/acc_high']:.4f} "
+            f"(bootstrap over {_over(results)}).\n"
+        )
+    if numbers["trained_on_simulated"]:
+        lines.append(
+            "**The training data was simulated.** These numbers tell how the model does on "
+            "simulated recordings, not on people; test it with `stage=test data_dir=…`.\n"
+            if numbers["simulated"]
+            else "The model was trained on simulated data alone.\n"
+        )
+    return "\n".join(lines)
+
+
+def _over(results: Results) -> str:
+    groups = results.predictions["group"].nunique()
+    return f"{groups} groups" if groups > 1 else "single samples, for there is one group only"
+
+
+def _data(results: Results, config: DictConfig) -> str:
+    counts = results.counts
+    origin = "the built-in simulator" if results.numbers["simulated"] else f"`{config.data_dir}`"
+    by_split = counts.groupby("split", sort=False).agg(
+        samples=("samples", "sum"), classes=("label", "nunique"), groups=("group", "nunique")
+    )
+    parts = [
+        "## Data\n",
+        f"From {origin}. Split: {config.split._target_.rsplit('.', 1)[-1]}; "
+        f"{results.card['split'] if config.stage == 'fit' else 'everything that is named below'}.\n",
+        _table(by_split.reset_index()),
+    ]
+    train = counts[counts["split"] == "train"].groupby("label")["samples"].sum()
+    if len(train) > 1 and train.nunique() == 1:
+        parts.append(f"Balance ratio 1.00 in training: {train.max():,} samples of every class.\n")
+    elif len(train) > 1:
+        parts.append(
+            f"Balance ratio {train.max() / train.min():.2f} in training: the largest class "
+            f"(`{train.idxmax()}`, {train.max():,}) over the smallest (`{train.idxmin()}`, "
+            f"{train.min():,}).\n"
+        )
+    parts.append(_folded("Samples a class", _wide(counts, "label")))
+    if counts["group"].nunique() > 1:
+        parts.append(_folded("Samples a group", _wide(counts, "group")))
+    return "\n".join(parts)
+
+
+def _wide(counts: pd.DataFrame, by: str) -> str:
+    table = counts.pivot_table(
+        index=by, columns="split", values="samples", aggfunc="sum", fill_value=0, sort=False
+    )
+    return _table(table.astype(int).reset_index())
+
+
+def _model(results: Results) -> str:
+    net = results.card["net"]
+    settings = ", ".join(f"{k} {v}" for k, v in net.items() if k != "_target_")
+    return (
+        "## Model\n\n"
+        f"`{net['_target_'].rsplit('.', 1)[-1]}` with {results.numbers['parameters']:,} "
+        f"parameters ({settings}).\n"
+    )
+
+
+def _configuration(results: Results, config: DictConfig) -> str:
+    if config.stage != "fit":
+        return f"## Configuration\n\nCheckpoint `{config.ckpt_path}`; all in `config.yaml`.\n"
+    trainer, optimizer = config.trainer, config.optimizer
+    schedule = config.scheduler.build._target_.rsplit(".", 1)[-1] if config.scheduler else "none"
+    rows = {
+        "optimizer": optimizer._target_.rsplit(".", 1)[-1],
+        "learning rate": optimizer.lr,
+        "weight decay": optimizer.get("weight_decay"),
+        "schedule": schedule,
+        "batch size": config.datamodule.batch_size,
+        "epochs at most": trainer.max_epochs,
+        "gradient clipping": trainer.get("gradient_clip_val"),
+        "precision": trainer.precision,
+        "label smoothing": config.module.get("label_smoothing"),
+        "augmentation": ", ".join(k for k, v in (config.augment or {}).items() if v) or "none",
+        "seed": config.seed,
+    }
+    table = pd.DataFrame({"setting": list(rows), "value": [str(v) for v in rows.values()]})
+    return f"## Configuration\n\n{_table(table)}\nAll of it: `config.yaml`.\n"
+
+
+def _training(results: Results, config: DictConfig) -> str:
+    table, metric = results.epochs, config.monitor.metric
+    if table.empty or metric not in table:
+        return ""
+    _draw_curves(table, metric, results.numbers["best_epoch"], results.folder / "curves.png")
+    best = table.loc[results.numbers["best_epoch"]]
+    lines = [
+        "## Training\n",
+        "![loss and accuracy by epoch](curves.png)\n",
+        f"{len(table)} epochs. Best epoch: **{results.numbers['best_epoch']}**, "
+        f"{metric} {best[metric]:.4f}.\n",
+    ]
+    if {"train/acc", "val/acc"} <= set(table):
+        lines.append(
+            f"Train–validation gap at the best epoch: {best['train/acc'] - best['val/acc']:+.4f} "
+            f"(training accuracy {best['train/acc']:.4f}, measured on augmented batches while "
+            "the weights moved).\n"
+        )
+    lines += _milestones(table, metric, config.monitor.mode)
+    return "\n".join(lines)
+
+
+def _milestones(table: pd.DataFrame, metric: str, mode: str) -> list[str]:
+    if mode != "max":
+        return []
+    reached = [(m, table.index[table[metric] >= m]) for m in MILESTONES]
+    lines = [f"- epoch {e[0]}: {metric} {table[metric][e[0]]:.4f} (≥ {m})" for m, e in reached if len(e)]
+    return ["Milestones:\n", *lines, ""] if lines else []
+
+
+def _draw_curves(table: pd.DataFrame, metric: str, best: int, path: Path) -> None:
+    figure, (losses, scores) = plt.subplots(1, 2, figsize=(9, 3.2))
+    for name in ("train/loss", "val/loss"):
+        if name in table:
+            losses.plot(table.index, table[name], label=name)
+    for name in dict.fromkeys(("train/acc", "val/acc", metric)):
+        if name in table:
+            scores.plot(table.index, table[name], label=name)
+    for axes in (losses, scores):
+        axes.axvline(best, color="grey", linestyle=":", label=f"best epoch {best}")
+        axes.set_xlabel("epoch")
+        axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _test(results: Results) -> str:
+    rows = results.predictions
+    if rows.empty:
+        return ""
+    names = [n for n in results.numbers if n.startswith("test/")]
+    scores = pd.DataFrame({"metric": names, "value": [f"{results.numbers[n]:.4g}" for n in names]})
+    parts = ["## Test\n", _table(scores)]
+    if rows["group"].nunique() > 1:
+        parts += ["### Each group\n", _table(_accuracy_by(rows, "group"))]
+    by_class = _accuracy_by(rows, "label").sort_values("accuracy")
+    parts += ["### Each class, worst first\n", _table(by_class)]
+    pairs = confused_pairs(rows)
+    if len(pairs):
+        parts += ["### Most confused pairs\n", _table(pairs.head(10))]
+    parts.append("![confusion matrix](confusion_matrix.png)\n")
+    return "\n".join(parts)
+
+
+def _accuracy_by(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    right = rows["label"] == rows["prediction"]
+    table = right.groupby(rows[column]).agg(right="sum", samples="size")
+    table["accuracy"] = (table["right"] / table["samples"]).round(4)
+    return table.reset_index()
+
+
+def confused_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Wrong predictions as pairs, most frequent first: true, taken_for, samples, share."""
+    wrong = rows[rows["label"] != rows["prediction"]]
+    pairs = wrong.groupby(["label", "prediction"]).size().rename("samples").reset_index()
+    pairs = pairs.rename(columns={"label": "true", "prediction": "taken for"})
+    totals = rows.groupby("label").size()
+    pairs["share of the class"] = (pairs["samples"] / pairs["true"].map(totals)).round(3)
+    return pairs.sort_values("samples", ascending=False, ignore_index=True)
+
+
+def _wrong(results: Results, config: DictConfig) -> str:
+    notes = list(results.wrong)
+    table, best = results.epochs, results.numbers["best_epoch"]
+    if best is not None and {"train/acc", "val/acc"} <= set(table):
+        gap = table["train/acc"][best] - table["val/acc"][best]
+        if gap > OVERFITTING_GAP:
+            notes.append(
+                f"Overfitting: training accuracy is {gap:.2f} above validation accuracy at the "
+                "best epoch. More people, stronger augmentation or a smaller network may help."
+            )
+    if best is not None and {"val/loss"} <= set(table) and len(table) >= best + 3:
+        rise = table["val/loss"].iloc[-1] / table["val/loss"].min()
+        if rise > 1.2:
+            notes.append(
+                f"Validation loss ended {rise - 1:.0%} above its lowest value: the last epochs "
+                "made the model surer of its mistakes."
+            )
+    if config.stage == "fit" and "never" not in results.card["split"] and (
+        "random" in results.card["split"]
+    ):
+        notes.append(f"Beware: {results.card['split']}.")
+    text = "\n".join(f"- {note}" for note in notes) or "Nothing that the numbers show."
+    return f"## What went wrong\n\n{text}\n"
+
+
+def _checkpoints(results: Results, config: DictConfig) -> str:
+    files = sorted((results.folder / "checkpoints").glob("*.ckpt"))
+    if not files:
+        return ""
+    use = {"best": "use this one", "last": "to resume"}
+    table = pd.DataFrame(
+        {
+            "file": [f"checkpoints/{file.name}" for file in files],
+            "MB": [f"{file.stat().st_size / 1e6:.2f}" for file in files],
+            "for": [use.get(file.stem, "") for file in files],
+        }
+    )
+    return f"## Checkpoints\n\n{_table(table)}"
+
+
+def _table(table: pd.DataFrame) -> str:
+    return table.to_markdown(index=False) + "\n"
+
+
+def _folded(title: str, content: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{content}\n</details>\n"

@@ -1,0 +1,66 @@
+"""The few values that a configuration works out for itself: ``${name:…}`` in YAML."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+
+def register_resolvers() -> None:
+    """Make the resolvers known; calling it again changes nothing."""
+    for name, resolver in {
+        "auto_precision": auto_precision,
+        "full_or_tiny": full_or_tiny,
+        "run_folder": run_folder,
+        "run_id": run_id,
+        "wandb_offline": wandb_offline,
+    }.items():
+        OmegaConf.register_resolver(name, resolver, replace=True, use_cache=name == "run_id")
+
+
+def auto_precision(accelerator: str = "auto") -> str:
+    """Mixed precision where the hardware is faster with it, 32-bit elsewhere.
+
+    ``bf16-mixed`` on CUDA devices of compute capability 8.0 and up (float32's range, no loss
+    scaling), ``16-mixed`` on those with half-precision tensor cores (7.0 and up).
+    """
+    import torch
+
+    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
+        return "32-true"
+    major, _ = torch.cuda.get_device_capability()
+    if major >= 8:
+        return "bf16-mixed"
+    return "16-mixed" if major >= 7 else "32-true"
+
+
+def full_or_tiny(full: Any, tiny: Any, *, _root_: DictConfig) -> Any:
+    """``full``, or ``tiny`` in a smoke run (``size=tiny``)."""
+    return tiny if _root_.get("size") == "tiny" else full
+
+
+def run_folder(task: str, resume: str | None = None) -> str:
+    """Where a run writes: the folder that it resumes, else a new one named by task and time."""
+    now = datetime.now()
+    return resume or f"outputs/{task}/{now:%Y-%m-%d}_{now:%H-%M-%S}"
+
+
+def run_id(resume: str | None = None) -> str:
+    """The name by which loggers know the run; a resumed run keeps it."""
+    saved = Path(resume, "config.yaml") if resume else None
+    if saved and saved.exists():
+        return str(OmegaConf.load(saved).get("run_id") or uuid.uuid4().hex[:8])
+    return uuid.uuid4().hex[:8]
+
+
+def wandb_offline() -> bool:
+    """Whether Weights & Biases has no login on this machine (then it must not ask for one)."""
+    if os.environ.get("WANDB_API_KEY"):
+        return False
+    netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
+    return not (netrc.exists() and "wandb" in netrc.read_text(errors="replace"))

@@ -1,0 +1,86 @@
+"""The final numbers of a run: metrics.json, and the facts that the report is written from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from datamodules.base import PreparedDataModule
+from modules.base import ClassificationModule
+
+
+@dataclass
+class Results:
+    """What a run left: read from its folder, so that a resumed run is told as a whole.
+
+    Attributes:
+        folder: the run folder.
+        card: what the checkpoint says of itself.
+        numbers: what metrics.json holds.
+        counts: samples a split, class and group.
+        wrong: sentences on what went wrong.
+    """
+
+    folder: Path
+    card: dict[str, Any]
+    numbers: dict[str, Any]
+    counts: pd.DataFrame
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """metrics.csv, indexed by epoch; empty where nothing was trained."""
+        path = self.folder / "metrics.csv"
+        return pd.read_csv(path, index_col="epoch") if path.exists() else pd.DataFrame()
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """predictions.csv; empty where nothing was tested."""
+        path = self.folder / "predictions.csv"
+        text = {"id": str, "group": str, "label": str, "prediction": str, "runner_up": str}
+        if not path.exists():
+            return pd.DataFrame(columns=list(text))
+        return pd.read_csv(path, dtype=text, keep_default_na=False)
+
+
+def gather(
+    config: DictConfig,
+    module: ClassificationModule,
+    data: PreparedDataModule,
+    scores: dict[str, float],
+    wrong: list[str],
+) -> Results:
+    """Put a finished run's facts together and write metrics.json."""
+    folder = Path(config.run_dir)
+    results = Results(folder, module.card, {}, data.counts(), wrong)
+    table, metric = results.epochs, config.monitor.metric
+    numbers: dict[str, Any] = {
+        "task": config.task,
+        "parameters": sum(p.numel() for p in module.net.parameters()),
+        "epochs": len(table),
+        "best_epoch": best_epoch(table, metric, config.monitor.mode),
+        "simulated": data.prepared.simulated,
+        "trained_on_simulated": bool(module.card.get("simulated")),
+    }
+    if numbers["best_epoch"] is not None:
+        numbers |= table.loc[numbers["best_epoch"]].dropna().to_dict()
+    numbers |= scores
+    if "test/n" in numbers:
+        numbers["test/n"] = int(numbers["test/n"])
+    results.numbers = numbers
+    text = json.dumps(numbers, indent=2) + "\n"
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+    return results
+
+
+def best_epoch(table: pd.DataFrame, metric: str, mode: str) -> int | None:
+    """The first epoch with the best value of ``metric``; None where there is none."""
+    values = table[metric].dropna() if metric in table else pd.Series(dtype=float)
+    if values.empty:
+        return None
+    return int(str(values.idxmax() if mode == "max" else values.idxmin()))

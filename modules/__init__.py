@@ -1,0 +1,1 @@
+"""LightningModules, a file a task, on one base a kind of problem."""

@@ -1,0 +1,9 @@
+"""Hand landmarks to the ASL alphabet."""
+
+from __future__ import annotations
+
+from modules.base import ClassificationModule
+
+
+class ASLModule(ClassificationModule):
+    """(B, T, 63) landmarks → one of A–Z, del, nothing, space."""

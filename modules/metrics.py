@@ -1,0 +1,54 @@
+"""Metrics that torchmetrics does not have."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class GroupInterval(Metric):
+    """95 % interval of an accuracy, bootstrapped over groups (signers, speakers, sessions).
+
+    Samples of one person are alike, so whole persons are drawn with replacement, not samples;
+    with a single group there is no spread between people to see, and samples are drawn.
+    Source: the cluster bootstrap (Davison and Hinkley, Bootstrap Methods and their Application,
+    1997, section 3.8).
+
+    Args:
+        draws: bootstrap resamples.
+        confidence: the share of resamples between the two ends.
+    """
+
+    full_state_update = False
+    correct: list[Tensor]
+    group: list[Tensor]
+
+    def __init__(self, draws: int = 2000, confidence: float = 0.95) -> None:
+        super().__init__()
+        self.draws, self.confidence = draws, confidence
+        self.add_state("correct", default=[], dist_reduce_fx="cat")
+        self.add_state("group", default=[], dist_reduce_fx="cat")
+
+    def update(self, correct: Tensor, group: Tensor) -> None:
+        """``correct`` (B,) bool or [0, 1]; ``group`` (B,) integer codes, -1 for no group."""
+        self.correct.append(correct.float())
+        self.group.append(group)
+
+    def compute(self) -> Tensor:
+        """(2,): the lower and the upper end."""
+        correct, group = (torch.cat(list(state)).cpu() for state in (self.correct, self.group))
+        codes, inverse = torch.unique(group, return_inverse=True)
+        if len(codes) == 1:
+            inverse = torch.arange(len(correct))
+        hits = torch.zeros(int(inverse.max()) + 1).index_add_(0, inverse, correct)  # (groups,)
+        counts = torch.zeros_like(hits).index_add_(0, inverse, torch.ones_like(correct))
+        generator = torch.Generator().manual_seed(0)
+        means = torch.stack([self._draw(hits, counts, generator) for _ in range(self.draws)])
+        tail = (1 - self.confidence) / 2
+        return torch.quantile(means, torch.tensor([tail, 1 - tail]))
+
+    @staticmethod
+    def _draw(hits: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
+        drawn = torch.randint(len(hits), (len(hits),), generator=generator)
+        return hits[drawn].sum() / counts[drawn].sum()

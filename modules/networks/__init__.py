@@ -1,0 +1,1 @@
+"""Plain torch networks: they know nothing of Lightning, Hydra or files."""

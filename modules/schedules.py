@@ -1,0 +1,35 @@
+"""A learning-rate scheduler with what Lightning must know to step it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a scheduler is built and when it steps.
+
+    Args:
+        build: takes the optimizer, gives the scheduler.
+        interval: ``epoch`` or ``step``: how often it steps.
+        length_argument: name of the scheduler's argument that takes the whole run's length in
+            ``interval`` units (``T_max``, ``total_steps``); None where there is none.
+        monitor: the metric that a plateau scheduler looks at.
+    """
+
+    build: Callable[..., LRScheduler]
+    interval: str = "epoch"
+    length_argument: str | None = None
+    monitor: str | None = None
+
+    def attach(self, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
+        """Lightning's description of this schedule for a run of ``steps`` / ``epochs``."""
+        length = steps if self.interval == "step" else epochs
+        extra = {self.length_argument: length} if self.length_argument else {}
+        described = {"scheduler": self.build(optimizer, **extra), "interval": self.interval}
+        return described | ({"monitor": self.monitor} if self.monitor else {})

@@ -1,0 +1,33 @@
+"""Unvoiced: train, test, export and try models of communication without a voice.
+
+    python run.py --help
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from experiments.resolvers import register_resolvers
+from experiments.resume import with_saved_overrides
+from experiments.stages import run_stage
+
+
+@hydra.main(config_path="conf", config_name="config")
+def main(config: DictConfig) -> float | None:
+    """Hand the composed configuration to its stage; the number is what a sweep optimises."""
+    try:
+        return run_stage(config)
+    except (ValueError, OSError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        sys.exit(f"\nerror: {error}\n(HYDRA_FULL_ERROR=1 shows where)")
+
+
+if __name__ == "__main__":
+    register_resolvers()
+    sys.argv[1:] = with_saved_overrides(sys.argv[1:])
+    main()
