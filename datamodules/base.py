@@ -12,6 +12,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import pandas as pd
+import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -144,6 +145,9 @@ class PreparedDataModule(L.LightningDataModule):
             collate_fn=as_is,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
+            # A loader draws a number from its generator each epoch; from torch's own, it would
+            # change what dropout draws, and differently in a resumed run.
+            generator=torch.Generator(),
             pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )
 

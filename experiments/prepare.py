@@ -20,7 +20,8 @@ def run(config: DictConfig) -> None:
             another task.
     """
     if not config.reader:
-        choices = sorted(path.stem for path in Path("conf/reader").glob("*.yaml"))
+        folder = Path(__file__).parents[1] / "conf" / "reader"
+        choices = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "none")
         raise ValueError(f"stage=prepare needs reader=<one of {', '.join(choices)}>")
     if not config.data_dir:
         raise ValueError("stage=prepare needs data_dir=<the folder to write the prepared set to>")

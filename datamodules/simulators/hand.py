@@ -25,12 +25,12 @@ Angles = tuple[int, int, int]
 
 # Flexion of knuckle, middle and end joint in degrees, for the shapes a finger takes again and again.
 UP: Angles = (3, 5, 3)
-FIST: Angles = (75, 100, 55)
-CLAW: Angles = (15, 105, 60)
+FIST: Angles = (60, 105, 40)
+CLAW: Angles = (30, 105, 50)
 ARCH: Angles = (45, 45, 25)
 RING: Angles = (50, 60, 35)
 HOOK: Angles = (20, 75, 45)
-OVER: Angles = (75, 75, 30)
+OVER: Angles = (50, 90, 40)
 
 TOGETHER = (0, 0, 0, 0)
 RELAXED = (5, 1, -4, -9)
@@ -63,78 +63,91 @@ class Pose:
 def _letters() -> dict[str, list[Pose]]:
     """Hand shapes by class; the first is the textbook's, the others are known variants."""
     left, right = (10, 0, 85), (-170, 0, -85)  # palm to the viewer, or to the signer
-    down_left, down_right = (60, 0, 95), (-60, 0, -95)
-    a = Pose(thumb=(5, 0.25, 0.35, 0.15))
+    down_left, down_right = (70, 0, 95), (-70, 0, -95)
+    half: Angles = (60, 65, 35)
+    tight: Angles = (66, 100, 20)
+    a = Pose(tight, tight, tight, tight, thumb=(5, 0.18, 0.42, 0.12), palm=(0, 20, -8))
     b = Pose(UP, UP, UP, UP, TOGETHER, (9, 0.05, -0.2, 0.15))
-    c = Pose(ARCH, ARCH, ARCH, ARCH, TOGETHER, (8, 0.05, -0.65, 0.05), (-75, 0, 0))
+    c = Pose(ARCH, ARCH, ARCH, ARCH, TOGETHER, (8, 0.05, -0.65, 0.05), (-70, 0, -10))
     d = Pose(UP, RING, RING, RING, RELAXED, (12, 0, -0.05, 0), (-15, 0, 0))
-    e = Pose(CLAW, CLAW, CLAW, CLAW, TOGETHER, (12, 0.0, -0.12, 0.05))
+    e = Pose(CLAW, CLAW, CLAW, CLAW, TOGETHER, (12, 0.05, -0.2, 0.1), (0, 10, -5))
     f = Pose((55, 65, 30), UP, UP, UP, (0, 6, -6, -16), (8, 0, -0.03, 0))
     g = Pose((10, 5, 5), thumb=(5, 0.15, 0.4, 0.3), palm=left)
     h = Pose((10, 5, 5), (10, 5, 5), thumb=(14, 0.1, 0, 0.1), palm=left)
     i = Pose(pinky=UP, thumb=(10, 0.1, -0.1, 0.12), splay=(3, 1, -2, -12))
     k = Pose(UP, (25, 10, 5), splay=(6, -6, 0, 0), thumb=(10, 0.1, -0.12, 0.08))
     ell = Pose(UP, thumb=(5, 0.9, -0.4, 0.1))
-    m = Pose(OVER, OVER, OVER, FIST, TOGETHER, (13, 0.0, 0.1, 0.25))
-    n = Pose(OVER, OVER, FIST, FIST, TOGETHER, (9, -0.05, 0.12, 0.25))
-    o = Pose(RING, RING, RING, RING, TOGETHER, (8, 0, -0.05, 0), (-70, 0, 0))
+    m = Pose(OVER, OVER, OVER, FIST, TOGETHER, (13, 0.05, 0.25, 0.25), (0, 20, -8))
+    n = Pose(OVER, OVER, tight, FIST, TOGETHER, (9, -0.15, 0.5, 0.3), (0, 20, -8))
+    o = Pose(RING, RING, RING, RING, TOGETHER, (8, 0, -0.05, 0), (-70, 0, -20))
     p = Pose((15, 5, 5), (60, 15, 5), thumb=(10, 0.08, 0, 0.05), palm=down_left)
-    q = Pose((25, 15, 10), thumb=(8, 0.3, -0.25, 0.1), palm=(50, 0, 120))
+    q = Pose((20, 15, 10), half, half, half, thumb=(8, 0.1, -0.35, 0.35), palm=(60, 0, 120))
     r = Pose(UP, (15, 8, 5), splay=(-6, 12, 0, 0), thumb=(14, 0.1, 0, 0.1))
-    s = Pose(thumb=(10, 0.0, -0.05, 0.15))
-    t = Pose((70, 90, 45), thumb=(5, -0.08, 0.25, 0.3))
+    s = Pose(thumb=(10, 0.03, -0.05, 0.12), palm=(0, 20, -8))
+    t = Pose((65, 90, 45), tight, tight, thumb=(5, -0.1, 0.32, 0.25), palm=(0, 20, -8))
     u = Pose(UP, UP, splay=(-1, 1, 0, 0), thumb=(14, 0.1, -0.05, 0.1))
     v = Pose(UP, UP, splay=(12, -9, 0, 0), thumb=(14, 0.1, -0.05, 0.1))
     w = Pose(UP, UP, UP, splay=(12, 0, -12, -5), thumb=(18, 0.05, 0, 0.08))
     x = Pose(HOOK, thumb=(10, 0.1, -0.1, 0.12), palm=(-40, 0, 0))
     y = Pose(pinky=UP, splay=(0, 0, -4, -25), thumb=(5, 0.9, -0.2, 0.05))
-    z = Pose(UP, thumb=(10, 0.1, -0.1, 0.12), palm=(0, 0, -15), draws=True)
-    bent = (60, 10, 5)
+    z = Pose(UP, thumb=(10, 0.1, -0.1, 0.12), palm=(0, 0, -25), draws=True)
+    bent: Angles = (60, 10, 5)
+    folded = Pose((85, 20, 10), (85, 20, 10), (85, 20, 10), FIST, TOGETHER, (9, 0, 0, 0.3), (0, 60, 0))
     delete = Pose(bent, bent, bent, bent, TOGETHER, (5, 0.1, 0.3, 0.3), (80, 0, 70))
-    flat = (25, 15, 10)
-    space = Pose(flat, flat, flat, flat, RELAXED, (5, 0.8, 0.1, 0.1), (-70, 0, 75))
+    flat: Angles = (25, 15, 10)
+    space = Pose(flat, flat, flat, flat, RELAXED, (5, 0.2, -0.7, 0.9), (-75, 0, 70))
+    pinch = replace(p, middle=(60, 50, 25), ring=half, pinky=half, thumb=(11, 0.1, 0.0, 0.1))
     return {
-        "A": [a, replace(a, thumb=(6, 0.15, 0.0, 0.05))],
+        "A": [a, replace(a, index=FIST, middle=FIST, ring=FIST, pinky=FIST),
+              replace(a, thumb=(5, 0.3, 0.4, 0.12))],
         "B": [b, replace(b, splay=RELAXED), replace(b, thumb=(5, 0.1, -0.1, 0.1))],
-        "C": [c, replace(c, palm=(-35, 0, 0)), replace(c, palm=(-80, 0, -20))],
+        "C": [c, replace(c, palm=(-35, 0, 0)), replace(c, palm=(-85, 0, -40)),
+              Pose(flat, flat, flat, flat, TOGETHER, (8, 0.05, -0.75, 0.05), (-80, 0, -35))],
         "D": [d, Pose(UP, palm=(-15, 0, 0)), replace(d, palm=(-60, 0, 0))],
-        "E": [e, replace(e, thumb=(10, 0.0, -0.35, 0.1)), replace(e, thumb=(8, 0, -0.1, 0.05))],
+        "E": [e, replace(e, thumb=(12, 0.0, -0.15, 0.05)), replace(e, thumb=(16, 0, -0.2, 0.05))],
         "F": [f, replace(f, splay=TOGETHER), replace(f, palm=(-40, 0, 0)),
-              replace(f, thumb=(7, 0.05, 0, 0.08))],
+              replace(f, thumb=(7, 0.05, 0, 0.08)),
+              replace(f, index=(35, 40, 20), thumb=(8, 0.08, -0.15, 0.05))],
         "G": [g, replace(g, palm=right), replace(g, thumb=(6, 0.1, -0.1, 0.2)),
-              replace(g, palm=right, thumb=(10, 0.1, 0, 0.12)), replace(g, palm=(-45, 0, -60))],
+              replace(g, palm=right, thumb=(10, 0.1, 0, 0.12)), replace(g, palm=(-45, 0, -60)),
+              replace(g, palm=(-75, 0, -55), thumb=(8, 0.1, -0.35, 0.3)),
+              replace(g, index=(65, 5, 5), palm=(-75, 0, -15), thumb=(8, 0.1, -0.4, 0.1))],
         "H": [h, replace(h, palm=right), replace(h, palm=(10, 0, 60)),
-              replace(h, palm=(-45, 0, -60)), replace(h, thumb=(6, 0.1, -0.2, 0.1))],
+              replace(h, palm=(-45, 0, -60)), replace(h, thumb=(6, 0.1, -0.2, 0.1)),
+              replace(h, palm=(-70, 0, -70), thumb=(10, 0.1, -0.1, 0.1))],
         "I": [i, replace(i, thumb=(6, 0.1, -0.1, 0.1))],
         "J": [replace(i, turn=(-100, 30, -60)), replace(i, turn=(0, 0, 75)),
-              replace(i, turn=(-170, 0, -150)), replace(i, turn=(0, 0, 35))],
+              replace(i, turn=(-170, 0, -150)), replace(i, turn=(0, 0, 40))],
         "K": [k, replace(k, thumb=(9, 0.1, 0.3, 0.15)), replace(k, middle=(45, 10, 5)),
               replace(k, palm=(-40, 0, 0))],
         "L": [ell, replace(ell, thumb=(5, 0.8, 0.0, 0.1))],
-        "M": [m, replace(m, thumb=(14, 0, -0.1, 0.1)), replace(m, palm=(0, 40, 0)),
-              Pose((85, 20, 10), (85, 20, 10), (85, 20, 10), FIST, TOGETHER, (9, 0, 0, 0.3), (0, 60, 0))],
-        "N": [n, replace(n, thumb=(10, 0, -0.1, 0.1)), replace(n, palm=(0, 40, 0)),
-              Pose((85, 20, 10), (85, 20, 10), FIST, FIST, TOGETHER, (9, 0, 0, 0.3), (0, 60, 0))],
-        "O": [o, replace(o, palm=(-30, 0, 0)), replace(o, palm=(-80, 0, -20))],
+        "M": [m, replace(m, thumb=(14, 0, -0.1, 0.1)), replace(m, palm=(0, 40, 0)), folded],
+        "N": [n, replace(n, thumb=(10, 0.08, 0.0, 0.1)), replace(n, palm=(0, 40, 0)),
+              replace(folded, ring=FIST)],
+        "O": [o, replace(o, palm=(-30, 0, 0)), replace(o, palm=(-85, 0, -45)),
+              replace(o, palm=(80, 0, 50))],
         "P": [p, replace(p, palm=down_right), replace(p, palm=(30, 0, 130)),
-              replace(p, palm=(20, 0, 90))],
+              replace(pinch, palm=(85, 0, 90)), replace(pinch, palm=(-70, 0, -90))],
         "Q": [q, replace(q, palm=down_right), replace(q, palm=down_left),
               replace(q, palm=(-50, 0, -120))],
         "R": [r, replace(r, splay=(-8, 8, 0, 0)), replace(r, middle=(8, 25, 10))],
-        "S": [s, replace(s, thumb=(6, 0.0, -0.1, 0.12)), replace(s, thumb=(11, 0, -0.1, 0.15))],
+        "S": [s, replace(s, thumb=(14, 0.08, -0.15, 0.12)), replace(s, thumb=(10, 0.0, -0.2, 0.12))],
         "T": [t, replace(t, thumb=(6, -0.05, -0.05, 0.1)), replace(t, thumb=(6, 0.1, 0.05, 0.05))],
         "U": [u, replace(u, thumb=(13, 0.1, -0.2, 0.2))],
         "V": [v, replace(v, thumb=(13, 0.1, -0.2, 0.2))],
         "W": [w, replace(w, thumb=(19, 0, 0, 0.05)), replace(w, thumb=(17, 0.1, -0.2, 0.15))],
         "X": [x, replace(x, palm=(0, 0, 0)), replace(x, palm=(-70, 0, 20)),
-              replace(x, palm=(-70, 0, 0), thumb=(6, 0.2, -0.2, 0))],
-        "Y": [y, replace(y, thumb=(5, 0.9, 0.2, 0.05))],
+              replace(x, palm=(-70, 0, 0), thumb=(6, 0.2, -0.2, 0)),
+              replace(x, palm=(60, 0, 25), thumb=(10, 0.1, -0.4, 0.3)),
+              replace(x, index=(10, 50, 30), palm=(-50, 0, 0)),
+              replace(x, index=(10, 50, 30), palm=(60, 0, 25), thumb=(8, 0, -0.8, 0.2))],
+        "Y": [y, replace(y, thumb=(5, 0.45, 0.4, 0.1)), replace(y, thumb=(5, 0.9, 0.2, 0.05))],
         "Z": [z, replace(z, palm=(0, 0, -40)), replace(z, thumb=(12, 0, -0.05, 0))],
         "del": [delete, replace(delete, palm=(80, 0, 110)), replace(delete, palm=(50, 0, 85)),
                 Pose(UP, UP, UP, UP, TOGETHER, (5, 0.9, -0.4, 0.1), (-10, 0, 0))],
         "nothing": [Pose()],
         "space": [space, replace(space, thumb=(5, 0.2, 0.4, 0.1)), replace(space, palm=(-80, 0, 95)),
-                  Pose(ARCH, ARCH, ARCH, ARCH, RELAXED, (5, 0.8, 0.2, 0.3), (-60, 0, 60))],
+                  Pose(ARCH, ARCH, ARCH, ARCH, RELAXED, (5, 0.3, -0.4, 0.9), (-60, 0, 60))],
     }
 
 
@@ -144,10 +157,10 @@ FLEXION_LIMITS = (np.array([-20.0, -5.0, -5.0]), np.array([95.0, 115.0, 85.0])) 
 SPLAY_LIMIT = 30.0  # degrees
 THUMB_BEND = np.radians([65.0, 85.0])  # knuckle and end joint, fully bent
 
-KNUCKLES = np.array([[0.24, -0.97, 0.0], [0.0, -1.0, 0.03], [-0.2, -0.93, 0.02], [-0.38, -0.81, -0.02]])
-PHALANGES = np.array([[0.45, 0.26, 0.22], [0.50, 0.30, 0.23], [0.46, 0.29, 0.23], [0.36, 0.21, 0.21]])
-THUMB_BASE = np.array([0.23, -0.2, -0.05])
-THUMB_BONES = np.array([0.42, 0.34, 0.28])
+KNUCKLES = np.array([[0.24, -0.98, 0.0], [0.02, -1.0, 0.02], [-0.18, -0.93, 0.01], [-0.36, -0.79, -0.02]])
+PHALANGES = np.array([[0.42, 0.25, 0.22], [0.45, 0.27, 0.24], [0.42, 0.26, 0.23], [0.33, 0.20, 0.19]])
+THUMB_BASE = np.array([0.3, -0.25, -0.05])
+THUMB_BONES = np.array([0.46, 0.37, 0.30])
 CURL_TILT = np.array([-0.08, 0.0, 0.1, 0.2])  # curled fingers lean towards the scaphoid
 PARENT = np.array([0, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19])
 FINGER = np.array([0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5])
@@ -193,7 +206,7 @@ def make_person(rng: np.random.Generator) -> Person:
         splay=3 * rng.standard_normal((count, 4)) + 2 * rng.standard_normal(4),
         thumb=0.07 * rng.standard_normal((count, 3)) + 0.03 * rng.standard_normal(3),
         palm=12 * rng.standard_normal((count, 3)) + 8 * rng.standard_normal(3),
-        phase=float(rng.random() ** 0.5),
+        phase=float(rng.uniform(0.5, 1)),
         stroke=float(rng.uniform(0.5, 1.1)),
         aspect=float(rng.choice(ASPECTS)),
         distance=float(rng.uniform(4, 12)),
@@ -205,7 +218,7 @@ def make_person(rng: np.random.Generator) -> Person:
 
 def _flexion_habits(rng: np.random.Generator, count: int) -> np.ndarray:
     """Degrees (count, 4, 3): whole-hand tightness, a finger's share of it, a joint's own."""
-    hand = 6 * rng.standard_normal((count, 1, 1)) + 4 * rng.standard_normal((1, 1, 3))
+    hand = 6 * rng.standard_normal((count, 1, 1)) + [5, 7, 12] * rng.standard_normal((1, 1, 3))
     finger = 6 * rng.standard_normal((count, 4, 1))
     return hand + finger + 4 * rng.standard_normal((count, 4, 3))
 
@@ -328,7 +341,7 @@ def _bent_chain(bones: np.ndarray, bend: np.ndarray) -> np.ndarray:
 
 def _bulge_direction(axis: np.ndarray) -> np.ndarray:
     """Unit vectors (n, 3) square to the thumb's axis, to which its bent knuckle points."""
-    hint = np.array([1.0, 0.4, 0.0])  # away from the fingers
+    hint = np.array([0.7, -0.4, -0.4])  # to the thumb side and out of the palm
     side = hint - (axis @ hint)[:, None] * axis
     return side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-6)
 
@@ -389,7 +402,8 @@ def _photograph(
     count = len(points)
     size = person.size * np.exp(0.1 * rng.standard_normal((count, 1, 1, 1)))
     near = person.distance / (person.distance + points[..., 2:])
-    flat = points[..., :2] * near
+    middle = points[..., :2].mean(axis=(1, 2), keepdims=True)  # the camera looks at the hand
+    flat = (points[..., :2] - middle) * near
     lean = person.depth_lean * np.linalg.norm(flat - flat[:, :, :1], axis=-1, keepdims=True)
     depth = (points[..., 2:] - points[:, :, :1, 2:]) * person.depth_gain - lean
     seen = np.concatenate([flat, depth], axis=-1)

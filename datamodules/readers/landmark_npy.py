@@ -1,0 +1,122 @@
+"""Landmarks in NumPy files, as the common tutorial collector writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.prepared import Rejected, Sample
+from datamodules.readers.base import Item
+from datamodules.readers.letters import (
+    FRAME,
+    LetterReader,
+    canonical_letter,
+    class_folder,
+    group_of,
+    natural_key,
+    refuse_if_all_unknown,
+    unknown_label,
+)
+
+
+class LandmarkNPY(LetterReader):
+    """``<letter>/<sequence>/<frame>.npy`` with 63 numbers, or ``<letter>/<name>.npy``.
+
+    The latter may hold (63,), (21, 3), (T, 63) or (T, 21, 3). A folder above the letter is the
+    group. A frame of zeros, which collectors write where they saw no hand, is rejected unless the
+    letter is ``nothing``.
+
+    Args:
+        raw_dir: the folder with the letters.
+        sequences: make one sample out of each sequence folder or (T, 63) file; else each frame is
+            a sample of (1, 63).
+
+    Raises:
+        ValueError: there is no .npy file, or no folder named like a class.
+    """
+
+    def __init__(self, raw_dir: str | Path | None, sequences: bool = False) -> None:
+        super().__init__(raw_dir)
+        self.sequences = sequences
+
+    def items(self) -> list[Item]:
+        """One item a sequence folder, or a file directly in its letter."""
+        items = {
+            item.id: item
+            for split, root in self.roots()
+            for path in self.files(root, (".npy",))
+            for item in (self._item(split, root, path),)
+        }
+        if not items:
+            raise self.nothing_found("<letter>/<sequence>/<frame>.npy")
+        refuse_if_all_unknown(list(items.values()), self.raw_dir)
+        return list(items.values())
+
+    def read(self, item: Item) -> Iterator[Sample | Rejected]:
+        """The frames of one item, or one sample of them all."""
+        label = canonical_letter(item.label)
+        if label is None:
+            yield Rejected(item.id, unknown_label(item.label), item.id)
+            return
+        good: list[np.ndarray] = []
+        for name, frame, fault in self._frames(item, label):
+            if fault:
+                yield Rejected(name, fault, item.id)
+            elif self.sequences:
+                good.append(frame)
+            else:
+                yield Sample(name, frame[None], label, item.group, item.split, item.id)
+        if good:
+            yield Sample(item.id, np.stack(good), label, item.group, item.split, item.id)
+
+    def _item(self, split: str, root: Path, path: Path) -> Item:
+        folder = class_folder(path, root)
+        in_sequence = path.parent != folder if folder else path.stem.isdecimal()
+        work = path.parent if in_sequence and path.parent != root else path
+        label = folder.name if folder else work.parent.name
+        return Item(self.id_of(work), work, label, group_of(folder or work, root), split)
+
+    def _frames(self, item: Item, label: str) -> Iterator[tuple[str, np.ndarray, str]]:
+        """(id, 63 numbers, what is wrong with them or "") of each frame, in numeric order."""
+        files = [item.path]
+        if item.path.is_dir():
+            files = sorted((f for f in item.path.iterdir() if self._is_frame(f)), key=natural_key)
+        for file in files:
+            name = self.id_of(file)
+            try:
+                frames = _load(file)
+            except ValueError as error:
+                yield name, np.empty(0), str(error)
+                continue
+            for place, frame in enumerate(frames):
+                suffix = f"#{place}" if len(frames) > 1 else ""
+                yield name + suffix, frame, _fault(frame, label)
+
+    def _is_frame(self, path: Path) -> bool:
+        return path.suffix.lower() == ".npy" and path.name[0] != "." and self._is_inside(path)
+
+
+def _load(path: Path) -> np.ndarray:
+    """The frames of one file as (T, 63) float32."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        raise ValueError(f"not a readable .npy file: {error}") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise ValueError("the file holds no array of real numbers")
+    last_two = array.reshape(*array.shape[:-2], -1) if array.shape[-2:] == (21, 3) else array
+    if last_two.shape[-1:] != FRAME.shape or last_two.ndim > 2 or not last_two.size:
+        raise ValueError(f"found shape {array.shape}; expected (63,), (21, 3) or (frames, 63)")
+    with np.errstate(over="ignore"):
+        return last_two.reshape(-1, *FRAME.shape).astype(np.float32)  # (63,) → (1, 63)
+
+
+def _fault(frame: np.ndarray, label: str) -> str:
+    if not np.isfinite(frame).all():
+        place = int((~np.isfinite(frame)).argmax())
+        return f"number {place} of 63 is {frame[place]}, not finite"
+    if label != "nothing" and not frame.any():
+        return "all numbers are zero: no hand was found"
+    return ""

@@ -1,0 +1,125 @@
+"""The ASL alphabet and what its readers share: classes, the frame, how folders are understood.
+
+This file knows neither MediaPipe nor OpenCV: tables of landmarks are read without them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from collections.abc import Iterable
+from pathlib import Path
+
+from datamodules.prepared import Frame
+from datamodules.readers.base import Item, Reader
+
+LETTERS = (*string.ascii_uppercase, "del", "nothing", "space")
+FRAME = Frame(
+    shape=(63,),
+    dtype="float32",
+    meaning=(
+        "21 hand landmarks x (x, y, z), wrist first; x, y in picture widths / heights, "
+        "z as x, relative to the wrist"
+    ),
+    rate=None,
+)
+
+_SPELLINGS = {
+    "del": "del delete deletion backspace erase",
+    "nothing": "nothing none blank empty background nohand noletter nosign",
+    "space": "space spc spacebar whitespace blankspace",
+}
+_CANONICAL = {letter.lower(): letter for letter in LETTERS} | {
+    spelling: letter for letter, spellings in _SPELLINGS.items() for spelling in spellings.split()
+}
+# A folder named with these words alone is packing (asl_alphabet_train), and says not who signs.
+_PACKING_WORDS = (
+    "train training val valid validation test testing asl alphabet letters signs data dataset "
+    "mp raw archive image images img picture pictures photos frames landmarks"
+)
+
+
+def canonical_letter(text: str) -> str | None:
+    """The class that ``text`` spells, in any case and with any of the usual words; else None."""
+    if text and not text.strip(" _"):
+        return "space"
+    return _CANONICAL.get(re.sub(r"[\s_\-]+", "", text).lower())
+
+
+def unknown_label(text: str) -> str:
+    """The reason for which a recording with this label is rejected."""
+    return f"unknown label {text!r}; expected one of A-Z, del, nothing, space"
+
+
+def natural_key(path: Path) -> list[tuple[int, str]]:
+    """Sorts ``9.npy`` before ``10.npy``."""
+    parts = re.split(r"(\d+)", path.as_posix())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+class LetterReader(Reader):
+    """The base of the readers of the ASL alphabet."""
+
+    task = "asl"
+    frame = FRAME
+    classes = LETTERS
+
+    def files(self, root: Path, suffixes: Iterable[str]) -> list[Path]:
+        """The files below ``root`` with one of these endings, in natural order.
+
+        Hidden files are left out, and so are links that lead out of ``raw_dir``.
+        """
+        endings, found = tuple(suffixes), []
+        if root.is_symlink() and not self._is_inside(root):
+            return []
+        for folder, folders, names in os.walk(root):
+            folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+            paths = (Path(folder, name) for name in names if not name.startswith("."))
+            found += [path for path in paths if path.name.lower().endswith(endings)]
+        return sorted((path for path in found if self._is_inside(path)), key=natural_key)
+
+    def _is_inside(self, path: Path) -> bool:
+        # Resolving costs; walking does not follow links, so only the path itself can lead out.
+        return not path.is_symlink() or path.resolve().is_relative_to(self.raw_dir.resolve())
+
+
+def class_folder(path: Path, root: Path) -> Path | None:
+    """The nearest folder above ``path``, below ``root``, that is named like a class."""
+    for folder in path.parents:
+        if folder == root:
+            break
+        if canonical_letter(folder.name):
+            return folder
+    return None
+
+
+def is_packing(folder: Path) -> bool:
+    """Whether the folder's name speaks of the data set only, as ``asl_alphabet_train`` does."""
+    return set(re.findall(r"[^\W_]+", folder.name.lower())) <= {*_PACKING_WORDS.split()}
+
+
+def group_of(path: Path, root: Path) -> str:
+    """The name of the nearest folder above ``path``, below ``root``, that can be a signer's."""
+    for folder in path.parents:
+        if folder == root:
+            break
+        if not is_packing(folder):
+            return folder.name
+    return ""
+
+
+def refuse_if_all_unknown(items: list[Item], raw_dir: Path) -> None:
+    """Stop where not one label is known: the layout is another one than the user thinks.
+
+    Raises:
+        ValueError: it lists the unknown labels.
+    """
+    if any(canonical_letter(item.label) for item in items):
+        return
+    labels = sorted({item.label for item in items})
+    shown = ", ".join(labels[:10]) + (f" and {len(labels) - 10} more" if labels[10:] else "")
+    raise ValueError(
+        f"raw_dir={raw_dir}: no folder is named like a class; expected A-Z, del, nothing, space, "
+        f"found {shown}"
+    )

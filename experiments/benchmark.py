@@ -1,0 +1,163 @@
+"""stage=benchmark: our training steps a second against loops written by hand, in one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from omegaconf import DictConfig, open_dict
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from datamodules.base import PreparedDataModule
+from datamodules.batches import Batches
+from experiments.build import build_datamodule, build_module, build_trainer, instantiate
+from experiments.console import quiet, tell
+
+OURS = "this suite (Lightning Trainer, all callbacks)"
+PLAIN = "hand-written loop, DataLoader(TensorDataset, shuffle=True)"
+LIMIT = "hand-written loop, one fixed batch (the limit)"
+FUSED = ", fused optimizer"
+SAMPLES = 20_000  # at most, copied into the hand-written loops' TensorDataset
+
+
+def run(config: DictConfig) -> float:
+    """Print and write (benchmark.csv) steps a second; returns ours over the plain loop's.
+
+    All loops train the same network with the same optimizer settings, clipping and batch size,
+    without augmentation, in 32 bits, taking turns; a figure is the median over the rounds.
+    """
+    quiet()
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    with open_dict(config):
+        config.augment, config.trainer.precision = None, "32-true"
+    data = build_datamodule(config)
+    samples = _samples(data)
+    loops = _loops(config, data, samples)
+    rates: dict[str, list[float]] = {name: [] for name in loops}
+    steps = min(config.benchmark.steps, len(data.train_dataloader()))
+    for turn in range(config.benchmark.rounds + 1):
+        for name, loop in loops.items():
+            rate = loop(steps)
+            if turn:  # the first turn warms up
+                rates[name].append(rate)
+        tell(f"round {turn}/{config.benchmark.rounds}" + ("" if turn else " (warm-up)"))
+    table = summarise(rates)
+    _write(table, config, steps)
+    return float(table["ours as a ratio"][PLAIN])
+
+
+def summarise(rates: dict[str, list[float]]) -> pd.DataFrame:
+    """Medians, and ours over each loop's: the median of the ratios of each round."""
+    ours = np.array(rates[OURS])
+    rows = {
+        name: {
+            "steps a second": np.median(values).round(1),
+            "ours as a ratio": np.median(ours / np.array(values)).round(3),
+        }
+        for name, values in rates.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loop")
+
+
+def _loops(
+    config: DictConfig, data: PreparedDataModule, samples: TensorDataset
+) -> dict[str, Callable[[int], float]]:
+    size = config.datamodule.batch_size
+    fixed = [samples[:size]]
+    settings = {k: v for k, v in config.optimizer.items() if k != "fused"}
+    loops: dict[str, Callable[[int], float]] = {OURS: partial(_ours, config, data)}
+    for kind, optimizer in (("", settings), (FUSED, settings | {"fused": True})):
+        make = partial(_by_hand, config, build_module(config, data).net, instantiate(optimizer))
+        loops[PLAIN + kind] = partial(make, DataLoader(samples, size, shuffle=True))
+        loops[LIMIT + kind] = partial(make, fixed)
+    return loops
+
+
+def _by_hand(
+    config: DictConfig,
+    net: nn.Module,
+    optimizer_of: Callable[..., torch.optim.Optimizer],
+    loader: Any,
+    steps: int,
+) -> float:
+    """The loop that people write: steps a second."""
+    device = _device(config)
+    net = deepcopy(net).to(device).train()
+    optimizer = optimizer_of(net.parameters())
+    loss_of = nn.CrossEntropyLoss()
+    started = _now(device)
+    for x, y in islice(_forever(loader), steps):
+        x, y = x.to(device), y.to(device)
+        optimizer.zero_grad()
+        loss = loss_of(net(x), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), config.trainer.gradient_clip_val)
+        optimizer.step()
+    return steps / (_now(device) - started)
+
+
+def _ours(config: DictConfig, data: PreparedDataModule, steps: int) -> float:
+    """The same number of steps inside the Trainer, callbacks and loggers as configured."""
+    module = build_module(config, data)
+    trainer = build_trainer(config, max_epochs=1, limit_train_batches=steps, limit_val_batches=1)
+    clock = _StepClock()
+    trainer.callbacks.append(clock)
+    trainer.fit(module, data)
+    return steps / clock.seconds
+
+
+class _StepClock(L.Callback):
+    """Seconds from before the first batch is fetched until after the last step."""
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        self.started = _now(trainer.strategy.root_device)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.is_last_batch:
+            self.seconds = _now(trainer.strategy.root_device) - self.started
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _device(config: DictConfig) -> torch.device:
+    gpu = config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if gpu else "cpu")
+
+
+def _samples(data: PreparedDataModule) -> TensorDataset:
+    """Training samples as the network takes them, (samples, ...) and (samples,)."""
+    rows = data.parts.train[:SAMPLES]
+    source = Batches(data.prepared, rows, data.targets, data.groups, data.frames)
+    batch = source[np.arange(len(rows))]
+    return TensorDataset(batch["x"], batch["y"])
+
+
+def _forever(loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    while True:
+        yield from loader
+
+
+def _write(table: pd.DataFrame, config: DictConfig, steps: int) -> None:
+    folder = Path(config.run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / "benchmark.csv")
+    tell(
+        f"\n{steps:,} steps of batch {config.datamodule.batch_size}, median of "
+        f"{config.benchmark.rounds} rounds, {torch.get_num_threads()} threads:\n"
+    )
+    tell(table.to_markdown())
+    tell(f"\nRun folder: {folder}")

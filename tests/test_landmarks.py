@@ -1,0 +1,286 @@
+"""The models, pictures and hands of datamodules/landmarks.py, with the real MediaPipe."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from datamodules import landmarks
+from datamodules.landmarks import (
+    HAND_MODEL,
+    HandLandmarks,
+    draw_hand,
+    face_model,
+    hand_model,
+    load_picture,
+)
+
+SHARED = Path(os.environ.get("UNVOICED_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+FINGERS = (
+    ((120, 185), (112, 120), (108, 70)),
+    ((150, 180), (150, 105), (150, 48)),
+    ((180, 185), (188, 115), (192, 62)),
+    ((205, 200), (222, 145), (233, 105)),
+    ((120, 250), (80, 215), (52, 180)),
+)
+TIPS = (8, 12, 16, 20, 4)  # MediaPipe's numbers of the ends of FINGERS
+
+
+def drawn_hand() -> np.ndarray:
+    """The back of a right hand, (320, 320, 3) uint8, that MediaPipe takes for one."""
+    picture = np.full((320, 320, 3), (205, 215, 220), np.uint8)
+    for grow, colour in ((6, (150, 100, 75)), (0, (224, 172, 140))):  # outline, then skin
+        cv2.line(picture, (160, 310), (160, 240), colour, 70 + grow, cv2.LINE_AA)
+        palm = np.array([(105, 190), (150, 170), (218, 195), (205, 270), (130, 280)])
+        cv2.fillPoly(picture, [palm], colour, cv2.LINE_AA)
+        for joints in FINGERS:
+            for start, end in pairwise(joints):
+                cv2.line(picture, start, end, colour, 26 + grow, cv2.LINE_AA)
+    for joints in FINGERS:  # nails turn it into a hand
+        x, y = joints[2]
+        cv2.ellipse(picture, (x, y - 3), (7, 9), 0, 0, 360, (240, 200, 185), -1, cv2.LINE_AA)
+    return cv2.GaussianBlur(picture, (0, 0), 1.2)
+
+
+@pytest.fixture(scope="module")
+def model() -> Path:
+    """Fetched as a user's run would; skipped only where no index answers."""
+    try:
+        return hand_model()
+    except ValueError as error:
+        if "could not be fetched" not in str(error):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def finder(model) -> HandLandmarks:
+    return HandLandmarks(model)
+
+
+# ---- models
+
+
+def test_fetched_bundle_is_what_mediapipe_wants(model):
+    if model.stat().st_size != 7_819_037:
+        pytest.skip("the user put another model there")
+    with zipfile.ZipFile(model) as bundle:
+        assert bundle.namelist() == ["hand_detector.tflite", "hand_landmarks_detector.tflite"]
+        assert {member.compress_type for member in bundle.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_a_path_in_the_configuration_goes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path / "cache"))
+    mine = tmp_path / "mine.task"
+    mine.write_bytes(b"x")
+    assert hand_model(str(mine)) == mine
+    with pytest.raises(ValueError, match=r"is not a file; expected MediaPipe's hand_landmarker"):
+        hand_model(tmp_path / "absent.task")
+
+
+def test_a_file_in_the_cache_is_taken_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
+    (tmp_path / HAND_MODEL).write_bytes(b"official")
+    assert hand_model().read_bytes() == b"official"
+
+
+def test_no_index_says_which_file_to_put_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(ValueError, match="could not be fetched") as error:
+        hand_model()
+    assert f"Put the official {HAND_MODEL} at {tmp_path / HAND_MODEL}" in str(error.value)
+    assert "reader.model=<path>" in str(error.value)
+    assert list(tmp_path.iterdir()) == []  # nothing is left lying about
+
+
+def wheel_with(path: Path, contents: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, content in contents.items():
+            wheel.writestr(name, content)
+    return path
+
+
+def test_a_wheel_with_other_content_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
+    other = wheel_with(tmp_path / "other.whl", {landmarks.PALM_DETECTION[0]: b"other"})
+    monkeypatch.setattr(landmarks, "_download_wheel", lambda *_: other)
+    with pytest.raises(ValueError, match="not the expected file: sha256 d9298a10d1b07358"):
+        hand_model()
+    assert not (tmp_path / HAND_MODEL).exists()
+
+
+@pytest.mark.parametrize("content", [None, {}])
+def test_a_damaged_wheel_is_refused(tmp_path, monkeypatch, content):
+    monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
+    wheel = tmp_path / "damaged.whl"
+    wheel.write_bytes(b"PK") if content is None else wheel_with(wheel, content)
+    monkeypatch.setattr(landmarks, "_download_wheel", lambda *_: wheel)
+    with pytest.raises(ValueError, match="is damaged"):
+        hand_model()
+
+
+def test_one_download_gives_both_models_to_many_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(landmarks, "_member", lambda _, name, __: name.encode())
+    downloads = []
+    monkeypatch.setattr(landmarks, "_download_wheel", lambda *_: downloads.append(1) or Path())
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: hand_model(), range(4)))
+    fetched = len(downloads)
+    assert set(found) == {tmp_path / "cache" / HAND_MODEL}
+    assert face_model().read_bytes() == landmarks.FACE_DETECTION[0].encode()
+    assert len(downloads) == fetched
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_damaged_model_is_a_clear_error(tmp_path):
+    damaged = tmp_path / HAND_MODEL
+    damaged.write_bytes(b"not a model")
+    with pytest.raises(ValueError, match=r"is not a model that MediaPipe can use"):
+        HandLandmarks(damaged).read(drawn_hand())
+
+
+# ---- pictures
+
+
+@pytest.mark.parametrize("name", ["ü.jpg", "b.png", "c.bmp", "d.webp"])
+def test_pictures_load_red_first(tmp_path, name):
+    picture = np.zeros((20, 30, 3), np.uint8)
+    picture[..., 2] = 200  # OpenCV's red
+    (tmp_path / name).write_bytes(cv2.imencode(name[1:], picture)[1].tobytes())
+    loaded = load_picture(tmp_path / name)
+    assert loaded.shape == (20, 30, 3)
+    assert loaded.dtype == np.uint8
+    np.testing.assert_allclose(loaded.mean((0, 1)), (200, 0, 0), atol=6)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.full((8, 9), 128, np.uint8),
+        np.full((8, 9, 4), (128, 128, 128, 255), np.uint8),
+        np.full((8, 9, 3), 128 * 257, np.uint16),
+        np.full((8, 9), 128 * 257, np.uint16),
+    ],
+    ids=["grey", "alpha", "16 bit", "16 bit grey"],
+)
+def test_every_kind_of_png_becomes_rgb(tmp_path, picture):
+    path = tmp_path / "picture.png"
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    np.testing.assert_array_equal(load_picture(path), np.full((8, 9, 3), 128, np.uint8))
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".bmp"])
+@pytest.mark.parametrize("part", [0.3, 0.9])
+def test_truncated_pictures_are_refused(tmp_path, capfd, ending, part):
+    content = cv2.imencode(ending, drawn_hand())[1].tobytes()
+    path = tmp_path / f"picture{ending}"
+    path.write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(ValueError, match=r"truncated|decode"):
+        load_picture(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "empty"), (b"hello", "not a picture"), (b"\xff\xd8\xff\xd9", "not a picture")],
+)
+def test_files_that_are_no_picture_are_refused(tmp_path, content, reason):
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        load_picture(path)
+
+
+def test_a_folder_or_nothing_is_no_picture(tmp_path):
+    for path in (tmp_path, tmp_path / "absent.jpg"):
+        with pytest.raises(ValueError, match="cannot be read"):
+            load_picture(path)
+
+
+def test_draw_hand_leaves_the_picture_alone_and_may_leave_it():
+    picture = np.zeros((40, 60, 3), np.uint8)
+    points = np.linspace(-0.5, 1.5, 63, dtype=np.float32)
+    assert draw_hand(picture, points).any()
+    assert not picture.any()
+
+
+# ---- hands
+
+
+def test_points_sit_on_the_drawn_hand(finder):
+    hand = finder.read(drawn_hand())
+    assert hand.landmarks.shape == (63,)
+    assert hand.landmarks.dtype == np.float32
+    assert hand.handedness == "Right"
+    assert 0.5 < hand.score <= 1
+    points = hand.landmarks.reshape(21, 3)[:, :2] * 320
+    ends = np.array([joints[2] for joints in FINGERS])
+    assert np.linalg.norm(points[list(TIPS)] - ends, axis=1).max() < 32
+
+
+def test_a_mirrored_hand_is_the_other_hand(finder):
+    hand = finder.read(np.ascontiguousarray(drawn_hand()[:, ::-1]))
+    assert hand.handedness == "Left"
+
+
+@pytest.mark.parametrize("border", [0.25, 0.5])
+def test_a_border_changes_no_units(finder, border):
+    """Found with a border, landmarks are where they are without one; z is in widths too."""
+    picture = drawn_hand()[:300]  # not square
+    plain = finder.read(picture).landmarks.reshape(21, 3)
+    detector = finder._detector(1.0)
+    hand = detector.find(landmarks._with_border(picture, border))
+    found = landmarks._without_border(hand, border).landmarks.reshape(21, 3)
+    assert np.abs(found - plain)[:, :2].max() < 0.05
+    assert np.ptp(found[:, 2]) == pytest.approx(np.ptp(plain[:, 2]), rel=0.35)
+
+
+def test_no_hand_is_none(finder):
+    assert finder.read(np.full((50, 70, 3), 90, np.uint8)) is None
+
+
+def test_a_video_is_followed(model):
+    video = HandLandmarks(model, rate=25.0, thorough=False)
+    frames = [np.roll(drawn_hand(), 4 * step, axis=1) for step in range(4)]
+    wrists = [video.read(frame).landmarks[0] * 320 for frame in frames]
+    np.testing.assert_allclose(np.diff(wrists), 4, atol=3)
+    assert video.read(np.zeros_like(frames[0])) is None
+
+
+def test_mediapipe_says_nothing_and_loads_late(model, tmp_path):
+    picture = tmp_path / "hand.png"
+    picture.write_bytes(cv2.imencode(".png", drawn_hand()[..., ::-1])[1].tobytes())
+    code = (
+        "import sys; from datamodules.landmarks import HandLandmarks, load_picture\n"
+        "assert 'mediapipe' not in sys.modules\n"
+        f"hand = HandLandmarks({str(model)!r}).read(load_picture({str(picture)!r}))\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(hand.handedness); print('kept', file=sys.stderr)"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Right\n", "kept\n")
+
+
+@pytest.mark.shared_data
+def test_real_pictures(finder):
+    """Without borders 287 of these 384 hands are found."""
+    folder = SHARED / "asl" / "images"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent")
+    hands = [finder.read(load_picture(path)) for path in sorted(folder.glob("*/*_0*.jpg"))[::4]]
+    found = [hand for hand in hands if hand]
+    assert len(found) >= 0.85 * len(hands)
+    inside = np.stack([hand.landmarks for hand in found]).reshape(-1, 21, 3)[..., :2]
+    assert ((inside > -0.2) & (inside < 1.2)).all()
