@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class PreparedDataModule(L.LightningDataModule):
         workers: loader processes; 0 is fastest for sets that fit in memory.
         memory_limit_mb: sets up to this size (MB) are held in memory.
         seed: of the order of training.
+        same_order: every epoch trains on the batches of the first, to see whether a network can
+            learn one batch by heart.
     """
 
     task: str
@@ -61,16 +63,13 @@ class PreparedDataModule(L.LightningDataModule):
         workers: int = 0,
         memory_limit_mb: int = 1024,
         seed: int = 0,
+        same_order: bool = False,
     ) -> None:
         super().__init__()
-        self.split, self.data_dir, self.simulator, self.augment = (
-            split,
-            data_dir,
-            simulator,
-            augment,
-        )
+        self.split, self.data_dir = split, data_dir
+        self.simulator, self.augment = simulator, augment
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.frames, self.workers, self.seed = frames, workers, seed
+        self.frames, self.workers, self.seed, self.same_order = frames, workers, seed, same_order
         self.memory_limit = memory_limit_mb << 20
         self.trained_classes: tuple[str, ...] | None = None
 
@@ -80,14 +79,6 @@ class PreparedDataModule(L.LightningDataModule):
     def input_settings(self) -> dict[str, Any]:
         """The arguments that a trained network depends on; they travel in its checkpoint."""
         return {"frames": self.frames}
-
-    def read_input(self, path: Path) -> Iterator[Sample | Rejected]:
-        """A picture, clip or recording, as samples to predict.
-
-        Raises:
-            ValueError: the file is nothing that this task reads.
-        """
-        raise ValueError(f"task={self.task} cannot predict from a file such as {path}")
 
     # ---- Lightning
 
@@ -116,6 +107,9 @@ class PreparedDataModule(L.LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         return self._loader("test")
 
+    def predict_dataloader(self) -> DataLoader:
+        return self._loader("test")
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         if self.augment is not None and self.trainer is not None and self.trainer.training:
             batch["x"] = self.augment(batch["x"])
@@ -138,9 +132,10 @@ class PreparedDataModule(L.LightningDataModule):
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         size = self.batch_size if shuffle else self.eval_batch_size
+        order = BatchOrder(len(rows), size, shuffle, self.seed, rank, world, self.same_order)
         return DataLoader(
             Batches(self.prepared, rows, self.targets, self.groups, self.frames),
-            sampler=BatchOrder(len(rows), size, shuffle, self.seed, rank, world),
+            sampler=order,
             batch_size=None,
             collate_fn=as_is,
             num_workers=self.workers,
@@ -156,10 +151,11 @@ class PreparedDataModule(L.LightningDataModule):
 
     def _codes(self, values: pd.Series, names: list[str]) -> np.ndarray:
         """(rows,) int64: the place of each value in ``names``, -1 where it is not there."""
-        return pd.Categorical(values, categories=names).codes.astype(np.int64)
+        return pd.Index(names, dtype=str).get_indexer(pd.Index(values)).astype(np.int64)
 
     def _refuse_unknown_labels(self) -> None:
-        unknown = sorted(set(self.prepared.manifest["label"][self.targets < 0]))
+        unlabelled = {""}  # what stage=predict reads
+        unknown = sorted(set(self.prepared.manifest["label"][self.targets < 0]) - unlabelled)
         if unknown:
             raise ValueError(
                 f"data_dir={self.prepared.data_dir} holds {len(unknown)} classes that the model "

@@ -26,18 +26,26 @@ class BatchOrder(Sampler[np.ndarray]):
         shuffle: training order; drops the last incomplete batch unless it is the only one.
         seed: of the order.
         rank, world: which of how many processes this is.
+        same_order: every epoch has the order of the first.
     """
 
     def __init__(
-        self, size: int, batch_size: int, shuffle: bool, seed: int, rank: int = 0, world: int = 1
+        self,
+        size: int,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        same_order: bool = False,
     ) -> None:
         self.size, self.batch_size, self.shuffle = size, batch_size, shuffle
         self.seed, self.rank, self.world = seed, rank, world
-        self.epoch = 0
+        self.epoch, self.same_order = 0, same_order
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before each epoch."""
-        self.epoch = epoch
+        self.epoch = 0 if self.same_order else epoch
 
     def __len__(self) -> int:
         mine = self.size // self.world if self.shuffle else self._mine()

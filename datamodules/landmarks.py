@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -265,6 +266,8 @@ class _Detector:
         self._time_ms = 0
         self._quiet = True
         self._landmarker = self._open(model, min_confidence, factor)
+        # Closed while Python still stands: MediaPipe's own __del__ comes too late at exit.
+        weakref.finalize(self, self._landmarker.close)
 
     def find(self, picture: np.ndarray) -> Hand | None:
         image = self._mediapipe.Image(

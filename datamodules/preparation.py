@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
-from datamodules.prepared import Description, PreparedWriter, Rejected, Sample
+from datamodules.prepared import REJECTED, Description, PreparedWriter, Rejected, Sample
 from datamodules.readers.base import Item, Reader
 
 
@@ -86,11 +87,13 @@ def _read(reader: Reader, item: Item) -> list[Sample | Rejected]:
 
 
 def _refuse_empty(writer: PreparedWriter) -> None:
-    if writer.frames == 0:
-        raise ValueError(
-            f"not one recording could be prepared; {writer.data_dir / 'rejected.csv'} says why, "
-            "recording by recording"
-        )
+    if writer.frames:
+        return
+    path = writer.data_dir / REJECTED
+    with path.open(encoding="utf-8", newline="") as file:
+        first = next(csv.DictReader(file), None)
+    example = f", such as {first['id']}: {first['reason']}" if first else ""
+    raise ValueError(f"not one recording could be read{example}. {path} says why, one by one")
 
 
 class _Progress:

@@ -7,6 +7,7 @@ This file knows neither torch nor MediaPipe: preparing processes import it and m
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import json
@@ -15,6 +16,7 @@ import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +26,7 @@ import pandas as pd
 
 MANIFEST, FEATURES, META, REJECTED = "manifest.csv", "features.npy", "meta.json", "rejected.csv"
 FORMAT_VERSION = 1
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota, limit on a file's size
 MANIFEST_COLUMNS = ("id", "label", "group", "split", "source", "start", "length")
 
 
@@ -105,9 +108,11 @@ class PreparedWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        if not full:  # what was read before an error or Ctrl-C is not lost
-            self.flush()
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            with contextlib.suppress(OSError):  # its buffer has no room either
+                self._features.close()
+            return
+        self.flush()  # what was read before any other error, or Ctrl-C, is not lost
         self._features.close()
 
     def add(self, outcome: Sample | Rejected) -> None:
@@ -129,9 +134,9 @@ class PreparedWriter:
             self._write_features()
             self._append(REJECTED, [asdict(row) for row in self._rejected])
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in NO_ROOM:
                 raise OSError(
-                    errno.ENOSPC,
+                    error.errno,
                     f"the disk is full; {self.frames:,} frames in {self.data_dir} are safe. "
                     "Free some space and run the same command again: it goes on from there",
                 ) from error
@@ -227,8 +232,6 @@ class PreparedWriter:
 
     def _header(self, frames: int) -> bytes:
         """The .npy header; numpy leaves room in it for the first axis to grow."""
-        from io import BytesIO
-
         frame, buffer = self.description.frame, BytesIO()
         descr = np.lib.format.dtype_to_descr(np.dtype(frame.dtype))
         shape = (frames, *frame.shape)

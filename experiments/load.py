@@ -59,7 +59,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "was not loaded: such a file can run commands"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0] or "it is empty"
         raise ValueError(
             f"ckpt_path={path} is truncated or damaged ({reason}). Take another checkpoint of "
             "the run: last.ckpt, or one of epoch_*.ckpt"

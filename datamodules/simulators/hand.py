@@ -65,6 +65,7 @@ def _letters() -> dict[str, list[Pose]]:
     left, right = (10, 0, 85), (-170, 0, -85)  # palm to the viewer, or to the signer
     down_left, down_right = (70, 0, 95), (-70, 0, -95)
     half: Angles = (60, 65, 35)
+    clasp: Angles = (35, 95, 50)
     tight: Angles = (66, 100, 20)
     a = Pose(tight, tight, tight, tight, thumb=(5, 0.18, 0.42, 0.12), palm=(0, 20, -8))
     b = Pose(UP, UP, UP, UP, TOGETHER, (9, 0.05, -0.2, 0.15))
@@ -82,11 +83,11 @@ def _letters() -> dict[str, list[Pose]]:
     o = Pose(RING, RING, RING, RING, TOGETHER, (8, 0, -0.05, 0), (-70, 0, -20))
     p = Pose((15, 5, 5), (60, 15, 5), thumb=(10, 0.08, 0, 0.05), palm=down_left)
     q = Pose((20, 15, 10), half, half, half, thumb=(8, 0.1, -0.35, 0.35), palm=(60, 0, 120))
-    r = Pose(UP, (15, 8, 5), splay=(-6, 12, 0, 0), thumb=(14, 0.1, 0, 0.1))
-    s = Pose(thumb=(10, 0.03, -0.05, 0.12), palm=(0, 20, -8))
+    r = Pose(UP, (15, 8, 5), splay=(-8, 13, 0, 0), thumb=(14, -0.05, 0.05, 0.1))
+    s = Pose(thumb=(10, 0.03, -0.05, 0.18), palm=(0, 20, -8))
     t = Pose((65, 90, 45), tight, tight, thumb=(5, -0.1, 0.32, 0.25), palm=(0, 20, -8))
-    u = Pose(UP, UP, splay=(-1, 1, 0, 0), thumb=(14, 0.1, -0.05, 0.1))
-    v = Pose(UP, UP, splay=(12, -9, 0, 0), thumb=(14, 0.1, -0.05, 0.1))
+    u = Pose(UP, UP, splay=(-1, 1, 0, 0), thumb=(14, -0.05, 0, 0.1))
+    v = Pose(UP, UP, splay=(12, -9, 0, 0), thumb=(14, -0.05, 0, 0.1))
     w = Pose(UP, UP, UP, splay=(12, 0, -12, -5), thumb=(18, 0.05, 0, 0.08))
     x = Pose(HOOK, thumb=(10, 0.1, -0.1, 0.12), palm=(-40, 0, 0))
     y = Pose(pinky=UP, splay=(0, 0, -4, -25), thumb=(5, 0.9, -0.2, 0.05))
@@ -103,14 +104,14 @@ def _letters() -> dict[str, list[Pose]]:
         "B": [b, replace(b, splay=RELAXED), replace(b, thumb=(5, 0.1, -0.1, 0.1))],
         "C": [c, replace(c, palm=(-35, 0, 0)), replace(c, palm=(-85, 0, -40)),
               Pose(flat, flat, flat, flat, TOGETHER, (8, 0.05, -0.75, 0.05), (-80, 0, -35))],
-        "D": [d, Pose(UP, palm=(-15, 0, 0)), replace(d, palm=(-60, 0, 0))],
+        "D": [d, Pose(UP, clasp, clasp, clasp, RELAXED, (12, 0.05, -0.12, 0.08), (-10, 0, 0)), Pose(UP, weight=0.5), replace(d, palm=(-60, 0, 0))],
         "E": [e, replace(e, thumb=(12, 0.0, -0.15, 0.05)), replace(e, thumb=(16, 0, -0.2, 0.05))],
         "F": [f, replace(f, splay=TOGETHER), replace(f, palm=(-40, 0, 0)),
               replace(f, thumb=(7, 0.05, 0, 0.08)),
               replace(f, index=(35, 40, 20), thumb=(8, 0.08, -0.15, 0.05))],
         "G": [g, replace(g, palm=right), replace(g, thumb=(6, 0.1, -0.1, 0.2)),
               replace(g, palm=right, thumb=(10, 0.1, 0, 0.12)), replace(g, palm=(-45, 0, -60)),
-              replace(g, palm=(-75, 0, -55), thumb=(8, 0.1, -0.35, 0.3)),
+              replace(g, palm=(-75, 0, -55), thumb=(8, 0.1, -0.35, 0.3), weight=0.4),
               replace(g, index=(65, 5, 5), palm=(-75, 0, -15), thumb=(8, 0.1, -0.4, 0.1))],
         "H": [h, replace(h, palm=right), replace(h, palm=(10, 0, 60)),
               replace(h, palm=(-45, 0, -60)), replace(h, thumb=(6, 0.1, -0.2, 0.1)),
@@ -121,21 +122,21 @@ def _letters() -> dict[str, list[Pose]]:
         "K": [k, replace(k, thumb=(9, 0.1, 0.3, 0.15)), replace(k, middle=(45, 10, 5)),
               replace(k, palm=(-40, 0, 0))],
         "L": [ell, replace(ell, thumb=(5, 0.8, 0.0, 0.1))],
-        "M": [m, replace(m, thumb=(14, 0, -0.1, 0.1)), replace(m, palm=(0, 40, 0)), folded],
-        "N": [n, replace(n, thumb=(10, 0.08, 0.0, 0.1)), replace(n, palm=(0, 40, 0)),
+        "M": [m, replace(m, thumb=(9, 0.05, 0.25, 0.25)), replace(m, palm=(0, 55, 0)), folded],
+        "N": [n, replace(n, thumb=(10, 0.08, 0.0, 0.1)), replace(n, palm=(0, 55, 0)),
               replace(folded, ring=FIST)],
         "O": [o, replace(o, palm=(-30, 0, 0)), replace(o, palm=(-85, 0, -45)),
               replace(o, palm=(80, 0, 50))],
         "P": [p, replace(p, palm=down_right), replace(p, palm=(30, 0, 130)),
               replace(pinch, palm=(85, 0, 90)), replace(pinch, palm=(-70, 0, -90))],
-        "Q": [q, replace(q, palm=down_right), replace(q, palm=down_left),
+        "Q": [q, replace(q, palm=down_right), replace(q, palm=(-75, 0, -85)), replace(q, palm=down_left),
               replace(q, palm=(-50, 0, -120))],
-        "R": [r, replace(r, splay=(-8, 8, 0, 0)), replace(r, middle=(8, 25, 10))],
+        "R": [r, replace(r, splay=(-6, 9, 0, 0)), replace(r, middle=(8, 25, 10))],
         "S": [s, replace(s, thumb=(14, 0.08, -0.15, 0.12)), replace(s, thumb=(10, 0.0, -0.2, 0.12))],
         "T": [t, replace(t, thumb=(6, -0.05, -0.05, 0.1)), replace(t, thumb=(6, 0.1, 0.05, 0.05))],
         "U": [u, replace(u, thumb=(13, 0.1, -0.2, 0.2))],
         "V": [v, replace(v, thumb=(13, 0.1, -0.2, 0.2))],
-        "W": [w, replace(w, thumb=(19, 0, 0, 0.05)), replace(w, thumb=(17, 0.1, -0.2, 0.15))],
+        "W": [w, replace(w, splay=(6, 0, -6, -5)), replace(w, thumb=(19, 0, 0, 0.05)), replace(w, thumb=(17, 0.1, -0.2, 0.15))],
         "X": [x, replace(x, palm=(0, 0, 0)), replace(x, palm=(-70, 0, 20)),
               replace(x, palm=(-70, 0, 0), thumb=(6, 0.2, -0.2, 0)),
               replace(x, palm=(60, 0, 25), thumb=(10, 0.1, -0.4, 0.3)),
@@ -205,21 +206,21 @@ def make_person(rng: np.random.Generator) -> Person:
         flexion=_flexion_habits(rng, count),
         splay=3 * rng.standard_normal((count, 4)) + 2 * rng.standard_normal(4),
         thumb=0.07 * rng.standard_normal((count, 3)) + 0.03 * rng.standard_normal(3),
-        palm=12 * rng.standard_normal((count, 3)) + 8 * rng.standard_normal(3),
+        palm=[-6, 6, -4] + 10 * rng.standard_normal((count, 3)) + 8 * rng.standard_normal(3),
         phase=float(rng.uniform(0.5, 1)),
         stroke=float(rng.uniform(0.5, 1.1)),
         aspect=float(rng.choice(ASPECTS)),
         distance=float(rng.uniform(4, 12)),
         size=float(rng.uniform(0.15, 0.35)),
-        depth_gain=float(rng.uniform(0.5, 1.1)),
-        depth_lean=float(rng.normal(0.12, 0.1)),
+        depth_gain=float(rng.uniform(0.35, 0.85)),
+        depth_lean=float(rng.normal(0.08, 0.08)),
     )
 
 
 def _flexion_habits(rng: np.random.Generator, count: int) -> np.ndarray:
     """Degrees (count, 4, 3): whole-hand tightness, a finger's share of it, a joint's own."""
     hand = 6 * rng.standard_normal((count, 1, 1)) + [5, 7, 12] * rng.standard_normal((1, 1, 3))
-    finger = 6 * rng.standard_normal((count, 4, 1))
+    finger = 8 * rng.standard_normal((count, 4, 1))
     return hand + finger + 4 * rng.standard_normal((count, 4, 3))
 
 

@@ -1,0 +1,117 @@
+"""What a person points stage=predict at: pictures, videos or landmark files without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from datamodules.landmarks import HandLandmarks, draw_hand, hand_landmarks, hand_model, load_picture
+from datamodules.prepared import Rejected, Sample
+from datamodules.readers.base import Item
+from datamodules.readers.image_folder import PICTURES
+from datamodules.readers.landmark_csv import TABLES, LandmarkCSV
+from datamodules.readers.landmark_npy import load_frames
+from datamodules.readers.letters import FRAME, LetterReader
+
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v")
+ARRAYS = (".npy",)
+CANVAS = 480  # pixels a side, where there is no picture to draw on
+
+
+class HandInput(LetterReader):
+    """A picture, a video, a landmark file, or a folder of them; every frame is one sample.
+
+    Args:
+        path: the file or folder.
+        model: path of a MediaPipe ``hand_landmarker.task``; None for the user's cache.
+        min_confidence: below this MediaPipe's finding is not taken for a hand, 0 to 1.
+
+    Raises:
+        ValueError: nothing is there that can be read.
+    """
+
+    def __init__(
+        self, path: str | Path | None, model: str | None = None, min_confidence: float = 0.5
+    ) -> None:
+        if not path:
+            raise ValueError("stage=predict needs input=<a picture, video, landmark file, folder>")
+        self.path = Path(path)
+        if not self.path.exists():
+            raise ValueError(f"input={path} does not exist")
+        super().__init__(self.path if self.path.is_dir() else self.path.parent)
+        self.model, self.min_confidence = model, min_confidence
+
+    def items(self) -> list[Item]:
+        """One item a file."""
+        endings = (*PICTURES, *VIDEOS, *TABLES, *ARRAYS)
+        alone = [self.path] if self.path.name.lower().endswith(endings) else []
+        found = self.files(self.raw_dir, endings) if self.path.is_dir() else alone
+        if not found:
+            raise ValueError(f"input={self.path} is nothing to read: expected {' '.join(endings)}")
+        if any(path.name.lower().endswith((*PICTURES, *VIDEOS)) for path in found):
+            self.model = str(hand_model(self.model))
+        return [Item(self.id_of(path), path) for path in found]
+
+    def read(self, item: Item) -> Iterator[Sample | Rejected]:
+        """The frames of one file that hold a hand."""
+        name = item.path.name.lower()
+        if name.endswith(TABLES):
+            yield from LandmarkCSV(self.raw_dir, labelled=False).read(item)
+            return
+        reads = {PICTURES: self._picture, VIDEOS: self._video, ARRAYS: self._array}
+        read = next(function for endings, function in reads.items() if name.endswith(endings))
+        try:
+            for identity, landmarks in read(item):
+                if landmarks is None:
+                    yield Rejected(identity, "no hand found", item.id)
+                else:
+                    yield Sample(identity, landmarks.reshape(1, 63), "", source=item.id)
+        except ValueError as error:
+            yield Rejected(item.id, str(error), item.id)
+
+    def drawing(self, identity: str, landmarks: np.ndarray) -> np.ndarray:
+        """The hand (63,) on the picture or video frame it was found in, (height, width, 3) RGB."""
+        name, _, frame = identity.partition("#")
+        path = self.raw_dir / name
+        if name.lower().endswith(PICTURES):
+            return draw_hand(load_picture(path), landmarks)
+        if name.lower().endswith(VIDEOS):
+            picture = next(p for number, p in enumerate(_frames(path)) if number == int(frame))
+            return draw_hand(picture, landmarks)
+        return draw_hand(np.zeros((CANVAS, CANVAS, 3), np.uint8), landmarks)
+
+    def _picture(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
+        assert self.model is not None, "items() finds the model"
+        hand = hand_landmarks(self.model, self.min_confidence).read(load_picture(item.path))
+        yield item.id, hand and hand.landmarks
+
+    def _video(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
+        assert self.model is not None, "items() finds the model"
+        rate = cv2.VideoCapture(str(item.path)).get(cv2.CAP_PROP_FPS) or 30.0
+        finder = HandLandmarks(self.model, self.min_confidence, rate=rate, thorough=False)
+        for number, picture in enumerate(_frames(item.path)):
+            hand = finder.read(picture)
+            yield f"{item.id}#{number:06d}", hand and hand.landmarks
+
+    def _array(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
+        frames = load_frames(item.path)
+        if not np.isfinite(frames).all():
+            raise ValueError("the file holds numbers that are not finite")
+        for number, landmarks in enumerate(frames):
+            suffix = f"#{number:06d}" if len(frames) > 1 else ""
+            yield item.id + suffix, landmarks.astype(FRAME.dtype)
+
+
+def _frames(path: Path) -> Iterator[np.ndarray]:
+    """The frames of a video, (height, width, 3) uint8, red first."""
+    video = cv2.VideoCapture(str(path))
+    read, picture = video.read()
+    if not read:
+        raise ValueError("not a video that OpenCV can decode, or one without a frame")
+    while read:
+        yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        read, picture = video.read()
+    video.release()

@@ -1,0 +1,97 @@
+"""stage=predict: what does the model say of this picture, video or recording?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+import torch
+from omegaconf import DictConfig, open_dict
+
+from callbacks.predictions import predictions_table, top_two
+from datamodules.base import PreparedDataModule
+from datamodules.preparation import prepare
+from datamodules.prepared import REJECTED
+from experiments.build import build_datamodule, build_trainer, instantiate, plain, write_config
+from experiments.console import quiet, tell
+from experiments.evaluate import require_checkpoint
+from modules.base import ClassificationModule
+
+SHOWN_ROWS = 20
+DRAWN = 100  # pictures at most
+
+
+def run(config: DictConfig) -> None:
+    """Read ``input``, print a table and write predictions.csv (and pictures with show=true).
+
+    The input takes the way of all recordings: it becomes a prepared set, in the run folder.
+
+    Raises:
+        ValueError: no checkpoint or no input, or nothing in it can be read.
+    """
+    quiet()
+    module = require_checkpoint(config)
+    reader = instantiate(config.input_reader)
+    folder = write_config(config)
+    settings = {"input": plain(config.input_reader)}
+    prepare(reader, folder / "input", settings, config.workers, say=tell)
+    data = _unlabelled(config, folder / "input", module)
+    table = _predict(config, module, data)
+    table.to_csv(folder / "predictions.csv", index=False)
+    _tell(table, folder, bool(module.card["simulated"]))
+    if config.show:
+        _draw(reader, data, table, folder / "shown")
+    tell(f"\nRun folder: {folder}")
+
+
+def _unlabelled(
+    config: DictConfig, data_dir: Path, module: ClassificationModule
+) -> PreparedDataModule:
+    changed = config.copy()
+    with open_dict(changed):
+        changed.data_dir = str(data_dir)
+        changed.split = {"_target_": "datamodules.splits.TestOnly"}
+        changed.callbacks, changed.logger, changed.augment = {}, {}, None
+    return build_datamodule(changed, trained=module.card)
+
+
+def _predict(
+    config: DictConfig, module: ClassificationModule, data: PreparedDataModule
+) -> pd.DataFrame:
+    changed = config.copy()
+    with open_dict(changed):
+        changed.callbacks, changed.logger = {}, {}
+    trainer = build_trainer(changed, enable_progress_bar=False, enable_checkpointing=False)
+    outcomes: Any = trainer.predict(module, data)
+    index = torch.cat([outcome["index"] for outcome in outcomes]).numpy()
+    best = top_two(torch.cat([outcome["probabilities"] for outcome in outcomes]))
+    names = data.prepared.manifest["id"].iloc[index].reset_index(drop=True)
+    return pd.concat([names, predictions_table(best, module.classes)], axis=1)
+
+
+def _tell(table: pd.DataFrame, folder: Path, simulated: bool) -> None:
+    tell(table.head(SHOWN_ROWS).to_markdown(index=False, floatfmt=".3f"))
+    if len(table) > SHOWN_ROWS:
+        tell(f"… and {len(table) - SHOWN_ROWS:,} more in predictions.csv")
+    rejected = pd.read_csv(folder / "input" / REJECTED, dtype=str, keep_default_na=False)
+    for name, reason in rejected[["id", "reason"]].head(5).itertuples(index=False):
+        tell(f"not read: {name}: {reason}")
+    if len(rejected) > 5:
+        tell(f"… and {len(rejected) - 5:,} more in {folder / 'input' / REJECTED}")
+    if simulated:
+        tell("This model was trained on simulated recordings alone.")
+
+
+def _draw(reader: Any, data: PreparedDataModule, table: pd.DataFrame, folder: Path) -> None:
+    """What the model saw, with what it said, as PNG pictures."""
+    folder.mkdir(exist_ok=True)
+    for row, start in zip(table.head(DRAWN).itertuples(), data.prepared.starts, strict=False):
+        picture = reader.drawing(row.id, data.prepared.features[start])
+        height = picture.shape[0]
+        text, place = f"{row.prediction} {row.probability:.2f}", (10, height - 15)
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.0, (255, 255, 0), 2)
+        name = row.id.replace("/", "_").replace("#", "_") + ".png"
+        cv2.imwrite(str(folder / name), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    tell(f"{min(len(table), DRAWN)} pictures of what the model saw: {folder}")

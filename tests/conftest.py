@@ -1,0 +1,100 @@
+"""Shared fixtures: composed configurations, tiny prepared sets, the cache."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from datamodules.prepared import Description, Frame, Sample, write_all
+from experiments.resolvers import register_resolvers
+from experiments.stages import run_stage
+
+ROOT = Path(__file__).parents[1]
+TASKS = sorted(path.stem for path in (ROOT / "conf" / "task").glob("*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "UNVOICED_CACHE" not in os.environ:  # never the user's own, and kept between test runs
+        os.environ["UNVOICED_CACHE"] = str(config.cache.mkdir("unvoiced"))
+    torch.set_num_threads(1)  # the networks are tiny; waiting for other threads takes longer
+
+
+Composer = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Composer:
+    """``composed("task=asl", …)``: the configuration of that command, writing to tmp_path/run."""
+
+    def make(*overrides: str, run_dir: str = "run") -> DictConfig:
+        register_resolvers()
+        with initialize_config_dir(str(ROOT / "conf")):
+            return compose("config", [*overrides, f"run_dir={tmp_path / run_dir}"])
+
+    return make
+
+
+@pytest.fixture
+def run(composed: Composer) -> Callable[..., Path]:
+    """``run("trainer=smoke", …)``: runs that command here and gives its run folder."""
+
+    def make(*overrides: str, run_dir: str = "run") -> Path:
+        config = composed(*overrides, run_dir=run_dir)
+        run_stage(config)
+        return Path(config.run_dir)
+
+    return make
+
+
+def command_line(*arguments: str, cwd: Path = ROOT, **kwargs: Any) -> subprocess.CompletedProcess:
+    """``python run.py …`` as a user calls it."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "run.py", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **kwargs,
+    )
+
+
+def hands(
+    folder: Path,
+    groups: int = 4,
+    letters: str = "ABC",
+    each: int = 3,
+    seed: int = 0,
+    **changes: Any,
+) -> Path:
+    """A small prepared set of made-up landmarks that tell letters apart."""
+    rng = np.random.default_rng(seed)
+    shapes = {letter: rng.normal(size=63) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+    samples = [
+        Sample(
+            f"s{g}/{letter}/{n}",
+            (shapes[letter] + 0.1 * rng.normal(size=(1, 63))).astype(np.float32),
+            letter,
+            f"s{g}" if groups > 1 else "",
+        )
+        for g in range(groups)
+        for letter in letters
+        for n in range(each)
+    ]
+    from datamodules.readers.letters import LETTERS
+
+    about: dict[str, Any] = {"task": "asl", "settings": {}, "classes": LETTERS} | changes
+    write_all(folder, Description(frame=Frame((63,), "float32", "a test"), **about), samples)
+    return folder

@@ -1,0 +1,77 @@
+"""Batches: the right frames, every sample, an order that a seed and an epoch determine."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodules.batches import Batches, BatchOrder
+from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
+
+
+@given(
+    size=st.integers(1, 100),
+    batch=st.integers(1, 20),
+    world=st.integers(1, 4),
+    epoch=st.integers(0, 3),
+)
+def test_order(size: int, batch: int, world: int, epoch: int) -> None:
+    seen: list[int] = []
+    for rank in range(world):
+        order = BatchOrder(size, batch, False, 0, rank, world)
+        batches = list(order)
+        assert len(batches) == len(order)
+        seen += [int(i) for b in batches for i in b]
+    assert sorted(seen) == list(range(size))  # evaluation: each exactly once, over all processes
+
+    if size >= world * batch:
+        orders = [BatchOrder(size, batch, True, 7, rank, world) for rank in range(world)]
+        for order in orders:
+            order.set_epoch(epoch)
+        drawn = [[b.tolist() for b in order] for order in orders]
+        assert len({len(d) for d in drawn}) == 1  # nobody waits for anybody
+        flat = [i for d in drawn for b in d for i in b]
+        assert len(flat) == len(set(flat))
+        assert drawn[0] == [b.tolist() for b in orders[0]]
+
+
+def test_epochs_differ_and_seeds_differ() -> None:
+    def first(seed: int, epoch: int) -> list[int]:
+        order = BatchOrder(1000, 50, True, seed)
+        order.set_epoch(epoch)
+        return next(iter(order)).tolist()
+
+    assert first(0, 0) == first(0, 0)
+    assert len({tuple(first(s, e)) for s in (0, 1) for e in (0, 1)}) == 4
+
+
+def prepared(folder: Path, lengths: list[int]) -> PreparedSet:
+    samples, at = [], 0
+    for number, length in enumerate(lengths):
+        frames = np.arange(at, at + length, dtype=np.float32)[:, None]
+        samples.append(Sample(f"s{number}", frames, "a"))
+        at += length
+    about = Description("test", Frame((1,), "float32", "its own number"), {}, ("a",))
+    write_all(folder, about, samples)
+    return PreparedSet(folder)
+
+
+def test_frames_are_spread_evenly(tmp_path: Path) -> None:
+    one = prepared(tmp_path / "set", [1, 2, 9])
+    rows, codes = np.array([2, 1, 0]), np.zeros(3, np.int64)
+    batch = Batches(one, rows, codes, codes, frames=5)[np.arange(3)]
+    assert batch["x"][..., 0].tolist() == [
+        [3, 5, 7, 9, 11],
+        [1, 1, 1, 2, 2],
+        [0, 0, 0, 0, 0],
+    ]
+    assert batch["index"].tolist() == [2, 1, 0]
+
+
+def test_one_frame_is_the_middle_one(tmp_path: Path) -> None:
+    one = prepared(tmp_path / "set", [1, 9])
+    rows, codes = np.arange(2), np.zeros(2, np.int64)
+    batch = Batches(one, rows, codes, codes, frames=1)[np.arange(2)]
+    assert torch.equal(batch["x"], torch.tensor([[[0.0]], [[5.0]]]))

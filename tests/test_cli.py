@@ -1,0 +1,57 @@
+"""What a person types: help that reads well, and mistakes that are named."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TASKS, command_line
+
+
+def test_help_is_written_for_a_newcomer() -> None:
+    said = command_line("--help").stdout
+    for word in ("First runs", "stage=prepare", "resume=", "data_dir", "split", "task: "):
+        assert word in said
+    assert all(task in said for task in TASKS)
+    assert max(map(len, said.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("task=als", "Available options in 'task':\n\tasl"),
+        ("sed=1", "Did you mean: 'seed'?"),
+        ("trainer.max_epoch=3", "Did you mean: 'max_epochs'?"),
+        ("split=bygroup", "leave_one_group_out"),
+        ("stage=fitt", "Stages: fit, validate, test"),
+        ("stage=prepare", "reader=<one of image_folder, landmark_csv, landmark_npy>"),
+        ("stage=test", "needs ckpt_path="),
+        ("data_dir=/nowhere", "data_dir=/nowhere does not exist"),
+    ],
+)
+def test_mistakes_are_named(mistake: str, said: str, tmp_path: Path) -> None:
+    done = command_line(mistake, f"hydra.run.dir={tmp_path}")
+    assert done.returncode != 0
+    assert said in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_cfg_job_composes() -> None:
+    for task in TASKS:
+        done = command_line(f"task={task}", "--cfg", "job")
+        assert done.returncode == 0 and f"task: {task}" in done.stdout
+
+
+def test_a_run_prints_its_folder_last_and_nothing_needless(tmp_path: Path) -> None:
+    done = command_line("trainer=smoke", f"hydra.run.dir={tmp_path / 'r'}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == f"Run folder: {tmp_path / 'r'}"
+    assert done.stderr.strip() == ""
+    assert len(done.stdout.splitlines()) < 12
+
+
+def test_multirun(tmp_path: Path) -> None:
+    done = command_line("-m", "seed=0,1", "trainer=smoke", f"hydra.sweep.dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    seeds = [json.loads((tmp_path / job / "metrics.json").read_text()) for job in ("0", "1")]
+    assert seeds[0]["val/loss"] != seeds[1]["val/loss"]

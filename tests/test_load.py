@@ -1,0 +1,122 @@
+"""Checkpoints may come from strangers: what loads, what is refused, and that nothing runs."""
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.load import load_checkpoint
+
+NET = {"_target_": "modules.networks.landmark_gru.LandmarkGRU", "num_classes": 29}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint as training writes it."""
+    from hydra import compose, initialize_config_dir
+
+    from experiments.resolvers import register_resolvers
+    from experiments.stages import run_stage
+    from tests.conftest import ROOT
+
+    register_resolvers()
+    folder = tmp_path_factory.mktemp("run")
+    with initialize_config_dir(str(ROOT / "conf")):
+        run_stage(compose("config", ["trainer=smoke", "net=landmark_gru", f"run_dir={folder}"]))
+    return folder / "checkpoints" / "best.ckpt"
+
+
+def changed(checkpoint: Path, folder: Path, **card: object) -> Path:
+    content = torch.load(checkpoint, weights_only=True)
+    content["card"] |= card
+    path = folder / "changed.ckpt"
+    torch.save(content, path)
+    return path
+
+
+def test_one_call_gives_a_ready_module_and_its_classes(checkpoint: Path) -> None:
+    module = load_checkpoint(checkpoint)
+    assert not module.training
+    assert len(module.classes) == 29 and module.classes[0] == "A"
+    logits = module(torch.zeros(2, 1, 63))
+    assert logits.shape == (2, 29) and logits.isfinite().all()
+    assert module.card["task"] == "asl" and module.card["simulated"] is True
+    assert module.card["config"]["seed"] == 0
+
+
+class Attack:
+    """What a poisoned pickle does when it is loaded."""
+
+    def __init__(self, marker: str) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple:
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_a_pickled_command_is_refused_and_not_run(tmp_path: Path) -> None:
+    path, marker = tmp_path / "evil.ckpt", tmp_path / "ran"
+    torch.save({"state_dict": {}, "card": Attack(str(marker))}, path)
+    with pytest.raises(ValueError, match="It was not loaded"):
+        load_checkpoint(path)
+    path.write_bytes(pickle.dumps(Attack(str(marker))))
+    with pytest.raises(ValueError, match="not loaded|damaged"):
+        load_checkpoint(path)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "subprocess.run",
+        "torch.load",
+        "torch.hub.load",
+        "torch.nn.utils.clip_grad_norm_",
+        "torch.nn.modules.os.system",
+        "modules.networks.nowhere.Net",
+        "experiments.prepare.run",
+        "builtins.eval",
+        7,
+    ],
+)
+@pytest.mark.parametrize("place", ["net", "module", "deep"])
+def test_targets_outside_the_list_are_refused(
+    checkpoint: Path, tmp_path: Path, target: object, place: str
+) -> None:
+    marker = tmp_path / "ran"
+    evil = {"_target_": target, "command": f"touch {marker}", "args": f"touch {marker}"}
+    card = {place: evil} if place != "deep" else {"net": NET | {"hidden_size": [evil]}}
+    with pytest.raises(ValueError, match="may not build"):
+        load_checkpoint(changed(checkpoint, tmp_path, **card))
+    assert not marker.exists()
+
+
+def test_another_task(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="checkpoint of task emg, not asl: say task=emg"):
+        load_checkpoint(changed(checkpoint, tmp_path, task="emg"), "asl")
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
+def test_truncated(checkpoint: Path, tmp_path: Path, keep: float) -> None:
+    content = checkpoint.read_bytes()
+    path = tmp_path / "cut.ckpt"
+    path.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(ValueError, match=r"cut\.ckpt (is truncated|holds more)"):
+        load_checkpoint(path)
+
+
+def test_not_a_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not exist"):
+        load_checkpoint(tmp_path / "none.ckpt")
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match="not a checkpoint that this suite wrote"):
+        load_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_weights_that_do_not_fit(checkpoint: Path, tmp_path: Path) -> None:
+    path = changed(checkpoint, tmp_path, net=NET | {"hidden_size": 8})
+    with pytest.raises(ValueError, match="weights do not fit"):
+        load_checkpoint(path)

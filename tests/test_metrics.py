@@ -1,0 +1,42 @@
+"""The interval over groups: it covers, it widens with the spread between people."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modules.metrics import GroupInterval
+
+
+def interval(correct: list[bool], group: list[int]) -> tuple[float, float]:
+    metric = GroupInterval(draws=200)
+    metric.update(torch.tensor(correct), torch.tensor(group))
+    low, high = metric.compute().tolist()
+    return low, high
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(-1, 5)), min_size=2, max_size=60))
+def test_the_ends_are_accuracies_in_order(outcomes: list[tuple[bool, int]]) -> None:
+    low, high = interval(*map(list, zip(*outcomes, strict=True)))
+    assert 0 <= low <= high <= 1
+
+
+def test_people_who_differ_widen_it() -> None:
+    group = [i // 50 for i in range(200)]
+    alike = interval([i % 2 == 0 for i in range(200)], group)
+    differ = interval([g < 2 for g in group], group)
+    assert differ[1] - differ[0] > alike[1] - alike[0]
+    assert alike == (0.5, 0.5)  # every person is at one half: no spread between people
+
+
+def test_a_single_group_falls_back_to_samples() -> None:
+    low, high = interval([True] * 80 + [False] * 20, [3] * 100)
+    assert 0.7 < low < 0.8 < high < 0.9
+
+
+def test_updates_add_up() -> None:
+    metric = GroupInterval(draws=200)
+    for code in range(3):
+        metric.update(torch.tensor([True, code > 0]), torch.tensor([code, code]))
+    low, high = metric.compute().tolist()
+    assert (low, high) == (interval([True, False, True, True, True, True], [0, 0, 1, 1, 2, 2]))

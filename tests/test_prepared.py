@@ -1,0 +1,207 @@
+"""The prepared set: written whole, gone on with after any stop, refused when damaged."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datamodules.prepared import (
+    Description,
+    Frame,
+    PreparedSet,
+    PreparedWriter,
+    Rejected,
+    Sample,
+    write_all,
+)
+from tests.conftest import ROOT, hands
+
+FRAME = Frame((2, 3), "float32", "a test", rate=30.0)
+ABOUT = Description("asl", FRAME, {"size": 1}, ("a", "b"))
+
+
+def sample(name: str, frames: int, label: str = "a") -> Sample:
+    features = np.full((frames, 2, 3), hash(name) % 1000, np.float32)
+    return Sample(name, features, label, "me", source=f"{name}.mp4")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=20),
+    stop=st.integers(0, 20),
+    cut=st.integers(0, 200),
+    buffer=st.integers(1, 7),
+)
+def test_any_interruption_gives_the_same_set(
+    lengths: list[int], stop: int, cut: int, buffer: int
+) -> None:
+    """Stopped after any sample, with any number of bytes of half-written data behind it."""
+    samples = [sample(f"s{i}", n) for i, n in enumerate(lengths)]
+    with tempfile.TemporaryDirectory() as folder:
+        whole, broken = Path(folder, "whole"), Path(folder, "broken")
+        write_all(whole, ABOUT, samples)
+        writer = PreparedWriter(broken, ABOUT, buffer)
+        for one in samples[:stop]:
+            writer.add(one)
+        del writer  # no flush, no finish: what a kill leaves
+        with (broken / "features.npy").open("ab") as file:
+            file.write(bytes(cut))
+        with (broken / "manifest.csv").open("a") as file:
+            file.write("half,a row,me"[: cut % 13])
+        write_all(broken, ABOUT, samples)
+        for name in ("manifest.csv", "features.npy"):
+            assert (whole / name).read_bytes() == (broken / name).read_bytes()
+
+
+def test_reads_back_what_was_written(tmp_path: Path) -> None:
+    outcomes = [sample("x", 3), Rejected("y", "no face"), sample("z", 2, "b")]
+    write_all(tmp_path / "set", ABOUT, outcomes)
+    prepared = PreparedSet(tmp_path / "set", "asl")
+    assert list(prepared.manifest["id"]) == ["x", "z"]
+    assert prepared.features.shape == (5, 2, 3)
+    assert prepared.starts.tolist() == [0, 3]
+    assert prepared.lengths.tolist() == [3, 2]
+    assert prepared.meta["frame"]["rate"] == 30.0
+    rejected = pd.read_csv(tmp_path / "set" / "rejected.csv")
+    assert rejected.to_dict("records")[0] | {"source": ""} == {
+        "id": "y",
+        "reason": "no face",
+        "source": "",
+    }
+
+
+def test_large_sets_stay_on_disk(tmp_path: Path) -> None:
+    write_all(tmp_path / "set", ABOUT, [sample("x", 3)])
+    assert isinstance(PreparedSet(tmp_path / "set", memory_limit=1).features, np.memmap)
+    assert not isinstance(PreparedSet(tmp_path / "set").features, np.memmap)
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    write_all(tmp_path / "set", ABOUT, [sample("x", 3)])
+    other = Description("asl", FRAME, {"size": 2}, ("a", "b"))
+    with pytest.raises(ValueError, match=r"other settings \(size differ\)"):
+        PreparedWriter(tmp_path / "set", other)
+
+
+def test_foreign_folder_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty"):
+        PreparedWriter(tmp_path, ABOUT)
+    assert os.listdir(tmp_path) == ["diary.txt"]
+
+
+def spoil_meta(folder: Path) -> None:
+    (folder / "meta.json").write_text("{")
+
+
+def spoil_format(folder: Path) -> None:
+    (folder / "meta.json").write_text('{"format": 99}')
+
+
+def unfinish(folder: Path) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"complete": False}))
+
+
+def truncate_features(folder: Path) -> None:
+    path = folder / "features.npy"
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def drop_column(folder: Path) -> None:
+    pd.read_csv(folder / "manifest.csv").drop(columns="group").to_csv(folder / "manifest.csv")
+
+
+def remove_manifest(folder: Path) -> None:
+    (folder / "manifest.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (spoil_meta, "meta.json is damaged"),
+        (spoil_format, "not of prepared-set format"),
+        (unfinish, "half prepared"),
+        (truncate_features, "features.npy cannot be read"),
+        (drop_column, "has no column group"),
+        (remove_manifest, "manifest.csv is missing"),
+    ],
+)
+def test_damage_is_named(tmp_path: Path, spoil, said: str) -> None:
+    folder = hands(tmp_path / "set")
+    spoil(folder)
+    with pytest.raises(ValueError, match=said):
+        PreparedSet(folder)
+
+
+def test_wrong_folder_and_wrong_task(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not exist"):
+        PreparedSet(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="is not a prepared set"):
+        PreparedSet(tmp_path)
+    with pytest.raises(ValueError, match="was prepared for task asl, not emg"):
+        PreparedSet(hands(tmp_path / "set"), "emg")
+
+
+FILL = """
+import resource, signal, sys
+sys.path.insert(0, {root!r})
+from tests.test_prepared import ABOUT, sample
+from datamodules.prepared import PreparedWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+with PreparedWriter({folder!r}, ABOUT, buffer_samples=10) as writer:
+    for i in range(200):
+        writer.add(sample(f"s{{i}}", 10))
+    writer.finish()
+"""
+
+
+def test_no_room_left_keeps_what_was_written(tmp_path: Path) -> None:
+    """A real write that the system refuses, by a limit on the size of a file."""
+    folder = tmp_path / "set"
+    code = FILL.format(root=str(ROOT), folder=str(folder))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "frames in" in done.stderr and "are safe" in done.stderr
+    rows = pd.read_csv(folder / "manifest.csv")
+    assert 0 < len(rows) < 200
+    write_all(folder, ABOUT, [sample(f"s{i}", 10) for i in range(200)])
+    assert len(PreparedSet(folder)) == 200
+
+
+def test_killed_while_writing(tmp_path: Path) -> None:
+    """SIGKILL in the middle; the second run ends with the set that one run would have made."""
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from tests.test_prepared import ABOUT, sample
+from datamodules.prepared import PreparedWriter
+with PreparedWriter({str(tmp_path / "set")!r}, ABOUT, buffer_samples=3) as writer:
+    for i in range(10_000):
+        writer.add(sample(f"s{{i}}", 2))
+        if i == 100:
+            print("go", flush=True)
+"""
+    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    written = len(pd.read_csv(tmp_path / "set" / "manifest.csv"))
+    assert 90 <= written < 10_000
+    samples = [sample(f"s{i}", 2) for i in range(written + 5)]
+    write_all(tmp_path / "set", ABOUT, samples)
+    assert len(PreparedSet(tmp_path / "set")) == written + 5

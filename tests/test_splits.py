@@ -1,0 +1,126 @@
+"""Splits: everybody on one side only, the same for the same seed, and clear when impossible."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodules.splits import (
+    PHASES,
+    Auto,
+    ByGroup,
+    Column,
+    LeaveOneGroupOut,
+    Parts,
+    Random,
+    TestOnly,
+    TrainAll,
+)
+
+
+def manifest(groups: list[str], split: list[str] | None = None) -> pd.DataFrame:
+    marks = split or [""] * len(groups)
+    return pd.DataFrame({"group": groups, "split": marks, "label": "A"})
+
+
+def people(parts: Parts, table: pd.DataFrame, phase: str) -> set[str]:
+    return set(table["group"].iloc[parts[phase]])
+
+
+group_lists = st.lists(st.sampled_from("abcdefgh"), min_size=12, max_size=80).filter(
+    lambda names: len(set(names)) >= 3
+)
+
+
+@given(groups=group_lists, seed=st.integers(0, 5))
+def test_by_group_nobody_is_on_two_sides(groups: list[str], seed: int) -> None:
+    table = manifest(groups)
+    parts = ByGroup(seed=seed)(table)
+    sides = [people(parts, table, phase) for phase in PHASES]
+    assert all(sides)
+    assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+    together = np.sort(np.concatenate([parts[phase] for phase in PHASES]))
+    assert together.tolist() == list(range(len(table)))
+    again = ByGroup(seed=seed)(table)
+    assert all((parts[phase] == again[phase]).all() for phase in PHASES)
+
+
+@given(groups=group_lists, size=st.integers(1, 2))
+def test_leave_one_group_out_tests_everybody_once(groups: list[str], size: int) -> None:
+    table, names = manifest(groups), sorted(set(groups))
+    folds = -(-len(names) // size)
+    if folds < 3:
+        return
+    tested: list[str] = []
+    for fold in range(folds):
+        parts = LeaveOneGroupOut(fold, size)(table)
+        left_out = people(parts, table, "test")
+        assert not left_out & (people(parts, table, "train") | people(parts, table, "val"))
+        tested += sorted(left_out)
+    assert tested == names
+
+
+def test_leave_one_group_out_with_random_validation() -> None:
+    table = manifest(["a"] * 20 + ["b"] * 20)
+    parts = LeaveOneGroupOut(1, val="random", val_fraction=0.25)(table)
+    assert people(parts, table, "test") == {"b"}
+    assert (len(parts.train), len(parts.val)) == (15, 5)
+
+
+@given(count=st.integers(10, 200), seed=st.integers(0, 3))
+def test_random_takes_every_row_once_and_says_that_it_leaks(count: int, seed: int) -> None:
+    parts = Random(seed=seed)(manifest(["a"] * count))
+    together = np.sort(np.concatenate([parts[phase] for phase in PHASES]))
+    assert together.tolist() == list(range(count))
+    assert parts.leaks and "people never seen" in parts.note
+
+
+def test_eighty_five_to_fifteen() -> None:
+    parts = Random(val_fraction=0.15, test_fraction=0.0)(manifest(["a"] * 200))
+    assert (len(parts.train), len(parts.val), len(parts.test)) == (170, 30, 0)
+
+
+def test_column_takes_the_marks_and_holds_out_for_validation() -> None:
+    table = manifest(list("aabbcc"), ["train", "train", "", "", "test", "test"])
+    parts = Column()(table)
+    assert people(parts, table, "test") == {"c"}
+    assert len(people(parts, table, "train")) == len(people(parts, table, "val")) == 1
+    assert not parts.leaks
+
+
+def test_column_notices_people_on_both_sides() -> None:
+    parts = Column()(manifest(list("aabb"), ["train", "val", "train", "test"]))
+    assert parts.leaks
+
+
+def test_auto_takes_the_best_that_there_is() -> None:
+    assert Auto()(manifest(list("aabbcc"), ["train"] * 4 + ["test"] * 2)).test.tolist() == [4, 5]
+    assert not Auto()(manifest(list("aabbcc"))).leaks
+    assert Auto()(manifest(["a"] * 20)).leaks
+
+
+def test_test_only_and_train_all() -> None:
+    table = manifest(["a"] * 100)
+    assert len(TestOnly()(table).test) == 100
+    parts = TrainAll(val_fraction=0.05)(table)
+    assert (len(parts.train), len(parts.val), len(parts.test)) == (95, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("split", "table", "said"),
+    [
+        (ByGroup(), manifest(["a"] * 9), "needs at least 3 groups .* found 1: a"),
+        (ByGroup(), manifest([""] * 9), "found 0: none"),
+        (LeaveOneGroupOut(7), manifest(list("abc")), r"fold must be in 0\.\.2"),
+        (LeaveOneGroupOut(), manifest(list("aa")), "at least 3 folds"),
+        (LeaveOneGroupOut(val="maybe"), manifest(list("abc")), "expected group or random"),
+        (Column(), manifest(list("abc")), "an empty column"),
+        (Column(), manifest(list("abc"), ["train", "tset", "val"]), "found tset"),
+        (Random(val_fraction=1.5), manifest(list("abc")), r"must be in \[0, 1\)"),
+        (Random(), manifest(["a"]), "needs more than"),
+    ],
+)
+def test_impossible_splits_say_why(split, table: pd.DataFrame, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        split(table)

@@ -1,0 +1,177 @@
+"""Every task: trains, tests and reports on its tiny fixture; its configurations compose."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from experiments.build import build_datamodule, build_module
+from experiments.load import load_checkpoint
+from tests.conftest import EXPERIMENTS, ROOT, TASKS
+
+GOLDEN = ROOT / "tests" / "golden"
+RUN_FOLDER = (
+    *("config.yaml", "metrics.csv", "metrics.json", "predictions.csv", "report.md"),
+    *("curves.png", "confusion_matrix.csv", "confusion_matrix.png"),
+    *("checkpoints/best.ckpt", "checkpoints/last.ckpt"),
+)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_smoke_run_leaves_a_whole_run_folder(task: str, run) -> None:
+    folder = run(f"task={task}", "trainer=smoke", "callbacks.periodic.every_n_epochs=2")
+    assert [name for name in RUN_FOLDER if not (folder / name).stat().st_size] == []
+    assert (folder / "checkpoints" / "epoch_0002.ckpt").exists()
+
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert numbers["task"] == task and numbers["simulated"] is True
+    assert numbers["epochs"] == 2 and numbers["best_epoch"] in (1, 2)
+    predictions = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+    assert numbers["test/n"] == len(predictions) > 0
+    right = (predictions["label"] == predictions["prediction"]).mean()
+    assert numbers["test/acc"] == pytest.approx(right, abs=1e-6)
+    assert numbers["test/acc_low"] <= numbers["test/acc"] <= numbers["test/acc_high"]
+
+    table = pd.read_csv(folder / "metrics.csv")
+    assert table["epoch"].tolist() == [1, 2]
+    assert table[["train/loss", "val/loss", "train/acc", "val/acc"]].notna().all(axis=None)
+    config = OmegaConf.load(folder / "config.yaml")
+    assert config.task == task and config.size == "tiny"
+    assert "simulated" in (folder / "report.md").read_text()
+    assert load_checkpoint(folder / "checkpoints" / "best.ckpt", task).card["task"] == task
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_same_seed_same_run_and_seed_zero_is_a_seed(task: str, run) -> None:
+    def loss(seed: int, name: str) -> list[float]:
+        folder = run(f"task={task}", "trainer=smoke", f"seed={seed}", run_dir=name)
+        return pd.read_csv(folder / "metrics.csv")["train/loss"].tolist()
+
+    assert loss(0, "a") == loss(0, "b")
+    assert loss(0, "c") != loss(1, "d")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_golden_losses(task: str, composed) -> None:
+    """The first five steps at seed 0 on the CPU; tolerance 1e-4 of the loss.
+
+    A change of numerics shows here. Where it is meant, delete tests/golden/<task>.json: the next
+    run writes it anew, and the change of the file says how much moved.
+    """
+    losses = first_losses(composed(f"task={task}", "trainer=smoke", "augment=none"))
+    path = GOLDEN / f"{task}.json"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps([round(loss, 6) for loss in losses]) + "\n")
+        pytest.fail(f"{path} was missing and has been written: look at it and commit it")
+    assert losses == pytest.approx(json.loads(path.read_text()), rel=1e-4)
+
+
+def first_losses(config) -> list[float]:
+    torch.manual_seed(0)
+    data = build_datamodule(config)
+    net = build_module(config, data).net.train()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    losses = []
+    for _, batch in zip(range(5), data.train_dataloader(), strict=False):
+        loss = torch.nn.functional.cross_entropy(net(batch["x"]), batch["y"])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("choice", [*(f"task={t}" for t in TASKS)])
+@pytest.mark.parametrize("trainer", ["default", "cpu", "ddp", "smoke", "debug", "overfit"])
+def test_composes(choice: str, trainer: str, composed) -> None:
+    config = composed(choice, f"trainer={trainer}")
+    assert OmegaConf.to_container(config.trainer, resolve=True)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiment_composes(experiment: str, composed) -> None:
+    config = composed(f"experiment={experiment}")
+    assert OmegaConf.to_container(config, resolve=True)["task"] == experiment.partition("_")[0]
+
+
+def test_overfit_learns_one_batch_by_heart(run) -> None:
+    folder = run(
+        *("trainer=overfit", "size=tiny", "trainer.max_epochs=60", "trainer.accelerator=cpu"),
+        "net.dropout=0.0",
+    )
+    table = pd.read_csv(folder / "metrics.csv")
+    assert table["train/acc"].iloc[-1] == 1.0
+
+
+def test_debug_and_profile_run(run) -> None:
+    run("trainer=debug", run_dir="debug")
+    folder = run("trainer=profile", "size=tiny", "trainer.accelerator=cpu", run_dir="profile")
+    assert list(folder.glob("*profile*"))
+
+
+def test_several_loggers(run) -> None:
+    folder = run("trainer=smoke", "logger=[csv,tensorboard,wandb]")
+    assert (folder / "metrics.csv").exists()
+    assert list((folder / "tensorboard").glob("events.*"))
+    assert list((folder / "wandb").glob("offline-run-*"))
+
+
+def test_callbacks_can_all_be_removed(run, composed) -> None:
+    names = list(composed().callbacks)
+    removed = [f"callbacks.{name}=null" for name in names if name != "best"]
+    folder = run("trainer=smoke", *removed)
+    assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
+
+
+def test_a_checkpoint_is_tested_on_other_people(run, tmp_path: Path) -> None:
+    from tests.conftest import hands
+
+    train = hands(tmp_path / "train", groups=5, each=8)
+    other = hands(tmp_path / "other", groups=3, each=4)
+    trained = run(
+        *("trainer=cpu", f"data_dir={train}", "trainer.max_epochs=12", "net=landmark_gru"),
+        *("augment=none", "optimizer.lr=0.01"),
+        run_dir="trained",
+    )
+    tested = run(
+        *("stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt", f"data_dir={other}"),
+        "split=test_only",
+        run_dir="tested",
+    )
+    numbers = json.loads((tested / "metrics.json").read_text())
+    assert numbers["test/n"] == 36 and numbers["test/acc"] > 0.9
+    assert numbers["simulated"] is False
+    report = (tested / "report.md").read_text()
+    assert "bootstrap over 3 groups" in report and "s1" in report
+
+
+def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path) -> None:
+    from tests.conftest import hands
+
+    trained = run("trainer=smoke", f"data_dir={hands(tmp_path / 'abc', each=8)}")
+    test = ["stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt", "split=test_only"]
+    with pytest.warns(UserWarning, match="1 classes in this set .D; 12 samples. had no training"):
+        folder = run(*test, f"data_dir={hands(tmp_path / 'abcd', letters='ABCD')}", run_dir="t")
+    assert "had no training sample" in (folder / "report.md").read_text()
+    foreign = hands(tmp_path / "foreign", classes=("A", "B", "C", "Q"), letters="ABCQ")
+    run(*test, f"data_dir={foreign}", run_dir="subset")  # known letters in another order
+
+
+def test_a_label_that_the_model_does_not_know(run, tmp_path: Path) -> None:
+    from datamodules.prepared import Description, Frame, Sample, write_all
+    from tests.conftest import hands
+
+    trained = run("trainer=smoke", f"data_dir={hands(tmp_path / 'abc', each=8)}")
+    about = Description("asl", Frame((63,), "float32", "a test"), {}, ("hello",))
+    write_all(
+        tmp_path / "words", about, [Sample("x", torch.zeros(1, 63).numpy(), "hello", "me")]
+    )
+    with pytest.raises(ValueError, match=r"does not know: hello\. It knows: A, B"):
+        run(
+            *("stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt"),
+            *(f"data_dir={tmp_path / 'words'}", "split=test_only"),
+        )
