@@ -99,7 +99,10 @@ def test_nothing_is_all_zeros():
 
 
 def test_a_signer_depends_only_on_seed_and_index():
-    few, many = HandSimulator(signers=3, samples_per_class=2), HandSimulator(signers=9, samples_per_class=2)
+    few, many = (
+        HandSimulator(signers=3, samples_per_class=2),
+        HandSimulator(signers=9, samples_per_class=2),
+    )
     many.signer(0)
     for (label, landmarks), (other_label, other) in zip(few.signer(2), many.signer(2), strict=True):
         assert label == other_label

@@ -31,6 +31,13 @@ ARCH: Angles = (45, 45, 25)
 RING: Angles = (50, 60, 35)
 HOOK: Angles = (20, 75, 45)
 OVER: Angles = (50, 90, 40)
+HALF: Angles = (60, 65, 35)
+CLASP: Angles = (35, 95, 50)
+TIGHT: Angles = (66, 100, 20)
+SLACK: Angles = (25, 15, 10)
+DOWN: Angles = (60, 10, 5)
+POINT: Angles = (10, 5, 5)
+KNUCKLED: Angles = (85, 20, 10)
 
 TOGETHER = (0, 0, 0, 0)
 RELAXED = (5, 1, -4, -9)
@@ -60,106 +67,115 @@ class Pose:
     weight: float = 1.0
 
 
-def _letters() -> dict[str, list[Pose]]:
-    """Hand shapes by class; the first is the textbook's, the others are known variants."""
-    left, right = (10, 0, 85), (-170, 0, -85)  # palm to the viewer, or to the signer
-    down_left, down_right = (70, 0, 95), (-70, 0, -95)
-    half: Angles = (60, 65, 35)
-    clasp: Angles = (35, 95, 50)
-    tight: Angles = (66, 100, 20)
-    a = Pose(tight, tight, tight, tight, thumb=(5, 0.18, 0.42, 0.12), palm=(0, 20, -8))
-    b = Pose(UP, UP, UP, UP, TOGETHER, (9, 0.05, -0.2, 0.15))
-    c = Pose(ARCH, ARCH, ARCH, ARCH, TOGETHER, (8, 0.05, -0.65, 0.05), (-70, 0, -10))
-    d = Pose(UP, RING, RING, RING, RELAXED, (12, 0, -0.05, 0), (-15, 0, 0))
-    e = Pose(CLAW, CLAW, CLAW, CLAW, TOGETHER, (12, 0.05, -0.2, 0.1), (0, 10, -5))
-    f = Pose((55, 65, 30), UP, UP, UP, (0, 6, -6, -16), (8, 0, -0.03, 0))
-    g = Pose((10, 5, 5), thumb=(5, 0.15, 0.4, 0.3), palm=left)
-    h = Pose((10, 5, 5), (10, 5, 5), thumb=(14, 0.1, 0, 0.1), palm=left)
-    i = Pose(pinky=UP, thumb=(10, 0.1, -0.1, 0.12), splay=(3, 1, -2, -12))
-    k = Pose(UP, (25, 10, 5), splay=(6, -6, 0, 0), thumb=(10, 0.1, -0.12, 0.08))
-    ell = Pose(UP, thumb=(5, 0.9, -0.4, 0.1))
-    m = Pose(OVER, OVER, OVER, FIST, TOGETHER, (13, 0.05, 0.25, 0.25), (0, 20, -8))
-    n = Pose(OVER, OVER, tight, FIST, TOGETHER, (9, -0.15, 0.5, 0.3), (0, 20, -8))
-    o = Pose(RING, RING, RING, RING, TOGETHER, (8, 0, -0.05, 0), (-70, 0, -20))
-    p = Pose((15, 5, 5), (60, 15, 5), thumb=(10, 0.08, 0, 0.05), palm=down_left)
-    q = Pose((20, 15, 10), half, half, half, thumb=(8, 0.1, -0.35, 0.35), palm=(60, 0, 120))
-    r = Pose(UP, (15, 8, 5), splay=(-8, 13, 0, 0), thumb=(14, -0.05, 0.05, 0.1))
-    s = Pose(thumb=(10, 0.03, -0.05, 0.18), palm=(0, 20, -8))
-    t = Pose((65, 90, 45), tight, tight, thumb=(5, -0.1, 0.32, 0.25), palm=(0, 20, -8))
-    u = Pose(UP, UP, splay=(-1, 1, 0, 0), thumb=(14, -0.05, 0, 0.1))
-    v = Pose(UP, UP, splay=(12, -9, 0, 0), thumb=(14, -0.05, 0, 0.1))
-    w = Pose(UP, UP, UP, splay=(12, 0, -12, -5), thumb=(18, 0.05, 0, 0.08))
-    x = Pose(HOOK, thumb=(10, 0.1, -0.1, 0.12), palm=(-40, 0, 0))
-    y = Pose(pinky=UP, splay=(0, 0, -4, -25), thumb=(5, 0.9, -0.2, 0.05))
-    z = Pose(UP, thumb=(10, 0.1, -0.1, 0.12), palm=(0, 0, -25), draws=True)
-    bent: Angles = (60, 10, 5)
-    folded = Pose((85, 20, 10), (85, 20, 10), (85, 20, 10), FIST, TOGETHER, (9, 0, 0, 0.3), (0, 60, 0))
-    delete = Pose(bent, bent, bent, bent, TOGETHER, (5, 0.1, 0.3, 0.3), (80, 0, 70))
-    flat: Angles = (25, 15, 10)
-    space = Pose(flat, flat, flat, flat, RELAXED, (5, 0.2, -0.7, 0.9), (-75, 0, 70))
-    pinch = replace(p, middle=(60, 50, 25), ring=half, pinky=half, thumb=(11, 0.1, 0.0, 0.1))
-    return {
-        "A": [a, replace(a, index=FIST, middle=FIST, ring=FIST, pinky=FIST),
-              replace(a, thumb=(5, 0.3, 0.4, 0.12))],
-        "B": [b, replace(b, splay=RELAXED), replace(b, thumb=(5, 0.1, -0.1, 0.1))],
-        "C": [c, replace(c, palm=(-35, 0, 0)), replace(c, palm=(-85, 0, -40)),
-              Pose(flat, flat, flat, flat, TOGETHER, (8, 0.05, -0.75, 0.05), (-80, 0, -35))],
-        "D": [d, Pose(UP, clasp, clasp, clasp, RELAXED, (12, 0.05, -0.12, 0.08), (-10, 0, 0)), Pose(UP, weight=0.5), replace(d, palm=(-60, 0, 0))],
-        "E": [e, replace(e, thumb=(12, 0.0, -0.15, 0.05)), replace(e, thumb=(16, 0, -0.2, 0.05))],
-        "F": [f, replace(f, splay=TOGETHER), replace(f, palm=(-40, 0, 0)),
-              replace(f, thumb=(7, 0.05, 0, 0.08)),
-              replace(f, index=(35, 40, 20), thumb=(8, 0.08, -0.15, 0.05))],
-        "G": [g, replace(g, palm=right), replace(g, thumb=(6, 0.1, -0.1, 0.2)),
-              replace(g, palm=right, thumb=(10, 0.1, 0, 0.12)), replace(g, palm=(-45, 0, -60)),
-              replace(g, palm=(-75, 0, -55), thumb=(8, 0.1, -0.35, 0.3), weight=0.4),
-              replace(g, index=(65, 5, 5), palm=(-75, 0, -15), thumb=(8, 0.1, -0.4, 0.1))],
-        "H": [h, replace(h, palm=right), replace(h, palm=(10, 0, 60)),
-              replace(h, palm=(-45, 0, -60)), replace(h, thumb=(6, 0.1, -0.2, 0.1)),
-              replace(h, palm=(-70, 0, -70), thumb=(10, 0.1, -0.1, 0.1))],
-        "I": [i, replace(i, thumb=(6, 0.1, -0.1, 0.1))],
-        "J": [replace(i, turn=(-100, 30, -60)), replace(i, turn=(0, 0, 75)),
-              replace(i, turn=(-170, 0, -150)), replace(i, turn=(0, 0, 40))],
-        "K": [k, replace(k, thumb=(9, 0.1, 0.3, 0.15)), replace(k, middle=(45, 10, 5)),
-              replace(k, palm=(-40, 0, 0))],
-        "L": [ell, replace(ell, thumb=(5, 0.8, 0.0, 0.1))],
-        "M": [m, replace(m, thumb=(9, 0.05, 0.25, 0.25)), replace(m, palm=(0, 55, 0)), folded],
-        "N": [n, replace(n, thumb=(10, 0.08, 0.0, 0.1)), replace(n, palm=(0, 55, 0)),
-              replace(folded, ring=FIST)],
-        "O": [o, replace(o, palm=(-30, 0, 0)), replace(o, palm=(-85, 0, -45)),
-              replace(o, palm=(80, 0, 50))],
-        "P": [p, replace(p, palm=down_right), replace(p, palm=(30, 0, 130)),
-              replace(pinch, palm=(85, 0, 90)), replace(pinch, palm=(-70, 0, -90))],
-        "Q": [q, replace(q, palm=down_right), replace(q, palm=(-75, 0, -85)), replace(q, palm=down_left),
-              replace(q, palm=(-50, 0, -120))],
-        "R": [r, replace(r, splay=(-6, 9, 0, 0)), replace(r, middle=(8, 25, 10))],
-        "S": [s, replace(s, thumb=(14, 0.08, -0.15, 0.12)), replace(s, thumb=(10, 0.0, -0.2, 0.12))],
-        "T": [t, replace(t, thumb=(6, -0.05, -0.05, 0.1)), replace(t, thumb=(6, 0.1, 0.05, 0.05))],
-        "U": [u, replace(u, thumb=(13, 0.1, -0.2, 0.2))],
-        "V": [v, replace(v, thumb=(13, 0.1, -0.2, 0.2))],
-        "W": [w, replace(w, splay=(6, 0, -6, -5)), replace(w, thumb=(19, 0, 0, 0.05)), replace(w, thumb=(17, 0.1, -0.2, 0.15))],
-        "X": [x, replace(x, palm=(0, 0, 0)), replace(x, palm=(-70, 0, 20)),
-              replace(x, palm=(-70, 0, 0), thumb=(6, 0.2, -0.2, 0)),
-              replace(x, palm=(60, 0, 25), thumb=(10, 0.1, -0.4, 0.3)),
-              replace(x, index=(10, 50, 30), palm=(-50, 0, 0)),
-              replace(x, index=(10, 50, 30), palm=(60, 0, 25), thumb=(8, 0, -0.8, 0.2))],
-        "Y": [y, replace(y, thumb=(5, 0.45, 0.4, 0.1)), replace(y, thumb=(5, 0.9, 0.2, 0.05))],
-        "Z": [z, replace(z, palm=(0, 0, -40)), replace(z, thumb=(12, 0, -0.05, 0))],
-        "del": [delete, replace(delete, palm=(80, 0, 110)), replace(delete, palm=(50, 0, 85)),
-                Pose(UP, UP, UP, UP, TOGETHER, (5, 0.9, -0.4, 0.1), (-10, 0, 0))],
-        "nothing": [Pose()],
-        "space": [space, replace(space, thumb=(5, 0.2, 0.4, 0.1)), replace(space, palm=(-80, 0, 95)),
-                  Pose(ARCH, ARCH, ARCH, ARCH, RELAXED, (5, 0.3, -0.4, 0.9), (-60, 0, 60))],
-    }
+LEFT: Angles = (10, 0, 85)  # pointing to the viewer's left, palm to the viewer
+RIGHT: Angles = (-170, 0, -85)  # pointing to the viewer's right, palm to the signer
+DOWN_LEFT: Angles = (70, 0, 95)
+DOWN_RIGHT: Angles = (-70, 0, -95)
+FORWARD: Angles = (0, 20, -8)  # a fist leans to the viewer
+
+# The textbook's shape of each class.
+SHAPES: dict[str, Pose] = {
+    "A": Pose(TIGHT, TIGHT, TIGHT, TIGHT, RELAXED, (5, 0.18, 0.42, 0.12), FORWARD),
+    "B": Pose(UP, UP, UP, UP, TOGETHER, (9, 0.05, -0.2, 0.15)),
+    "C": Pose(ARCH, ARCH, ARCH, ARCH, TOGETHER, (8, 0.05, -0.65, 0.05), (-70, 0, -10)),
+    "D": Pose(UP, RING, RING, RING, RELAXED, (12, 0, -0.05, 0), (-15, 0, 0)),
+    "E": Pose(CLAW, CLAW, CLAW, CLAW, TOGETHER, (12, 0.05, -0.2, 0.1), (0, 10, -5)),
+    "F": Pose((55, 65, 30), UP, UP, UP, (0, 6, -6, -16), (8, 0, -0.03, 0)),
+    "G": Pose(POINT, thumb=(5, 0.15, 0.4, 0.3), palm=LEFT),
+    "H": Pose(POINT, POINT, thumb=(14, 0.1, 0, 0.1), palm=LEFT),
+    "I": Pose(pinky=UP, splay=(3, 1, -2, -12), thumb=(10, 0.1, -0.1, 0.12)),
+    "J": Pose(pinky=UP, splay=(3, 1, -2, -12), thumb=(10, 0.1, -0.1, 0.12), turn=(-100, 30, -60)),
+    "K": Pose(UP, (25, 10, 5), splay=(6, -6, 0, 0), thumb=(10, 0.1, -0.12, 0.08)),
+    "L": Pose(UP, thumb=(5, 0.9, -0.4, 0.1)),
+    "M": Pose(OVER, OVER, OVER, FIST, TOGETHER, (13, 0.05, 0.25, 0.25), FORWARD),
+    "N": Pose(OVER, OVER, TIGHT, FIST, TOGETHER, (9, -0.15, 0.5, 0.3), FORWARD),
+    "O": Pose(RING, RING, RING, RING, TOGETHER, (8, 0, -0.05, 0), (-70, 0, -20)),
+    "P": Pose((15, 5, 5), (60, 15, 5), thumb=(10, 0.08, 0, 0.05), palm=DOWN_LEFT),
+    "Q": Pose((20, 15, 10), HALF, HALF, HALF, RELAXED, (8, 0.1, -0.35, 0.35), (60, 0, 120)),
+    "R": Pose(UP, (15, 8, 5), splay=(-8, 13, 0, 0), thumb=(14, -0.05, 0.05, 0.1)),
+    "S": Pose(thumb=(10, 0.03, -0.05, 0.18), palm=FORWARD),
+    "T": Pose((65, 90, 45), TIGHT, TIGHT, thumb=(5, -0.1, 0.32, 0.25), palm=FORWARD),
+    "U": Pose(UP, UP, splay=(-1, 1, 0, 0), thumb=(14, -0.05, 0, 0.1)),
+    "V": Pose(UP, UP, splay=(12, -9, 0, 0), thumb=(14, -0.05, 0, 0.1)),
+    "W": Pose(UP, UP, UP, splay=(12, 0, -12, -5), thumb=(18, 0.05, 0, 0.08)),
+    "X": Pose(HOOK, thumb=(10, 0.1, -0.1, 0.12), palm=(-40, 0, 0)),
+    "Y": Pose(pinky=UP, splay=(0, 0, -4, -25), thumb=(5, 0.9, -0.2, 0.05)),
+    "Z": Pose(UP, thumb=(10, 0.1, -0.1, 0.12), palm=(0, 0, -25), draws=True),
+    "del": Pose(DOWN, DOWN, DOWN, DOWN, TOGETHER, (5, 0.1, 0.3, 0.3), (80, 0, 70)),
+    "nothing": Pose(),
+    "space": Pose(SLACK, SLACK, SLACK, SLACK, RELAXED, (5, 0.2, -0.7, 0.9), (-75, 0, 70)),
+}
+
+FOLDED = Pose(KNUCKLED, KNUCKLED, KNUCKLED, FIST, TOGETHER, (9, 0, 0, 0.3), (0, 60, 0))
+PINCHED = Pose((15, 5, 5), (60, 50, 25), HALF, HALF, RELAXED, (11, 0.1, 0.0, 0.1))
+
+# Other ways in which people are known to hold a class: what differs from the textbook's shape.
+VARIANTS: dict[str, list[Pose | dict]] = {
+    "A": [{"thumb": (5, 0.3, 0.4, 0.12)},
+          {"index": FIST, "middle": FIST, "ring": FIST, "pinky": FIST}],
+    "B": [{"splay": RELAXED}, {"thumb": (5, 0.1, -0.1, 0.1)}],
+    "C": [{"palm": (-35, 0, 0)}, {"palm": (-85, 0, -40)},
+          Pose(SLACK, SLACK, SLACK, SLACK, TOGETHER, (8, 0.05, -0.75, 0.05), (-80, 0, -35))],
+    "D": [{"palm": (-60, 0, 0)}, Pose(UP, weight=0.5),
+          Pose(UP, CLASP, CLASP, CLASP, RELAXED, (12, 0.05, -0.12, 0.08), (-10, 0, 0))],
+    "E": [{"thumb": (12, 0.0, -0.15, 0.05)}, {"thumb": (16, 0, -0.2, 0.05)}],
+    "F": [{"splay": TOGETHER}, {"palm": (-40, 0, 0)}, {"thumb": (7, 0.05, 0, 0.08)},
+          {"index": (35, 40, 20), "thumb": (8, 0.08, -0.15, 0.05)}],
+    "G": [{"palm": RIGHT}, {"thumb": (6, 0.1, -0.1, 0.2)}, {"palm": (-45, 0, -60)},
+          {"palm": RIGHT, "thumb": (10, 0.1, 0, 0.12)},
+          {"palm": (-75, 0, -55), "thumb": (8, 0.1, -0.35, 0.3), "weight": 0.4},
+          {"index": (65, 5, 5), "palm": (-75, 0, -15), "thumb": (8, 0.1, -0.4, 0.1)}],
+    "H": [{"palm": RIGHT}, {"palm": (10, 0, 60)}, {"palm": (-45, 0, -60)},
+          {"thumb": (6, 0.1, -0.2, 0.1)}, {"palm": (-70, 0, -70), "thumb": (10, 0.1, -0.1, 0.1)}],
+    "I": [{"thumb": (6, 0.1, -0.1, 0.1)}],
+    "J": [{"turn": (0, 0, 75)}, {"turn": (-170, 0, -150)}, {"turn": (0, 0, 40)}],
+    "K": [{"thumb": (9, 0.1, 0.3, 0.15)}, {"middle": (45, 10, 5)}, {"palm": (-40, 0, 0)}],
+    "L": [{"thumb": (5, 0.8, 0.0, 0.1)}],
+    "M": [{"thumb": (9, 0.05, 0.25, 0.25)}, {"palm": (0, 55, 0)}, FOLDED],
+    "N": [{"thumb": (10, 0.08, 0.0, 0.1)}, {"palm": (0, 55, 0)}, replace(FOLDED, ring=FIST)],
+    "O": [{"palm": (-30, 0, 0)}, {"palm": (-85, 0, -45)}, {"palm": (80, 0, 50)}],
+    "P": [{"palm": DOWN_RIGHT}, {"palm": (30, 0, 130)},
+          replace(PINCHED, palm=(85, 0, 90)), replace(PINCHED, palm=(-70, 0, -90))],
+    "Q": [{"palm": DOWN_RIGHT}, {"palm": (-75, 0, -85)}, {"palm": DOWN_LEFT},
+          {"palm": (-50, 0, -120)}],
+    "R": [{"splay": (-6, 9, 0, 0)}, {"middle": (8, 25, 10)}],
+    "S": [{"thumb": (14, 0.08, -0.15, 0.12)}, {"thumb": (10, 0.0, -0.2, 0.12)}],
+    "T": [{"thumb": (6, -0.05, -0.05, 0.1)}, {"thumb": (6, 0.1, 0.05, 0.05)}],
+    "U": [{"thumb": (13, 0.1, -0.2, 0.2)}],
+    "V": [{"thumb": (13, 0.1, -0.2, 0.2)}],
+    "W": [{"splay": (6, 0, -6, -5)}, {"thumb": (19, 0, 0, 0.05)}, {"thumb": (17, 0.1, -0.2, 0.15)}],
+    "X": [{"palm": (0, 0, 0)}, {"palm": (-70, 0, 20)},
+          {"palm": (-70, 0, 0), "thumb": (6, 0.2, -0.2, 0)},
+          {"palm": (60, 0, 25), "thumb": (10, 0.1, -0.4, 0.3)},
+          {"index": (10, 50, 30), "palm": (-50, 0, 0)},
+          {"index": (10, 50, 30), "palm": (60, 0, 25), "thumb": (8, 0, -0.8, 0.2)}],
+    "Y": [{"thumb": (5, 0.45, 0.4, 0.1)}, {"thumb": (5, 0.9, 0.2, 0.05)}],
+    "Z": [{"palm": (0, 0, -40)}, {"thumb": (12, 0, -0.05, 0)}],
+    "del": [{"palm": (80, 0, 110)}, {"palm": (50, 0, 85)},
+            Pose(UP, UP, UP, UP, TOGETHER, (5, 0.9, -0.4, 0.1), (-10, 0, 0))],
+    "space": [{"thumb": (5, 0.2, 0.4, 0.1)}, {"palm": (-80, 0, 95)},
+              Pose(ARCH, ARCH, ARCH, ARCH, RELAXED, (5, 0.3, -0.4, 0.9), (-60, 0, 60))],
+}  # fmt: skip
 
 
-POSES: dict[str, list[Pose]] = _letters()
+def _poses(name: str) -> list[Pose]:
+    shape = SHAPES[name]
+    variants = VARIANTS.get(name, [])
+    return [shape, *(v if isinstance(v, Pose) else replace(shape, **v) for v in variants)]
+
+
+POSES: dict[str, list[Pose]] = {name: _poses(name) for name in CLASSES}
 
 FLEXION_LIMITS = (np.array([-20.0, -5.0, -5.0]), np.array([95.0, 115.0, 85.0]))  # degrees
 SPLAY_LIMIT = 30.0  # degrees
 THUMB_BEND = np.radians([65.0, 85.0])  # knuckle and end joint, fully bent
 
-KNUCKLES = np.array([[0.24, -0.98, 0.0], [0.02, -1.0, 0.02], [-0.18, -0.93, 0.01], [-0.36, -0.79, -0.02]])
-PHALANGES = np.array([[0.42, 0.25, 0.22], [0.45, 0.27, 0.24], [0.42, 0.26, 0.23], [0.33, 0.20, 0.19]])
+KNUCKLES = np.array(
+    [[0.24, -0.98, 0.0], [0.02, -1.0, 0.02], [-0.18, -0.93, 0.01], [-0.36, -0.79, -0.02]]
+)
+PHALANGES = np.array(
+    [[0.42, 0.25, 0.22], [0.45, 0.27, 0.24], [0.42, 0.26, 0.23], [0.33, 0.20, 0.19]]
+)
 THUMB_BASE = np.array([0.3, -0.25, -0.05])
 THUMB_BONES = np.array([0.46, 0.37, 0.30])
 CURL_TILT = np.array([-0.08, 0.0, 0.1, 0.2])  # curled fingers lean towards the scaphoid
@@ -197,7 +213,8 @@ def make_person(rng: np.random.Generator) -> Person:
     scale = 1 + 0.06 * rng.standard_normal()
     weights = [np.array([pose.weight for pose in POSES[name]]) for name in CLASSES]
     return Person(
-        knuckles=KNUCKLES * (1 + 0.08 * rng.standard_normal(3)) + 0.015 * rng.standard_normal((4, 3)),
+        knuckles=KNUCKLES * (1 + 0.08 * rng.standard_normal(3))
+        + 0.015 * rng.standard_normal((4, 3)),
         phalanges=PHALANGES * scale * (1 + 0.05 * rng.standard_normal((4, 3))),
         thumb_base=THUMB_BASE + 0.03 * rng.standard_normal(3),
         thumb_bones=THUMB_BONES * (1 + 0.06 * rng.standard_normal(3)),
@@ -253,11 +270,15 @@ def hand_points(
     count = len(poses)
     flexion, splay = _finger_angles(poses, classes, person, rng, noise)
     fingers = _bend_fingers(person, flexion, splay)
-    thumb = _reach_thumb(person, fingers, _thumb_targets(poses, classes, person, fingers, rng, noise))
+    thumb = _reach_thumb(
+        person, fingers, _thumb_targets(poses, classes, person, fingers, rng, noise)
+    )
     wrist = np.zeros((count, 1, 3))
     hand = np.concatenate([wrist, thumb, fingers.reshape(count, 16, 3)], axis=1)
     progress = _progress(person, rng, count, frames, rate)
-    turned = np.einsum("nfij,nkj->nfki", _rotations(poses, classes, person, progress, rng, noise), hand)
+    turned = np.einsum(
+        "nfij,nkj->nfki", _rotations(poses, classes, person, progress, rng, noise), hand
+    )
     draws = np.array([pose.draws for pose in poses])
     turned += draws[:, None, None, None] * _zigzag(progress)[:, :, None]
     return turned * [-1, 1, 1] if person.left_handed else turned
