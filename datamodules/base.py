@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +170,8 @@ class PreparedDataModule(L.LightningDataModule):
         """The simulator's set in the user's cache, made once for each configuration."""
         description = self._simulated_description()
         key = hashlib.sha256(json.dumps(description.settings, sort_keys=True).encode())
+        for kind in type(self.simulator).__mro__[:-1]:  # another simulator makes another set
+            key.update(inspect.getsource(inspect.getmodule(kind) or kind).encode())
         folder = cache_folder() / "simulated" / f"{self.task}-{key.hexdigest()[:16]}"
         if not folder.exists():
             rank_zero_info(f"Simulating samples for task {self.task} into {folder}")
@@ -183,9 +188,6 @@ def write_once(
     folder: Path, description: Description, samples: Iterable[Sample | Rejected]
 ) -> None:
     """Write a whole set beside ``folder`` and move it there: no other process sees half of it."""
-    import os
-    import shutil
-
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with PreparedWriter(partial, description) as writer:
