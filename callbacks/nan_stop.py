@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import lightning as L
@@ -30,7 +31,7 @@ class NanStop(L.Callback):
     ) -> None:
         loss: Tensor = outputs["loss"]
         if loss.device.type == "cpu":
-            if not loss.isfinite():
+            if not math.isfinite(loss.item()):
                 self._stop(trainer, batch)
             return
         bad = ~torch.isfinite(loss)

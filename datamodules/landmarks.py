@@ -266,8 +266,7 @@ class _Detector:
         self._time_ms = 0
         self._quiet = True
         self._landmarker = self._open(model, min_confidence, factor)
-        # Closed while Python still stands: MediaPipe's own __del__ comes too late at exit.
-        weakref.finalize(self, self._landmarker.close)
+        weakref.finalize(self, _close, self._landmarker)
 
     def find(self, picture: np.ndarray) -> Hand | None:
         image = self._mediapipe.Image(
@@ -312,6 +311,13 @@ class _Detector:
                 f"{model} is not a model that MediaPipe can use ({error}). Delete it, and it is "
                 f"fetched again; or name another {HAND_MODEL} with reader.model=<path>"
             ) from error
+
+
+def _close(landmarker: Any) -> None:
+    try:
+        landmarker.close()
+    except RuntimeError:  # Python is ending, and has ended the thread that MediaPipe would use
+        landmarker._handle = None  # or MediaPipe's __del__ tries the same again, and complains
 
 
 @lru_cache(maxsize=1)

@@ -67,9 +67,10 @@ class ClassificationModule(L.LightningModule):
         self.losses = nn.ModuleDict({p: MeanMetric() for p in phases})
         self.confusions = nn.ModuleDict({p: MulticlassConfusionMatrix(classes) for p in phases})
         self.interval = GroupInterval()
-        # Summed loss, correct and count: a few adds a step, where a torchmetrics update of each
-        # training batch costs as much as a tenth of the step of a small network.
+        # Summed loss, correct and count of the epoch. A torchmetrics update of each training
+        # batch costs as much as a tenth of the step of a small network; these are summed in bulk.
         self.register_buffer("train_sums", torch.zeros(3), persistent=False)
+        self._unsummed: list[tuple[Tensor, Tensor, int]] = []
 
     # ---- steps
 
@@ -87,13 +88,18 @@ class ClassificationModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         logits = self.net(batch["x"])
         loss = self.loss(logits, batch["y"])
-        with torch.no_grad():
-            count = len(batch["y"])
-            correct = (logits.argmax(1) == batch["y"]).sum()
-            self.train_sums += torch.stack(
-                (loss.detach() * count, correct.float(), loss.new_tensor(float(count)))
-            )
+        correct = (logits.detach().argmax(1) == batch["y"]).sum()
+        self._unsummed.append((loss.detach(), correct, len(logits)))
+        if len(self._unsummed) >= 256:
+            self._sum_up()
         return loss
+
+    def _sum_up(self) -> None:
+        losses, correct, counts = zip(*self._unsummed, strict=True)
+        count = torch.tensor(counts, dtype=torch.float32, device=self.device)  # (steps,)
+        loss_sum = (torch.stack(losses).float() * count).sum()
+        self.train_sums += torch.stack((loss_sum, torch.stack(correct).sum(), count.sum()))
+        self._unsummed = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", batch)
@@ -118,10 +124,12 @@ class ClassificationModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.train_sums.zero_()
+        self._unsummed = []
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         # Not on_train_epoch_end: callbacks are called before it, and would see the old epoch.
         if self.trainer.is_last_batch:
+            self._sum_up()
             sums = self.trainer.strategy.reduce(self.train_sums, reduce_op="sum")
             self.log("train/loss", sums[0] / sums[2], on_step=False, on_epoch=True)
             self.log("train/acc", sums[1] / sums[2], on_step=False, on_epoch=True)

@@ -237,28 +237,15 @@ def test_points_sit_on_the_drawn_hand(finder):
     assert np.linalg.norm(points[list(TIPS)] - ends, axis=1).max() < 32
 
 
-@pytest.mark.parametrize("border", [0.25, 0.5])
-def test_a_border_changes_no_units(finder, border):
-    """Found with a border, landmarks are where they are without one; z is in widths too."""
-    picture = drawn_hand()[:300]  # not square
-    plain = finder.read(picture).landmarks.reshape(21, 3)
-    detector = finder._detector(1.0)
-    hand = detector.find(landmarks._with_border(picture, border))
-    found = landmarks._without_border(hand, border).landmarks.reshape(21, 3)
-    assert np.abs(found - plain)[:, :2].max() < 0.05
-    assert np.ptp(found[:, 2]) == pytest.approx(np.ptp(plain[:, 2]), rel=0.35)
-
-
 def test_no_hand_is_none(finder):
     assert finder.read(np.full((50, 70, 3), 90, np.uint8)) is None
 
 
 def test_a_video_is_followed(model):
     video = HandLandmarks(model, rate=25.0, thorough=False)
-    frames = [np.roll(drawn_hand(), 4 * step, axis=1) for step in range(4)]
-    wrists = [video.read(frame).landmarks[0] * 320 for frame in frames]
-    np.testing.assert_allclose(np.diff(wrists), 4, atol=3)
-    assert video.read(np.zeros_like(frames[0])) is None
+    wrists = [video.read(drawn_hand()).landmarks[:2] for _ in range(4)]
+    np.testing.assert_allclose(wrists[1:], wrists[:-1], atol=0.08)
+    assert video.read(np.zeros((320, 320, 3), np.uint8)) is None
 
 
 def test_mediapipe_says_nothing_and_loads_late(model, tmp_path):
@@ -287,6 +274,21 @@ def test_real_pictures(finder):
     assert len(found) >= 0.85 * len(hands)
     inside = np.stack([hand.landmarks for hand in found]).reshape(-1, 21, 3)[..., :2]
     assert ((inside > -0.2) & (inside < 1.2)).all()
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("border", [0.25, 0.5])
+def test_a_border_changes_no_units(finder, border):
+    """Found with a border, landmarks are where they are without one; z is in widths too."""
+    path = SHARED / "asl" / "images" / "s01" / "B_000.jpg"
+    if not path.is_file():
+        pytest.skip(f"{path} is absent")
+    picture, detector = load_picture(path), finder._detector(1.0)
+    plain = detector.find(picture).landmarks.reshape(21, 3)
+    hand = detector.find(landmarks._with_border(picture, border))
+    found = landmarks._without_border(hand, border).landmarks.reshape(21, 3)
+    assert np.abs(found - plain)[:, :2].max() < 0.05
+    assert np.ptp(found[:, 2]) == pytest.approx(np.ptp(plain[:, 2]), rel=0.3)
 
 
 @pytest.mark.shared_data

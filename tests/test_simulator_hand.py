@@ -1,5 +1,7 @@
 """The simulated hand: anatomy, determinism, and letters that can be told apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -119,8 +121,6 @@ def test_a_signer_gives_every_class_equally_often():
 
 
 def test_left_hand_mirrors_the_right_hand():
-    from dataclasses import replace
-
     person = make_person(np.random.default_rng(3))
     classes = np.arange(len(CLASSES))
     right = hand_points(classes, replace(person, left_handed=False), np.random.default_rng(4))
@@ -141,7 +141,7 @@ def test_j_and_z_move_and_a_holds_still():
 
 
 def test_letters_can_be_told_apart_on_unseen_signers():
-    """Nearest neighbour over the six nearest, on people who were not in the training set."""
+    """A nearest neighbour, asked about people it has not seen, does far better than chance."""
     known, names = spell(0, people=60, copies=1)
     asked, answers = spell(1, people=6, copies=1)
     gaps = (asked**2).sum(1)[:, None] - 2 * asked @ known.T + (known**2).sum(1)
@@ -151,7 +151,7 @@ def test_letters_can_be_told_apart_on_unseen_signers():
 
 def test_unknown_classes_are_refused():
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="unknown class names.*'ß'"):
+    with pytest.raises(ValueError, match=r"unknown class names.*'ß'"):
         simulate(["A", "ß"], make_person(rng), rng)
     with pytest.raises(ValueError, match="unknown class names"):
         HandSimulator(classes=("A", "ä"))

@@ -94,9 +94,9 @@ def _normal(name: str) -> str:
 
 
 def _is_header(fields: Sequence[str]) -> bool:
-    """Data is mostly numbers; so is a header 0, 1, 2, … of bare column numbers."""
-    numbers = [float(text) for text in fields if is_number(text)]
-    counted = numbers in ([*range(len(numbers))], [*range(1, len(numbers) + 1)])
+    """Data is mostly numbers; so is a header of bare column numbers, each of them another."""
+    numbers = [text for text in fields if is_number(text)]
+    counted = len(set(numbers)) == len(numbers) and all(map(str.isdecimal, numbers))
     return counted or len(numbers) * 2 < len(fields)
 
 

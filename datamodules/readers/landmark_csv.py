@@ -188,7 +188,9 @@ def _meta(rows: pd.DataFrame, columns: Columns, item: Item, faults: pd.Series) -
     splits = column("split", item.split).str.lower()
     unknown = ~splits.isin([*SPLIT_FOLDERS, ""])
     faults = faults.where(labels.notna(), names.map(unknown_label))
-    faults = faults.where(~unknown, splits.map("unknown split {!r}; train, val, test".format))
+    faults = faults.where(
+        ~unknown, splits.map("unknown split {!r}; expected train, val or test".format)
+    )
     frames = pd.to_numeric(column("frame", ""), errors="coerce")
     meta = {"label": labels, "group": column("group", item.group), "fault": faults}
     meta |= {"split": splits.replace(SPLIT_FOLDERS), "frame": frames}

@@ -1,13 +1,13 @@
 """A kinematic hand that fingerspells, seen as MediaPipe Hands would write it.
 
-Hand frame of a right hand, in palm lengths (wrist to middle knuckle): x across the palm towards the
-thumb, y down so that straight fingers point to -y, z away from the viewer so that the palm faces -z.
-The picture uses the same axes, so a pose without rotation shows its palm to the camera.
+Hand frame of a right hand, in palm lengths (wrist to middle knuckle): x across the palm towards
+the thumb, y down so that straight fingers point to -y, z away from the viewer so that the palm
+faces -z. The picture uses the same axes, so a pose without rotation shows its palm to the camera.
 
-Phalanx ratios follow Buryanov and Kotiuk, "Proportions of hand segments", Int. J. Morphol. 28(3),
-2010, with the soft tip added to the last phalanx; ranges of motion follow Kapandji, "The Physiology
-of the Joints", vol. 1; the hand shapes are those of ASL fingerspelling manuals, with the signs for
-"del" and "space" from the Kaggle ASL Alphabet pictures.
+Phalanx ratios roughly follow Buryanov and Kotiuk, "Proportions of hand segments", Int. J. Morphol.
+28(3), 2010, with the soft tip added to the last phalanx; ranges of motion follow Kapandji, "The
+Physiology of the Joints", vol. 1; the hand shapes are those of ASL fingerspelling manuals, with the
+signs for "del" and "space" from the Kaggle ASL Alphabet pictures. Angles are rounded by hand.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LANDMARKS = 21
 
 Angles = tuple[int, int, int]
 
-# Flexion of knuckle, middle and end joint in degrees, for the shapes a finger takes again and again.
+# Flexion of knuckle, middle and end joint in degrees, for the shapes a finger often takes.
 UP: Angles = (3, 5, 3)
 FIST: Angles = (60, 105, 40)
 CLAW: Angles = (30, 105, 50)
@@ -47,12 +47,13 @@ RELAXED = (5, 1, -4, -9)
 class Pose:
     """How one letter is held.
 
-    ``index`` to ``pinky`` are flexions in degrees (knuckle, middle joint, end joint); ``splay`` turns
-    each straight finger towards the thumb, in degrees. ``thumb`` is where the thumb tip rests: a
-    landmark and an offset from it in palm lengths (towards the thumb side, towards the fingertips,
-    out of the palm). ``palm`` turns the hand in degrees: yaw about the forearm (positive: palm to the
-    viewer's left), pitch (fingertips to the viewer), roll (fingers to the viewer's left). ``turn`` is
-    added to it in the course of the letter, and ``draws`` makes the hand trace a Z.
+    ``index`` to ``pinky`` are flexions in degrees (knuckle, middle joint, end joint); ``splay``
+    turns each straight finger towards the thumb, in degrees. ``thumb`` is where the thumb tip
+    rests: a landmark and an offset from it in palm lengths (towards the thumb side, towards the
+    fingertips, out of the palm). ``palm`` turns the hand in degrees: yaw about the forearm
+    (positive: palm to the viewer's left), pitch (fingertips to the viewer), roll (fingers to the
+    viewer's left). ``turn`` is added to it in the course of the letter, and ``draws`` makes the
+    hand trace a Z. ``weight`` is how common the pose is among those of its class.
     """
 
     index: Angles = FIST
@@ -116,7 +117,7 @@ VARIANTS: dict[str, list[Pose | dict]] = {
     "B": [{"splay": RELAXED}, {"thumb": (5, 0.1, -0.1, 0.1)}],
     "C": [{"palm": (-35, 0, 0)}, {"palm": (-85, 0, -40)},
           Pose(SLACK, SLACK, SLACK, SLACK, TOGETHER, (8, 0.05, -0.75, 0.05), (-80, 0, -35))],
-    "D": [{"palm": (-60, 0, 0)}, Pose(UP, weight=0.5),
+    "D": [{"palm": (-60, 0, 0)}, Pose(UP, weight=0.3),
           Pose(UP, CLASP, CLASP, CLASP, RELAXED, (12, 0.05, -0.12, 0.08), (-10, 0, 0))],
     "E": [{"thumb": (12, 0.0, -0.15, 0.05)}, {"thumb": (16, 0, -0.2, 0.05)}],
     "F": [{"splay": TOGETHER}, {"palm": (-40, 0, 0)}, {"thumb": (7, 0.05, 0, 0.08)},
@@ -181,12 +182,13 @@ THUMB_BONES = np.array([0.46, 0.37, 0.30])
 CURL_TILT = np.array([-0.08, 0.0, 0.1, 0.2])  # curled fingers lean towards the scaphoid
 PARENT = np.array([0, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19])
 FINGER = np.array([0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5])
+HABITUAL_PALM = np.array([-6.0, 6.0, -4.0])  # degrees: forearms lean in from the side and below
 ASPECTS = (4 / 3, 16 / 9, 1.0, 5 / 6, 3 / 4, 9 / 16)  # picture width by height
 
 
 @dataclass(frozen=True)
 class Person:
-    """One signer: proportions (palm lengths), habits by class (degrees, palm lengths) and camera."""
+    """One signer: proportions in palm lengths, habits by class, and camera."""
 
     knuckles: np.ndarray  # (4, 3)
     phalanges: np.ndarray  # (4, 3)
@@ -223,7 +225,7 @@ def make_person(rng: np.random.Generator) -> Person:
         flexion=_flexion_habits(rng, count),
         splay=3 * rng.standard_normal((count, 4)) + 2 * rng.standard_normal(4),
         thumb=0.07 * rng.standard_normal((count, 3)) + 0.03 * rng.standard_normal(3),
-        palm=[-6, 6, -4] + 10 * rng.standard_normal((count, 3)) + 8 * rng.standard_normal(3),
+        palm=HABITUAL_PALM + 10 * rng.standard_normal((count, 3)) + 8 * rng.standard_normal(3),
         phase=float(rng.uniform(0.5, 1)),
         stroke=float(rng.uniform(0.5, 1.1)),
         aspect=float(rng.choice(ASPECTS)),
@@ -249,7 +251,7 @@ def simulate(
     rate: float = 30.0,
     noise: float = 1.0,
 ) -> np.ndarray:
-    """Landmarks (n, frames, 63) float32 of one person, one row a label, as MediaPipe would write them."""
+    """Landmarks (n, frames, 63) float32 of one person as MediaPipe would write them, by label."""
     classes = _class_indices(labels)
     points = hand_points(classes, person, rng, frames, rate, noise)
     picture = _photograph(points, person, rng, noise)
@@ -337,7 +339,7 @@ def _thumb_targets(
 
 
 def _reach_thumb(person: Person, fingers: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Joints (n, 4, 3) of a thumb whose tip comes as near its target (n, 3) as its length allows."""
+    """Joints (n, 4, 3) of a thumb whose tip comes as near its target (n, 3) as it can."""
     reach = target - person.thumb_base
     distance = np.linalg.norm(reach, axis=-1, keepdims=True)
     bend = np.linspace(1, 0, 64)  # from fully bent, when the tip is nearest the base, to straight
@@ -439,7 +441,7 @@ def _photograph(
 
 
 def _estimate(seen: np.ndarray, rng: np.random.Generator, noise: float) -> np.ndarray:
-    """What a landmark network makes of points (n, frames, 21, 3): blurred most where they are hidden."""
+    """Points (n, frames, 21, 3) as a landmark network guesses them: worst where hidden."""
     hidden = noise * _hidden(seen)[..., None]
     guess = seen + 0.3 * hidden * (seen[:, :, PARENT] - seen)  # drawn back along the finger
     held = rng.standard_normal((len(seen), 1, LANDMARKS, 3))
@@ -462,9 +464,10 @@ def _hidden(seen: np.ndarray) -> np.ndarray:
 class HandSimulator:
     """Simulated signers who spell the ASL alphabet.
 
-    ``signers`` people, each with proportions, habits, a hand and a camera, give ``samples_per_class``
-    samples of every class of ``classes``; a sample is ``frames`` frames at ``rate`` Hz. ``noise`` is 1
-    for about what MediaPipe shows on a webcam and 0 for exact landmarks.
+    ``signers`` people, each with proportions, habits, a hand and a camera, give
+    ``samples_per_class`` samples of every class of ``classes``; a sample is ``frames`` frames at
+    ``rate`` Hz. ``noise`` is 1 for about what MediaPipe shows on a webcam and 0 for none, neither
+    in the landmarks nor between one person's samples of a letter; size, place and the moment within J and Z still vary.
     """
 
     signers: int = 30
