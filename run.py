@@ -1,6 +1,6 @@
 """Unvoiced: train, test, export and try models of communication without a voice.
 
-    python run.py --help
+python run.py --help
 """
 
 from __future__ import annotations

@@ -29,9 +29,7 @@ class Checkpoint(ModelCheckpoint):
     def state_key(self) -> str:
         return f"Checkpoint({self.filename})"
 
-    def format_checkpoint_name(
-        self, metrics: dict[str, Any], *arguments: Any, **named: Any
-    ) -> str:
+    def format_checkpoint_name(self, metrics: dict[str, Any], *arguments: Any, **named: Any) -> str:
         counted = dict(metrics)
         if "epoch" in counted:
             counted["epoch"] = counted["epoch"] + 1

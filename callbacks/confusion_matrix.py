@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (a screen is never needed)
+from matplotlib import pyplot as plt
 
 
 class ConfusionMatrix(L.Callback):

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
 from datamodules.base import PreparedDataModule
-from datamodules.prepared import Description, Frame, Sample
+from datamodules.prepared import Description, Sample
+from datamodules.readers.letters import FRAME, LETTERS
 from datamodules.simulators.hand import HandSimulator
-
-LANDMARK_FRAME = Frame((63,), "float32", "21 hand landmarks")
 
 
 class SimulatedHands(HandSimulator):
-    """The hand simulator as samples of a prepared set: a group a simulated signer."""
+    """The hand simulator's landmarks as samples of a prepared set: a group a simulated signer."""
 
     @property
     def description(self) -> Description:
-        settings = {"simulator": asdict(self)}
-        return Description("asl", LANDMARK_FRAME, settings, self.classes, simulated=True)
+        """What the set's meta.json says."""
+        return Description("asl", FRAME, {"simulator": asdict(self)}, LETTERS, simulated=True)
 
     def samples(self) -> Iterator[Sample]:
+        """Every sample of every signer."""
         for index in range(self.signers):
-            group = f"simulated_{index:03d}"
+            group = f"simulated_{index:04d}"
             for number, (label, landmarks) in enumerate(self.signer(index)):
                 yield Sample(f"{group}/{number:05d}", landmarks, label, group, source="simulator")
 
@@ -32,6 +31,3 @@ class ASLDataModule(PreparedDataModule):
     """Batches ``x`` (B, frames, 63) float32: 21 hand landmarks x (x, y, z), wrist first."""
 
     task = "asl"
-
-    def read_input(self, path: Any) -> Any:
-        raise NotImplementedError

@@ -168,7 +168,9 @@ class PreparedDataModule(L.LightningDataModule):
 
     def _simulated_folder(self) -> Path:
         """The simulator's set in the user's cache, made once for each configuration."""
-        description = self._simulated_description()
+        if self.simulator is None:
+            raise ValueError(f"task={self.task} needs data_dir=<a prepared set>")
+        description = replace(self.simulator.description, simulated=True)
         key = hashlib.sha256(json.dumps(description.settings, sort_keys=True).encode())
         for kind in type(self.simulator).__mro__[:-1]:  # another simulator makes another set
             key.update(inspect.getsource(inspect.getmodule(kind) or kind).encode())
@@ -177,11 +179,6 @@ class PreparedDataModule(L.LightningDataModule):
             rank_zero_info(f"Simulating samples for task {self.task} into {folder}")
             write_once(folder, description, self.simulator.samples())
         return folder
-
-    def _simulated_description(self) -> Description:
-        if self.simulator is None:
-            raise ValueError(f"task={self.task} needs data_dir=<a prepared set>")
-        return replace(self.simulator.description, simulated=True)
 
 
 def write_once(

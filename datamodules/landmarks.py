@@ -314,6 +314,7 @@ class _Detector:
 
 
 def _close(landmarker: Any) -> None:
+    """Close before Python ends: left to MediaPipe's __del__, a run that fails hangs at its end."""
     try:
         landmarker.close()
     except RuntimeError:  # Python is ending, and has ended the thread that MediaPipe would use

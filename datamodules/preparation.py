@@ -115,4 +115,3 @@ class _Progress:
             f"{self.done:,}/{self.total:,} files, {rejected:,} rejected, {rate:,.1f} files/s, "
             f"{left} left"
         )
-

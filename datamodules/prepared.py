@@ -336,15 +336,13 @@ class PreparedSet:
         path = self.data_dir / MANIFEST
         if not path.exists():
             raise ValueError(f"{path} is missing: prepare the set again")
-        text = {name: str for name in MANIFEST_COLUMNS[:5]}
+        text = dict.fromkeys(MANIFEST_COLUMNS[:5], str)
         rows = pd.read_csv(path, dtype=text, keep_default_na=False)
         missing = sorted(set(MANIFEST_COLUMNS) - set(rows.columns))
         if missing:
             raise ValueError(f"{path} has no column {', '.join(missing)}: prepare the set again")
         if rows.empty:
-            raise ValueError(
-                f"data_dir={self.data_dir} holds no sample; {REJECTED} there says why"
-            )
+            raise ValueError(f"data_dir={self.data_dir} holds no sample; {REJECTED} there says why")
         return rows
 
     def _read_features(self, memory_limit: int) -> np.ndarray:

@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules.base import PreparedDataModule
 from datamodules.batches import Batches
-from experiments.build import build_datamodule, build_module, build_trainer, instantiate
+from experiments.build import build_datamodule, build_module, build_trainer
+from experiments.config import instantiate
 from experiments.console import quiet, tell
 
 OURS = "this suite (Lightning Trainer, all callbacks)"

@@ -6,36 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from hydra.utils import instantiate as hydra_instantiate
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from datamodules.base import PreparedDataModule
+from experiments.config import instantiate, named, plain
 from modules.base import ClassificationModule
-
-
-# What a configuration may name in ``_target_``: the rooms of this project and its libraries.
-BUILDABLE = [
-    *("modules.*", "datamodules.*", "callbacks.*"),
-    *("torch.nn.*", "torch.optim.*", "torchmetrics.*"),
-    *("lightning.Trainer", "lightning.pytorch.*"),
-]
-
-
-def instantiate(node: Any, **arguments: Any) -> Any:
-    """Build a configuration node, of known packages only."""
-    return hydra_instantiate(node, _execution_whitelist_=BUILDABLE, **arguments)
-
-
-def plain(config: Any) -> Any:
-    """A configuration node as plain dicts, lists, numbers and strings, resolved."""
-    return OmegaConf.to_container(config, resolve=True)
-
-
-def named(nodes: DictConfig | None) -> dict[str, Any]:
-    """Build the nodes of a dict of named nodes; those set to null are left out."""
-    return {k: instantiate(node) for k, node in (nodes or {}).items() if node is not None}
 
 
 def build_datamodule(
@@ -48,9 +25,7 @@ def build_datamodule(
     """
     augment = nn.Sequential(*named(config.augment).values())
     extra = dict(trained["input"]) if trained else {}
-    data = instantiate(
-        config.datamodule, split=instantiate(config.split), augment=augment, **extra
-    )
+    data = instantiate(config.datamodule, split=instantiate(config.split), augment=augment, **extra)
     if trained:
         data.trained_classes = tuple(trained["classes"])
     data.prepare_data()

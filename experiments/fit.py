@@ -40,9 +40,7 @@ def run(config: DictConfig) -> float | None:
     return results.numbers.get(config.monitor.metric)
 
 
-def tell_start(
-    config: DictConfig, module: ClassificationModule, data: PreparedDataModule
-) -> None:
+def tell_start(config: DictConfig, module: ClassificationModule, data: PreparedDataModule) -> None:
     """Two lines: what is trained on what, and how."""
     sizes = ", ".join(f"{p} {len(data.parts[p]):,}" for p in ("train", "val", "test"))
     source = f"the built-in simulator ({data.prepared.data_dir})"

@@ -14,7 +14,8 @@ from callbacks.predictions import predictions_table, top_two
 from datamodules.base import PreparedDataModule
 from datamodules.preparation import prepare
 from datamodules.prepared import REJECTED
-from experiments.build import build_datamodule, build_trainer, instantiate, plain, write_config
+from experiments.build import build_datamodule, build_trainer, write_config
+from experiments.config import instantiate, plain
 from experiments.console import quiet, tell
 from experiments.evaluate import require_checkpoint
 from modules.base import ClassificationModule

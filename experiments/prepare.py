@@ -8,8 +8,7 @@ from omegaconf import DictConfig
 
 from datamodules.preparation import prepare
 from datamodules.prepared import MANIFEST, REJECTED, PreparedSet
-from experiments.build import instantiate, plain
-from experiments.console import tell
+from experiments.config import instantiate, plain
 
 
 def run(config: DictConfig) -> None:
@@ -30,7 +29,7 @@ def run(config: DictConfig) -> None:
         raise ValueError(f"this reader is for task={reader.task}, not task={config.task}")
     where = str(Path(config.raw_dir).resolve())
     settings = {"reader": plain(config.reader) | {"raw_dir": where}}
-    outcome = prepare(reader, config.data_dir, settings, config.workers, say=tell)
+    outcome = prepare(reader, config.data_dir, settings, config.workers, say=_say)
     _tell(Path(config.data_dir), outcome.already_complete)
 
 
@@ -40,7 +39,11 @@ def _tell(data_dir: Path, already_complete: bool) -> None:
     done = "was complete already" if already_complete else "is ready"
     groups = f", {len(prepared.groups)} groups" if prepared.groups else ""
     present = prepared.manifest["label"].nunique()
-    tell(
+    _say(
         f"{data_dir} {done}: {len(prepared):,} samples of {present} classes{groups} "
         f"({MANIFEST}); {max(rejected, 0):,} rejected ({REJECTED} says why)"
     )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from experiments.results import Results
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (a screen is never needed)
+from matplotlib import pyplot as plt
 
 MILESTONES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
 OVERFITTING_GAP = 0.15  # train accuracy above validation accuracy, at the best epoch
@@ -61,13 +61,14 @@ def _over(results: Results) -> str:
 def _data(results: Results, config: DictConfig) -> str:
     counts = results.counts
     origin = "the built-in simulator" if results.numbers["simulated"] else f"`{config.data_dir}`"
+    kind = config.split._target_.rsplit(".", 1)[-1]
+    note = f"; {results.card['split']}" if config.stage == "fit" else ""
     by_split = counts.groupby("split", sort=False).agg(
         samples=("samples", "sum"), classes=("label", "nunique"), groups=("group", "nunique")
     )
     parts = [
         "## Data\n",
-        f"From {origin}. Split: {config.split._target_.rsplit('.', 1)[-1]}; "
-        f"{results.card['split'] if config.stage == 'fit' else 'everything that is named below'}.\n",
+        f"From {origin}. Split: {kind}{note}.\n",
         _table(by_split.reset_index()),
     ]
     train = counts[counts["split"] == "train"].groupby("label")["samples"].sum()
@@ -150,7 +151,9 @@ def _milestones(table: pd.DataFrame, metric: str, mode: str) -> list[str]:
     if mode != "max":
         return []
     reached = [(m, table.index[table[metric] >= m]) for m in MILESTONES]
-    lines = [f"- epoch {e[0]}: {metric} {table[metric][e[0]]:.4f} (≥ {m})" for m, e in reached if len(e)]
+    lines = [
+        f"- epoch {e[0]}: {metric} {table[metric][e[0]]:.4f} (≥ {m})" for m, e in reached if len(e)
+    ]
     return ["Milestones:\n", *lines, ""] if lines else []
 
 
@@ -223,8 +226,10 @@ def _wrong(results: Results, config: DictConfig) -> str:
                 f"Validation loss ended {rise - 1:.0%} above its lowest value: the last epochs "
                 "made the model surer of its mistakes."
             )
-    if config.stage == "fit" and "never" not in results.card["split"] and (
-        "random" in results.card["split"]
+    if (
+        config.stage == "fit"
+        and "never" not in results.card["split"]
+        and ("random" in results.card["split"])
     ):
         notes.append(f"Beware: {results.card['split']}.")
     text = "\n".join(f"- {note}" for note in notes) or "Nothing that the numbers show."

@@ -53,9 +53,9 @@ def test_nan_later_keeps_the_best_and_is_reported(run, tmp_path: Path, monkeypat
     folder = run("trainer=cpu", f"data_dir={data}", "trainer.max_epochs=6")
     numbers = json.loads((folder / "metrics.json").read_text())
     assert numbers["epochs"] == 2 and numbers["test/n"] > 0
-    assert "NaN stop: the training loss is not finite in epoch 3" in (
-        folder / "report.md"
-    ).read_text()
+    assert (
+        "NaN stop: the training loss is not finite in epoch 3" in (folder / "report.md").read_text()
+    )
 
 
 def test_early_stopping_is_reported(run, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_foreign_folder_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("mine")
     with pytest.raises(ValueError, match="is not empty"):
         PreparedWriter(tmp_path, ABOUT)
-    assert os.listdir(tmp_path) == ["diary.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
 
 
 def spoil_meta(folder: Path) -> None:

@@ -167,9 +167,7 @@ def test_a_label_that_the_model_does_not_know(run, tmp_path: Path) -> None:
 
     trained = run("trainer=smoke", f"data_dir={hands(tmp_path / 'abc', each=8)}")
     about = Description("asl", Frame((63,), "float32", "a test"), {}, ("hello",))
-    write_all(
-        tmp_path / "words", about, [Sample("x", torch.zeros(1, 63).numpy(), "hello", "me")]
-    )
+    write_all(tmp_path / "words", about, [Sample("x", torch.zeros(1, 63).numpy(), "hello", "me")])
     with pytest.raises(ValueError, match=r"does not know: hello\. It knows: A, B"):
         run(
             *("stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt"),

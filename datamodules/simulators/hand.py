@@ -467,7 +467,8 @@ class HandSimulator:
     ``signers`` people, each with proportions, habits, a hand and a camera, give
     ``samples_per_class`` samples of every class of ``classes``; a sample is ``frames`` frames at
     ``rate`` Hz. ``noise`` is 1 for about what MediaPipe shows on a webcam and 0 for none, neither
-    in the landmarks nor between one person's samples of a letter; size, place and the moment within J and Z still vary.
+    in the landmarks nor between one person's samples of a letter; size, place and the moment
+    within J and Z still vary.
     """
 
     signers: int = 30
