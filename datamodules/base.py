@@ -20,7 +20,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.batches import Batches, BatchOrder, as_is
+from datamodules.batches import Batches, BatchOrder, WeightedOrder, as_is, balanced_weights
 from datamodules.cache import cache_folder
 from datamodules.prepared import (
     Description,
@@ -50,6 +50,12 @@ class PreparedDataModule(L.LightningDataModule):
         seed: of the order of training.
         same_order: every epoch trains on the batches of the first, to see whether a network can
             learn one batch by heart.
+        balance: draw training samples so that every class of every group is equally likely, with
+            replacement.
+        simulated_share: share of the training samples that the simulator gives, beside those of
+            ``data_dir``, [0, 1); drawn with replacement.
+        epoch_steps: batches an epoch where samples are drawn; None for as many as there are
+            samples.
     """
 
     task: str
@@ -67,12 +73,19 @@ class PreparedDataModule(L.LightningDataModule):
         memory_limit_mb: int = 1024,
         seed: int = 0,
         same_order: bool = False,
+        balance: bool = False,
+        simulated_share: float = 0.0,
+        epoch_steps: int | None = None,
     ) -> None:
         super().__init__()
+        if not 0 <= simulated_share < 1:
+            raise ValueError(f"datamodule.simulated_share={simulated_share} must be in [0, 1)")
         self.split, self.data_dir = split, data_dir
         self.simulator, self.augment = simulator, augment
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.frames, self.workers, self.seed, self.same_order = frames, workers, seed, same_order
+        self.balance, self.epoch_steps = balance, epoch_steps
+        self.simulated_share = simulated_share if data_dir else 0.0
         self.memory_limit = memory_limit_mb << 20
         self.trained_classes: tuple[str, ...] | None = None
 
@@ -86,19 +99,20 @@ class PreparedDataModule(L.LightningDataModule):
     # ---- Lightning
 
     def prepare_data(self) -> None:
-        if self.data_dir is None:
-            self.folder = self._simulated_folder()
+        if self.data_dir is None or self.simulated_share:
+            self._simulated_folder()
 
     def setup(self, stage: str | None = None) -> None:
         if hasattr(self, "prepared"):
             return
         folder = self.data_dir or self._simulated_folder()
         self.prepared = PreparedSet(folder, self.task, self.memory_limit)
-        self.classes = self._known_classes()
+        self.parts: Parts = self.split(self.prepared.manifest)
+        self._mix_in_simulated()
+        self.classes = self.trained_classes or self.prepared.classes
         self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
         self._refuse_unknown_labels()
         self.groups = self._codes(self.prepared.manifest["group"], self.prepared.groups)
-        self.parts: Parts = self.split(self.prepared.manifest)
         (rank_zero_warn if self.parts.leaks else rank_zero_info)(f"Split: {self.parts.note}")
 
     def train_dataloader(self) -> DataLoader:
@@ -122,7 +136,9 @@ class PreparedDataModule(L.LightningDataModule):
 
     def counts(self) -> pd.DataFrame:
         """Samples a split, class and group: columns split, label, group, samples."""
-        rows = [self.prepared.manifest.iloc[self.parts[p]].assign(split=p) for p in PHASES]
+        manifest = self.prepared.manifest.copy()
+        manifest.loc[self.real_rows :, "group"] = "simulated"
+        rows = [manifest.iloc[self.parts[p]].assign(split=p) for p in PHASES]
         table = pd.concat(rows).groupby(["split", "label", "group"], sort=False)
         return table.size().rename("samples").reset_index()
 
@@ -135,7 +151,10 @@ class PreparedDataModule(L.LightningDataModule):
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         size = self.batch_size if shuffle else self.eval_batch_size
-        order = BatchOrder(len(rows), size, shuffle, self.seed, rank, world, self.same_order)
+        order: Any = BatchOrder(len(rows), size, shuffle, self.seed, rank, world, self.same_order)
+        if shuffle and (self.balance or self.simulated_share or self.epoch_steps):
+            steps = self.epoch_steps or len(order)
+            order = WeightedOrder(self._weights(), size, steps, self.seed, rank, self.same_order)
         return DataLoader(
             Batches(self.prepared, rows, self.targets, self.groups, self.frames),
             sampler=order,
@@ -149,8 +168,29 @@ class PreparedDataModule(L.LightningDataModule):
             pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )
 
-    def _known_classes(self) -> tuple[str, ...]:
-        return self.trained_classes or self.prepared.classes
+    def _mix_in_simulated(self) -> None:
+        """Add the simulator's rows to those that are trained on, and to no others."""
+        self.real_rows = len(self.prepared)
+        if not self.simulated_share or not len(self.parts.train):
+            return
+        self.prepared.join(PreparedSet(self._simulated_folder(), self.task, self.memory_limit))
+        added = np.arange(self.real_rows, len(self.prepared))
+        note = f"{self.parts.note}; {self.simulated_share:.0%} of what is trained on is simulated"
+        self.parts = replace(self.parts, train=np.concatenate([self.parts.train, added]), note=note)
+
+    def _weights(self) -> np.ndarray:
+        """(training rows,) how often each is drawn."""
+        rows = self.parts.train
+        weights = np.ones(len(rows))
+        for part, share in (
+            (rows < self.real_rows, 1 - self.simulated_share),
+            (rows >= self.real_rows, self.simulated_share),
+        ):
+            if part.any():
+                chosen = rows[part]
+                even = balanced_weights(self.targets[chosen], self.groups[chosen])
+                weights[part] = share * (even if self.balance else 1 / len(chosen))
+        return weights
 
     def _codes(self, values: pd.Series, names: list[str]) -> np.ndarray:
         """(rows,) int64: the place of each value in ``names``, -1 where it is not there."""

@@ -65,6 +65,54 @@ class BatchOrder(Sampler[np.ndarray]):
         return len(range(self.rank, self.size, self.world))
 
 
+class WeightedOrder(Sampler[np.ndarray]):
+    """Training batches drawn with replacement, each position by its weight.
+
+    Args:
+        weights: (positions,), of any sum.
+        batch_size: positions a batch.
+        batches: batches an epoch.
+        seed: with the epoch and the process it determines what is drawn.
+        rank: which process this is.
+        same_order: every epoch draws what the first drew.
+    """
+
+    def __init__(
+        self,
+        weights: np.ndarray,
+        batch_size: int,
+        batches: int,
+        seed: int,
+        rank: int = 0,
+        same_order: bool = False,
+    ) -> None:
+        self.steps = np.cumsum(weights) / np.sum(weights)
+        self.batch_size, self.batches = batch_size, batches
+        self.seed, self.rank, self.same_order = seed, rank, same_order
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.epoch = 0 if self.same_order else epoch
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        rng = np.random.default_rng((self.seed, self.epoch, self.rank))
+        for _ in range(self.batches):
+            drawn = np.searchsorted(self.steps, rng.random(self.batch_size), side="right")
+            yield np.minimum(drawn, len(self.steps) - 1)
+
+
+def balanced_weights(targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Weights (rows,) of sum 1 that make every class of every group equally likely."""
+    pairs = np.stack([targets, groups])
+    _, place, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    weights = 1.0 / counts[place.reshape(-1)]
+    return weights / weights.sum()
+
+
 class Batches(Dataset[dict[str, Tensor]]):
     """Rows of a prepared set as batches of tensors.
 

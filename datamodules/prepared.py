@@ -320,6 +320,16 @@ class PreparedSet:
         """The distinct groups, sorted; empty where the set names none."""
         return sorted(set(self.manifest["group"]) - {""})
 
+    def join(self, other: PreparedSet) -> None:
+        """Take in the rows of another set of the same frames, after this one's; in memory."""
+        mine, theirs = self.meta["frame"], other.meta["frame"]
+        assert mine["shape"] == theirs["shape"], (mine, theirs)
+        self.starts = np.concatenate([self.starts, other.starts + len(self.features)])
+        self.lengths = np.concatenate([self.lengths, other.lengths])
+        self.features = np.concatenate([self.features, other.features])
+        self.manifest = pd.concat([self.manifest, other.manifest], ignore_index=True)
+        self.manifest["start"] = self.starts
+
     def _refuse_unfit(self, task: str | None) -> None:
         if task is not None and self.meta["task"] != task:
             raise ValueError(

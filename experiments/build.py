@@ -8,9 +8,9 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
 
 from datamodules.base import PreparedDataModule
+from datamodules.transforms import Compose
 from experiments.config import instantiate, named, plain
 from modules.base import ClassificationModule
 
@@ -23,7 +23,8 @@ def build_datamodule(
     Args:
         trained: the card of a checkpoint: its classes and input settings then hold.
     """
-    augment = nn.Sequential(*named(config.augment).values())
+    transforms = list(named(config.augment).values())
+    augment = Compose(transforms) if transforms else None
     extra = dict(trained["input"]) if trained else {}
     data = instantiate(config.datamodule, split=instantiate(config.split), augment=augment, **extra)
     if trained:

@@ -13,6 +13,7 @@ NEEDLESS = (
     ".*smaller than the logging interval.*",  # nothing is logged within an epoch
     ".*Checkpoint directory .* exists and is not empty.*",  # resuming writes there on purpose
     ".*dirpath has changed.*",  # a run folder may be moved or copied
+    ".*WeightAveraging callback, but loading.*",  # the average is what is tested
     ".*isinstance.treespec, LeafSpec.*",  # inside torch
 )
 

@@ -23,8 +23,10 @@ def register_resolvers() -> None:
         OmegaConf.register_resolver(name, resolver, replace=True, use_cache=name == "run_id")
 
 
-def auto_precision(accelerator: str = "auto") -> str:
+def auto_precision(accelerator: str = "auto", wanted: str | None = None) -> str:
     """Mixed precision where the hardware is faster with it, 32-bit elsewhere.
+
+    On such hardware ``wanted`` goes before the choice that is made otherwise:
 
     ``bf16-mixed`` on CUDA devices of compute capability 8.0 and up (float32's range, no loss
     scaling), ``16-mixed`` on those with half-precision tensor cores (7.0 and up).
@@ -34,9 +36,9 @@ def auto_precision(accelerator: str = "auto") -> str:
     if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
         return "32-true"
     major, _ = torch.cuda.get_device_capability()
-    if major >= 8:
-        return "bf16-mixed"
-    return "16-mixed" if major >= 7 else "32-true"
+    if major < 7:
+        return "32-true"
+    return wanted or ("bf16-mixed" if major >= 8 else "16-mixed")
 
 
 def full_or_tiny(full: Any, tiny: Any, *, _root_: DictConfig) -> Any:

@@ -86,8 +86,7 @@ class ClassificationModule(L.LightningModule):
             return F.cross_entropy(logits.float(), y, label_smoothing=self.label_smoothing)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        logits = self.net(batch["x"])
-        loss = self.loss(logits, batch["y"])
+        logits, loss = self.fit_batch(batch)
         correct = (logits.detach().argmax(1) == batch["y"]).sum()
         self._unsummed.append((loss.detach(), correct, len(logits)))
         if len(self._unsummed) >= 256:
@@ -100,6 +99,11 @@ class ClassificationModule(L.LightningModule):
         loss_sum = (torch.stack(losses).float() * count).sum()
         self.train_sums += torch.stack((loss_sum, torch.stack(correct).sum(), count.sum()))
         self._unsummed = []
+
+    def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a step learns from: logits (B, classes) and their loss ()."""
+        logits = self.net(batch["x"])
+        return logits, self.loss(logits, batch["y"])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", batch)

@@ -44,13 +44,17 @@ class Columns:
 
     names: list[str]
     has_header: bool
-    label: int
+    label: int | None
     coordinates: list[int]
     roles: dict[str, int] = field(default_factory=dict)
 
 
-def find_columns(head: Sequence[Sequence[str]]) -> Columns:
+def find_columns(head: Sequence[Sequence[str]], labelled: bool = True) -> Columns:
     """Understand a table from its first rows, the header (if there is one) among them.
+
+    Args:
+        head: the fields of the first rows.
+        labelled: whether there must be a label column; else its position may be None.
 
     Raises:
         ValueError: there are not exactly 63 coordinates, or not one label column.
@@ -59,7 +63,7 @@ def find_columns(head: Sequence[Sequence[str]]) -> Columns:
     names = list(head[0]) if has_header else _names_for(head[0])
     plain = [_normal(name) for name in names]
     roles = {_ROLE_OF[name]: place for place, name in enumerate(plain) if name in _ROLE_OF}
-    label = _label_column(plain, head[1:] if has_header else head)
+    label = _label_column(plain, head[1:] if has_header else head, labelled)
     coordinates = _coordinates(
         {i: name for i, name in enumerate(plain) if i != label and name not in _ROLE_OF}
     )
@@ -109,13 +113,15 @@ def _names_for(fields: Sequence[str]) -> list[str]:
     return names
 
 
-def _label_column(names: list[str], rows: Sequence[Sequence[str]]) -> int:
+def _label_column(names: list[str], rows: Sequence[Sequence[str]], needed: bool) -> int | None:
     named = [
         i for wanted in LABELS for i, name in enumerate(names) if name in (wanted, wanted + "s")
     ]
     if named:  # class_name goes before class_id
         return next((i for i in named if _is_text(rows, i)), named[0])
     texts = [i for i, name in enumerate(names) if _can_be_label(name) and _is_text(rows, i)]
+    if not texts and not needed:
+        return None
     if len(texts) != 1:
         raise ValueError(
             f"no label column: expected one named {', '.join(LABELS)}, or one column of text; "

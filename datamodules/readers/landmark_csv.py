@@ -14,7 +14,7 @@ import pandas as pd
 from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import SPLIT_FOLDERS, Item
 from datamodules.readers.landmark_columns import Columns, find_columns, split_line
-from datamodules.readers.letters import LetterReader, canonical_letter, unknown_label
+from datamodules.readers.letters import LETTERS, LetterReader, canonical_letter, unknown_label
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 HEAD_ROWS = 50  # enough to tell text from numbers
@@ -33,14 +33,17 @@ class LandmarkCSV(LetterReader):
         raw_dir: the folder with the tables.
         sequences: make one sample out of the frames of each (signer, label, sequence), in the
             order of their frame column; else each row is a sample of (1, 63).
+        labelled: whether the tables tell the letters; else the samples have none.
 
     Raises:
         ValueError: there is no table.
     """
 
-    def __init__(self, raw_dir: str | Path | None, sequences: bool = False) -> None:
+    def __init__(
+        self, raw_dir: str | Path | None, sequences: bool = False, labelled: bool = True
+    ) -> None:
         super().__init__(raw_dir)
-        self.sequences = sequences
+        self.sequences, self.labelled = sequences, labelled
 
     def items(self) -> list[Item]:
         """One item a table; its group is used where the table names none."""
@@ -58,10 +61,10 @@ class LandmarkCSV(LetterReader):
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
         """The samples of one table, and a rejection for each row that cannot be one."""
         try:
-            rows, columns, rejected = _read_table(item)
-            values, labels = rows[columns.coordinates], rows[columns.label]
-            features, faults = _check(values, labels, columns)
-            meta = _meta(rows, columns, item, faults)
+            rows, columns, rejected = _read_table(item, self.labelled)
+            labels = _labels(rows, columns) if self.labelled else pd.Series("", rows.index, object)
+            features, faults = _check(rows[columns.coordinates], labels, columns)
+            meta = _meta(rows, columns, item, faults, labels)
             if self.sequences and "sequence" not in columns.roles:
                 raise ValueError("sequences=true needs a column sequence, video or clip")
         except ValueError as error:
@@ -103,13 +106,14 @@ def _read_text(path: Path) -> str:
         return content.decode("latin-1")
 
 
-def _read_table(item: Item) -> tuple[pd.DataFrame, Columns, list[Rejected]]:
+def _read_table(item: Item, labelled: bool) -> tuple[pd.DataFrame, Columns, list[Rejected]]:
     """The rows that have all fields, by line number; the columns; the rows that have not."""
     lines = [(number, line) for number, line in _numbered_lines(item.path) if line.strip()]
     if not lines:
         raise ValueError("the file is empty")
     separator = max(",;\t", key=lines[0][1].count)
-    columns = find_columns([split_line(line, separator) for _, line in lines[: HEAD_ROWS + 1]])
+    head = [split_line(line, separator) for _, line in lines[: HEAD_ROWS + 1]]
+    columns = find_columns(head, labelled)
     whole, rejected, expected = [], [], len(columns.names)
     for number, line in lines[columns.has_header :]:
         fault = _line_fault(line, separator, expected)
@@ -166,16 +170,21 @@ def _check(
         place = columns.coordinates[int(bad[row].argmax())]
         name = columns.names[place] or f"column {place + 1}"
         faults.iloc[row] = f"{name} is {str(values.iloc[row][place])!r}, not a finite number"
-    is_nothing = labels.map(str).map(_canonical(labels)) == "nothing"
-    faults[~features.any(axis=1) & ~is_nothing] = "all numbers are zero: no hand was found"
+    faults[~features.any(axis=1) & (labels != "nothing")] = (
+        "all numbers are zero: no hand was found"
+    )
     return features, faults
 
 
-def _canonical(labels: pd.Series) -> dict[str, str | None]:
-    return {label: canonical_letter(label) for label in labels.map(str).unique()}
+def _labels(rows: pd.DataFrame, columns: Columns) -> pd.Series:
+    """The class of each row, as the table spells it where it spells none."""
+    names = rows[columns.label].map(str)
+    return names.map({name: canonical_letter(name) or name or "(none)" for name in names.unique()})
 
 
-def _meta(rows: pd.DataFrame, columns: Columns, item: Item, faults: pd.Series) -> pd.DataFrame:
+def _meta(
+    rows: pd.DataFrame, columns: Columns, item: Item, faults: pd.Series, labels: pd.Series
+) -> pd.DataFrame:
     """label, group, split, sequence, frame and fault of each row."""
 
     def column(role: str, default: str) -> pd.Series:
@@ -183,11 +192,9 @@ def _meta(rows: pd.DataFrame, columns: Columns, item: Item, faults: pd.Series) -
         text = pd.Series("", rows.index, object) if place is None else rows[place].map(str)
         return text.str.strip().where(text.str.strip() != "", default)
 
-    names = rows[columns.label].map(str)
-    labels = names.map(_canonical(rows[columns.label]))
     splits = column("split", item.split).str.lower()
     unknown = ~splits.isin([*SPLIT_FOLDERS, ""])
-    faults = faults.where(labels.notna(), names.map(unknown_label))
+    faults = faults.where(labels.isin(["", *LETTERS]), labels.map(unknown_label))
     faults = faults.where(
         ~unknown, splits.map("unknown split {!r}; expected train, val or test".format)
     )

@@ -86,7 +86,7 @@ class LandmarkNPY(LetterReader):
         for file in files:
             name = self.id_of(file)
             try:
-                frames = _load(file)
+                frames = load_frames(file)
             except ValueError as error:
                 yield name, np.empty(0), str(error)
                 continue
@@ -98,8 +98,12 @@ class LandmarkNPY(LetterReader):
         return path.suffix.lower() == ".npy" and path.name[0] != "." and self._is_inside(path)
 
 
-def _load(path: Path) -> np.ndarray:
-    """The frames of one file as (T, 63) float32."""
+def load_frames(path: Path) -> np.ndarray:
+    """The frames of one file as (T, 63) float32.
+
+    Raises:
+        ValueError: not a readable array of hand landmarks.
+    """
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError) as error:

@@ -1,0 +1,114 @@
+"""What is done to a batch, on the device that it is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+PARENTS = [0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19]  # of joints 1-20
+
+
+def _descent(device: torch.device) -> Tensor:
+    """(21, 20): one where the bone (column) lies on the way from the wrist to the joint (row)."""
+    table = torch.zeros(21, 20)
+    for joint, parent in enumerate(PARENTS, start=1):
+        table[joint] = table[parent]
+        table[joint, joint - 1] = 1
+    return table.to(device)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return vectors / (vectors.square().sum(-1, keepdim=True) + 1e-9).sqrt()
+
+
+def _rotate(vectors: Tensor, axes: Tensor, angles: Tensor) -> Tensor:
+    """Vectors (..., 3) turned about unit axes (..., 3) by angles (..., 1), radians (Rodrigues)."""
+    along = (vectors * axes).sum(-1, keepdim=True)
+    turned = torch.linalg.cross(axes.expand_as(vectors), vectors)
+    return vectors * angles.cos() + turned * angles.sin() + axes * along * (1 - angles.cos())
+
+
+class Compose:
+    """One transform after the other."""
+
+    def __init__(self, transforms: Sequence[Callable[[Tensor], Tensor]]) -> None:
+        self.transforms = tuple(transforms)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for transform in self.transforms:
+            x = transform(x)
+        return x
+
+
+@dataclass(frozen=True)
+class HandAugment:
+    """Hand landmarks as other hands, habits and cameras would show them: (B, T, 63), same out.
+
+    One draw serves all frames of a sample except for the noise, so that a clip stays one person's.
+    Each number but ``keep`` is a standard deviation.
+    """
+
+    turn: Sequence[float] = (0.2, 0.2, 0.15)  # about x, y and z, radians
+    aspect: float = 0.12  # logarithm of the width: pictures are not square, and x is by width
+    depth: float = 0.15  # logarithm of z: MediaPipe guesses it
+    length: float = 0.05  # logarithm of each bone's length
+    finger: float = 0.05  # logarithm of each finger's length
+    bend: float = 0.06  # at each joint, radians
+    spread: float = 0.04  # of each finger sideways, radians
+    noise: float = 0.008  # of each joint and frame in x and y, palm lengths
+    depth_noise: float = 0.015  # the same in z
+    perspective: float = 0.05  # share by which a point one palm nearer is larger
+    keep: float = 0.1  # share of samples left as they are
+
+    def __call__(self, landmarks: Tensor) -> Tensor:
+        batch, frames = landmarks.shape[:2]
+        points = landmarks.reshape(batch, frames, 21, 3)  # (B, T, 63) -> (B, T, joints, xyz)
+        wrist = points[:, :, :1]
+        hand = points - wrist
+        palm = hand[:, :, [5, 9, 13, 17]].norm(dim=-1).mean((1, 2))[:, None, None, None]
+        hand = self._film(self._pose(hand / (palm + 1e-6))) * palm + wrist
+        kept = torch.rand(batch, 1, 1, 1, device=points.device) < self.keep
+        return torch.where(kept, points, hand).reshape(batch, frames, 63)
+
+    def _pose(self, hand: Tensor) -> Tensor:
+        """Other bends and bone lengths, put together again bone by bone from the wrist."""
+        descent = _descent(hand.device)
+        bones = hand[:, :, 1:] - hand[:, :, PARENTS]  # (B, T, 20, 3)
+        across = _unit(hand[:, :, 5] - hand[:, :, 17])[:, :, None]
+        normal = _unit(torch.linalg.cross(across, _unit(hand[:, :, 9:10])))
+        bones = self._bend(bones, across, normal, descent)
+        spread = self.spread * torch.randn(len(hand), 1, 5, 1, device=hand.device)
+        spread = spread.repeat_interleave(4, 2)
+        spread[:, :, 4::4] *= 0.2  # the bones inside the palm hardly move
+        bones = _rotate(bones, normal, spread)
+        each = self.length * torch.randn(len(hand), 1, 20, 1, device=hand.device)
+        finger = self.finger * torch.randn(len(hand), 1, 5, 1, device=hand.device)
+        bones = bones * (each + finger.repeat_interleave(4, 2)).exp()
+        return torch.einsum("jk,btkc->btjc", descent, bones)
+
+    def _bend(self, bones: Tensor, across: Tensor, normal: Tensor, descent: Tensor) -> Tensor:
+        """Each joint bent a little more or less; it takes all bones beyond it along."""
+        batch, device = len(bones), bones.device
+        stiff = torch.tensor([0.5, 1, 1, 1] + [0.15, 1, 1, 1] * 4, device=device)
+        bends = self.bend * stiff * torch.randn(batch, 1, 20, device=device)
+        angles = (bends @ descent[1:].T)[..., None]  # (B, 1, 20, 1)
+        axes = across.expand(-1, -1, 20, -1).clone()
+        # The thumb's saddle joint lets it bend about many axes.
+        loose = 0.7 * torch.randn(batch, 1, 1, 3, device=device)
+        axes[:, :, :4] = _unit(across + normal + loose)
+        return _rotate(bones, axes, angles)
+
+    def _film(self, hand: Tensor) -> Tensor:
+        """Another camera: turned, nearer or further, stretched, and joints found less exactly."""
+        batch, device = len(hand), hand.device
+        for axis, deviation in zip(torch.eye(3, device=device), self.turn, strict=True):
+            hand = _rotate(hand, axis, deviation * torch.randn(batch, 1, 1, 1, device=device))
+        near = 1 + self.perspective * torch.randn(batch, 1, 1, 1, device=device) * hand[..., 2:]
+        hand = torch.cat([hand[..., :2] / near.clamp(0.5, 2), hand[..., 2:]], -1)
+        stretch = torch.tensor([self.aspect, 0, self.depth], device=device)
+        hand = hand * (stretch * torch.randn(batch, 1, 1, 3, device=device)).exp()
+        noise = torch.tensor([self.noise, self.noise, self.depth_noise], device=device)
+        return hand + noise * torch.randn_like(hand)
