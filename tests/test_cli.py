@@ -21,7 +21,7 @@ def test_help_is_written_for_a_newcomer() -> None:
     [
         ("task=als", "Available options in 'task':\n\tasl"),
         ("sed=1", "Did you mean: 'seed'?"),
-        ("trainer.max_epoch=3", "Did you mean: 'max_epochs'?"),
+        ("trainer.max_epoch=3", "Did you mean one of: 'max_epochs'"),
         ("split=bygroup", "leave_one_group_out"),
         ("stage=fitt", "Stages: fit, validate, test"),
         ("stage=prepare", "reader=<one of image_folder, landmark_csv, landmark_npy>"),
