@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -259,6 +260,7 @@ class _Detector:
     def __init__(
         self, model: Path, min_confidence: float, factor: float, rate: float | None = None
     ) -> None:
+        _outlive_profiling_timer()
         with _quiet_stderr():
             import mediapipe
         self._mediapipe = mediapipe
@@ -338,6 +340,18 @@ def _without_border(hand: Hand, border: float) -> Hand:
     """The landmarks in units of the picture itself; z is in widths, as x is."""
     points = hand.landmarks.reshape(21, 3) * (1 + 2 * border) - np.float32([border, border, 0])
     return Hand(points.reshape(63).astype(np.float32), hand.handedness, hand.score)
+
+
+def _outlive_profiling_timer() -> None:
+    """Ignore SIGPROF where nobody handles it.
+
+    MediaPipe's library now and then sends it to its own threads, without a handler, and that ends
+    the process (seen with mediapipe 1.2.2 where torch and Lightning were loaded before it).
+    """
+    in_main = threading.current_thread() is threading.main_thread()  # only it may set signals
+    unhandled = hasattr(signal, "SIGPROF") and signal.getsignal(signal.SIGPROF) == signal.SIG_DFL
+    if in_main and unhandled:
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
 
 @contextmanager

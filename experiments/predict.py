@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from omegaconf import DictConfig, open_dict
 from callbacks.predictions import predictions_table, top_two
 from datamodules.base import PreparedDataModule
 from datamodules.preparation import prepare
-from datamodules.prepared import REJECTED
+from datamodules.prepared import META, REJECTED
 from experiments.build import build_datamodule, build_trainer, write_config
 from experiments.config import instantiate, plain
 from experiments.console import quiet, tell
@@ -37,6 +38,8 @@ def run(config: DictConfig) -> None:
     reader = instantiate(config.input_reader)
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}
+    if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
+        shutil.rmtree(folder / "input")
     prepare(reader, folder / "input", settings, config.workers, say=tell)
     data = _unlabelled(config, folder / "input", module)
     table = _predict(config, module, data)

@@ -98,3 +98,11 @@ def hands(
     about: dict[str, Any] = {"task": "asl", "settings": {}, "classes": LETTERS} | changes
     write_all(folder, Description(frame=Frame((63,), "float32", "a test"), **about), samples)
     return folder
+
+
+def shared_data(part: str) -> Path:
+    """A folder of real recordings; skips the test where there is none."""
+    root = Path(os.environ.get("UNVOICED_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not (root / part).exists():
+        pytest.skip(f"no real recordings at {root / part} (UNVOICED_SHARED_DATA names them)")
+    return root / part

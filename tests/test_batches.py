@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.batches import Batches, BatchOrder
+from datamodules.batches import Batches, BatchOrder, WeightedOrder, balanced_weights
 from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
 
 
@@ -75,3 +75,23 @@ def test_one_frame_is_the_middle_one(tmp_path: Path) -> None:
     rows, codes = np.arange(2), np.zeros(2, np.int64)
     batch = Batches(one, rows, codes, codes, frames=1)[np.arange(2)]
     assert torch.equal(batch["x"], torch.tensor([[[0.0]], [[5.0]]]))
+
+
+def test_weighted_draws_follow_the_weights_and_the_epoch() -> None:
+    order = WeightedOrder(np.array([0.0, 1.0, 3.0]), batch_size=100, batches=20, seed=0)
+    drawn = np.concatenate(list(order))
+    counts = np.bincount(drawn, minlength=3)
+    assert len(order) == 20 and counts[0] == 0 and 2.5 < counts[2] / counts[1] < 3.5
+    assert (np.concatenate(list(order)) == drawn).all()
+    order.set_epoch(1)
+    assert (np.concatenate(list(order)) != drawn).any()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 3)), min_size=1, max_size=60))
+def test_balance_gives_every_class_of_every_group_the_same(pairs: list[tuple[int, int]]) -> None:
+    targets, groups = np.array(pairs).T
+    weights = balanced_weights(targets, groups)
+    sums: dict[tuple[int, int], float] = {}
+    for pair, weight in zip(pairs, weights, strict=True):
+        sums[pair] = sums.get(pair, 0.0) + weight
+    np.testing.assert_allclose(list(sums.values()), 1 / len(sums))

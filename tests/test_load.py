@@ -6,26 +6,27 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
 from experiments.load import load_checkpoint
+from experiments.resolvers import register_resolvers
+from experiments.stages import run_stage
+from tests.conftest import ROOT
 
 NET = {"_target_": "modules.networks.landmark_gru.LandmarkGRU", "num_classes": 29}
 
 
+def train_smoke(folder: Path) -> Path:
+    """A checkpoint as training writes it."""
+    register_resolvers()
+    with initialize_config_dir(str(ROOT / "conf")):
+        run_stage(compose("config", ["trainer=smoke", f"run_dir={folder}"]))
+    return folder / "checkpoints" / "best.ckpt"
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint as training writes it."""
-    from hydra import compose, initialize_config_dir
-
-    from experiments.resolvers import register_resolvers
-    from experiments.stages import run_stage
-    from tests.conftest import ROOT
-
-    register_resolvers()
-    folder = tmp_path_factory.mktemp("run")
-    with initialize_config_dir(str(ROOT / "conf")):
-        run_stage(compose("config", ["trainer=smoke", "net=landmark_gru", f"run_dir={folder}"]))
-    return folder / "checkpoints" / "best.ckpt"
+    return train_smoke(tmp_path_factory.mktemp("run"))
 
 
 def changed(checkpoint: Path, folder: Path, **card: object) -> Path:

@@ -3,7 +3,10 @@
 import pytest
 import torch
 
+from datamodules.simulators.hand import HandSimulator
+from modules.networks.hand_features import HandFeatures
 from modules.networks.landmark_gru import LandmarkGRU
+from modules.networks.letter_net import LetterNet
 
 
 def count(net: torch.nn.Module) -> int:
@@ -27,3 +30,50 @@ def test_landmark_gru_looks_at_every_frame() -> None:
     net(x).sum().backward()
     assert x.grad is not None
     assert (x.grad.abs().sum((0, 2)) > 0).all()
+
+
+def hands(frames: int = 1) -> torch.Tensor:
+    samples = HandSimulator(signers=2, samples_per_class=2, frames=frames).signer(1)
+    return torch.stack([torch.from_numpy(x) for _, x in samples])
+
+
+def test_features_do_not_depend_on_place_size_or_side() -> None:
+    x = hands()[:, 0]
+    x = x[x.abs().sum(1) > 0]
+    points = x.reshape(-1, 21, 3)
+    mirrored = points * torch.tensor([-1.0, 1, 1])
+    moved = points * 0.6 + torch.tensor([0.2, -0.1, 0.0])
+    features = HandFeatures()
+    expected = features(x)
+    assert expected.shape == (len(x), HandFeatures.size)
+    for other in (mirrored, moved):
+        torch.testing.assert_close(features(other.reshape(-1, 63)), expected, rtol=0.02, atol=0.02)
+
+
+def test_letter_net_is_the_mean_of_its_members() -> None:
+    net, x = LetterNet().eval(), hands()
+    seen = x[x.abs().sum((1, 2)) > 0]
+    torch.testing.assert_close(net(seen), net.each(seen).mean(0))
+    torch.testing.assert_close(net(seen)[:1], net(seen[:1]), rtol=1e-4, atol=1e-4)
+
+
+def test_letter_net_averages_the_frames() -> None:
+    net, x = LetterNet().eval(), hands()[:6]
+    torch.testing.assert_close(net(x.repeat(1, 4, 1)), net(x), rtol=1e-4, atol=1e-4)
+
+
+def test_no_hand_is_nothing_and_finite() -> None:
+    net = LetterNet()
+    zeros = torch.zeros(4, 1, 63, requires_grad=True)
+    net.each(zeros).sum().backward()
+    assert zeros.grad is not None and zeros.grad.isfinite().all()
+    assert net.eval()(torch.zeros(4, 1, 63)).argmax(1).tolist() == [27] * 4
+
+
+def test_letter_net_exports(tmp_path) -> None:
+    """torch.export with a free batch and length: what ONNX and others start from."""
+    net = LetterNet().eval()
+    batch, frames = torch.export.Dim("batch"), torch.export.Dim("frames")
+    program = torch.export.export(net, (hands(2),), dynamic_shapes=({0: batch, 1: frames},))
+    x = hands(3)[:7]
+    torch.testing.assert_close(program.module()(x), net(x), rtol=1e-4, atol=1e-4)

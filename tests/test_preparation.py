@@ -1,0 +1,110 @@
+"""Preparation: any number of processes gives the same set; a killed one goes on."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from datamodules.preparation import prepare
+from datamodules.prepared import PreparedSet
+from datamodules.readers.landmark_npy import LandmarkNPY
+from tests.conftest import ROOT, command_line
+
+
+def recordings(folder: Path, letters: str = "ABC", each: int = 10) -> Path:
+    rng = np.random.default_rng(0)
+    for letter in letters:
+        for number in range(each):
+            path = folder / "me" / letter / str(number) / "0.npy"
+            path.parent.mkdir(parents=True)
+            np.save(path, rng.normal(size=63))
+    return folder
+
+
+def content(folder: Path) -> list[bytes]:
+    names = ("manifest.csv", "features.npy", "rejected.csv")
+    return [(folder / name).read_bytes() for name in names]
+
+
+def test_one_process_and_two_give_the_same_set(tmp_path: Path) -> None:
+    raw = recordings(tmp_path / "raw")
+    (raw / "me" / "B" / "3" / "0.npy").write_bytes(b"no array")
+    lines: list[str] = []
+    for workers in (1, 2):
+        reader = LandmarkNPY(raw)
+        outcome = prepare(reader, tmp_path / f"set{workers}", {}, workers, lines.append)
+        assert (outcome.samples, outcome.rejected) == (29, 1)
+    assert content(tmp_path / "set1") == content(tmp_path / "set2")
+    assert lines[-1].startswith("30/30 files, 1 rejected") and "left" in lines[-1]
+
+
+def test_command_prepares_and_says_what_came_of_it(tmp_path: Path) -> None:
+    raw = recordings(tmp_path / "raw")
+    common = ["stage=prepare", "reader=landmark_npy", f"raw_dir={raw}", "workers=1"]
+    common += [f"data_dir={tmp_path / 'set'}", f"hydra.run.dir={tmp_path / 'run'}"]
+    first = command_line(*common)
+    assert first.returncode == 0, first.stderr
+    assert "30 samples of 3 classes, 1 groups" in first.stdout
+    assert "was complete already" in command_line(*common).stdout
+    shutil.move(raw, tmp_path / "other")
+    (raw).mkdir()
+    changed = command_line(*common[:2], f"raw_dir={tmp_path / 'other'}", *common[3:])
+    assert changed.returncode == 1 and "with other settings" in changed.stderr
+
+
+SLOW = """
+import sys, time
+sys.path.insert(0, {root!r})
+from datamodules.preparation import prepare
+from datamodules.readers.landmark_npy import LandmarkNPY
+class Slow(LandmarkNPY):
+    def read(self, item):
+        time.sleep(0.02)
+        yield from super().read(item)
+import datamodules.prepared as p
+p.PreparedWriter.__init__.__defaults__ = (2,)
+prepare(Slow({raw!r}, sequences=True), {folder!r}, {{}}, 1)
+"""
+
+
+@pytest.mark.parametrize("after", [0.2, 0.5])
+def test_killed_and_gone_on(tmp_path: Path, after: float) -> None:
+    raw = recordings(tmp_path / "raw", each=20)
+    prepare(LandmarkNPY(raw, True), tmp_path / "whole", {}, 1, lambda line: None)
+    folder = tmp_path / "broken"
+    code = SLOW.format(root=str(ROOT), raw=str(raw), folder=str(folder))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    while not (folder / "manifest.csv").exists():
+        time.sleep(0.01)
+    time.sleep(after)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    half = len(pd.read_csv(folder / "manifest.csv"))
+    assert half < 60
+    with pytest.raises(ValueError, match="half prepared"):
+        PreparedSet(folder)
+    lines: list[str] = []
+    prepare(LandmarkNPY(raw, True), folder, {}, 1, lines.append)
+    assert content(folder) == content(tmp_path / "whole")
+    assert half == 0 or f"{half} of 60 files were read before" in lines[0]
+
+
+def test_nothing_usable_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "raw" / "A" / "0.npy"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no array")
+    with pytest.raises(ValueError, match="not one recording could be read, such as A/0"):
+        prepare(LandmarkNPY(tmp_path / "raw"), tmp_path / "set", {}, 1, lambda line: None)
+    with pytest.raises(ValueError, match="is not a folder"):
+        LandmarkNPY(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="an empty folder"):
+        LandmarkNPY(tmp_path / "empty").items()

@@ -1,0 +1,67 @@
+"""Augmentation: shapes stay, hands stay hands, no hand stays no hand."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datamodules.simulators.hand import HandSimulator
+from datamodules.transforms import Compose, HandAugment
+
+NONE = dict.fromkeys(("aspect", "depth", "length", "finger", "bend", "spread"), 0.0)
+NONE |= dict.fromkeys(("noise", "depth_noise", "perspective"), 0.0)
+
+
+def landmarks(frames: int = 1) -> torch.Tensor:
+    samples = HandSimulator(signers=1, samples_per_class=1, frames=frames).signer(0)
+    return torch.stack([torch.from_numpy(x) for label, x in samples if label != "nothing"])
+
+
+@settings(max_examples=10, deadline=None)
+@given(frames=st.integers(1, 4), seed=st.integers(0, 100))
+def test_shape_and_wrist_stay(frames: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    x = landmarks(frames)
+    changed = HandAugment(keep=0.0, noise=0.0, depth_noise=0.0)(x)
+    assert changed.shape == x.shape and changed.isfinite().all()
+    torch.testing.assert_close(changed[..., :3], x[..., :3])  # the wrist
+    assert not torch.allclose(changed, x, atol=1e-3)
+
+
+def test_no_hand_stays_no_hand() -> None:
+    zeros = torch.zeros(8, 1, 63)
+    assert (HandAugment()(zeros) == 0).all()
+
+
+def test_without_any_strength_nothing_changes() -> None:
+    x = landmarks()
+    torch.testing.assert_close(HandAugment(turn=(0, 0, 0), keep=0.0, **NONE)(x), x)
+
+
+def test_turning_keeps_bone_lengths() -> None:
+    x = landmarks()
+    turned = HandAugment(turn=(0.5, 0.5, 0.5), keep=0.0, **NONE)(x)
+
+    def sizes(points: torch.Tensor) -> torch.Tensor:
+        joints = points.reshape(-1, 21, 3)
+        return torch.cdist(joints, joints)
+
+    torch.testing.assert_close(sizes(turned), sizes(x), rtol=1e-3, atol=1e-4)
+
+
+def test_keep_leaves_samples_as_they_are() -> None:
+    x = landmarks()
+    assert torch.equal(HandAugment(keep=1.0)(x), x)
+
+
+def test_one_draw_serves_all_frames() -> None:
+    """A hand that does not move still does not move."""
+    x = landmarks().expand(-1, 5, -1)
+    changed = HandAugment(keep=0.0, noise=0.0, depth_noise=0.0)(x)
+    torch.testing.assert_close(changed[:, 0], changed[:, 4])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_compose(count: int) -> None:
+    add = Compose([lambda x: x + 1] * count)
+    assert add(torch.zeros(2)).tolist() == [count, count]
