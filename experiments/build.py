@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.base import PreparedDataModule
@@ -71,10 +72,17 @@ def saved_config(config: DictConfig) -> dict[str, Any]:
 
 
 def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
-    """Lightning's Trainer with the callbacks and loggers that the configuration names."""
+    """Lightning's Trainer with the callbacks and loggers that the configuration names.
+
+    Raises:
+        ValueError: the machine has not what the configuration asks for.
+    """
     loggers: list[Logger] = list(named(config.logger).values())
     callbacks = list(named(config.callbacks).values())
-    return instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
+    try:
+        return instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
+    except MisconfigurationException as error:  # such as a GPU that is not there
+        raise ValueError(f"trainer: {error}") from error
 
 
 def write_config(config: DictConfig) -> Path:

@@ -16,6 +16,7 @@ def register_resolvers() -> None:
     for name, resolver in {
         "auto_precision": auto_precision,
         "full_or_tiny": full_or_tiny,
+        "fused": fused,
         "run_folder": run_folder,
         "run_id": run_id,
         "wandb_offline": wandb_offline,
@@ -39,6 +40,12 @@ def auto_precision(accelerator: str = "auto", wanted: str | None = None) -> str:
     if major < 7:
         return "32-true"
     return wanted or ("bf16-mixed" if major >= 8 else "16-mixed")
+
+
+def fused(precision: str) -> bool:
+    """Whether an optimizer may be fused: in mixed precision it unscales gradients by itself, and
+    they could not be clipped before."""
+    return "mixed" not in precision
 
 
 def full_or_tiny(full: Any, tiny: Any, *, _root_: DictConfig) -> Any:

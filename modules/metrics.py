@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 
 class GroupInterval(Metric):
@@ -37,7 +38,8 @@ class GroupInterval(Metric):
 
     def compute(self) -> Tensor:
         """(2,): the lower and the upper end."""
-        correct, group = (torch.cat(list(state)).cpu() for state in (self.correct, self.group))
+        # Lists here, and tensors once the processes' states are put together.
+        correct, group = (dim_zero_cat(state).cpu() for state in (self.correct, self.group))
         codes, inverse = torch.unique(group, return_inverse=True)
         if len(codes) == 1:
             inverse = torch.arange(len(correct))

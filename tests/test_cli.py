@@ -26,6 +26,7 @@ def test_help_is_written_for_a_newcomer() -> None:
         ("stage=fitt", "Stages: fit, validate, test"),
         ("stage=prepare", "reader=<one of image_folder, landmark_csv, landmark_npy>"),
         ("stage=test", "needs ckpt_path="),
+        ("trainer=gpu", "No supported gpu backend found"),
         ("data_dir=/nowhere", "data_dir=/nowhere does not exist"),
     ],
 )

@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 
 from experiments.build import build_datamodule, build_module
 from experiments.load import load_checkpoint
-from tests.conftest import EXPERIMENTS, ROOT, TASKS
+from experiments.resolvers import auto_precision
+from tests.conftest import EXPERIMENTS, ROOT, TASKS, command_line
 
 GOLDEN = ROOT / "tests" / "golden"
 RUN_FOLDER = (
@@ -173,3 +174,55 @@ def test_a_label_that_the_model_does_not_know(run, tmp_path: Path) -> None:
             *("stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt"),
             *(f"data_dir={tmp_path / 'words'}", "split=test_only"),
         )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_mixed_precision_trains_and_clips(task: str, run) -> None:
+    folder = run(f"task={task}", "trainer=smoke", "trainer.precision=bf16-mixed")
+    assert pd.read_csv(folder / "metrics.csv")["train/loss"].notna().all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_two_processes_test_every_sample_once(task: str, tmp_path: Path) -> None:
+    done = command_line(
+        *(f"task={task}", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"),
+        *("size=tiny", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path / 'run'}"),
+        *("datamodule.epoch_steps=4", "datamodule.eval_batch_size=7"),
+    )
+    assert done.returncode == 0, done.stderr
+    said = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
+    numbers = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert said["id"].is_unique and numbers["test/n"] == len(said) == 116
+    right = (said["label"] == said["prediction"]).mean()
+    assert numbers["test/acc"] == pytest.approx(right, abs=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed", "32-true"])
+def test_trains_on_a_gpu(precision: str, run) -> None:
+    run("trainer=smoke", "trainer.accelerator=gpu", f"trainer.precision={precision}")
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [((9, 0), "bf16-mixed"), ((8, 6), "bf16-mixed"), ((7, 5), "16-mixed"), ((6, 1), "32-true")],
+)
+def test_precision_follows_the_hardware(monkeypatch, capability, expected: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert auto_precision("auto") == auto_precision("gpu") == expected
+    assert auto_precision("cpu") == "32-true"
+    wanted = auto_precision("gpu", "16-mixed")
+    assert wanted == ("16-mixed" if capability >= (7, 0) else "32-true")
+
+
+def test_stage_validate(run) -> None:
+    trained = run("trainer=smoke", run_dir="trained")
+    folder = run(
+        *("stage=validate", f"ckpt_path={trained}/checkpoints/best.ckpt", "trainer=smoke"),
+        run_dir="validated",
+    )
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert 0 <= numbers["val/acc"] <= 1 and (folder / "confusion_matrix.csv").exists()
