@@ -148,12 +148,12 @@ def _training(results: Results, config: DictConfig) -> str:
 
 
 def _milestones(table: pd.DataFrame, metric: str, mode: str) -> list[str]:
+    """The first epoch that reached each milestone; several reached at once are one line."""
     if mode != "max":
         return []
-    reached = [(m, table.index[table[metric] >= m]) for m in MILESTONES]
-    lines = [
-        f"- epoch {e[0]}: {metric} {table[metric][e[0]]:.4f} (≥ {m})" for m, e in reached if len(e)
-    ]
+    reached = {m: table.index[table[metric] >= m] for m in MILESTONES}
+    first = {int(epochs[0]): m for m, epochs in reached.items() if len(epochs)}
+    lines = [f"- epoch {e}: {metric} {table[metric][e]:.4f} (≥ {m})" for e, m in first.items()]
     return ["Milestones:\n", *lines, ""] if lines else []
 
 
@@ -179,7 +179,9 @@ def _test(results: Results) -> str:
     if rows.empty:
         return ""
     names = [n for n in results.numbers if n.startswith("test/")]
-    scores = pd.DataFrame({"metric": names, "value": [f"{results.numbers[n]:.4g}" for n in names]})
+    values = [results.numbers[name] for name in names]
+    shown = [f"{v:,}" if isinstance(v, int) else f"{v:.4f}" for v in values]
+    scores = pd.DataFrame({"metric": names, "value": shown})
     parts = ["## Test\n", _table(scores)]
     if rows["group"].nunique() > 1:
         parts += ["### Each group\n", _table(_accuracy_by(rows, "group"))]

@@ -1,0 +1,52 @@
+"""report.md: facts that agree with the run folder, and warnings where they are due."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from experiments.report import confused_pairs
+from experiments.results import best_epoch
+from tests.conftest import hands
+
+
+def test_report_says_what_the_run_folder_says(run, tmp_path: Path) -> None:
+    data = hands(tmp_path / "set", groups=5, each=8)
+    folder = run("trainer=cpu", f"data_dir={data}", "trainer.max_epochs=4", "epochs=4")
+    text = (folder / "report.md").read_text()
+    numbers = json.loads((folder / "metrics.json").read_text())
+    table = pd.read_csv(folder / "metrics.csv", index_col="epoch")
+    best = numbers["best_epoch"]
+    assert f"**Test accuracy {numbers['test/acc']:.4f}** on {numbers['test/n']:,} samples" in text
+    assert f"Best epoch: **{best}**, val/acc {table['val/acc'][best]:.4f}" in text
+    gap = table["train/acc"][best] - table["val/acc"][best]
+    assert f"Train–validation gap at the best epoch: {gap:+.4f}" in text
+    assert f"{numbers['parameters']:,} parameters" in text
+    assert "| train   |        72 |         3 |        3 |" in text
+    assert "Balance ratio 1.00 in training: 24 samples of every class" in text
+    assert "checkpoints/best.ckpt" in text and "use this one" in text
+    assert "(curves.png)" in text and "(confusion_matrix.png)" in text
+    assert "simulated" not in text
+
+
+def test_a_leaking_split_is_called_one(run, tmp_path: Path) -> None:
+    data = hands(tmp_path / "set", groups=1, each=12)
+    folder = run("trainer=smoke", f"data_dir={data}", "split=random")
+    text = (folder / "report.md").read_text()
+    assert "Beware: random split" in text and "for there is one group only" in text
+
+
+def test_confused_pairs_are_counted() -> None:
+    rows = pd.DataFrame({"label": list("AAABBC"), "prediction": list("ABBBCC")})
+    pairs = confused_pairs(rows)
+    assert pairs.to_dict("records") == [
+        {"true": "A", "taken for": "B", "samples": 2, "share of the class": 0.667},
+        {"true": "B", "taken for": "C", "samples": 1, "share of the class": 0.5},
+    ]
+
+
+def test_best_epoch_is_the_first_of_the_best() -> None:
+    table = pd.DataFrame({"a": [0.5, 0.9, 0.9, None]}, index=[1, 2, 3, 4])
+    assert best_epoch(table, "a", "max") == 2
+    assert best_epoch(table, "a", "min") == 1
+    assert best_epoch(table, "b", "max") is None
