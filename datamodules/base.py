@@ -16,7 +16,7 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -113,7 +113,6 @@ class PreparedDataModule(L.LightningDataModule):
         self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
         self._refuse_unknown_labels()
         self.groups = self._codes(self.prepared.manifest["group"], self.prepared.groups)
-        (rank_zero_warn if self.parts.leaks else rank_zero_info)(f"Split: {self.parts.note}")
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)

@@ -224,8 +224,14 @@ def _by_names(manifest: pd.DataFrame, names: dict[str, list[str]]) -> Parts:
     rows = {phase: np.flatnonzero(group.isin(names[phase])) for phase in PHASES}
     unnamed = np.flatnonzero(group == "")  # nobody knows who these are: train only
     rows["train"] = np.sort(np.concatenate([rows["train"], unnamed]))
-    told = "; ".join(f"{phase}: {', '.join(sorted(names[phase])) or 'none'}" for phase in PHASES)
+    told = "; ".join(f"{phase}: {_some(names[phase])}" for phase in PHASES)
     return Parts(**rows, note=f"by group, nobody on two sides ({told})")
+
+
+def _some(names: list[str] | np.ndarray, shown: int = 8) -> str:
+    ordered = sorted(map(str, names))
+    more = f" and {len(ordered) - shown} more" if len(ordered) > shown else ""
+    return (", ".join(ordered[:shown]) or "none") + more
 
 
 def _hold_out(

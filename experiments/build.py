@@ -62,6 +62,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "input": data.input_settings,
         "simulated": data.prepared.simulated,
         "split": data.parts.note,
+        "leaks": data.parts.leaks,
         "config": saved_config(config),
     }
 

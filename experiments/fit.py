@@ -41,10 +41,11 @@ def run(config: DictConfig) -> float | None:
 
 
 def tell_start(config: DictConfig, module: ClassificationModule, data: PreparedDataModule) -> None:
-    """Two lines: what is trained on what, and how."""
+    """Three lines: what is trained on what, who tests, and how."""
     sizes = ", ".join(f"{p} {len(data.parts[p]):,}" for p in ("train", "val", "test"))
     source = f"the built-in simulator ({data.prepared.data_dir})"
     tell(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
+    tell(f"Split: {'BEWARE, ' if data.parts.leaks else ''}{data.parts.note}")
     count = sum(p.numel() for p in module.net.parameters())
     tell(
         f"Model: {type(module.net).__name__}, {count:,} parameters, "

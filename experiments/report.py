@@ -228,11 +228,7 @@ def _wrong(results: Results, config: DictConfig) -> str:
                 f"Validation loss ended {rise - 1:.0%} above its lowest value: the last epochs "
                 "made the model surer of its mistakes."
             )
-    if (
-        config.stage == "fit"
-        and "never" not in results.card["split"]
-        and ("random" in results.card["split"])
-    ):
+    if config.stage == "fit" and results.card["leaks"]:
         notes.append(f"Beware: {results.card['split']}.")
     text = "\n".join(f"- {note}" for note in notes) or "Nothing that the numbers show."
     return f"## What went wrong\n\n{text}\n"
