@@ -1,4 +1,4 @@
-"""predictions.csv: every tested sample with what the model said of it."""
+"""predictions.csv: every tested (or validated) sample with what the model said of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from torch import Tensor
 
 class Predictions(L.Callback):
     """Writes id, group, label, prediction, probability, runner-up and its probability.
+
+    Validation counts where it is a run's own purpose, not after each epoch of training.
 
     Args:
         path: the table.
@@ -29,6 +31,19 @@ class Predictions(L.Callback):
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
     ) -> None:
         self._outcomes.append({"index": outputs["index"], **top_two(outputs["probabilities"])})
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._outcomes = []
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *rest: Any
+    ) -> None:
+        if trainer.validating:
+            self.on_test_batch_end(trainer, module, outputs, *rest)
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if trainer.validating:
+            self.on_test_end(trainer, module)
 
     def on_test_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         joined = {

@@ -83,13 +83,21 @@ def _forget_unfinished_epochs(loggers: list[Logger], checkpoint: object) -> None
 def _test_best(
     trainer: L.Trainer, module: ClassificationModule, data: PreparedDataModule, wrong: list[str]
 ) -> dict[str, float]:
-    """Test the best checkpoint, where there is one and there is something to test on."""
+    """Test the best checkpoint; where nothing was kept for testing, validate it once more.
+
+    Raises:
+        ValueError: no epoch ended well enough to leave a checkpoint.
+    """
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if not best:
         raise ValueError("no epoch ended well enough to be saved; " + " ".join(wrong))
     if not len(data.parts.test):
-        tell("Nothing to test on in this split; stage=test data_dir=… tests on another set")
-        return {}
+        scores = trainer.validate(module, data, best, verbose=False, weights_only=True)[0]
+        tell(
+            f"Validation: accuracy {scores['val/acc']:.4f} of {len(data.parts.val):,} samples. "
+            "This split keeps nothing for testing; stage=test data_dir=… tests on another set"
+        )
+        return dict(scores)
     scores = trainer.test(module, data, ckpt_path=best, weights_only=True, verbose=False)[0]
     tell_scores(scores)
     return dict(scores)

@@ -178,11 +178,13 @@ def _test(results: Results) -> str:
     rows = results.predictions
     if rows.empty:
         return ""
-    names = [n for n in results.numbers if n.startswith("test/")]
+    tested = "test/acc" in results.numbers
+    names = [n for n in results.numbers if n.startswith("test/" if tested else "val/")]
     values = [results.numbers[name] for name in names]
     shown = [f"{v:,}" if isinstance(v, int) else f"{v:.4f}" for v in values]
     scores = pd.DataFrame({"metric": names, "value": shown})
-    parts = ["## Test\n", _table(scores)]
+    title = "Test" if tested else "Validation (nothing was kept for testing)"
+    parts = [f"## {title}\n", _table(scores)]
     if rows["group"].nunique() > 1:
         parts += ["### Each group\n", _table(_accuracy_by(rows, "group"))]
     by_class = _accuracy_by(rows, "label").sort_values("accuracy")

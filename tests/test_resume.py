@@ -51,7 +51,8 @@ def test_resumed_equals_unbroken(task: str, tmp_path: Path) -> None:
         torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
         for folder in (whole, broken)
     )
-    for key in ("state_dict", "optimizer_states"):
+    averaged = {"current_model_state", "averaging_state"} & set(one)
+    for key in ("state_dict", "optimizer_states", *averaged):
         torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
     for key in ("lr_schedulers", "epoch", "global_step"):
         assert one[key] == other[key]

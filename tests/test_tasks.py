@@ -8,10 +8,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from datamodules.prepared import Description, Frame, Sample, write_all
 from experiments.build import build_datamodule, build_module
 from experiments.load import load_checkpoint
 from experiments.resolvers import auto_precision
-from tests.conftest import EXPERIMENTS, ROOT, TASKS, command_line
+from tests.conftest import EXPERIMENTS, ROOT, TASKS, command_line, hands
 
 GOLDEN = ROOT / "tests" / "golden"
 RUN_FOLDER = (
@@ -129,8 +130,6 @@ def test_callbacks_can_all_be_removed(run, composed) -> None:
 
 
 def test_a_checkpoint_is_tested_on_other_people(run, tmp_path: Path) -> None:
-    from tests.conftest import hands
-
     train = hands(tmp_path / "train", groups=5, each=8)
     other = hands(tmp_path / "other", groups=3, each=4)
     trained = run(
@@ -151,8 +150,6 @@ def test_a_checkpoint_is_tested_on_other_people(run, tmp_path: Path) -> None:
 
 
 def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path) -> None:
-    from tests.conftest import hands
-
     trained = run("trainer=smoke", f"data_dir={hands(tmp_path / 'abc', each=8)}")
     test = ["stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt", "split=test_only"]
     with pytest.warns(UserWarning, match="1 classes in this set .D; 12 samples. had no training"):
@@ -163,9 +160,6 @@ def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path) -> None:
 
 
 def test_a_label_that_the_model_does_not_know(run, tmp_path: Path) -> None:
-    from datamodules.prepared import Description, Frame, Sample, write_all
-    from tests.conftest import hands
-
     trained = run("trainer=smoke", f"data_dir={hands(tmp_path / 'abc', each=8)}")
     about = Description("asl", Frame((63,), "float32", "a test"), {}, ("hello",))
     write_all(tmp_path / "words", about, [Sample("x", torch.zeros(1, 63).numpy(), "hello", "me")])
@@ -226,3 +220,19 @@ def test_stage_validate(run) -> None:
     )
     numbers = json.loads((folder / "metrics.json").read_text())
     assert 0 <= numbers["val/acc"] <= 1 and (folder / "confusion_matrix.csv").exists()
+
+
+def test_nothing_kept_for_testing_is_validated_and_said(run, tmp_path: Path) -> None:
+    folder = run("trainer=smoke", f"data_dir={hands(tmp_path / 'set', each=8)}", "split=train_all")
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert "test/acc" not in numbers and "val/acc" in numbers
+    assert "Validation (nothing was kept for testing)" in (folder / "report.md").read_text()
+    assert (folder / "confusion_matrix.png").exists()
+
+
+@pytest.mark.parametrize("net", ["letter_net", "landmark_gru"])
+def test_sequences_of_moving_hands(net: str, run) -> None:
+    folder = run("trainer=smoke", "datamodule.frames=5", f"net={net}")
+    module = load_checkpoint(folder / "checkpoints" / "best.ckpt")
+    assert module.card["input"] == {"frames": 5}
+    assert module(torch.zeros(2, 5, 63)).shape == (2, 29)
