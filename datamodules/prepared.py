@@ -13,7 +13,7 @@ import errno
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from io import BytesIO
@@ -180,11 +180,7 @@ class PreparedWriter:
     def _refuse_other_settings(self, meta: dict[str, Any]) -> bool:
         mine = json.loads(json.dumps(self.description.settings))
         if meta["task"] != self.description.task or meta["settings"] != mine:
-            keys = sorted(
-                key
-                for key in {*mine, *meta["settings"]}
-                if mine.get(key) != meta["settings"].get(key)
-            )
+            keys = list(_differences(mine, meta["settings"]))
             raise ValueError(
                 f"data_dir={self.data_dir} was prepared for task {meta['task']} with other "
                 f"settings ({', '.join(keys) or 'the task'} differ). Name another folder, or "
@@ -405,6 +401,16 @@ def write_all(
 
 def _names(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
+
+
+def _differences(one: Any, other: Any, name: str = "") -> Iterator[str]:
+    """The dotted names of the settings that differ."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        if one != other:
+            yield name
+        return
+    for key in sorted({*one, *other}):
+        yield from _differences(one.get(key), other.get(key), f"{name}.{key}".lstrip("."))
 
 
 def _drop_partial_line(path: Path) -> None:
