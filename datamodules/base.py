@@ -126,6 +126,13 @@ class PreparedDataModule(L.LightningDataModule):
     def predict_dataloader(self) -> DataLoader:
         return self._loader("test")
 
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        if device.type == "cpu":  # it is there already; looking at each tensor would cost
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         if self.augment is not None and self.trainer is not None and self.trainer.training:
             batch["x"] = self.augment(batch["x"])

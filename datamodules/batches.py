@@ -136,19 +136,19 @@ class Batches(Dataset[dict[str, Tensor]]):
         frames: int,
     ) -> None:
         self.features, self.rows = prepared.features, rows
-        self.starts, self.lengths = prepared.starts[rows], prepared.lengths[rows]
         self.targets, self.groups = targets[rows], groups[rows]
         # (frames,) where in the recording each frame lies: 0 its beginning, 1 its end.
-        self.where = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
+        where = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
+        reach = (prepared.lengths[rows] - 1)[:, None]  # (samples, 1)
+        # (samples, frames): worked out once, for there is no time for it at every step.
+        self.at = prepared.starts[rows][:, None] + np.rint(reach * where).astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, positions: np.ndarray) -> dict[str, Tensor]:
-        reach = (self.lengths[positions] - 1)[:, None]  # (B, 1)
-        at = self.starts[positions][:, None] + np.rint(reach * self.where).astype(np.int64)
         return {
-            "x": torch.from_numpy(self.features[at]),  # (B, frames, *frame_shape)
+            "x": torch.from_numpy(self.features[self.at[positions]]),  # (B, frames, *frame_shape)
             "y": torch.from_numpy(self.targets[positions]),
             "index": torch.from_numpy(self.rows[positions]),
             "group": torch.from_numpy(self.groups[positions]),

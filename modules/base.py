@@ -167,6 +167,14 @@ class ClassificationModule(L.LightningModule):
         """(classes, classes) counts of the last ``val`` or ``test`` epoch: rows are the truth."""
         return self.confusions[phase].compute()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the name of every hook here, some forty times a step; torch's own
+        # __setattr__ would look each time whether the name is a parameter or a module.
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     # ---- optimizer and checkpoint
 
     def configure_optimizers(self) -> Any:
