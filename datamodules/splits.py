@@ -229,9 +229,9 @@ def _by_names(manifest: pd.DataFrame, names: dict[str, list[str]]) -> Parts:
 
 
 def _some(names: list[str] | np.ndarray, shown: int = 8) -> str:
-    ordered = sorted(map(str, names))
-    more = f" and {len(ordered) - shown} more" if len(ordered) > shown else ""
-    return (", ".join(ordered[:shown]) or "none") + more
+    if len(names) > shown:
+        return f"{len(names):,} groups"
+    return ", ".join(sorted(map(str, names))) or "none"
 
 
 def _hold_out(
