@@ -106,8 +106,11 @@ def _fetch_models(wanted: Path) -> None:
 def _download_wheel(folder: Path, wanted: Path) -> Path:
     options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", *options, *WHEEL_TARGET]
+    command += ["--retries", "2", "--dest", str(folder), WHEEL]
+    # Constraints that pin the user's own mediapipe would rule out the wheel with the models.
+    environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}
     done = subprocess.run(  # noqa: S603 - nothing of it comes from outside
-        [*command, "--retries", "2", "--dest", str(folder), WHEEL], capture_output=True, text=True
+        command, capture_output=True, text=True, env=environment
     )
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
