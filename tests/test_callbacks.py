@@ -33,7 +33,15 @@ def with_nan(folder: Path) -> Path:
 def test_nan_on_the_very_first_batch_ends_with_a_clear_error(run, tmp_path: Path, capsys) -> None:
     data = with_nan(tmp_path / "set")
     with pytest.raises(ValueError, match="no epoch ended well enough .* epoch 1, step"):
-        run(*("trainer=cpu", f"data_dir={data}", "datamodule.batch_size=20", "net=landmark_gru"))
+        run(
+            *(
+                "trainer=cpu",
+                "datamodule.epoch_steps=8",
+                f"data_dir={data}",
+                "datamodule.batch_size=20",
+                "net=landmark_gru",
+            )
+        )
     assert "may help" in capsys.readouterr().out
     assert not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
 
@@ -50,7 +58,9 @@ def test_nan_later_keeps_the_best_and_is_reported(run, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(ClassificationModule, "training_step", breaks_in_epoch_three)
     data = hands(tmp_path / "set", each=8)
-    folder = run("trainer=cpu", f"data_dir={data}", "trainer.max_epochs=6")
+    folder = run(
+        "trainer=cpu", "datamodule.epoch_steps=8", f"data_dir={data}", "trainer.max_epochs=6"
+    )
     numbers = json.loads((folder / "metrics.json").read_text())
     assert numbers["epochs"] == 2 and numbers["test/n"] > 0
     assert (
@@ -61,7 +71,13 @@ def test_nan_later_keeps_the_best_and_is_reported(run, tmp_path: Path, monkeypat
 def test_early_stopping_is_reported(run, tmp_path: Path) -> None:
     data = hands(tmp_path / "set", each=8)
     folder = run(
-        *("trainer=cpu", f"data_dir={data}", "optimizer.lr=0.0", "trainer.max_epochs=9"),
+        *(
+            "trainer=cpu",
+            "datamodule.epoch_steps=8",
+            f"data_dir={data}",
+            "optimizer.lr=0.0",
+            "trainer.max_epochs=9",
+        ),
         "callbacks.early_stopping.patience=2",
     )
     assert len(pd.read_csv(folder / "metrics.csv")) == 3
@@ -87,7 +103,9 @@ def test_epoch_table_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_confusion_matrix_agrees_with_the_predictions(run, tmp_path: Path) -> None:
     data = hands(tmp_path / "set", each=8)
-    folder = run("trainer=cpu", f"data_dir={data}", "trainer.max_epochs=2")
+    folder = run(
+        "trainer=cpu", "datamodule.epoch_steps=8", f"data_dir={data}", "trainer.max_epochs=2"
+    )
     matrix = pd.read_csv(folder / "confusion_matrix.csv", index_col="true")
     said = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     counted = said.groupby(["label", "prediction"]).size()

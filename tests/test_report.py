@@ -12,7 +12,13 @@ from tests.conftest import hands
 
 def test_report_says_what_the_run_folder_says(run, tmp_path: Path) -> None:
     data = hands(tmp_path / "set", groups=5, each=8)
-    folder = run("trainer=cpu", f"data_dir={data}", "trainer.max_epochs=4", "epochs=4")
+    folder = run(
+        "trainer=cpu",
+        "datamodule.epoch_steps=8",
+        f"data_dir={data}",
+        "trainer.max_epochs=4",
+        "epochs=4",
+    )
     text = (folder / "report.md").read_text()
     numbers = json.loads((folder / "metrics.json").read_text())
     table = pd.read_csv(folder / "metrics.csv", index_col="epoch")

@@ -102,7 +102,13 @@ def test_experiment_composes(experiment: str, composed) -> None:
 
 def test_overfit_learns_one_batch_by_heart(run) -> None:
     folder = run(
-        *("trainer=overfit", "size=tiny", "trainer.max_epochs=40", "trainer.accelerator=cpu"),
+        *(
+            "trainer=overfit",
+            "size=tiny",
+            "trainer.max_epochs=25",
+            "datamodule.batch_size=64",
+            "trainer.accelerator=cpu",
+        ),
         "net.dropout=0.0",
     )
     table = pd.read_csv(folder / "metrics.csv")
@@ -133,7 +139,13 @@ def test_a_checkpoint_is_tested_on_other_people(run, tmp_path: Path) -> None:
     train = hands(tmp_path / "train", groups=5, each=8)
     other = hands(tmp_path / "other", groups=3, each=4)
     trained = run(
-        *("trainer=cpu", f"data_dir={train}", "trainer.max_epochs=12", "net=landmark_gru"),
+        *(
+            "trainer=cpu",
+            "datamodule.epoch_steps=8",
+            f"data_dir={train}",
+            "trainer.max_epochs=12",
+            "net=landmark_gru",
+        ),
         *("augment=none", "optimizer.lr=0.01"),
         run_dir="trained",
     )
