@@ -16,7 +16,6 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -222,7 +221,7 @@ class PreparedDataModule(L.LightningDataModule):
             key.update(inspect.getsource(inspect.getmodule(kind) or kind).encode())
         folder = cache_folder() / "simulated" / f"{self.task}-{key.hexdigest()[:16]}"
         if not folder.exists():
-            rank_zero_info(f"Simulating samples for task {self.task} into {folder}")
+            print(f"Simulating samples for task {self.task}, once, into {folder}", flush=True)
             write_once(folder, description, self.simulator.samples())
         return folder
 

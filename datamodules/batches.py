@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -158,6 +158,3 @@ class Batches(Dataset[dict[str, Tensor]]):
 def as_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """What the loader does to a batch that is whole already."""
     return batch
-
-
-Transform = Callable[[Tensor], Tensor]

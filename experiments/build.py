@@ -63,13 +63,8 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "simulated": data.prepared.simulated,
         "split": data.parts.note,
         "leaks": data.parts.leaks,
-        "config": saved_config(config),
+        "config": plain(config),
     }
-
-
-def saved_config(config: DictConfig) -> dict[str, Any]:
-    """The whole composed configuration as plain data, without Hydra's own node."""
-    return plain(config)
 
 
 def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
@@ -90,5 +85,5 @@ def write_config(config: DictConfig) -> Path:
     """config.yaml in the run folder: the whole configuration, resolved."""
     folder = Path(config.run_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(saved_config(config)), folder / "config.yaml")
+    OmegaConf.save(OmegaConf.create(plain(config)), folder / "config.yaml")
     return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lightning.pytorch.utilities import rank_zero_warn
 from omegaconf import DictConfig
 
 from datamodules.base import PreparedDataModule
@@ -62,5 +61,5 @@ def _warn_of_untrained(module: ClassificationModule, data: PreparedDataModule) -
         f"{len(untrained)} classes in this set ({', '.join(untrained)}; {count:,} samples) had no "
         "training sample: the model cannot know them, and they count as they come out."
     )
-    rank_zero_warn(note)
+    tell(f"BEWARE: {note}")
     return [note]

@@ -161,11 +161,12 @@ def test_a_checkpoint_is_tested_on_other_people(run, tmp_path: Path) -> None:
     assert "bootstrap over 3 groups" in report and "s1" in report
 
 
-def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path) -> None:
+def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path, capsys) -> None:
     trained = run("trainer=smoke", f"data_dir={hands(tmp_path / 'abc', each=8)}")
     test = ["stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt", "split=test_only"]
-    with pytest.warns(UserWarning, match="1 classes in this set .D; 12 samples. had no training"):
-        folder = run(*test, f"data_dir={hands(tmp_path / 'abcd', letters='ABCD')}", run_dir="t")
+    folder = run(*test, f"data_dir={hands(tmp_path / 'abcd', letters='ABCD')}", run_dir="t")
+    said = capsys.readouterr().out
+    assert "BEWARE: 1 classes in this set (D; 12 samples) had no training sample" in said
     assert "had no training sample" in (folder / "report.md").read_text()
     foreign = hands(tmp_path / "foreign", classes=("A", "B", "C", "Q"), letters="ABCQ")
     run(*test, f"data_dir={foreign}", run_dir="subset")  # known letters in another order
