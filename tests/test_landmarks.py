@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -23,8 +22,8 @@ from datamodules.landmarks import (
     hand_model,
     load_picture,
 )
+from tests.conftest import shared_data
 
-SHARED = Path(os.environ.get("UNVOICED_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 FINGERS = (
     ((120, 185), (112, 120), (108, 70)),
     ((150, 180), (150, 105), (150, 48)),
@@ -266,9 +265,7 @@ def test_mediapipe_says_nothing_and_loads_late(model, tmp_path):
 @pytest.mark.shared_data
 def test_real_pictures(finder):
     """Without borders 287 of these 384 hands are found."""
-    folder = SHARED / "asl" / "images"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is absent")
+    folder = shared_data("asl/images")
     hands = [finder.read(load_picture(path)) for path in sorted(folder.glob("*/*_0*.jpg"))[::4]]
     found = [hand for hand in hands if hand]
     assert len(found) >= 0.85 * len(hands)
@@ -280,9 +277,7 @@ def test_real_pictures(finder):
 @pytest.mark.parametrize("border", [0.25, 0.5])
 def test_a_border_changes_no_units(finder, border):
     """Found with a border, landmarks are where they are without one; z is in widths too."""
-    path = SHARED / "asl" / "images" / "s01" / "B_000.jpg"
-    if not path.is_file():
-        pytest.skip(f"{path} is absent")
+    path = shared_data("asl/images/s01/B_000.jpg")
     picture, detector = load_picture(path), finder._detector(1.0)
     plain = detector.find(picture).landmarks.reshape(21, 3)
     hand = detector.find(landmarks._with_border(picture, border))
@@ -294,9 +289,7 @@ def test_a_border_changes_no_units(finder, border):
 @pytest.mark.shared_data
 def test_handedness_is_as_the_picture_shows(finder):
     """The palm of a right hand, fingers up, has its thumb on the right."""
-    path = SHARED / "asl" / "images" / "s01" / "B_000.jpg"
-    if not path.is_file():
-        pytest.skip(f"{path} is absent")
+    path = shared_data("asl/images/s01/B_000.jpg")
     picture = load_picture(path)
     assert finder.read(picture).handedness == "Right"
     assert finder.read(np.ascontiguousarray(picture[:, ::-1])).handedness == "Left"

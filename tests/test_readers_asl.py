@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import os
 import pickle
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -25,8 +23,8 @@ from datamodules.readers.landmark_columns import JOINTS, find_columns
 from datamodules.readers.landmark_csv import LandmarkCSV
 from datamodules.readers.landmark_npy import LandmarkNPY
 from datamodules.readers.letters import FRAME, LETTERS, canonical_letter
+from tests.conftest import shared_data
 
-SHARED = Path(os.environ.get("UNVOICED_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 POINTS = np.linspace(0.01, 0.63, 63, dtype=np.float32)
 NAMES = [f"{axis}{number}" for number in range(21) for axis in "xyz"]
 
@@ -487,27 +485,18 @@ def test_unknown_letters_of_arrays(tmp_path):
 # ---- real recordings
 
 
-def shared(name):
-    folder = SHARED / "asl" / name
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is absent")
-    return folder
-
-
 @pytest.mark.shared_data
 def test_shared_landmarks():
-    start = time.perf_counter()
-    samples, rejected = read_all(LandmarkCSV(shared("landmarks")))
-    assert time.perf_counter() - start < 5
+    samples, rejected = read_all(LandmarkCSV(shared_data("asl/landmarks")))
     assert (len(samples), len(rejected)) == (27_718, 0)
     assert {sample.group for sample in samples} == {"s01", "s02", "s03", "s04", "s06", "s07"}
-    sequences, _ = read_all(LandmarkCSV(shared("landmarks"), sequences=True))
+    sequences, _ = read_all(LandmarkCSV(shared_data("asl/landmarks"), sequences=True))
     assert sum(len(sample.features) for sample in sequences) == 27_718
 
 
 @pytest.mark.shared_data
 def test_shared_tables():
-    samples, rejected = read_all(LandmarkCSV(shared("landmark_csv")))
+    samples, rejected = read_all(LandmarkCSV(shared_data("asl/landmark_csv")))
     assert (len(samples), len(rejected)) == (2_600 + 1_220 + 1_123, 0)
     assert {sample.group for sample in samples} == {"annu", "kamil", "sharmili"}
     assert {sample.label for sample in samples} == set(LETTERS)
@@ -516,7 +505,7 @@ def test_shared_tables():
 @pytest.mark.shared_data
 @pytest.mark.parametrize(("name", "classes"), [("images", 26), ("image_folders", 28)])
 def test_shared_pictures(mediapipe_sees_hands, name, classes):
-    items = ImageFolder(shared(name)).items()
+    items = ImageFolder(shared_data(f"asl/{name}")).items()
     assert len({canonical_letter(item.label) for item in items}) == classes
     assert {item.group for item in items} == (
         {"s01", "s02", "s03", "s04"} if name == "images" else {""}
