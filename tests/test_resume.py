@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from experiments.resume import with_saved_overrides
 from tests.conftest import TASKS, command_line
@@ -43,7 +44,9 @@ def test_resumed_equals_unbroken(task: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     with (broken / "metrics.csv").open("a") as table:
         table.write("3,9,9,9,9,9,9,9\n")  # an epoch that was begun and not saved
+    known_as = OmegaConf.load(broken / "config.yaml").run_id
     resumed = command_line(f"resume={broken}", "trainer.max_epochs=4")
+    assert OmegaConf.load(broken / "config.yaml").run_id == known_as  # the same logger run
     assert resumed.returncode == 0, resumed.stderr
     assert "epoch 3/4" in resumed.stdout and "epoch 2/4" not in resumed.stdout
 
