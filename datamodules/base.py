@@ -24,9 +24,9 @@ from datamodules.cache import cache_folder
 from datamodules.prepared import (
     Description,
     PreparedSet,
-    PreparedWriter,
     Rejected,
     Sample,
+    write_all,
 )
 from datamodules.splits import PHASES, Parts, Split
 
@@ -232,10 +232,7 @@ def write_once(
     """Write a whole set beside ``folder`` and move it there: no other process sees half of it."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with PreparedWriter(partial, description) as writer:
-        for sample in samples:
-            writer.add(sample)
-        writer.finish()
+    write_all(partial, description, samples)
     try:
         partial.rename(folder)
     except OSError:  # another process was first

@@ -12,7 +12,19 @@ from torch.utils.data import Dataset, Sampler
 from datamodules.prepared import PreparedSet
 
 
-class BatchOrder(Sampler[np.ndarray]):
+class _EpochOrder(Sampler[np.ndarray]):
+    """An order that ``seed`` and the epoch determine; ``same_order`` keeps the first epoch's."""
+
+    def __init__(self, seed: int, rank: int, same_order: bool) -> None:
+        self.seed, self.rank, self.same_order = seed, rank, same_order
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.epoch = 0 if self.same_order else epoch
+
+
+class BatchOrder(_EpochOrder):
     """Batches of positions, each an array.
 
     The order of an epoch depends on ``seed`` and the epoch alone, so that a resumed run sees what
@@ -39,13 +51,9 @@ class BatchOrder(Sampler[np.ndarray]):
         world: int = 1,
         same_order: bool = False,
     ) -> None:
+        super().__init__(seed, rank, same_order)
         self.size, self.batch_size, self.shuffle = size, batch_size, shuffle
-        self.seed, self.rank, self.world = seed, rank, world
-        self.epoch, self.same_order = 0, same_order
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
-        self.epoch = 0 if self.same_order else epoch
+        self.world = world
 
     def __len__(self) -> int:
         mine = self.size // self.world if self.shuffle else self._mine()
@@ -65,7 +73,7 @@ class BatchOrder(Sampler[np.ndarray]):
         return len(range(self.rank, self.size, self.world))
 
 
-class WeightedOrder(Sampler[np.ndarray]):
+class WeightedOrder(_EpochOrder):
     """Training batches drawn with replacement, each position by its weight.
 
     Args:
@@ -86,14 +94,9 @@ class WeightedOrder(Sampler[np.ndarray]):
         rank: int = 0,
         same_order: bool = False,
     ) -> None:
+        super().__init__(seed, rank, same_order)
         self.steps = np.cumsum(weights) / np.sum(weights)
         self.batch_size, self.batches = batch_size, batches
-        self.seed, self.rank, self.same_order = seed, rank, same_order
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
-        self.epoch = 0 if self.same_order else epoch
 
     def __len__(self) -> int:
         return self.batches

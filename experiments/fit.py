@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
@@ -11,10 +12,12 @@ from omegaconf import DictConfig
 from callbacks.epoch_table import EpochTable
 from callbacks.nan_stop import NonFiniteLossError
 from datamodules.base import PreparedDataModule
+from datamodules.splits import PHASES
 from experiments.build import build_datamodule, build_module, build_trainer, write_config
 from experiments.console import quiet, tell
+from experiments.load import read_checkpoint
 from experiments.report import write_report
-from experiments.results import gather
+from experiments.results import count_parameters, gather
 from experiments.resume import last_checkpoint
 from modules.base import ClassificationModule
 
@@ -42,13 +45,12 @@ def run(config: DictConfig) -> float | None:
 
 def tell_start(config: DictConfig, module: ClassificationModule, data: PreparedDataModule) -> None:
     """Three lines: what is trained on what, who tests, and how."""
-    sizes = ", ".join(f"{p} {len(data.parts[p]):,}" for p in ("train", "val", "test"))
+    sizes = ", ".join(f"{p} {len(data.parts[p]):,}" for p in PHASES)
     source = f"the built-in simulator ({data.prepared.data_dir})"
     tell(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
     tell(f"Split: {'BEWARE, ' if data.parts.leaks else ''}{data.parts.note}")
-    count = sum(p.numel() for p in module.net.parameters())
     tell(
-        f"Model: {type(module.net).__name__}, {count:,} parameters, "
+        f"Model: {type(module.net).__name__}, {count_parameters(module):,} parameters, "
         f"precision {config.trainer.precision}, seed {config.seed}"
     )
 
@@ -73,8 +75,8 @@ def _train(
     ]
 
 
-def _forget_unfinished_epochs(loggers: list[Logger], checkpoint: object) -> None:
-    state = torch.load(str(checkpoint), map_location="cpu", weights_only=True)
+def _forget_unfinished_epochs(loggers: list[Logger], checkpoint: Path) -> None:
+    state = read_checkpoint(checkpoint)
     for logger in loggers:
         if isinstance(logger, EpochTable):
             logger.forget_from(int(state["epoch"]) + 2)  # epochs count from 1 in the table

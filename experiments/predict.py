@@ -41,8 +41,9 @@ def run(config: DictConfig) -> None:
     if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
         shutil.rmtree(folder / "input")
     prepare(reader, folder / "input", settings, config.workers, say=tell)
-    data = _unlabelled(config, folder / "input", module)
-    table = _predict(config, module, data)
+    changed = _for_input(config, folder / "input")
+    data = build_datamodule(changed, trained=module.card)
+    table = _predict(changed, module, data)
     table.to_csv(folder / "predictions.csv", index=False)
     _tell(table, folder, bool(module.card["simulated"]))
     if config.show:
@@ -50,24 +51,20 @@ def run(config: DictConfig) -> None:
     tell(f"\nRun folder: {folder}")
 
 
-def _unlabelled(
-    config: DictConfig, data_dir: Path, module: ClassificationModule
-) -> PreparedDataModule:
+def _for_input(config: DictConfig, data_dir: Path) -> DictConfig:
+    """The configuration of a run that only reads ``data_dir``."""
     changed = config.copy()
     with open_dict(changed):
         changed.data_dir = str(data_dir)
         changed.split = {"_target_": "datamodules.splits.TestOnly"}
         changed.callbacks, changed.logger, changed.augment = {}, {}, None
-    return build_datamodule(changed, trained=module.card)
+    return changed
 
 
 def _predict(
     config: DictConfig, module: ClassificationModule, data: PreparedDataModule
 ) -> pd.DataFrame:
-    changed = config.copy()
-    with open_dict(changed):
-        changed.callbacks, changed.logger = {}, {}
-    trainer = build_trainer(changed, enable_progress_bar=False, enable_checkpointing=False)
+    trainer = build_trainer(config, enable_progress_bar=False, enable_checkpointing=False)
     outcomes: Any = trainer.predict(module, data)
     index = torch.cat([outcome["index"] for outcome in outcomes]).numpy()
     best = top_two(torch.cat([outcome["probabilities"] for outcome in outcomes]))

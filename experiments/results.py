@@ -61,7 +61,7 @@ def gather(
     table, metric = results.epochs, config.monitor.metric
     numbers: dict[str, Any] = {
         "task": config.task,
-        "parameters": sum(p.numel() for p in module.net.parameters()),
+        "parameters": count_parameters(module),
         "epochs": len(table),
         "best_epoch": best_epoch(table, metric, config.monitor.mode),
         "simulated": data.prepared.simulated,
@@ -76,6 +76,11 @@ def gather(
     text = json.dumps(numbers, indent=2) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
     return results
+
+
+def count_parameters(module: ClassificationModule) -> int:
+    """Numbers that the network learns."""
+    return sum(parameter.numel() for parameter in module.net.parameters())
 
 
 def best_epoch(table: pd.DataFrame, metric: str, mode: str) -> int | None:
