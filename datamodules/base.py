@@ -44,6 +44,7 @@ class PreparedDataModule(L.LightningDataModule):
         batch_size: samples a training batch (a process).
         eval_batch_size: samples a validation, test or prediction batch.
         frames: frames that every recording becomes.
+        length_rule: how it becomes so long, ``resample`` or ``crop_pad``: see ``frame_places``.
         workers: loader processes; 0 is fastest for sets that fit in memory.
         memory_limit_mb: sets up to this size (MB) are held in memory.
         seed: of the order of training.
@@ -68,6 +69,7 @@ class PreparedDataModule(L.LightningDataModule):
         batch_size: int = 16,
         eval_batch_size: int = 512,
         frames: int = 1,
+        length_rule: str = "resample",
         workers: int = 0,
         memory_limit_mb: int = 1024,
         seed: int = 0,
@@ -82,7 +84,8 @@ class PreparedDataModule(L.LightningDataModule):
         self.split, self.data_dir = split, data_dir
         self.simulator, self.augment = simulator, augment
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.frames, self.workers, self.seed, self.same_order = frames, workers, seed, same_order
+        self.frames, self.length_rule = frames, length_rule
+        self.workers, self.seed, self.same_order = workers, seed, same_order
         self.balance, self.epoch_steps = balance, epoch_steps
         self.simulated_share = simulated_share if data_dir else 0.0
         self.memory_limit = memory_limit_mb << 20
@@ -93,7 +96,11 @@ class PreparedDataModule(L.LightningDataModule):
     @property
     def input_settings(self) -> dict[str, Any]:
         """The arguments that a trained network depends on; they travel in its checkpoint."""
-        return {"frames": self.frames}
+        return {"frames": self.frames, "length_rule": self.length_rule}
+
+    def to_input(self, x: Tensor) -> Tensor:
+        """Frames as they are stored, (B, T, *frame_shape), to what the network takes."""
+        return x
 
     # ---- Lightning
 
@@ -133,9 +140,15 @@ class PreparedDataModule(L.LightningDataModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        batch["x"] = self.to_input(batch["x"])
         if self.augment is not None and self.trainer is not None and self.trainer.training:
             batch["x"] = self.augment(batch["x"])
         return batch
+
+    def batches(self, rows: np.ndarray) -> Batches:
+        """These rows of the set, to be fetched in whole batches."""
+        rule = self.length_rule
+        return Batches(self.prepared, rows, self.targets, self.groups, self.frames, rule)
 
     # ---- what the run folder tells
 
@@ -161,7 +174,7 @@ class PreparedDataModule(L.LightningDataModule):
             steps = self.epoch_steps or len(order)
             order = WeightedOrder(self._weights(), size, steps, self.seed, rank, self.same_order)
         return DataLoader(
-            Batches(self.prepared, rows, self.targets, self.groups, self.frames),
+            self.batches(rows),
             sampler=order,
             batch_size=None,
             collate_fn=as_is,

@@ -119,8 +119,8 @@ def balanced_weights(targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
 class Batches(Dataset[dict[str, Tensor]]):
     """Rows of a prepared set as batches of tensors.
 
-    A recording of any length becomes ``frames`` frames, spread evenly from its first to its last
-    one (repeated where it is shorter); one frame is the middle one.
+    A recording of any length becomes ``frames`` frames by ``length_rule``, see ``frame_places``;
+    ``length`` (B,) keeps how many it has.
 
     Args:
         prepared: the set.
@@ -128,6 +128,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         targets: (all rows,) class codes.
         groups: (all rows,) group codes.
         frames: frames a sample.
+        length_rule: ``resample`` or ``crop_pad``.
     """
 
     def __init__(
@@ -137,14 +138,13 @@ class Batches(Dataset[dict[str, Tensor]]):
         targets: np.ndarray,
         groups: np.ndarray,
         frames: int,
+        length_rule: str = "resample",
     ) -> None:
         self.features, self.rows = prepared.features, rows
         self.targets, self.groups = targets[rows], groups[rows]
-        # (frames,) where in the recording each frame lies: 0 its beginning, 1 its end.
-        where = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
-        reach = (prepared.lengths[rows] - 1)[:, None]  # (samples, 1)
+        self.lengths = prepared.lengths[rows]
         # (samples, frames): worked out once, for there is no time for it at every step.
-        self.at = prepared.starts[rows][:, None] + np.rint(reach * where).astype(np.int64)
+        self.at = prepared.starts[rows][:, None] + frame_places(self.lengths, frames, length_rule)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -153,9 +153,31 @@ class Batches(Dataset[dict[str, Tensor]]):
         return {
             "x": torch.from_numpy(self.features[self.at[positions]]),  # (B, frames, *frame_shape)
             "y": torch.from_numpy(self.targets[positions]),
+            "length": torch.from_numpy(self.lengths[positions]),
             "index": torch.from_numpy(self.rows[positions]),
             "group": torch.from_numpy(self.groups[positions]),
         }
+
+
+def frame_places(lengths: np.ndarray, frames: int, rule: str) -> np.ndarray:
+    """Which frames of recordings of ``lengths`` (n,) are taken: (n, frames), counted from 0.
+
+    ``resample`` spreads them evenly from the first to the last (repeated where the recording is
+    shorter; one frame is the middle one). ``crop_pad`` takes the middle of a longer recording, and
+    holds the first and the last frame of a shorter one on both sides.
+
+    Raises:
+        ValueError: an unknown rule.
+    """
+    last = (lengths - 1)[:, None]  # (n, 1)
+    if rule == "resample":
+        # (frames,) where in the recording each frame lies: 0 its beginning, 1 its end.
+        where = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
+        return np.rint(last * where).astype(np.int64)
+    if rule == "crop_pad":
+        first = (lengths[:, None] - frames) // 2
+        return np.clip(first + np.arange(frames), 0, last)
+    raise ValueError(f"datamodule.length_rule={rule} is not known: resample or crop_pad")
 
 
 def as_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -305,7 +305,8 @@ class PreparedSet:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return tuple(self.meta["classes"])
+        """In the order of the vocabulary, where it is fixed; else those that are there, sorted."""
+        return tuple(self.meta["classes"] or self.meta["classes_present"])
 
     @property
     def simulated(self) -> bool:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules.base import PreparedDataModule
-from datamodules.batches import Batches
 from experiments.build import build_datamodule, build_module, build_trainer
 from experiments.config import instantiate
 from experiments.console import quiet, tell
@@ -28,7 +27,8 @@ OURS = "this suite (Lightning Trainer, all callbacks)"
 PLAIN = "hand-written loop, DataLoader(TensorDataset, shuffle=True)"
 LIMIT = "hand-written loop, one fixed batch (the limit)"
 FUSED = ", fused optimizer"
-SAMPLES = 20_000  # at most, copied into the hand-written loops' TensorDataset
+SAMPLES = 20_000  # at most, copied into the hand-written loops' TensorDataset,
+SAMPLE_BYTES = 1 << 30  # and not more of them than fit here
 
 
 def run(config: DictConfig) -> float:
@@ -141,10 +141,10 @@ def _device(config: DictConfig) -> torch.device:
 
 def _samples(data: PreparedDataModule) -> TensorDataset:
     """Training samples as the network takes them, (samples, ...) and (samples,)."""
-    rows = data.parts.train[:SAMPLES]
-    source = Batches(data.prepared, rows, data.targets, data.groups, data.frames)
-    batch = source[np.arange(len(rows))]
-    return TensorDataset(batch["x"], batch["y"])
+    one = data.to_input(data.batches(data.parts.train[:1])[np.arange(1)]["x"])
+    rows = data.parts.train[: min(SAMPLES, SAMPLE_BYTES // one.nbytes)]
+    batch = data.batches(rows)[np.arange(len(rows))]
+    return TensorDataset(data.to_input(batch["x"]), batch["y"])
 
 
 def _forever(loader: Any) -> Iterator[tuple[Tensor, Tensor]]:

@@ -32,7 +32,18 @@ def build_datamodule(
         data.trained_classes = tuple(trained["classes"])
     data.prepare_data()
     data.setup()
+    if trained:
+        _refuse_other_frames(data, trained)
     return data
+
+
+def _refuse_other_frames(data: PreparedDataModule, trained: dict[str, Any]) -> None:
+    shape, expected = data.prepared.meta["frame"]["shape"], trained["frame"]["shape"]
+    if list(shape) != list(expected):
+        raise ValueError(
+            f"data_dir={data.prepared.data_dir} holds frames of shape {shape}, and the model was "
+            f"trained on {expected}: prepare the recordings in that size"
+        )
 
 
 def build_module(config: DictConfig, data: PreparedDataModule) -> ClassificationModule:
@@ -60,6 +71,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "module": plain(config.module),
         "net": net,
         "input": data.input_settings,
+        "frame": dict(data.prepared.meta["frame"]),
         "simulated": data.prepared.simulated,
         "split": data.parts.note,
         "leaks": data.parts.leaks,

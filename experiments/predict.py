@@ -35,7 +35,7 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     module = require_checkpoint(config)
-    reader = instantiate(config.input_reader)
+    reader = instantiate(_as_trained(config.input_reader, module.card["frame"]))
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}
     if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
@@ -49,6 +49,14 @@ def run(config: DictConfig) -> None:
     if config.show:
         _draw(reader, data, table, folder / "shown")
     tell(f"\nRun folder: {folder}")
+
+
+def _as_trained(reader: DictConfig, frame: dict[str, Any]) -> dict[str, Any]:
+    """The reader's settings; a size or rate that is not given is the one of the training."""
+    known = {"rate": frame["rate"]}
+    if len(frame["shape"]) == 2:
+        known |= dict(zip(("height", "width"), frame["shape"], strict=True))
+    return {k: known.get(k) if v is None else v for k, v in plain(reader).items()}
 
 
 def _for_input(config: DictConfig, data_dir: Path) -> DictConfig:
@@ -88,8 +96,11 @@ def _tell(table: pd.DataFrame, folder: Path, simulated: bool) -> None:
 def _draw(reader: Any, data: PreparedDataModule, table: pd.DataFrame, folder: Path) -> None:
     """What the model saw, with what it said, as PNG pictures."""
     folder.mkdir(exist_ok=True)
-    for row, start in zip(table.head(DRAWN).itertuples(), data.prepared.starts, strict=False):
-        picture = reader.drawing(row.id, data.prepared.features[start])
+    seen = data.prepared
+    for row, start, length in zip(
+        table.head(DRAWN).itertuples(), seen.starts, seen.lengths, strict=False
+    ):
+        picture = reader.drawing(row.id, seen.features[start : start + length])
         height = picture.shape[0]
         text, place = f"{row.prediction} {row.probability:.2f}", (10, height - 15)
         cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.0, (255, 255, 0), 2)

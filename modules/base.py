@@ -102,8 +102,17 @@ class ClassificationModule(L.LightningModule):
 
     def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a step learns from: logits (B, classes) and their loss ()."""
-        logits = self.net(batch["x"])
-        return logits, self.loss(logits, batch["y"])
+        each = self.each(batch["x"])
+        return each.mean(0), self.loss_of_each(each, batch["y"])
+
+    def each(self, x: Tensor) -> Tensor:
+        """The logits of every member, (members, B, classes); most networks are their only one."""
+        return self.net.each(x) if hasattr(self.net, "each") else self.net(x)[None]
+
+    def loss_of_each(self, each: Tensor, y: Tensor) -> Tensor:
+        """Each member of an ensemble learns on its own: that is why they differ, and help."""
+        # (members, B, classes), (B,) → (members * B, classes), (members * B,)
+        return self.loss(each.flatten(0, 1), y.repeat(len(each)))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", batch)

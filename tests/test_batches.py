@@ -3,11 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.batches import Batches, BatchOrder, WeightedOrder, balanced_weights
+from datamodules.batches import (
+    Batches,
+    BatchOrder,
+    WeightedOrder,
+    balanced_weights,
+    frame_places,
+)
 from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
 
 
@@ -95,3 +102,27 @@ def test_balance_gives_every_class_of_every_group_the_same(pairs: list[tuple[int
     for pair, weight in zip(pairs, weights, strict=True):
         sums[pair] = sums.get(pair, 0.0) + weight
     np.testing.assert_allclose(list(sums.values()), 1 / len(sums))
+
+
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=5),
+    frames=st.integers(1, 40),
+    rule=st.sampled_from(["resample", "crop_pad"]),
+)
+def test_any_length_becomes_the_wanted_one(lengths: list[int], frames: int, rule: str) -> None:
+    places = frame_places(np.array(lengths), frames, rule)
+    assert places.shape == (len(lengths), frames)
+    for row, length in zip(places, lengths, strict=True):
+        assert row.min() >= 0 and row.max() < length
+        steps = np.diff(row)
+        assert (steps >= 0).all()
+        if rule == "resample" and frames > 1:
+            assert row[0] == 0 and row[-1] == length - 1
+        if rule == "crop_pad":
+            assert (steps <= 1).all()  # the speed stays
+            assert len(set(row)) == min(length, frames)  # and nothing that there is room for goes
+
+
+def test_an_unknown_length_rule_is_named() -> None:
+    with pytest.raises(ValueError, match="length_rule=stretch is not known: resample or crop_pad"):
+        frame_places(np.array([3]), 2, "stretch")

@@ -79,7 +79,7 @@ def first_losses(config) -> list[float]:
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
     losses = []
     for _, batch in zip(range(5), data.train_dataloader(), strict=False):
-        loss = torch.nn.functional.cross_entropy(net(batch["x"]), batch["y"])
+        loss = torch.nn.functional.cross_entropy(net(data.to_input(batch["x"])), batch["y"])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -247,5 +247,5 @@ def test_nothing_kept_for_testing_is_validated_and_said(run, tmp_path: Path) -> 
 def test_sequences_of_moving_hands(net: str, run) -> None:
     folder = run("trainer=smoke", "datamodule.frames=5", f"net={net}")
     module = load_checkpoint(folder / "checkpoints" / "best.ckpt")
-    assert module.card["input"] == {"frames": 5}
+    assert module.card["input"] == {"frames": 5, "length_rule": "resample"}
     assert module(torch.zeros(2, 5, 63)).shape == (2, 29)

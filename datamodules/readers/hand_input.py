@@ -73,7 +73,7 @@ class HandInput(LetterReader):
             yield Rejected(item.id, str(error), item.id)
 
     def drawing(self, identity: str, landmarks: np.ndarray) -> np.ndarray:
-        """The hand (63,) on the picture or video frame it was found in, (height, width, 3) RGB."""
+        """The hand (1, 63) on the picture or frame it was found in, (height, width, 3) RGB."""
         name, _, frame = identity.partition("#")
         path = self.raw_dir / name
         if name.lower().endswith(PICTURES):
