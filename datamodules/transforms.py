@@ -112,3 +112,35 @@ class HandAugment:
         hand = hand * (stretch * torch.randn(batch, 1, 1, 3, device=device)).exp()
         noise = torch.tensor([self.noise, self.noise, self.depth_noise], device=device)
         return hand + noise * torch.randn_like(hand)
+
+
+@dataclass(frozen=True)
+class MouthLight:
+    """A clip in another light, or mirrored: (B, 1, T, H, W) grey in [0, 1], same out.
+
+    Source: the lip-reading document (flip 50 %, brightness ±15 % of 70 %, contrast 0.9 to 1.1 of
+    50 % of the clips). One draw serves all frames of a clip.
+    """
+
+    flip: float = 0.5  # share of the clips that are mirrored
+    brightness: float = 0.15  # at most so much brighter or darker, as a share
+    brightness_share: float = 0.7  # of the clips
+    contrast: Sequence[float] = (0.9, 1.1)  # factor on the distance from the clip's mean grey
+    contrast_share: float = 0.5  # of the clips
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = torch.where(self._chosen(x, self.flip), x.flip(-1), x)
+        brighter = 1 + self.brightness * (2 * _draw(x) - 1)
+        x = torch.where(self._chosen(x, self.brightness_share), x * brighter, x)
+        low, high = self.contrast
+        mean = x.mean((1, 2, 3, 4), keepdim=True)
+        sharper = mean + (x - mean) * (low + (high - low) * _draw(x))
+        return torch.where(self._chosen(x, self.contrast_share), sharper, x).clamp(0, 1)
+
+    def _chosen(self, x: Tensor, share: float) -> Tensor:
+        return _draw(x) < share
+
+
+def _draw(x: Tensor) -> Tensor:
+    """(B, 1, 1, 1, 1): one number in [0, 1) a clip."""
+    return torch.rand(len(x), 1, 1, 1, 1, device=x.device)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from datamodules.simulators.hand import HandSimulator
+from modules.networks.cnn_lstm import CNNLSTM
 from modules.networks.hand_features import HandFeatures
 from modules.networks.landmark_gru import LandmarkGRU
 from modules.networks.letter_net import LetterNet
@@ -77,3 +78,29 @@ def test_letter_net_exports(tmp_path) -> None:
     program = torch.export.export(net, (hands(2),), dynamic_shapes=({0: batch, 1: frames},))
     x = hands(3)[:7]
     torch.testing.assert_close(program.module()(x), net(x), rtol=1e-4, atol=1e-4)
+
+
+def test_cnn_lstm_counts_what_the_document_counts() -> None:
+    assert count(CNNLSTM()) == 721_044
+    assert count(CNNLSTM(num_classes=10)) == 721_044 + 6 * 65
+
+
+def test_cnn_lstm_pools_a_frame_to_1152_numbers_and_keeps_every_frame() -> None:
+    net, x = CNNLSTM().eval(), torch.rand(2, 1, 32, 64, 96, requires_grad=True)
+    cells = net.pool(net.features(x))
+    assert cells.shape == (2, 48, 32, 4, 6)
+    logits = net(x)
+    assert logits.shape == (2, 4)
+    torch.testing.assert_close(logits[:1], net(x[:1]), rtol=1e-4, atol=1e-5)
+    logits.sum().backward()
+    assert x.grad is not None and (x.grad.abs().sum((0, 1, 3, 4)) > 0).all()
+
+
+def test_channels_last_changes_the_order_in_memory_alone() -> None:
+    """After loading weights as well: otherwise a trained model would be slower than a new one."""
+    net, other = CNNLSTM().eval(), CNNLSTM().eval()
+    other.load_state_dict({k: v.contiguous() for k, v in net.state_dict().items()})
+    kernel = other.features[1][0].weight
+    assert kernel.is_contiguous(memory_format=torch.channels_last_3d)
+    x = torch.rand(2, 1, 6, 32, 48)
+    torch.testing.assert_close(net(x), other(x))

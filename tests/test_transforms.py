@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamodules.simulators.hand import HandSimulator
-from datamodules.transforms import Compose, HandAugment
+from datamodules.transforms import Compose, HandAugment, MouthLight
 
 NONE = dict.fromkeys(("aspect", "depth", "length", "finger", "bend", "spread"), 0.0)
 NONE |= dict.fromkeys(("noise", "depth_noise", "perspective"), 0.0)
@@ -65,3 +65,24 @@ def test_one_draw_serves_all_frames() -> None:
 def test_compose(count: int) -> None:
     add = Compose([lambda x: x + 1] * count)
     assert add(torch.zeros(2)).tolist() == [count, count]
+
+
+def test_light_changes_a_clip_as_a_whole() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(200, 1, 1, 4, 6).mul(0.4).add(0.3).expand(-1, -1, 5, -1, -1)
+    changed = MouthLight(flip=0.0)(x)
+    assert changed.shape == x.shape
+    torch.testing.assert_close(changed, changed[:, :, :1].expand_as(changed))  # one draw a clip
+    untouched = (changed == x).flatten(1).all(1).float().mean()
+    assert 0.05 < untouched < 0.30  # 0.3 x 0.5 = 0.15 of them
+    means = (changed.mean((1, 2, 3, 4)) / x.mean((1, 2, 3, 4))).sub(1)
+    assert means.abs().max() <= 0.15 + 1e-4 and means.abs().max() > 0.13
+
+
+def test_half_of_the_clips_are_mirrored() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(400, 1, 2, 4, 6)
+    changed = MouthLight(brightness=0.0, contrast=(1.0, 1.0))(x)
+    mirrored = torch.isclose(changed, x.flip(-1)).flatten(1).all(1)
+    same = torch.isclose(changed, x).flatten(1).all(1)
+    assert (mirrored ^ same).all() and 0.4 < mirrored.float().mean() < 0.6
