@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,12 @@ def _in_parallel(
 
 
 def _read(reader: Reader, item: Item) -> list[Sample | Rejected]:
-    return list(reader.read(item))
+    """The outcomes of one item; a rejection bears its label, so that a lost class is noticed."""
+    outcomes = list(reader.read(item))
+    return [
+        replace(one, label=item.label) if isinstance(one, Rejected) and not one.label else one
+        for one in outcomes
+    ]
 
 
 def _refuse_empty(writer: PreparedWriter) -> None:

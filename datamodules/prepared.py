@@ -49,6 +49,7 @@ class Rejected:
     id: str
     reason: str
     source: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,8 @@ class PreparedWriter:
             _drop_partial_line(path)
             rows = pd.read_csv(path, dtype=str, keep_default_na=False)
             self.done.update(rows["id"])
+            if list(rows) != list(columns):  # half prepared before a column was added
+                rows.reindex(columns=columns, fill_value="").to_csv(path, index=False)
             if name == MANIFEST and len(rows):
                 frames = int(rows["start"].iloc[-1]) + int(rows["length"].iloc[-1])
         return frames

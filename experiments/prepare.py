@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 from omegaconf import DictConfig
 
 from datamodules.preparation import prepare
@@ -35,14 +36,20 @@ def run(config: DictConfig) -> None:
 
 def _tell(data_dir: Path, already_complete: bool) -> None:
     prepared = PreparedSet(data_dir)
-    rejected = (data_dir / REJECTED).read_text(encoding="utf-8").count("\n") - 1
+    rejected = pd.read_csv(data_dir / REJECTED, dtype=str, keep_default_na=False)
     done = "was complete already" if already_complete else "is ready"
     groups = f", {len(prepared.groups)} groups" if prepared.groups else ""
     present = prepared.manifest["label"].nunique()
     _say(
         f"{data_dir} {done}: {len(prepared):,} samples of {present} classes{groups} "
-        f"({MANIFEST}); {max(rejected, 0):,} rejected ({REJECTED} says why)"
+        f"({MANIFEST}); {len(rejected):,} rejected ({REJECTED} says why)"
     )
+    lost = sorted(set(rejected["label"]) - set(prepared.manifest["label"]) - {""})
+    if lost:
+        _say(
+            f"BEWARE: not one recording of {', '.join(lost)} could be used, and a model trained on "
+            f"this set will not know {'them' if len(lost) > 1 else 'it'}; {REJECTED} says why"
+        )
 
 
 def _say(line: str) -> None:

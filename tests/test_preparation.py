@@ -108,3 +108,15 @@ def test_nothing_usable_says_why(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="an empty folder"):
         LandmarkNPY(tmp_path / "empty").items()
+
+
+def test_a_class_without_a_usable_recording_is_said(run, tmp_path: Path, capsys) -> None:
+    raw = recordings(tmp_path / "raw", "AB")
+    for path in (raw / "me" / "B").rglob("*.npy"):
+        path.write_bytes(b"no array")
+    run(
+        *("stage=prepare", "reader=landmark_npy", f"raw_dir={raw}"),
+        *("workers=1", f"data_dir={tmp_path / 'set'}"),
+    )
+    said = capsys.readouterr().out
+    assert "BEWARE: not one recording of B could be used" in said

@@ -63,7 +63,7 @@ def test_any_interruption_gives_the_same_set(
 
 
 def test_reads_back_what_was_written(tmp_path: Path) -> None:
-    outcomes = [sample("x", 3), Rejected("y", "no face"), sample("z", 2, "b")]
+    outcomes = [sample("x", 3), Rejected("y", "no face", label="b"), sample("z", 2, "b")]
     write_all(tmp_path / "set", ABOUT, outcomes)
     prepared = PreparedSet(tmp_path / "set", "asl")
     assert list(prepared.manifest["id"]) == ["x", "z"]
@@ -71,12 +71,18 @@ def test_reads_back_what_was_written(tmp_path: Path) -> None:
     assert prepared.starts.tolist() == [0, 3]
     assert prepared.lengths.tolist() == [3, 2]
     assert prepared.meta["frame"]["rate"] == 30.0
-    rejected = pd.read_csv(tmp_path / "set" / "rejected.csv")
-    assert rejected.to_dict("records")[0] | {"source": ""} == {
-        "id": "y",
-        "reason": "no face",
-        "source": "",
-    }
+    rejected = pd.read_csv(tmp_path / "set" / "rejected.csv", keep_default_na=False)
+    row = {"id": "y", "reason": "no face", "source": "", "label": "b"}
+    assert rejected.to_dict("records") == [row]
+
+
+def test_goes_on_in_a_set_begun_before_rejections_had_labels(tmp_path: Path) -> None:
+    with PreparedWriter(tmp_path / "set", ABOUT) as writer:
+        writer.add(sample("x", 3))
+    (tmp_path / "set" / "rejected.csv").write_text('id,reason,source\ny,"no, face",z\n')
+    write_all(tmp_path / "set", ABOUT, [sample("x", 3), Rejected("w", "dark", "", "b")])
+    rejected = pd.read_csv(tmp_path / "set" / "rejected.csv", keep_default_na=False)
+    assert rejected.to_numpy().tolist() == [["y", "no, face", "z", ""], ["w", "dark", "", "b"]]
 
 
 def test_large_sets_stay_on_disk(tmp_path: Path) -> None:
