@@ -1,0 +1,34 @@
+"""The command line: what people type, as Hydra must see it."""
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from experiments.arguments import quote_patterns
+
+
+@pytest.mark.parametrize(
+    "pattern", ["mouth/{clip}.mp4", "{clip}.mp4", "a b/{clip}'s {take}.mp4", "{a}/{b},{c}.mp4"]
+)
+def test_patterns_reach_the_configuration_as_typed(pattern: str) -> None:
+    (argument,) = quote_patterns([f"reader.path={pattern}"])
+    override = OverridesParser.create().parse_override(argument)
+    value = override.value()
+    assert getattr(value, "text", value) == pattern
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "task=lipread",
+        "-m",
+        "seed=0,1,2",
+        "reader.path='mouth/{clip}.mp4'",
+        'reader.path="{clip}.mp4"',
+        "data_dir=/tmp/${task}/set",
+        "augment={a: 1}",
+        "logger=[csv,wandb]",
+        "callbacks.periodic=null",
+    ],
+)
+def test_everything_else_stays_as_it_is(argument: str) -> None:
+    assert quote_patterns([argument]) == [argument]
