@@ -24,22 +24,33 @@ def register_resolvers() -> None:
         OmegaConf.register_resolver(name, resolver, replace=True, use_cache=name == "run_id")
 
 
-def auto_precision(accelerator: str = "auto", wanted: str | None = None) -> str:
+def auto_precision(
+    accelerator: str = "auto", wanted: str | None = None, convolutions: bool = False
+) -> str:
     """Mixed precision where the hardware is faster with it, 32-bit elsewhere.
 
     On such hardware ``wanted`` goes before the choice that is made otherwise:
 
     ``bf16-mixed`` on CUDA devices of compute capability 8.0 and up (float32's range, no loss
-    scaling), ``16-mixed`` on those with half-precision tensor cores (7.0 and up).
+    scaling), ``16-mixed`` on those with half-precision tensor cores (7.0 and up), and, where
+    ``convolutions`` take most of the time, ``bf16-mixed`` on CPUs with instructions for it.
     """
     import torch
 
     if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
-        return "32-true"
+        return "bf16-mixed" if convolutions and _cpu_has_bf16() else "32-true"
     major, _ = torch.cuda.get_device_capability()
     if major < 7:
         return "32-true"
     return wanted or ("bf16-mixed" if major >= 8 else "16-mixed")
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; where it is emulated, it is slower."""
+    import torch
+
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # torch >= 2.10
+    return bool(known.get("amx_bf16") or known.get("avx512_bf16"))
 
 
 def fused(precision: str) -> bool:

@@ -104,3 +104,7 @@ def test_channels_last_changes_the_order_in_memory_alone() -> None:
     assert kernel.is_contiguous(memory_format=torch.channels_last_3d)
     x = torch.rand(2, 1, 6, 32, 48)
     torch.testing.assert_close(net(x), other(x))
+    plain = CNNLSTM(channels_last=False).eval()
+    plain.load_state_dict(net.state_dict())
+    assert plain.features[1][0].weight.is_contiguous()
+    torch.testing.assert_close(net(x), plain(x), rtol=1e-4, atol=1e-5)

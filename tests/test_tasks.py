@@ -225,6 +225,14 @@ def test_precision_follows_the_hardware(monkeypatch, capability, expected: str) 
     assert wanted == ("16-mixed" if capability >= (7, 0) else "32-true")
 
 
+@pytest.mark.parametrize("has", ["amx_bf16", "avx512_bf16", "avx512_f"])
+def test_convolutions_take_bf16_where_the_processor_has_it(monkeypatch, has: str) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {has: True}, raising=False)
+    expected = "32-true" if has == "avx512_f" else "bf16-mixed"
+    assert auto_precision("cpu", None, convolutions=True) == expected
+    assert auto_precision("cpu") == "32-true"
+
+
 def test_stage_validate(run) -> None:
     trained = run("trainer=smoke", run_dir="trained")
     folder = run(
