@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import weakref
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +21,7 @@ import cv2
 import numpy as np
 
 from datamodules.cache import cache_folder
+from datamodules.mediapipe_tasks import as_image, import_mediapipe, open_task, quiet_stderr
 
 HAND_MODEL, FACE_MODEL = "hand_landmarker.task", "face_detection_short_range.tflite"
 # MediaPipe >= 1.0 ships no model; this wheel does, and an index never changes a wheel.
@@ -52,7 +48,6 @@ BONES = (
     *((11, 12), (9, 13), (13, 14), (14, 15), (15, 16), (13, 17), (0, 17), (17, 18), (18, 19)),
     (19, 20),
 )
-_STDERR = threading.Lock()
 
 
 # ---- models
@@ -153,12 +148,21 @@ def load_picture(path: str | Path) -> np.ndarray:
         content = Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
+    return decode_picture(content)
+
+
+def decode_picture(content: bytes) -> np.ndarray:
+    """The picture in a file's ``content``, as ``load_picture`` gives it.
+
+    Raises:
+        ValueError: the content is empty, truncated or not a picture.
+    """
     if not content:
         raise ValueError("the file is empty")
     if _is_truncated(content):  # OpenCV would fill the rest with grey
         raise ValueError("the picture is truncated")
     try:
-        with _quiet_stderr():  # the error says it
+        with quiet_stderr():  # the error says it
             picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ValueError(f"the picture cannot be decoded: {error.err}") from error
@@ -263,22 +267,16 @@ class _Detector:
     def __init__(
         self, model: Path, min_confidence: float, factor: float, rate: float | None = None
     ) -> None:
-        _outlive_profiling_timer()
-        with _quiet_stderr():
-            import mediapipe
-        self._mediapipe = mediapipe
+        self._mediapipe = import_mediapipe()
         self._step_ms = None if rate is None else max(1, round(1000 / rate))
         self._time_ms = 0
         self._quiet = True
         self._landmarker = self._open(model, min_confidence, factor)
-        weakref.finalize(self, _close, self._landmarker)
 
     def find(self, picture: np.ndarray) -> Hand | None:
-        image = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
-        )
+        image = as_image(self._mediapipe, picture)
         if self._quiet:
-            with _quiet_stderr():
+            with quiet_stderr():
                 found = self._run(image)
         else:
             found = self._run(image)
@@ -308,22 +306,8 @@ class _Detector:
             min_hand_presence_confidence=min_confidence,
             min_tracking_confidence=min_confidence,
         )
-        try:
-            with _quiet_stderr():
-                return vision.HandLandmarker.create_from_options(options)
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(
-                f"{model} is not a model that MediaPipe can use ({error}). Delete it, and it is "
-                f"fetched again; or name another {HAND_MODEL} with reader.model=<path>"
-            ) from error
-
-
-def _close(landmarker: Any) -> None:
-    """Close before Python ends: left to MediaPipe's __del__, a run that fails hangs at its end."""
-    try:
-        landmarker.close()
-    except RuntimeError:  # Python is ending, and has ended the thread that MediaPipe would use
-        landmarker._handle = None  # or MediaPipe's __del__ tries the same again, and complains
+        create = partial(vision.HandLandmarker.create_from_options, options)
+        return open_task(create, self, model, HAND_MODEL)
 
 
 @lru_cache(maxsize=1)
@@ -343,30 +327,3 @@ def _without_border(hand: Hand, border: float) -> Hand:
     """The landmarks in units of the picture itself; z is in widths, as x is."""
     points = hand.landmarks.reshape(21, 3) * (1 + 2 * border) - np.float32([border, border, 0])
     return Hand(points.reshape(63).astype(np.float32), hand.handedness, hand.score)
-
-
-def _outlive_profiling_timer() -> None:
-    """Ignore SIGPROF where nobody handles it.
-
-    MediaPipe's library now and then sends it to its own threads, without a handler, and that ends
-    the process (seen with mediapipe 1.2.2 where torch and Lightning were loaded before it).
-    """
-    in_main = threading.current_thread() is threading.main_thread()  # only it may set signals
-    unhandled = hasattr(signal, "SIGPROF") and signal.getsignal(signal.SIGPROF) == signal.SIG_DFL
-    if in_main and unhandled:
-        signal.signal(signal.SIGPROF, signal.SIG_IGN)
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Drop what C++ notes on stderr: MediaPipe does at every start, and heeds no setting."""
-    with _STDERR:  # two threads that swap it at once could leave it lost
-        sys.stderr.flush()
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)

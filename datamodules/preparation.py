@@ -48,7 +48,7 @@ def prepare(
         if writer.complete:
             return Outcome(0, 0, already_complete=True)
         items = reader.items()
-        todo = [item for item in items if item.id not in writer.done]
+        todo = [item for item in items if not writer.done.issuperset(item.sample_ids)]
         if len(todo) < len(items):
             say(f"{len(items) - len(todo):,} of {len(items):,} files were read before")
         outcome = _read_all(reader, todo, writer, workers or -1, _Progress(len(todo), say))

@@ -65,7 +65,7 @@ def test_arrays_and_drawings(predict, tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("text.mp4", b"hello", "not a video that OpenCV can decode"),
+        ("text.mp4", b"hello", "not a video but a text"),
         ("text.jpg", b"hello", "not a picture that OpenCV can decode"),
         ("empty.png", b"", "the file is empty"),
         ("text.npy", b"hello", "not a readable .npy file"),

@@ -32,6 +32,11 @@ class Item:
     group: str = ""
     split: str = ""
 
+    @property
+    def sample_ids(self) -> tuple[str, ...]:
+        """The samples and rejections that are known to come of it."""
+        return (self.id,)
+
 
 class Reader(ABC):
     """A foreign layout below ``raw_dir``, read as samples.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from datamodules.landmarks import HandLandmarks, draw_hand, hand_landmarks, hand_model, load_picture
@@ -15,8 +14,8 @@ from datamodules.readers.image_folder import PICTURES
 from datamodules.readers.landmark_csv import TABLES, LandmarkCSV
 from datamodules.readers.landmark_npy import load_frames
 from datamodules.readers.letters import FRAME, LetterReader
+from datamodules.videos import VIDEOS, Video
 
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v")
 ARRAYS = (".npy",)
 CANVAS = 480  # pixels a side, where there is no picture to draw on
 
@@ -79,7 +78,7 @@ class HandInput(LetterReader):
         if name.lower().endswith(PICTURES):
             return draw_hand(load_picture(path), landmarks)
         if name.lower().endswith(VIDEOS):
-            picture = next(p for number, p in enumerate(_frames(path)) if number == int(frame))
+            _, picture = next(Video(path).frames(((int(frame), int(frame) + 1),)))
             return draw_hand(picture, landmarks)
         return draw_hand(np.zeros((CANVAS, CANVAS, 3), np.uint8), landmarks)
 
@@ -90,9 +89,9 @@ class HandInput(LetterReader):
 
     def _video(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
         assert self.model is not None, "items() finds the model"
-        rate = cv2.VideoCapture(str(item.path)).get(cv2.CAP_PROP_FPS) or 30.0
-        finder = HandLandmarks(self.model, self.min_confidence, rate=rate, thorough=False)
-        for number, picture in enumerate(_frames(item.path)):
+        video = Video(item.path)
+        finder = HandLandmarks(self.model, self.min_confidence, rate=video.rate, thorough=False)
+        for number, picture in video.frames():
             hand = finder.read(picture)
             yield f"{item.id}#{number:06d}", hand and hand.landmarks
 
@@ -103,15 +102,3 @@ class HandInput(LetterReader):
         for number, landmarks in enumerate(frames):
             suffix = f"#{number:06d}" if len(frames) > 1 else ""
             yield item.id + suffix, landmarks.astype(FRAME.dtype)
-
-
-def _frames(path: Path) -> Iterator[np.ndarray]:
-    """The frames of a video, (height, width, 3) uint8, red first."""
-    video = cv2.VideoCapture(str(path))
-    read, picture = video.read()
-    if not read:
-        raise ValueError("not a video that OpenCV can decode, or one without a frame")
-    while read:
-        yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        read, picture = video.read()
-    video.release()

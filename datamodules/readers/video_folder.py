@@ -1,0 +1,49 @@
+"""Videos in folders named after what is said in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from datamodules.readers.base import Item
+from datamodules.readers.mouths import Clip, Cut, MouthReader, files_below
+from datamodules.videos import VIDEOS, Video
+
+
+class VideoFolder(MouthReader):
+    """``<label>/*.mp4``, and any other video; ``<group>/<label>/*.mp4`` with ``grouped``.
+
+    Args:
+        grouped: the folder above the label's names the group (the speaker); without it a
+            sample has no group, and videos may lie any number of folders below their label.
+        options: what every ``MouthReader`` takes.
+
+    Raises:
+        ValueError: nothing to read.
+    """
+
+    def __init__(self, raw_dir: str | Path | None, grouped: bool = False, **options: Any) -> None:
+        super().__init__(raw_dir, **options)
+        self.grouped = grouped
+
+    def items(self) -> list[Item]:
+        """One item a video."""
+        found = [
+            self._clip(path, root, split)
+            for split, root in self.roots()
+            for path in files_below(root, self.raw_dir, VIDEOS)
+            if len(path.relative_to(root).parts) > 1 + self.grouped
+        ]
+        if not found:
+            layout = "<group>/<label>/*.mp4" if self.grouped else "<label>/*.mp4"
+            raise self.nothing_found(f"{layout} (or {' '.join(VIDEOS)})")
+        self.find_models()
+        return list(found)
+
+    def open(self, item: Item) -> Video:
+        return Video(item.path, self.rate)
+
+    def _clip(self, path: Path, root: Path, split: str) -> Clip:
+        group, label = ("", *path.relative_to(root).parts)[self.grouped :][:2]
+        cut = Cut(self.id_of(path), label, group, split)
+        return Clip(cut.id, path, label, group, split, (cut,))

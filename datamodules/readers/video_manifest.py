@@ -1,0 +1,188 @@
+"""Videos that a table speaks of, a row a sample: whole clips, or words cut out of sentences."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from datamodules.readers.base import Item
+from datamodules.readers.mouths import Clip, Cut, MouthReader, split_named
+from datamodules.videos import Video, span
+
+Row = dict[str, str]
+# Columns that are used where the manifest has them and the configuration names no other.
+USUAL = {"group": "group", "split": "split", "start": "start_frame", "end": "end_frame"}
+
+
+class VideoManifest(MouthReader):
+    """A CSV table with a path and a label a row.
+
+    Args:
+        manifest: the table, below ``raw_dir``.
+        path: the column with the videos' paths below ``raw_dir``, or a pattern of columns such as
+            ``mouth/{clip}.mp4``.
+        label: the column with the labels.
+        group, split: columns; None for ``group`` and ``split``, if the table has them.
+        start, end: columns with the sample's first frame and the first one after it, counted from
+            0 in the file, may be fractional; None for ``start_frame`` and ``end_frame``, if the
+            table has them.
+        context_s: seconds taken in addition before and after each cut, as far as the video goes.
+        options: what every ``MouthReader`` takes.
+
+    Raises:
+        ValueError: the table is missing, empty, not a table or lacks a column.
+    """
+
+    def __init__(
+        self,
+        raw_dir: str | Path | None,
+        manifest: str = "manifest.csv",
+        path: str = "path",
+        label: str = "label",
+        group: str | None = None,
+        split: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        context_s: float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(raw_dir, **options)
+        self.context_s = context_s
+        self.manifest = self.raw_dir / manifest
+        self.path = path if "{" in path else "{" + path + "}"
+        self.columns = {"label": label, "group": group, "split": split, "start": start, "end": end}
+
+    def items(self) -> list[Item]:
+        """One item a video, with all rows that speak of it: it is decoded once."""
+        header, lines = self._table()
+        columns = self._columns(header)
+        cuts: dict[str, list[Cut]] = {}
+        seen: set[str] = set()
+        for line, fields in lines:
+            name, cut = self._cut(line, header, fields, columns)
+            if cut.id in seen:
+                cut = replace(cut, id=f"{cut.id}#line{line}")
+            seen.add(cut.id)
+            cuts.setdefault(name, []).append(cut)
+        self.find_models()
+        return [Clip(name, self.raw_dir / name, cuts=tuple(rows)) for name, rows in cuts.items()]
+
+    def open(self, item: Item) -> Video:
+        if not item.path.is_file():
+            raise ValueError(f"the file {item.id} that {self.manifest.name} names is missing")
+        if not item.path.resolve().is_relative_to(self.raw_dir.resolve()):
+            raise ValueError(f"{item.id} leads out of raw_dir")
+        return Video(item.path, self.rate)
+
+    # ---- the table
+
+    def _table(self) -> tuple[list[str], list[tuple[int, list[str]]]]:
+        """The header, and the other lines with their numbers.
+
+        Raises:
+            ValueError: the table is missing, empty or not a table.
+        """
+        if not self.manifest.is_file():
+            inside = sorted(path.name for path in self.raw_dir.glob("*.csv"))
+            raise ValueError(
+                f"{self.manifest} is missing. Name the table with reader.manifest=<a file below "
+                f"raw_dir>; the CSV files there: {', '.join(inside) or 'none'}"
+            )
+        try:
+            lines = _lines(self.manifest.read_text(encoding="utf-8-sig"))
+        except (OSError, csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{self.manifest} is not a table of comma-separated values in UTF-8: {error}"
+            ) from error
+        if len(lines) < 2:
+            held = "a header and no row" if lines else "nothing"
+            raise ValueError(f"{self.manifest} holds {held}")
+        return lines[0][1], lines[1:]
+
+    def _columns(self, found: list[str]) -> Row:
+        """Which column says what; those that the table has not and nobody asked for are left out.
+
+        Raises:
+            ValueError: the table lacks a column that the configuration names.
+        """
+        wanted = {key: name for key, name in self.columns.items() if name is not None}
+        usual = {key: name for key, name in USUAL.items() if key not in wanted and name in found}
+        for name in (*_fields(self.path), *wanted.values()):
+            if name not in found:
+                raise ValueError(
+                    f"{self.manifest} has no column {name!r}; found {', '.join(found)}. Say which "
+                    "is which with reader.path=, reader.label=, reader.group=, reader.split=, "
+                    "reader.start=, reader.end="
+                )
+        return wanted | usual
+
+    def _cut(
+        self, line: int, header: list[str], fields: list[str], columns: Row
+    ) -> tuple[str, Cut]:
+        """The file's name and what is cut out of it; a bad row says its problem."""
+        if len(fields) != len(header):
+            identity = f"{self.manifest.name}#line{line}"
+            problem = f"line {line}: found {len(fields)} fields, expected {len(header)}"
+            return identity, Cut(identity, problem=problem)
+        row = dict(zip(header, fields, strict=True))
+        texts = dict.fromkeys(self.columns, "") | {key: row[name] for key, name in columns.items()}
+        name = re.sub(r"\{([^{}]*)\}", lambda match: row[match[1]], self.path).replace("\\", "/")
+        times = f"#{texts['start']}-{texts['end']}" if texts["start"] or texts["end"] else ""
+        cut = Cut(name + times, texts["label"], texts["group"])
+        try:
+            _refuse_missing(row, texts["label"], _fields(self.path))
+            return _below(name), _placed(cut, texts)
+        except ValueError as error:
+            return f"{name}#line{line}", replace(cut, problem=f"line {line}: {error}")
+
+
+def _lines(text: str) -> list[tuple[int, list[str]]]:
+    """The lines that are not empty, in fields, with their numbers."""
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    return [(reader.line_num, [*map(str.strip, fields)]) for fields in reader if any(fields)]
+
+
+def _placed(cut: Cut, texts: Row) -> Cut:
+    """``cut`` with the split, the start and the end that a row names."""
+    split = split_named(texts["split"])
+    start, end = _number(texts["start"], 0.0), _number(texts["end"], math.inf)
+    span(start, end)  # refuses what is impossible
+    return replace(cut, split=split, start=start, end=end)
+
+
+def _fields(pattern: str) -> list[str]:
+    return re.findall(r"\{([^{}]*)\}", pattern)
+
+
+def _refuse_missing(row: Row, label: str, fields: list[str]) -> None:
+    if not label:
+        raise ValueError("the label is missing")
+    for field in fields:
+        if not row[field]:
+            raise ValueError(f"{field} is missing")
+
+
+def _below(name: str) -> str:
+    """``name`` without detours, if it stays below ``raw_dir``."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in parts:
+        raise ValueError(f"the path {name} leads out of raw_dir; expected a path below it")
+    return "/".join(parts)
+
+
+def _number(text: str, default: float) -> float:
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not the number of a frame") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not the number of a frame")
+    return number
