@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from datamodules.mouths import draw_mouth
+from datamodules.mouths import Window, draw_mouth
 from datamodules.readers.base import Item
 from datamodules.readers.frame_folder import PICTURES, PictureClip, pictures_in
 from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip, files_below
@@ -49,6 +49,7 @@ class MouthInput(MouthReader):
             raise ValueError(f"input={path} does not exist")
         given = {name: value for name, value in options.items() if value is not None}
         super().__init__(self.path if self.path.is_dir() else self.path.parent, **given)
+        self._viewed: tuple[str, list[Window | None]] = ("", [])
         self.window_s, self.hop_s = window_s, hop_s or (window_s and window_s / 2)
         for name in ("window_s", "hop_s"):
             value = getattr(self, name)
@@ -99,7 +100,13 @@ class MouthInput(MouthReader):
         item = next(item for item in self.items() if item.id == name)
         source = self.open(item)
         middle = len(windows) // 2
-        picture = self._framed(source, first, stop, middle)
+        views = self._views_of(item, source)
+        # The sample begins where the face comes in.
+        first = next((n for n, view in enumerate(views) if view and first <= n < stop), first)
+        place = first + middle
+        _, picture = next(source.frames(((place, place + 1),)))
+        view = views[place] if views else None
+        picture = draw_mouth(picture, view) if view else picture
         inset = np.repeat(windows[middle][..., None], 3, axis=2)
         return _beside(picture, inset)
 
@@ -133,17 +140,14 @@ class MouthInput(MouthReader):
             return identity, *WHOLE[0]
         return found[1], *(round(float(found[n]) * self.rate) for n in (2, 3))
 
-    def _framed(self, source: Source, first: int, stop: float, middle: int) -> np.ndarray:
-        """The picture in the middle of a sample, with its window on it."""
-        view = None
-        if self.crop == "mouth":
+    def _views_of(self, item: Clip, source: Source) -> list[Window | None]:
+        """The window of each frame of a whole item; found once for all its samples."""
+        if self.crop != "mouth":
+            return []
+        if self._viewed[0] != item.id:
             seen = self.faces(source, WHOLE)
-            views = self.views(np.array(seen.numbers, int), seen.values)
-            with_face = [n for n, shown in enumerate(views) if shown and first <= n < stop]
-            first = with_face[0]
-            view = views[first + middle]
-        _, picture = next(source.frames(((first + middle, first + middle + 1),)))
-        return draw_mouth(picture, view) if view else picture
+            self._viewed = (item.id, self.views(np.array(seen.numbers, int), seen.values))
+        return self._viewed[1]
 
 
 def _beside(picture: np.ndarray, inset: np.ndarray) -> np.ndarray:
