@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 PARENTS = [0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19]  # of joints 1-20
@@ -144,3 +146,94 @@ class MouthLight:
 def _draw(x: Tensor) -> Tensor:
     """(B, 1, 1, 1, 1): one number in [0, 1) a clip."""
     return torch.rand(len(x), 1, 1, 1, 1, device=x.device)
+
+
+def _even(x: Tensor, *shape: int) -> Tensor:
+    """Evenly drawn from -1 to 1, one row a clip: (B, *shape)."""
+    return 2 * torch.rand(len(x), *shape, device=x.device) - 1
+
+
+@dataclass(frozen=True)
+class MouthMove:
+    """The mouth elsewhere, nearer, tilted or mirrored: (B, 1, T, H, W), same out.
+
+    One draw serves all frames of a clip. Each number but ``flip`` is the most that is drawn.
+    """
+
+    shift: float = 8.0  # of a frame 96 wide, pixels, either way
+    scale: float = 0.12  # logarithm
+    aspect: float = 0.1  # logarithm of width by height
+    turn: float = 8.0  # degrees
+    flip: float = 0.5  # share of the clips that are mirrored
+
+    def __call__(self, x: Tensor) -> Tensor:
+        grid = F.affine_grid(self._matrices(x), list(x[:, :, 0].shape), align_corners=False)
+        # (B, 1, T, H, W) → (B, T, H, W): the frames of a clip are moved alike, as channels
+        moved = F.grid_sample(x[:, 0], grid, padding_mode="border", align_corners=False)
+        return moved[:, None]
+
+    def _matrices(self, x: Tensor) -> Tensor:
+        """Where each clip's pixels come from: (B, 2, 3), in units of half a frame."""
+        ratio = x.shape[-2] / x.shape[-1]
+        angle, zoom = math.radians(self.turn) * _even(x), (self.scale * _even(x)).exp()
+        wide = (self.aspect * _even(x)).exp()
+        mirror = 1 - 2 * (torch.rand(len(x), device=x.device) < self.flip).to(x.dtype)
+        shift = self.shift * 2 / 96 * _even(x, 2)
+        across = [mirror * zoom * wide * angle.cos(), -mirror * zoom * ratio * angle.sin()]
+        down = [zoom * angle.sin() / ratio, zoom * angle.cos()]
+        rows = [*across, shift[:, 0], *down, shift[:, 1] / ratio]
+        return torch.stack(rows, 1).reshape(-1, 2, 3)  # (B, 6) → (B, 2, 3)
+
+
+@dataclass(frozen=True)
+class MouthTone:
+    """Other light and another camera's curve: (B, 1, T, H, W) in [0, 1], same out, once a clip."""
+
+    gamma: float = 0.3  # logarithm, either way
+    contrast: float = 0.3  # logarithm, either way
+    brightness: float = 0.1  # added, either way
+
+    def __call__(self, x: Tensor) -> Tensor:
+        ones = (1, 1, 1, 1)
+        bent = x.clamp(1e-4, 1) ** (self.gamma * _even(x, *ones)).exp()
+        mean = bent.mean((2, 3, 4), keepdim=True)
+        more = (self.contrast * _even(x, *ones)).exp()
+        return ((bent - mean) * more + mean + self.brightness * _even(x, *ones)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class MouthTime:
+    """Cut earlier or later and jittered in time: (B, 1, T, H, W), same out.
+
+    The frames that are left are spread over the T frames again, so the clip also changes speed.
+    """
+
+    trim: float = 0.15  # most of the clip's length that is cut off at either end
+    jitter: float = 0.5  # of each clip's sampling, frames
+
+    def __call__(self, x: Tensor) -> Tensor:
+        frames = x.shape[2]
+        ends = self.trim * torch.rand(len(x), 2, device=x.device)
+        along = torch.linspace(0, 1, frames, device=x.device)
+        spread = ends[:, :1] + (1 - ends.sum(1, keepdim=True)) * along  # (B, T), 0 to 1
+        index = spread * (frames - 1) + self.jitter * _even(x, 1)
+        index = index.round().clamp(0, frames - 1).long()[:, None, :, None, None]
+        return x.gather(2, index.expand(-1, 1, -1, *x.shape[3:]))
+
+
+@dataclass(frozen=True)
+class MouthMask:
+    """A run of frames replaced by the clip's mean frame: (B, 1, T, H, W), same out.
+
+    Time masking as in Ma et al., "Training Strategies for Improved Lip-reading", ICASSP 2022.
+    """
+
+    longest: float = 0.2  # share of the frames, drawn evenly from none to this
+
+    def __call__(self, x: Tensor) -> Tensor:
+        frames = x.shape[2]
+        length = (self.longest * frames * torch.rand(len(x), 1, device=x.device)).floor()
+        start = ((frames - length + 1) * torch.rand(len(x), 1, device=x.device)).floor()
+        time = torch.arange(frames, device=x.device)
+        hidden = (time >= start) & (time < start + length)  # (B, T)
+        return torch.where(hidden[:, None, :, None, None], x.mean(2, keepdim=True), x)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules.base import PreparedDataModule
+from experiments.benchmark_clips import write_clips
 from experiments.build import build_datamodule, build_module, build_trainer
 from experiments.config import instantiate
 from experiments.console import quiet, tell
@@ -53,7 +54,10 @@ def run(config: DictConfig) -> float:
                 rates[name].append(rate)
         tell(f"round {turn}/{config.benchmark.rounds}" + ("" if turn else " (warm-up)"))
     table = summarise(rates)
-    _write(table, config, steps)
+    folder = _write(table, config, steps)
+    if len(data.prepared.meta["frame"]["shape"]) == 2:  # pictures
+        write_clips(config, data, steps, folder)
+    tell(f"\nRun folder: {folder}")
     return float(table["ours as a ratio"][PLAIN])
 
 
@@ -152,7 +156,7 @@ def _forever(loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
         yield from loader
 
 
-def _write(table: pd.DataFrame, config: DictConfig, steps: int) -> None:
+def _write(table: pd.DataFrame, config: DictConfig, steps: int) -> Path:
     folder = Path(config.run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / "benchmark.csv")
@@ -161,4 +165,4 @@ def _write(table: pd.DataFrame, config: DictConfig, steps: int) -> None:
         f"{config.benchmark.rounds} rounds, {torch.get_num_threads()} threads:\n"
     )
     tell(table.to_markdown())
-    tell(f"\nRun folder: {folder}")
+    return folder

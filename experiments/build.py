@@ -72,11 +72,17 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "net": net,
         "input": data.input_settings,
         "frame": dict(data.prepared.meta["frame"]),
+        "reader": _numbers(data.prepared.meta["settings"].get("reader") or {}),
         "simulated": data.prepared.simulated,
         "split": data.parts.note,
         "leaks": data.parts.leaks,
         "config": plain(config),
     }
+
+
+def _numbers(settings: dict[str, Any]) -> dict[str, Any]:
+    """How the recordings were read, for what is read later; paths stay where they are."""
+    return {k: v for k, v in settings.items() if isinstance(v, int | float)}
 
 
 def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:

@@ -15,6 +15,7 @@ from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
 from experiments.build import build_datamodule, build_module, build_trainer, write_config
 from experiments.console import quiet, tell
+from experiments.init_from import start_from
 from experiments.load import read_checkpoint
 from experiments.report import write_report
 from experiments.results import count_parameters, gather
@@ -33,6 +34,8 @@ def run(config: DictConfig) -> float | None:
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)
     module = build_module(config, data)
+    if config.init_from and not config.resume:
+        start_from(module, config.init_from)
     trainer = build_trainer(config)
     tell_start(config, module, data)
     wrong = _train(config, trainer, module, data)

@@ -35,7 +35,7 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     module = require_checkpoint(config)
-    reader = instantiate(_as_trained(config.input_reader, module.card["frame"]))
+    reader = instantiate(_as_trained(config.input_reader, module.card))
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}
     if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
@@ -51,9 +51,10 @@ def run(config: DictConfig) -> None:
     tell(f"\nRun folder: {folder}")
 
 
-def _as_trained(reader: DictConfig, frame: dict[str, Any]) -> dict[str, Any]:
-    """The reader's settings; a size or rate that is not given is the one of the training."""
-    known = {"rate": frame["rate"]}
+def _as_trained(reader: DictConfig, card: dict[str, Any]) -> dict[str, Any]:
+    """The reader's settings; one that is not given is as it was when the training set was read."""
+    frame = card["frame"]
+    known = card["reader"] | {"rate": frame["rate"]}
     if len(frame["shape"]) == 2:
         known |= dict(zip(("height", "width"), frame["shape"], strict=True))
     return {k: known.get(k) if v is None else v for k, v in plain(reader).items()}

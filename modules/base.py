@@ -111,8 +111,8 @@ class ClassificationModule(L.LightningModule):
 
     def loss_of_each(self, each: Tensor, y: Tensor) -> Tensor:
         """Each member of an ensemble learns on its own: that is why they differ, and help."""
-        # (members, B, classes), (B,) → (members * B, classes), (members * B,)
-        return self.loss(each.flatten(0, 1), y.repeat(len(each)))
+        # (members, B, classes), (B, …) → (members * B, classes), (members * B, …)
+        return self.loss(each.flatten(0, 1), torch.cat([y] * len(each)))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", batch)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,28 @@ def hands(
 
     about: dict[str, Any] = {"task": "asl", "settings": {}, "classes": LETTERS} | changes
     write_all(folder, Description(frame=Frame((63,), "float32", "a test"), **about), samples)
+    return folder
+
+
+def mouths(
+    folder: Path,
+    groups: int = 4,
+    words: tuple[str, ...] = ("yes", "no", "water"),
+    each: int = 3,
+    size: tuple[int, int] = (64, 96),
+) -> Path:
+    """A small prepared set of made-up clips: each word is a bright bar that moves its own way."""
+    rng = np.random.default_rng(0)
+    samples = []
+    for group, word, number in product(range(groups), words, range(each)):
+        clip = rng.integers(0, 60, (int(rng.integers(6, 14)), *size), np.uint8)
+        for frame, picture in enumerate(clip):
+            row = (words.index(word) + 1) * (frame + 2) % size[0]
+            picture[row : row + 6] = 200
+        name = f"s{group}" if groups > 1 else ""
+        samples.append(Sample(f"s{group}/{word}/{number}", clip, word, name))
+    frame = Frame(size, "uint8", "a test", 25.0)
+    write_all(folder, Description("lipread", frame, {}), samples)
     return folder
 
 

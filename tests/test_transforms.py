@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamodules.simulators.hand import HandSimulator
-from datamodules.transforms import Compose, HandAugment, MouthLight
+from datamodules.transforms import (
+    Compose,
+    HandAugment,
+    MouthLight,
+    MouthMask,
+    MouthMove,
+    MouthTime,
+    MouthTone,
+)
 
 NONE = dict.fromkeys(("aspect", "depth", "length", "finger", "bend", "spread"), 0.0)
 NONE |= dict.fromkeys(("noise", "depth_noise", "perspective"), 0.0)
@@ -86,3 +94,65 @@ def test_half_of_the_clips_are_mirrored() -> None:
     mirrored = torch.isclose(changed, x.flip(-1)).flatten(1).all(1)
     same = torch.isclose(changed, x).flatten(1).all(1)
     assert (mirrored ^ same).all() and 0.4 < mirrored.float().mean() < 0.6
+
+
+def clips(count: int = 6, frames: int = 9) -> torch.Tensor:
+    """(count, 1, frames, 16, 24): frame t of a clip is grey (t + 1) / 10 but for a bright block."""
+    x = (
+        (torch.arange(frames) + 1).reshape(1, 1, frames, 1, 1)
+        / 10
+        * torch.ones(count, 1, 1, 16, 24)
+    )
+    x[..., 6:10, 9:15] = 1.0
+    return x
+
+
+@settings(max_examples=10, deadline=None)
+@given(frames=st.integers(1, 9), seed=st.integers(0, 100))
+def test_clips_keep_their_shape_and_range(frames: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    x = clips(4, frames)
+    changed = Compose([MouthTime(), MouthMove(), MouthTone(), MouthMask()])(x)
+    assert changed.shape == x.shape and changed.isfinite().all()
+    assert changed.min() >= 0 and changed.max() <= 1 + 1e-5
+
+
+def test_without_strength_clips_stay_as_they_are() -> None:
+    x = clips()
+    still = MouthMove(shift=0, scale=0, aspect=0, turn=0, flip=0)
+    calm = MouthTone(gamma=0, contrast=0, brightness=0)
+    for transform in (still, calm, MouthTime(trim=0, jitter=0), MouthMask(longest=0)):
+        torch.testing.assert_close(transform(x), x, rtol=1e-4, atol=1e-4)
+
+
+def test_frames_of_a_clip_move_alike() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(5, 1, 1, 16, 24).expand(-1, -1, 7, -1, -1)
+    for transform in (MouthMove(), MouthTone()):
+        changed = transform(x)
+        torch.testing.assert_close(changed, changed[:, :, :1].expand_as(changed))
+        assert not torch.allclose(changed[0], changed[1])
+
+
+def test_a_mirrored_clip_is_its_mirror_image() -> None:
+    x = torch.rand(3, 1, 2, 16, 24)
+    mirrored = MouthMove(shift=0, scale=0, aspect=0, turn=0, flip=1.0)(x)
+    torch.testing.assert_close(mirrored, x.flip(-1), rtol=1e-4, atol=1e-4)
+
+
+def test_time_keeps_the_order_of_frames() -> None:
+    torch.manual_seed(0)
+    frame = MouthTime(trim=0.3)(clips(50))[:, 0, :, 0, 0]  # (50, T): the grey tells which frame
+    assert (frame.diff(dim=1) >= 0).all() and frame.unique().numel() == 9
+    assert (frame[:, 0] > 0.11).any() and (frame[:, -1] < 0.89).any()
+
+
+def test_a_run_of_frames_is_masked_by_the_mean() -> None:
+    torch.manual_seed(0)
+    x = clips(200)
+    changed = MouthMask(longest=0.5)(x)
+    hidden = ~torch.isclose(changed, x).flatten(3).all(3)[:, 0]  # (200, T)
+    grey = x.mean(2, keepdim=True).expand_as(x)
+    torch.testing.assert_close(changed[:, 0][hidden], grey[:, 0][hidden])
+    # The middle frame is the mean itself, so a run across it shows as two.
+    assert (hidden.sum(1) <= 4).all() and hidden.any(1).float().mean() > 0.5

@@ -1,0 +1,44 @@
+"""Clips of a mouth and the words that they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from torch import Tensor
+
+from datamodules.base import PreparedDataModule
+from datamodules.prepared import Description, Frame, Sample
+from datamodules.simulators.mouth import MouthSimulator
+
+ZOOM = 1.5  # a face reader's window then shows a mouth as large as the simulator draws it
+
+
+class SimulatedMouths(MouthSimulator):
+    """The mouth simulator's clips as samples of a prepared set: a group a simulated speaker."""
+
+    @property
+    def description(self) -> Description:
+        """What the set's meta.json says."""
+        meaning = "grey mouth, 0 black to 255 white"
+        frame = Frame((self.height, self.width), "uint8", meaning, self.rate)
+        settings = {"simulator": asdict(self) | {"vocabulary": list(self.vocabulary)}}
+        settings["reader"] = {"zoom": ZOOM}
+        return Description("lipread", frame, settings, tuple(self.vocabulary), simulated=True)
+
+    def samples(self) -> Iterator[Sample]:
+        """Every clip of every speaker."""
+        for index in range(self.speakers):
+            group = f"simulated_{index:04d}"
+            for number, (label, frames) in enumerate(self.speaker(index)):
+                yield Sample(f"{group}/{number:05d}", frames, label, group, source="simulator")
+
+
+class LipreadDataModule(PreparedDataModule):
+    """Batches ``x`` (B, 1, frames, H, W) float32: grey mouths in [0, 1]."""
+
+    task = "lipread"
+
+    def to_input(self, x: Tensor) -> Tensor:
+        """Stored as bytes, a quarter of the traffic to the device; (B, T, H, W) uint8."""
+        return x.unsqueeze(1).float().div(255)  # → (B, 1, T, H, W)

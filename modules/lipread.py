@@ -1,0 +1,40 @@
+"""Clips of a mouth to one of a few words or phrases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from modules.base import Batch, ClassificationModule
+
+
+class LipreadModule(ClassificationModule):
+    """(B, 1, T, H, W) grey clips in [0, 1] → one of the vocabulary's words.
+
+    Args:
+        mixup: how strongly two clips of a batch are blended in training, the alpha of Zhang et
+            al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; 0 for not at all.
+        arguments: as ``ClassificationModule`` takes them.
+    """
+
+    def __init__(self, *arguments: Any, mixup: float = 0.0, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        if mixup < 0:
+            raise ValueError(f"module.mixup={mixup} must not be negative; 0 turns it off")
+        self.mixup = mixup
+
+    def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits (B, classes) of what was trained on, blended or not, and the loss ()."""
+        if not self.mixup:
+            return super().fit_batch(batch)
+        x = batch["x"]
+        share = torch.distributions.Beta(self.mixup, self.mixup).sample((len(x),)).to(x)
+        share = torch.maximum(share, 1 - share)  # most of it is the clip whose word is counted
+        other = torch.randperm(len(x), device=x.device)
+        y = F.one_hot(batch["y"], len(self.classes)).to(x.dtype)
+        y = torch.lerp(y[other], y, share[:, None])  # (B, classes)
+        each = self.each(torch.lerp(x[other], x, share[:, None, None, None, None]))
+        return each.mean(0), self.loss_of_each(each, y)

@@ -1,0 +1,133 @@
+"""Words off lips: what the task makes of clips, and a start from another model's weights."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from experiments.build import build_datamodule, build_module
+from experiments.load import load_checkpoint
+from modules.lipread import LipreadModule
+from tests.conftest import mouths
+
+SMALL = ("task=lipread", "trainer=smoke", "net=cnn_lstm", "datamodule.frames=6")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return mouths(tmp_path_factory.mktemp("mouths") / "set", size=(32, 48))
+
+
+def test_batches_are_grey_clips_from_zero_to_one(composed, clips: Path) -> None:
+    data = build_datamodule(composed("task=lipread", f"data_dir={clips}", "datamodule.frames=32"))
+    batch = next(iter(data.val_dataloader()))
+    assert batch["x"].dtype == torch.uint8  # a quarter of the traffic
+    x = data.to_input(batch["x"])
+    assert x.shape == (len(batch["y"]), 1, 32, 32, 48) and x.dtype == torch.float32
+    assert x.min() >= 0 and 0.7 < x.max() <= 1
+    lengths = data.prepared.lengths[batch["index"].numpy()]
+    assert batch["length"].tolist() == lengths.tolist()
+
+
+def test_the_vocabulary_is_that_of_the_recordings(composed, clips: Path) -> None:
+    data = build_datamodule(composed("task=lipread", f"data_dir={clips}"))
+    assert data.classes == ("no", "water", "yes")
+
+
+def test_seed_recipe_is_the_documents(composed) -> None:
+    config = composed("experiment=lipread_seed")
+    assert config.optimizer._target_ == "torch.optim.AdamW"
+    assert (config.optimizer.lr, config.optimizer.weight_decay) == (1e-4, 1e-4)
+    assert (config.datamodule.batch_size, config.trainer.max_epochs) == (8, 45)
+    assert config.callbacks.early_stopping.patience == 18
+    assert config.callbacks.periodic.every_n_epochs == 1
+    assert config.module.label_smoothing == 0.05
+    assert config.scheduler.build._target_.endswith("ReduceLROnPlateau")
+    light = config.augment.mouth_light
+    assert (light.flip, light.brightness, light.brightness_share) == (0.5, 0.15, 0.7)
+    assert list(light.contrast) == [0.9, 1.1] and light.contrast_share == 0.5
+
+
+def test_mixup_blends_clips_and_targets() -> None:
+    class Mean(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean((1, 2, 3, 4))[:, None] * torch.tensor([1.0, -1.0])
+
+    x, y = torch.rand(8, 1, 2, 3, 4), torch.arange(8) % 2
+    module = LipreadModule(Mean(), ["a", "b"], mixup=0.4)
+    torch.manual_seed(1)
+    logits, loss = module.fit_batch({"x": x, "y": y})
+    torch.manual_seed(1)
+    share = torch.distributions.Beta(0.4, 0.4).sample((8,))
+    share = torch.maximum(share, 1 - share)
+    other = torch.randperm(8)
+    blend = share.reshape(8, 1, 1, 1, 1)
+    expected = module.net(blend * x + (1 - blend) * x[other])
+    torch.testing.assert_close(logits, expected)
+    share = share[:, None]
+    target = share * torch.eye(2)[y] + (1 - share) * torch.eye(2)[y[other]]
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(expected, target))
+    with pytest.raises(ValueError, match="mixup=-1 must not be negative"):
+        LipreadModule(Mean(), ["a", "b"], mixup=-1)
+
+
+def test_start_from_another_vocabulary(run, clips: Path, tmp_path: Path, capsys) -> None:
+    other = mouths(tmp_path / "other", words=("a", "b", "c", "d", "e"), size=(32, 48))
+    first = run(*SMALL, f"data_dir={other}", run_dir="first") / "checkpoints" / "best.ckpt"
+    run(*SMALL, f"data_dir={clips}", f"init_from={first}", run_dir="second")
+    said = capsys.readouterr().out
+    assert f"Started from {first} (task lipread, 5 classes): " in said
+    assert "Not loaded (another vocabulary), and learned anew: head.4.bias, head.4.weight" in said
+
+
+def test_weights_are_really_taken_over(composed, run, clips: Path, tmp_path: Path) -> None:
+    from experiments.init_from import start_from
+
+    words = ("uno", "due", "tre")  # as many words, and others: the head must not be taken over
+    path = run(*SMALL, f"data_dir={mouths(tmp_path / 'set', words=words, size=(32, 48))}")
+    path = path / "checkpoints" / "best.ckpt"
+    config = composed(*SMALL, f"data_dir={clips}")
+    module = build_module(config, build_datamodule(config))
+    before = {k: v.clone() for k, v in module.net.state_dict().items()}
+    start_from(module, path)
+    trained, after = load_checkpoint(path).net.state_dict(), module.net.state_dict()
+    for name, value in after.items():
+        source = before if name.startswith("head.4.") else trained
+        torch.testing.assert_close(value, source[name])
+    module.classes = list(load_checkpoint(path).classes)
+    start_from(module, path)  # the same words: the head too
+    torch.testing.assert_close(module.net.state_dict(), trained)
+
+
+def test_start_from_another_network_is_refused(run, clips: Path, tmp_path: Path) -> None:
+    hands = run("trainer=smoke", "net=landmark_gru", run_dir="hands")
+    with pytest.raises(ValueError, match="holds a LandmarkGRU, and none of its weights fits this"):
+        run(*SMALL, f"data_dir={clips}", f"init_from={hands}/checkpoints/best.ckpt", run_dir="b")
+    with pytest.raises(ValueError, match="does not exist"):
+        run(*SMALL, f"data_dir={clips}", "init_from=nowhere.ckpt", run_dir="c")
+
+
+def test_frames_of_another_size_are_refused(run, clips: Path, tmp_path: Path) -> None:
+    trained = run(*SMALL, f"data_dir={clips}", run_dir="a")
+    small = mouths(tmp_path / "small", size=(16, 16))
+    with pytest.raises(ValueError, match=r"shape \[16, 16\], and the model was trained on \[32, 4"):
+        run(
+            *("task=lipread", "stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt"),
+            *(f"data_dir={small}", "split=test_only"),
+            run_dir="b",
+        )
+
+
+def test_learns_what_moves(run, tmp_path: Path) -> None:
+    data = mouths(tmp_path / "set", groups=6, each=6, size=(32, 48))
+    folder = run(
+        *("task=lipread", "trainer=cpu", f"data_dir={data}", "epochs=8", "augment=none"),
+        *("datamodule.frames=8", "datamodule.batch_size=9"),
+    )
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert numbers["test/acc"] > 0.8 and numbers["test/n"] == 18
+    assert OmegaConf.load(folder / "config.yaml").net.frames == 8
+    assert np.isfinite(numbers["val/loss"])
