@@ -9,6 +9,7 @@ from experiments.build import build_datamodule, build_trainer, write_config
 from experiments.console import quiet, tell
 from experiments.fit import tell_scores
 from experiments.load import load_checkpoint
+from experiments.mistakes import draw_mistakes
 from experiments.report import write_report
 from experiments.results import gather
 from modules.base import ClassificationModule
@@ -31,6 +32,7 @@ def run(config: DictConfig) -> float | None:
     if config.stage == "test":
         tell_scores(scores)
     results = gather(config, module, data, scores, untrained)
+    draw_mistakes(results, data)
     write_report(results, config)
     tell(f"\nRun folder: {results.folder}")
     return scores.get("test/acc", scores.get("val/acc"))

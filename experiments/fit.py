@@ -17,6 +17,7 @@ from experiments.build import build_datamodule, build_module, build_trainer, wri
 from experiments.console import quiet, tell
 from experiments.init_from import start_from
 from experiments.load import read_checkpoint
+from experiments.mistakes import draw_mistakes
 from experiments.report import write_report
 from experiments.results import count_parameters, gather
 from experiments.resume import last_checkpoint
@@ -41,6 +42,7 @@ def run(config: DictConfig) -> float | None:
     wrong = _train(config, trainer, module, data)
     scores = _test_best(trainer, module, data, wrong)
     results = gather(config, module, data, scores, wrong)
+    draw_mistakes(results, data)
     write_report(results, config)
     tell(f"\nRun folder: {results.folder}")
     return results.numbers.get(config.monitor.metric)

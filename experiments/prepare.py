@@ -25,6 +25,8 @@ def run(config: DictConfig) -> None:
         raise ValueError(f"stage=prepare needs reader=<one of {', '.join(choices)}>")
     if not config.data_dir:
         raise ValueError("stage=prepare needs data_dir=<the folder to write the prepared set to>")
+    if config.crop and "crop" not in config.reader:
+        raise ValueError(f"crop={config.crop} has no meaning for this reader: it looks for no face")
     reader = instantiate(config.reader)
     if reader.task != config.task:
         raise ValueError(f"this reader is for task={reader.task}, not task={config.task}")

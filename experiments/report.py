@@ -193,6 +193,8 @@ def _test(results: Results) -> str:
     if len(pairs):
         parts += ["### Most confused pairs\n", _table(pairs.head(10))]
     parts.append("![confusion matrix](confusion_matrix.png)\n")
+    if (results.folder / "mistakes.png").exists():
+        parts += ["### Surest mistakes\n", "![strips of film](mistakes.png)\n"]
     return "\n".join(parts)
 
 

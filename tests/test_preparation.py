@@ -120,3 +120,12 @@ def test_a_class_without_a_usable_recording_is_said(run, tmp_path: Path, capsys)
     )
     said = capsys.readouterr().out
     assert "BEWARE: not one recording of B could be used" in said
+
+
+def test_a_crop_that_no_reader_heeds_is_refused(run, tmp_path: Path) -> None:
+    raw = recordings(tmp_path / "raw", "A", 1)
+    with pytest.raises(ValueError, match="crop=none has no meaning for this reader"):
+        run(
+            *("stage=prepare", "reader=landmark_npy", "crop=none", f"raw_dir={raw}"),
+            f"data_dir={tmp_path / 'set'}",
+        )

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import cv2
 import pandas as pd
 
 from experiments.report import confused_pairs
 from experiments.results import best_epoch
-from tests.conftest import hands
+from tests.conftest import hands, mouths
 
 
 def test_report_says_what_the_run_folder_says(run, tmp_path: Path) -> None:
@@ -56,3 +57,14 @@ def test_best_epoch_is_the_first_of_the_best() -> None:
     assert best_epoch(table, "a", "max") == 2
     assert best_epoch(table, "a", "min") == 1
     assert best_epoch(table, "b", "max") is None
+
+
+def test_the_surest_mistakes_are_shown(run, tmp_path: Path) -> None:
+    data = mouths(tmp_path / "set", size=(32, 48))
+    folder = run("task=lipread", "trainer=smoke", f"data_dir={data}")  # two steps teach nothing
+    rows = pd.read_csv(folder / "predictions.csv")
+    assert (rows["label"] != rows["prediction"]).any()
+    assert cv2.imread(str(folder / "mistakes.png")).std() > 10
+    assert "![strips of film](mistakes.png)" in (folder / "report.md").read_text()
+    hand = run("trainer=smoke", f"data_dir={hands(tmp_path / 'hands', each=8)}", run_dir="hand")
+    assert not (hand / "mistakes.png").exists()
