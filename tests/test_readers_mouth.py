@@ -240,6 +240,19 @@ def test_groups_and_splits(tmp_path):
     assert found == [("train", "anna", "hello"), ("val", "bob", "web")]
 
 
+def test_some_labels_alone(tmp_path):
+    for name in ("hello", "web", "1"):
+        write_video(tmp_path / name / "a.mkv", counted(5))
+    samples, _ = read_all(VideoFolder(tmp_path, crop="none", labels=["web", 1]))
+    assert [sample.label for sample in samples] == ["1", "web"]
+    rows = ["hello/a.mkv,hello,0,4", "hello/a.mkv,again,1,5", "web/a.mkv,web,0,5"]
+    make_manifest(tmp_path, *rows, header="path,label,start_frame,end_frame")
+    samples, rejected = read_all(manifest_of(tmp_path, labels=["again"]))
+    assert [sample.id for sample in samples] == ["hello/a.mkv#1-5"] and not rejected
+    with pytest.raises(ValueError, match="names stop, which no recording bears; found 1, hello"):
+        VideoFolder(tmp_path, crop="none", labels=["stop", "web"]).items()
+
+
 def test_folders_without_videos(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"expected <label>/\*.mp4 .*found a.mp4"):

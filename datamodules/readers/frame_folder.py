@@ -90,7 +90,7 @@ class FrameFolder(MouthReader):
                 "inside (reader.kind says words or phrases)"
             )
         self.find_models()
-        return list(found)
+        return self.wanted(found)
 
     def open(self, item: Item) -> Pictures:
         assert isinstance(item, PictureClip)

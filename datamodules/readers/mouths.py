@@ -6,7 +6,7 @@ import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -108,6 +108,7 @@ class MouthReader(Reader):
         max_gap_s: the longest time without a face that is bridged, seconds.
         min_frames: a shorter clip is rejected.
         zoom: of the window on the mouth: 1 frames as GRID's mouth clips, 2.4 the lips alone.
+        labels: the only labels that are read; None for all.
 
     Raises:
         ValueError: a setting is impossible.
@@ -132,6 +133,7 @@ class MouthReader(Reader):
         max_gap_s: float = 0.5,
         min_frames: int = 4,
         zoom: float = 1.0,
+        labels: Sequence[str] | None = None,
     ) -> None:
         super().__init__(raw_dir)
         self.task, self.crop = task, crop or self.default_crop
@@ -139,6 +141,7 @@ class MouthReader(Reader):
         self.model, self.landmarker = model, landmarker
         self.min_confidence, self.min_found = min_confidence, min_found
         self.max_gap_s, self.min_frames, self.zoom = max_gap_s, min_frames, zoom
+        self.labels = None if labels is None else [str(label) for label in labels]
         self._refuse_impossible()
         meaning = "a grey picture of the mouth, 0 black to 255 white"
         self.frame = Frame((height, width), "uint8", meaning, self.rate)
@@ -159,6 +162,28 @@ class MouthReader(Reader):
         for name in ("min_confidence", "min_found"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{self.key}.{name}={getattr(self, name)}: expected 0 to 1")
+
+    def wanted(self, clips: Iterable[Clip]) -> list[Item]:
+        """The clips without the cuts of other labels than ``labels``, and none that is left empty.
+
+        Raises:
+            ValueError: a wanted label is not there.
+        """
+        clips = list(clips)
+        if self.labels is None:
+            return list(clips)
+        there = {cut.label for clip in clips for cut in clip.cuts}
+        missing = sorted({*self.labels} - there)
+        if missing:
+            raise ValueError(
+                f"reader.labels names {', '.join(missing)}, which no recording bears; found "
+                f"{', '.join(sorted(there)[:20])}"
+            )
+        kept = [
+            replace(clip, cuts=tuple(cut for cut in clip.cuts if cut.label in self.labels))
+            for clip in clips
+        ]
+        return [clip for clip in kept if clip.cuts]
 
     # ---- reading
 

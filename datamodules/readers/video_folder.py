@@ -38,7 +38,7 @@ class VideoFolder(MouthReader):
             layout = "<group>/<label>/*.mp4" if self.grouped else "<label>/*.mp4"
             raise self.nothing_found(f"{layout} (or {' '.join(VIDEOS)})")
         self.find_models()
-        return list(found)
+        return self.wanted(found)
 
     def open(self, item: Item) -> Video:
         return Video(item.path, self.rate)

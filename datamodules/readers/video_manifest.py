@@ -70,7 +70,8 @@ class VideoManifest(MouthReader):
             seen.add(cut.id)
             cuts.setdefault(name, []).append(cut)
         self.find_models()
-        return [Clip(name, self.raw_dir / name, cuts=tuple(rows)) for name, rows in cuts.items()]
+        clips = (Clip(name, self.raw_dir / name, cuts=tuple(c)) for name, c in cuts.items())
+        return self.wanted(clips)
 
     def open(self, item: Item) -> Video:
         if not item.path.is_file():
