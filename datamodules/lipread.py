@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.base import PreparedDataModule
@@ -35,10 +37,26 @@ class SimulatedMouths(MouthSimulator):
 
 
 class LipreadDataModule(PreparedDataModule):
-    """Batches ``x`` (B, 1, frames, H, W) float32: grey mouths in [0, 1]."""
+    """Batches ``x`` (B, 1, frames, H, W) float32: grey mouths in [0, 1].
+
+    Args:
+        shrink: by how much the height and the width of a frame are divided.
+        named: as ``PreparedDataModule`` takes it.
+    """
 
     task = "lipread"
 
+    def __init__(self, *, shrink: int = 1, **named: Any) -> None:
+        super().__init__(**named)
+        self.shrink = shrink
+
+    @property
+    def input_settings(self) -> dict[str, Any]:
+        return super().input_settings | {"shrink": self.shrink}
+
     def to_input(self, x: Tensor) -> Tensor:
         """Stored as bytes, a quarter of the traffic to the device; (B, T, H, W) uint8."""
-        return x.unsqueeze(1).float().div(255)  # → (B, 1, T, H, W)
+        grey = x.float().div(255)
+        if self.shrink > 1:
+            grey = F.avg_pool2d(grey, self.shrink)  # → (B, T, H / shrink, W / shrink)
+        return grey.unsqueeze(1)  # → (B, 1, T, H, W)

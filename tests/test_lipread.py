@@ -19,7 +19,10 @@ from tests.test_faces import drawn_face, model, scene  # noqa: F401 - model is a
 from tests.test_videos import write_video
 
 RATE = 25.0  # Hz
-SMALL = ("task=lipread", "trainer=smoke", "net=cnn_lstm", "datamodule.frames=6")
+SMALL = (
+    *("task=lipread", "trainer=smoke", "net=cnn_lstm", "datamodule.frames=6"),
+    "datamodule.shrink=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +35,13 @@ def test_batches_are_grey_clips_from_zero_to_one(composed, clips: Path) -> None:
     batch = next(iter(data.val_dataloader()))
     assert batch["x"].dtype == torch.uint8  # a quarter of the traffic
     x = data.to_input(batch["x"])
-    assert x.shape == (len(batch["y"]), 1, 32, 32, 48) and x.dtype == torch.float32
+    assert x.shape == (len(batch["y"]), 1, 32, 16, 24) and x.dtype == torch.float32
     assert x.min() >= 0 and 0.7 < x.max() <= 1
+    block = batch["x"][0, 0, :2, :2].float().mean() / 255
+    torch.testing.assert_close(x[0, 0, 0, 0, 0], block)  # shrunk by 2
+    assert data.input_settings["shrink"] == 2
+    data.shrink = 1
+    assert data.to_input(batch["x"]).shape[-2:] == (32, 48)
     lengths = data.prepared.lengths[batch["index"].numpy()]
     assert batch["length"].tolist() == lengths.tolist()
 

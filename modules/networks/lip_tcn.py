@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 CHANNELS = (24, 32, 64)  # of the maps of a frame
 SPAN = 3  # frames that the first layer sees at once
-GRID = (4, 6)  # cells that a frame ends in: one of 64 x 96, halved four times, has as many
+GRID = (4, 6)  # cells that a frame ends in: one of 32 x 48, halved three times, has as many
 
 
 class Residual(nn.Module):
@@ -112,8 +112,8 @@ class Member(nn.Module):
 class LipTCN(nn.Module):
     """Small readers of a mouth, averaged: (B, 1, T, H, W) in [0, 1] → (B, classes) logits.
 
-    They see frames of half the size, with the light of each clip taken out. In eval mode a clip and
-    its mirror image are both read. 366,300 parameters a member for 4 classes.
+    The light of each clip is taken out first. In eval mode a clip and its mirror image are both
+    read. 366,300 parameters a member for 4 classes. Made for frames of 32 x 48.
 
     Args:
         num_classes: words to tell apart.
@@ -122,7 +122,6 @@ class LipTCN(nn.Module):
         size: numbers that a frame is told by.
         parts: of a clip, in order, that the last layer tells apart.
         dropout: before and in the layers over time; half as much again before the last layer.
-        shrink: by how much a frame's height and width are divided first.
         mirror: whether eval mode reads the mirror image too.
     """
 
@@ -134,11 +133,10 @@ class LipTCN(nn.Module):
         size: int = 96,
         parts: int = 4,
         dropout: float = 0.2,
-        shrink: int = 2,
         mirror: bool = True,
     ) -> None:
         super().__init__()
-        self.shrink, self.mirror = shrink, mirror
+        self.mirror = mirror
         self.members = nn.ModuleList(
             Member(num_classes, size, frames, parts, dropout) for _ in range(members)
         )
@@ -153,9 +151,9 @@ class LipTCN(nn.Module):
         return (logits + torch.stack([member(mirrored) for member in self.members])) / 2
 
     def even_light(self, x: Tensor) -> Tensor:
-        """Smaller frames, with mean 0 and deviation 1 over the clip: → (B, T, H / 2, W / 2)."""
-        small = F.avg_pool2d(x[:, 0], self.shrink)
-        centred = small - small.mean((1, 2, 3), keepdim=True)
+        """Clips of mean 0 and deviation 1: (B, 1, T, H, W) → (B, T, H, W)."""
+        clips = x[:, 0]
+        centred = clips - clips.mean((1, 2, 3), keepdim=True)
         spread = centred.square().mean((1, 2, 3), keepdim=True).sqrt()
         return centred / (spread + 0.03)  # a clip of one grey stays finite
 
