@@ -46,6 +46,15 @@ def test_smoke_run_leaves_a_whole_run_folder(task: str, run) -> None:
     assert load_checkpoint(folder / "checkpoints" / "best.ckpt", task).card["task"] == task
 
 
+def test_another_metric_may_choose_the_best_epoch(run, capsys) -> None:
+    folder = run("trainer=smoke", "monitor.metric=val/loss", "monitor.mode=min")
+    table = pd.read_csv(folder / "metrics.csv", index_col="epoch")
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert numbers["best_epoch"] == table["val/loss"].idxmin()
+    epochs = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch 2/2")]
+    assert epochs[-1].count("val/loss") == 1 and "val/acc" in epochs[-1]
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_same_seed_same_run_and_seed_zero_is_a_seed(task: str, run) -> None:
     def loss(seed: int, name: str) -> list[float]:
