@@ -13,7 +13,8 @@ def test_help_is_written_for_a_newcomer() -> None:
     for word in ("First runs", "stage=prepare", "resume=", "data_dir", "split", "task: "):
         assert word in said
     assert all(task in said for task in TASKS)
-    assert max(map(len, said.splitlines())) <= 100
+    written, _, _ = said.partition("Choices")  # Hydra writes the lists of files below it
+    assert max(map(len, written.splitlines())) <= 100
 
 
 @pytest.mark.parametrize(
@@ -24,14 +25,14 @@ def test_help_is_written_for_a_newcomer() -> None:
         ("trainer.max_epoch=3", "Did you mean one of: 'max_epochs'"),
         ("split=bygroup", "leave_one_group_out"),
         ("stage=fitt", "Stages: fit, validate, test"),
-        ("stage=prepare", "reader=<one of image_folder, landmark_csv, landmark_npy>"),
+        ("stage=prepare", "reader=<one of frame_folder, image_folder, landmark_csv"),
         ("stage=test", "needs ckpt_path="),
         ("trainer=gpu", "No supported gpu backend found"),
         ("data_dir=/nowhere", "data_dir=/nowhere does not exist"),
     ],
 )
 def test_mistakes_are_named(mistake: str, said: str, tmp_path: Path) -> None:
-    done = command_line(mistake, f"hydra.run.dir={tmp_path}")
+    done = command_line(mistake, "size=tiny", f"hydra.run.dir={tmp_path}")
     assert done.returncode != 0
     assert said in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
