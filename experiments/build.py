@@ -38,8 +38,9 @@ def build_datamodule(
 
 
 def _refuse_other_frames(data: PreparedDataModule, trained: dict[str, Any]) -> None:
-    shape, expected = data.prepared.meta["frame"]["shape"], trained["frame"]["shape"]
-    if list(shape) != list(expected):
+    shape = list(data.prepared.meta["frame"]["shape"])
+    expected = list(trained.get("frame", {}).get("shape", shape))  # older checkpoints say nothing
+    if shape != expected:
         raise ValueError(
             f"data_dir={data.prepared.data_dir} holds frames of shape {shape}, and the model was "
             f"trained on {expected}: prepare the recordings in that size"

@@ -53,8 +53,8 @@ def run(config: DictConfig) -> None:
 
 def _as_trained(reader: DictConfig, card: dict[str, Any]) -> dict[str, Any]:
     """The reader's settings; one that is not given is as it was when the training set was read."""
-    frame = card["frame"]
-    known = card["reader"] | {"rate": frame["rate"]}
+    frame = card.get("frame", {"rate": None, "shape": ()})  # older checkpoints say nothing
+    known = card.get("reader", {}) | {"rate": frame["rate"]}
     if len(frame["shape"]) == 2:
         known |= dict(zip(("height", "width"), frame["shape"], strict=True))
     return {k: known.get(k) if v is None else v for k, v in plain(reader).items()}

@@ -4,6 +4,7 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -35,6 +36,19 @@ def changed(checkpoint: Path, folder: Path, **card: object) -> Path:
     path = folder / "changed.ckpt"
     torch.save(content, path)
     return path
+
+
+def test_a_checkpoint_of_an_earlier_version_is_still_read(
+    checkpoint: Path, run, tmp_path: Path
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    for key in ("frame", "reader"):
+        del content["card"][key]
+    torch.save(content, tmp_path / "old.ckpt")
+    folder = run("stage=test", f"ckpt_path={tmp_path / 'old.ckpt'}", "trainer=smoke")
+    assert (folder / "metrics.json").exists()
+    np.save(tmp_path / "hand.npy", np.random.default_rng(0).random((2, 63), np.float32))
+    run("stage=predict", f"ckpt_path={tmp_path / 'old.ckpt'}", f"input={tmp_path / 'hand.npy'}")
 
 
 def test_one_call_gives_a_ready_module_and_its_classes(checkpoint: Path) -> None:
