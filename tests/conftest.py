@@ -67,7 +67,7 @@ def command_line(*arguments: str, cwd: Path = ROOT, **kwargs: Any) -> subprocess
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         **kwargs,
     )
 
