@@ -8,11 +8,10 @@ from typing import Any
 import lightning as L
 import pandas as pd
 import torch
-from torch import Tensor
 
 
 class Predictions(L.Callback):
-    """Writes id, group, label, prediction, probability, runner-up and its probability.
+    """Writes id, group, label and what the module told of the sample, its ``told`` columns.
 
     Validation counts where it is a run's own purpose, not after each epoch of training.
 
@@ -22,7 +21,7 @@ class Predictions(L.Callback):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._outcomes: list[dict[str, Tensor]] = []
+        self._outcomes: list[dict[str, Any]] = []
 
     def on_test_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._outcomes = []
@@ -30,7 +29,7 @@ class Predictions(L.Callback):
     def on_test_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        self._outcomes.append({"index": outputs["index"], **top_two(outputs["probabilities"])})
+        self._outcomes.append(outputs)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._outcomes = []
@@ -46,46 +45,19 @@ class Predictions(L.Callback):
             self.on_test_end(trainer, module)
 
     def on_test_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        joined = {
-            name: torch.cat([outcome[name] for outcome in self._outcomes])
-            for name in self._outcomes[0]
-        }
+        manifest = trainer.datamodule.prepared.manifest
+        index = torch.cat([outcome["index"] for outcome in self._outcomes]).cpu().numpy()
+        rows = manifest.iloc[index][["id", "group", "label"]].reset_index(drop=True)
+        table = pd.concat([rows, module.told(self._outcomes)], axis=1)
         if trainer.world_size > 1:
-            joined = _from_all_processes(trainer, joined)
+            table = _from_all_processes(table, trainer.world_size)
         if not trainer.is_global_zero:
             return
-        manifest = trainer.datamodule.prepared.manifest
-        rows = manifest.iloc[joined["index"].cpu().numpy()][["id", "group", "label"]]
-        said = predictions_table(joined, module.classes)
-        table = pd.concat([rows.reset_index(drop=True), said], axis=1)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(self.path, index=False)
 
 
-def top_two(probabilities: Tensor) -> dict[str, Tensor]:
-    """(B, classes) → the two best of each row: ``best`` (B, 2) shares, ``codes`` (B, 2)."""
-    best, codes = probabilities.topk(min(2, probabilities.shape[1]), dim=1)
-    return {"best": best, "codes": codes}
-
-
-def predictions_table(joined: dict[str, Tensor], classes: list[str]) -> pd.DataFrame:
-    """What ``top_two`` found, in words."""
-    names = pd.Series(classes)
-    codes, best = joined["codes"].cpu().numpy(), joined["best"].float().cpu().numpy()
-    table = {}
-    for place, (word, share) in enumerate(
-        [("prediction", "probability"), ("runner_up", "runner_up_probability")][: best.shape[1]]
-    ):
-        table[word] = names.iloc[codes[:, place]].to_numpy()
-        table[share] = best[:, place].round(4)
-    return pd.DataFrame(table)
-
-
-def _from_all_processes(trainer: L.Trainer, joined: dict[str, Tensor]) -> dict[str, Tensor]:
-    from torchmetrics.utilities.distributed import gather_all_tensors
-
-    device = trainer.strategy.root_device
-    return {
-        name: torch.cat([part.cpu() for part in gather_all_tensors(values.to(device))])
-        for name, values in joined.items()
-    }
+def _from_all_processes(table: pd.DataFrame, world_size: int) -> pd.DataFrame:
+    tables: list[pd.DataFrame] = [table] * world_size
+    torch.distributed.all_gather_object(tables, table)
+    return pd.concat(tables, ignore_index=True)

@@ -20,7 +20,7 @@ from datamodules.base import PreparedDataModule
 from datamodules.batches import frame_places
 from experiments.build import build_module, build_trainer
 from experiments.console import tell
-from modules.base import ClassificationModule
+from modules.base import TaskModule
 
 PREPARED = "the prepared set"
 DECODED = "videos, decoded by OpenCV in __getitem__, 2 workers"
@@ -106,13 +106,13 @@ def compare_steps(config: DictConfig, data: PreparedDataModule, rounds: int) -> 
 
 def _module(
     config: DictConfig, data: PreparedDataModule, channels_last: bool
-) -> ClassificationModule:
+) -> TaskModule:
     changed = config.copy()
     changed.net.channels_last = channels_last
     return build_module(changed, data).train()
 
 
-def _step(module: ClassificationModule, x: Tensor, y: Tensor, bf16: bool) -> float:
+def _step(module: TaskModule, x: Tensor, y: Tensor, bf16: bool) -> float:
     started = time.perf_counter()
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
         each = module.each(x)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.base import PreparedDataModule
 from datamodules.transforms import Compose
 from experiments.config import instantiate, named, plain
-from modules.base import ClassificationModule
+from modules.base import TaskModule
 
 
 def build_datamodule(
@@ -47,7 +47,7 @@ def _refuse_other_frames(data: PreparedDataModule, trained: dict[str, Any]) -> N
         )
 
 
-def build_module(config: DictConfig, data: PreparedDataModule) -> ClassificationModule:
+def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
     """The module with its network, sized for the data, and the card that travels with it."""
     net = plain(config.net) | {"num_classes": len(data.classes)}
     scheduler = instantiate(config.scheduler) if config.scheduler else None

@@ -12,7 +12,7 @@ from experiments.load import load_checkpoint
 from experiments.mistakes import draw_mistakes
 from experiments.report import write_report
 from experiments.results import gather
-from modules.base import ClassificationModule
+from modules.base import TaskModule
 
 
 def run(config: DictConfig) -> float | None:
@@ -38,7 +38,7 @@ def run(config: DictConfig) -> float | None:
     return scores.get("test/acc", scores.get("val/acc"))
 
 
-def require_checkpoint(config: DictConfig) -> ClassificationModule:
+def require_checkpoint(config: DictConfig) -> TaskModule:
     """The module of ``ckpt_path``.
 
     Raises:
@@ -52,7 +52,7 @@ def require_checkpoint(config: DictConfig) -> ClassificationModule:
     return load_checkpoint(config.ckpt_path, config.task)
 
 
-def _warn_of_untrained(module: ClassificationModule, data: PreparedDataModule) -> list[str]:
+def _warn_of_untrained(module: TaskModule, data: PreparedDataModule) -> list[str]:
     """Classes that the set holds and the model never saw count as errors, and are named."""
     trained = set(module.card["trained_classes"])
     untrained = sorted(set(data.prepared.manifest["label"]) - trained)

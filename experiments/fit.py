@@ -21,7 +21,7 @@ from experiments.mistakes import draw_mistakes
 from experiments.report import write_report
 from experiments.results import count_parameters, gather
 from experiments.resume import last_checkpoint
-from modules.base import ClassificationModule
+from modules.base import TaskModule
 
 
 def run(config: DictConfig) -> float | None:
@@ -48,7 +48,7 @@ def run(config: DictConfig) -> float | None:
     return results.numbers.get(config.monitor.metric)
 
 
-def tell_start(config: DictConfig, module: ClassificationModule, data: PreparedDataModule) -> None:
+def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> None:
     """Three lines: what is trained on what, who tests, and how."""
     sizes = ", ".join(f"{p} {len(data.parts[p]):,}" for p in PHASES)
     source = f"the built-in simulator ({data.prepared.data_dir})"
@@ -61,7 +61,7 @@ def tell_start(config: DictConfig, module: ClassificationModule, data: PreparedD
 
 
 def _train(
-    config: DictConfig, trainer: L.Trainer, module: ClassificationModule, data: PreparedDataModule
+    config: DictConfig, trainer: L.Trainer, module: TaskModule, data: PreparedDataModule
 ) -> list[str]:
     """Train; returns what went wrong on the way."""
     checkpoint = last_checkpoint(config.resume) if config.resume else None
@@ -88,7 +88,7 @@ def _forget_unfinished_epochs(loggers: list[Logger], checkpoint: Path) -> None:
 
 
 def _test_best(
-    trainer: L.Trainer, module: ClassificationModule, data: PreparedDataModule, wrong: list[str]
+    trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, wrong: list[str]
 ) -> dict[str, float]:
     """Test the best checkpoint; where nothing was kept for testing, validate it once more.
 

@@ -10,12 +10,12 @@ from torch import Tensor
 from experiments.config import instantiate
 from experiments.console import tell
 from experiments.load import read_checkpoint
-from modules.base import ClassificationModule
+from modules.base import TaskModule
 
 Weights = dict[str, Tensor]
 
 
-def start_from(module: ClassificationModule, path: str | Path) -> None:
+def start_from(module: TaskModule, path: str | Path) -> None:
     """Load the weights of checkpoint ``path`` that fit; the head only where the classes agree.
 
     What was loaded, and what was not, is printed.
@@ -45,7 +45,7 @@ def start_from(module: ClassificationModule, path: str | Path) -> None:
     _tell(path, card, mine, fits, head)
 
 
-def _head(module: ClassificationModule) -> set[str]:
+def _head(module: TaskModule) -> set[str]:
     """Names of the weights whose shape depends on the number of classes."""
     with torch.device("meta"):  # no memory, no time
         shapes = [

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from modules.base import ClassificationModule
+from modules.base import TaskModule
 
 # What a checkpoint may name to be built: only classes, only below these packages, and only
 # networks. Anything else (functions, other packages) is refused before it is imported.
 ALLOWED_PACKAGES = ("modules.", "torch.nn.", "torchmetrics.")
 
 
-def load_checkpoint(path: str | Path, task: str | None = None) -> ClassificationModule:
+def load_checkpoint(path: str | Path, task: str | None = None) -> TaskModule:
     """The module in a checkpoint, in evaluation mode; its ``classes`` and ``card`` are set.
 
     >>> module = load_checkpoint("outputs/asl/…/checkpoints/best.ckpt")

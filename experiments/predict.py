@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig, open_dict
 
-from callbacks.predictions import predictions_table, top_two
 from datamodules.base import PreparedDataModule
 from datamodules.preparation import prepare
 from datamodules.prepared import META, REJECTED
@@ -19,7 +18,7 @@ from experiments.build import build_datamodule, build_trainer, write_config
 from experiments.config import instantiate, plain
 from experiments.console import quiet, tell
 from experiments.evaluate import require_checkpoint
-from modules.base import ClassificationModule
+from modules.base import TaskModule
 
 SHOWN_ROWS = 20
 DRAWN = 100  # pictures at most
@@ -54,7 +53,7 @@ def run(config: DictConfig) -> None:
 def _as_trained(reader: DictConfig, card: dict[str, Any]) -> dict[str, Any]:
     """The reader's settings; one that is not given is as it was when the training set was read."""
     frame = card.get("frame", {"rate": None, "shape": ()})  # older checkpoints say nothing
-    known = card.get("reader", {}) | {"rate": frame["rate"]}
+    known = {"rate": frame["rate"]} | card.get("reader", {})
     if len(frame["shape"]) == 2:
         known |= dict(zip(("height", "width"), frame["shape"], strict=True))
     return {k: known.get(k) if v is None else v for k, v in plain(reader).items()}
@@ -71,14 +70,13 @@ def _for_input(config: DictConfig, data_dir: Path) -> DictConfig:
 
 
 def _predict(
-    config: DictConfig, module: ClassificationModule, data: PreparedDataModule
+    config: DictConfig, module: TaskModule, data: PreparedDataModule
 ) -> pd.DataFrame:
     trainer = build_trainer(config, enable_progress_bar=False, enable_checkpointing=False)
     outcomes: Any = trainer.predict(module, data)
     index = torch.cat([outcome["index"] for outcome in outcomes]).numpy()
-    best = top_two(torch.cat([outcome["probabilities"] for outcome in outcomes]))
     names = data.prepared.manifest["id"].iloc[index].reset_index(drop=True)
-    return pd.concat([names, predictions_table(best, module.classes)], axis=1)
+    return pd.concat([names, module.told(outcomes)], axis=1)
 
 
 def _tell(table: pd.DataFrame, folder: Path, simulated: bool) -> None:

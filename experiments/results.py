@@ -11,7 +11,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from datamodules.base import PreparedDataModule
-from modules.base import ClassificationModule
+from modules.base import TaskModule
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Results:
 
 def gather(
     config: DictConfig,
-    module: ClassificationModule,
+    module: TaskModule,
     data: PreparedDataModule,
     scores: dict[str, float],
     wrong: list[str],
@@ -78,7 +78,7 @@ def gather(
     return results
 
 
-def count_parameters(module: ClassificationModule) -> int:
+def count_parameters(module: TaskModule) -> int:
     """Numbers that the network learns."""
     return sum(parameter.numel() for parameter in module.net.parameters())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modules.base import ClassificationModule
+from modules.classification import ClassificationModule
 
 
 class ASLModule(ClassificationModule):

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modules.base import Batch, ClassificationModule
+from modules.base import Batch
+from modules.classification import ClassificationModule
 
 
 class LipreadModule(ClassificationModule):

@@ -48,7 +48,7 @@ def test_nan_on_the_very_first_batch_ends_with_a_clear_error(run, tmp_path: Path
 
 def test_nan_later_keeps_the_best_and_is_reported(run, tmp_path: Path, monkeypatch) -> None:
     """The loss overflows in a later epoch: the run ends, tests its best epoch and says so."""
-    from modules.base import ClassificationModule
+    from modules.classification import ClassificationModule
 
     whole = ClassificationModule.training_step
 

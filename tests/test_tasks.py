@@ -84,11 +84,11 @@ def test_golden_losses(task: str, composed) -> None:
 def first_losses(config) -> list[float]:
     torch.manual_seed(0)
     data = build_datamodule(config)
-    net = build_module(config, data).net.train()
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    module = build_module(config, data).train()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.005)
     losses = []
     for _, batch in zip(range(5), data.train_dataloader(), strict=False):
-        loss = torch.nn.functional.cross_entropy(net(data.to_input(batch["x"])), batch["y"])
+        _, loss = module.fit_batch(data.on_after_batch_transfer(batch, 0))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

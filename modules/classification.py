@@ -1,0 +1,147 @@
+"""The base of every task that gives one label a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+)
+
+from modules.base import PHASES, Batch, TaskModule
+from modules.metrics import GroupInterval
+from modules.schedules import Schedule
+
+
+class ClassificationModule(TaskModule):
+    """Recordings to labels: cross-entropy, accuracy, F1, confusion.
+
+    In a batch ``y`` is (B,) class codes.
+
+    Args:
+        net: (B, ...) → (B, classes) logits.
+        classes: the name of each logit.
+        optimizer: takes the parameters, gives the optimizer; None where nothing is trained.
+        scheduler: the learning-rate schedule; None for a constant rate.
+        label_smoothing: share of the target that is spread over all classes, [0, 1).
+        top_k: the k of the metric ``acc_top<k>``.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        classes: list[str],
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None = None,
+        scheduler: Schedule | None = None,
+        label_smoothing: float = 0.0,
+        top_k: int = 3,
+    ) -> None:
+        super().__init__(net, classes, optimizer, scheduler)
+        self.label_smoothing = label_smoothing
+        self._make_metrics(len(self.classes), min(top_k, len(self.classes)))
+
+    def _make_metrics(self, classes: int, top_k: int) -> None:
+        scores = MetricCollection(
+            {
+                "acc": MulticlassAccuracy(classes, average="micro"),
+                f"acc_top{top_k}": MulticlassAccuracy(classes, top_k=top_k, average="micro"),
+                "f1": MulticlassF1Score(classes, average="macro"),
+            }
+        )
+        self.rates = nn.ModuleDict({p: scores.clone(prefix=f"{p}/") for p in PHASES})
+        self.confusions = nn.ModuleDict({p: MulticlassConfusionMatrix(classes) for p in PHASES})
+        self.interval = GroupInterval()
+
+    # ---- steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, ...) → (B, classes) logits."""
+        return self.net(x)
+
+    def loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Cross-entropy in float32 outside autocast: (B, classes), (B,) → ()."""
+        if not torch.is_autocast_enabled(logits.device.type):
+            return F.cross_entropy(logits.float(), y, label_smoothing=self.label_smoothing)
+        with torch.autocast(logits.device.type, enabled=False):
+            return F.cross_entropy(logits.float(), y, label_smoothing=self.label_smoothing)
+
+    def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a step learns from: logits (B, classes) and their loss ()."""
+        each = self.each(batch["x"])
+        return each.mean(0), self.loss_of_each(each, batch["y"])
+
+    def hits(self, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
+        return (logits.argmax(1) == batch["y"]).sum(), len(logits)
+
+    def each(self, x: Tensor) -> Tensor:
+        """The logits of every member, (members, B, classes); most networks are their only one."""
+        return self.net.each(x) if hasattr(self.net, "each") else self.net(x)[None]
+
+    def loss_of_each(self, each: Tensor, y: Tensor) -> Tensor:
+        """Each member of an ensemble learns on its own: that is why they differ, and help."""
+        # (members, B, classes), (B, …) → (members * B, classes), (members * B, …)
+        return self.loss(each.flatten(0, 1), torch.cat([y] * len(each)))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        return self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        outcome = self._evaluate("test", batch)
+        self.interval.update(outcome["codes"][:, 0] == batch["y"], batch["group"])
+        return outcome
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        return top_two(self(batch["x"]).float().softmax(1)) | {"index": batch["index"]}
+
+    def _evaluate(self, phase: str, batch: Batch) -> dict[str, Tensor]:
+        logits = self(batch["x"]).float()
+        y = batch["y"]
+        self.losses[phase].update(self.loss(logits, y), weight=len(y))
+        self.rates[phase].update(logits, y)
+        self.confusions[phase].update(logits, y)
+        return top_two(logits.softmax(1)) | {"index": batch["index"]}
+
+    # ---- once an epoch
+
+    def metrics(self, phase: str) -> list[Metric]:
+        """All that is reset before an epoch."""
+        return [self.rates[phase], self.confusions[phase], self.interval]
+
+    def scores(self, phase: str) -> dict[str, Tensor]:
+        """The metrics of a finished epoch; a test has its interval and its count beside them."""
+        scores = dict(self.rates[phase].compute())
+        if phase == "test":
+            low, high = self.interval.compute()
+            count = self.confusions["test"].compute().sum().float()
+            scores |= {"test/acc_low": low, "test/acc_high": high, "test/n": count}
+        return scores
+
+    def confusion(self, phase: str) -> Tensor:
+        """(classes, classes) counts of the last ``val`` or ``test`` epoch: rows are the truth."""
+        return self.confusions[phase].compute()
+
+    def told(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
+        """The two best classes of each sample: prediction, probability, runner-up and its."""
+        codes = torch.cat([outcome["codes"] for outcome in outcomes]).cpu().numpy()
+        best = torch.cat([outcome["best"] for outcome in outcomes]).float().cpu().numpy()
+        names, table = pd.Series(self.classes), {}
+        for place, (word, share) in enumerate(
+            [("prediction", "probability"), ("runner_up", "runner_up_probability")][: best.shape[1]]
+        ):
+            table[word] = names.iloc[codes[:, place]].to_numpy()
+            table[share] = best[:, place].round(4)
+        return pd.DataFrame(table)
+
+
+def top_two(probabilities: Tensor) -> dict[str, Tensor]:
+    """(B, classes) → the two best of each row: ``best`` (B, 2) shares, ``codes`` (B, 2)."""
+    best, codes = probabilities.topk(min(2, probabilities.shape[1]), dim=1)
+    return {"best": best, "codes": codes}

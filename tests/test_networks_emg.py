@@ -1,0 +1,238 @@
+"""Readers of EMG: what the documents say of them, lengths, padding, gradients, learning."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from modules.networks.emg_hybrid import EMGHybrid, FrameNorm
+from modules.networks.emg_spatiotemporal import EMGSpatioTemporal
+from modules.networks.token_reader import present, sinusoids
+
+NETS = [EMGHybrid, EMGSpatioTemporal]
+SMALL = {"hidden_size": 16, "heads": 2, "layers": 1}
+both = pytest.mark.parametrize("kind", NETS)
+kinds_of_output = pytest.mark.parametrize("positions", [3, None], ids=["tokens", "ctc"])
+
+
+def small(kind: type, positions: int | None = 3, channels: int = 2, **more) -> nn.Module:
+    torch.manual_seed(0)
+    return kind(channels, 11, positions, **{"rate": 250.0, **SMALL, **more})
+
+
+def recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
+    """Noise (B, T, C) of so many samples each, padded with zeros to the longest."""
+    torch.manual_seed(1)
+    x = torch.randn(len(lengths), max(lengths), channels)
+    length = torch.tensor(lengths)
+    return x * present(length, max(lengths), x.device)[..., None], length
+
+
+def count(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def dropouts(net: nn.Module) -> set[float]:
+    return {part.p for part in net.modules() if isinstance(part, nn.Dropout)}
+
+
+def test_emg_hybrid_is_built_as_its_document_says() -> None:
+    net = EMGHybrid(channels=8, vocabulary=32_128, positions=16, rate=1000.0)
+    assert count(net) == 13_138_816
+    assert (net.enter.in_channels, net.enter.out_channels, net.drop.p) == (8, 256, 0.3)
+    assert isinstance(net.norm, nn.BatchNorm1d)
+    assert len(net.blocks) == 3
+    for block in net.blocks:
+        assert [part.kernel_size for part in (block.first, block.second)] == [(3,), (3,)]
+    lstm = net.lstm
+    assert (lstm.num_layers, lstm.hidden_size, lstm.bidirectional, lstm.dropout) == (2, 128, 1, 0.3)
+    assert [layer.attention.heads for layer in net.layers] == [8, 8]
+    assert dropouts(net) == {0.3, 0.1} and net.width == 256
+    assert [type(part) for part in net.reader.head] == [nn.Linear, nn.ReLU, nn.Linear]
+
+
+def test_emg_spatiotemporal_is_built_as_its_document_says() -> None:
+    net = EMGSpatioTemporal(channels=8, vocabulary=32_128, positions=16, rate=1000.0)
+    assert count(net) == 15_786_880
+    assert (net.window, net.hop) == (256, 128)
+    assert [part.out_features for part in net.project if isinstance(part, nn.Linear)] == [128, 256]
+    assert [(layer.time.heads, layer.space.heads) for layer in net.layers] == [(8, 8)] * 6
+    assert dropouts(net) == {0.1} and net.width == 256
+    assert net.place.shape == (8, 256)
+
+
+@pytest.mark.parametrize(
+    ("rate", "shrink"), [(2000, 8), (1000, 8), (500, 4), (250, 2), (200, 2), (125, 1), (50, 1)]
+)
+def test_emg_hybrid_halves_down_to_about_125_frames_a_second(rate: int, shrink: int) -> None:
+    assert small(EMGHybrid, rate=rate).output_lengths(torch.tensor([80])).item() == 80 // shrink
+
+
+def test_emg_spatiotemporal_takes_its_windows_in_milliseconds() -> None:
+    net = small(EMGSpatioTemporal)
+    assert (net.window, net.hop) == (64, 32)
+    lengths = net.output_lengths(torch.tensor([1, 64, 65, 96, 97]))
+    assert lengths.tolist() == [1, 1, 2, 2, 3]
+
+
+@both
+@settings(max_examples=15, deadline=None)
+@given(lengths=st.lists(st.integers(1, 400), min_size=1, max_size=4))
+def test_lengths_and_padding_are_as_promised(kind: type, lengths: list[int]) -> None:
+    net = small(kind, positions=None).eval()
+    x, length = recordings(*lengths)
+    with torch.no_grad():
+        frames, given_lengths = net.encode(x, length)
+    assert frames.shape == (len(lengths), given_lengths.max(), net.width)
+    assert torch.equal(given_lengths, net.output_lengths(length)) and (given_lengths >= 1).all()
+    assert not frames[~present(given_lengths, frames.shape[1], x.device)].any()
+    assert frames.isfinite().all()
+
+
+@both
+@kinds_of_output
+@settings(max_examples=10, deadline=None)
+@given(length=st.integers(1, 300), padding=st.integers(0, 300), value=st.sampled_from([0.0, 1e3]))
+def test_padding_changes_nothing(
+    kind: type, positions: int | None, length: int, padding: int, value: float
+) -> None:
+    net = settled(kind, positions)
+    x, _ = recordings(length)
+    padded = F.pad(x, (0, 0, 0, padding), value=value).repeat(2, 1, 1)
+    lengths = torch.tensor([length, length + padding])
+    with torch.no_grad():
+        alone, known = net(x, lengths[:1])
+        beside, both_known = net(padded, lengths)
+    assert both_known[0] == known[0]
+    torch.testing.assert_close(beside[0, : known[0]], alone[0, : known[0]], rtol=1e-5, atol=1e-5)
+
+
+def settled(kind: type, positions: int | None) -> nn.Module:
+    """A network in eval mode whose norms are not the identity."""
+    net = small(kind, positions)
+    for part in net.modules():
+        if isinstance(part, FrameNorm):
+            part.running_mean.uniform_(-1, 1)
+            nn.init.uniform_(part.bias)
+    return net.eval()
+
+
+def test_frame_norm_is_batch_norm_over_the_frames_that_count() -> None:
+    norm, plain = FrameNorm(4), nn.BatchNorm1d(4)
+    x, length = torch.randn(3, 4, 9) + 2, torch.tensor([9, 2, 5])
+    mask = present(length, 9, x.device)
+    normed = norm(x, mask[:, None]).transpose(1, 2)  # (B, C, T) → (B, T, C)
+    torch.testing.assert_close(normed[mask], plain(x.transpose(1, 2)[mask]))
+    assert not normed[~mask].any()
+    torch.testing.assert_close(norm.state_dict(), plain.state_dict())
+
+
+@both
+def test_padding_changes_nothing_in_training_either(kind: type) -> None:
+    net = small(kind, **still(kind)).train()
+    x, length = recordings(150, 70)
+    expected, _ = net(x, length)
+    padded, _ = net(F.pad(x, (0, 0, 0, 90)), length)
+    torch.testing.assert_close(padded, expected, rtol=1e-4, atol=1e-4)
+
+
+def still(kind: type) -> dict[str, float]:
+    return {"dropout": 0.0} | ({"attention_dropout": 0.0} if kind is EMGHybrid else {})
+
+
+@both
+@kinds_of_output
+def test_gradients_reach_every_parameter_and_are_finite(kind: type, positions: int | None) -> None:
+    net = small(kind, positions).train()
+    x, length = recordings(1, 300, 40)
+    logits, lengths = net(x.requires_grad_(), length)
+    mask = present(lengths, logits.shape[1], x.device)
+    logits[mask].log_softmax(-1)[:, 0].sum().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+    assert x.grad is not None and x.grad.isfinite().all() and x.grad[1].any(1).all()
+
+
+@both
+@kinds_of_output
+def test_mixed_precision_is_finite_and_agrees(kind: type, positions: int | None) -> None:
+    net = small(kind, positions, **still(kind)).train()
+    x, length = recordings(1, 200, 40)
+    expected, known = net(x, length)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, lengths = net(x, length)
+    assert logits.dtype == torch.bfloat16 and torch.equal(lengths, known)
+    torch.testing.assert_close(logits.float(), expected, rtol=0.1, atol=0.1)
+    logits.float().square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in net.parameters())
+
+
+@both
+@pytest.mark.parametrize("channels", [1, 2, 8])
+def test_any_number_of_channels_is_read_and_all_of_them(kind: type, channels: int) -> None:
+    net = small(kind, channels=channels).eval()
+    x, length = recordings(90, 30, channels=channels)
+    logits, lengths = net(x.requires_grad_(), length)
+    assert logits.shape == (2, 3, 11) and lengths.tolist() == [3, 3]
+    logits.square().sum().backward()
+    assert x.grad is not None and (x.grad.abs().sum((0, 1)) > 0).all()
+
+
+@both
+def test_a_silent_recording_and_a_long_one_are_read(kind: type) -> None:
+    net = small(kind, rate=1000.0).eval()
+    with torch.no_grad():
+        for x in (torch.zeros(1, 500, 2), torch.randn(1, 20_000, 2)):
+            assert net(x, torch.tensor([x.shape[1]]))[0].isfinite().all()
+
+
+@both
+@kinds_of_output
+def test_four_recordings_are_learnt_by_heart(kind: type, positions: int | None) -> None:
+    net = small(kind, positions, **still(kind)).train()
+    x, length = recordings(200, 170, 140, 190)
+    texts = torch.randint(1, 11, (4, 3), generator=torch.Generator().manual_seed(2))
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    for _ in range(100):
+        logits, lengths = net(x, length)
+        loss = error(logits, lengths, texts)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
+
+
+def error(logits: Tensor, lengths: Tensor, texts: Tensor) -> Tensor:
+    """Cross entropy of 3 tokens, or CTC where there are more frames than that."""
+    if logits.shape[1] == texts.shape[1]:
+        return F.cross_entropy(logits.flatten(0, 1), texts.flatten())
+    log_probs = logits.log_softmax(-1).transpose(0, 1)  # (B, T, vocabulary) → (T, B, vocabulary)
+    return F.ctc_loss(log_probs, texts, lengths, torch.full((4,), 3))
+
+
+def test_sinusoids_tell_every_step_apart_and_keep_the_type() -> None:
+    table = sinusoids(torch.zeros(500, 15))
+    assert table.shape == (500, 15) and table[0, :8].eq(0).all() and table[0, 8:].eq(1).all()
+    assert torch.cdist(table, table).fill_diagonal_(1).min() > 1e-2
+    assert sinusoids(torch.zeros(2, 3, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "word"),
+    [
+        (EMGHybrid, {"heads": 3}, "heads divide the size"),
+        (EMGHybrid, {"hidden_size": 15}, "even"),
+        (EMGHybrid, {"rate": 0}, "above 0"),
+        (EMGHybrid, {"positions": 0}, "at least one token"),
+        (EMGSpatioTemporal, {"hop_ms": 1}, "hop_ms is 1"),
+    ],
+    ids=["heads", "odd", "rate", "positions", "hop"],
+)
+def test_what_cannot_be_built_is_said(kind: type, wrong: dict, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        small(kind, **wrong)
