@@ -28,9 +28,9 @@ from datamodules.prepared import (
     Sample,
     write_all,
 )
-from datamodules.splits import PHASES, Parts, Split
+from datamodules.splits import PHASES, Parts, Split, calibrated
 
-Batch = dict[str, Tensor]
+Batch = dict[str, Any]
 
 
 class PreparedDataModule(L.LightningDataModule):
@@ -56,9 +56,11 @@ class PreparedDataModule(L.LightningDataModule):
             ``data_dir``, [0, 1); drawn with replacement.
         epoch_steps: batches an epoch where samples are drawn; None for as many as there are
             samples.
+        calibrate: samples a class of each tested group that are trained on instead.
     """
 
     task: str
+    refuses_other_rates = False  # pictures are alike at any rate
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class PreparedDataModule(L.LightningDataModule):
         balance: bool = False,
         simulated_share: float = 0.0,
         epoch_steps: int | None = None,
+        calibrate: int = 0,
     ) -> None:
         super().__init__()
         if not 0 <= simulated_share < 1:
@@ -87,9 +90,10 @@ class PreparedDataModule(L.LightningDataModule):
         self.frames, self.length_rule = frames, length_rule
         self.workers, self.seed, self.same_order = workers, seed, same_order
         self.balance, self.epoch_steps = balance, epoch_steps
+        self.calibrate = calibrate
         self.simulated_share = simulated_share if data_dir else 0.0
         self.memory_limit = memory_limit_mb << 20
-        self.trained_classes: tuple[str, ...] | None = None
+        self.trained: dict[str, Any] = {}
 
     # ---- what a task adds
 
@@ -98,9 +102,63 @@ class PreparedDataModule(L.LightningDataModule):
         """The arguments that a trained network depends on; they travel in its checkpoint."""
         return {"frames": self.frames, "length_rule": self.length_rule}
 
+    @property
+    def net_arguments(self) -> dict[str, Any]:
+        """What the data says of the network: how many answers there are."""
+        return {"num_classes": len(self.classes)}
+
+    @property
+    def module_arguments(self) -> dict[str, Any]:
+        """What the data says of the module: which answers there are."""
+        return {"classes": list(self.classes)}
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the answers, as plain data; ``as_trained`` takes it."""
+        trained_on = self.prepared.manifest["label"].iloc[self.parts.train]
+        return {"classes": list(self.classes), "trained_classes": sorted(set(trained_on))}
+
+    def as_trained(self, card: dict[str, Any]) -> None:
+        """Take the answers from a checkpoint's card instead of the data; before ``setup``."""
+        self.trained = card
+
     def to_input(self, x: Tensor) -> Tensor:
         """Frames as they are stored, (B, T, *frame_shape), to what the network takes."""
         return x
+
+    def batches(self, rows: np.ndarray) -> Any:
+        """These rows of the set, to be fetched in whole batches."""
+        rule = self.length_rule
+        return Batches(self.prepared, rows, self.targets, self.groups, self.frames, rule)
+
+    def ordered(self, order: Any, rows: np.ndarray, shuffle: bool) -> Any:
+        """An order of batches of these rows, as the task wants them."""
+        return order
+
+    def name_answers(self) -> None:
+        """Set ``classes``, and ``targets`` (all rows,), the code of each row's class or -1.
+
+        Raises:
+            ValueError: a label that the model does not know.
+        """
+        self.classes = tuple(self.trained.get("classes", ())) or self.prepared.classes
+        self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
+        self._refuse_unknown_labels()
+
+    def untrained(self) -> str:
+        """A sentence on what this set holds and the model never saw; empty where there is none."""
+        labels = self.prepared.manifest["label"]
+        unseen = sorted(set(labels) - set(self.trained["trained_classes"]))
+        if not unseen:
+            return ""
+        count = int(labels.isin(unseen).sum())
+        return (
+            f"{len(unseen)} classes in this set ({', '.join(unseen)}; {count:,} samples) had no "
+            "training sample: the model cannot know them, and they count as they come out."
+        )
+
+    def refuse_unfit(self, net: torch.nn.Module) -> None:
+        """``ValueError`` where this network cannot learn from these rows."""
 
     # ---- Lightning
 
@@ -114,10 +172,10 @@ class PreparedDataModule(L.LightningDataModule):
         folder = self.data_dir or self._simulated_folder()
         self.prepared = PreparedSet(folder, self.task, self.memory_limit)
         self.parts: Parts = self.split(self.prepared.manifest)
+        if self.calibrate:
+            self.parts = calibrated(self.parts, self.prepared.manifest, self.calibrate, self.seed)
         self._mix_in_simulated()
-        self.classes = self.trained_classes or self.prepared.classes
-        self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
-        self._refuse_unknown_labels()
+        self.name_answers()
         self.groups = self._codes(self.prepared.manifest["group"], self.prepared.groups)
 
     def train_dataloader(self) -> DataLoader:
@@ -145,11 +203,6 @@ class PreparedDataModule(L.LightningDataModule):
             batch["x"] = self.augment(batch["x"])
         return batch
 
-    def batches(self, rows: np.ndarray) -> Batches:
-        """These rows of the set, to be fetched in whole batches."""
-        rule = self.length_rule
-        return Batches(self.prepared, rows, self.targets, self.groups, self.frames, rule)
-
     # ---- what the run folder tells
 
     def counts(self) -> pd.DataFrame:
@@ -175,7 +228,7 @@ class PreparedDataModule(L.LightningDataModule):
             order = WeightedOrder(self._weights(), size, steps, self.seed, rank, self.same_order)
         return DataLoader(
             self.batches(rows),
-            sampler=order,
+            sampler=self.ordered(order, rows, shuffle),
             batch_size=None,
             collate_fn=as_is,
             num_workers=self.workers,

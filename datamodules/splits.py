@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -258,3 +258,31 @@ def _shared_groups(manifest: pd.DataFrame, one: np.ndarray, other: np.ndarray) -
     """Whether a person may stand on both sides; recordings without a name may be anyone's."""
     sides = [set(manifest["group"].iloc[rows]) for rows in (one, other)]
     return bool(sides[0] & sides[1])
+
+
+def calibrated(parts: Parts, manifest: pd.DataFrame, count: int, seed: int = 0) -> Parts:
+    """``count`` recordings a label of each tested group are trained on instead of tested.
+
+    What people would record once, before they use a model in a new session. Where a group has no
+    more than ``count`` of a label, none are taken: something must be left to test.
+
+    Raises:
+        ValueError: a count below 0, or nothing is tested or could be taken.
+    """
+    if count < 0 or not len(parts.test):
+        raise ValueError(f"calibrate={count} takes from what is tested, and this split tests none")
+    drawn = np.random.default_rng(seed).permutation(parts.test)
+    keys = manifest["group"].iloc[drawn] + "\n" + manifest["label"].iloc[drawn]
+    place, size = keys.groupby(keys).cumcount(), keys.map(keys.value_counts())
+    taken = np.sort(drawn[((place < count) & (size > count)).to_numpy()])
+    if not len(taken):
+        raise ValueError(
+            f"calibrate={count}: no tested group has more than {count} recordings of a label"
+        )
+    note = f"{parts.note}; calibrated: {len(taken):,} recordings of the tested groups, {count} a "
+    return replace(
+        parts,
+        train=np.concatenate([parts.train, taken]),
+        test=np.setdiff1d(parts.test, taken),
+        note=note + "label, are trained on",
+    )

@@ -237,3 +237,48 @@ class MouthMask:
         time = torch.arange(frames, device=x.device)
         hidden = (time >= start) & (time < start + length)  # (B, T)
         return torch.where(hidden[:, None, :, None, None], x.mean(2, keepdim=True), x)
+
+
+@dataclass(frozen=True)
+class EMGStrength:
+    """Channels as other electrodes would pick them up: (B, T, C), same out."""
+
+    gain: float = 0.2  # standard deviation of the logarithm of each channel's strength
+    noise: float = 0.05  # white, in units of the scaled signal
+    drop: float = 0.05  # share of the channels that are silent
+
+    def __call__(self, x: Tensor) -> Tensor:
+        batch, _, channels = x.shape
+        gain = (self.gain * torch.randn(batch, 1, channels, device=x.device)).exp()
+        kept = torch.rand(batch, 1, channels, device=x.device) >= self.drop
+        return x * gain * kept + self.noise * torch.randn_like(x)
+
+
+@dataclass(frozen=True)
+class EMGMix:
+    """Electrodes that have shifted: each channel takes a little of the others, (B, T, C)."""
+
+    share: float = 0.1  # standard deviation of what a channel takes of each other one
+
+    def __call__(self, x: Tensor) -> Tensor:
+        channels = x.shape[2]
+        mix = self.share * torch.randn(len(x), channels, channels, device=x.device)
+        return x + x @ (mix / math.sqrt(channels))
+
+
+@dataclass(frozen=True)
+class EMGMask:
+    """A stretch of time in which nothing is heard: (B, T, C), same out.
+
+    Time masking as in Park et al., "SpecAugment", Interspeech 2019.
+    """
+
+    longest: float = 0.1  # share of the batch's length, drawn evenly from none to this
+
+    def __call__(self, x: Tensor) -> Tensor:
+        frames = x.shape[1]
+        length = self.longest * frames * torch.rand(len(x), 1, device=x.device)
+        start = (frames - length) * torch.rand(len(x), 1, device=x.device)
+        time = torch.arange(frames, device=x.device)
+        hidden = (time >= start) & (time < start + length)  # (B, T)
+        return x.masked_fill(hidden[..., None], 0.0)

@@ -104,9 +104,7 @@ def compare_steps(config: DictConfig, data: PreparedDataModule, rounds: int) -> 
     return table.round(3).rename_axis("network")
 
 
-def _module(
-    config: DictConfig, data: PreparedDataModule, channels_last: bool
-) -> TaskModule:
+def _module(config: DictConfig, data: PreparedDataModule, channels_last: bool) -> TaskModule:
     changed = config.copy()
     changed.net.channels_last = channels_last
     return build_module(changed, data).train()

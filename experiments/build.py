@@ -29,7 +29,9 @@ def build_datamodule(
     extra = dict(trained["input"]) if trained else {}
     data = instantiate(config.datamodule, split=instantiate(config.split), augment=augment, **extra)
     if trained:
-        data.trained_classes = tuple(trained["classes"])
+        if config.calibrate:
+            raise ValueError("calibrate= is for stage=fit: it trains on some of what is tested")
+        data.as_trained(trained)
     data.prepare_data()
     data.setup()
     if trained:
@@ -38,37 +40,43 @@ def build_datamodule(
 
 
 def _refuse_other_frames(data: PreparedDataModule, trained: dict[str, Any]) -> None:
-    shape = list(data.prepared.meta["frame"]["shape"])
+    frame = data.prepared.meta["frame"]
+    shape, rate = list(frame["shape"]), frame["rate"]
     expected = list(trained.get("frame", {}).get("shape", shape))  # older checkpoints say nothing
     if shape != expected:
         raise ValueError(
             f"data_dir={data.prepared.data_dir} holds frames of shape {shape}, and the model was "
             f"trained on {expected}: prepare the recordings in that size"
         )
+    known = trained.get("frame", {}).get("rate", rate)
+    if rate != known and data.refuses_other_rates:
+        raise ValueError(
+            f"data_dir={data.prepared.data_dir} has {rate:g} Hz, and the model was trained on "
+            f"{known:g} Hz: prepare the recordings with reader.resample_hz={known:g}"
+        )
 
 
 def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
     """The module with its network, sized for the data, and the card that travels with it."""
-    net = plain(config.net) | {"num_classes": len(data.classes)}
+    net = plain(config.net) | data.net_arguments
     scheduler = instantiate(config.scheduler) if config.scheduler else None
     module = instantiate(
         config.module,
         net=instantiate(net),
-        classes=list(data.classes),
         optimizer=instantiate(config.optimizer),
         scheduler=scheduler,
+        **data.module_arguments,
     )
+    data.refuse_unfit(module.net)
     module.card = make_card(config, data, net)
     return module
 
 
 def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint says of itself: plain facts, enough to build the module again."""
-    trained_on = data.prepared.manifest["label"].iloc[data.parts.train]
     return {
         "task": config.task,
-        "classes": list(data.classes),
-        "trained_classes": sorted(set(trained_on)),
+        **data.card,
         "module": plain(config.module),
         "net": net,
         "input": data.input_settings,

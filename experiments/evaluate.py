@@ -16,7 +16,7 @@ from modules.base import TaskModule
 
 
 def run(config: DictConfig) -> float | None:
-    """Validate or test ``ckpt_path``; returns the accuracy.
+    """Validate or test ``ckpt_path``; returns the score that the task is judged by.
 
     Raises:
         ValueError: no checkpoint given, one of another task, or classes that it does not know.
@@ -25,17 +25,17 @@ def run(config: DictConfig) -> float | None:
     module = require_checkpoint(config)
     write_config(config)
     data = build_datamodule(config, trained=module.card)
-    untrained = _warn_of_untrained(module, data)
+    untrained = _warn_of_untrained(data)
     trainer = build_trainer(config)
     evaluate = trainer.test if config.stage == "test" else trainer.validate
     scores = dict(evaluate(module, data, verbose=False)[0])
     if config.stage == "test":
-        tell_scores(scores)
+        tell_scores(module, scores)
     results = gather(config, module, data, scores, untrained)
     draw_mistakes(results, data)
     write_report(results, config)
     tell(f"\nRun folder: {results.folder}")
-    return scores.get("test/acc", scores.get("val/acc"))
+    return scores.get(f"test/{module.headline}", scores.get(f"val/{module.headline}"))
 
 
 def require_checkpoint(config: DictConfig) -> TaskModule:
@@ -52,16 +52,9 @@ def require_checkpoint(config: DictConfig) -> TaskModule:
     return load_checkpoint(config.ckpt_path, config.task)
 
 
-def _warn_of_untrained(module: TaskModule, data: PreparedDataModule) -> list[str]:
-    """Classes that the set holds and the model never saw count as errors, and are named."""
-    trained = set(module.card["trained_classes"])
-    untrained = sorted(set(data.prepared.manifest["label"]) - trained)
-    if not untrained:
-        return []
-    count = int(data.prepared.manifest["label"].isin(untrained).sum())
-    note = (
-        f"{len(untrained)} classes in this set ({', '.join(untrained)}; {count:,} samples) had no "
-        "training sample: the model cannot know them, and they count as they come out."
-    )
-    tell(f"BEWARE: {note}")
-    return [note]
+def _warn_of_untrained(data: PreparedDataModule) -> list[str]:
+    """What the set holds and the model never saw counts as errors, and is named."""
+    note = data.untrained()
+    if note:
+        tell(f"BEWARE: {note}")
+    return [note] if note else []

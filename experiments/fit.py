@@ -100,20 +100,21 @@ def _test_best(
         raise ValueError("no epoch ended well enough to be saved; " + " ".join(wrong))
     if not len(data.parts.test):
         scores = trainer.validate(module, data, best, verbose=False, weights_only=True)[0]
+        score = f"{module.headline_words} {scores[f'val/{module.headline}']:.4f}"
         tell(
-            f"Validation: accuracy {scores['val/acc']:.4f} of {len(data.parts.val):,} samples. "
-            "This split keeps nothing for testing; stage=test data_dir=… tests on another set"
+            f"Validation: {score} of {len(data.parts.val):,} samples. This split keeps nothing "
+            "for testing; stage=test data_dir=… tests on another set"
         )
         return dict(scores)
     scores = trainer.test(module, data, ckpt_path=best, weights_only=True, verbose=False)[0]
-    tell_scores(scores)
+    tell_scores(module, scores)
     return dict(scores)
 
 
-def tell_scores(scores: dict[str, float]) -> None:
+def tell_scores(module: TaskModule, scores: dict[str, float]) -> None:
     """The line that people wait for."""
+    name = f"test/{module.headline}"
     tell(
-        f"Test: accuracy {scores['test/acc']:.4f} of {int(scores['test/n']):,} samples "
-        f"(95 % interval {scores['test/acc_low']:.4f} to "
-        f"{scores['test/acc_high']:.4f})"
+        f"Test: {module.headline_words} {scores[name]:.4f} of {int(scores['test/n']):,} samples "
+        f"(95 % interval {scores[f'{name}_low']:.4f} to {scores[f'{name}_high']:.4f})"
     )

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from datamodules.tokenizers import tokenizer_from
 from modules.base import TaskModule
 
 # What a checkpoint may name to be built: only classes, only below these packages, and only
@@ -34,13 +35,21 @@ def load_checkpoint(path: str | Path, task: str | None = None) -> TaskModule:
             f"ckpt_path={path} is a checkpoint of task {card['task']}, not {task}: say "
             f"task={card['task']}"
         )
-    module = _build(card["module"] | {"net": card["net"], "classes": card["classes"]}, path)
+    module = _build(card["module"] | {"net": card["net"], **_answers(card)}, path)
     module.card = card
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         raise ValueError(f"ckpt_path={path}: its weights do not fit its network: {error}") from None
     return module.eval()
+
+
+def _answers(card: dict[str, Any]) -> dict[str, Any]:
+    """What the module may say: classes, and how text is written where it writes text."""
+    answers = {"classes": card["classes"]}
+    if "tokenizer" in card:
+        answers["tokenizer"] = tokenizer_from(card["tokenizer"])
+    return answers
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

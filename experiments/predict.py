@@ -69,9 +69,7 @@ def _for_input(config: DictConfig, data_dir: Path) -> DictConfig:
     return changed
 
 
-def _predict(
-    config: DictConfig, module: TaskModule, data: PreparedDataModule
-) -> pd.DataFrame:
+def _predict(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> pd.DataFrame:
     trainer = build_trainer(config, enable_progress_bar=False, enable_checkpointing=False)
     outcomes: Any = trainer.predict(module, data)
     index = torch.cat([outcome["index"] for outcome in outcomes]).numpy()

@@ -8,12 +8,14 @@ import matplotlib
 import pandas as pd
 from omegaconf import DictConfig
 
+from experiments.report_text import text_sections
 from experiments.results import Results
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 MILESTONES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
+MANY_LABELS = 100  # above it they are not counted one by one
 OVERFITTING_GAP = 0.15  # train accuracy above validation accuracy, at the best epoch
 
 
@@ -37,11 +39,12 @@ def write_report(results: Results, config: DictConfig) -> Path:
 def _title(results: Results, config: DictConfig) -> str:
     numbers = results.numbers
     lines = [f"# Task {config.task}, stage {config.stage}: {results.folder.name}\n"]
-    if "test/acc" in numbers:
+    name = f"test/{results.headline}"
+    if name in numbers:
         lines.append(
-            f"**Test accuracy {numbers['test/acc']:.4f}** on {numbers['test/n']:,} samples, 95 % "
-            f"interval {numbers['test/acc_low']:.4f} to {numbers['test/acc_high']:.4f} "
-            f"(bootstrap over {_over(results)}).\n"
+            f"**Test {results.headline_words} {numbers[name]:.4f}** on {numbers['test/n']:,} "
+            f"samples, 95 % interval {numbers[f'{name}_low']:.4f} to "
+            f"{numbers[f'{name}_high']:.4f} (bootstrap over {_over(results)}).\n"
         )
     if numbers["trained_on_simulated"]:
         lines.append(
@@ -71,6 +74,8 @@ def _data(results: Results, config: DictConfig) -> str:
         f"From {origin}. Split: {kind}{note}.\n",
         _table(by_split.reset_index()),
     ]
+    if counts["label"].nunique() > MANY_LABELS:  # sentences rather than classes
+        return "\n".join([*parts, _groups(counts)])
     train = counts[counts["split"] == "train"].groupby("label")["samples"].sum()
     if len(train) > 1 and train.nunique() == 1:
         parts.append(f"Balance ratio 1.00 in training: {train.max():,} samples of every class.\n")
@@ -81,9 +86,12 @@ def _data(results: Results, config: DictConfig) -> str:
             f"{train.min():,}).\n"
         )
     parts.append(_folded("Samples a class", _wide(counts, "label")))
-    if counts["group"].nunique() > 1:
-        parts.append(_folded("Samples a group", _wide(counts, "group")))
-    return "\n".join(parts)
+    return "\n".join([*parts, _groups(counts)])
+
+
+def _groups(counts: pd.DataFrame) -> str:
+    several = counts["group"].nunique() > 1
+    return _folded("Samples a group", _wide(counts, "group")) if several else ""
 
 
 def _wide(counts: pd.DataFrame, by: str) -> str:
@@ -133,27 +141,37 @@ def _training(results: Results, config: DictConfig) -> str:
     best = table.loc[results.numbers["best_epoch"]]
     lines = [
         "## Training\n",
-        "![loss and accuracy by epoch](curves.png)\n",
+        "![loss and scores by epoch](curves.png)\n",
         f"{len(table)} epochs. Best epoch: **{results.numbers['best_epoch']}**, "
         f"{metric} {best[metric]:.4f}.\n",
     ]
-    if {"train/acc", "val/acc"} <= set(table):
+    score = _score_of_both(table)
+    if score:
+        train, val = best[f"train/{score}"], best[f"val/{score}"]
         lines.append(
-            f"Train–validation gap at the best epoch: {best['train/acc'] - best['val/acc']:+.4f} "
-            f"(training accuracy {best['train/acc']:.4f}, measured on augmented batches while "
-            "the weights moved).\n"
+            f"Train–validation gap at the best epoch: {train - val:+.4f} of {score} (training "
+            f"{train:.4f}, measured on augmented batches while the weights moved).\n"
         )
     lines += _milestones(table, metric, config.monitor.mode)
     return "\n".join(lines)
 
 
+def _score_of_both(table: pd.DataFrame) -> str:
+    """The accuracy that training and validation both have; empty where there is none."""
+    names = [n for n in ("acc", "token_acc") if {f"train/{n}", f"val/{n}"} <= set(table)]
+    return names[0] if names else ""
+
+
 def _milestones(table: pd.DataFrame, metric: str, mode: str) -> list[str]:
     """The first epoch that reached each milestone; several reached at once are one line."""
-    if mode != "max":
+    if metric.endswith("/loss"):
         return []
-    reached = {m: table.index[table[metric] >= m] for m in MILESTONES}
+    sign = "≥" if mode == "max" else "≤"
+    goals = [m if mode == "max" else round(1 - m, 2) for m in MILESTONES]
+    values = table[metric]
+    reached = {m: table.index[values >= m if mode == "max" else values <= m] for m in goals}
     first = {int(epochs[0]): m for m, epochs in reached.items() if len(epochs)}
-    lines = [f"- epoch {e}: {metric} {table[metric][e]:.4f} (≥ {m})" for e, m in first.items()]
+    lines = [f"- epoch {e}: {metric} {values[e]:.4f} ({sign} {m})" for e, m in first.items()]
     return ["Milestones:\n", *lines, ""] if lines else []
 
 
@@ -162,7 +180,8 @@ def _draw_curves(table: pd.DataFrame, metric: str, best: int, path: Path) -> Non
     for name in ("train/loss", "val/loss"):
         if name in table:
             losses.plot(table.index, table[name], label=name)
-    for name in dict.fromkeys(("train/acc", "val/acc", metric)):
+    shown = ("train/acc", "val/acc", "train/token_acc", "val/token_acc", metric)
+    for name in dict.fromkeys(shown):
         if name in table:
             scores.plot(table.index, table[name], label=name)
     for axes in (losses, scores):
@@ -178,13 +197,15 @@ def _test(results: Results) -> str:
     rows = results.predictions
     if rows.empty:
         return ""
-    tested = "test/acc" in results.numbers
+    tested = f"test/{results.headline}" in results.numbers
     names = [n for n in results.numbers if n.startswith("test/" if tested else "val/")]
     values = [results.numbers[name] for name in names]
     shown = [f"{v:,}" if isinstance(v, int) else f"{v:.4f}" for v in values]
     scores = pd.DataFrame({"metric": names, "value": shown})
     title = "Test" if tested else "Validation (nothing was kept for testing)"
     parts = [f"## {title}\n", _table(scores)]
+    if "errors" in rows:
+        return "\n".join([*parts, *_text(rows, results)])
     if rows["group"].nunique() > 1:
         parts += ["### Each group\n", _table(_accuracy_by(rows, "group"))]
     by_class = _accuracy_by(rows, "label").sort_values("accuracy")
@@ -196,6 +217,18 @@ def _test(results: Results) -> str:
     if (results.folder / "mistakes.png").exists():
         parts += ["### Surest mistakes\n", "![strips of film](mistakes.png)\n"]
     return "\n".join(parts)
+
+
+def _text(rows: pd.DataFrame, results: Results) -> list[str]:
+    closed = bool(results.card["classes"])
+    sections = text_sections(rows, results.folder, closed)
+    parts = [f"### {heading}\n\n{content}" for heading, content in sections]
+    if closed:
+        nearest = rows.assign(label=rows["reference"], prediction=rows["nearest"])
+        pairs = confused_pairs(nearest)
+        parts += ["### Most confused pairs\n", _table(pairs.head(10))] if len(pairs) else []
+        parts.append("![confusion matrix](confusion_matrix.png)\n")
+    return parts
 
 
 def _accuracy_by(rows: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -218,8 +251,9 @@ def confused_pairs(rows: pd.DataFrame) -> pd.DataFrame:
 def _wrong(results: Results, config: DictConfig) -> str:
     notes = list(results.wrong)
     table, best = results.epochs, results.numbers["best_epoch"]
-    if best is not None and {"train/acc", "val/acc"} <= set(table):
-        gap = table["train/acc"][best] - table["val/acc"][best]
+    score = _score_of_both(table)
+    if best is not None and score:
+        gap = table[f"train/{score}"][best] - table[f"val/{score}"][best]
         if gap > OVERFITTING_GAP:
             notes.append(
                 f"Overfitting: training accuracy is {gap:.2f} above validation accuracy at the "

@@ -24,6 +24,8 @@ class Results:
         numbers: what metrics.json holds.
         counts: samples a split, class and group.
         wrong: sentences on what went wrong.
+        headline: the metric that the run is judged by, without ``test/``.
+        headline_words: what people call it.
     """
 
     folder: Path
@@ -31,6 +33,8 @@ class Results:
     numbers: dict[str, Any]
     counts: pd.DataFrame
     wrong: list[str] = field(default_factory=list)
+    headline: str = "acc"
+    headline_words: str = "accuracy"
 
     @property
     def epochs(self) -> pd.DataFrame:
@@ -42,7 +46,8 @@ class Results:
     def predictions(self) -> pd.DataFrame:
         """predictions.csv; empty where nothing was tested."""
         path = self.folder / "predictions.csv"
-        text = {"id": str, "group": str, "label": str, "prediction": str, "runner_up": str}
+        names = ("id", "group", "label", "prediction", "runner_up", "reference", "nearest")
+        text = dict.fromkeys(names, str)
         if not path.exists():
             return pd.DataFrame(columns=list(text))
         return pd.read_csv(path, dtype=text, keep_default_na=False)
@@ -57,7 +62,8 @@ def gather(
 ) -> Results:
     """Put a finished run's facts together and write metrics.json."""
     folder = Path(config.run_dir)
-    results = Results(folder, module.card, {}, data.counts(), wrong)
+    judged_by = (module.headline, module.headline_words)
+    results = Results(folder, module.card, {}, data.counts(), wrong, *judged_by)
     table, metric = results.epochs, config.monitor.metric
     numbers: dict[str, Any] = {
         "task": config.task,

@@ -38,7 +38,7 @@ class TaskModule(L.LightningModule):
 
     headline = "acc"
     headline_words = "accuracy"
-    train_score = "train/acc"
+    train_score: str | None = "train/acc"
 
     def __init__(
         self,
@@ -114,8 +114,10 @@ class TaskModule(L.LightningModule):
         if self.trainer.is_last_batch:
             self._sum_up()
             sums = self.trainer.strategy.reduce(self.train_sums, reduce_op="sum")
-            self.log("train/loss", sums[0] / sums[1], on_step=False, on_epoch=True)
-            self.log(self.train_score, sums[2] / sums[3], on_step=False, on_epoch=True)
+            once = {"on_step": False, "on_epoch": True, "batch_size": 1}
+            self.log("train/loss", sums[0] / sums[1], **once)
+            if self.train_score:
+                self.log(self.train_score, sums[2] / sums[3], **once)
 
     # ---- validation and test
 

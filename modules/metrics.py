@@ -9,7 +9,9 @@ from torchmetrics.utilities import dim_zero_cat
 
 
 class GroupInterval(Metric):
-    """95 % interval of an accuracy, bootstrapped over groups (signers, speakers, sessions).
+    """95 % interval of a rate, bootstrapped over groups (signers, speakers, sessions).
+
+    An accuracy counts hits of samples, a word error rate errors of words.
 
     Samples of one person are alike, so whole persons are drawn with replacement, not samples;
     with a single group there is no spread between people to see, and samples are drawn.
@@ -22,29 +24,34 @@ class GroupInterval(Metric):
     """
 
     full_state_update = False
-    correct: list[Tensor]
+    counted: list[Tensor]
+    out_of: list[Tensor]
     group: list[Tensor]
 
     def __init__(self, draws: int = 2000, confidence: float = 0.95) -> None:
         super().__init__()
         self.draws, self.confidence = draws, confidence
-        self.add_state("correct", default=[], dist_reduce_fx="cat")
+        self.add_state("counted", default=[], dist_reduce_fx="cat")
+        self.add_state("out_of", default=[], dist_reduce_fx="cat")
         self.add_state("group", default=[], dist_reduce_fx="cat")
 
-    def update(self, correct: Tensor, group: Tensor) -> None:
-        """``correct`` (B,) bool or [0, 1]; ``group`` (B,) integer codes, -1 for no group."""
-        self.correct.append(correct.float())
+    def update(self, counted: Tensor, group: Tensor, out_of: Tensor | None = None) -> None:
+        """``counted`` (B,) hits or errors of ``out_of`` (B,) chances, one each where it is None;
+        ``group`` (B,) integer codes, -1 for no group."""
+        self.counted.append(counted.float())
+        self.out_of.append(torch.ones_like(group) if out_of is None else out_of)
         self.group.append(group)
 
     def compute(self) -> Tensor:
         """(2,): the lower and the upper end."""
         # Lists here, and tensors once the processes' states are put together.
-        correct, group = (dim_zero_cat(state).cpu() for state in (self.correct, self.group))
+        states = (self.counted, self.out_of, self.group)
+        counted, out_of, group = (dim_zero_cat(state).cpu() for state in states)
         codes, inverse = torch.unique(group, return_inverse=True)
         if len(codes) == 1:
-            inverse = torch.arange(len(correct))
-        hits = torch.zeros(int(inverse.max()) + 1).index_add_(0, inverse, correct)  # (groups,)
-        counts = torch.zeros_like(hits).index_add_(0, inverse, torch.ones_like(correct))
+            inverse = torch.arange(len(counted))
+        hits = torch.zeros(int(inverse.max()) + 1).index_add_(0, inverse, counted)  # (groups,)
+        counts = torch.zeros_like(hits).index_add_(0, inverse, out_of.float())
         generator = torch.Generator().manual_seed(0)
         means = torch.stack([self._draw(hits, counts, generator) for _ in range(self.draws)])
         tail = (1 - self.confidence) / 2

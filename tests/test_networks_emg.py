@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from modules.networks.emg_hybrid import EMGHybrid, FrameNorm
+from modules.networks.emg_hybrid import BidirectionalLSTM, EMGHybrid, FrameNorm
 from modules.networks.emg_spatiotemporal import EMGSpatioTemporal
 from modules.networks.token_reader import present, sinusoids
 
@@ -48,8 +49,9 @@ def test_emg_hybrid_is_built_as_its_document_says() -> None:
     assert len(net.blocks) == 3
     for block in net.blocks:
         assert [part.kernel_size for part in (block.first, block.second)] == [(3,), (3,)]
-    lstm = net.lstm
-    assert (lstm.num_layers, lstm.hidden_size, lstm.bidirectional, lstm.dropout) == (2, 128, 1, 0.3)
+    for direction in (net.lstm.onward, net.lstm.back):
+        assert [layer.hidden_size for layer in direction] == [128, 128]
+    assert net.lstm.drop.p == 0.3
     assert [layer.attention.heads for layer in net.layers] == [8, 8]
     assert dropouts(net) == {0.3, 0.1} and net.width == 256
     assert [type(part) for part in net.reader.head] == [nn.Linear, nn.ReLU, nn.Linear]
@@ -131,6 +133,19 @@ def test_frame_norm_is_batch_norm_over_the_frames_that_count() -> None:
     torch.testing.assert_close(norm.state_dict(), plain.state_dict())
 
 
+def test_both_ways_of_the_lstm_agree_with_torch_on_packed_sequences() -> None:
+    ours, theirs = BidirectionalLSTM(8, 2, 0.0), nn.LSTM(8, 4, 2, True, True, bidirectional=True)
+    for layer in range(2):
+        for part, end in ((ours.onward[layer], ""), (ours.back[layer], "_reverse")):
+            for name, parameter in part.named_parameters():
+                parameter.data = getattr(theirs, name[:-1] + str(layer) + end).data
+    x, lengths = torch.randn(3, 9, 8), torch.tensor([4, 9, 1])
+    packed, _ = theirs(pack_padded_sequence(x, lengths, True, enforce_sorted=False))
+    mask = present(lengths, 9, x.device)
+    expected = pad_packed_sequence(packed, True)[0][mask]
+    torch.testing.assert_close(ours(x, lengths)[mask], expected, rtol=1e-5, atol=1e-5)
+
+
 @both
 def test_padding_changes_nothing_in_training_either(kind: type) -> None:
     net = small(kind, **still(kind)).train()
@@ -194,17 +209,19 @@ def test_a_silent_recording_and_a_long_one_are_read(kind: type) -> None:
 @both
 @kinds_of_output
 def test_four_recordings_are_learnt_by_heart(kind: type, positions: int | None) -> None:
-    net = small(kind, positions, **still(kind)).train()
-    x, length = recordings(200, 170, 140, 190)
+    short = {"window_ms": 40, "hop_ms": 20} if kind is EMGSpatioTemporal else {}
+    net = small(kind, positions, **still(kind), **short).train()
+    x, length = recordings(40, 34, 28, 38)
     texts = torch.randint(1, 11, (4, 3), generator=torch.Generator().manual_seed(2))
-    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
-    for _ in range(100):
-        logits, lengths = net(x, length)
-        loss = error(logits, lengths, texts)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    for _ in range(120):
+        loss = error(*net(x, length), texts)
+        if loss < 0.2:
+            return
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss < 0.1
+    pytest.fail(f"the loss is still {loss:.2f}")
 
 
 def error(logits: Tensor, lengths: Tensor, texts: Tensor) -> Tensor:

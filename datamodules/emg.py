@@ -1,0 +1,230 @@
+"""Surface EMG and the text that was spoken without a voice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from datamodules.base import Batch, PreparedDataModule
+from datamodules.prepared import Description, Frame, PreparedSet, Sample
+from datamodules.sequences import ByLength, SequenceBatches, ShortestFirst
+from datamodules.signals import Conditioner
+from datamodules.simulators.muscle import MuscleSimulator
+from datamodules.tokenizers import Tokenizer, tokenizer_from
+
+SCALES = ("session", "recording", "none")
+CLOSED = 500  # phrases at most that are a closed vocabulary
+
+
+class SimulatedMuscles(MuscleSimulator):
+    """The muscle simulator's recordings as samples of a prepared set: a group a session.
+
+    They are conditioned as real recordings are.
+    """
+
+    @property
+    def conditioner(self) -> Conditioner:
+        """Takes hum and drift away."""
+        return Conditioner(self.rate, mains_hz=self.mains)
+
+    @property
+    def description(self) -> Description:
+        """What the set's meta.json says."""
+        frame = Frame((self.channels,), "float32", "surface EMG, µV", self.rate)
+        conditioning = {k: v for k, v in asdict(self.conditioner).items() if k != "rate"}
+        settings = {"simulator": asdict(self), "reader": {"rate": self.rate, **conditioning}}
+        return Description("emg", frame, settings, simulated=True)
+
+    def samples(self) -> Iterator[Sample]:
+        """Every recording of every session."""
+        for index in range(self.sessions):
+            group = f"simulated_{index:04d}"
+            for number, (text, split, emg) in enumerate(self.session(index)):
+                name, ready = f"{group}/{number:05d}", self.conditioner(emg)
+                yield Sample(name, ready, text, group, split, source="simulator")
+
+
+class EMGDataModule(PreparedDataModule):
+    """Batches ``x`` (B, T, C) float32 padded to the longest, ``y`` (B, L) token ids.
+
+    Args:
+        tokenizer: text to token ids; trained on the texts that are trained on.
+        objective: ``cross_entropy`` of token positions, or ``ctc``.
+        scale: by what each channel is divided: its ``session``'s median strength, the
+            ``recording``'s own, or ``none`` (µV).
+        curriculum_epochs: epochs until all is seen, the shortest first; 0: no curriculum.
+        curriculum_start: share of the recordings that the first epoch sees, (0, 1].
+        named: as ``PreparedDataModule`` takes it.
+
+    Raises:
+        ValueError: a setting that is not known, or a text that cannot be written.
+    """
+
+    task = "emg"
+    refuses_other_rates = True
+
+    def __init__(
+        self,
+        *,
+        tokenizer: Tokenizer,
+        objective: str = "cross_entropy",
+        scale: str = "session",
+        curriculum_epochs: int = 0,
+        curriculum_start: float = 0.25,
+        **named: Any,
+    ) -> None:
+        super().__init__(**named)
+        if scale not in SCALES:
+            raise ValueError(f"datamodule.scale={scale} is not known: {', '.join(SCALES)}")
+        if not 0 < curriculum_start <= 1:
+            raise ValueError(f"datamodule.curriculum_start={curriculum_start} must be in (0, 1]")
+        self.tokenizer, self.objective, self.scale = tokenizer, objective, scale
+        self.curriculum_epochs, self.curriculum_start = curriculum_epochs, curriculum_start
+
+    # ---- what the networks and the checkpoint need to know
+
+    @property
+    def input_settings(self) -> dict[str, Any]:
+        return {"scale": self.scale}
+
+    @property
+    def net_arguments(self) -> dict[str, Any]:
+        """Channels, rate, tokens, and the positions that cross-entropy reads them at."""
+        frame = self.prepared.meta["frame"]
+        longest = max((len(self.tokens[row]) for row in self.parts.train), default=0)
+        return {
+            "channels": int(frame["shape"][0]),
+            "rate": float(frame["rate"]),
+            "vocabulary": self.tokenizer.size,
+            "positions": None if self.objective == "ctc" else longest + 1,
+        }
+
+    @property
+    def module_arguments(self) -> dict[str, Any]:
+        return {"classes": list(self.classes), "tokenizer": self.tokenizer}
+
+    @property
+    def card(self) -> dict[str, Any]:
+        classes = list(self.classes)
+        plain = self.tokenizer.plain()
+        return {"classes": classes, "trained_classes": classes, "tokenizer": plain}
+
+    def as_trained(self, card: dict[str, Any]) -> None:
+        """Write text as the checkpoint does."""
+        super().as_trained(card)
+        self.tokenizer = tokenizer_from(card["tokenizer"])
+        self.objective = card["module"].get("objective", self.objective)
+
+    # ---- text
+
+    def name_answers(self) -> None:
+        """Texts to token ids; the texts are the classes where there are few of them."""
+        labels = self.prepared.manifest["label"]
+        if not self.trained:
+            self.tokenizer = self.tokenizer.fit(labels.iloc[self.parts.train].tolist())
+        texts = {label: self.tokenizer.normalise(label) for label in labels.unique()}
+        ids = {text: self.tokenizer.encode(text) for text in texts.values()}
+        self.texts = [texts[label] for label in labels]
+        self.tokens = [ids[text] for text in self.texts]
+        self._refuse_unwritable()
+        self.classes = tuple(self.trained["classes"] if self.trained else self._phrases())
+        self.targets = self._codes(pd.Series(self.texts, dtype=str), list(self.classes))
+        self.gains = channel_gains(self.prepared, self.scale)
+
+    def _phrases(self) -> list[str]:
+        """The trained texts where most of those held out are among them: a closed vocabulary."""
+        known = {self.texts[row] for row in self.parts.train}
+        others = [self.texts[row] for row in (*self.parts.val, *self.parts.test)]
+        unknown = sum(text not in known for text in others)
+        closed = len(known) <= CLOSED and unknown <= len(others) / 2
+        return sorted(known) if closed else []
+
+    def _refuse_unwritable(self) -> None:
+        for row in self.parts.train:
+            lost = self.tokenizer.unwritable(self.texts[row])
+            if lost or not self.tokens[row]:
+                raise ValueError(
+                    f"{self.prepared.manifest['id'].iloc[row]} of {self.prepared.data_dir}: "
+                    f"{self.tokenizer.kind} cannot write {', '.join(map(repr, lost)) or 'it'} of "
+                    f"the text {self.texts[row]!r}. Correct the text, or use tokenizer=char"
+                )
+
+    def untrained(self) -> str:
+        """A sentence on texts that this model cannot write; empty where it can write all."""
+        texts = sorted({text for text in self.texts if self.tokenizer.unwritable(text)})
+        if not texts:
+            return ""
+        some = ", ".join(map(repr, texts[:10]))
+        return (
+            f"{len(texts)} texts in this set hold what the model has no token for ({some}); they "
+            "count as errors."
+        )
+
+    def refuse_unfit(self, net: nn.Module) -> None:
+        """CTC writes at most a token a frame, and needs a blank between two alike."""
+        if self.objective != "ctc":
+            return
+        rows = np.concatenate([self.parts.train, self.parts.val])
+        frames = net.output_lengths(torch.from_numpy(self.prepared.lengths[rows])).numpy()
+        for row, has in zip(rows, frames, strict=True):
+            ids = self.tokens[row]
+            needs = len(ids) + sum(a == b for a, b in pairwise(ids))
+            if needs > has:
+                raise ValueError(
+                    f"{self.prepared.manifest['id'].iloc[row]} of {self.prepared.data_dir}: its "
+                    f"text {self.texts[row]!r} needs {needs} frames, and the network makes {has} "
+                    f"of its {self.prepared.lengths[row]:,} samples. Remove it, use a tokenizer "
+                    "with longer pieces, a network with more frames, or objective=cross_entropy"
+                )
+
+    # ---- batches
+
+    def batches(self, rows: np.ndarray) -> SequenceBatches:
+        """These rows, to be fetched in whole batches."""
+        return SequenceBatches(
+            self.prepared, rows, self.texts, self.tokens, self.groups, self.gains
+        )
+
+    def ordered(self, order: Any, rows: np.ndarray, shuffle: bool) -> ByLength:
+        """Recordings of like length together; in training perhaps the shortest first."""
+        lengths = self.prepared.lengths[rows]
+        if shuffle and self.curriculum_epochs:
+            order = ShortestFirst(order, lengths, self.curriculum_epochs, self.curriculum_start)
+        return ByLength(order, lengths, shuffle)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        batch = super().on_after_batch_transfer(batch, dataloader_idx)
+        if self.augment is not None:  # what was added beyond the end of a recording
+            x = batch["x"]
+            within = torch.arange(x.shape[1], device=x.device) < batch["length"][:, None]
+            batch["x"] = x * within[..., None]
+        return batch
+
+
+def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:
+    """(rows, C) float32: what each channel of each recording is multiplied by.
+
+    The strength of a channel is its root mean square, µV; of a session, the median over its
+    recordings. Electrodes sit elsewhere and press otherwise each time that they are put on.
+    """
+    strength = np.stack([_rms(prepared, row) for row in range(len(prepared))])
+    if scale == "none":
+        strength[:] = 1
+    if scale == "session":
+        groups = prepared.manifest["group"].to_numpy()
+        for group in np.unique(groups):
+            strength[groups == group] = np.median(strength[groups == group], axis=0)
+    return (1 / np.maximum(strength, 1e-3)).astype(np.float32)
+
+
+def _rms(prepared: PreparedSet, row: int) -> np.ndarray:
+    start = prepared.starts[row]
+    emg = prepared.features[start : start + prepared.lengths[row]]  # (T, C) µV
+    return np.sqrt(np.square(emg, dtype=np.float64).mean(0))

@@ -1,0 +1,154 @@
+"""Recordings of EMG that a table speaks of, a row a recording."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from datamodules.readers.base import Item
+from datamodules.readers.emg import EMGReader, Recording, below, one_line, split_named
+
+Row = dict[str, str]
+# Columns that are used where the table has them and the configuration names no other.
+USUAL = {"group": ("group", "session"), "split": ("split",), "rates": ("rate",)}
+SAME_RATE = 0.01  # clocks of recorders differ by less
+
+
+class EMGManifest(EMGReader):
+    """A CSV table with the path of a ``.npy`` file (samples, channels) and its text a row.
+
+    Args:
+        manifest: the table, below ``raw_dir``.
+        path: the column with the recordings' paths below ``raw_dir``.
+        text: the column with what was said.
+        group: the column with the session; None for ``group``, else ``session``, if there.
+        split: the column with the split; None for ``split``, if there.
+        rates: the column with the rate, Hz; None for ``rate``, if there. A row of another rate
+            than ``rate`` is rejected.
+        options: what every ``EMGReader`` takes.
+
+    Raises:
+        ValueError: the table is missing, empty, not a table or lacks a column.
+    """
+
+    def __init__(
+        self,
+        raw_dir: str | Path | None,
+        manifest: str = "manifest.csv",
+        path: str = "path",
+        text: str = "text",
+        group: str | None = None,
+        split: str | None = None,
+        rates: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(raw_dir, **options)
+        try:
+            self.manifest = self.raw_dir / below(manifest)
+        except ValueError as error:
+            raise ValueError(f"{self.key}.manifest: {error}") from error
+        self.columns = {"path": path, "text": text, "group": group, "split": split, "rates": rates}
+
+    def items(self) -> list[Item]:
+        """One item a row, in the order of the table."""
+        lines = self._lines()
+        header = lines[0][1]
+        columns = self._columns(header)
+        found: list[Item] = []
+        seen: set[str] = set()
+        for line, fields in lines[1:]:
+            recording = self._recording(line, header, fields, columns, seen)
+            seen.add(recording.id)
+            found.append(recording)
+        return found
+
+    def _lines(self) -> list[tuple[int, list[str]]]:
+        """The header and the other lines, in fields, with their numbers.
+
+        Raises:
+            ValueError: the table is missing, empty or not a table.
+        """
+        if not self.manifest.is_file():
+            inside = sorted(path.name for path in self.raw_dir.glob("*.csv"))
+            raise ValueError(
+                f"{self.manifest} is missing. Name the table with reader.manifest=<a file below "
+                f"raw_dir>; the CSV files there: {', '.join(inside) or 'none'}"
+            )
+        try:
+            lines = list(_fields(self.manifest.read_text(encoding="utf-8-sig")))
+        except (OSError, csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{self.manifest} is not a table of comma-separated values in UTF-8: {error}"
+            ) from error
+        if len(lines) < 2:
+            held = "a header and no row" if lines else "nothing"
+            raise ValueError(f"{self.manifest} holds {held}; expected a row a recording")
+        return lines
+
+    def _columns(self, found: list[str]) -> Row:
+        """Which column says what; those that the table has not and nobody asked for are left out.
+
+        Raises:
+            ValueError: the table lacks a column that the configuration names.
+        """
+        wanted = {key: name for key, name in self.columns.items() if name is not None}
+        for key, name in wanted.items():
+            if name not in found:
+                raise ValueError(
+                    f"{self.manifest} has no column {name!r}; found {', '.join(found)}. Say which "
+                    f"it is with reader.{key}=<a column>"
+                )
+        usual = {
+            key: next((name for name in names if name in found), "")
+            for key, names in USUAL.items()
+            if key not in wanted
+        }
+        return wanted | {key: name for key, name in usual.items() if name}
+
+    def _recording(
+        self, line: int, header: list[str], fields: list[str], columns: Row, seen: set[str]
+    ) -> Recording:
+        """What a row speaks of; a bad row says its problem."""
+        if len(fields) != len(header):
+            problem = f"line {line}: found {len(fields)} fields, expected {len(header)}"
+            return Recording(f"{self.manifest.name}#line{line}", self.manifest, problem=problem)
+        row = dict(zip(header, fields, strict=True))
+        said = dict.fromkeys(self.columns, "") | {key: row[name] for key, name in columns.items()}
+        text, problem, name, split = one_line(said["text"]), "", said["path"], ""
+        try:
+            name = below(name)
+            split = split_named(said["split"])
+            self._refuse_row(said)
+        except ValueError as error:
+            problem = f"line {line}: {error}"
+        identity = f"{name}#line{line}" if not name or name in seen else name
+        return Recording(identity, self.raw_dir / name, text, said["group"], split, problem)
+
+    def _refuse_row(self, said: Row) -> None:
+        for key in ("path", "text"):
+            if not said[key]:
+                raise ValueError(f"the {key} is missing")
+        if not said["rates"]:
+            return
+        try:
+            rate = float(said["rates"])
+        except ValueError as error:
+            raise ValueError(f"the rate {said['rates']!r} is not a number") from error
+        if not math.isclose(rate, self.rate, rel_tol=SAME_RATE):
+            raise ValueError(
+                f"recorded at {rate:g} Hz; reader.rate={self.rate:g} is expected. Prepare the "
+                "recordings of each rate on their own"
+            )
+
+
+def _fields(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The fields of the lines that are not empty, with their numbers."""
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    for fields in reader:
+        if any(fields):
+            yield reader.line_num, [field.strip() for field in fields]

@@ -1,0 +1,285 @@
+"""The base of every task that writes text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassConfusionMatrix
+from torchmetrics.functional.text import edit_distance
+from torchmetrics.text import CharErrorRate, WordErrorRate
+
+from modules.base import PHASES, Batch, TaskModule
+from modules.decoding import beam_ctc, greedy_ctc, until_eos
+from modules.metrics import GroupInterval
+from modules.schedules import Schedule
+
+IGNORE = -100  # fills up short token sequences; torch's cross-entropy leaves it out
+OBJECTIVES = ("cross_entropy", "ctc")
+
+
+class Writer(Protocol):
+    """What the module needs of a tokenizer."""
+
+    pad: int
+    eos: int
+
+    @property
+    def size(self) -> int: ...
+
+    def decode(self, ids: list[int]) -> str: ...
+
+
+class TranscriptionModule(TaskModule):
+    """Recordings to text: cross-entropy or CTC; word, character and token scores.
+
+    A batch holds ``x`` (B, T, C), ``length`` (B,) samples that count, ``y`` (B, L) token ids
+    filled up with -100, ``text`` the B texts, ``index`` and ``group`` (B,).
+
+    Args:
+        net: (x, length) → logits (B, L or frames, tokens), and (B,) how many of them count.
+        classes: the phrases of a closed vocabulary; empty where sentences are open.
+        tokenizer: token ids to text; its ``pad`` is CTC's blank.
+        optimizer: takes the parameters, gives the optimizer; None where nothing is trained.
+        scheduler: the learning-rate schedule; None for a constant rate.
+        objective: ``cross_entropy``, of token positions that are read in parallel, or ``ctc``.
+        label_smoothing: share of the target that is spread over all tokens, [0, 1); with CTC the
+            same share of the loss asks every frame for even odds (Kim et al., "Improved training
+            for online end-to-end speech recognition systems", 2018).
+        beam_width: of CTC's prefix beam search; 1 takes the best token of each frame.
+
+    Raises:
+        ValueError: an objective that is not known, or a beam where none is searched.
+    """
+
+    headline = "wer"
+    headline_words = "word error rate"
+
+    def __init__(
+        self,
+        net: nn.Module,
+        classes: list[str],
+        tokenizer: Writer,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None = None,
+        scheduler: Schedule | None = None,
+        objective: str = "cross_entropy",
+        label_smoothing: float = 0.1,
+        beam_width: int = 1,
+    ) -> None:
+        super().__init__(net, classes, optimizer, scheduler)
+        if objective not in OBJECTIVES:
+            raise ValueError(f"objective={objective} is not known: {' or '.join(OBJECTIVES)}")
+        if beam_width < 1 or (beam_width > 1 and objective != "ctc"):
+            raise ValueError(
+                f"module.beam_width={beam_width}: a beam is at least 1, and is searched with "
+                "objective=ctc alone"
+            )
+        self.tokenizer, self.objective = tokenizer, objective
+        self.label_smoothing, self.beam_width = label_smoothing, beam_width
+        self.train_score = None if objective == "ctc" else "train/token_acc"
+        self._make_metrics()
+
+    def _make_metrics(self) -> None:
+        self.wers = nn.ModuleDict({p: WordErrorRate() for p in PHASES})
+        self.cers = nn.ModuleDict({p: CharErrorRate() for p in PHASES})
+        self.tokens = nn.ModuleDict({p: MeanMetric() for p in PHASES})
+        self.exact = nn.ModuleDict({p: MeanMetric() for p in PHASES})
+        self.closed = nn.ModuleDict({p: MeanMetric() for p in PHASES} if self.classes else {})
+        count = max(2, len(self.classes))
+        self.confusions = nn.ModuleDict({p: MulticlassConfusionMatrix(count) for p in PHASES})
+        self.interval = GroupInterval()
+        self._codes = {phrase: code for code, phrase in enumerate(self.classes)}
+        self.nearest = lru_cache(maxsize=65536)(self._nearest)
+
+    # ---- steps
+
+    def forward(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, C), (B,) samples → logits (B, L or frames, tokens), (B,) how many count."""
+        return self.net(x, length)
+
+    def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a step learns from: logits, and their loss ()."""
+        logits, lengths = self(batch["x"], batch["length"])
+        return logits, self.loss(logits, lengths, batch["y"])
+
+    def loss(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
+        """In float32 outside autocast: (B, L, V) or (B, frames, V), (B,), (B, L) → ()."""
+        with torch.autocast(logits.device.type, enabled=False):
+            if self.objective == "ctc":
+                return self._ctc(logits.float(), lengths, y)
+            targets = self.positions(y, logits.shape[1])
+            # (B, L, V), (B, L) → (B * L, V), (B * L,)
+            return F.cross_entropy(
+                logits.float().flatten(0, 1),
+                targets.flatten(),
+                ignore_index=IGNORE,
+                label_smoothing=self.label_smoothing,
+            )
+
+    def positions(self, y: Tensor, count: int) -> Tensor:
+        """(B, L) token ids → (B, count): what each position should say, with the end after them.
+
+        A text of more than ``count`` tokens, which training never has, is cut.
+        """
+        targets = F.pad(y, (0, max(1, count - y.shape[1])), value=IGNORE)
+        ends = (y != IGNORE).sum(1, keepdim=True)  # (B, 1)
+        return targets.scatter(1, ends, self.tokenizer.eos)[:, :count]
+
+    def _ctc(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
+        """Graves et al., 2006. A text longer than its frames has no alignment, and counts 0."""
+        shares = logits.log_softmax(-1)
+        blank = self.tokenizer.pad
+        targets = y.masked_fill(y == IGNORE, blank)
+        counts = (y != IGNORE).sum(1)
+        loss = F.ctc_loss(
+            shares.transpose(0, 1), targets, lengths, counts, blank, zero_infinity=True
+        )
+        if not self.label_smoothing:
+            return loss
+        within = torch.arange(logits.shape[1], device=y.device) < lengths.to(y.device)[:, None]
+        even = -(shares.mean(-1) * within).sum() / within.sum()
+        return torch.lerp(loss, even, self.label_smoothing)
+
+    def hits(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Positions that say what they should; none are counted for CTC, which has no places."""
+        if self.objective == "ctc":
+            return logits.new_zeros(()), logits.new_zeros(())
+        targets = self.positions(batch["y"], logits.shape[1])
+        return (logits.argmax(-1) == targets).sum(), (targets != IGNORE).sum()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        return self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        return self._evaluate("test", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        logits, lengths = self(batch["x"], batch["length"])
+        return self._read(logits, lengths, batch)[0]
+
+    def _read(
+        self, logits: Tensor, lengths: Tensor, batch: Batch
+    ) -> tuple[dict[str, Any], list[list[int]]]:
+        ids = self.decode(logits, lengths)
+        texts = [self.tokenizer.decode(one) for one in ids]
+        outcome = {"index": batch["index"], "texts": texts}
+        outcome["probability"] = self._sureness(logits.float(), lengths, ids)
+        return outcome, ids
+
+    def decode(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
+        """Token ids of each recording, without the end."""
+        tokens = self.tokenizer
+        if self.objective == "cross_entropy":
+            return until_eos(logits, tokens.eos, tokens.pad)
+        if self.beam_width > 1:
+            return beam_ctc(logits, lengths, tokens.pad, self.beam_width)
+        return greedy_ctc(logits, lengths, tokens.pad)
+
+    def _sureness(self, logits: Tensor, lengths: Tensor, ids: list[list[int]]) -> Tensor:
+        """(B,) the mean probability of what the positions (with their end) or frames say best."""
+        counts = lengths
+        if self.objective == "cross_entropy":
+            counts = torch.tensor([len(one) + 1 for one in ids], device=logits.device)
+        counts = counts.to(logits.device).clamp(1, logits.shape[1])[:, None]
+        within = torch.arange(logits.shape[1], device=logits.device) < counts  # (B, L)
+        best = logits.log_softmax(-1).amax(-1).exp()
+        return (best * within).sum(1) / counts[:, 0]
+
+    def _evaluate(self, phase: str, batch: Batch) -> dict[str, Any]:
+        logits, lengths = self(batch["x"], batch["length"])
+        loss = self.loss(logits, lengths, batch["y"])
+        self.losses[phase].update(loss, weight=len(logits))
+        outcome, ids = self._read(logits, lengths, batch)
+        said, true = outcome["texts"], batch["text"]
+        self.wers[phase].update(said, true)
+        self.cers[phase].update(said, true)
+        for one, text in zip(said, true, strict=True):
+            self.exact[phase].update(float(one == text))
+        self._count_tokens(phase, ids, batch["y"])
+        outcome["reference"] = list(true)
+        outcome["words"] = [len(text.split()) for text in true]
+        outcome["errors"] = [word_errors(*pair) for pair in zip(said, true, strict=True)]
+        self._count_errors(phase, outcome, batch)
+        return outcome
+
+    def _count_tokens(self, phase: str, ids: list[list[int]], y: Tensor) -> None:
+        """A token and the end of the text count where they stand in the right place."""
+        for said, row in zip(ids, y.tolist(), strict=True):
+            true = [*(token for token in row if token != IGNORE), self.tokenizer.eos]
+            pairs = zip([*said, self.tokenizer.eos], true, strict=False)
+            right = sum(one == other for one, other in pairs)
+            self.tokens[phase].update(right / len(true), weight=len(true))
+
+    def _count_errors(self, phase: str, outcome: dict[str, Any], batch: Batch) -> None:
+        if phase == "test":
+            errors, words = (torch.tensor(outcome[key]) for key in ("errors", "words"))
+            self.interval.update(errors.to(self.device), batch["group"], words.to(self.device))
+        if not self.classes:
+            return
+        outcome["nearest"] = [self.nearest(text) for text in outcome["texts"]]
+        for said, true in zip(outcome["nearest"], batch["text"], strict=True):
+            self.closed[phase].update(float(said == true))
+            if true in self._codes:
+                pair = (self._codes[said], self._codes[true])
+                self.confusions[phase].update(*torch.tensor(pair, device=self.device)[:, None])
+
+    def _nearest(self, text: str) -> str:
+        """The phrase of the closed vocabulary with the fewest characters to change."""
+        if text in self._codes:
+            return text
+        far = edit_distance([text] * len(self.classes), self.classes, reduction="none")
+        return self.classes[int(far.argmin())]
+
+    # ---- once an epoch
+
+    def metrics(self, phase: str) -> list[Metric]:
+        """All that is reset before an epoch."""
+        closed = [self.closed[phase]] if self.classes else []
+        one = (self.wers, self.cers, self.tokens, self.exact, self.confusions)
+        return [*(metric[phase] for metric in one), *closed, self.interval]
+
+    def scores(self, phase: str) -> dict[str, Tensor]:
+        """``wer``, ``cer``, ``token_acc``, ``exact``, and ``closed_acc`` of a closed vocabulary.
+
+        A test has the interval of its word error rate and its count beside them.
+        """
+        parts = {"wer": self.wers, "cer": self.cers, "token_acc": self.tokens, "exact": self.exact}
+        if self.classes:
+            parts["closed_acc"] = self.closed
+        scores = {f"{phase}/{name}": part[phase].compute() for name, part in parts.items()}
+        if phase == "test":
+            low, high = self.interval.compute()
+            count = self.exact["test"].weight.float()
+            scores |= {"test/wer_low": low, "test/wer_high": high, "test/n": count}
+        return scores
+
+    def confusion(self, phase: str) -> Tensor:
+        """(phrases, phrases) counts by nearest phrase; rows are the truth."""
+        count = len(self.classes)
+        return self.confusions[phase].compute()[:count, :count]
+
+    def told(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
+        """What was written: prediction, probability and, where the truth is known, the errors."""
+        table = {"prediction": _all(outcomes, "texts")}
+        table["probability"] = torch.cat([one["probability"] for one in outcomes]).cpu().numpy()
+        for key in ("reference", "nearest", "errors", "words"):
+            if key in outcomes[0]:
+                table[key] = _all(outcomes, key)
+        return pd.DataFrame(table).round({"probability": 4})
+
+
+def word_errors(said: str, true: str) -> int:
+    """Words to insert, delete or replace to come from one text to the other (Levenshtein)."""
+    known = {word: chr(0xE000 + n) for n, word in enumerate({*said.split(), *true.split()})}
+    one, other = ("".join(known[word] for word in text.split()) for text in (said, true))
+    return int(edit_distance([one], [other], reduction="sum"))
+
+
+def _all(outcomes: list[dict[str, Any]], key: str) -> list[Any]:
+    return [value for outcome in outcomes for value in outcome[key]]

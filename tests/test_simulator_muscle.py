@@ -1,0 +1,295 @@
+"""The simulated muscles: gestures, recordings, sessions that differ, splits that do not leak."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datamodules.simulators.muscle import (
+    ARTICULATORS,
+    MUSCLES,
+    PHONEMES,
+    SPLITS,
+    TARGETS,
+    WEIGHTS,
+    MuscleSimulator,
+    activate,
+    disturb,
+    electrode_sites,
+    fire,
+    make_session,
+    phonemes_of,
+    sentences,
+    split_of_session,
+    vocabulary,
+)
+from datamodules.simulators.phonemes import GLIDES, PRONUNCIATIONS
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def drives(phones: str, seed: int, noise: float = 1.0) -> dict[str, float]:
+    """The greatest drive of each muscle while made-up phonemes are mouthed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRONUNCIATIONS, "test", tuple(phones.split()))
+        drive = activate("test", make_session([seed]), np.random.default_rng(seed), noise=noise)
+    return dict(zip(MUSCLES, drive.max(axis=0), strict=True))
+
+
+def power(emg: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies in Hz and the power of all channels there."""
+    spectrum = np.abs(np.fft.rfft(emg - emg.mean(axis=0), axis=0)) ** 2
+    return np.fft.rfftfreq(len(emg), 1 / rate), spectrum.sum(axis=1)
+
+
+def levels(simulator: MuscleSimulator, index: int) -> np.ndarray:
+    """Standard deviation of each channel over a session, in µV."""
+    return np.mean([emg.std(axis=0) for *_, emg in simulator.session(index)], axis=0)
+
+
+def test_sentences_are_many_short_and_in_the_pronouncing_table():
+    assert len(sentences()) == len(set(sentences())) > 300
+    assert all(2 <= len(text.split()) <= 5 for text in sentences())
+    assert 25 <= len(vocabulary()) <= 35
+    assert set(vocabulary()) <= set(PRONUNCIATIONS)
+
+
+def test_splits_share_no_sentence_and_training_says_every_word():
+    pools = {split: set(sentences(split)) for split in SPLITS}
+    assert set.union(*pools.values()) == set(sentences())
+    assert sum(map(len, pools.values())) == len(sentences())
+    assert {word for text in pools["train"] for word in text.split()} == set(vocabulary())
+    assert all(len(pool) > 40 for pool in pools.values())
+    with pytest.raises(ValueError, match="no split 'tset'"):
+        sentences("tset")
+
+
+def test_the_split_of_a_sentence_never_changes():
+    assert "i need water now" in sentences("train")
+    assert "open the window" in sentences("train")
+
+
+def test_sessions_say_sentences_of_their_own_split():
+    simulator = MuscleSimulator(sessions=6, utterances=4, rate=250)
+    splits = [split_of_session(index) for index in range(6)]
+    assert splits == ["train", "test", "val", "train", "train", "train"]
+    for index, expected in enumerate(splits):
+        for text, split, _ in simulator.session(index):
+            assert split == expected
+            assert text in sentences(split)
+
+
+def test_a_session_repeats_no_sentence_before_its_pool_is_used_up():
+    simulator = MuscleSimulator(utterances=len(sentences("val")) + 1, rate=100, mains=40)
+    texts = [text for text, _, _ in simulator.session(2)]
+    assert set(texts[:-1]) == set(sentences("val"))
+    assert texts[-1] == texts[0]
+
+
+def test_every_phoneme_has_a_gesture():
+    phones = {
+        part for said in PRONUNCIATIONS.values() for p in said for part in GLIDES.get(p, (p,))
+    }
+    assert phones <= set(TARGETS)
+    assert all(row.shape == (len(ARTICULATORS),) for row in TARGETS.values())
+    assert all(TARGETS[phone].max() > 0 for phone in phones)
+    assert all(gesture.seconds > 0 for gesture in PHONEMES.values())
+    assert {name for g in PHONEMES.values() for name in g.targets} <= set(ARTICULATORS)
+    assert len({tuple(TARGETS[phone]) for phone in ("p", "m", "f", "t", "n", "s", "k")}) == 7
+
+
+def test_every_articulator_drives_a_muscle_and_every_muscle_serves():
+    assert WEIGHTS.shape == (len(ARTICULATORS), len(MUSCLES))
+    assert len(MUSCLES) == 8
+    assert np.all(WEIGHTS.max(axis=1) > 0.1)
+    assert np.all(WEIGHTS.max(axis=0) > 0.3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=SEEDS, bilabial=st.sampled_from("pbm"), velar=st.sampled_from(["k", "g"]))
+def test_bilabials_move_the_lips_more_than_velars_do(seed, bilabial, velar):
+    lips, tongue = (drives(f"{phone} ah {phone}", seed) for phone in (bilabial, velar))
+    assert lips["orbicularis oris"] > 1.5 * tongue["orbicularis oris"]
+    assert lips["mylohyoid"] < tongue["mylohyoid"]
+
+
+@pytest.mark.parametrize(
+    ("phone", "other", "muscle"),
+    [
+        ("iy", "uw", "zygomaticus major"),
+        ("uw", "iy", "orbicularis oris"),
+        ("aa", "iy", "anterior digastric"),
+        ("k", "p", "mylohyoid"),
+        ("sh", "k", "levator labii superioris"),
+        ("s", "k", "depressor anguli oris"),
+        ("aa", "p", "sternohyoid"),
+        ("ae", "k", "platysma"),
+    ],
+)
+def test_each_muscle_serves_its_phonemes(phone, other, muscle):
+    serves, rests = (np.mean([drives(p, s)[muscle] for s in range(12)]) for p in (phone, other))
+    assert serves > 1.4 * rests
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS, text=st.sampled_from(sentences()))
+def test_drives_are_smooth_within_bounds_and_low_at_rest(seed, text):
+    drive = activate(text, make_session([seed]), np.random.default_rng(seed))
+    assert drive.shape[1] == len(MUSCLES)
+    assert np.all((drive >= 0) & (drive <= 1))
+    assert np.abs(np.diff(drive, axis=0)).max() < 0.08  # no movement within a few milliseconds
+    assert drive[-1].max() < 0.3 < drive.max()
+
+
+def test_a_phoneme_colours_its_neighbours():
+    """The lips already round in the vowel before a rounded one."""
+    session = make_session([0])
+    tracks = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for last in ("uw", "iy"):
+            patch.setitem(PRONUNCIATIONS, "test", ("ah", "t", last))
+            tracks[last] = activate("test", session, np.random.default_rng(0), noise=0)
+    before = slice(150, 290)  # of 200 ms of rest and 90 of the first vowel, 50 ms ahead
+    lips = MUSCLES.index("orbicularis oris")
+    assert tracks["uw"][before, lips].max() > 1.2 * tracks["iy"][before, lips].max()
+
+
+def test_muscles_act_before_the_rest_is_over():
+    session = make_session([0])
+    drive = activate("please", session, np.random.default_rng(0), noise=0)
+    lips = drive[:, MUSCLES.index("orbicularis oris")]
+    start, peak = 200 * session.pace, 247 * session.pace  # ms: the p begins, and its middle
+    assert start - 50 < lips.argmax() < peak
+
+
+@given(drive=st.floats(0.1, 0.9), seed=SEEDS)
+@settings(max_examples=15, deadline=None)
+def test_motor_units_fire_more_the_more_they_are_driven(drive, seed):
+    weak, strong = (
+        fire(np.full((1000, len(MUSCLES)), level), np.random.default_rng(seed)).sum(axis=1)
+        for level in (0.8 * drive, drive)
+    )
+    assert weak.sum() < strong.sum()
+    assert strong.max() < 60  # a second
+    rest = fire(np.zeros((1000, len(MUSCLES))), np.random.default_rng(seed))
+    assert rest.sum() == 0
+
+
+@pytest.mark.parametrize("rate", [250.0, 1000.0])
+def test_recordings_are_microvolts_as_long_as_sentences(rate):
+    simulator = MuscleSimulator(utterances=12, rate=rate)
+    recordings = [emg for *_, emg in simulator.session(0)]
+    assert all(emg.dtype == np.float32 and emg.shape[1] == 8 for emg in recordings)
+    assert all(np.isfinite(emg).all() for emg in recordings)
+    lengths = np.array([len(emg) for emg in recordings]) / rate
+    assert 0.5 < lengths.min() < lengths.max() < 4
+    assert 1.2 < lengths.mean() < 2.4
+    spread = np.median([emg.std(axis=0) for emg in recordings])
+    assert 8 < spread < 100
+    offsets = np.abs([emg.mean(axis=0) for emg in recordings])
+    assert 20 < np.median(offsets) < 600
+
+
+def test_muscles_are_seen_between_20_and_450_hz():
+    for index in range(3):
+        for *_, emg in MuscleSimulator(utterances=3, noise=0).session(index):
+            frequencies, strength = power(emg, 1000)
+            band = (frequencies >= 20) & (frequencies <= 450)
+            assert strength[band].sum() > 0.95 * strength.sum()
+            assert 60 < np.average(frequencies, weights=strength) < 200
+
+
+@pytest.mark.parametrize("mains", [50.0, 60.0])
+def test_the_mains_stands_out_of_the_spectrum(mains):
+    noise = disturb(10_000, make_session([3]), np.random.default_rng(0), mains=mains)
+    frequencies, strength = power(noise, 1000)
+    at = {f: strength[np.abs(frequencies - f) < 0.5].max() for f in (mains, 3 * mains)}
+    near = np.median(strength[np.abs(frequencies - mains) < 10])
+    assert at[mains] > 100 * near
+    assert at[mains] > at[3 * mains] > 10 * near
+
+
+def test_harmonics_of_the_mains_do_not_fold_back():
+    noise = disturb(10_000, make_session([3]), np.random.default_rng(0), rate=250, mains=60)
+    frequencies, strength = power(noise, 250)
+    near = np.median(strength[frequencies > 20])
+    at = {f: strength[np.abs(frequencies - f) < 0.5].max() for f in (60, 120, 250 - 180, 300 - 250)}
+    assert min(at[60], at[120]) > 50 * near
+    assert max(at[70], at[50]) < 20 * near
+
+
+def test_utterances_can_be_told_from_the_rest_around_them():
+    for *_, emg in MuscleSimulator(utterances=4).session(0):
+        moving = np.diff(emg, axis=0)  # without the offset and the drift
+        assert moving[300:-400].std() > 1.5 * moving[-100:].std()
+
+
+def test_sessions_differ():
+    simulator = MuscleSimulator(utterances=5, noise=0)
+    first, second = (levels(simulator, index) for index in (0, 3))
+    assert np.abs(np.log(first / second)).max() > 0.5
+    paces = [make_session([0, index]).pace for index in range(12)]
+    assert np.ptp(paces) > 0.2
+    hums = [make_session([0, index]).hum[0].mean() for index in range(8)]
+    assert max(hums) > 2 * min(hums)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 13, 20])
+def test_any_count_of_channels(channels):
+    simulator = MuscleSimulator(utterances=1, channels=channels)
+    [(_, _, emg)] = simulator.session(0)
+    [(_, _, usual)] = MuscleSimulator(utterances=1).session(0)
+    assert emg.shape == (len(usual), channels)
+    assert np.all(emg.std(axis=0) > 0)
+    sites = electrode_sites(channels)
+    assert len(np.unique(sites, axis=0)) == channels
+
+
+def test_a_recording_depends_only_on_seed_session_and_number():
+    few = MuscleSimulator(sessions=3, utterances=2)
+    many = MuscleSimulator(sessions=9, utterances=4)
+    list(many.session(0))
+    recordings = list(many.session(2))
+    for (text, _, emg), (other_text, _, other) in zip(few.session(2), recordings, strict=False):
+        assert text == other_text
+        np.testing.assert_array_equal(emg, other)
+    reseeded = list(MuscleSimulator(sessions=3, utterances=2, seed=1).session(2))
+    assert not np.array_equal(reseeded[0][2][:500], recordings[0][2][:500])
+    assert not np.array_equal(recordings[0][2][:500], recordings[1][2][:500])
+
+
+def test_without_noise_a_sentence_always_takes_the_same_drive():
+    session = make_session([0])
+    first, second = (
+        activate("open the door", session, np.random.default_rng(seed), noise=0) for seed in (0, 1)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sessions": 0}, "sessions is 0"),
+        ({"utterances": 0}, "utterances is 0"),
+        ({"channels": -1}, "channels is -1"),
+        ({"rate": 20.0}, "rate is 20.0 Hz"),
+        ({"rate": float("nan")}, "rate is nan Hz"),
+        ({"noise": -0.5}, "noise is -0.5"),
+        ({"rate": 100.0}, "mains is 50.0 Hz"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+    ids=["sessions", "utterances", "channels", "rate", "nan", "noise", "mains", "seed"],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MuscleSimulator(**settings)
+
+
+def test_sessions_out_of_range_and_unknown_words_are_refused():
+    for index in (-1, 5):
+        with pytest.raises(ValueError, match=f"session {index} is not one of the 5"):
+            MuscleSimulator(sessions=5).session(index)
+    with pytest.raises(ValueError, match=r"'xyzzy'.* knows \d+ words.*phonemes\.py"):
+        phonemes_of("open xyzzy")
+    with pytest.raises(ValueError, match="without words"):
+        phonemes_of(" ")
