@@ -43,8 +43,8 @@ class FrameNorm(nn.BatchNorm1d):
 
     def track(self, mean: Tensor, variance: Tensor) -> None:
         self.num_batches_tracked.add_(1)
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
+        self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var), self.momentum)
 
 
 class ResidualBlock(nn.Module):
