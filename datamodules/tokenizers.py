@@ -9,7 +9,7 @@ import json
 import os
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -191,7 +191,8 @@ class _Pieces(Tokenizer):
 
     def _join(self, ids: list[int]) -> str:
         count = self._pieces.get_piece_size()
-        return self._pieces.decode([i for i in ids if UNKNOWN < i < count])
+        pieces = self._pieces.id_to_piece([i for i in ids if UNKNOWN < i < count])
+        return "".join(pieces).replace("▁", " ")
 
 
 class SentencePiece(_Pieces):
@@ -232,7 +233,7 @@ class SentencePiece(_Pieces):
     def _train(self, sentences: list[str]) -> bytes:
         model = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences),
+            sentence_iterator=_with_borders(sentences),
             model_writer=model,
             model_type="unigram",
             vocab_size=self.vocabulary,
@@ -352,12 +353,24 @@ def _processor(model: bytes, kind: str) -> sentencepiece.SentencePieceProcessor:
     """A loaded model whose special ids are the ones that every tokenizer here has."""
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    except RuntimeError as error:
+        processor.id_to_piece(list(range(processor.get_piece_size())))  # each of them is UTF-8
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise _damaged(kind, "model", "a SentencePiece model") from error
     ids = (processor.pad_id(), processor.eos_id(), processor.unk_id())
     if ids != (PAD, EOS, UNKNOWN):
         raise _damaged(kind, "model", f"pad, eos, unk = {PAD}, {EOS}, {UNKNOWN}, found {ids}")
     return processor
+
+
+def _with_borders(sentences: list[str]) -> Iterator[str]:
+    """Every word three times: before a space twice, and at a text's end.
+
+    The library takes a piece into account only where different characters follow it, so a word
+    that few texts always have inside would be spelled letter by letter.
+    """
+    for sentence in sentences:
+        yield f"{sentence} {sentence}"
+        yield from sentence.split()
 
 
 def _check_texts(texts: Sequence[str] | set[str], kind: str) -> None:

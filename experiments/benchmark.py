@@ -19,13 +19,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules.base import PreparedDataModule
+from datamodules.emg import EMGDataModule
 from experiments.benchmark_clips import write_clips
+from experiments.benchmark_text import padding, plain_loader, text_loss
 from experiments.build import build_datamodule, build_module, build_trainer
 from experiments.config import instantiate
 from experiments.console import quiet, tell
+from modules.base import TaskModule
+from modules.transcription import TranscriptionModule
 
 OURS = "this suite (Lightning Trainer, all callbacks)"
-PLAIN = "hand-written loop, DataLoader(TensorDataset, shuffle=True)"
+PLAIN = "hand-written loop, DataLoader(shuffle=True)"
 LIMIT = "hand-written loop, one fixed batch (the limit)"
 FUSED = ", fused optimizer"
 SAMPLES = 20_000  # at most, copied into the hand-written loops' TensorDataset,
@@ -43,8 +47,7 @@ def run(config: DictConfig) -> float:
     with open_dict(config):
         config.augment, config.trainer.precision = None, "32-true"
     data = build_datamodule(config)
-    samples = _samples(data)
-    loops = _loops(config, data, samples)
+    loops = _loops(config, data)
     rates: dict[str, list[float]] = {name: [] for name in loops}
     steps = min(config.benchmark.steps, len(data.train_dataloader()))
     for turn in range(config.benchmark.rounds + 1):
@@ -57,6 +60,8 @@ def run(config: DictConfig) -> float:
     folder = _write(table, config, steps)
     if len(data.prepared.meta["frame"]["shape"]) == 2:  # pictures
         write_clips(config, data, steps, folder)
+    if isinstance(data, EMGDataModule):
+        _tell_padding(config, data, float(table["steps a second"][OURS]))
     tell(f"\nRun folder: {folder}")
     return float(table["ours as a ratio"][PLAIN])
 
@@ -74,24 +79,47 @@ def summarise(rates: dict[str, list[float]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("loop")
 
 
-def _loops(
-    config: DictConfig, data: PreparedDataModule, samples: TensorDataset
-) -> dict[str, Callable[[int], float]]:
-    size = config.datamodule.batch_size
-    fixed = [samples[:size]]
+def _loops(config: DictConfig, data: PreparedDataModule) -> dict[str, Callable[[int], float]]:
+    module = build_module(config, data)
+    plain, fixed, loss_of = _plain(config, data, module)
     settings = {k: v for k, v in config.optimizer.items() if k != "fused"}
     loops: dict[str, Callable[[int], float]] = {OURS: partial(_ours, config, data)}
     for kind, optimizer in (("", settings), (FUSED, settings | {"fused": True})):
-        make = partial(_by_hand, config, build_module(config, data).net, instantiate(optimizer))
-        loops[PLAIN + kind] = partial(make, DataLoader(samples, size, shuffle=True))
+        make = partial(_by_hand, config, module.net, instantiate(optimizer), loss_of)
+        loops[PLAIN + kind] = partial(make, plain)
         loops[LIMIT + kind] = partial(make, fixed)
     return loops
+
+
+def _plain(
+    config: DictConfig, data: PreparedDataModule, module: TaskModule
+) -> tuple[DataLoader, list[Any], Callable[..., Tensor]]:
+    """The loader that people write, batches that need no loading, and the loss of a batch."""
+    if isinstance(data, EMGDataModule):
+        assert isinstance(module, TranscriptionModule)
+        return plain_loader(data), list(data.train_dataloader()), partial(text_loss, module)
+    size, samples = config.datamodule.batch_size, _samples(data)
+    return DataLoader(samples, size, shuffle=True), [samples[:size]], _class_loss
+
+
+def _class_loss(net: nn.Module, batch: tuple[Tensor, Tensor], device: torch.device) -> Tensor:
+    x, y = batch
+    return nn.functional.cross_entropy(net(x.to(device)), y.to(device))
+
+
+def _tell_padding(config: DictConfig, data: EMGDataModule, steps_a_second: float) -> None:
+    ours, plain = (padding(loader) for loader in (data.train_dataloader(), plain_loader(data)))
+    tell(
+        f"{steps_a_second * config.datamodule.batch_size:,.1f} recordings a second; padding is "
+        f"{ours:.1%} of the samples, and {plain:.1%} in batches at random"
+    )
 
 
 def _by_hand(
     config: DictConfig,
     net: nn.Module,
     optimizer_of: Callable[..., torch.optim.Optimizer],
+    loss_of: Callable[..., Tensor],
     loader: Any,
     steps: int,
 ) -> float:
@@ -99,13 +127,10 @@ def _by_hand(
     device = _device(config)
     net = deepcopy(net).to(device).train()
     optimizer = optimizer_of(net.parameters())
-    loss_of = nn.CrossEntropyLoss()
     started = _now(device)
-    for x, y in islice(_forever(loader), steps):
-        x, y = x.to(device), y.to(device)
+    for batch in islice(_forever(loader), steps):
         optimizer.zero_grad()
-        loss = loss_of(net(x), y)
-        loss.backward()
+        loss_of(net, batch, device).backward()
         nn.utils.clip_grad_norm_(net.parameters(), config.trainer.gradient_clip_val)
         optimizer.step()
     return steps / (_now(device) - started)
@@ -151,7 +176,7 @@ def _samples(data: PreparedDataModule) -> TensorDataset:
     return TensorDataset(data.to_input(batch["x"]), batch["y"])
 
 
-def _forever(loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
+def _forever(loader: Any) -> Iterator[Any]:
     while True:
         yield from loader
 

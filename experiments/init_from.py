@@ -31,7 +31,7 @@ def start_from(module: TaskModule, path: str | Path) -> None:
         if k.startswith(prefix)
     }
     mine: Weights = module.net.state_dict()
-    same_classes = list(card["classes"]) == module.classes
+    same_classes = all(card.get(k) == module.card.get(k) for k in ("classes", "tokenizer"))
     head = set() if same_classes else _head(module)
     fits = {
         k: v for k, v in theirs.items() if k in mine and mine[k].shape == v.shape and k not in head
@@ -47,11 +47,12 @@ def start_from(module: TaskModule, path: str | Path) -> None:
 
 def _head(module: TaskModule) -> set[str]:
     """Names of the weights whose shape depends on the number of classes."""
+    answers = "vocabulary" if "vocabulary" in module.card["net"] else "num_classes"
     with torch.device("meta"):  # no memory, no time
         shapes = [
             {
                 k: v.shape
-                for k, v in instantiate(module.card["net"] | {"num_classes": n})
+                for k, v in instantiate(module.card["net"] | {answers: n})
                 .state_dict()
                 .items()
             }

@@ -2,13 +2,14 @@
 
 import base64
 import copy
+import io
 import json
 import pickle
+from itertools import product
 from pathlib import Path
 
 import pytest
 import sentencepiece
-from hydra.utils import instantiate
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -21,6 +22,7 @@ from datamodules.tokenizers import (
     Tokenizer,
     tokenizer_from,
 )
+from experiments.config import instantiate
 from tests.conftest import ROOT, shared_data
 
 TEXTS = [
@@ -107,9 +109,9 @@ def test_the_same_texts_train_the_same_tokenizer(name: str) -> None:
 @every_kind
 def test_decoding_drops_pad_and_stops_at_eos(name: str) -> None:
     tokenizer = FITTED[name]
-    ids = tokenizer.encode("yes")
+    ids = tokenizer.encode("no no no")
     padded = [tokenizer.pad, *ids, tokenizer.pad, tokenizer.eos, *ids]
-    assert tokenizer.decode(padded) == tokenizer.normalise("yes")
+    assert tokenizer.decode(padded) == "no no no"
 
 
 @every_kind
@@ -160,9 +162,11 @@ def test_characters_are_two_ids_and_the_distinct_characters() -> None:
 
 
 def test_frequent_words_become_pieces() -> None:
-    texts = [f"please {verb} the light" for verb in ("dim", "fix", "find", "see")]
-    tokenizer = SentencePiece(vocabulary=60).fit(texts)
-    assert len(tokenizer.encode("please see the light")) < len("please see the light") / 2
+    """Though each is in the same place of a few texts."""
+    verbs, things = ("dim", "fix", "find", "see"), ("light", "door", "lamp", "window")
+    texts = [f"please {verb} the {thing} now" for verb, thing in product(verbs, things)]
+    tokenizer = SentencePiece(vocabulary=80).fit(texts)
+    assert len(tokenizer.encode("please see the light now")) == 5
 
 
 def test_a_vocabulary_below_the_characters_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
@@ -187,8 +191,6 @@ def test_a_saved_tokenizer_is_a_file_of_its_own_kind(name: str, tmp_path: Path) 
 
 def foreign_model() -> str:
     """A good SentencePiece model whose special ids are other ones."""
-    import io
-
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(TEXTS),
@@ -220,7 +222,7 @@ good = FITTED["sentencepiece"].plain()
         (good | {"model": None}, "expected a SentencePiece model as base64"),
         (good | {"model": "é"}, "expected a SentencePiece model as base64"),
         (good | {"model": "!" + good["model"]}, "expected a SentencePiece model as base64"),
-        (good | {"model": good["model"][: len(good["model"]) // 8 * 4]}, "model is damaged"),
+        (good | {"model": good["model"][:-8]}, "expected a SentencePiece model;"),
         (good | {"model": base64.b64encode(b"junk").decode()}, "expected a SentencePiece model;"),
         (good | {"model": foreign_model()}, r"pad, eos, unk = 0, 1, 2, found \(-1, 2, 0\)"),
         (good | {"kind": "t5"}, "pieces, and T5's has 32,000"),
@@ -243,7 +245,7 @@ def test_without_t5s_file_it_says_where_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ValueError, match=r"found no spiece.model .* hf download"):
+    with pytest.raises(ValueError, match=r"found no spiece.model .*hf download"):
         T5()
     with pytest.raises(ValueError, match="there is no such file"):
         T5(str(tmp_path / "spiece.model"))
