@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.prepared import Frame, Rejected, Sample
-from datamodules.readers.base import SPLIT_FOLDERS, Item, Reader
+from datamodules.readers.base import Item, Reader
 from datamodules.readers.letters import natural_key
 from datamodules.signals import Conditioner, faults
 
@@ -215,31 +214,6 @@ def load_array(path: Path, raw_dir: Path) -> np.ndarray:
 def one_line(text: str) -> str:
     """``text`` with single spaces."""
     return " ".join(text.split())
-
-
-def below(name: str) -> str:
-    """``name`` without detours, if it stays below ``raw_dir``.
-
-    Raises:
-        ValueError: it leads out.
-    """
-    name = name.replace("\\", "/")
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in parts:
-        raise ValueError(f"the path {name} leads out of raw_dir; expected a path below it")
-    return "/".join(parts)
-
-
-def split_named(text: str) -> str:
-    """The split that ``text`` names: train, val, test or "".
-
-    Raises:
-        ValueError: it names none of them.
-    """
-    split = SPLIT_FOLDERS.get(text.lower(), "")
-    if text and not split:
-        raise ValueError(f"unknown split {text!r}; expected train, val or test")
-    return split
 
 
 def _started(counts: np.ndarray) -> np.ndarray:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from datamodules.readers.base import Item
-from datamodules.readers.emg import EMGReader, Recording, below, one_line, split_named
+from datamodules.readers.emg import EMGReader, Recording, one_line
+from datamodules.readers.tables import below, read_table, split_named
 
 Row = dict[str, str]
 # Columns that are used where the table has them and the configuration names no other.
@@ -55,39 +53,15 @@ class EMGManifest(EMGReader):
 
     def items(self) -> list[Item]:
         """One item a row, in the order of the table."""
-        lines = self._lines()
-        header = lines[0][1]
+        header, lines = read_table(self.manifest, "a recording")
         columns = self._columns(header)
         found: list[Item] = []
         seen: set[str] = set()
-        for line, fields in lines[1:]:
+        for line, fields in lines:
             recording = self._recording(line, header, fields, columns, seen)
             seen.add(recording.id)
             found.append(recording)
         return found
-
-    def _lines(self) -> list[tuple[int, list[str]]]:
-        """The header and the other lines, in fields, with their numbers.
-
-        Raises:
-            ValueError: the table is missing, empty or not a table.
-        """
-        if not self.manifest.is_file():
-            inside = sorted(path.name for path in self.raw_dir.glob("*.csv"))
-            raise ValueError(
-                f"{self.manifest} is missing. Name the table with reader.manifest=<a file below "
-                f"raw_dir>; the CSV files there: {', '.join(inside) or 'none'}"
-            )
-        try:
-            lines = list(_fields(self.manifest.read_text(encoding="utf-8-sig")))
-        except (OSError, csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"{self.manifest} is not a table of comma-separated values in UTF-8: {error}"
-            ) from error
-        if len(lines) < 2:
-            held = "a header and no row" if lines else "nothing"
-            raise ValueError(f"{self.manifest} holds {held}; expected a row a recording")
-        return lines
 
     def _columns(self, found: list[str]) -> Row:
         """Which column says what; those that the table has not and nobody asked for are left out.
@@ -143,12 +117,3 @@ class EMGManifest(EMGReader):
                 f"recorded at {rate:g} Hz; reader.rate={self.rate:g} is expected. Prepare the "
                 "recordings of each rate on their own"
             )
-
-
-def _fields(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The fields of the lines that are not empty, with their numbers."""
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    for fields in reader:
-        if any(fields):
-            yield reader.line_num, [field.strip() for field in fields]

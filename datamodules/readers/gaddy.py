@@ -16,7 +16,8 @@ import numpy as np
 
 from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import SPLIT_FOLDERS, Item
-from datamodules.readers.emg import EMGReader, Recording, below, one_line
+from datamodules.readers.emg import EMGReader, Recording, one_line
+from datamodules.readers.tables import below
 
 EMG, INFO = "_emg.npy", "_info.json"
 MODES = ("silent", "voiced", "all")

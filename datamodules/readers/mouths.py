@@ -18,7 +18,7 @@ from datamodules.faces import Face, face_finder
 from datamodules.landmarks import face_model
 from datamodules.mouths import Window, bridged_gaps, fit_window, mouth_windows
 from datamodules.prepared import Frame, Rejected, Sample
-from datamodules.readers.base import SPLIT_FOLDERS, Item, Reader
+from datamodules.readers.base import Item, Reader
 from datamodules.readers.letters import natural_key
 from datamodules.videos import MAX_RATE, Frames, Ranges, TruncatedVideoError, merged, span
 
@@ -399,15 +399,3 @@ def files_below(root: Path, raw_dir: Path, endings: tuple[str, ...]) -> list[Pat
         path for path in found if not path.is_symlink() or path.resolve().is_relative_to(inside)
     ]
     return sorted(kept, key=natural_key)
-
-
-def split_named(text: str) -> str:
-    """The split that a manifest's ``text`` names: train, val, test or "".
-
-    Raises:
-        ValueError: it names none of them.
-    """
-    split = SPLIT_FOLDERS.get(text.lower(), "")
-    if text and not split:
-        raise ValueError(f"unknown split {text!r}; expected train, val or test")
-    return split

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from dataclasses import replace
@@ -11,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.readers.base import Item
-from datamodules.readers.mouths import Clip, Cut, MouthReader, split_named
+from datamodules.readers.mouths import Clip, Cut, MouthReader
+from datamodules.readers.tables import below, read_table, split_named
 from datamodules.videos import Video, span
 
 Row = dict[str, str]
@@ -59,7 +58,7 @@ class VideoManifest(MouthReader):
 
     def items(self) -> list[Item]:
         """One item a video, with all rows that speak of it: it is decoded once."""
-        header, lines = self._table()
+        header, lines = read_table(self.manifest, "a sample")
         columns = self._columns(header)
         cuts: dict[str, list[Cut]] = {}
         seen: set[str] = set()
@@ -81,29 +80,6 @@ class VideoManifest(MouthReader):
         return Video(item.path, self.rate)
 
     # ---- the table
-
-    def _table(self) -> tuple[list[str], list[tuple[int, list[str]]]]:
-        """The header, and the other lines with their numbers.
-
-        Raises:
-            ValueError: the table is missing, empty or not a table.
-        """
-        if not self.manifest.is_file():
-            inside = sorted(path.name for path in self.raw_dir.glob("*.csv"))
-            raise ValueError(
-                f"{self.manifest} is missing. Name the table with reader.manifest=<a file below "
-                f"raw_dir>; the CSV files there: {', '.join(inside) or 'none'}"
-            )
-        try:
-            lines = _lines(self.manifest.read_text(encoding="utf-8-sig"))
-        except (OSError, csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"{self.manifest} is not a table of comma-separated values in UTF-8: {error}"
-            ) from error
-        if len(lines) < 2:
-            held = "a header and no row" if lines else "nothing"
-            raise ValueError(f"{self.manifest} holds {held}")
-        return lines[0][1], lines[1:]
 
     def _columns(self, found: list[str]) -> Row:
         """Which column says what; those that the table has not and nobody asked for are left out.
@@ -132,21 +108,14 @@ class VideoManifest(MouthReader):
             return identity, Cut(identity, problem=problem)
         row = dict(zip(header, fields, strict=True))
         texts = dict.fromkeys(self.columns, "") | {key: row[name] for key, name in columns.items()}
-        name = re.sub(r"\{([^{}]*)\}", lambda match: row[match[1]], self.path).replace("\\", "/")
+        name = re.sub(r"\{([^{}]*)\}", lambda match: row[match[1]], self.path)
         times = f"#{texts['start']}-{texts['end']}" if texts["start"] or texts["end"] else ""
         cut = Cut(name + times, texts["label"], texts["group"])
         try:
             _refuse_missing(row, texts["label"], _fields(self.path))
-            return _below(name), _placed(cut, texts)
+            return below(name), _placed(cut, texts)
         except ValueError as error:
             return f"{name}#line{line}", replace(cut, problem=f"line {line}: {error}")
-
-
-def _lines(text: str) -> list[tuple[int, list[str]]]:
-    """The lines that are not empty, in fields, with their numbers."""
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    return [(reader.line_num, [*map(str.strip, fields)]) for fields in reader if any(fields)]
 
 
 def _placed(cut: Cut, texts: Row) -> Cut:
@@ -167,14 +136,6 @@ def _refuse_missing(row: Row, label: str, fields: list[str]) -> None:
     for field in fields:
         if not row[field]:
             raise ValueError(f"{field} is missing")
-
-
-def _below(name: str) -> str:
-    """``name`` without detours, if it stays below ``raw_dir``."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in parts:
-        raise ValueError(f"the path {name} leads out of raw_dir; expected a path below it")
-    return "/".join(parts)
 
 
 def _number(text: str, default: float) -> float:
