@@ -108,7 +108,7 @@ class VideoManifest(MouthReader):
             return identity, Cut(identity, problem=problem)
         row = dict(zip(header, fields, strict=True))
         texts = dict.fromkeys(self.columns, "") | {key: row[name] for key, name in columns.items()}
-        name = re.sub(r"\{([^{}]*)\}", lambda match: row[match[1]], self.path)
+        name = re.sub(r"\{([^{}]*)\}", lambda match: row[match[1]], self.path).replace("\\", "/")
         times = f"#{texts['start']}-{texts['end']}" if texts["start"] or texts["end"] else ""
         cut = Cut(name + times, texts["label"], texts["group"])
         try:
