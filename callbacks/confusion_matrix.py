@@ -8,6 +8,7 @@ import lightning as L
 import matplotlib
 import numpy as np
 import pandas as pd
+from lightning.pytorch.trainer.states import TrainerFn
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -28,7 +29,7 @@ class ConfusionMatrix(L.Callback):
         self._write(trainer, module, "test")
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if trainer.validating:  # not after each epoch of training
+        if trainer.state.fn == TrainerFn.VALIDATING:  # not after each epoch of training
             self._write(trainer, module, "val")
 
     def _write(self, trainer: L.Trainer, module: L.LightningModule, phase: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import pandas as pd
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 
 
 class Predictions(L.Callback):
@@ -37,11 +38,11 @@ class Predictions(L.Callback):
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *rest: Any
     ) -> None:
-        if trainer.validating:
+        if trainer.state.fn == TrainerFn.VALIDATING:
             self.on_test_batch_end(trainer, module, outputs, *rest)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if trainer.validating:
+        if trainer.state.fn == TrainerFn.VALIDATING:
             self.on_test_end(trainer, module)
 
     def on_test_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

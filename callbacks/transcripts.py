@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import matplotlib
 import numpy as np
+from lightning.pytorch.trainer.states import TrainerFn
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -23,7 +24,7 @@ class Transcripts(L.Callback):
     Args:
         folder: where the pictures go.
         recordings: in a picture.
-        every_n_epochs: how often; the last epoch is always drawn.
+        every_n_epochs: how often; the last epoch that there may be is drawn too.
     """
 
     def __init__(self, folder: str | Path, recordings: int = 4, every_n_epochs: int = 1) -> None:
@@ -39,8 +40,8 @@ class Transcripts(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         epoch = trainer.current_epoch + 1
-        due = epoch % self.every == 0 or epoch == trainer.max_epochs or trainer.validating
-        if batch_idx or not due or not trainer.is_global_zero:
+        last = epoch == trainer.max_epochs or trainer.state.fn == TrainerFn.VALIDATING
+        if batch_idx or not (last or epoch % self.every == 0) or not trainer.is_global_zero:
             return
         rate = trainer.datamodule.prepared.meta["frame"]["rate"]
         chosen = np.linspace(0, len(batch["x"]) - 1, min(self.recordings, len(batch["x"])))

@@ -157,6 +157,9 @@ class PreparedDataModule(L.LightningDataModule):
             "training sample: the model cannot know them, and they count as they come out."
         )
 
+    def write_beside(self, folder: Path) -> None:
+        """Write what belongs beside the checkpoints, such as a tokenizer."""
+
     def refuse_unfit(self, net: torch.nn.Module) -> None:
         """``ValueError`` where this network cannot learn from these rows."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from torch import nn
 from datamodules.base import Batch, PreparedDataModule
 from datamodules.prepared import Description, Frame, PreparedSet, Sample
 from datamodules.sequences import ByLength, SequenceBatches, ShortestFirst
-from datamodules.signals import Conditioner
+from datamodules.signals import Conditioner, activity, busiest, frame_samples
 from datamodules.simulators.muscle import MuscleSimulator
 from datamodules.tokenizers import Tokenizer, tokenizer_from
 
 SCALES = ("session", "recording", "none")
+STRETCHES = ("activity", "cue")
 CLOSED = 500  # phrases at most that are a closed vocabulary
 
 
@@ -59,6 +61,10 @@ class EMGDataModule(PreparedDataModule):
         objective: ``cross_entropy`` of token positions, or ``ctc``.
         scale: by what each channel is divided: its ``session``'s median strength, the
             ``recording``'s own, or ``none`` (µV).
+        stretch_s: seconds of each recording that are read; None for the whole of it.
+        stretch: which: where a recording has the most ``activity``, or after a ``cue`` that
+            all recordings begin with: where those that are trained on have the most together.
+        stretch_start_s: where the stretch after a cue begins, s; None to find it.
         curriculum_epochs: epochs until all is seen, the shortest first; 0: no curriculum.
         curriculum_start: share of the recordings that the first epoch sees, (0, 1].
         named: as ``PreparedDataModule`` takes it.
@@ -76,6 +82,9 @@ class EMGDataModule(PreparedDataModule):
         tokenizer: Tokenizer,
         objective: str = "cross_entropy",
         scale: str = "session",
+        stretch_s: float | None = None,
+        stretch: str = "activity",
+        stretch_start_s: float | None = None,
         curriculum_epochs: int = 0,
         curriculum_start: float = 0.25,
         **named: Any,
@@ -83,16 +92,22 @@ class EMGDataModule(PreparedDataModule):
         super().__init__(**named)
         if scale not in SCALES:
             raise ValueError(f"datamodule.scale={scale} is not known: {', '.join(SCALES)}")
+        if stretch not in STRETCHES:
+            raise ValueError(f"datamodule.stretch={stretch} is not known: {', '.join(STRETCHES)}")
+        if stretch_s is not None and not stretch_s > 0:
+            raise ValueError(f"datamodule.stretch_s={stretch_s} must be above 0 s, or null")
         if not 0 < curriculum_start <= 1:
             raise ValueError(f"datamodule.curriculum_start={curriculum_start} must be in (0, 1]")
         self.tokenizer, self.objective, self.scale = tokenizer, objective, scale
+        self.stretch_s, self.stretch, self.stretch_start_s = stretch_s, stretch, stretch_start_s
         self.curriculum_epochs, self.curriculum_start = curriculum_epochs, curriculum_start
 
     # ---- what the networks and the checkpoint need to know
 
     @property
     def input_settings(self) -> dict[str, Any]:
-        return {"scale": self.scale}
+        stretch = {k: getattr(self, k) for k in ("stretch_s", "stretch", "stretch_start_s")}
+        return {"scale": self.scale, **stretch}
 
     @property
     def net_arguments(self) -> dict[str, Any]:
@@ -122,6 +137,11 @@ class EMGDataModule(PreparedDataModule):
         self.tokenizer = tokenizer_from(card["tokenizer"])
         self.objective = card["module"].get("objective", self.objective)
 
+    def write_beside(self, folder: Path) -> None:
+        """The tokenizer as its own library reads it; the checkpoint holds it too."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.tokenizer.save(folder)
+
     # ---- text
 
     def name_answers(self) -> None:
@@ -136,7 +156,35 @@ class EMGDataModule(PreparedDataModule):
         self._refuse_unwritable()
         self.classes = tuple(self.trained["classes"] if self.trained else self._phrases())
         self.targets = self._codes(pd.Series(self.texts, dtype=str), list(self.classes))
+        if self.stretch_s:
+            self._cut()
         self.gains = channel_gains(self.prepared, self.scale)
+
+    def _cut(self) -> None:
+        """Leave of each recording the stretch that is read."""
+        set_, rate = self.prepared, float(self.prepared.meta["frame"]["rate"])
+        hop = frame_samples(rate)
+        frames = max(1, round(self.stretch_s * rate / hop))
+        if self.stretch == "activity":
+            first = [busiest(self._activity(row), frames) * hop for row in range(len(set_))]
+        else:
+            if self.stretch_start_s is None:
+                self.stretch_start_s = self._after_cue(frames) * hop / rate
+            first = [round(self.stretch_start_s * rate)] * len(set_)
+        length = np.minimum(set_.lengths, round(self.stretch_s * rate))
+        first = np.minimum(first, set_.lengths - length)
+        set_.starts, set_.lengths = set_.starts + first, length
+
+    def _activity(self, row: int) -> np.ndarray:
+        return activity(recording(self.prepared, row), float(self.prepared.meta["frame"]["rate"]))
+
+    def _after_cue(self, frames: int) -> int:
+        """The frame from which the recordings that are trained on have the most activity."""
+        curves = [self._activity(row) for row in self.parts.train]
+        total = np.zeros(max(len(curve) for curve in curves))
+        for curve in curves:
+            total[: len(curve)] += curve
+        return busiest(total, frames)
 
     def _phrases(self) -> list[str]:
         """The trained texts where most of those held out are among them: a closed vocabulary."""
@@ -214,7 +262,7 @@ def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:
     The strength of a channel is its root mean square, µV; of a session, the median over its
     recordings. Electrodes sit elsewhere and press otherwise each time that they are put on.
     """
-    strength = np.stack([_rms(prepared, row) for row in range(len(prepared))])
+    strength = np.stack([_rms(recording(prepared, row)) for row in range(len(prepared))])
     if scale == "none":
         strength[:] = 1
     if scale == "session":
@@ -224,7 +272,11 @@ def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:
     return (1 / np.maximum(strength, 1e-3)).astype(np.float32)
 
 
-def _rms(prepared: PreparedSet, row: int) -> np.ndarray:
+def recording(prepared: PreparedSet, row: int) -> np.ndarray:
+    """(T, C) µV, what is read of one recording."""
     start = prepared.starts[row]
-    emg = prepared.features[start : start + prepared.lengths[row]]  # (T, C) µV
+    return prepared.features[start : start + prepared.lengths[row]]
+
+
+def _rms(emg: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(emg, dtype=np.float64).mean(0))

@@ -96,7 +96,7 @@ class ByLength(Sampler[np.ndarray]):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         batches = list(self.order)
-        pool = POOL if self.shuffle else len(batches)
+        pool = POOL if self.shuffle else max(1, len(batches))
         rng = np.random.default_rng((self.order.seed, self.order.epoch, len(batches)))
         for first in range(0, len(batches), pool):
             yield from self._dealt(batches[first : first + pool], rng)

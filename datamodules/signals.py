@@ -19,6 +19,9 @@ ORDER = 4  # of the Butterworth filters at the edges of the band
 NOTCH_HZ = 3.0  # width of a notch; the mains drift by less than 0.1 Hz, the ninth harmonic by 0.9
 MIN_MAINS_HZ = 10.0  # railways have 16.7 Hz; far below, the notches would leave nothing
 MAX_FACTOR = 1000  # of a resampling ratio: its filter has 20 times as many taps
+FRAME_S = 0.05  # of the search for activity, s
+TINY = 1e-6  # µV²: keeps the logarithm of silence finite
+TOP_ACTIVITY = 3.0  # a twitch or a jolt counts no more than this
 CLIPPED_RUN = 3  # samples in a row at the extreme value; a peak has one or two
 
 
@@ -44,7 +47,7 @@ class Conditioner:
 
     rate: float
     mains_hz: float | None = 50.0
-    low_hz: float = 2.0
+    low_hz: float = 0.5
     high_hz: float | None = None
     resample_hz: float | None = None
 
@@ -269,3 +272,40 @@ def _refuse_other_shape(emg: np.ndarray, channels: int | None = None) -> None:
     if emg.ndim != 2 or channels not in (None, emg.shape[1]):
         expected = "channels" if channels is None else f"{channels} channels"
         raise ValueError(f"a signal of shape {emg.shape}: expected (samples, {expected})")
+
+
+def activity(emg: np.ndarray, rate: float) -> np.ndarray:
+    """How much the muscles do, over time: (T, C) → (frames of 50 ms,).
+
+    Each channel counts by the logarithm of how much stronger its fast changes are than in its
+    median frame, so that no channel, and no heartbeat, decides alone.
+
+    Args:
+        emg: (T, C).
+        rate: Hz.
+    """
+    hop = frame_samples(rate)
+    frames = max(0, len(emg) - 2) // hop
+    changes = np.diff(emg[: frames * hop + 2], n=2, axis=0).astype(np.float64)
+    # (frames * hop, C) → (frames, hop, C) → (frames, C)
+    power = np.square(changes).reshape(frames, hop, emg.shape[1]).mean(1) + TINY
+    if not frames:
+        return np.zeros(0)
+    return np.log(power / np.median(power, axis=0)).clip(0, TOP_ACTIVITY).mean(1)
+
+
+def frame_samples(rate: float) -> int:
+    """Samples of a frame of ``activity`` at ``rate`` Hz."""
+    return max(1, round(FRAME_S * rate))
+
+
+def busiest(curve: np.ndarray, frames: int) -> int:
+    """The first of the ``frames`` frames in a row with the most activity; 0 where there are fewer.
+
+    Of equal stretches it is the middle one.
+    """
+    if len(curve) <= frames:
+        return 0
+    sums = np.convolve(curve, np.ones(frames), "valid")
+    best = np.flatnonzero(sums >= sums.max() - 1e-9)
+    return int(best[len(best) // 2])

@@ -249,7 +249,7 @@ class EMGStrength:
 
     def __call__(self, x: Tensor) -> Tensor:
         batch, _, channels = x.shape
-        gain = (self.gain * torch.randn(batch, 1, channels, device=x.device)).exp()
+        gain = (self.gain * x.new_empty(batch, 1, channels).normal_()).exp()
         kept = torch.rand(batch, 1, channels, device=x.device) >= self.drop
         return x * gain * kept + self.noise * torch.randn_like(x)
 
@@ -262,7 +262,7 @@ class EMGMix:
 
     def __call__(self, x: Tensor) -> Tensor:
         channels = x.shape[2]
-        mix = self.share * torch.randn(len(x), channels, channels, device=x.device)
+        mix = self.share * x.new_empty(len(x), channels, channels).normal_()
         return x + x @ (mix / math.sqrt(channels))
 
 
@@ -282,3 +282,24 @@ class EMGMask:
         time = torch.arange(frames, device=x.device)
         hidden = (time >= start) & (time < start + length)  # (B, T)
         return x.masked_fill(hidden[..., None], 0.0)
+
+
+@dataclass(frozen=True)
+class EMGTime:
+    """Spoken sooner or later, faster or slower: (B, T, C), same out; the ends are held."""
+
+    shift: float = 0.04  # share of the length, at most so much sooner or later
+    warp: float = 0.08  # at most so much faster or slower
+
+    def __call__(self, x: Tensor) -> Tensor:
+        batch, frames, channels = x.shape
+        pace = 1 + self.warp * (2 * x.new_empty(batch, 1).uniform_() - 1)
+        shift = self.shift * frames * (2 * x.new_empty(batch, 1).uniform_() - 1)
+        time = torch.arange(frames, device=x.device, dtype=x.dtype)
+        middle = (frames - 1) / 2
+        at = ((time - middle) * pace + middle + shift).clamp(0, frames - 1)  # (B, T)
+        before = at.floor().clamp(max=max(0, frames - 2))
+        share = (at - before)[..., None]
+        before = before.long()[..., None].expand(-1, -1, channels)
+        after = (before + 1).clamp(max=frames - 1)
+        return torch.lerp(x.gather(1, before), x.gather(1, after), share)

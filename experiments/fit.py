@@ -37,6 +37,7 @@ def run(config: DictConfig) -> float | None:
     module = build_module(config, data)
     if config.init_from and not config.resume:
         start_from(module, config.init_from)
+    data.write_beside(Path(config.run_dir) / "checkpoints")
     trainer = build_trainer(config)
     tell_start(config, module, data)
     wrong = _train(config, trainer, module, data)

@@ -52,9 +52,7 @@ def _head(module: TaskModule) -> set[str]:
         shapes = [
             {
                 k: v.shape
-                for k, v in instantiate(module.card["net"] | {answers: n})
-                .state_dict()
-                .items()
+                for k, v in instantiate(module.card["net"] | {answers: n}).state_dict().items()
             }
             for n in (2, 3)
         ]

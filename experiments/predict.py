@@ -22,6 +22,7 @@ from modules.base import TaskModule
 
 SHOWN_ROWS = 20
 DRAWN = 100  # pictures at most
+CAPTION = 40  # pixels below each
 
 
 def run(config: DictConfig) -> None:
@@ -34,7 +35,7 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     module = require_checkpoint(config)
-    reader = instantiate(_as_trained(config.input_reader, module.card))
+    reader = instantiate(as_trained(config.input_reader, module.card))
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}
     if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
@@ -50,7 +51,7 @@ def run(config: DictConfig) -> None:
     tell(f"\nRun folder: {folder}")
 
 
-def _as_trained(reader: DictConfig, card: dict[str, Any]) -> dict[str, Any]:
+def as_trained(reader: DictConfig, card: dict[str, Any]) -> dict[str, Any]:
     """The reader's settings; one that is not given is as it was when the training set was read."""
     frame = card.get("frame", {"rate": None, "shape": ()})  # older checkpoints say nothing
     known = {"rate": frame["rate"]} | card.get("reader", {})
@@ -98,8 +99,8 @@ def _draw(reader: Any, data: PreparedDataModule, table: pd.DataFrame, folder: Pa
         table.head(DRAWN).itertuples(), seen.starts, seen.lengths, strict=False
     ):
         picture = reader.drawing(row.id, seen.features[start : start + length])
-        height = picture.shape[0]
-        text, place = f"{row.prediction} {row.probability:.2f}", (10, height - 15)
+        picture = cv2.copyMakeBorder(picture, 0, CAPTION, 0, 0, cv2.BORDER_CONSTANT)
+        text, place = f"{row.prediction} {row.probability:.2f}", (10, picture.shape[0] - 12)
         cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.0, (255, 255, 0), 2)
         name = row.id.replace("/", "_").replace("#", "_") + ".png"
         cv2.imwrite(str(folder / name), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

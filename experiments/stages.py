@@ -11,6 +11,7 @@ STAGES = {
     "validate": "experiments.evaluate",
     "test": "experiments.evaluate",
     "predict": "experiments.predict",
+    "live": "experiments.live",
     "prepare": "experiments.prepare",
     "benchmark": "experiments.benchmark",
 }

@@ -53,9 +53,10 @@ class GroupInterval(Metric):
         hits = torch.zeros(int(inverse.max()) + 1).index_add_(0, inverse, counted)  # (groups,)
         counts = torch.zeros_like(hits).index_add_(0, inverse, out_of.float())
         generator = torch.Generator().manual_seed(0)
+        # A draw of groups that hold nothing to count has no rate.
         means = torch.stack([self._draw(hits, counts, generator) for _ in range(self.draws)])
         tail = (1 - self.confidence) / 2
-        return torch.quantile(means, torch.tensor([tail, 1 - tail]))
+        return torch.nanquantile(means, torch.tensor([tail, 1 - tail]))
 
     @staticmethod
     def _draw(hits: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from modules.networks.emg_hybrid import BidirectionalLSTM, EMGHybrid, FrameNorm
+from modules.networks.emg_hybrid import EMGHybrid, FrameNorm
 from modules.networks.emg_spatiotemporal import EMGSpatioTemporal
+from modules.networks.recurrent import Bidirectional
 from modules.networks.token_reader import present, sinusoids
 
 NETS = [EMGHybrid, EMGSpatioTemporal]
@@ -134,7 +135,8 @@ def test_frame_norm_is_batch_norm_over_the_frames_that_count() -> None:
 
 
 def test_both_ways_of_the_lstm_agree_with_torch_on_packed_sequences() -> None:
-    ours, theirs = BidirectionalLSTM(8, 2, 0.0), nn.LSTM(8, 4, 2, True, True, bidirectional=True)
+    ours = Bidirectional(nn.LSTM, 8, 2, 0.0)
+    theirs = nn.LSTM(8, 4, 2, True, True, bidirectional=True)
     for layer in range(2):
         for part, end in ((ours.onward[layer], ""), (ours.back[layer], "_reverse")):
             for name, parameter in part.named_parameters():

@@ -228,7 +228,7 @@ def test_sessions_differ():
     simulator = MuscleSimulator(utterances=5, noise=0)
     first, second = (levels(simulator, index) for index in (0, 3))
     assert np.abs(np.log(first / second)).max() > 0.5
-    paces = [make_session([0, index]).pace for index in range(12)]
+    paces = [make_session([0, index]).pace for index in range(24)]
     assert np.ptp(paces) > 0.2
     hums = [make_session([0, index]).hum[0].mean() for index in range(8)]
     assert max(hums) > 2 * min(hums)

@@ -63,7 +63,7 @@ class EMGReader(Reader):
         channels: int | None = None,
         skip_samples: int = 0,
         mains_hz: float | None = 50.0,
-        low_hz: float = 2.0,
+        low_hz: float = 0.5,
         high_hz: float | None = None,
         resample_hz: float | None = None,
         min_s: float = 0.1,

@@ -5,8 +5,8 @@ Goldstein, "Articulatory phonology: an overview", Phonetica 49, 1992), and muscl
 before what they move can be heard (Jou, Schultz et al., "Towards continuous speech recognition
 using surface electromyography", Interspeech 2006). The phonemes that electrodes see depend on
 their neighbours (Schultz and Wand, "Modeling coarticulation in EMG-based continuous speech
-recognition", Speech Communication 52, 2010). What each muscle moves follows anatomy and Honda,
-"Relationship between EMG activity and formant frequencies", 1983; all numbers are set by hand.
+recognition", Speech Communication 52, 2010). What each muscle moves follows textbooks of anatomy;
+all numbers are set by hand.
 
 A muscle is a pool of motor units, recruited from small to large and firing faster the more it is
 driven (Fuglevand, Winter and Patla, "Models of recruitment and rate coding organization in
@@ -150,6 +150,7 @@ def _row(phone: str, gesture: Gesture) -> list[float]:
 
 PHONEMES = {phone: g for g in GESTURES for phone in g.phonemes.split()}
 TARGETS = {phone: np.array(_row(phone, gesture)) for phone, gesture in PHONEMES.items()}
+ROWS = {phone: number for number, phone in enumerate(TARGETS)}
 
 # Centimetres of each muscle's electrode to the side of the mouth's middle and below it.
 PLACES = {
@@ -225,6 +226,7 @@ class Session:
     """One person on one day, with electrodes put on anew; C channels, M muscles, U units each."""
 
     pace: float  # durations by the usual ones
+    targets: np.ndarray  # (phonemes, articulators) as this person mouths them
     weights: np.ndarray  # (articulators, M) what this person uses each muscle for
     tone: np.ndarray  # (M,) drive at rest
     peaks: np.ndarray  # (M U,) Hz at which an action potential is strongest
@@ -242,25 +244,36 @@ def make_session(seed: list[int], channels: int = 8) -> Session:
     pace = float(np.exp(0.15 * person.standard_normal()))
     habit = np.exp(0.35 * person.standard_normal(WEIGHTS.shape))
     effort = np.exp(0.3 * person.standard_normal(muscles))
-    spill = 0.03 * person.random(WEIGHTS.shape)
-    log = lambda size, sigma: np.exp(sigma * setup.standard_normal(size))  # noqa: E731
+    spill = 0.06 * person.random(WEIGHTS.shape) ** 2
+    usual = np.array(list(TARGETS.values()))
+    accent = np.exp(0.25 * person.standard_normal(usual.shape))
+    extra = 0.2 * person.random(usual.shape) ** 4 * usual.any(axis=1, keepdims=True)
+    reach = _reach(setup, channels)
+    strong = 8 * _spread(setup, 1, 0.6)  # µV of the mains in this room
     return Session(
         pace=pace,
+        targets=usual * accent + extra,
         weights=(WEIGHTS * habit + spill) * effort,
         tone=0.06 * person.random(muscles) ** 2,
         peaks=person.uniform(70, 140, muscles * UNITS),
-        reach=_reach(setup, channels),
-        floor=3 * log(channels, 0.4),
-        hum=8 * log(1, 0.6) * np.array(list(HARMONICS.values()))[:, None] * log(channels, 0.5),
+        reach=reach,
+        floor=3 * _spread(setup, channels, 0.4),
+        hum=np.outer(list(HARMONICS.values()), strong * _spread(setup, channels, 0.5)),
         offset=150 * setup.standard_normal(channels),
-        drift=12 * log(channels, 0.4),
+        drift=12 * _spread(setup, channels, 0.4),
     )
+
+
+def _spread(rng: np.random.Generator, count: int, sigma: float) -> np.ndarray:
+    """Factors (count,) about 1, log-normal."""
+    return np.exp(sigma * rng.standard_normal(count))
 
 
 def _reach(rng: np.random.Generator, channels: int) -> np.ndarray:
     """µV of each unit at each electrode, (M U, C)."""
     places = np.array(list(PLACES.values()))
-    sites = electrode_sites(channels) + 0.8 * rng.standard_normal((channels, 2))
+    slip = 0.4 * rng.standard_normal(2) + 0.7 * rng.standard_normal((channels, 2))
+    sites = electrode_sites(channels) + slip
     away = np.linalg.norm(places[:, None] - sites, axis=2)
     mixing = 1 / (1 + (away / SPREAD) ** 3)
     gain = np.exp(0.4 * rng.standard_normal(channels))
@@ -287,10 +300,10 @@ def activate(
     """Drive (T, M) of each muscle, 0 at rest and 1 at most, while a sentence is mouthed once."""
     phones, seconds = zip(*phonemes_of(text), strict=True)
     tempo = session.pace * np.exp(noise * 0.06 * rng.standard_normal())
-    seconds = tempo * np.array(seconds) * np.exp(noise * 0.12 * rng.standard_normal(len(phones)))
+    seconds = tempo * np.array(seconds) * np.exp(noise * 0.1 * rng.standard_normal(len(phones)))
     seconds[[0, -1]] *= 1 + noise * rng.uniform(-0.5, 0.5, 2)
-    targets = np.array([TARGETS[phone] for phone in phones])
-    targets *= np.exp(noise * 0.2 * rng.standard_normal(targets.shape))
+    targets = session.targets[[ROWS[phone] for phone in phones]]
+    targets *= np.exp(noise * 0.12 * rng.standard_normal(targets.shape))
     total = float(seconds.sum())
     times = np.arange(0, total + 1 / CONTROL, 1 / CONTROL)
     moves = np.tanh(_overlap(times + LEAD, seconds, targets))
@@ -379,8 +392,8 @@ class MuscleSimulator:
         ValueError: a count is not positive, or a rate or the noise is out of range.
     """
 
-    sessions: int = 12
-    utterances: int = 60
+    sessions: int = 18
+    utterances: int = 50
     rate: float = 1000.0
     channels: int = 8
     noise: float = 1.0

@@ -5,7 +5,7 @@ General American in ARPAbet without stress, as in the CMU Pronouncing Dictionary
 
 from __future__ import annotations
 
-# A word and its phonemes, ARPAbet without stress, one word an entry. General American.
+# A word and its phonemes, one word an entry.
 BEDSIDE = """
 doctor d aa k t er, pillow p ih l ow, water w ao t er, pain p ey n, nurse n er s, help hh eh l p,
 yes y eh s, no n ow, more m ao r, hot hh aa t, cold k ow l d, tired t ay er d,

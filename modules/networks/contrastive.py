@@ -11,8 +11,8 @@ class SharedSpace(nn.Module):
     """InfoNCE between recordings and their texts (Oord et al., "Representation Learning with
     Contrastive Predictive Coding", 2018; in both directions as in CLIP, Radford et al., 2021).
 
-    A recording is the mean of its frames, a text the mean of its tokens' embeddings; recordings
-    of the same text in a batch are no strangers to each other.
+    A recording is the mean of its frames, a text the mean of its tokens' embeddings; other
+    recordings of the same text in a batch are left out, for they are no strangers.
 
     Args:
         width: numbers a frame.
@@ -34,9 +34,10 @@ class SharedSpace(nn.Module):
         heard = self.recording(_mean(frames.float(), within))  # (B, size)
         read = self.text(_mean(self.token(y.clamp(min=0)), y >= 0))  # (B, size)
         alike = F.normalize(heard, dim=1) @ F.normalize(read, dim=1).T / self.temperature
-        same = (y[:, None] == y[None]).all(-1).float()  # (B, B)
-        share = same / same.sum(1, keepdim=True)
-        return (F.cross_entropy(alike, share) + F.cross_entropy(alike.T, share)) / 2
+        own = torch.arange(len(y), device=y.device)
+        same = (y[:, None] == y[None]).all(-1) & (own[:, None] != own)  # (B, B)
+        alike = alike.masked_fill(same, -torch.inf)
+        return (F.cross_entropy(alike, own) + F.cross_entropy(alike.T, own)) / 2
 
 
 def _mean(values: Tensor, within: Tensor) -> Tensor:

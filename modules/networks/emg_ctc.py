@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.networks.emg_hybrid import BidirectionalLSTM, FrameNorm
+from modules.networks.emg_hybrid import FrameNorm
+from modules.networks.recurrent import Bidirectional
 from modules.networks.token_reader import TokenReader, present
 
 FEATURES = 3  # of a channel and frame
@@ -43,7 +44,7 @@ class EMGCTC(nn.Module):
         hop_ms: float = 16.0,
         hidden_size: int = 128,
         layers: int = 2,
-        dropout: float = 0.3,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__()
         self.size = max(2, round(frame_ms * rate / 1000))
@@ -52,7 +53,7 @@ class EMGCTC(nn.Module):
         inputs = FEATURES * channels
         self.enter = nn.Conv1d(inputs, self.width, 7, stride=2, padding=3, bias=False)
         self.norm = FrameNorm(self.width)
-        self.recurrent = BidirectionalLSTM(self.width, layers, dropout)
+        self.recurrent = Bidirectional(nn.GRU, self.width, layers, dropout)
         self.drop = nn.Dropout(dropout)
         self.reader = TokenReader(self.width, vocabulary, positions, 4, dropout)
 
@@ -100,5 +101,5 @@ def standard(features: Tensor, within: Tensor) -> Tensor:
     count = weight.sum(1, keepdim=True)
     mean = (features * weight).sum(1, keepdim=True) / count
     centred = (features - mean) * weight
-    deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
-    return centred / (deviation + 0.1)
+    variance = centred.square().sum(1, keepdim=True) / count
+    return centred / (variance + 0.01).sqrt()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.networks.recurrent import Bidirectional
 from modules.networks.token_reader import (
     Attention,
     FeedForward,
@@ -69,36 +69,6 @@ class ResidualBlock(nn.Module):
         inner = F.relu(self.norms[0](self.first(x), mask))
         short = self.norms[2](self.shortcut(x), mask) if self.stride > 1 else x
         return F.relu(self.norms[1](self.second(inner), mask) + short), mask
-
-
-class BidirectionalLSTM(nn.Module):
-    """LSTM layers whose way back starts at each recording's own end: (B, T, width) stays.
-
-    It does what nn.LSTM does with packed sequences, but without them, for their gradients take
-    several times as long on CPUs when the lengths differ, and GPUs would wait for the lengths.
-    """
-
-    def __init__(self, width: int, layers: int, dropout: float) -> None:
-        super().__init__()
-        self.onward = nn.ModuleList(one_way(width) for _ in range(layers))
-        self.back = nn.ModuleList(one_way(width) for _ in range(layers))
-        self.drop = nn.Dropout(dropout)  # between the layers
-
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Frames (B, T, width) and how many count (B,); after the end the result is undefined."""
-        steps = torch.arange(x.shape[1], device=x.device)
-        ends = lengths.to(x.device, non_blocking=True)[:, None]
-        order = torch.where(steps < ends, ends - 1 - steps, steps)[..., None]  # its own inverse
-        for index, (onward, back) in enumerate(zip(self.onward, self.back, strict=True)):
-            x = self.drop(x) if index else x
-            returned = back(torch.take_along_dim(x, order, 1))[0].take_along_dim(order, 1)
-            x = torch.cat([onward(x)[0], returned], -1)  # 2 x (B, T, width / 2) → (B, T, width)
-        return x
-
-
-def one_way(width: int) -> nn.LSTM:
-    """Half the width of a layer: one direction."""
-    return nn.LSTM(width, width // 2, batch_first=True)
 
 
 class TransformerLayer(nn.Module):
@@ -170,7 +140,7 @@ class EMGHybrid(nn.Module):
         self.norm = FrameNorm(hidden_size)
         self.drop = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(ResidualBlock(hidden_size, stride) for stride in strides)
-        self.lstm = BidirectionalLSTM(hidden_size, lstm_layers, dropout)
+        self.lstm = Bidirectional(nn.LSTM, hidden_size, lstm_layers, dropout)
         self.layers = nn.ModuleList(
             TransformerLayer(hidden_size, heads, attention_dropout) for _ in range(layers)
         )
