@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy.ndimage import uniform_filter1d
 from torch import nn
 
 from datamodules.base import Batch, PreparedDataModule
@@ -21,6 +22,7 @@ from datamodules.simulators.muscle import MuscleSimulator
 from datamodules.tokenizers import Tokenizer, tokenizer_from
 
 SCALES = ("session", "recording", "none")
+SLOW_S = 0.05  # what takes longer is the skin, not a muscle's fibres, s
 STRETCHES = ("activity", "cue")
 CLOSED = 500  # phrases at most that are a closed vocabulary
 
@@ -259,10 +261,12 @@ class EMGDataModule(PreparedDataModule):
 def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:
     """(rows, C) float32: what each channel of each recording is multiplied by.
 
-    The strength of a channel is its root mean square, µV; of a session, the median over its
-    recordings. Electrodes sit elsewhere and press otherwise each time that they are put on.
+    The strength of a channel is the root mean square, µV, of what is faster than the skin moves;
+    of a session, the median over its recordings. Electrodes sit elsewhere and press otherwise
+    each time that they are put on.
     """
-    strength = np.stack([_rms(recording(prepared, row)) for row in range(len(prepared))])
+    wide = max(2, round(SLOW_S * float(prepared.meta["frame"]["rate"])))
+    strength = np.stack([_rms(recording(prepared, row), wide) for row in range(len(prepared))])
     if scale == "none":
         strength[:] = 1
     if scale == "session":
@@ -278,5 +282,7 @@ def recording(prepared: PreparedSet, row: int) -> np.ndarray:
     return prepared.features[start : start + prepared.lengths[row]]
 
 
-def _rms(emg: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.square(emg, dtype=np.float64).mean(0))
+def _rms(emg: np.ndarray, wide: int) -> np.ndarray:
+    """(T, C) → (C,) around a moving average of ``wide`` samples."""
+    fast = emg - uniform_filter1d(emg, wide, axis=0, mode="nearest")
+    return np.sqrt(np.square(fast, dtype=np.float64).mean(0))

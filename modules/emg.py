@@ -44,8 +44,13 @@ class EMGModule(TranscriptionModule):
     def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a step learns from: logits, and their loss () with the contrastive one."""
         frames, counts = self.net.encode(batch["x"], batch["length"])
-        logits, lengths = self.net.read(frames, counts)
-        loss = self.loss(logits, lengths, batch["y"])
+        if hasattr(self.net, "read_each"):  # an ensemble: each learns on its own, so they differ
+            each = self.net.read_each(frames, counts)  # (members, B, L or frames, V)
+            logits = each.mean(0)
+            loss = torch.stack([self.loss(one, counts, batch["y"]) for one in each]).mean()
+        else:
+            logits, lengths = self.net.read(frames, counts)
+            loss = self.loss(logits, lengths, batch["y"])
         if self.contrastive:
             with torch.autocast(frames.device.type, enabled=False):
                 loss = loss + self.contrastive * self.shared(frames, counts, batch["y"])

@@ -25,7 +25,7 @@ def test_help_is_written_for_a_newcomer() -> None:
         ("trainer.max_epoch=3", "Did you mean one of: 'max_epochs'"),
         ("split=bygroup", "leave_one_group_out"),
         ("stage=fitt", "Stages: fit, validate, test"),
-        ("stage=prepare", "reader=<one of frame_folder, image_folder, landmark_csv"),
+        ("stage=prepare", "reader=<one of emg_manifest, frame_folder, gaddy"),
         ("stage=test", "needs ckpt_path="),
         ("trainer=gpu", "No supported gpu backend found"),
         ("data_dir=/nowhere", "data_dir=/nowhere does not exist"),

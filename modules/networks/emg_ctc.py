@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.networks.emg_hybrid import FrameNorm
+from modules.networks.filters import filtered, high_pass
 from modules.networks.recurrent import Bidirectional
 from modules.networks.token_reader import TokenReader, present
 
@@ -17,7 +18,8 @@ FLOOR = 1e-3  # of the scaled signal: what is below it is silence
 class EMGCTC(nn.Module):
     """EMG (B, T, channels) → logits of tokens, by log energies over time.
 
-    Each channel's frame is told by the logarithm of its strength, of the strength of its changes
+    Below ``split`` Hz there is drift and movement of the skin, which is left out. Each channel's
+    frame is told by the logarithm of its strength, of the strength of its changes
     (high frequencies weigh more) and by how often it changes its sign: the time-domain features of
     Jou et al., "Towards continuous speech recognition using surface electromyography",
     Interspeech 2006. They are normalised over each recording, so that an electrode's strength does
@@ -28,10 +30,12 @@ class EMGCTC(nn.Module):
         vocabulary: tokens to tell apart, CTC's blank included.
         positions: tokens that a recording is read as; None for the logits of frames, for CTC.
         rate: of the EMG, Hz.
+        split: Hz, above which muscles are heard.
         frame_ms, hop_ms: length of a frame, and from one to the next, ms.
         hidden_size: of the recurrent layers, a direction.
         layers: recurrent layers.
         dropout: before and between them, and before the head.
+        channel_dropout: share of the channels that are left out of a recording, in training.
     """
 
     def __init__(
@@ -40,21 +44,26 @@ class EMGCTC(nn.Module):
         vocabulary: int,
         positions: int | None,
         rate: float,
+        split: float = 20.0,
         frame_ms: float = 32.0,
         hop_ms: float = 16.0,
         hidden_size: int = 128,
         layers: int = 2,
         dropout: float = 0.2,
+        channel_dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.size = max(2, round(frame_ms * rate / 1000))
         self.hop = max(1, round(hop_ms * rate / 1000))
         self.width = 2 * hidden_size
+        taps = int(rate / 10) | 1
+        kernel = high_pass(min(split, rate / 4), rate, taps)[None]
+        self.register_buffer("kernel", kernel, persistent=False)
         inputs = FEATURES * channels
         self.enter = nn.Conv1d(inputs, self.width, 7, stride=2, padding=3, bias=False)
         self.norm = FrameNorm(self.width)
         self.recurrent = Bidirectional(nn.GRU, self.width, layers, dropout)
-        self.drop = nn.Dropout(dropout)
+        self.drop, self.hidden_share = nn.Dropout(dropout), channel_dropout
         self.reader = TokenReader(self.width, vocabulary, positions, 4, dropout)
 
     def forward(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,9 +81,10 @@ class EMGCTC(nn.Module):
     def encode(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, channels) and samples (B,) → frames (B, T', width), and how many count (B,)."""
         windows = self.windows(length)
-        features = self.features(x)  # (B, frames, FEATURES * channels)
+        features = self.features(x, length)  # (B, frames, FEATURES * channels)
         within = present(windows, features.shape[1], x.device)
-        maps = self.enter(standard(features, within).transpose(1, 2))  # → (B, width, T')
+        features = self.hide(standard(features, within))
+        maps = self.enter(features.transpose(1, 2))  # → (B, width, T')
         maps = F.gelu(self.norm(maps, within[:, None, ::2]))
         lengths = self.output_lengths(length)
         frames = self.recurrent(self.drop(maps.transpose(1, 2)), lengths)
@@ -84,9 +94,20 @@ class EMGCTC(nn.Module):
         """Frames (B, T', width) and how many count (B,) → logits of tokens, how many count."""
         return self.reader(frames, lengths)
 
-    def features(self, x: Tensor) -> Tensor:
+    def hide(self, features: Tensor) -> Tensor:
+        """In training some channels say nothing in some recordings: (B, frames, 3 * C) stays."""
+        if not self.training or not self.hidden_share:
+            return features
+        told = features.unflatten(-1, (FEATURES, -1))  # (B, frames, 3, C)
+        kept = torch.rand(len(told), 1, 1, told.shape[-1], device=told.device) >= self.hidden_share
+        return (told * kept).flatten(2)
+
+    def features(self, x: Tensor, length: Tensor) -> Tensor:
         """(B, T, C) → (B, frames, 3 * C), in float32."""
-        x = F.pad(x.float(), (0, 0, 0, max(0, self.size - x.shape[1])))
+        mask = present(length, x.shape[1], x.device)[..., None]
+        with torch.autocast(x.device.type, enabled=False):
+            x = filtered(x.float(), length, self.kernel)[0].transpose(1, 2) * mask  # (B, T, C)
+        x = F.pad(x, (0, 0, 0, max(0, self.size - x.shape[1])))
         frames = x.unfold(1, self.size, self.hop)  # (B, frames, C, size)
         changes = frames.diff(dim=-1)
         signs = (frames[..., 1:] * frames[..., :-1] < 0).float().mean(-1)

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.networks.filters import filtered, high_pass, low_pass
+
 FLOOR = 0.01  # of the mean energy: keeps the logarithm of a silent channel finite
 ALL_PAIRS = 12  # with more channels than this, only neighbours are paired
 KERNEL = 5  # frames that a convolution over time sees
@@ -26,14 +28,6 @@ def montage(channels: int) -> Tensor:
     return torch.cat([each, each[first] - each[second]])
 
 
-def low_pass(edge: float, rate: float, taps: int) -> Tensor:
-    """Windowed-sinc low-pass of odd length: (taps,), of gain 1 at 0 Hz."""
-    time = torch.arange(taps, dtype=torch.float64) - taps // 2
-    kernel = torch.sinc(2 * edge / rate * time)
-    kernel = kernel * torch.hamming_window(taps, periodic=False, dtype=torch.float64)
-    return (kernel / kernel.sum()).float()
-
-
 class EMGFeatures(nn.Module):
     """What muscles do and how the skin moves, frame by frame: (B, T, C) → (B, T', out).
 
@@ -50,10 +44,8 @@ class EMGFeatures(nn.Module):
         self.hop = max(1, round(hop * rate))
         self.window = max(1, round(window * rate)) | 1  # odd, so that a frame has a middle
         taps = int(rate / 4) | 1
-        whole = F.pad(torch.ones(1), (taps // 2, taps // 2))
         split, sway = min(split, rate / 4), min(sway, rate / 4)
-        fast = whole - low_pass(split, rate, taps)
-        kernels = torch.stack([fast, low_pass(sway, rate, taps)])[:, None]  # (2, 1, taps)
+        kernels = torch.stack([high_pass(split, rate, taps), low_pass(sway, rate, taps)])
         self.register_buffer("kernels", kernels, persistent=False)
         self.register_buffer("montage", montage(channels), persistent=False)
         self.out = len(self.montage) + channels
@@ -64,7 +56,7 @@ class EMGFeatures(nn.Module):
 
     def forward(self, x: Tensor, length: Tensor) -> Tensor:
         mask = inside(length, x.shape[1])[:, None]  # (B, 1, T)
-        fast, slow = self.filtered(x, length)
+        fast, slow = filtered(x, length, self.kernels)  # (B, C, T) each
         fast = torch.einsum("mc,bct->bmt", self.montage, fast) * mask
         count = length[:, None, None].clamp(min=1)
         mean_energy = fast.square().sum(-1, keepdim=True) / count
@@ -73,19 +65,6 @@ class EMGFeatures(nn.Module):
         spread = (slow.square().sum(-1, keepdim=True) / count).sqrt()
         features = [torch.log(energy + FLOOR), self.framed(slow / (spread + 1e-3), mask)]
         return torch.cat(features, 1).transpose(1, 2)  # (B, out, T') → (B, T', out)
-
-    def filtered(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """The fast and the slow part of each channel: (B, T, C) → twice (B, C, T)."""
-        batch, samples, channels = x.shape
-        half = self.kernels.shape[-1] // 2
-        # The ends repeat: a step down to the zeros of the padding would ring.
-        index = torch.arange(-half, samples + half, device=x.device).clamp(min=0)
-        index = index.expand(batch, -1).minimum((length[:, None] - 1).clamp(min=0))
-        long = x.gather(1, index[..., None].expand(-1, -1, channels))
-        # (B, T + 2 half, C) → (B * C, 1, T + 2 half): each channel is filtered on its own
-        parts = F.conv1d(long.transpose(1, 2).reshape(batch * channels, 1, -1), self.kernels)
-        fast, slow = parts.reshape(batch, channels, 2, samples).unbind(2)
-        return fast, slow
 
     def framed(self, x: Tensor, mask: Tensor) -> Tensor:
         """Means over the samples that count around each frame: (B, N, T) → (B, N, T')."""
