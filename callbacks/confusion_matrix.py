@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import lightning as L
-import matplotlib
 import numpy as np
 import pandas as pd
 from lightning.pytorch.trainer.states import TrainerFn
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 
 class ConfusionMatrix(L.Callback):
@@ -43,10 +41,9 @@ class ConfusionMatrix(L.Callback):
         table.rename_axis("true").to_csv(self.folder / "confusion_matrix.csv")
         figure = draw_confusion(counts, module.classes, self.numbers_up_to)
         figure.savefig(self.folder / "confusion_matrix.png", dpi=120, bbox_inches="tight")
-        plt.close(figure)
 
 
-def draw_confusion(counts: np.ndarray, classes: list[str], numbers_up_to: int = 30) -> plt.Figure:
+def draw_confusion(counts: np.ndarray, classes: list[str], numbers_up_to: int = 30) -> Figure:
     """(classes, classes) counts as a picture: colour is the share of the true class.
 
     Classes that the data does not hold are left out.
@@ -55,7 +52,8 @@ def draw_confusion(counts: np.ndarray, classes: list[str], numbers_up_to: int = 
     counts, names = counts[np.ix_(present, present)], [classes[i] for i in present]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = max(4.0, 0.32 * len(names))
-    figure, axes = plt.subplots(figsize=(side, side))
+    figure = Figure(figsize=(side, side))
+    axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
@@ -67,7 +65,7 @@ def draw_confusion(counts: np.ndarray, classes: list[str], numbers_up_to: int = 
     return figure
 
 
-def _write_counts(axes: plt.Axes, counts: np.ndarray, shares: np.ndarray) -> None:
+def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
     for row, column in np.argwhere(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         number = f"{int(counts[row, column])}"

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import matplotlib
 import numpy as np
 from lightning.pytorch.trainer.states import TrainerFn
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 DRAWN_SAMPLES = 2000  # of a recording, at most: a picture has no more columns
 
@@ -51,10 +49,9 @@ class Transcripts(L.Callback):
         figure.savefig(path, dpi=90)
         for logger in trainer.loggers:
             _give(logger, figure, path, epoch)
-        plt.close(figure)
 
 
-def _give(logger: Any, figure: plt.Figure, path: Path, epoch: int) -> None:
+def _give(logger: Any, figure: Figure, path: Path, epoch: int) -> None:
     experiment = getattr(logger, "experiment", None)
     if hasattr(experiment, "add_figure"):  # TensorBoard
         experiment.add_figure("val/transcripts", figure, epoch, close=False)
@@ -64,9 +61,10 @@ def _give(logger: Any, figure: plt.Figure, path: Path, epoch: int) -> None:
 
 def draw_transcripts(
     batch: dict[str, Any], outputs: dict[str, Any], chosen: list[int], rate: float
-) -> plt.Figure:
+) -> Figure:
     """A row a recording: its channels (T, C) over time, then reference and hypothesis."""
-    figure, axes = plt.subplots(len(chosen), 1, figsize=(9, 2.2 * len(chosen)), squeeze=False)
+    figure = Figure(figsize=(9, 2.2 * len(chosen)))
+    axes = figure.subplots(len(chosen), 1, squeeze=False)
     for axis, place in zip(axes[:, 0], chosen, strict=True):
         emg = batch["x"][place, : int(batch["length"][place])].float().cpu().numpy()  # (T, C)
         _draw_channels(axis, emg, rate)
@@ -78,7 +76,7 @@ def draw_transcripts(
     return figure
 
 
-def _draw_channels(axis: plt.Axes, emg: np.ndarray, rate: float) -> None:
+def _draw_channels(axis: Axes, emg: np.ndarray, rate: float) -> None:
     step = max(1, len(emg) // DRAWN_SAMPLES)
     time_s = np.arange(0, len(emg), step) / rate
     gap = 6 * max(float(emg.std()), 1e-6)

@@ -107,9 +107,11 @@ class Conditioner:
             raise ValueError("the signal holds numbers that are not finite")
         if not len(emg):
             return emg.astype(np.float32)
+        # Without its line, a signal can be mirrored at its ends without a step, which would ring.
+        emg = signal.detrend(emg, axis=0)
         # A period of the lowest frequency settles the filter; a short recording gives what it has.
         padding = min(len(emg) - 1, round(self.rate / self.low_hz))
-        emg = signal.sosfiltfilt(self.sos, emg, axis=0, padlen=padding)
+        emg = signal.sosfiltfilt(self.sos, emg, axis=0, padtype="even", padlen=padding)
         if self.ratio != 1:
             up, down = self.ratio.as_integer_ratio()
             emg = signal.resample_poly(emg, up, down, axis=0)

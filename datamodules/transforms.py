@@ -255,36 +255,6 @@ class EMGStrength:
 
 
 @dataclass(frozen=True)
-class EMGMix:
-    """Electrodes that have shifted: each channel takes a little of the others, (B, T, C)."""
-
-    share: float = 0.1  # standard deviation of what a channel takes of each other one
-
-    def __call__(self, x: Tensor) -> Tensor:
-        channels = x.shape[2]
-        mix = self.share * x.new_empty(len(x), channels, channels).normal_()
-        return x + x @ (mix / math.sqrt(channels))
-
-
-@dataclass(frozen=True)
-class EMGMask:
-    """A stretch of time in which nothing is heard: (B, T, C), same out.
-
-    Time masking as in Park et al., "SpecAugment", Interspeech 2019.
-    """
-
-    longest: float = 0.1  # share of the batch's length, drawn evenly from none to this
-
-    def __call__(self, x: Tensor) -> Tensor:
-        frames = x.shape[1]
-        length = self.longest * frames * torch.rand(len(x), 1, device=x.device)
-        start = (frames - length) * torch.rand(len(x), 1, device=x.device)
-        time = torch.arange(frames, device=x.device)
-        hidden = (time >= start) & (time < start + length)  # (B, T)
-        return x.masked_fill(hidden[..., None], 0.0)
-
-
-@dataclass(frozen=True)
 class EMGTime:
     """Spoken sooner or later, faster or slower: (B, T, C), same out; the ends are held."""
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from datamodules.base import PreparedDataModule
 from datamodules.batches import frame_places
 from experiments.results import Results
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 STRIPS, FRAMES = 8, 8  # at most; a strip
 
@@ -25,7 +22,8 @@ def draw_mistakes(results: Results, data: PreparedDataModule) -> Path | None:
     if len(data.prepared.meta["frame"]["shape"]) != 2 or wrong.empty:
         return None
     worst = wrong.sort_values("probability", ascending=False).head(STRIPS)
-    figure, axes = plt.subplots(len(worst), 1, figsize=(9, 0.95 * len(worst)), squeeze=False)
+    figure = Figure(figsize=(9, 0.95 * len(worst)))
+    axes = figure.subplots(len(worst), 1, squeeze=False)
     for axis, row in zip(axes[:, 0], worst.itertuples(), strict=True):
         axis.imshow(_strip(data, row.id), cmap="gray", vmin=0, vmax=255)
         axis.set_title(_title(row), fontsize=8, loc="left", pad=2)
@@ -33,7 +31,6 @@ def draw_mistakes(results: Results, data: PreparedDataModule) -> Path | None:
     figure.tight_layout()
     path = results.folder / "mistakes.png"
     figure.savefig(path, dpi=120)
-    plt.close(figure)
     return path
 
 

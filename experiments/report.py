@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from experiments.report_text import text_sections
 from experiments.results import Results
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 MILESTONES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
 MANY_LABELS = 100  # above it they are not counted one by one
@@ -176,7 +173,8 @@ def _milestones(table: pd.DataFrame, metric: str, mode: str) -> list[str]:
 
 
 def _draw_curves(table: pd.DataFrame, metric: str, best: int, path: Path) -> None:
-    figure, (losses, scores) = plt.subplots(1, 2, figsize=(9, 3.2))
+    figure = Figure(figsize=(9, 3.2))
+    losses, scores = figure.subplots(1, 2)
     for name in ("train/loss", "val/loss"):
         if name in table:
             losses.plot(table.index, table[name], label=name)
@@ -190,7 +188,6 @@ def _draw_curves(table: pd.DataFrame, metric: str, best: int, path: Path) -> Non
         axes.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def _test(results: Results) -> str:

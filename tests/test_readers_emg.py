@@ -77,7 +77,7 @@ def test_a_recording_becomes_microvolts(tmp_path):
     assert np.abs(sample.features.mean(0)).max() < 1000  # the offset was a million µV
     assert 1500 < sample.features.std() < 2000
     reader = EMGManifest(tmp_path, **reader_options)
-    assert reader.frame.meaning == "surface EMG, µV, from 2 Hz to 400 Hz"
+    assert reader.frame.meaning == "surface EMG, µV, from 0.5 Hz to 400 Hz"
     assert (reader.task, reader.classes, reader.frame.rate) == ("emg", (), 1000)
     assert pickle.loads(pickle.dumps(reader)).frame == reader.frame  # as worker processes get it
 
@@ -538,7 +538,7 @@ def test_inputs(tmp_path):
 def test_null_takes_the_default_or_says_none(tmp_path):
     reader = EMGInput(tmp_path, rate=None, uv_per_count=None, low_hz=None, mains_hz=None)
     assert (reader.rate, reader.uv_per_count, reader.min_s) == (1000, 1.0, 0.1)
-    assert (reader.conditioner.low_hz, reader.conditioner.mains_hz) == (2.0, None)
+    assert (reader.conditioner.low_hz, reader.conditioner.mains_hz) == (0.5, None)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_resampling_keeps_a_tones_frequency_and_amplitude(rate, to):
 
 def test_resampling_leaves_no_mirror_frequencies():
     emg = Conditioner(1000, resample_hz=250, **PLAIN)(tone(210))
-    assert inner_amplitude(emg, 250) < 0.05
+    assert inner_amplitude(emg, 250) < 0.2  # of 10
 
 
 def burst(at=1500):

@@ -35,7 +35,6 @@ class EMGCTC(nn.Module):
         hidden_size: of the recurrent layers, a direction.
         layers: recurrent layers.
         dropout: before and between them, and before the head.
-        channel_dropout: share of the channels that are left out of a recording, in training.
     """
 
     def __init__(
@@ -46,11 +45,10 @@ class EMGCTC(nn.Module):
         rate: float,
         split: float = 20.0,
         frame_ms: float = 32.0,
-        hop_ms: float = 16.0,
-        hidden_size: int = 128,
+        hop_ms: float = 20.0,
+        hidden_size: int = 96,
         layers: int = 2,
         dropout: float = 0.2,
-        channel_dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.size = max(2, round(frame_ms * rate / 1000))
@@ -63,7 +61,7 @@ class EMGCTC(nn.Module):
         self.enter = nn.Conv1d(inputs, self.width, 7, stride=2, padding=3, bias=False)
         self.norm = FrameNorm(self.width)
         self.recurrent = Bidirectional(nn.GRU, self.width, layers, dropout)
-        self.drop, self.hidden_share = nn.Dropout(dropout), channel_dropout
+        self.drop = nn.Dropout(dropout)
         self.reader = TokenReader(self.width, vocabulary, positions, 4, dropout)
 
     def forward(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,8 +81,7 @@ class EMGCTC(nn.Module):
         windows = self.windows(length)
         features = self.features(x, length)  # (B, frames, FEATURES * channels)
         within = present(windows, features.shape[1], x.device)
-        features = self.hide(standard(features, within))
-        maps = self.enter(features.transpose(1, 2))  # → (B, width, T')
+        maps = self.enter(standard(features, within).transpose(1, 2))  # → (B, width, T')
         maps = F.gelu(self.norm(maps, within[:, None, ::2]))
         lengths = self.output_lengths(length)
         frames = self.recurrent(self.drop(maps.transpose(1, 2)), lengths)
@@ -93,14 +90,6 @@ class EMGCTC(nn.Module):
     def read(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (B, T', width) and how many count (B,) → logits of tokens, how many count."""
         return self.reader(frames, lengths)
-
-    def hide(self, features: Tensor) -> Tensor:
-        """In training some channels say nothing in some recordings: (B, frames, 3 * C) stays."""
-        if not self.training or not self.hidden_share:
-            return features
-        told = features.unflatten(-1, (FEATURES, -1))  # (B, frames, 3, C)
-        kept = torch.rand(len(told), 1, 1, told.shape[-1], device=told.device) >= self.hidden_share
-        return (told * kept).flatten(2)
 
     def features(self, x: Tensor, length: Tensor) -> Tensor:
         """(B, T, C) → (B, frames, 3 * C), in float32."""
