@@ -11,18 +11,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.ndimage import uniform_filter1d
 from torch import nn
 
 from datamodules.base import Batch, PreparedDataModule
 from datamodules.prepared import Description, Frame, PreparedSet, Sample
 from datamodules.sequences import ByLength, SequenceBatches, ShortestFirst
-from datamodules.signals import Conditioner, activity, busiest, frame_samples
+from datamodules.signals import (
+    SCALES,
+    Conditioner,
+    activity,
+    busiest,
+    frame_samples,
+    gain,
+    strength,
+)
 from datamodules.simulators.muscle import MuscleSimulator
 from datamodules.tokenizers import Tokenizer, tokenizer_from
 
-SCALES = ("session", "recording", "none")
-SLOW_S = 0.05  # what takes longer is the skin, not a muscle's fibres, s
 STRETCHES = ("activity", "cue")
 CLOSED = 500  # phrases at most that are a closed vocabulary
 
@@ -261,28 +266,21 @@ class EMGDataModule(PreparedDataModule):
 def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:
     """(rows, C) float32: what each channel of each recording is multiplied by.
 
-    The strength of a channel is the root mean square, µV, of what is faster than the skin moves;
-    of a session, the median over its recordings. Electrodes sit elsewhere and press otherwise
-    each time that they are put on.
+    The strength of a session is the median over its recordings: electrodes sit elsewhere and press
+    otherwise each time that they are put on.
     """
-    wide = max(2, round(SLOW_S * float(prepared.meta["frame"]["rate"])))
-    strength = np.stack([_rms(recording(prepared, row), wide) for row in range(len(prepared))])
+    rate, rows = float(prepared.meta["frame"]["rate"]), range(len(prepared))
     if scale == "none":
-        strength[:] = 1
+        return np.ones((len(prepared), prepared.meta["frame"]["shape"][0]), np.float32)
+    strengths = np.stack([strength(recording(prepared, row), rate) for row in rows])
     if scale == "session":
         groups = prepared.manifest["group"].to_numpy()
         for group in np.unique(groups):
-            strength[groups == group] = np.median(strength[groups == group], axis=0)
-    return (1 / np.maximum(strength, 1e-3)).astype(np.float32)
+            strengths[groups == group] = np.median(strengths[groups == group], axis=0)
+    return gain(strengths)
 
 
 def recording(prepared: PreparedSet, row: int) -> np.ndarray:
     """(T, C) µV, what is read of one recording."""
     start = prepared.starts[row]
     return prepared.features[start : start + prepared.lengths[row]]
-
-
-def _rms(emg: np.ndarray, wide: int) -> np.ndarray:
-    """(T, C) → (C,) around a moving average of ``wide`` samples."""
-    fast = emg - uniform_filter1d(emg, wide, axis=0, mode="nearest")
-    return np.sqrt(np.square(fast, dtype=np.float64).mean(0))

@@ -14,12 +14,15 @@ from functools import cached_property
 
 import numpy as np
 from scipy import signal
+from scipy.ndimage import uniform_filter1d
 
 ORDER = 4  # of the Butterworth filters at the edges of the band
 NOTCH_HZ = 3.0  # width of a notch; the mains drift by less than 0.1 Hz, the ninth harmonic by 0.9
 MIN_MAINS_HZ = 10.0  # railways have 16.7 Hz; far below, the notches would leave nothing
 MAX_FACTOR = 1000  # of a resampling ratio: its filter has 20 times as many taps
-FRAME_S = 0.05  # of the search for activity, s
+FRAME_S = 0.05  # of the search for activity, and of what is slow, s
+MIN_STRENGTH = 1e-3  # µV; a channel that is weaker is off, and must not be blown up
+SCALES = ("session", "recording", "none")  # by whose strength channels are divided
 TINY = 1e-6  # µV²: keeps the logarithm of silence finite
 TOP_ACTIVITY = 3.0  # a twitch or a jolt counts no more than this
 CLIPPED_RUN = 3  # samples in a row at the extreme value; a peak has one or two
@@ -274,6 +277,21 @@ def _refuse_other_shape(emg: np.ndarray, channels: int | None = None) -> None:
     if emg.ndim != 2 or channels not in (None, emg.shape[1]):
         expected = "channels" if channels is None else f"{channels} channels"
         raise ValueError(f"a signal of shape {emg.shape}: expected (samples, {expected})")
+
+
+def strength(emg: np.ndarray, rate: float) -> np.ndarray:
+    """Of each channel: (T, C) µV at ``rate`` Hz → (C,), µV.
+
+    It is the root mean square around a moving average of 50 ms: the skin moves more slowly, and
+    more strongly, than muscles make themselves heard.
+    """
+    slow = uniform_filter1d(emg, max(2, frame_samples(rate)), axis=0, mode="nearest")
+    return np.sqrt(np.square(emg - slow, dtype=np.float64).mean(0))
+
+
+def gain(strengths: np.ndarray) -> np.ndarray:
+    """What makes channels of such strengths, µV, equally strong: float32, of the same shape."""
+    return (1 / np.maximum(strengths, MIN_STRENGTH)).astype(np.float32)
 
 
 def activity(emg: np.ndarray, rate: float) -> np.ndarray:

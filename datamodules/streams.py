@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
@@ -16,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.signals import SCALES, gain, strength
+
 # Columns of a table that are no channels; stage=predict leaves out the same ones.
 NO_CHANNELS = ("", "t", "t_ms", "t_s", "time", "time_s", "time_ms", "timestamp", "sample", "index")
 BLOCK = 1 << 20  # bytes that are read at once
 LONGEST_LINE = 1 << 20  # bytes; what is longer is no table, and would fill the memory
 LSL_CHUNK = 4096  # samples at most that are taken at once
-MIN_STRENGTH = 1e-3  # µV; a channel that is weaker is off, and must not be blown up
-SCALES = ("session", "recording", "none")
+STRENGTHS = 1200  # windows, at most, whose strengths are remembered
 
 
 # ---- where samples come from
@@ -272,28 +274,26 @@ class Window:
     Attributes:
         samples: (n, C) µV.
         end: how many samples were heard until its end.
-        strength: (C,) root mean square of all that was heard until its end, µV.
+        own: (C,) strength of its channels, µV.
+        usual: (C,) the median of that over the windows until now, µV.
     """
 
     samples: np.ndarray
     end: int
-    strength: np.ndarray
+    own: np.ndarray
+    usual: np.ndarray
 
     def scaled(self, scale: str) -> np.ndarray:
         """(n, C) float32, each channel divided by its strength as in training.
 
         Args:
-            scale: ``session``: that of all that was heard, ``recording``: of this window, or
+            scale: ``session``: that of the windows until now, ``recording``: of this one, or
                 ``none``.
         """
         assert scale in SCALES, scale
         if scale == "none":
             return self.samples.astype(np.float32)
-        strength = self.strength
-        if scale == "recording":
-            strength = np.sqrt(np.square(self.samples, dtype=np.float64).mean(0))
-        gains = (1 / np.maximum(strength, MIN_STRENGTH)).astype(np.float32)
-        return self.samples * gains
+        return self.samples * gain(self.own if scale == "recording" else self.usual)
 
 
 class Windows:
@@ -305,15 +305,16 @@ class Windows:
         size: samples of a window.
         hop: samples from the end of one to that of the next.
         channels: C.
+        rate: Hz.
     """
 
-    def __init__(self, size: int, hop: int, channels: int) -> None:
+    def __init__(self, size: int, hop: int, channels: int, rate: float) -> None:
         assert size >= 1 and hop >= 1, (size, hop)
-        self.size, self.hop = size, hop
+        self.size, self.hop, self.rate = size, hop, rate
         self._kept = np.zeros((0, channels), np.float32)
         self._start = 0  # samples before the first one that is kept
         self._end, self._next = 0, size  # of the last window, and of the next one
-        self._squares = np.zeros(channels)  # summed over all until ``_end``
+        self._strengths: deque[np.ndarray] = deque(maxlen=STRENGTHS)  # of each window
 
     def push(self, samples: np.ndarray) -> Iterator[Window]:
         """The windows that these samples (n, C) complete; the first when it is whole."""
@@ -333,14 +334,12 @@ class Windows:
         return self._start + len(self._kept)
 
     def _until(self, end: int) -> Window:
-        new = self._kept[self._end - self._start : end - self._start]
-        # Summed from window to window, so that the sum does not depend on the chunks.
-        self._squares = self._squares + np.square(new, dtype=np.float64).sum(0)
         first = max(0, end - self.size)
         samples = self._kept[first - self._start : end - self._start].copy()
         self._kept, self._start = self._kept[first - self._start :], first
         self._end, self._next = end, end + self.hop
-        return Window(samples, end, np.sqrt(self._squares / end))
+        self._strengths.append(strength(samples, self.rate))
+        return Window(samples, end, self._strengths[-1], np.median(self._strengths, axis=0))
 
 
 # ---- words

@@ -139,7 +139,7 @@ class Listener:
         size, hop = (max(1, round(live[name] * rate)) for name in ("window_s", "hop_s"))
         self.beginning = Beginning(self.skip)
         self.stream = self.conditioner.stream(self.channels)
-        self.windows = Windows(size, hop, self.channels)
+        self.windows = Windows(size, hop, self.channels, rate)
 
     def _refuse_unfit(self, settings: dict[str, Any], trained_hz: float) -> None:
         found, rate = settings["channels"], self.conditioner.out_rate
@@ -172,7 +172,7 @@ class Listener:
     def silence(self) -> Window:
         """A window in which nothing is heard."""
         nothing = np.zeros((self.windows.size, self.channels), np.float32)
-        return Window(nothing, 0, np.zeros(self.channels))
+        return Window(nothing, 0, np.zeros(self.channels), np.zeros(self.channels))
 
     @property
     def heard_s(self) -> float:

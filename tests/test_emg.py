@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
 from callbacks.transcripts import draw_transcripts
-from datamodules import emg
 from datamodules.emg import EMGDataModule, SimulatedMuscles, channel_gains
 from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
 from datamodules.sequences import IGNORE
+from datamodules.signals import SCALES
 from datamodules.splits import Column, Parts, Split, TestOnly, calibrated
 from datamodules.tokenizers import Characters, Phrases, SentencePiece
 from datamodules.transforms import Compose, EMGStrength, EMGTime
@@ -218,7 +218,7 @@ def test_a_recording_may_be_scaled_by_itself_or_not_at_all(folder: Path) -> None
     np.testing.assert_array_equal(channel_gains(one, "none"), np.ones((36, 2)))
 
 
-@pytest.mark.parametrize("scale", emg.SCALES)
+@pytest.mark.parametrize("scale", SCALES)
 def test_a_dead_electrode_stays_dead_and_finite(scale: str, tmp_path: Path) -> None:
     signal = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
     signal[:, 1] = 0
@@ -239,7 +239,7 @@ def test_a_vocabulary_is_closed_where_held_out_texts_were_trained_on(
 ) -> None:
     assert ready(folder).classes == tuple(sorted(PHRASES))
     assert ready(sentences(tmp_path / "open")).classes == ()
-    monkeypatch.setattr(emg, "CLOSED", 2)  # more phrases than that are sentences
+    monkeypatch.setattr("datamodules.emg.CLOSED", 2)  # more phrases than that are sentences
     assert ready(folder).classes == ()
 
 

@@ -20,6 +20,7 @@ from datamodules import streams
 from datamodules.emg import channel_gains
 from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
 from datamodules.readers.emg_input import NO_CHANNELS
+from datamodules.signals import strength
 from datamodules.streams import Beginning, GrowingTable, LSLStream, Window, Windows
 from experiments.live import Listener, Pace, Speaker
 from experiments.load import load_checkpoint
@@ -180,7 +181,7 @@ def test_a_table_does_not_depend_on_how_it_is_cut(block: int, rows: int, tmp_pat
 @given(places=PLACES, size=st.integers(1, 40), hop=st.integers(1, 60), samples=st.integers(0, 150))
 def test_windows_do_not_depend_on_the_chunks(places, size: int, hop: int, samples: int) -> None:
     emg = signal(samples, 2).astype(np.float32)
-    windows = Windows(size, hop, 2)
+    windows = Windows(size, hop, 2, RATE)
     found = [window for chunk in cuts(emg, places) for window in windows.push(chunk)]
     assert [window.end for window in found] == list(range(size, samples + 1, hop))
     rest = windows.rest()
@@ -188,13 +189,15 @@ def test_windows_do_not_depend_on_the_chunks(places, size: int, hop: int, sample
     assert not samples or found[-1].end == samples
     for window in found:
         np.testing.assert_array_equal(window.samples, emg[max(0, window.end - size) : window.end])
-        heard = emg[: window.end].astype(np.float64)
-        np.testing.assert_allclose(window.strength, np.sqrt((heard**2).mean(0)))
+    for number, window in enumerate(found, 1):
+        strengths = [strength(one.samples, RATE) for one in found[:number]]
+        np.testing.assert_array_equal(window.own, strengths[-1])
+        np.testing.assert_array_equal(window.usual, np.median(strengths, axis=0))
     assert windows.rest() is None
 
 
 def test_too_little_that_is_left_is_not_read() -> None:
-    windows = Windows(50, 20, 2)
+    windows = Windows(50, 20, 2, RATE)
     assert len(list(windows.push(signal(79, 2)))) == 2
     assert windows.rest(shortest=10) is None and windows.rest(shortest=9).end == 79
 
@@ -257,7 +260,7 @@ def test_channels_are_scaled_as_in_training(tmp_path: Path) -> None:
     frame = Frame((3,), "float32", "a test", RATE)
     write_all(tmp_path / "set", Description("emg", frame, {}), [Sample("a", emg, "yes", "s1")])
     prepared = PreparedSet(tmp_path / "set", "emg")
-    window, *_ = Windows(300, 1, 3).push(emg)
+    window, *_ = Windows(300, 1, 3, RATE).push(emg)
     for scale in ("session", "recording", "none"):
         gains = channel_gains(prepared, scale)
         np.testing.assert_allclose(window.scaled(scale), emg * gains, rtol=1e-6)
@@ -279,7 +282,7 @@ class Script(Speaker):
         return next(self.said)
 
 
-WINDOW = Window(np.zeros((4, 2), np.float32), 4, np.ones(2))
+WINDOW = Window(np.zeros((4, 2), np.float32), 4, np.ones(2), np.ones(2))
 
 
 def test_what_is_new_and_sure_is_printed_and_all_is_written(tmp_path: Path, capsys) -> None:
