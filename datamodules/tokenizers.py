@@ -140,7 +140,8 @@ class Characters(_Listed):
 class Phrases(_Listed):
     """Every distinct training text is one token: a closed vocabulary of words or phrases.
 
-    ``unwritable`` names a whole text that was not trained on, and its ids are none.
+    Of several ids the first one is the text. ``unwritable`` names a whole text that was not
+    trained on, and its ids are none.
     """
 
     kind = "phrase"
@@ -150,7 +151,7 @@ class Phrases(_Listed):
         return [text] if text else []
 
     def _join(self, ids: list[int]) -> str:
-        return " ".join(self._known(ids))
+        return next(iter(self._known(ids)), "")  # a text is one token
 
 
 class _Pieces(Tokenizer):

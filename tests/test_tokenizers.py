@@ -300,3 +300,8 @@ def test_t5_comes_back_from_plain_data_and_a_saved_file(t5: T5, tmp_path: Path) 
     assert tokenizer_from(t5.plain()).encode("Hello") == t5.encode("Hello")
     assert T5(str(t5.save(tmp_path))).plain() == t5.plain()
     assert t5.fit(["anything"]) is t5
+
+
+def test_a_phrase_is_the_whole_text() -> None:
+    phrases = Phrases().fit(["call me", "yes"])
+    assert phrases.decode(phrases.encode("yes") + phrases.encode("call me")) == "yes"
