@@ -201,7 +201,9 @@ def load_array(path: Path, raw_dir: Path) -> np.ndarray:
         # Mapped: a damaged header cannot ask for more memory than the file has bytes.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise ValueError(f"{path.name} is damaged, or no array of numbers: {error}") from error
+        raise ValueError(
+            f"{path.name} is damaged, or no array of numbers as np.save writes it"
+        ) from error
     if not isinstance(array, np.ndarray):  # a .npz under another name
         raise ValueError(f"{path.name} holds several arrays; expected one, as np.save writes it")
     if array.dtype.kind not in "iuf":
