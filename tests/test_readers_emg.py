@@ -133,7 +133,7 @@ def clipped(emg):
         pytest.param(signal()[:, 0], r"shape \(500,\); expected \(samples, channels\)", id="1-D"),
         pytest.param(signal()[None], r"shape \(1, 500, 8\); expected", id="3-D"),
         pytest.param(np.array(3.0), r"shape \(\); expected", id="0-D"),
-        pytest.param(signal().astype(object), "a.npy is damaged, or no .*objects", id="objects"),
+        pytest.param(signal().astype(object), "a.npy is damaged, or no array", id="objects"),
         pytest.param(signal().astype(complex), "holds complex128; expected whole", id="complex"),
         pytest.param(signal().astype(str), "holds <U.*; expected whole or real", id="text"),
         pytest.param(signal() * 1e300, "too large for EMG", id="huge"),
