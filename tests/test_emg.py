@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from itertools import product
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from experiments.report_text import error_rate_by, text_sections
 from experiments.resolvers import register_resolvers
 from experiments.stages import run_stage
 from modules.networks.emg_ctc import EMGCTC
-from tests.conftest import ROOT
+from tests.conftest import ROOT, shared_data
 
 PHRASES = ("yes", "no thanks", "call me")
 OPEN = ("call me", "yes", "no", "i am cold", "you are cold", "are you hot", "call her", "help me")
@@ -719,3 +720,31 @@ def test_the_error_rate_of_a_group_is_errors_by_words() -> None:
     table = error_rate_by(rows, "group").set_index("group")
     assert table["word error rate"].to_dict() == {"a": 0.3333, "b": 0.0}
     assert table[["recordings", "words", "errors"]].loc["a"].tolist() == [2, 3, 1]
+
+
+# ---- whole recipes
+
+
+@pytest.mark.slow
+def test_a_short_training_reads_simulated_sentences_never_seen(run) -> None:
+    """0.20 after the twelve epochs of the default when it was written, of sessions never seen."""
+    numbers = json.loads((run("task=emg", "epochs=8") / "metrics.json").read_text())
+    assert numbers["test/n"] == 300 and numbers["test/wer"] < 0.5
+
+
+@pytest.mark.shared_data
+@pytest.mark.slow
+def test_real_words_of_a_session_never_seen(run, tmp_path: Path) -> None:
+    """0.61 with the whole recipe when it was written, learnt from 87 words; chance is 0.03."""
+    with zipfile.ZipFile(shared_data("emg/nexus") / "brace_30words.zip") as packed:
+        packed.extractall(tmp_path / "raw")
+    reader = ("reader=emg_manifest", "reader.rate=250", "reader.uv_per_count=0.02235")
+    prepared = f"data_dir={tmp_path / 'set'}"
+    run("task=emg", "stage=prepare", *reader, f"raw_dir={tmp_path / 'raw'}", prepared)
+    folder = run(
+        *("experiment=emg_best", prepared, "fold=0", "split=leave_one_group_out"),
+        *("split.val=random", "split.val_fraction=0.05", "net.members=1", "epochs=30"),
+        run_dir="trained",
+    )
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert numbers["test/n"] == 303 and numbers["test/closed_acc"] > 0.45
