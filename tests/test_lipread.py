@@ -111,7 +111,7 @@ def test_weights_are_really_taken_over(composed, run, clips: Path, tmp_path: Pat
     for name, value in after.items():
         source = before if name.startswith("head.4.") else trained
         torch.testing.assert_close(value, source[name])
-    module.classes = list(load_checkpoint(path).classes)
+    module.card["classes"] = list(load_checkpoint(path).classes)
     start_from(module, path)  # the same words: the head too
     torch.testing.assert_close(module.net.state_dict(), trained)
 
@@ -179,7 +179,7 @@ def test_from_face_to_word(run, checkpoint: Path, tmp_path: Path, capsys) -> Non
     printed = capsys.readouterr().out
     assert "not read: broken.mp4: not a video but a text" in printed
     drawn = cv2.imread(str(folder / "shown" / "clip.mkv.png"))
-    assert drawn.shape == (480, 1000, 3)  # the picture, 640 wide, and the mouth, 360
+    assert drawn.shape == (520, 1000, 3)  # the picture, 640 wide, and the mouth, 360; the word
     green = (drawn[..., 1] > 150) & (drawn[..., 0] < 100) & (drawn[..., 2] < 100)
     assert green.any()  # the mouth window
 
