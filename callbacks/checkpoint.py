@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 
@@ -14,16 +16,31 @@ class Checkpoint(ModelCheckpoint):
 
     Args:
         filename: such as ``best``, ``last`` or ``epoch_{epoch:04d}``.
+        epochs: those after which one is saved, from 1; None for as the other arguments say.
         arguments: as ModelCheckpoint takes them.
     """
 
-    def __init__(self, filename: str, **arguments: Any) -> None:
+    def __init__(
+        self, filename: str, epochs: Sequence[int] | None = None, **arguments: Any
+    ) -> None:
         super().__init__(
             filename=filename,
             auto_insert_metric_name=False,
             enable_version_counter=False,
             **arguments,
         )
+        self.epochs = None if epochs is None else frozenset(epochs)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if self._due(trainer):
+            super().on_train_epoch_end(trainer, module)
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if self._due(trainer):
+            super().on_validation_end(trainer, module)
+
+    def _due(self, trainer: L.Trainer) -> bool:
+        return self.epochs is None or trainer.current_epoch + 1 in self.epochs
 
     @property
     def state_key(self) -> str:

@@ -120,7 +120,9 @@ class Batches(Dataset[dict[str, Tensor]]):
     """Rows of a prepared set as batches of tensors.
 
     A recording of any length becomes ``frames`` frames by ``length_rule``, see ``frame_places``;
-    ``length`` (B,) keeps how many it has.
+    ``length`` (B,) keeps how many it has. Where the set says which frames a word takes,
+    ``boundary`` (B, frames) float32 is 1 in those that are taken of them and 0 in the context
+    around; all are 1 where a row does not say, and 0 where the rule takes no frame of the word.
 
     Args:
         prepared: the set.
@@ -144,19 +146,24 @@ class Batches(Dataset[dict[str, Tensor]]):
         self.targets, self.groups = targets[rows], groups[rows]
         self.lengths = prepared.lengths[rows]
         # (samples, frames): worked out once, for there is no time for it at every step.
-        self.at = prepared.starts[rows][:, None] + frame_places(self.lengths, frames, length_rule)
+        places = frame_places(self.lengths, frames, length_rule)
+        self.at = prepared.starts[rows][:, None] + places
+        self.inside = None if prepared.words is None else _inside(places, prepared.words[rows])
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, positions: np.ndarray) -> dict[str, Tensor]:
-        return {
+        batch = {
             "x": torch.from_numpy(self.features[self.at[positions]]),  # (B, frames, *frame_shape)
             "y": torch.from_numpy(self.targets[positions]),
             "length": torch.from_numpy(self.lengths[positions]),
             "index": torch.from_numpy(self.rows[positions]),
             "group": torch.from_numpy(self.groups[positions]),
         }
+        if self.inside is not None:
+            batch["boundary"] = torch.from_numpy(self.inside[positions].astype(np.float32))
+        return batch
 
 
 def frame_places(lengths: np.ndarray, frames: int, rule: str) -> np.ndarray:
@@ -178,6 +185,11 @@ def frame_places(lengths: np.ndarray, frames: int, rule: str) -> np.ndarray:
         first = (lengths[:, None] - frames) // 2
         return np.clip(first + np.arange(frames), 0, last)
     raise ValueError(f"datamodule.length_rule={rule} is not known: resample or crop_pad")
+
+
+def _inside(places: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """(n, frames) bool: whether the frames ``places`` (n, frames) are in ``words`` (n, 2)."""
+    return (places >= words[:, :1]) & (places < words[:, 1:])
 
 
 def as_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:

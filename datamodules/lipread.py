@@ -19,6 +19,8 @@ ZOOM = 1.5  # a face reader's window then shows a mouth as large as the simulato
 class SimulatedMouths(MouthSimulator):
     """The mouth simulator's clips as samples of a prepared set: a group a simulated speaker."""
 
+    task = "lipread"
+
     @property
     def description(self) -> Description:
         """What the set's meta.json says."""
@@ -26,7 +28,7 @@ class SimulatedMouths(MouthSimulator):
         frame = Frame((self.height, self.width), "uint8", meaning, self.rate)
         settings = {"simulator": asdict(self) | {"vocabulary": list(self.vocabulary)}}
         settings["reader"] = {"zoom": ZOOM}
-        return Description("lipread", frame, settings, tuple(self.vocabulary), simulated=True)
+        return Description(self.task, frame, settings, tuple(self.vocabulary), simulated=True)
 
     def samples(self) -> Iterator[Sample]:
         """Every clip of every speaker."""

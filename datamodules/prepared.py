@@ -28,11 +28,16 @@ MANIFEST, FEATURES, META, REJECTED = "manifest.csv", "features.npy", "meta.json"
 FORMAT_VERSION = 1
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota, limit on a file's size
 MANIFEST_COLUMNS = ("id", "label", "group", "split", "source", "start", "length")
+WORD_COLUMNS = ("word_start", "word_end")  # only where a sample says which frames its word takes
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One recording, ready to be stored: ``features`` is (frames, *frame_shape)."""
+    """One recording, ready to be stored: ``features`` is (frames, *frame_shape).
+
+    ``word`` is the first frame that the word itself takes and the one after its last, counted
+    within the sample; what is around it is context. None where nobody knows.
+    """
 
     id: str
     features: np.ndarray
@@ -40,6 +45,12 @@ class Sample:
     group: str = ""
     split: str = ""
     source: str = ""
+    word: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.word is not None:
+            first, stop = self.word
+            assert 0 <= first < stop <= len(self.features), (self.id, self.word, len(self.features))
 
 
 @dataclass(frozen=True)
@@ -200,6 +211,9 @@ class PreparedWriter:
             _drop_partial_line(path)
             rows = pd.read_csv(path, dtype=str, keep_default_na=False)
             self.done.update(rows["id"])
+            if name == MANIFEST:
+                self._has_words = not set(WORD_COLUMNS).isdisjoint(rows)
+                columns += WORD_COLUMNS if self._has_words else ()
             if list(rows) != list(columns):  # half prepared before a column was added
                 rows.reindex(columns=columns, fill_value="").to_csv(path, index=False)
             if name == MANIFEST and len(rows):
@@ -242,12 +256,12 @@ class PreparedWriter:
     def _write_features(self) -> None:
         if not self._samples:
             return
+        adds_words = not self._has_words and any(sample.word for sample in self._samples)
         rows, start = [], self.frames
         for sample in self._samples:
             features = np.ascontiguousarray(sample.features, dtype=self.description.frame.dtype)
             self._features.write(features.tobytes())
-            row = {name: getattr(sample, name) for name in MANIFEST_COLUMNS[:5]}
-            rows.append(row | {"start": start, "length": len(features)})
+            rows.append(_row(sample, start, self._has_words or adds_words))
             start += len(features)
         end = self._features.tell()
         self._features.seek(0)
@@ -255,8 +269,26 @@ class PreparedWriter:
         self._features.seek(end)
         self._features.flush()
         os.fsync(self._features.fileno())
+        if adds_words:
+            self._add_word_columns()
         self._append(MANIFEST, rows)
         self.frames = start
+
+    def _add_word_columns(self) -> None:
+        """Add WORD_COLUMNS to the manifest; in the rows that stand they are empty."""
+        path = self.data_dir / MANIFEST
+        partial = path.with_suffix(".partial")
+        with (
+            path.open(newline="", encoding="utf-8") as old,
+            partial.open("w", newline="", encoding="utf-8") as new,
+        ):
+            rows, writer = csv.reader(old), csv.writer(new, lineterminator="\n")
+            writer.writerow([*next(rows), *WORD_COLUMNS])
+            writer.writerows([*row, *("" for _ in WORD_COLUMNS)] for row in rows)
+            new.flush()
+            os.fsync(new.fileno())
+        partial.replace(path)
+        self._has_words = True
 
     def _append(self, name: str, rows: list[dict[str, Any]]) -> None:
         if not rows:
@@ -287,6 +319,9 @@ class PreparedSet:
         manifest: the rows, a pandas table with MANIFEST_COLUMNS.
         features: (total frames, *frame_shape).
         starts, lengths: (samples,) int64.
+        words: (samples, 2) int64, the first frame that each sample's word takes and the one after
+            its last, counted within the sample (all frames where its row does not say); None where
+            the manifest has no WORD_COLUMNS.
 
     Raises:
         ValueError: not a prepared set, of another task, incomplete, damaged or empty.
@@ -302,6 +337,7 @@ class PreparedSet:
         self.features = self._read_features(memory_limit)
         self.starts = self.manifest["start"].to_numpy(np.int64)
         self.lengths = self.manifest["length"].to_numpy(np.int64)
+        self.words = self._take_words()
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -324,6 +360,9 @@ class PreparedSet:
         """Take in the rows of another set of the same frames, after this one's; in memory."""
         mine, theirs = self.meta["frame"], other.meta["frame"]
         assert mine["shape"] == theirs["shape"], (mine, theirs)
+        if self.words is not None or other.words is not None:
+            sides = [s._whole() if s.words is None else s.words for s in (self, other)]
+            self.words = np.concatenate(sides)
         self.starts = np.concatenate([self.starts, other.starts + len(self.features)])
         self.lengths = np.concatenate([self.lengths, other.lengths])
         self.features = np.concatenate([self.features, other.features])
@@ -346,7 +385,7 @@ class PreparedSet:
         path = self.data_dir / MANIFEST
         if not path.exists():
             raise ValueError(f"{path} is missing: prepare the set again")
-        text = dict.fromkeys(MANIFEST_COLUMNS[:5], str)
+        text = dict.fromkeys((*MANIFEST_COLUMNS[:5], *WORD_COLUMNS), str)
         rows = pd.read_csv(path, dtype=text, keep_default_na=False)
         missing = sorted(set(MANIFEST_COLUMNS) - set(rows.columns))
         if missing:
@@ -354,6 +393,40 @@ class PreparedSet:
         if rows.empty:
             raise ValueError(f"data_dir={self.data_dir} holds no sample; {REJECTED} there says why")
         return rows
+
+    def _whole(self) -> np.ndarray:
+        """(samples, 2) as ``words``: all frames of each."""
+        return np.stack([np.zeros_like(self.lengths), self.lengths], 1)
+
+    def _take_words(self) -> np.ndarray | None:
+        """``words``, whose columns are taken out of ``manifest``."""
+        path, there = self.data_dir / MANIFEST, set(WORD_COLUMNS) & set(self.manifest)
+        if not there:
+            return None
+        if len(there) < len(WORD_COLUMNS):
+            raise ValueError(
+                f"{path} has the column {there.pop()} alone; expected {' and '.join(WORD_COLUMNS)} "
+                "or neither: prepare the set again"
+            )
+        texts = self.manifest[list(WORD_COLUMNS)]
+        self.manifest = self.manifest.drop(columns=list(WORD_COLUMNS))
+        said = (texts != "").any(axis=1).to_numpy()
+        numbers = texts.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+        words = np.where(said[:, None], numbers, self._whole())
+        first, stop = words.T  # NaN, of what is no number, compares as False
+        good = (words == np.rint(words)).all(1) & (first >= 0) & (first < stop)
+        bad = np.flatnonzero(said & ~(good & (stop <= self.lengths)))
+        if len(bad):
+            raise self._bad_word(bad[0], *texts.iloc[bad[0]])
+        return words.astype(np.int64)
+
+    def _bad_word(self, row: int, start: str, end: str) -> ValueError:
+        name, length = self.manifest["id"].iloc[row], self.lengths[row]
+        return ValueError(
+            f"{self.data_dir / MANIFEST}: the word of {name} lies from frame {start or 'none'} to "
+            f"before {end or 'none'} of its {length}; expected whole numbers, 0 <= word_start < "
+            "word_end <= length, or nothing in both columns: prepare the set again"
+        )
 
     def _read_features(self, memory_limit: int) -> np.ndarray:
         path = self.data_dir / FEATURES
@@ -401,6 +474,15 @@ def write_all(
         for sample in samples:
             writer.add(sample)
         writer.finish()
+
+
+def _row(sample: Sample, start: int, has_words: bool) -> dict[str, Any]:
+    """The row of the manifest for a sample whose frames begin at ``start``."""
+    row: dict[str, Any] = {name: getattr(sample, name) for name in MANIFEST_COLUMNS[:5]}
+    row |= {"start": start, "length": len(sample.features)}
+    if has_words:
+        row |= zip(WORD_COLUMNS, sample.word or ("", ""), strict=True)
+    return row
 
 
 def _names(kind: type) -> tuple[str, ...]:

@@ -44,6 +44,15 @@ class Compose:
             x = transform(x)
         return x
 
+    def along(self, x: Tensor, track: Tensor) -> tuple[Tensor, Tensor]:
+        """As called, with a track (B, T) that follows wherever frames are moved in time."""
+        for transform in self.transforms:
+            if isinstance(transform, MouthTime):
+                x, track = transform.along(x, track)
+            else:
+                x = transform(x)
+        return x, track
+
 
 @dataclass(frozen=True)
 class HandAugment:
@@ -212,13 +221,22 @@ class MouthTime:
     jitter: float = 0.5  # of each clip's sampling, frames
 
     def __call__(self, x: Tensor) -> Tensor:
+        return self.along(x, x.new_ones(len(x), x.shape[2]))[0]
+
+    def along(self, x: Tensor, track: Tensor) -> tuple[Tensor, Tensor]:
+        """The same frames of a clip and of a track (B, T) beside it."""
+        index = self.places(x)
+        of_clips = index[:, None, :, None, None].expand(-1, 1, -1, *x.shape[3:])
+        return x.gather(2, of_clips), track.gather(1, index)
+
+    def places(self, x: Tensor) -> Tensor:
+        """(B, T) int64: the frames that are taken, drawn anew each time."""
         frames = x.shape[2]
         ends = self.trim * torch.rand(len(x), 2, device=x.device)
         along = torch.linspace(0, 1, frames, device=x.device)
         spread = ends[:, :1] + (1 - ends.sum(1, keepdim=True)) * along  # (B, T), 0 to 1
         index = spread * (frames - 1) + self.jitter * _even(x, 1)
-        index = index.round().clamp(0, frames - 1).long()[:, None, :, None, None]
-        return x.gather(2, index.expand(-1, 1, -1, *x.shape[3:]))
+        return index.round().clamp(0, frames - 1).long()
 
 
 @dataclass(frozen=True)

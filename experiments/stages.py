@@ -14,6 +14,7 @@ STAGES = {
     "live": "experiments.live",
     "prepare": "experiments.prepare",
     "benchmark": "experiments.benchmark",
+    "summary": "experiments.summary",
 }
 
 

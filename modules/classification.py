@@ -62,9 +62,13 @@ class ClassificationModule(TaskModule):
 
     # ---- steps
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """(B, ...) → (B, classes) logits."""
-        return self.net(x)
+        return self.net(*inputs)
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What the network takes of a batch."""
+        return (batch["x"],)
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy in float32 outside autocast: (B, classes), (B,) → ()."""
@@ -75,15 +79,15 @@ class ClassificationModule(TaskModule):
 
     def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a step learns from: logits (B, classes) and their loss ()."""
-        each = self.each(batch["x"])
+        each = self.each(*self.inputs(batch))
         return each.mean(0), self.loss_of_each(each, batch["y"])
 
     def hits(self, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
         return (logits.argmax(1) == batch["y"]).sum(), len(logits)
 
-    def each(self, x: Tensor) -> Tensor:
+    def each(self, *inputs: Tensor) -> Tensor:
         """The logits of every member, (members, B, classes); most networks are their only one."""
-        return self.net.each(x) if hasattr(self.net, "each") else self.net(x)[None]
+        return self.net.each(*inputs) if hasattr(self.net, "each") else self.net(*inputs)[None]
 
     def loss_of_each(self, each: Tensor, y: Tensor) -> Tensor:
         """Each member of an ensemble learns on its own: that is why they differ, and help."""
@@ -99,10 +103,10 @@ class ClassificationModule(TaskModule):
         return outcome
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        return top_two(self(batch["x"]).float().softmax(1)) | {"index": batch["index"]}
+        return top_two(self(*self.inputs(batch)).float().softmax(1)) | {"index": batch["index"]}
 
     def _evaluate(self, phase: str, batch: Batch) -> dict[str, Tensor]:
-        logits = self(batch["x"]).float()
+        logits = self(*self.inputs(batch)).float()
         y = batch["y"]
         self.losses[phase].update(self.loss(logits, y), weight=len(y))
         self.rates[phase].update(logits, y)

@@ -37,5 +37,10 @@ class LipreadModule(ClassificationModule):
         other = torch.randperm(len(x), device=x.device)
         y = F.one_hot(batch["y"], len(self.classes)).to(x.dtype)
         y = torch.lerp(y[other], y, share[:, None])  # (B, classes)
-        each = self.each(torch.lerp(x[other], x, share[:, None, None, None, None]))
+        each = self.each(*(_blended(part, other, share) for part in self.inputs(batch)))
         return each.mean(0), self.loss_of_each(each, y)
+
+
+def _blended(x: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """``share`` (B,) of each row of x (B, ...), and the rest of the row that ``other`` names."""
+    return torch.lerp(x[other], x, share.reshape(-1, *[1] * (x.ndim - 1)))

@@ -1,11 +1,12 @@
 """Batches: the right frames, every sample, an order that a seed and an epoch determine."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamodules.batches import (
@@ -54,11 +55,13 @@ def test_epochs_differ_and_seeds_differ() -> None:
     assert len({tuple(first(s, e)) for s in (0, 1) for e in (0, 1)}) == 4
 
 
-def prepared(folder: Path, lengths: list[int]) -> PreparedSet:
+def prepared(
+    folder: Path, lengths: list[int], words: dict[int, tuple[int, int]] | None = None
+) -> PreparedSet:
     samples, at = [], 0
     for number, length in enumerate(lengths):
         frames = np.arange(at, at + length, dtype=np.float32)[:, None]
-        samples.append(Sample(f"s{number}", frames, "a"))
+        samples.append(Sample(f"s{number}", frames, "a", word=(words or {}).get(number)))
         at += length
     about = Description("test", Frame((1,), "float32", "its own number"), {}, ("a",))
     write_all(folder, about, samples)
@@ -82,6 +85,46 @@ def test_one_frame_is_the_middle_one(tmp_path: Path) -> None:
     rows, codes = np.arange(2), np.zeros(2, np.int64)
     batch = Batches(one, rows, codes, codes, frames=1)[np.arange(2)]
     assert torch.equal(batch["x"], torch.tensor([[[0.0]], [[5.0]]]))
+
+
+def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
+    one = prepared(tmp_path / "set", [3, 9, 4], {1: (2, 6), 2: (0, 1)})
+    rows, codes = np.array([1, 2, 0]), np.zeros(3, np.int64)
+    batch = Batches(one, rows, codes, codes, frames=5)[np.array([2, 0])]
+    assert batch["boundary"].tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 0, 0]]  # 0, 2, 4, 6, 8
+    assert batch["boundary"].dtype == torch.float32
+    cropped = Batches(one, rows, codes, codes, 6, "crop_pad")[np.arange(3)]
+    assert cropped["boundary"].tolist() == [
+        [0, 1, 1, 1, 1, 0],  # 1 to 6
+        [1, 1, 0, 0, 0, 0],  # the held first frame is the word's, as the first is
+        [1, 1, 1, 1, 1, 1],
+    ]
+
+
+def test_sets_without_words_have_batches_without_a_boundary(tmp_path: Path) -> None:
+    one = prepared(tmp_path / "set", [3, 9])
+    rows, codes = np.arange(2), np.zeros(2, np.int64)
+    batch = Batches(one, rows, codes, codes, frames=5)[rows]
+    assert list(batch) == ["x", "y", "length", "index", "group"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    word=st.tuples(st.integers(0, 11), st.integers(1, 12)).filter(lambda word: word[0] < word[1]),
+    frames=st.integers(1, 30),
+    rule=st.sampled_from(["resample", "crop_pad"]),
+)
+def test_a_boundary_is_where_the_frames_of_the_word_are(
+    word: tuple[int, int], frames: int, rule: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        one = prepared(Path(folder), [5, 12], {1: word})
+    rows, codes = np.arange(2), np.zeros(2, np.int64)
+    batch = Batches(one, rows, codes, codes, frames, rule)[rows]
+    place = batch["x"][1, :, 0] - 5  # a frame is its own number
+    expected = (place >= word[0]) & (place < word[1])
+    assert torch.equal(batch["boundary"][1], expected.float())
+    assert batch["boundary"][0].all()
 
 
 def test_weighted_draws_follow_the_weights_and_the_epoch() -> None:

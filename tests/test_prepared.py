@@ -29,9 +29,12 @@ FRAME = Frame((2, 3), "float32", "a test", rate=30.0)
 ABOUT = Description("asl", FRAME, {"size": 1}, ("a", "b"))
 
 
-def sample(name: str, frames: int, label: str = "a") -> Sample:
+Word = tuple[int, int] | None
+
+
+def sample(name: str, frames: int, label: str = "a", word: Word = None) -> Sample:
     features = np.full((frames, 2, 3), hash(name) % 1000, np.float32)
-    return Sample(name, features, label, "me", source=f"{name}.mp4")
+    return Sample(name, features, label, "me", source=f"{name}.mp4", word=word)
 
 
 @settings(max_examples=25, deadline=None)
@@ -40,12 +43,17 @@ def sample(name: str, frames: int, label: str = "a") -> Sample:
     stop=st.integers(0, 20),
     cut=st.integers(0, 200),
     buffer=st.integers(1, 7),
+    worded=st.integers(0, 20),
 )
 def test_any_interruption_gives_the_same_set(
-    lengths: list[int], stop: int, cut: int, buffer: int
+    lengths: list[int], stop: int, cut: int, buffer: int, worded: int
 ) -> None:
-    """Stopped after any sample, with any number of bytes of half-written data behind it."""
-    samples = [sample(f"s{i}", n) for i, n in enumerate(lengths)]
+    """Stopped after any sample, with any number of bytes of half-written data behind it.
+
+    From sample ``worded`` on, some say where their word lies: others were written without.
+    """
+    words: list[Word] = [(0, n) if i >= worded and n % 2 else None for i, n in enumerate(lengths)]
+    samples = [sample(f's,"{i}', n, word=words[i]) for i, n in enumerate(lengths)]
     with tempfile.TemporaryDirectory() as folder:
         whole, broken = Path(folder, "whole"), Path(folder, "broken")
         write_all(whole, ABOUT, samples)
@@ -74,6 +82,82 @@ def test_reads_back_what_was_written(tmp_path: Path) -> None:
     rejected = pd.read_csv(tmp_path / "set" / "rejected.csv", keep_default_na=False)
     row = {"id": "y", "reason": "no face", "source": "", "label": "b"}
     assert rejected.to_dict("records") == [row]
+
+
+def test_sets_without_words_are_as_they_were(tmp_path: Path) -> None:
+    write_all(tmp_path / "set", ABOUT, [sample("x", 3), sample("z", 2)])
+    assert (tmp_path / "set" / "manifest.csv").read_bytes() == (
+        b"id,label,group,split,source,start,length\nx,a,me,,x.mp4,0,3\nz,a,me,,z.mp4,3,2\n"
+    )
+    assert PreparedSet(tmp_path / "set").words is None
+
+
+def test_words_lie_somewhere_in_their_samples(tmp_path: Path) -> None:
+    samples = [sample("x", 3), sample("y", 4, word=(1, 3)), sample("z", 2, word=(0, 2))]
+    write_all(tmp_path / "set", ABOUT, samples)
+    assert (tmp_path / "set" / "manifest.csv").read_text() == (
+        "id,label,group,split,source,start,length,word_start,word_end\n"
+        "x,a,me,,x.mp4,0,3,,\ny,a,me,,y.mp4,3,4,1,3\nz,a,me,,z.mp4,7,2,0,2\n"
+    )
+    prepared = PreparedSet(tmp_path / "set")
+    assert prepared.words.tolist() == [[0, 3], [1, 3], [0, 2]]
+    assert prepared.words.dtype == np.int64
+    assert list(prepared.manifest)[-1] == "length"
+    assert [path.name for path in (tmp_path / "set").glob("*.partial")] == []
+
+
+@pytest.mark.parametrize("word", [(-1, 2), (2, 2), (2, 1), (0, 5)])
+def test_a_word_outside_its_sample_is_a_mistake(word: tuple[int, int]) -> None:
+    with pytest.raises(AssertionError, match="'x'"):
+        sample("x", 4, word=word)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("3,3", "from frame 3 to before 3 of its 4"),
+        ("0,5", "from frame 0 to before 5 of its 4"),
+        ("-1,2", "from frame -1 to before 2 of its 4"),
+        ("1,", "from frame 1 to before none of its 4"),
+        ("one,2", "from frame one to before 2 of its 4"),
+        ("0.5,2", "from frame 0.5 to before 2 of its 4"),
+        ("nan,2", "from frame nan to before 2 of its 4"),
+        ("0,inf", "from frame 0 to before inf of its 4"),
+    ],
+)
+def test_bad_words_of_a_manifest_are_named(tmp_path: Path, word: str, said: str) -> None:
+    write_all(tmp_path / "set", ABOUT, [sample("x", 3), sample("y", 4, word=(1, 3))])
+    path = tmp_path / "set" / "manifest.csv"
+    path.write_text(path.read_text().replace(",1,3\n", f",{word}\n"))
+    with pytest.raises(ValueError, match=f"manifest.csv: the word of y lies {said}; expected whol"):
+        PreparedSet(tmp_path / "set")
+
+
+def test_half_a_word_is_refused(tmp_path: Path) -> None:
+    write_all(tmp_path / "set", ABOUT, [sample("y", 4, word=(1, 3))])
+    path = tmp_path / "set" / "manifest.csv"
+    pd.read_csv(path).drop(columns="word_start").to_csv(path, index=False)
+    with pytest.raises(ValueError, match="has the column word_end alone; expected word_start and "):
+        PreparedSet(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        ((1, 2), (1, 3), [[1, 2], [1, 3]]),
+        (None, (1, 3), [[0, 3], [1, 3]]),
+        ((1, 2), None, [[1, 2], [0, 4]]),
+        (None, None, None),
+    ],
+    ids=["both", "theirs", "mine", "neither"],
+)
+def test_joined_sets_keep_their_words(tmp_path: Path, mine: Word, theirs: Word, expected) -> None:
+    write_all(tmp_path / "one", ABOUT, [sample("x", 3, word=mine)])
+    write_all(tmp_path / "two", ABOUT, [sample("y", 4, word=theirs)])
+    one = PreparedSet(tmp_path / "one")
+    one.join(PreparedSet(tmp_path / "two"))
+    assert (None if one.words is None else one.words.tolist()) == expected
+    assert one.starts.tolist() == [0, 3] and one.lengths.tolist() == [3, 4]
 
 
 def test_goes_on_in_a_set_begun_before_rejections_had_labels(tmp_path: Path) -> None:

@@ -91,8 +91,43 @@ def test_usual_columns_are_used_where_they_are(tmp_path):
     one, two = outcomes(manifest_of(tmp_path, task="vsr"))
     assert (one.id, one.group, one.split, tens(one)) == ("a.mkv#2-8", "p1", "val", [*range(2, 8)])
     assert (two.id, two.split, tens(two)) == ("a.mkv", "", [*range(10)])
+    assert (one.word, two.word) == (None, None)
     wide, _ = outcomes(manifest_of(tmp_path, context_s=0.04))
     assert tens(wide) == [*range(1, 9)]
+
+
+def test_cuts_with_context_tell_where_the_word_lies(tmp_path):
+    make_manifest(
+        tmp_path, "a.mkv,x,0,4", "a.mkv,y,4,10", "a.mkv,z,16.5,20", "a.mkv,w,,", "a.mkv,v,12,",
+        header="path,label,start_frame,end_frame",
+    )  # fmt: skip
+    write_video(tmp_path / "a.mkv", counted(20))
+    samples, _ = read_all(manifest_of(tmp_path, context_s=0.1))
+    assert [tens(s) for s in samples] == [
+        [*range(6)], [*range(2, 12)], [*range(14, 20)], [*range(20)], [*range(10, 20)],
+    ]  # fmt: skip
+    assert [s.word for s in samples] == [(0, 4), (2, 8), (2, 6), (0, 20), (2, 10)]
+    said = [tens(s)[slice(*s.word)] for s in samples[:3]]
+    assert said == [[*range(4)], [*range(4, 10)], [*range(16, 20)]]
+    half, *_ = outcomes(manifest_of(tmp_path, context_s=0.16, rate=12.5))
+    assert (tens(half), half.word) == ([1, 3, 5, 7], (0, 2))
+
+
+def test_a_word_beyond_the_end_is_no_context(tmp_path):
+    make_manifest(tmp_path, "a.mkv,x,9,10", header="path,label,start_frame,end_frame")
+    write_video(tmp_path / "a.mkv", counted(9))
+    (rejected,) = outcomes(manifest_of(tmp_path, context_s=1.0))
+    assert rejected.reason.startswith("no frame of the word itself is left: the video ends before")
+
+
+def test_sets_cut_with_context_say_so(tmp_path):
+    make_manifest(tmp_path, "a.mkv,x,2,8", header="path,label,start_frame,end_frame")
+    write_video(tmp_path / "a.mkv", counted(10))
+    for context_s, words in ((0.0, None), (0.08, [[2, 8]])):
+        folder = tmp_path / f"set{context_s}"
+        prepare(manifest_of(tmp_path, context_s=context_s), folder, {}, workers=1)
+        found = PreparedSet(folder).words
+        assert (None if found is None else found.tolist()) == words
 
 
 def test_cuts_at_another_rate(tmp_path):
@@ -465,6 +500,16 @@ class TestFaces:
         samples, rejected = read_all(VideoManifest(tmp_path))
         assert not rejected
         assert [len(sample.features) for sample in samples] == [7, 5, 8]
+
+    def test_the_word_stays_in_its_place_where_the_face_comes_late(self, tmp_path):
+        write_video(tmp_path / "a.mkv", speaking(30, step=1, away=range(4)))
+        make_manifest(tmp_path, "a.mkv,x,8,14", header="path,label,start_frame,end_frame")
+        (sample,) = outcomes(VideoManifest(tmp_path, context_s=0.4, max_gap_s=0.1))
+        assert (len(sample.features), sample.word) == (20, (4, 10))
+        write_video(tmp_path / "a.mkv", speaking(30, step=1, away=range(16)))
+        options = {"context_s": 0.4, "min_found": 0.1, "max_gap_s": 0.1}
+        (rejected,) = outcomes(VideoManifest(tmp_path, **options))
+        assert rejected.reason.startswith("no frame of the word itself is left")
 
     def test_pictures_of_faces(self, tmp_path):
         folder = tmp_path / "F01" / "words" / "01" / "01"

@@ -27,7 +27,11 @@ CROPS = ("mouth", "none")
 
 @dataclass(frozen=True)
 class Cut:
-    """One sample to be: the frames [start, end) of its file, which may be fractional."""
+    """One sample to be: the frames [start, end) of its file, which may be fractional.
+
+    ``word`` tells where among the frames of the file the word itself lies, as start and end do;
+    None where nobody knows.
+    """
 
     id: str
     label: str = ""
@@ -36,6 +40,7 @@ class Cut:
     start: float = 0.0
     end: float = math.inf
     problem: str = ""  # why it cannot become a sample, where that is known before reading
+    word: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,7 @@ class MouthReader(Reader):
 
     key = "reader"  # where the configuration holds these settings, for errors
     default_crop = "mouth"
+    crops = CROPS
     context_s = 0.0  # taken in addition before and after a cut, as far as the frames go
 
     def __init__(
@@ -147,8 +153,9 @@ class MouthReader(Reader):
         self.frame = Frame((height, width), "uint8", meaning, self.rate)
 
     def _refuse_impossible(self) -> None:
-        if self.crop not in CROPS:
-            raise ValueError(f"crop={self.crop} is unknown; expected one of {', '.join(CROPS)}")
+        if self.crop not in self.crops:
+            known = ", ".join(self.crops)
+            raise ValueError(f"crop={self.crop} is unknown; expected one of {known}")
         if min(self.height, self.width) < 8:
             raise ValueError(
                 f"{self.key}.height={self.height}, {self.key}.width={self.width}: expected 8 "
@@ -218,15 +225,17 @@ class MouthReader(Reader):
         try:
             if cut.problem:
                 raise ValueError(cut.problem)
-            windows, faces = self._windows(cut, scale, strip)
+            windows, faces, word = self._windows(cut, scale, strip)
         except ValueError as error:
             return Rejected(cut.id, str(error), item.id, cut.label)
         said = f" ({faces} faces: the largest)" if faces > 2 else ""
         said = " (2 faces: the larger)" if faces == 2 else said
-        return Sample(cut.id, windows, cut.label, cut.group, cut.split, item.id + said)
+        return Sample(cut.id, windows, cut.label, cut.group, cut.split, item.id + said, word)
 
-    def _windows(self, cut: Cut, scale: float, strip: Strip) -> tuple[np.ndarray, int]:
-        """The (frames, height, width) of one cut, and how many faces were seen with it."""
+    def _windows(
+        self, cut: Cut, scale: float, strip: Strip
+    ) -> tuple[np.ndarray, int, tuple[int, int] | None]:
+        """The (frames, height, width) of one cut, the faces seen with it, and ``Sample.word``."""
         first, stop = span(cut.start, cut.end, scale)
         rows = strip.rows(first, stop)
         self._refuse_beyond_end(cut, rows, stop - first, strip)
@@ -236,7 +245,25 @@ class MouthReader(Reader):
         self._refuse_short(rows.stop - rows.start)
         # One picture with a second face may be an error of the detector; a tenth of them is not.
         faces = int(np.quantile(strip.faces[rows], 0.9, method="lower"))
-        return strip.windows[rows], faces
+        return strip.windows[rows], faces, self._word(cut, scale, rows, strip)
+
+    def _word(self, cut: Cut, scale: float, rows: slice, strip: Strip) -> tuple[int, int] | None:
+        """Which of the ``rows`` of a strip the word itself takes, counted from the first one.
+
+        Raises:
+            ValueError: none of them.
+        """
+        place = cut.word or ((cut.start, cut.end) if self.context_s else None)
+        if place is None:
+            return None
+        word = strip.rows(*span(*place, scale))
+        first, stop = max(word.start, rows.start), min(word.stop, rows.stop)
+        if first >= stop:
+            raise ValueError(
+                "no frame of the word itself is left: the video ends before it, or the face is "
+                "away while it is said"
+            )
+        return first - rows.start, stop - rows.start
 
     def _wider(self, first: int, stop: float) -> tuple[int, float]:
         more = round(self.context_s * self.rate)
@@ -298,7 +325,7 @@ class MouthReader(Reader):
 
     def strip(self, source: Source, ranges: Ranges) -> Strip:
         """The windows of the frames in ``ranges``."""
-        if self.crop == "none":
+        if self.crop != "mouth":
             return self._ready_strip(source, ranges)
         seen = self.faces(source, ranges)
         numbers = np.array(seen.numbers, int)

@@ -30,7 +30,8 @@ class VideoManifest(MouthReader):
         start, end: columns with the sample's first frame and the first one after it, counted from
             0 in the file, may be fractional; None for ``start_frame`` and ``end_frame``, if the
             table has them.
-        context_s: seconds taken in addition before and after each cut, as far as the video goes.
+        context_s: seconds taken in addition before and after each cut, as far as the video goes;
+            where it is above 0, the samples tell which of their frames the cut itself takes.
         options: what every ``MouthReader`` takes.
 
     Raises:

@@ -1,0 +1,101 @@
+"""Clips of a mouth and which of a large vocabulary of words they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from datamodules.base import Batch
+from datamodules.lipread import LipreadDataModule, SimulatedMouths
+from datamodules.simulators.mouth import words_of
+from datamodules.splits import PHASES
+
+
+class SimulatedWords(SimulatedMouths):
+    """Simulated speakers who say the first ``words`` words of the pronouncing table."""
+
+    task = "vsr"
+
+    def __init__(self, words: int = 100, **named: Any) -> None:
+        super().__init__(vocabulary=words_of(words), **named)
+
+
+class VSRDataModule(LipreadDataModule):
+    """Batches as of lip-reading; ``boundary`` (B, frames) is there where the set says it.
+
+    Args:
+        classes: the words to tell apart: their names, or how many, the first of the alphabet;
+            None for all of the set.
+        named: as ``LipreadDataModule`` takes it.
+
+    Raises:
+        ValueError: ``classes`` asks for words that are not there.
+    """
+
+    task = "vsr"
+
+    def __init__(self, *, classes: int | Sequence[str] | None = None, **named: Any) -> None:
+        super().__init__(**named)
+        self.wanted = classes
+
+    def name_answers(self) -> None:
+        """Leave out, of every part, the clips of words that are not wanted."""
+        if self.wanted is None or self.trained:
+            return super().name_answers()
+        self.classes = tuple(chosen(self.prepared.classes, self.wanted))
+        self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
+        kept = {phase: self._kept(self.parts[phase]) for phase in PHASES}
+        note = f"{self.parts.note}; {len(self.classes)} of {len(self.prepared.classes)} classes"
+        self.parts = replace(self.parts, **kept, note=note)
+        return None
+
+    def _kept(self, rows: np.ndarray) -> np.ndarray:
+        return rows[self.targets[rows] >= 0]
+
+    def refuse_unfit(self, net: nn.Module) -> None:
+        """A network that wants to be told where a word is needs a set that says it."""
+        if getattr(net, "boundary", False) and self.prepared.words is None:
+            raise ValueError(
+                f"net.boundary=true, but {self.prepared.data_dir} does not say which frames a word "
+                "takes: prepare it with reader=lrw, or with reader=video_manifest "
+                "reader.context_s=0.2, or set net.boundary=false"
+            )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """As the base does it; what moves frames in time moves the boundary with them."""
+        batch["x"] = self.to_input(batch["x"])
+        if self.augment is None or self.trainer is None or not self.trainer.training:
+            return batch
+        if "boundary" not in batch:
+            batch["x"] = self.augment(batch["x"])
+        else:
+            batch["x"], batch["boundary"] = self.augment.along(batch["x"], batch["boundary"])
+        return batch
+
+
+def chosen(known: Sequence[str], wanted: int | Sequence[str]) -> list[str]:
+    """The classes that ``wanted`` asks for, of those that are ``known``, in order.
+
+    Raises:
+        ValueError: it asks for more classes than there are, fewer than two, or unknown ones.
+    """
+    names = sorted(known)
+    if isinstance(wanted, int):
+        if not 2 <= wanted <= len(names):
+            raise ValueError(f"classes={wanted}: expected 2 to {len(names)}, as the set has them")
+        return names[:wanted]
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        near = get_close_matches(missing[0], names, n=5) or names[:5]
+        raise ValueError(
+            f"classes: the set has no {', '.join(missing[:10])}; near {missing[0]!r} it has "
+            f"{', '.join(near)}"
+        )
+    if len(set(wanted)) < 2:
+        raise ValueError(f"classes={list(wanted)}: expected two words or more")
+    return sorted(set(wanted))
