@@ -910,7 +910,9 @@ def _repeats(runs: list[Run]) -> str:
     shown = pd.DataFrame(rows)
     for name in ("mean", "standard deviation"):
         shown[name] = shown[name].map(_score)
-    shown["95 % interval"] = [f"{_score(a)} – {_score(b)}" for a, b in shown["95 % interval"]]
+    shown["95 % interval"] = [
+        f"{_score(low)} – {_score(high)}".strip(" –") for low, high in shown["95 % interval"]
+    ]
     return (
         f"## Repeats\n\n{_markdown(shown)}\nRuns that differ in the seed alone, or in the fold "
         "alone; of several with the same one the first counts. The interval of the mean is "
