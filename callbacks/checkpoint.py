@@ -16,13 +16,16 @@ class Checkpoint(ModelCheckpoint):
 
     Args:
         filename: such as ``best``, ``last`` or ``epoch_{epoch:04d}``.
-        epochs: those after which one is saved, from 1; None for as the other arguments say.
+        epochs: those after which one is saved, from 1, whatever ``every_n_epochs`` is; all are kept
+            unless ``save_top_k`` is given. None for as the other arguments say.
         arguments: as ModelCheckpoint takes them.
     """
 
     def __init__(
         self, filename: str, epochs: Sequence[int] | None = None, **arguments: Any
     ) -> None:
+        if epochs is not None:
+            arguments = {"save_top_k": -1} | arguments | {"every_n_epochs": 1}
         super().__init__(
             filename=filename,
             auto_insert_metric_name=False,

@@ -89,6 +89,7 @@ def chosen(known: Sequence[str], wanted: int | Sequence[str]) -> list[str]:
         if not 2 <= wanted <= len(names):
             raise ValueError(f"classes={wanted}: expected 2 to {len(names)}, as the set has them")
         return names[:wanted]
+    wanted = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
     missing = [name for name in wanted if name not in known]
     if missing:
         near = get_close_matches(missing[0], names, n=5) or names[:5]
@@ -97,5 +98,5 @@ def chosen(known: Sequence[str], wanted: int | Sequence[str]) -> list[str]:
             f"{', '.join(near)}"
         )
     if len(set(wanted)) < 2:
-        raise ValueError(f"classes={list(wanted)}: expected two words or more")
+        raise ValueError(f"classes={wanted}: expected two words or more")
     return sorted(set(wanted))

@@ -55,8 +55,9 @@ def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule)
     source = f"the built-in simulator ({data.prepared.data_dir})"
     tell(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
     tell(f"Split: {'BEWARE, ' if data.parts.leaks else ''}{data.parts.note}")
+    variant = f" (the {module.net.variant} variant)" if hasattr(module.net, "variant") else ""
     tell(
-        f"Model: {type(module.net).__name__}, {count_parameters(module):,} parameters, "
+        f"Model: {type(module.net).__name__}{variant}, {count_parameters(module):,} parameters, "
         f"precision {config.trainer.precision}, seed {config.seed}"
     )
 

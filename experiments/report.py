@@ -149,7 +149,7 @@ def _training(results: Results, config: DictConfig) -> str:
             f"Train–validation gap at the best epoch: {train - val:+.4f} of {score} (training "
             f"{train:.4f}, measured on augmented batches while the weights moved).\n"
         )
-    lines += _milestones(table, metric, config.monitor.mode)
+    lines += milestones(table, metric, config.monitor.mode)
     return "\n".join(lines)
 
 
@@ -159,7 +159,7 @@ def _score_of_both(table: pd.DataFrame) -> str:
     return names[0] if names else ""
 
 
-def _milestones(table: pd.DataFrame, metric: str, mode: str) -> list[str]:
+def milestones(table: pd.DataFrame, metric: str, mode: str) -> list[str]:
     """The first epoch that reached each milestone; several reached at once are one line."""
     if metric.endswith("/loss"):
         return []

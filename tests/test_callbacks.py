@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import lightning as L
 import numpy as np
 import pandas as pd
 import pytest
+from lightning.pytorch.demos.boring_classes import BoringModel
 
+from callbacks.checkpoint import Checkpoint
 from callbacks.confusion_matrix import draw_confusion
 from callbacks.epoch_table import EpochTable
 from datamodules.prepared import Description, Frame, Sample, write_all
@@ -82,6 +85,25 @@ def test_early_stopping_is_reported(run, tmp_path: Path) -> None:
     )
     assert len(pd.read_csv(folder / "metrics.csv")) == 3
     assert "Early stopping ended the run after epoch 3" in (folder / "report.md").read_text()
+
+
+def test_checkpoints_of_named_epochs_are_saved_and_no_others(run, tmp_path: Path) -> None:
+    """``epochs`` says it all: that the default saves each fifth epoch does not matter then."""
+    data, few = hands(tmp_path / "set"), ("datamodule.epoch_steps=1", "trainer.max_epochs=4")
+    folder = run("trainer=cpu", f"data_dir={data}", *few, "+callbacks.periodic.epochs=[1,3]")
+    saved = {path.stem for path in (folder / "checkpoints").glob("*.ckpt")}
+    assert saved == {"best", "last", "epoch_0001", "epoch_0003"}
+
+
+def test_a_checkpoint_of_named_epochs_keeps_all_of_them(tmp_path: Path) -> None:
+    net = BoringModel()
+    kept = Checkpoint("e{epoch}", epochs=[1, 3], dirpath=tmp_path)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    trainer = L.Trainer(
+        accelerator="cpu", max_epochs=4, limit_train_batches=1, callbacks=[kept], **quiet
+    )
+    trainer.fit(net)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e1.ckpt", "e3.ckpt"]
 
 
 def test_epoch_table_goes_on_where_it_was(tmp_path: Path) -> None:

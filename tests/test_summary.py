@@ -11,20 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from experiments.summary import (
-    SHOWN_EPOCHS,
-    bootstrap_interval,
-    differences,
-    early_stopping_advice,
-    find_notes,
-    read_run,
-    read_runs,
-    repeats,
-    shown_epochs,
-    tell_epochs,
-    tell_one,
-    tell_several,
-)
+from experiments.summary_compare import bootstrap_interval, differences, repeats, tell_several
+from experiments.summary_epochs import SHOWN_EPOCHS, find_notes, shown_epochs, tell_epochs
+from experiments.summary_one import early_stopping_advice, tell_one
+from experiments.summary_runs import read_run, read_runs
 from tests.conftest import hands
 
 NAN = float("nan")

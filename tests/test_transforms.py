@@ -147,6 +147,51 @@ def test_time_keeps_the_order_of_frames() -> None:
     assert (frame[:, 0] > 0.11).any() and (frame[:, -1] < 0.89).any()
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    count=st.integers(1, 5),
+    frames=st.integers(1, 12),
+    trim=st.floats(0, 0.5),
+    jitter=st.floats(0, 3),
+    seed=st.integers(0, 100),
+)
+def test_a_track_moves_as_the_frames_do(
+    count: int, frames: int, trim: float, jitter: float, seed: int
+) -> None:
+    """Each frame carries its own number, and so does the track: they stay in step."""
+    torch.manual_seed(seed)
+    number = torch.arange(float(count * frames)).reshape(count, frames)
+    x = number[:, None, :, None, None].expand(-1, 1, -1, 2, 3)
+    moved, track = MouthTime(trim, jitter).along(x, number)
+    assert moved.shape == x.shape and track.shape == number.shape
+    torch.testing.assert_close(moved, track[:, None, :, None, None].expand_as(x), rtol=0, atol=0)
+    assert torch.equal((track // frames).long(), (number // frames).long())  # of its own clip
+    torch.manual_seed(seed)
+    assert torch.equal(MouthTime(trim, jitter)(x), moved)  # a track changes nothing of a clip
+
+
+def test_a_track_stays_where_no_frames_are_moved_in_time() -> None:
+    torch.manual_seed(0)
+    x, track = clips(), torch.rand(6, 9)
+    still = Compose([MouthMove(), MouthTone(), MouthMask(), MouthLight()])
+    changed, same = still.along(x, track)
+    assert torch.equal(same, track) and not torch.allclose(changed, x)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 100), place=st.integers(0, 3))
+def test_a_track_beside_it_changes_nothing_of_what_a_clip_becomes(seed: int, place: int) -> None:
+    order: list = [MouthMove(), MouthTone(), MouthMask()]
+    order.insert(place, MouthTime())
+    x, number = clips(), torch.arange(9.0).repeat(6, 1)
+    torch.manual_seed(seed)
+    alone = Compose(order)(x)
+    torch.manual_seed(seed)
+    beside, track = Compose(order).along(x, number)
+    assert torch.equal(alone, beside)
+    assert not torch.equal(track, number) and (track.diff(dim=1) >= 0).all()
+
+
 def test_a_run_of_frames_is_masked_by_the_mean() -> None:
     torch.manual_seed(0)
     x = clips(200)

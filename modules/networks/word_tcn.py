@@ -136,6 +136,8 @@ class WordTCN(nn.Module):
         ValueError: if the kernel lengths cannot share the size.
     """
 
+    variant = "light"  # a run says so: the task's large network is ResNetBiLSTM
+
     def __init__(
         self,
         num_classes: int = 100,

@@ -1,0 +1,25 @@
+"""Tables and numbers as summary.md writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A Markdown table whose cells stay as they are written: 0.2500 keeps its zeros."""
+    text = table.astype(str).map(lambda cell: cell.replace("|", r"\|").replace("\n", " "))
+    numbers = [text[name].str.fullmatch(r"[-\d.,e]*|NaN|inf").all() for name in text]
+    sides = ["right" if number else "left" for number in numbers]
+    return str(text.to_markdown(index=False, disable_numparse=True, colalign=sides)) + "\n"
+
+
+def bullets(lines: list[str]) -> str:
+    """A Markdown list, an item a line."""
+    return "".join(f"- {line}\n" for line in lines)
+
+
+def score(value: Any, form: str = ".4f") -> str:
+    """A number as text; empty where there is none."""
+    return "" if value is None or pd.isna(value) else format(float(value), form)
