@@ -22,6 +22,8 @@ from experiments.stages import run_stage
 
 ROOT = Path(__file__).parents[1]
 TASKS = sorted(path.stem for path in (ROOT / "conf" / "task").glob("*.yaml"))
+# What takes long for each task: the first always, the others in the slow tests.
+FIRST_TASK = [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])]
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 
 

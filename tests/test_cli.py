@@ -39,9 +39,8 @@ def test_mistakes_are_named(mistake: str, said: str, tmp_path: Path) -> None:
 
 
 def test_cfg_job_composes() -> None:
-    for task in TASKS:
-        done = command_line(f"task={task}", "--cfg", "job")
-        assert done.returncode == 0 and f"task: {task}" in done.stdout
+    done = command_line(f"task={TASKS[-1]}", "--cfg", "job")
+    assert done.returncode == 0 and f"task: {TASKS[-1]}" in done.stdout
 
 
 def test_a_run_prints_its_folder_last_and_nothing_needless(tmp_path: Path) -> None:
