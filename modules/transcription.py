@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import MeanMetric, Metric, SumMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 from torchmetrics.functional.text import edit_distance
 from torchmetrics.text import CharErrorRate, WordErrorRate
@@ -93,7 +93,7 @@ class TranscriptionModule(TaskModule):
         self.closed = nn.ModuleDict({p: MeanMetric() for p in PHASES} if self.classes else {})
         count = max(2, len(self.classes))
         self.confusions = nn.ModuleDict({p: MulticlassConfusionMatrix(count) for p in PHASES})
-        self.interval = GroupInterval()
+        self.interval, self.tested = GroupInterval(), SumMetric()
         self._codes = {phrase: code for code, phrase in enumerate(self.classes)}
         self.nearest = lru_cache(maxsize=65536)(self._nearest)
 
@@ -220,6 +220,7 @@ class TranscriptionModule(TaskModule):
         if phase == "test":
             errors, words = (torch.tensor(outcome[key]) for key in ("errors", "words"))
             self.interval.update(errors.to(self.device), batch["group"], words.to(self.device))
+            self.tested.update(len(errors))
         if not self.classes:
             return
         outcome["nearest"] = [self.nearest(text) for text in outcome["texts"]]
@@ -242,7 +243,7 @@ class TranscriptionModule(TaskModule):
         """All that is reset before an epoch."""
         closed = [self.closed[phase]] if self.classes else []
         one = (self.wers, self.cers, self.tokens, self.exact, self.confusions)
-        return [*(metric[phase] for metric in one), *closed, self.interval]
+        return [*(metric[phase] for metric in one), *closed, self.interval, self.tested]
 
     def scores(self, phase: str) -> dict[str, Tensor]:
         """``wer``, ``cer``, ``token_acc``, ``exact``, and ``closed_acc`` of a closed vocabulary.
@@ -255,7 +256,7 @@ class TranscriptionModule(TaskModule):
         scores = {f"{phase}/{name}": part[phase].compute() for name, part in parts.items()}
         if phase == "test":
             low, high = self.interval.compute()
-            count = self.exact["test"].weight.float()
+            count = self.tested.compute()  # of all processes together
             scores |= {"test/wer_low": low, "test/wer_high": high, "test/n": count}
         return scores
 
