@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hypothesis import settings
 from omegaconf import DictConfig
 
 from datamodules.prepared import Description, Frame, Sample, write_all
@@ -21,6 +22,10 @@ from experiments.resolvers import register_resolvers
 from experiments.stages import run_stage
 
 ROOT = Path(__file__).parents[1]
+# The same examples in every run, or a rare one would stop somebody who changed something else.
+settings.register_profile("same", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
 TASKS = sorted(path.stem for path in (ROOT / "conf" / "task").glob("*.yaml"))
 # What takes long for each task: the first always, the others in the slow tests.
 FIRST_TASK = [TASKS[0], *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS[1:])]

@@ -105,12 +105,18 @@ def test_every_articulator_drives_a_muscle_and_every_muscle_serves():
     assert np.all(WEIGHTS.max(axis=0) > 0.3)
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=SEEDS, bilabial=st.sampled_from("pbm"), velar=st.sampled_from(["k", "g"]))
-def test_bilabials_move_the_lips_more_than_velars_do(seed, bilabial, velar):
-    lips, tongue = (drives(f"{phone} ah {phone}", seed) for phone in (bilabial, velar))
-    assert lips["orbicularis oris"] > 1.5 * tongue["orbicularis oris"]
-    assert lips["mylohyoid"] < 1.1 * tongue["mylohyoid"]  # the vowel moves it too
+@pytest.mark.parametrize(("bilabial", "velar"), [("p", "k"), ("b", "g"), ("m", "k")])
+def test_bilabials_move_the_lips_more_than_velars_do(bilabial, velar):
+    """Of most speakers: a session may have weak lips, and the vowel moves the tongue too."""
+    pairs = [
+        tuple(drives(f"{phone} ah {phone}", seed) for phone in (bilabial, velar))
+        for seed in range(40)
+    ]
+    ratios = {
+        muscle: np.median([lips[muscle] / tongue[muscle] for lips, tongue in pairs])
+        for muscle in ("orbicularis oris", "mylohyoid")
+    }
+    assert ratios["orbicularis oris"] > 2 and ratios["mylohyoid"] < 0.8
 
 
 @pytest.mark.parametrize(
