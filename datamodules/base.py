@@ -126,6 +126,11 @@ class PreparedDataModule(L.LightningDataModule):
         """Frames as they are stored, (B, T, *frame_shape), to what the network takes."""
         return x
 
+    def augmented(self, batch: Batch) -> None:
+        """Change a training batch, on its device, as the augmentation says."""
+        assert self.augment is not None
+        batch["x"] = self.augment(batch["x"])
+
     def batches(self, rows: np.ndarray) -> Any:
         """These rows of the set, to be fetched in whole batches."""
         rule = self.length_rule
@@ -203,7 +208,7 @@ class PreparedDataModule(L.LightningDataModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         batch["x"] = self.to_input(batch["x"])
         if self.augment is not None and self.trainer is not None and self.trainer.training:
-            batch["x"] = self.augment(batch["x"])
+            self.augmented(batch)
         return batch
 
     # ---- what the run folder tells

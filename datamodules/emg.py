@@ -254,13 +254,12 @@ class EMGDataModule(PreparedDataModule):
             order = ShortestFirst(order, lengths, self.curriculum_epochs, self.curriculum_start)
         return ByLength(order, lengths, shuffle)
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        batch = super().on_after_batch_transfer(batch, dataloader_idx)
-        if self.augment is not None:  # what was added beyond the end of a recording
-            x = batch["x"]
-            within = torch.arange(x.shape[1], device=x.device) < batch["length"][:, None]
-            batch["x"] = x * within[..., None]
-        return batch
+    def augmented(self, batch: Batch) -> None:
+        """What is added beyond the end of a recording is taken away again."""
+        super().augmented(batch)
+        x = batch["x"]
+        within = torch.arange(x.shape[1], device=x.device) < batch["length"][:, None]
+        batch["x"] = x * within[..., None]
 
 
 def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:

@@ -66,16 +66,12 @@ class VSRDataModule(LipreadDataModule):
                 "reader.context_s=0.2, or set net.boundary=false"
             )
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """As the base does it; what moves frames in time moves the boundary with them."""
-        batch["x"] = self.to_input(batch["x"])
-        if self.augment is None or self.trainer is None or not self.trainer.training:
-            return batch
+    def augmented(self, batch: Batch) -> None:
+        """What moves frames in time moves the boundary with them."""
         if "boundary" not in batch:
-            batch["x"] = self.augment(batch["x"])
+            super().augmented(batch)
         else:
             batch["x"], batch["boundary"] = self.augment.along(batch["x"], batch["boundary"])
-        return batch
 
 
 def chosen(known: Sequence[str], wanted: int | Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.emg import EMGDataModule
+from datamodules.emg import EMGDataModule, recording
 from datamodules.sequences import padded
 from modules.transcription import TranscriptionModule
 
@@ -24,9 +24,8 @@ class OneByOne(Dataset[tuple[Tensor, list[int]]]):
         return len(self.rows)
 
     def __getitem__(self, place: int) -> tuple[Tensor, list[int]]:
-        row, prepared = self.rows[place], self.data.prepared
-        start = prepared.starts[row]
-        emg = prepared.features[start : start + prepared.lengths[row]] * self.data.gains[row]
+        row = self.rows[place]
+        emg = recording(self.data.prepared, row) * self.data.gains[row]
         return torch.from_numpy(emg), self.data.tokens[row]
 
 
