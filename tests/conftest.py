@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import DictConfig
 
-from datamodules.prepared import Description, Frame, Sample, write_all
+from datamodules.prepared import Description, Frame, Rejected, Sample, write_all
 from experiments.resolvers import register_resolvers
 from experiments.stages import run_stage
 
@@ -136,3 +136,29 @@ def shared_data(part: str) -> Path:
     if not (root / part).exists():
         pytest.skip(f"no real recordings at {root / part} (UNVOICED_SHARED_DATA names them)")
     return root / part
+
+
+# ---- what readers give
+
+
+def read_outcomes(reader: Any, dtype: type) -> list[Any]:
+    """All that a reader reads, which has its frame's shape, ``dtype`` and names of its own."""
+    found = [outcome for item in reader.items() for outcome in reader.read(item)]
+    assert len({outcome.id for outcome in found}) == len(found)
+    for outcome in found:
+        if isinstance(outcome, Sample):
+            assert outcome.features.shape[1:] == reader.frame.shape
+            assert outcome.features.dtype == dtype
+    return found
+
+
+def read_samples(reader: Any, dtype: type) -> tuple[list[Sample], list[Rejected]]:
+    """The same, samples and what was rejected apart."""
+    found = read_outcomes(reader, dtype)
+    samples = [outcome for outcome in found if isinstance(outcome, Sample)]
+    return samples, [outcome for outcome in found if isinstance(outcome, Rejected)]
+
+
+def reasons(rejected: list[Rejected]) -> dict[str, str]:
+    """Why each was rejected, by its name."""
+    return {row.id: row.reason for row in rejected}

@@ -23,7 +23,7 @@ from datamodules.readers.landmark_columns import JOINTS, find_columns
 from datamodules.readers.landmark_csv import LandmarkCSV
 from datamodules.readers.landmark_npy import LandmarkNPY
 from datamodules.readers.letters import FRAME, LETTERS, canonical_letter
-from tests.conftest import shared_data
+from tests.conftest import reasons, shared_data
 
 POINTS = np.linspace(0.01, 0.63, 63, dtype=np.float32)
 NAMES = [f"{axis}{number}" for number in range(21) for axis in "xyz"]
@@ -35,10 +35,6 @@ def read_all(reader):
     samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
     assert all(sample.features.shape[1:] == FRAME.shape for sample in samples)
     return samples, [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
-
-
-def reasons(rejected):
-    return {row.id: row.reason for row in rejected}
 
 
 # ---- letters

@@ -6,38 +6,22 @@ import json
 import pickle
 import re
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
 import yaml
 
 from datamodules.preparation import prepare
-from datamodules.prepared import PreparedSet, Rejected, Sample
+from datamodules.prepared import PreparedSet, Rejected
 from datamodules.readers.emg_input import EMGInput
 from datamodules.readers.emg_manifest import EMGManifest
 from datamodules.readers.gaddy import Gaddy
 from datamodules.readers.somach import Somach
-from tests.conftest import ROOT, shared_data
+from tests.conftest import ROOT, read_outcomes, read_samples, reasons, shared_data
 
-
-def outcomes(reader):
-    found = [outcome for item in reader.items() for outcome in reader.read(item)]
-    assert len({outcome.id for outcome in found}) == len(found)
-    for outcome in found:
-        if isinstance(outcome, Sample):
-            assert outcome.features.shape[1:] == reader.frame.shape
-            assert outcome.features.dtype == np.float32
-    return found
-
-
-def read_all(reader):
-    found = outcomes(reader)
-    samples = [outcome for outcome in found if isinstance(outcome, Sample)]
-    return samples, [outcome for outcome in found if isinstance(outcome, Rejected)]
-
-
-def reasons(rejected):
-    return {row.id: row.reason for row in rejected}
+outcomes = partial(read_outcomes, dtype=np.float32)
+read_all = partial(read_samples, dtype=np.float32)
 
 
 def signal(samples=500, channels=8, seed=0):

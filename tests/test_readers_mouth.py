@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from functools import partial
 
 import cv2
 import numpy as np
@@ -17,29 +18,12 @@ from datamodules.readers.frame_folder import FrameFolder
 from datamodules.readers.mouth_input import MouthInput
 from datamodules.readers.video_folder import VideoFolder
 from datamodules.readers.video_manifest import VideoManifest
-from tests.conftest import shared_data
+from tests.conftest import read_outcomes, read_samples, reasons, shared_data
 from tests.test_faces import model, scene  # noqa: F401 - model is a fixture
 from tests.test_videos import counted, noisy, write_video
 
-
-def outcomes(reader):
-    found = [outcome for item in reader.items() for outcome in reader.read(item)]
-    assert len({outcome.id for outcome in found}) == len(found)
-    for outcome in found:
-        if isinstance(outcome, Sample):
-            assert outcome.features.shape[1:] == reader.frame.shape
-            assert outcome.features.dtype == np.uint8
-    return found
-
-
-def read_all(reader):
-    found = outcomes(reader)
-    samples = [outcome for outcome in found if isinstance(outcome, Sample)]
-    return samples, [outcome for outcome in found if isinstance(outcome, Rejected)]
-
-
-def reasons(rejected):
-    return {row.id: row.reason for row in rejected}
+outcomes = partial(read_outcomes, dtype=np.uint8)
+read_all = partial(read_samples, dtype=np.uint8)
 
 
 def tens(sample):
