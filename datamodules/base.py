@@ -108,6 +108,11 @@ class PreparedDataModule(L.LightningDataModule):
         return {"num_classes": len(self.classes)}
 
     @property
+    def net_defaults(self) -> dict[str, Any]:
+        """What the data says of the network where the configuration says null."""
+        return {}
+
+    @property
     def module_arguments(self) -> dict[str, Any]:
         """What the data says of the module: which answers there are."""
         return {"classes": list(self.classes)}

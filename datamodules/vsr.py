@@ -57,6 +57,10 @@ class VSRDataModule(LipreadDataModule):
     def _kept(self, rows: np.ndarray) -> np.ndarray:
         return rows[self.targets[rows] >= 0]
 
+    @property
+    def net_defaults(self) -> dict[str, Any]:
+        return {"boundary": self.prepared.words is not None}
+
     def refuse_unfit(self, net: nn.Module) -> None:
         """A network that wants to be told where a word is needs a set that says it."""
         if getattr(net, "boundary", False) and self.prepared.words is None:

@@ -59,6 +59,7 @@ def _refuse_other_frames(data: PreparedDataModule, trained: dict[str, Any]) -> N
 def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
     """The module with its network, sized for the data, and the card that travels with it."""
     net = plain(config.net) | data.net_arguments
+    net |= {k: v for k, v in data.net_defaults.items() if k in net and net[k] is None}
     scheduler = instantiate(config.scheduler) if config.scheduler else None
     module = instantiate(
         config.module,

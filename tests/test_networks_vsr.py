@@ -69,8 +69,8 @@ def test_word_tcn_is_light() -> None:
 @pytest.mark.parametrize("name", ["resnet_bilstm", "word_tcn"])
 def test_the_configuration_says_what_the_code_says(name: str) -> None:
     path = Path(__file__).parents[1] / "conf" / "net" / f"{name}.yaml"
-    with torch.device("meta"):
-        made = instantiate(OmegaConf.load(path), num_classes=100)
+    with torch.device("meta"):  # the data says what the configuration leaves open
+        made = instantiate(OmegaConf.load(path), num_classes=100, boundary=False)
         plain = type(made)()
     assert str(made) == str(plain)
     for option in ("boundary", "checkpointing", "mirror"):

@@ -72,7 +72,7 @@ def test_usual_columns_are_used_where_they_are(tmp_path):
         header="path,label,group,split,start_frame,end_frame",
     )  # fmt: skip
     write_video(tmp_path / "a.mkv", counted(10))
-    one, two = outcomes(manifest_of(tmp_path, task="vsr"))
+    one, two = outcomes(manifest_of(tmp_path))
     assert (one.id, one.group, one.split, tens(one)) == ("a.mkv#2-8", "p1", "val", [*range(2, 8)])
     assert (two.id, two.split, tens(two)) == ("a.mkv", "", [*range(10)])
     assert (one.word, two.word) == (None, None)
@@ -95,6 +95,15 @@ def test_cuts_with_context_tell_where_the_word_lies(tmp_path):
     assert said == [[*range(4)], [*range(4, 10)], [*range(16, 20)]]
     half, *_ = outcomes(manifest_of(tmp_path, context_s=0.16, rate=12.5))
     assert (tens(half), half.word) == ([1, 3, 5, 7], (0, 2))
+
+
+def test_words_of_large_vocabularies_come_with_context_unless_told_otherwise(tmp_path):
+    make_manifest(tmp_path, "a.mkv,x,9,11", header="path,label,start_frame,end_frame")
+    write_video(tmp_path / "a.mkv", counted(20))
+    (one,) = outcomes(manifest_of(tmp_path, task="vsr"))
+    assert (tens(one), one.word) == ([*range(4, 16)], (5, 7))  # 0.2 s are 5 frames
+    (alone,) = outcomes(manifest_of(tmp_path, task="vsr", context_s=0.0, min_frames=1))
+    assert (tens(alone), alone.word) == ([9, 10], None)
 
 
 def test_a_word_beyond_the_end_is_no_context(tmp_path):

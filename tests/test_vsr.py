@@ -201,8 +201,17 @@ def test_the_boundary_reaches_the_network_in_every_stage(composed, told: Path) -
     assert read.tolist() == rows.tolist()
 
 
+def test_a_network_is_told_where_the_word_is_if_the_set_says_it(
+    composed, told: Path, untold: Path
+) -> None:
+    for folder, expected in ((told, True), (untold, False)):
+        config = composed("task=vsr", *TINY, f"data_dir={folder}")
+        module = build_module(config, build_datamodule(config))
+        assert module.net.boundary is module.card["net"]["boundary"] is expected
+
+
 def test_a_network_that_is_not_told_gets_the_clip_alone(composed, told: Path) -> None:
-    config = composed("task=vsr", *TINY, f"data_dir={told}")
+    config = composed("task=vsr", *TINY, f"data_dir={told}", "net.boundary=false")
     data = build_datamodule(config)
     module = build_module(config, data).eval()
     batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)

@@ -17,6 +17,10 @@ Row = dict[str, str]
 # Columns that are used where the manifest has them and the configuration names no other.
 USUAL = {"group": "group", "split": "split", "start": "start_frame", "end": "end_frame"}
 
+# The lips shape a word before it is heard, and words of vsr are told with what is around them, as
+# in LRW's clips; those of lipread are commands that stand alone.
+CONTEXT_S = {"vsr": 0.2}
+
 
 class VideoManifest(MouthReader):
     """A CSV table with a path and a label a row.
@@ -31,7 +35,8 @@ class VideoManifest(MouthReader):
             0 in the file, may be fractional; None for ``start_frame`` and ``end_frame``, if the
             table has them.
         context_s: seconds taken in addition before and after each cut, as far as the video goes;
-            where it is above 0, the samples tell which of their frames the cut itself takes.
+            where it is above 0, the samples tell which of their frames the cut itself takes. None
+            for CONTEXT_S of the task.
         options: what every ``MouthReader`` takes.
 
     Raises:
@@ -48,11 +53,11 @@ class VideoManifest(MouthReader):
         split: str | None = None,
         start: str | None = None,
         end: str | None = None,
-        context_s: float = 0.0,
+        context_s: float | None = None,
         **options: Any,
     ) -> None:
         super().__init__(raw_dir, **options)
-        self.context_s = context_s
+        self.context_s = CONTEXT_S.get(self.task, 0.0) if context_s is None else context_s
         self.manifest = self.raw_dir / manifest
         self.path = path if "{" in path else "{" + path + "}"
         self.columns = {"label": label, "group": group, "split": split, "start": start, "end": end}
