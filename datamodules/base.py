@@ -61,6 +61,7 @@ class PreparedDataModule(L.LightningDataModule):
 
     task: str
     refuses_other_rates = False  # pictures are alike at any rate
+    unknown_advice = "Prepare a set without them, or train a model with them"
 
     def __init__(
         self,
@@ -151,13 +152,22 @@ class PreparedDataModule(L.LightningDataModule):
         Raises:
             ValueError: a label that the model does not know.
         """
-        self.classes = tuple(self.trained.get("classes", ())) or self.prepared.classes
+        self.classes = tuple(self.trained.get("classes", ())) or self.vocabulary()
         self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
         self._refuse_unknown_labels()
 
+    def vocabulary(self) -> tuple[str, ...]:
+        """The classes that a new model is to know."""
+        return self.prepared.classes
+
+    def labels(self) -> pd.Series:
+        """The label of each row that some part holds."""
+        rows = np.concatenate([self.parts[phase] for phase in PHASES])
+        return self.prepared.manifest["label"].iloc[rows]
+
     def untrained(self) -> str:
         """A sentence on what this set holds and the model never saw; empty where there is none."""
-        labels = self.prepared.manifest["label"]
+        labels = self.labels()
         unseen = sorted(set(labels) - set(self.trained["trained_classes"]))
         if not unseen:
             return ""
@@ -282,12 +292,12 @@ class PreparedDataModule(L.LightningDataModule):
 
     def _refuse_unknown_labels(self) -> None:
         unlabelled = {""}  # what stage=predict reads
-        unknown = sorted(set(self.prepared.manifest["label"][self.targets < 0]) - unlabelled)
+        unknown = sorted(set(self.labels()) - set(self.classes) - unlabelled)
         if unknown:
             raise ValueError(
                 f"data_dir={self.prepared.data_dir} holds {len(unknown)} classes that the model "
-                f"does not know: {', '.join(unknown[:10])}. It knows: {', '.join(self.classes)}. "
-                "Prepare a set without them, or train a model with them"
+                f"does not know: {', '.join(unknown[:10])}. It knows: {', '.join(self.classes[:30])}"
+                f"{' …' * (len(self.classes) > 30)}. {self.unknown_advice}"
             )
 
     def _simulated_folder(self) -> Path:

@@ -30,7 +30,7 @@ class VSRDataModule(LipreadDataModule):
 
     Args:
         classes: the words to tell apart: their names, or how many, the first of the alphabet;
-            None for all of the set.
+            None for all of the set. With a trained model, those that it is tested on.
         named: as ``LipreadDataModule`` takes it.
 
     Raises:
@@ -38,6 +38,7 @@ class VSRDataModule(LipreadDataModule):
     """
 
     task = "vsr"
+    unknown_advice = "Leave them out with classes=[…], or train a model with them"
 
     def __init__(self, *, classes: int | Sequence[str] | None = None, **named: Any) -> None:
         super().__init__(**named)
@@ -45,17 +46,18 @@ class VSRDataModule(LipreadDataModule):
 
     def name_answers(self) -> None:
         """Leave out, of every part, the clips of words that are not wanted."""
-        if self.wanted is None or self.trained:
-            return super().name_answers()
-        self.classes = tuple(chosen(self.prepared.classes, self.wanted))
-        self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
-        kept = {phase: self._kept(self.parts[phase]) for phase in PHASES}
-        note = f"{self.parts.note}; {len(self.classes)} of {len(self.prepared.classes)} classes"
-        self.parts = replace(self.parts, **kept, note=note)
-        return None
+        if self.wanted is not None:
+            names = self.vocabulary()
+            wanted = self.prepared.manifest["label"].isin(names).to_numpy()
+            kept = {phase: self.parts[phase][wanted[self.parts[phase]]] for phase in PHASES}
+            note = f"{self.parts.note}; {len(names)} of {len(self.prepared.classes)} classes"
+            self.parts = replace(self.parts, **kept, note=note)
+        super().name_answers()
 
-    def _kept(self, rows: np.ndarray) -> np.ndarray:
-        return rows[self.targets[rows] >= 0]
+    def vocabulary(self) -> tuple[str, ...]:
+        """Those of the set that are wanted."""
+        known = self.prepared.classes
+        return known if self.wanted is None else tuple(chosen(known, self.wanted))
 
     @property
     def net_defaults(self) -> dict[str, Any]:

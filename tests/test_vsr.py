@@ -154,6 +154,21 @@ def test_another_vocabulary_starts_from_all_but_the_head(
     assert "Not loaded (another vocabulary), and learned anew: members.0.head.bias, mem" in said
 
 
+def test_a_model_is_tested_on_the_wanted_words_alone(
+    checkpoint: Path, composed, untold: Path
+) -> None:
+    trained = load_checkpoint(checkpoint).card
+    asked = ["task=vsr", *TINY, f"data_dir={untold}", "stage=test", "split=test_only"]
+    with pytest.raises(ValueError, match=r"2 classes .*: people, water. .*classes=\[…\]"):
+        build_datamodule(composed(*asked), trained)
+    data = build_datamodule(composed(*asked, "classes=[below,about]"), trained)
+    labels = data.prepared.manifest["label"].iloc[data.parts.test]
+    assert set(labels) == {"about", "below"} and not data.untrained()
+    assert [data.classes[k] for k in data.targets[data.parts.test]] == labels.tolist()
+    with pytest.raises(ValueError, match="1 classes that the model does not know: water"):
+        build_datamodule(composed(*asked, "classes=[about,water]"), trained)
+
+
 # ---- where in the clip
 
 
