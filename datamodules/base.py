@@ -294,10 +294,11 @@ class PreparedDataModule(L.LightningDataModule):
         unlabelled = {""}  # what stage=predict reads
         unknown = sorted(set(self.labels()) - set(self.classes) - unlabelled)
         if unknown:
+            known = [*self.classes[:30], *["…"] * (len(self.classes) > 30)]
             raise ValueError(
                 f"data_dir={self.prepared.data_dir} holds {len(unknown)} classes that the model "
-                f"does not know: {', '.join(unknown[:10])}. It knows: {', '.join(self.classes[:30])}"
-                f"{' …' * (len(self.classes) > 30)}. {self.unknown_advice}"
+                f"does not know: {', '.join(unknown[:10])}. It knows: {', '.join(known)}. "
+                f"{self.unknown_advice}"
             )
 
     def _simulated_folder(self) -> Path:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from datamodules.base import Batch

@@ -15,14 +15,17 @@ from torch import Tensor, nn
 
 from experiments.config import instantiate
 from modules.networks.resnet_bilstm import FrontEnd, ResNetBiLSTM
+from modules.networks.resnet_tcn import ResNetTCN
 from modules.networks.word_tcn import TimeBlock, WordTCN, mean_over_time
 
 DOCUMENT = 33_219_694  # parameters for 100 classes
 SMALL = {
     ResNetBiLSTM: {"spatial_size": 16, "hidden_size": 8, "layers": 2, "heads": 2},
+    ResNetTCN: {"spatial_size": 16, "hidden_size": 12, "layers": 2},
     WordTCN: {"size": 12},
 }
-both = pytest.mark.parametrize("kind", SMALL)
+every = pytest.mark.parametrize("kind", SMALL)
+large = pytest.mark.parametrize("kind", [ResNetBiLSTM, ResNetTCN])
 
 
 def small(kind: type, **more) -> nn.Module:
@@ -59,6 +62,13 @@ def test_a_boundary_adds_one_input_to_the_lstm() -> None:
         assert count(ResNetBiLSTM(boundary=True)) - count(ResNetBiLSTM()) == 2 * 4 * 512
 
 
+def test_resnet_tcn_counts_what_it_says() -> None:
+    with torch.device("meta"):
+        net = ResNetTCN()
+        assert f"{count(net):,} parameters for 100 classes" in " ".join(str(net.__doc__).split())
+        assert count(ResNetTCN(boundary=True)) - count(net) == 768
+
+
 def test_word_tcn_is_light() -> None:
     assert count(WordTCN()) == 728_652
     assert count(WordTCN(members=2)) == 2 * 728_652
@@ -66,7 +76,7 @@ def test_word_tcn_is_light() -> None:
     assert count(WordTCN(500)) == 728_652 + 400 * 145
 
 
-@pytest.mark.parametrize("name", ["resnet_bilstm", "word_tcn"])
+@pytest.mark.parametrize("name", ["resnet_bilstm", "resnet_tcn", "word_tcn"])
 def test_the_configuration_says_what_the_code_says(name: str) -> None:
     path = Path(__file__).parents[1] / "conf" / "net" / f"{name}.yaml"
     with torch.device("meta"):  # the data says what the configuration leaves open
@@ -77,7 +87,7 @@ def test_the_configuration_says_what_the_code_says(name: str) -> None:
         assert getattr(made, option, None) == getattr(plain, option, None)
 
 
-@both
+@every
 @settings(max_examples=8, deadline=None)
 @given(
     batch=st.integers(1, 3),
@@ -98,7 +108,7 @@ def test_any_clip_from_one_frame_of_24_pixels_is_read(
     assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
 
 
-@both
+@every
 def test_every_frame_and_parameter_counts(kind: type) -> None:
     net, x = small(kind, boundary=True, dropout=0.0), clips().requires_grad_()
     weights = torch.randn(5, generator=torch.Generator().manual_seed(2))
@@ -108,7 +118,7 @@ def test_every_frame_and_parameter_counts(kind: type) -> None:
     assert unused == []
 
 
-@both
+@every
 @pytest.mark.parametrize(
     ("shape", "found"),
     [
@@ -125,13 +135,13 @@ def test_what_is_no_clip_is_told(kind: type, shape: tuple[int, ...], found: str)
         small(kind)(torch.rand(shape))
 
 
-@both
+@every
 def test_a_boundary_of_another_length_is_told(kind: type) -> None:
     with pytest.raises(ValueError, match=r"boundary of shape \(3, 5\).*\(3, 6\)"):
         small(kind, boundary=True)(clips(), torch.ones(3, 5))
 
 
-@both
+@every
 def test_one_frame_alone_is_read_but_not_trained_on(kind: type) -> None:
     net, x = small(kind), clips(1, 1)
     assert net.eval()(x).isfinite().all()
@@ -146,9 +156,11 @@ def test_sizes_that_do_not_divide_are_told() -> None:
         ResNetBiLSTM(5, spatial_size=8, hidden_size=8, heads=3)
     with pytest.raises(ValueError, match="net.size=16.*multiple of 3"):
         WordTCN(5, size=16)
+    with pytest.raises(ValueError, match="net.hidden_size=8.*multiple of 3"):
+        ResNetTCN(5, hidden_size=8)
 
 
-@both
+@every
 def test_a_boundary_matters_when_it_is_used(kind: type) -> None:
     net, x = small(kind, boundary=True).eval(), clips()
     everywhere = net(x, torch.ones(3, 6))
@@ -157,7 +169,7 @@ def test_a_boundary_matters_when_it_is_used(kind: type) -> None:
     assert net(x, torch.zeros(3, 6)).isfinite().all()
 
 
-@both
+@every
 def test_a_boundary_is_ignored_when_it_is_not_used(kind: type) -> None:
     net, x = small(kind).eval(), clips()
     assert torch.equal(net(x, middle(x)), net(x))
@@ -171,14 +183,14 @@ def test_a_mean_over_the_word_leaves_out_the_rest() -> None:
     torch.testing.assert_close(mean[1], x[1].mean(1))  # no word is marked: all counts alike
 
 
-@both
+@every
 def test_a_result_does_not_depend_on_the_batch_around_it(kind: type) -> None:
     net, x = small(kind, boundary=True).eval(), clips(4)
     alone = torch.cat([net(x[k : k + 1], middle(x)[k : k + 1]) for k in range(4)])
     torch.testing.assert_close(net(x, middle(x)), alone, rtol=1e-4, atol=1e-5)
 
 
-@both
+@every
 def test_the_light_of_a_clip_is_taken_out(kind: type) -> None:
     net, x = small(kind).eval(), clips()
     torch.testing.assert_close(net(x + 0.3), net(x), rtol=1e-3, atol=1e-4)  # brightness: exactly
@@ -214,8 +226,9 @@ def learned(net: nn.Module) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor
     return loss.detach(), gradients, dict(net.named_buffers())
 
 
-def test_checkpointing_changes_neither_loss_nor_gradients_nor_statistics() -> None:
-    plain = small(ResNetBiLSTM, boundary=True)
+@large
+def test_checkpointing_changes_neither_loss_nor_gradients_nor_statistics(kind: type) -> None:
+    plain = small(kind, boundary=True)
     net = copy.deepcopy(plain)
     net.checkpointing = True
     before = {name: x.clone() for name, x in net.named_buffers()}
@@ -244,8 +257,9 @@ def kept(net: nn.Module) -> int:
     return sum(held.values())
 
 
-def test_checkpointing_keeps_less() -> None:
-    plain, net = small(ResNetBiLSTM), small(ResNetBiLSTM, checkpointing=True)
+@large
+def test_checkpointing_keeps_less(kind: type) -> None:
+    plain, net = small(kind), small(kind, checkpointing=True)
     assert kept(net) < kept(plain) / 2
     assert kept(net.eval()) == kept(plain.eval())  # in training alone
 
@@ -274,13 +288,13 @@ def test_two_blocks_over_time_see_37_frames() -> None:
     assert seen.min() >= 12 and seen.max() <= 48 and seen.max() - seen.min() > 28
 
 
-@both
+@every
 def test_the_order_of_the_frames_counts(kind: type) -> None:
     net, x = small(kind).eval(), clips()
     assert (net(x.flip(2)) - net(x)).abs().max() > 1e-4
 
 
-@both
+@every
 def test_bfloat16_reads_nearly_the_same(kind: type) -> None:
     net, x = small(kind, boundary=True, dropout=0.0), clips()
     expected = net.eval()(x, middle(x))
@@ -293,7 +307,7 @@ def test_bfloat16_reads_nearly_the_same(kind: type) -> None:
 
 
 @pytest.mark.slow
-@both
+@every
 def test_networks_export(kind: type) -> None:
     """torch.export with a free batch: what ONNX and others start from."""
     net, batch = small(kind, boundary=True).eval(), torch.export.Dim("batch")

@@ -1,0 +1,80 @@
+"""One word of many: the large residual network, then convolutions of several lengths over time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from modules.networks.lip_tcn import LipTCN
+from modules.networks.resnet_bilstm import ResNetBiLSTM, frame_layers
+from modules.networks.word_tcn import KERNELS, TimeBlock, check, mean_over_time
+
+
+class ResNetTCN(nn.Module):
+    """Clips (B, 1, T, H, W) in [0, 1] → (B, classes) logits.
+
+    Source: Martinez et al., "Lipreading Using Temporal Convolutional Networks", ICASSP 2020: the
+    front end and ResNet-18 of ``ResNetBiLSTM``, and in place of its LSTMs four blocks of
+    convolutions of 3, 5 and 7 frames side by side, 768 channels, dilated by 1, 2, 4 and 8, and the
+    mean over time. 35,258,916 parameters for 100 classes. The blocks keep their width, so one
+    convolution of a single frame stands before them, and ReLU for PReLU, which are ours.
+
+    Args:
+        num_classes: words to tell apart.
+        spatial_size: numbers that a frame is told by, and maps of the trunk's last stage.
+        hidden_size: channels over time; a multiple of 3.
+        layers: blocks over time; each reaches twice as far as the one before.
+        dropout: before and in the blocks over time.
+        boundary: whether each frame's vector is joined by whether the word is spoken in it, and the
+            word's frames alone count in the mean; without, a boundary that is given is ignored.
+        checkpointing: as of ``ResNetBiLSTM``.
+        channels_last: as of ``ResNetBiLSTM``.
+
+    Raises:
+        ValueError: if the spatial size is not a multiple of 8, or the hidden size not one of 3.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 100,
+        spatial_size: int = 512,
+        hidden_size: int = 768,
+        layers: int = 4,
+        dropout: float = 0.2,
+        boundary: bool = False,
+        checkpointing: bool = False,
+        channels_last: bool = True,
+    ) -> None:
+        super().__init__()
+        if hidden_size < 1 or hidden_size % len(KERNELS):
+            raise ValueError(
+                f"net.hidden_size={hidden_size} cannot be shared by the {len(KERNELS)} kernel "
+                f"lengths: choose a multiple of {len(KERNELS)}"
+            )
+        self.boundary, self.checkpointing = boundary, checkpointing
+        order = torch.channels_last if channels_last else torch.contiguous_format
+        self.frames = frame_layers(spatial_size, order)
+        self.drop = nn.Dropout(dropout)
+        self.widen = nn.Conv1d(spatial_size + boundary, hidden_size, 1)
+        blocks = (TimeBlock(hidden_size, 2**k, dropout) for k in range(layers))
+        self.time = nn.Sequential(*blocks)
+        self.head = nn.Linear(hidden_size, num_classes)
+
+    even_light = LipTCN.even_light  # (B, 1, T, H, W) → (B, T, H, W), of mean 0 and deviation 1
+    look = ResNetBiLSTM.look  # (B, T, H, W) → (B, T, spatial)
+
+    def forward(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
+        """(B, 1, T, H, W) clips and perhaps their boundary (B, T) → (B, classes) logits.
+
+        Raises:
+            ValueError: if ``check`` does.
+        """
+        check(x, boundary, self.training)
+        vectors = self.drop(self.look(self.even_light(x)))
+        spoken = None
+        if self.boundary:
+            spoken = vectors.new_ones(vectors.shape[:2]) if boundary is None else boundary
+            # (B, T, spatial) → (B, T, spatial + 1)
+            vectors = torch.cat([vectors, spoken[..., None].to(vectors.dtype)], 2)
+        over_time = self.time(self.widen(vectors.transpose(1, 2)))  # → (B, hidden, T)
+        return self.head(mean_over_time(over_time, spoken))
