@@ -168,13 +168,13 @@ class PreparedDataModule(L.LightningDataModule):
     def untrained(self) -> str:
         """A sentence on what this set holds and the model never saw; empty where there is none."""
         labels = self.labels()
-        unseen = sorted(set(labels) - set(self.trained["trained_classes"]))
+        unseen = sorted(set(labels) - set((self.trained or self.card)["trained_classes"]))
         if not unseen:
             return ""
         count = int(labels.isin(unseen).sum())
         return (
-            f"{len(unseen)} classes in this set ({', '.join(unseen)}; {count:,} samples) had no "
-            "training sample: the model cannot know them, and they count as they come out."
+            f"{len(unseen)} classes in this set ({', '.join(unseen[:20])}; {count:,} samples) have "
+            "no training sample: the model cannot know them, and they count as they come out."
         )
 
     def write_beside(self, folder: Path) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from datamodules.base import PreparedDataModule
 from experiments.build import build_datamodule, build_trainer, write_config
 from experiments.console import quiet, tell
-from experiments.fit import tell_scores
+from experiments.fit import tell_scores, warn_of_untrained
 from experiments.load import load_checkpoint
 from experiments.mistakes import draw_mistakes
 from experiments.report import write_report
@@ -25,7 +24,7 @@ def run(config: DictConfig) -> float | None:
     module = require_checkpoint(config)
     write_config(config)
     data = build_datamodule(config, trained=module.card)
-    untrained = _warn_of_untrained(data)
+    untrained = warn_of_untrained(data)
     trainer = build_trainer(config)
     evaluate = trainer.test if config.stage == "test" else trainer.validate
     scores = dict(evaluate(module, data, verbose=False)[0])
@@ -50,11 +49,3 @@ def require_checkpoint(config: DictConfig) -> TaskModule:
             "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
         )
     return load_checkpoint(config.ckpt_path, config.task)
-
-
-def _warn_of_untrained(data: PreparedDataModule) -> list[str]:
-    """What the set holds and the model never saw counts as errors, and is named."""
-    note = data.untrained()
-    if note:
-        tell(f"BEWARE: {note}")
-    return [note] if note else []

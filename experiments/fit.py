@@ -40,7 +40,7 @@ def run(config: DictConfig) -> float | None:
     data.write_beside(Path(config.run_dir) / "checkpoints")
     trainer = build_trainer(config)
     tell_start(config, module, data)
-    wrong = _train(config, trainer, module, data)
+    wrong = warn_of_untrained(data) + _train(config, trainer, module, data)
     scores = _test_best(trainer, module, data, wrong)
     results = gather(config, module, data, scores, wrong)
     draw_mistakes(results, data)
@@ -60,6 +60,14 @@ def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule)
         f"Model: {type(module.net).__name__}{variant}, {count_parameters(module):,} parameters, "
         f"precision {config.trainer.precision}, seed {config.seed}"
     )
+
+
+def warn_of_untrained(data: PreparedDataModule) -> list[str]:
+    """What the set holds and the model never saw counts as errors, and is named."""
+    note = data.untrained()
+    if note:
+        tell(f"BEWARE: {note}")
+    return [note] if note else []
 
 
 def _train(

@@ -169,6 +169,21 @@ def test_a_model_is_tested_on_the_wanted_words_alone(
         build_datamodule(composed(*asked, "classes=[about,water]"), trained)
 
 
+def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) -> None:
+    spoken = {"train": WORDS[:3], "val": WORDS[:3], "test": WORDS}
+    samples = [
+        Sample(f"{split}/{word}/{k}", np.full((4, 24, 24), 40 * k, np.uint8), word, split=split)
+        for split, words in spoken.items()
+        for word, k in product(words, range(3))
+    ]
+    frame = Frame((24, 24), "uint8", "a test", 25.0)
+    write_all(tmp_path / "set", Description("vsr", frame, {}), samples)
+    folder = run("task=vsr", "trainer=smoke", *TINY, f"data_dir={tmp_path / 'set'}")
+    note = "1 classes in this set (water; 3 samples) have no training sample"
+    assert f"BEWARE: {note}" in capsys.readouterr().out
+    assert note in (folder / "report.md").read_text().partition("## What went wrong")[2]
+
+
 # ---- where in the clip
 
 
