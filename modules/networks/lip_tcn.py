@@ -53,8 +53,11 @@ class FrameNet(nn.Module):
         # (B, T, SPAN, H, W) → (B * T, SPAN, H, W): from here on each frame is on its own
         maps = self.stack(x).reshape(batch * frames, SPAN, height, width)
         maps = maps.contiguous(memory_format=torch.channels_last)
-        maps = F.max_pool2d(F.relu(self.norm(self.stem(maps))), 3, 2, padding=1)
-        cells = F.adaptive_avg_pool2d(self.blocks(maps), GRID)  # frames of other sizes fit too
+        # The maximum before ReLU: the same numbers, but a quarter of them to rectify and keep.
+        maps = F.relu(F.max_pool2d(self.norm(self.stem(maps)), 3, 2, padding=1))
+        cells = self.blocks(maps)
+        if cells.shape[2:] != GRID:  # frames of other sizes fit too
+            cells = F.adaptive_avg_pool2d(cells, GRID)
         vectors = self.gather(cells.flatten(1))  # (B * T, channels, 4, 6) → (B * T, size)
         return F.relu(self.last(vectors)).reshape(batch, frames, -1)  # → (B, T, size)
 
