@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from experiments.build import build_datamodule, build_trainer, write_config
+from experiments.confusions import read_pronunciations
 from experiments.console import quiet, tell
 from experiments.fit import tell_scores, warn_of_untrained
 from experiments.load import load_checkpoint
@@ -18,9 +19,11 @@ def run(config: DictConfig) -> float | None:
     """Validate or test ``ckpt_path``; returns the score that the task is judged by.
 
     Raises:
-        ValueError: no checkpoint given, one of another task, or classes that it does not know.
+        ValueError: no checkpoint given, one of another task, classes that it does not know, or
+            ``pronunciations`` is damaged.
     """
     quiet()
+    read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
     module = require_checkpoint(config)
     write_config(config)
     data = build_datamodule(config, trained=module.card)

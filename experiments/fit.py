@@ -14,6 +14,7 @@ from callbacks.nan_stop import NonFiniteLossError
 from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
 from experiments.build import build_datamodule, build_module, build_trainer, write_config
+from experiments.confusions import read_pronunciations
 from experiments.console import quiet, tell
 from experiments.init_from import start_from
 from experiments.load import read_checkpoint
@@ -28,9 +29,10 @@ def run(config: DictConfig) -> float | None:
     """Train and test; returns the best value of the monitored metric.
 
     Raises:
-        ValueError: the data does not fit the task or the split.
+        ValueError: the data does not fit the task or the split, or ``pronunciations`` is damaged.
     """
     quiet()
+    read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
     write_config(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)

@@ -8,23 +8,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
+from experiments.confusions import confusions, group_section, pair_section
 from experiments.report_text import text_sections
 from experiments.results import Results
 
 MILESTONES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
-MANY_LABELS = 100  # above it they are not counted one by one
+MANY_LABELS = 100  # above it they, and groups, are not counted one by one
 OVERFITTING_GAP = 0.15  # train accuracy above validation accuracy, at the best epoch
 
 
 def write_report(results: Results, config: DictConfig) -> Path:
-    """Write report.md (and curves.png) into the run folder."""
+    """Write report.md, curves.png and the tables of confusions into the run folder."""
     sections = [
         _title(results, config),
         _data(results, config),
         _model(results),
         _configuration(results, config),
         _training(results, config),
-        _test(results),
+        _test(results, config),
         _wrong(results, config),
         _checkpoints(results, config),
     ]
@@ -71,7 +72,8 @@ def _data(results: Results, config: DictConfig) -> str:
         f"From {origin}. Split: {kind}{note}.\n",
         _table(by_split.reset_index()),
     ]
-    if counts["label"].nunique() > MANY_LABELS:  # sentences rather than classes
+    many = counts["label"].nunique() > MANY_LABELS
+    if many and not results.card["classes"]:  # sentences rather than classes
         return "\n".join([*parts, _groups(counts)])
     train = counts[counts["split"] == "train"].groupby("label")["samples"].sum()
     if len(train) > 1 and train.nunique() == 1:
@@ -82,12 +84,13 @@ def _data(results: Results, config: DictConfig) -> str:
             f"(`{train.idxmax()}`, {train.max():,}) over the smallest (`{train.idxmin()}`, "
             f"{train.min():,}).\n"
         )
-    parts.append(_folded("Samples a class", _wide(counts, "label")))
+    if not many:
+        parts.append(_folded("Samples a class", _wide(counts, "label")))
     return "\n".join([*parts, _groups(counts)])
 
 
 def _groups(counts: pd.DataFrame) -> str:
-    several = counts["group"].nunique() > 1
+    several = 1 < counts["group"].nunique() <= MANY_LABELS
     return _folded("Samples a group", _wide(counts, "group")) if several else ""
 
 
@@ -190,7 +193,7 @@ def _draw_curves(table: pd.DataFrame, metric: str, best: int, path: Path) -> Non
     figure.savefig(path, dpi=120)
 
 
-def _test(results: Results) -> str:
+def _test(results: Results, config: DictConfig) -> str:
     rows = results.predictions
     if rows.empty:
         return ""
@@ -202,47 +205,29 @@ def _test(results: Results) -> str:
     title = "Test" if tested else "Validation (nothing was kept for testing)"
     parts = [f"## {title}\n", _table(scores)]
     if "errors" in rows:
-        return "\n".join([*parts, *_text(rows, results)])
+        return "\n".join([*parts, *_text(rows, results, config)])
     if rows["group"].nunique() > 1:
-        parts += ["### Each group\n", _table(_accuracy_by(rows, "group"))]
-    by_class = _accuracy_by(rows, "label").sort_values("accuracy")
-    parts += ["### Each class, worst first\n", _table(by_class)]
-    pairs = confused_pairs(rows)
-    if len(pairs):
-        parts += ["### Most confused pairs\n", _table(pairs.head(10))]
+        parts.append(group_section(rows))
+    found = confusions(rows, results.card["classes"], config)
+    found.write(results.folder)
+    parts += found.sections()
     parts.append("![confusion matrix](confusion_matrix.png)\n")
     if (results.folder / "mistakes.png").exists():
         parts += ["### Surest mistakes\n", "![strips of film](mistakes.png)\n"]
     return "\n".join(parts)
 
 
-def _text(rows: pd.DataFrame, results: Results) -> list[str]:
+def _text(rows: pd.DataFrame, results: Results, config: DictConfig) -> list[str]:
     closed = bool(results.card["classes"])
     sections = text_sections(rows, results.folder, closed)
     parts = [f"### {heading}\n\n{content}" for heading, content in sections]
     if closed:
         nearest = rows.assign(label=rows["reference"], prediction=rows["nearest"])
-        pairs = confused_pairs(nearest)
-        parts += ["### Most confused pairs\n", _table(pairs.head(10))] if len(pairs) else []
+        found = confusions(nearest, results.card["classes"], config)
+        found.write(results.folder)
+        parts.append(pair_section(found.pairs))
         parts.append("![confusion matrix](confusion_matrix.png)\n")
     return parts
-
-
-def _accuracy_by(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    right = rows["label"] == rows["prediction"]
-    table = right.groupby(rows[column]).agg(right="sum", samples="size")
-    table["accuracy"] = (table["right"] / table["samples"]).round(4)
-    return table.reset_index()
-
-
-def confused_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Wrong predictions as pairs, most frequent first: true, taken_for, samples, share."""
-    wrong = rows[rows["label"] != rows["prediction"]]
-    pairs = wrong.groupby(["label", "prediction"]).size().rename("samples").reset_index()
-    pairs = pairs.rename(columns={"label": "true", "prediction": "taken for"})
-    totals = rows.groupby("label").size()
-    pairs["share of the class"] = (pairs["samples"] / pairs["true"].map(totals)).round(3)
-    return pairs.sort_values("samples", ascending=False, ignore_index=True)
 
 
 def _wrong(results: Results, config: DictConfig) -> str:

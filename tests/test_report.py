@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import pandas as pd
 
-from experiments.report import confused_pairs
 from experiments.results import best_epoch
 from tests.conftest import hands, mouths
 
@@ -41,15 +40,6 @@ def test_a_leaking_split_is_called_one(run, tmp_path: Path) -> None:
     folder = run("trainer=smoke", f"data_dir={data}", "split=random")
     text = (folder / "report.md").read_text()
     assert "Beware: random split" in text and "for there is one group only" in text
-
-
-def test_confused_pairs_are_counted() -> None:
-    rows = pd.DataFrame({"label": list("AAABBC"), "prediction": list("ABBBCC")})
-    pairs = confused_pairs(rows)
-    assert pairs.to_dict("records") == [
-        {"true": "A", "taken for": "B", "samples": 2, "share of the class": 0.667},
-        {"true": "B", "taken for": "C", "samples": 1, "share of the class": 0.5},
-    ]
 
 
 def test_best_epoch_is_the_first_of_the_best() -> None:
