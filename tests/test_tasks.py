@@ -211,6 +211,7 @@ def test_two_processes_test_every_sample_once(task: str, composed, tmp_path: Pat
         *(f"task={task}", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"),
         *("size=tiny", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path / 'run'}"),
         *("datamodule.epoch_steps=4", "datamodule.eval_batch_size=5"),
+        fresh=True,  # it starts the other process
     )
     assert done.returncode == 0, done.stderr
     said = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
