@@ -144,25 +144,29 @@ class Batches(Dataset[dict[str, Tensor]]):
     ) -> None:
         self.features, self.rows = prepared.features, rows
         self.targets, self.groups = targets[rows], groups[rows]
-        self.lengths = prepared.lengths[rows]
-        # (samples, frames): worked out once, for there is no time for it at every step.
-        places = frame_places(self.lengths, frames, length_rule)
-        self.at = prepared.starts[rows][:, None] + places
-        self.inside = None if prepared.words is None else _inside(places, prepared.words[rows])
+        self.starts, self.lengths = prepared.starts[rows], prepared.lengths[rows]
+        self.words = None if prepared.words is None else prepared.words[rows]
+        # (lengths, frames): worked out once, for there is no time for it at every step; and for
+        # each length, not for each sample, for there may be a million of those.
+        lengths, self.kind = np.unique(self.lengths, return_inverse=True)
+        self.places = frame_places(lengths, frames, length_rule)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, positions: np.ndarray) -> dict[str, Tensor]:
+        places = self.places[self.kind[positions]]  # (B, frames)
+        at = self.starts[positions][:, None] + places
         batch = {
-            "x": torch.from_numpy(self.features[self.at[positions]]),  # (B, frames, *frame_shape)
+            "x": torch.from_numpy(self.features.take(at, axis=0)),  # (B, frames, *frame_shape)
             "y": torch.from_numpy(self.targets[positions]),
             "length": torch.from_numpy(self.lengths[positions]),
             "index": torch.from_numpy(self.rows[positions]),
             "group": torch.from_numpy(self.groups[positions]),
         }
-        if self.inside is not None:
-            batch["boundary"] = torch.from_numpy(self.inside[positions].astype(np.float32))
+        if self.words is not None:
+            inside = _inside(places, self.words[positions])
+            batch["boundary"] = torch.from_numpy(inside.astype(np.float32))
         return batch
 
 

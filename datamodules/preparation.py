@@ -15,6 +15,8 @@ from joblib import Parallel, delayed
 from datamodules.prepared import REJECTED, Description, PreparedWriter, Rejected, Sample
 from datamodules.readers.base import Item, Reader
 
+LAP = 512  # files; at most two laps of outcomes wait for a file that takes long
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -73,13 +75,21 @@ def _read_all(
 def _in_parallel(
     reader: Reader, todo: list[Item], workers: int
 ) -> Iterator[list[Sample | Rejected]]:
-    """The outcomes of each item in order: the same set on any number of cores."""
+    """The outcomes of each item in order: the same set on any number of cores.
+
+    joblib reads on however late its outcomes are taken; laps keep their number bounded.
+    """
     few = len(todo) < 8 or workers == 1  # starting processes would take longer than the work
     if few:
         yield from (_read(reader, item) for item in todo)
         return
-    parallel = Parallel(n_jobs=workers, return_as="generator", batch_size="auto")
-    yield from parallel(delayed(_read)(reader, item) for item in todo)
+    ahead: Iterator[list[Sample | Rejected]] = iter(())
+    for first in range(0, len(todo), LAP):
+        parallel = Parallel(n_jobs=workers, return_as="generator", batch_size="auto")
+        lap = parallel(delayed(_read)(reader, item) for item in todo[first : first + LAP])
+        yield from ahead  # the next lap has begun: no process waits for the last of this one
+        ahead = lap
+    yield from ahead
 
 
 def _read(reader: Reader, item: Item) -> list[Sample | Rejected]:

@@ -13,10 +13,11 @@ import errno
 import json
 import os
 import platform
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,6 +30,9 @@ FORMAT_VERSION = 1
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota, limit on a file's size
 MANIFEST_COLUMNS = ("id", "label", "group", "split", "source", "start", "length")
 WORD_COLUMNS = ("word_start", "word_end")  # only where a sample says which frames its word takes
+SPARSE = 4  # a stretch this many times as long as what is wanted of it is still read in one piece
+LINE_BYTES = 1 << 20  # no row of a table is longer
+PIECE = 100_000  # rows of a table that are read at once: pandas takes much memory for a moment
 
 
 @dataclass(frozen=True)
@@ -97,21 +101,27 @@ class PreparedWriter:
     Args:
         data_dir: the folder; made if it is missing.
         description: what the set holds and how it is prepared.
-        buffer_samples: how many samples are held before data and rows are written.
+        buffer_samples: how many samples are held before data and rows are written;
+        buffer_bytes: or how much data, whichever is reached first.
 
     Raises:
         ValueError: the folder holds a set prepared with other settings, or something else.
     """
 
     def __init__(
-        self, data_dir: str | Path, description: Description, buffer_samples: int = 512
+        self,
+        data_dir: str | Path,
+        description: Description,
+        buffer_samples: int = 512,
+        buffer_bytes: int = 1 << 26,
     ) -> None:
         self.data_dir = Path(data_dir)
         self.description = description
-        self.buffer_samples = buffer_samples
+        self.buffer_samples, self.buffer_bytes = buffer_samples, buffer_bytes
         self.complete = False
         self._samples: list[Sample] = []
         self._rejected: list[Rejected] = []
+        self._held_bytes = 0
         self._open_folder()
 
     def __enter__(self) -> PreparedWriter:
@@ -135,9 +145,11 @@ class PreparedWriter:
         if isinstance(outcome, Sample):
             self._check(outcome)
             self._samples.append(outcome)
+            self._held_bytes += outcome.features.nbytes
         else:
             self._rejected.append(outcome)
-        if len(self._samples) + len(self._rejected) >= self.buffer_samples:
+        held = len(self._samples) + len(self._rejected)
+        if held >= self.buffer_samples or self._held_bytes >= self.buffer_bytes:
             self.flush()
 
     def flush(self) -> None:
@@ -153,17 +165,18 @@ class PreparedWriter:
                     "Free some space and run the same command again: it goes on from there",
                 ) from error
             raise
-        self._samples, self._rejected = [], []
+        self._samples, self._rejected, self._held_bytes = [], [], 0
 
     def finish(self) -> None:
         """Declare the set complete: training refuses a set that is not."""
         self.flush()
-        rows = pd.read_csv(self.data_dir / MANIFEST, dtype=str, keep_default_na=False)
-        found = set(rows["label"])
+        path = self.data_dir / MANIFEST
+        labels = _read_table(path, usecols=["label"], dtype=str)["label"]
+        found = set(labels)
         classes = [c for c in self.description.classes if c in found]
         self._write_meta(
             complete=True,
-            samples=len(rows),
+            samples=len(labels),
             frames=self.frames,
             classes_present=classes or sorted(found),
         )
@@ -209,16 +222,25 @@ class PreparedWriter:
             if not path.exists():
                 path.write_text(",".join(columns) + "\n", encoding="utf-8")
             _drop_partial_line(path)
-            rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-            self.done.update(rows["id"])
+            found, last = self._take_ids(path)
             if name == MANIFEST:
-                self._has_words = not set(WORD_COLUMNS).isdisjoint(rows)
+                self._has_words = not set(WORD_COLUMNS).isdisjoint(found)
                 columns += WORD_COLUMNS if self._has_words else ()
-            if list(rows) != list(columns):  # half prepared before a column was added
+                frames = int(last.get("start", 0)) + int(last.get("length", 0))
+            if found != list(columns):  # half prepared before a column was added
+                rows = _read_table(path, dtype=str)
                 rows.reindex(columns=columns, fill_value="").to_csv(path, index=False)
-            if name == MANIFEST and len(rows):
-                frames = int(rows["start"].iloc[-1]) + int(rows["length"].iloc[-1])
         return frames
+
+    def _take_ids(self, path: Path) -> tuple[list[str], dict[str, str]]:
+        """Add the table's ids to ``done``; returns its columns and its last row."""
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.reader(file)
+            columns, last = next(rows), []
+            place = columns.index("id")
+            for last in rows:
+                self.done.add(last[place])
+        return columns, dict(zip(columns, last, strict=False))
 
     def _open_features(self) -> Any:
         path = self.data_dir / FEATURES
@@ -260,7 +282,7 @@ class PreparedWriter:
         rows, start = [], self.frames
         for sample in self._samples:
             features = np.ascontiguousarray(sample.features, dtype=self.description.frame.dtype)
-            self._features.write(features.tobytes())
+            self._features.write(features.data)
             rows.append(_row(sample, start, self._has_words or adds_words))
             start += len(features)
         end = self._features.tell()
@@ -306,18 +328,130 @@ class PreparedWriter:
         partial.replace(path)
 
 
+class StoredFrames(ABC):
+    """Frames that are indexed as an array (frames, *frame_shape) is, and give an array in memory.
+
+    They are indexed by a slice or by places (..., T), of which those along the last axis are of
+    one sample.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, at: slice | np.ndarray) -> np.ndarray:
+        return self.take(np.arange(*at.indices(len(self))) if isinstance(at, slice) else at)
+
+    def take(self, at: np.ndarray, axis: int = 0) -> np.ndarray:
+        """(*at.shape, *frame_shape), as numpy's ``take``."""
+        assert axis == 0, axis
+        found = np.empty((*at.shape, *self.shape[1:]), self.dtype)
+        if at.size:
+            self._read_into(found, at)
+        return found
+
+    @abstractmethod
+    def _read_into(self, found: np.ndarray, at: np.ndarray) -> None:
+        """Fill ``found`` with the frames ``at``, of which there are some."""
+
+
+class FrameFile(StoredFrames):
+    """The frames of a ``features.npy`` that is too large for memory, read when they are wanted.
+
+    A memory map would do so too, but what it has once read counts as memory of the process, up to
+    the size of the file, and the whole file counts where address space is limited (``ulimit -v``).
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError, ValueError: it is no ``.npy`` file as PreparedWriter writes it, or is too short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError("not of .npy version 1.0")
+            self.shape, by_columns, self.dtype = np.lib.format.read_array_header_1_0(file)
+            self.offset = file.tell()
+        if by_columns or self.dtype.hasobject:
+            raise ValueError(f"{self.dtype} by {'columns' if by_columns else 'rows'}")
+        size = path.stat().st_size
+        if size < self.offset + self.nbytes:
+            raise ValueError(f"{size:,} bytes, and {self.offset + self.nbytes:,} are announced")
+
+    @property
+    def nbytes(self) -> int:
+        return len(self) * self._frame_bytes
+
+    @property
+    def _frame_bytes(self) -> int:
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
+    def _read_into(self, found: np.ndarray, at: np.ndarray) -> None:
+        rows = at.reshape(-1, at.shape[-1])  # (..., T) → (rows, T)
+        # Opened each time: a loader's processes then share no position in the file.
+        with self.path.open("rb", buffering=0) as file:
+            for row, into in zip(rows, found.reshape(*rows.shape, *self.shape[1:]), strict=True):
+                self._read_row(file, row, into)
+
+    def _read_row(self, file: FileIO, row: np.ndarray, into: np.ndarray) -> None:
+        """Read the frames ``row`` (T,) into ``into`` (T, *frame_shape)."""
+        first = int(row.min())
+        span = int(row.max()) + 1 - first
+        if span == len(row) and (row[1:] > row[:-1]).all():
+            self._read(file, first, into)
+        elif span <= SPARSE * len(row):
+            between = np.empty((span, *self.shape[1:]), self.dtype)
+            self._read(file, first, between)
+            np.take(between, row - first, axis=0, out=into, mode="clip")  # "raise" would copy
+        else:
+            for place, frame in zip(row.tolist(), into, strict=True):
+                self._read(file, place, frame)
+
+    def _read(self, file: FileIO, first: int, into: np.ndarray) -> None:
+        wanted = into.reshape(-1).view(np.uint8)
+        file.seek(self.offset + first * self._frame_bytes)
+        while len(wanted):
+            count = file.readinto(wanted)
+            if not count:
+                raise OSError(f"{self.path} has become shorter: prepare the set again")
+            wanted = wanted[count:]
+
+
+class JoinedFrames(StoredFrames):
+    """The frames of two sets end to end, each in memory or in a file."""
+
+    def __init__(self, first: Frames, second: Frames) -> None:
+        self.first, self.second = first, second
+        self.dtype = first.dtype
+        self.shape = (len(first) + len(second), *first.shape[1:])
+
+    def _read_into(self, found: np.ndarray, at: np.ndarray) -> None:
+        later = at[..., 0] >= len(self.first)  # (...,) for each sample
+        assert (later == (at[..., -1] >= len(self.first))).all(), "a sample lies in one set"
+        found[~later] = self.first.take(at[~later], axis=0)
+        found[later] = self.second.take(at[later] - len(self.first), axis=0)
+
+
+Frames = np.ndarray | StoredFrames
+
+
 class PreparedSet:
     """A complete prepared set, opened for reading.
 
     Args:
         data_dir: the folder.
         task: the task that wants it; None to take any.
-        memory_limit: bytes up to which the features are held in memory; larger sets stay
-            memory-mapped.
+        memory_limit: bytes up to which the features are held in memory; of larger sets, what is
+            asked for is read from the file.
 
     Attributes:
         manifest: the rows, a pandas table with MANIFEST_COLUMNS.
-        features: (total frames, *frame_shape).
+        features: (total frames, *frame_shape), an array, or what is indexed like one.
         starts, lengths: (samples,) int64.
         words: (samples, 2) int64, the first frame that each sample's word takes and the one after
             its last, counted within the sample (all frames where its row does not say); None where
@@ -357,7 +491,7 @@ class PreparedSet:
         return sorted(set(self.manifest["group"]) - {""})
 
     def join(self, other: PreparedSet) -> None:
-        """Take in the rows of another set of the same frames, after this one's; in memory."""
+        """Take in the rows of another set of the same frames, after this one's."""
         mine, theirs = self.meta["frame"], other.meta["frame"]
         assert mine["shape"] == theirs["shape"], (mine, theirs)
         if self.words is not None or other.words is not None:
@@ -365,7 +499,7 @@ class PreparedSet:
             self.words = np.concatenate(sides)
         self.starts = np.concatenate([self.starts, other.starts + len(self.features)])
         self.lengths = np.concatenate([self.lengths, other.lengths])
-        self.features = np.concatenate([self.features, other.features])
+        self.features = _joined(self.features, other.features)
         self.manifest = pd.concat([self.manifest, other.manifest], ignore_index=True)
         self.manifest["start"] = self.starts
 
@@ -386,7 +520,7 @@ class PreparedSet:
         if not path.exists():
             raise ValueError(f"{path} is missing: prepare the set again")
         text = dict.fromkeys((*MANIFEST_COLUMNS[:5], *WORD_COLUMNS), str)
-        rows = pd.read_csv(path, dtype=text, keep_default_na=False)
+        rows = _read_table(path, dtype=text)
         missing = sorted(set(MANIFEST_COLUMNS) - set(rows.columns))
         if missing:
             raise ValueError(f"{path} has no column {', '.join(missing)}: prepare the set again")
@@ -428,10 +562,10 @@ class PreparedSet:
             "word_end <= length, or nothing in both columns: prepare the set again"
         )
 
-    def _read_features(self, memory_limit: int) -> np.ndarray:
+    def _read_features(self, memory_limit: int) -> Frames:
         path = self.data_dir / FEATURES
         try:
-            features = np.load(path, mmap_mode="r", allow_pickle=False)
+            features = FrameFile(path)
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read ({error}): prepare the set again") from error
         needed = int(self.manifest["start"].iloc[-1] + self.manifest["length"].iloc[-1])
@@ -440,7 +574,7 @@ class PreparedSet:
                 f"{path} holds {len(features):,} frames where {MANIFEST} speaks of {needed:,}: "
                 "prepare the set again"
             )
-        return np.array(features) if features.nbytes <= memory_limit else features
+        return features if features.nbytes > memory_limit else np.load(path, allow_pickle=False)
 
 
 def read_meta(data_dir: Path) -> dict[str, Any]:
@@ -499,7 +633,20 @@ def _differences(one: Any, other: Any, name: str = "") -> Iterator[str]:
         yield from _differences(one.get(key), other.get(key), f"{name}.{key}".lstrip("."))
 
 
+def _read_table(path: Path, **named: Any) -> pd.DataFrame:
+    pieces = pd.read_csv(path, keep_default_na=False, chunksize=PIECE, **named)
+    return pd.concat(pieces, ignore_index=True)
+
+
 def _drop_partial_line(path: Path) -> None:
-    content = path.read_bytes()
-    if not content.endswith(b"\n"):
-        path.write_bytes(content[: content.rfind(b"\n") + 1])
+    with path.open("r+b") as file:
+        begin = max(0, file.seek(0, os.SEEK_END) - LINE_BYTES)
+        file.seek(begin)
+        file.truncate(begin + file.read().rfind(b"\n") + 1)
+
+
+def _joined(first: Frames, second: Frames) -> Frames:
+    """Both end to end; in memory only where both are there already."""
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return np.concatenate([first, second])
+    return JoinedFrames(first, second)

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from datamodules.base import PreparedDataModule
 from datamodules.emg import EMGDataModule
 from experiments.benchmark_clips import write_clips
+from experiments.benchmark_scale import scale
 from experiments.benchmark_text import padding, plain_loader, text_loss
 from experiments.build import build_datamodule, build_module, build_trainer
 from experiments.config import instantiate
@@ -42,6 +43,8 @@ def run(config: DictConfig) -> float:
     All loops train the same network with the same optimizer settings, clipping and batch size,
     without augmentation, in 32 bits, taking turns; a figure is the median over the rounds.
     """
+    if config.benchmark.samples:
+        return scale(config)
     quiet()
     L.seed_everything(config.seed, workers=True, verbose=False)
     with open_dict(config):

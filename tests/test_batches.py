@@ -80,6 +80,30 @@ def test_frames_are_spread_evenly(tmp_path: Path) -> None:
     assert batch["index"].tolist() == [2, 1, 0]
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=12),
+    frames=st.integers(1, 9),
+    rule=st.sampled_from(["resample", "crop_pad"]),
+    seed=st.integers(0, 9),
+)
+def test_batches_are_the_frames_that_the_rule_names(
+    lengths: list[int], frames: int, rule: str, seed: int
+) -> None:
+    """Whether the set is in memory or in its file, and whatever lengths it has."""
+    rng = np.random.default_rng(seed)
+    rows, codes = rng.permutation(len(lengths)), np.zeros(len(lengths), np.int64)
+    positions = rng.integers(0, len(rows), 7)
+    with tempfile.TemporaryDirectory() as folder:
+        one = prepared(Path(folder), lengths)  # a frame is its own number
+        for stored in (one, PreparedSet(folder, memory_limit=0)):
+            batch = Batches(stored, rows, codes, codes, frames, rule)[positions]
+            row = rows[positions]
+            places = frame_places(one.lengths[row], frames, rule) + one.starts[row][:, None]
+            assert batch["x"][..., 0].tolist() == places.tolist()
+            assert batch["length"].tolist() == one.lengths[row].tolist()
+
+
 def test_one_frame_is_the_middle_one(tmp_path: Path) -> None:
     one = prepared(tmp_path / "set", [1, 9])
     rows, codes = np.arange(2), np.zeros(2, np.int64)

@@ -69,7 +69,7 @@ class Slow(LandmarkNPY):
         time.sleep(0.02)
         yield from super().read(item)
 import datamodules.prepared as p
-p.PreparedWriter.__init__.__defaults__ = (2,)
+p.PreparedWriter.__init__.__defaults__ = (2, 1 << 26)  # written after every other sample
 prepare(Slow({raw!r}, sequences=True), {folder!r}, {{}}, 1)
 """
 
@@ -83,6 +83,7 @@ def test_killed_and_gone_on(tmp_path: Path, after: float) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment)
     while not (folder / "manifest.csv").exists():
+        assert process.poll() is None
         time.sleep(0.01)
     time.sleep(after)
     process.send_signal(signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 from datamodules.prepared import (
     Description,
     Frame,
+    FrameFile,
+    Frames,
     PreparedSet,
     PreparedWriter,
     Rejected,
@@ -171,8 +174,73 @@ def test_goes_on_in_a_set_begun_before_rejections_had_labels(tmp_path: Path) -> 
 
 def test_large_sets_stay_on_disk(tmp_path: Path) -> None:
     write_all(tmp_path / "set", ABOUT, [sample("x", 3)])
-    assert isinstance(PreparedSet(tmp_path / "set", memory_limit=1).features, np.memmap)
-    assert not isinstance(PreparedSet(tmp_path / "set").features, np.memmap)
+    assert isinstance(PreparedSet(tmp_path / "set", memory_limit=1).features, FrameFile)
+    assert isinstance(PreparedSet(tmp_path / "set").features, np.ndarray)
+
+
+@pytest.fixture(scope="module")
+def both_ways(tmp_path_factory) -> list[tuple[np.ndarray, Frames]]:
+    """The same frames in memory and in a file: of one set, and of two that are joined."""
+    rng = np.random.default_rng(0)
+    folder, sets = tmp_path_factory.mktemp("sets"), []
+    for name in ("one", "two"):
+        frames = rng.normal(size=(50, 2, 3)).astype(np.float32)
+        write_all(folder / name, ABOUT, [Sample(name, frames, "a")])
+        sets.append([PreparedSet(folder / name, memory_limit=limit) for limit in (1 << 30, 0)])
+    (one, filed), (two, other) = sets
+    single = (one.features, filed.features)
+    one.join(two)
+    filed.join(other)
+    return [single, (one.features, filed.features)]
+
+
+@given(
+    first=st.integers(0, 49),
+    steps=st.lists(st.integers(0, 20), max_size=30),
+    rows=st.integers(1, 3),
+    second=st.booleans(),
+)
+def test_frames_in_a_file_are_those_in_memory(both_ways, first, steps, rows, second) -> None:
+    """Consecutive, repeated, with gaps of any size, backwards; in one file and in two joined."""
+    row = np.minimum(np.cumsum([first, *steps]), 49)
+    at = np.stack([row, row[::-1], np.full(len(row), first)])[:rows]  # (rows, T)
+    for memory, file in both_ways:
+        if second and len(memory) > 50:
+            at[0] += 50  # of the other set
+        for places in (at, at[0], at[:0], slice(first, 50), slice(0, 0)):
+            np.testing.assert_array_equal(file[places], memory[places])
+    assert (len(file), file.shape, file.dtype) == (len(memory), memory.shape, memory.dtype)
+
+
+def test_a_file_may_be_read_in_other_processes(both_ways) -> None:
+    """Loader processes get it by pickle; it must neither be copied whole nor share a position."""
+    memory, file = both_ways[1]
+    sent = pickle.dumps(file)
+    assert len(sent) < memory.nbytes / 2
+    np.testing.assert_array_equal(pickle.loads(sent)[50:60], memory[50:60])
+
+
+def test_a_file_that_shrinks_is_named(tmp_path: Path) -> None:
+    write_all(tmp_path / "set", ABOUT, [sample("x", 3)])
+    features = PreparedSet(tmp_path / "set", memory_limit=1).features
+    truncate_features(tmp_path / "set")
+    with pytest.raises(OSError, match="features.npy has become shorter: prepare the set again"):
+        features[0:3]
+
+
+def test_data_that_is_held_is_bounded_in_bytes_too(tmp_path: Path) -> None:
+    with PreparedWriter(tmp_path / "set", ABOUT, buffer_bytes=3 * 6 * 4) as writer:
+        for name, frames, written in (("a", 2, 0), ("b", 1, 3), ("c", 2, 3), ("d", 9, 14)):
+            writer.add(sample(name, frames))
+            assert writer.frames == written
+
+
+def test_tables_are_read_in_pieces(tmp_path: Path, monkeypatch) -> None:
+    samples = [sample(f"s{i}", 1 + i % 3, "ab"[i % 2]) for i in range(10)]
+    write_all(tmp_path / "set", ABOUT, samples)
+    whole = PreparedSet(tmp_path / "set").manifest
+    monkeypatch.setattr("datamodules.prepared.PIECE", 3)
+    pd.testing.assert_frame_equal(PreparedSet(tmp_path / "set").manifest, whole)
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
