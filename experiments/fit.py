@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from callbacks.epoch_table import EpochTable
-from callbacks.nan_stop import NonFiniteLossError
+from callbacks.nan_guard import NonFiniteLossError
 from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
 from experiments.build import build_datamodule, build_module, build_trainer, write_config
@@ -29,7 +29,8 @@ def run(config: DictConfig) -> float | None:
     """Train and test; returns the best value of the monitored metric.
 
     Raises:
-        ValueError: the data does not fit the task or the split, or ``pronunciations`` is damaged.
+        ValueError: the data does not fit the task or the split, ``pronunciations`` is damaged, or
+            no epoch ended well enough to leave a checkpoint.
     """
     quiet()
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
@@ -43,10 +44,16 @@ def run(config: DictConfig) -> float | None:
     trainer = build_trainer(config)
     tell_start(config, module, data)
     wrong = warn_of_untrained(data) + _train(config, trainer, module, data)
-    scores = _test_best(trainer, module, data, wrong)
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    scores = _test_best(trainer, module, data, best) if best else {}
     results = gather(config, module, data, scores, wrong)
     draw_mistakes(results, data)
     write_report(results, config)
+    if not best:
+        raise ValueError(
+            f"no epoch ended well enough to be saved; {' '.join(wrong)} Told in "
+            f"{results.folder / 'report.md'}"
+        )
     tell(f"\nRun folder: {results.folder}")
     return results.numbers.get(config.monitor.metric)
 
@@ -100,16 +107,9 @@ def _forget_unfinished_epochs(loggers: list[Logger], checkpoint: Path) -> None:
 
 
 def _test_best(
-    trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, wrong: list[str]
+    trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, best: str
 ) -> dict[str, float]:
-    """Test the best checkpoint; where nothing was kept for testing, validate it once more.
-
-    Raises:
-        ValueError: no epoch ended well enough to leave a checkpoint.
-    """
-    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    if not best:
-        raise ValueError("no epoch ended well enough to be saved; " + " ".join(wrong))
+    """Test the best checkpoint; where nothing was kept for testing, validate it once more."""
     if not len(data.parts.test):
         scores = trainer.validate(module, data, best, verbose=False, weights_only=True)[0]
         score = f"{module.headline_words} {scores[f'val/{module.headline}']:.4f}"

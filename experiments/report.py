@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
+from callbacks.post_mortem import told
 from experiments.confusions import confusions, group_section, pair_section
 from experiments.report_text import text_sections
 from experiments.results import Results
@@ -231,7 +232,7 @@ def _text(rows: pd.DataFrame, results: Results, config: DictConfig) -> list[str]
 
 
 def _wrong(results: Results, config: DictConfig) -> str:
-    notes = list(results.wrong)
+    notes = list(results.wrong) + told(results.folder)
     table, best = results.epochs, results.numbers["best_epoch"]
     score = _score_of_both(table)
     if best is not None and score:

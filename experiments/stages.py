@@ -15,6 +15,7 @@ STAGES = {
     "prepare": "experiments.prepare",
     "benchmark": "experiments.benchmark",
     "summary": "experiments.summary",
+    "replay": "experiments.replay",
 }
 
 

@@ -179,7 +179,7 @@ def _advice(found: Run, story: pd.DataFrame) -> list[str]:
     if found.nan_epochs or found.status() == "stopped by NaN":
         lines.append(
             "Against NaN: a lower learning rate (optimizer.lr=), stronger clipping "
-            "(trainer.gradient_clip_val=) or trainer.precision=32-true; callbacks.nan_stop ends a "
+            "(trainer.gradient_clip_val=) or trainer.precision=32-true; callbacks.nan_guard ends a "
             "run at the first NaN."
         )
     if story["notes"].str.contains("overfitting").any():

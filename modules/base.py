@@ -34,6 +34,8 @@ class TaskModule(L.LightningModule):
         headline: the metric that a run is judged by, without ``test/``.
         headline_words: what people call it.
         card: plain facts that travel with the weights.
+        on_gradients: is shown the gradient's norm () before clipping and the optimizer's step, and
+            says whether to go on; a step whose loss is not finite then counts in no sum.
     """
 
     headline = "acc"
@@ -58,6 +60,7 @@ class TaskModule(L.LightningModule):
         # summed in bulk.
         self.register_buffer("train_sums", torch.zeros(4), persistent=False)
         self._unsummed: list[tuple[Tensor, int, Tensor, int | Tensor]] = []
+        self.on_gradients: Callable[[torch.optim.Optimizer, Tensor], bool] | None = None
 
     # ---- what a kind of problem adds
 
@@ -97,7 +100,11 @@ class TaskModule(L.LightningModule):
     def _sum_up(self) -> None:
         losses, samples, hits, counts = zip(*self._unsummed, strict=True)
         weight = torch.tensor(samples, dtype=torch.float32, device=self.device)  # (steps,)
-        loss_sum = (torch.stack(losses).float() * weight).sum()
+        stacked = torch.stack(losses).float()
+        if self.on_gradients is not None:  # what was not learnt from
+            weight = weight * torch.isfinite(stacked)
+            stacked = stacked.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        loss_sum = (stacked * weight).sum()
         ints = not isinstance(counts[0], Tensor)
         tried = torch.tensor(sum(counts), device=self.device) if ints else sum(counts)
         self.train_sums += torch.stack(
@@ -118,6 +125,27 @@ class TaskModule(L.LightningModule):
             self.log("train/loss", sums[0] / sums[1], **once)
             if self.train_score:
                 self.log(self.train_score, sums[2] / sums[3], **once)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """As Lightning clips; the norm is worked out once, for clipping and ``on_gradients``."""
+        if self.on_gradients is None:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        groups = optimizer.param_groups
+        learnt = [p for group in groups for p in group["params"] if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in learnt])
+        if not self.on_gradients(optimizer, norm) or not gradient_clip_val:
+            return
+        unscales = getattr(optimizer, "_step_supports_amp_scaling", False)
+        if gradient_clip_algorithm == "value" or (unscales and self.trainer.scaler):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        else:
+            nn.utils.clip_grads_with_norm_(learnt, gradient_clip_val, norm)
 
     # ---- validation and test
 

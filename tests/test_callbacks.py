@@ -1,4 +1,4 @@
-"""Callbacks: the NaN stop saves the run, the table survives, the matrix counts right."""
+"""Callbacks: a NaN ends the run well, the table survives, the matrix counts right."""
 
 import json
 from pathlib import Path
@@ -47,6 +47,9 @@ def test_nan_on_the_very_first_batch_ends_with_a_clear_error(run, tmp_path: Path
         )
     assert "may help" in capsys.readouterr().out
     assert not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "Not a number in epoch 1, step" in report and "is not finite: 0/7" in report
+    assert len(list((tmp_path / "run" / "nan").glob("step_*.pt"))) == 1
 
 
 def test_nan_later_keeps_the_best_and_is_reported(run, tmp_path: Path, monkeypatch) -> None:
