@@ -15,11 +15,17 @@ from experiments.arguments import quote_patterns
 from experiments.resolvers import register_resolvers
 from experiments.resume import with_saved_overrides
 from experiments.stages import run_stage
+from experiments.sweep_job import is_job, run_job
+
+# What Hydra itself may build; what a run is made of has its own list, in experiments/config.py.
+OF_HYDRA = ["experiments.sweep.Sweep", "hydra.*", "hydra_plugins.*", "optuna.samplers.*"]
 
 
-@hydra.main(config_path="conf", config_name="config")
+@hydra.main(config_path="conf", config_name="config", execution_whitelist=OF_HYDRA)
 def main(config: DictConfig) -> float | None:
     """Hand the composed configuration to its stage; the number is what a sweep optimises."""
+    if is_job():
+        return run_job(config)
     try:
         return run_stage(config)
     except (ValueError, OSError) as error:

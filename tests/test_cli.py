@@ -1,6 +1,5 @@
 """What a person types: help that reads well, and mistakes that are named."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -49,10 +48,3 @@ def test_a_run_prints_its_folder_last_and_nothing_needless(tmp_path: Path) -> No
     assert done.stdout.strip().splitlines()[-1] == f"Run folder: {tmp_path / 'r'}"
     assert done.stderr.strip() == ""
     assert len(done.stdout.splitlines()) < 12
-
-
-def test_multirun(tmp_path: Path) -> None:
-    done = command_line("-m", "seed=0,1", "trainer=smoke", f"hydra.sweep.dir={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    seeds = [json.loads((tmp_path / job / "metrics.json").read_text()) for job in ("0", "1")]
-    assert seeds[0]["val/loss"] != seeds[1]["val/loss"]

@@ -309,6 +309,8 @@ def test_repeats_are_put_together(tmp_path: Path) -> None:
     assert row["mean"] == pytest.approx(0.7) and row["standard deviation"] == pytest.approx(0.1)
     low, high = row["95 % interval"]
     assert low == pytest.approx(0.6) and high == pytest.approx(0.8)
+    low, high = row["by Student's t"]  # 0.7 ± 4.3027 · 0.1 / √3
+    assert low == pytest.approx(0.4516, abs=1e-4) and high == pytest.approx(0.9484, abs=1e-4)
     assert repeats(runs, "fold") == []
     assert "|   3 | 0.7000 |" in tell_several(runs)[0]
 
@@ -321,6 +323,15 @@ def test_a_fold_without_a_test_score_is_not_counted(tmp_path: Path) -> None:
     ]
     (row,) = repeats(read_runs([str(folder) for folder in folders]), "fold")
     assert row["n"] == 2 and row["fold"] == "0, 1, 2" and row["mean"] == pytest.approx(0.6)
+
+
+def test_repeats_without_a_test_are_told_by_their_best_validation(tmp_path: Path) -> None:
+    folders = [
+        run_folder(tmp_path / str(seed), scored([0.5, score]), {}, seed=seed)
+        for seed, score in enumerate((0.6, 0.8))
+    ]
+    (row,) = repeats(read_runs([str(folder) for folder in folders]), "seed")
+    assert row["score"] == "val/acc" and row["mean"] == pytest.approx(0.7)
 
 
 def test_tasks_are_ranked_apart(tmp_path: Path) -> None:

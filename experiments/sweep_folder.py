@@ -1,0 +1,79 @@
+"""The jobs that a sweep folder holds, and what each says of itself in status.json."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+STATUS = "status.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as its folder tells it.
+
+    Attributes:
+        folder: ``<sweep folder>/<number>``.
+        overrides: what it was started with, without the settings of the sweep itself.
+        status: ``finished``, ``failed``, or ``unfinished`` (running, or killed).
+        value: what it returned; None where it failed or its score is NaN.
+        seconds: that it took.
+        error: why it failed, in a line.
+    """
+
+    folder: Path
+    overrides: tuple[str, ...]
+    status: str = "unfinished"
+    value: float | None = None
+    seconds: float | None = None
+    error: str = ""
+
+    @property
+    def same_as(self) -> tuple[str, ...]:
+        """Jobs with the same ``same_as`` are the same job, whatever the order they are typed in."""
+        return tuple(sorted(self.overrides))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The overrides by key."""
+        return dict(text.lstrip("+~").partition("=")[::2] for text in self.overrides)
+
+
+def find_jobs(folder: Path) -> list[Job]:
+    """The jobs in a sweep folder, 2 before 10."""
+    found = [_read_job(path.parents[1]) for path in folder.glob("*/.hydra/overrides.yaml")]
+    return sorted(found, key=lambda job: _counting(job.folder.name))
+
+
+def _counting(name: str) -> list[str | int]:
+    parts = re.split(r"(\d+)", name)  # text and numbers take turns
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+
+
+def _read_job(folder: Path) -> Job:
+    text = (folder / ".hydra" / "overrides.yaml").read_text(encoding="utf-8")
+    overrides = tuple(str(line) for line in yaml.safe_load(text) or [])
+    return Job(folder, overrides, **read_status(folder))
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """What status.json says; nothing where there is none, or it was broken off."""
+    try:
+        said = json.loads((folder / STATUS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {k: v for k, v in said.items() if k in Job.__dataclass_fields__}
+
+
+def write_status(folder: Path, status: str, **about: Any) -> None:
+    """Write status.json; a reader never sees half of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{STATUS}.partial"
+    text = json.dumps({"status": status, **about}, indent=2) + "\n"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(folder / STATUS)
