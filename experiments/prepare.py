@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -52,6 +53,21 @@ def _tell(data_dir: Path, already_complete: bool) -> None:
             f"BEWARE: not one recording of {', '.join(lost)} could be used, and a model trained on "
             f"this set will not know {'them' if len(lost) > 1 else 'it'}; {REJECTED} says why"
         )
+    if prepared.meta["task"] != "emg":  # there a label is a text, and text has capitals
+        _tell_spellings(prepared.classes)
+
+
+def _tell_spellings(classes: tuple[str, ...]) -> None:
+    """Classes that differ in capitals, spaces and the like are hardly two words."""
+    seen: dict[str, list[str]] = {}
+    for name in classes:
+        seen.setdefault(re.sub(r"[\W_]+", "", name.casefold()) or name, []).append(name)
+    for names in seen.values():
+        if len(names) > 1:
+            _say(
+                f"BEWARE: {' and '.join(map(repr, names))} are spellings of one word, and count as "
+                f"{len(names)} classes: spell the labels alike and prepare the set again"
+            )
 
 
 def _say(line: str) -> None:

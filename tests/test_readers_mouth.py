@@ -113,6 +113,20 @@ def test_a_word_beyond_the_end_is_no_context(tmp_path):
     assert rejected.reason.startswith("no frame of the word itself is left: the video ends before")
 
 
+def test_two_spellings_of_a_word_are_named(run, tmp_path, capsys):
+    make_manifest(
+        tmp_path, "a.mkv,Thank you", "a.mkv,thank_you", "a.mkv,no", header="path,label"
+    )  # fmt: skip
+    write_video(tmp_path / "a.mkv", counted(10))
+    run(
+        *("task=lipread", "stage=prepare", "reader=video_manifest", "crop=none", "workers=1"),
+        *(f"raw_dir={tmp_path}", f"data_dir={tmp_path / 'set'}"),
+    )
+    said = capsys.readouterr().out
+    assert "BEWARE: 'Thank you' and 'thank_you' are spellings of one word" in said
+    assert said.count("BEWARE") == 1
+
+
 def test_sets_cut_with_context_say_so(tmp_path):
     make_manifest(tmp_path, "a.mkv,x,2,8", header="path,label,start_frame,end_frame")
     write_video(tmp_path / "a.mkv", counted(10))
