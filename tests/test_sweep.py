@@ -338,11 +338,11 @@ def test_a_study_that_is_killed_goes_on(task: str, tmp_path: Path) -> None:
 def test_other_launchers(launcher: str, tmp_path: Path) -> None:
     data = hands(tmp_path / "set", each=8)
     sweep = (f"data_dir=/nowhere,{data}", *SMOKE, f"hydra.sweep.dir={tmp_path / 'S'}")
-    done = command_line("-m", *sweep, f"hydra/launcher={launcher}")
+    done = command_line("-m", *sweep, f"hydra/launcher={launcher}", fresh=True)
     assert "1 of 2 jobs failed" in done.stderr, done.stderr
     assert "2 jobs: 1 failed, 1 finished" in (tmp_path / "S" / "sweep.md").read_text()
     written = (tmp_path / "S" / "1" / "metrics.json").stat().st_mtime_ns
-    command_line("-m", *sweep, f"hydra/launcher={launcher}")
+    command_line("-m", *sweep, f"hydra/launcher={launcher}", fresh=True)
     assert (tmp_path / "S" / "1" / "metrics.json").stat().st_mtime_ns == written
 
 
