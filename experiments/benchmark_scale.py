@@ -144,7 +144,7 @@ def _measure(config: DictConfig, count: int, scratch: Path) -> dict[str, float]:
     for name, part in PARTS.items():
         rate, peak = apart(part, scratch / "config.yaml", count, config.benchmark.memory_mb)
         row |= {f"{name}, a second": round(rate), f"{name}, peak MB": round(peak)}
-    row["GB"] = round((scratch / "set" / FEATURES).stat().st_size / 1e9, 2)
+    row["GB"] = round((scratch / "set" / FEATURES).stat().st_size / 1e9, 4)
     return row
 
 
