@@ -111,6 +111,7 @@ def _test_best(
 ) -> dict[str, float]:
     """Test the best checkpoint; where nothing was kept for testing, validate it once more."""
     if not len(data.parts.test):
+        trainer.loggers = []  # it is no epoch of its own
         scores = trainer.validate(module, data, best, verbose=False, weights_only=True)[0]
         score = f"{module.headline_words} {scores[f'val/{module.headline}']:.4f}"
         tell(

@@ -266,6 +266,7 @@ def test_nothing_kept_for_testing_is_validated_and_said(run, tmp_path: Path) -> 
     folder = run("trainer=smoke", f"data_dir={hands(tmp_path / 'set', each=8)}", "split=train_all")
     numbers = json.loads((folder / "metrics.json").read_text())
     assert "test/acc" not in numbers and "val/acc" in numbers
+    assert numbers["epochs"] == len(pd.read_csv(folder / "metrics.csv")) == 2
     assert "Validation (nothing was kept for testing)" in (folder / "report.md").read_text()
     assert (folder / "confusion_matrix.png").exists()
 
