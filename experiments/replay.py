@@ -38,15 +38,8 @@ def run(config: DictConfig) -> float:
     """
     quiet()
     path = find_post_mortem(config.input)
-    content = read_checkpoint(path)
-    facts = content.get("facts")
-    if not facts:
-        raise ValueError(f"input={path} is no post-mortem: name a run folder or its nan/step_*.pt")
-    if not (config.ckpt_path or content["state_dict"]):
-        raise ValueError(
-            f"input={path} was written without weights, which are too large: give some with "
-            f"ckpt_path=<a checkpoint of task {facts['task']}>"
-        )
+    content = _read(path, config.ckpt_path)
+    facts = content["facts"]
     module = load_checkpoint(config.ckpt_path or path, facts["task"])
     device = _device(config, content)
     module.to(device).train()
@@ -64,6 +57,20 @@ def run(config: DictConfig) -> float:
     tell(f"Weights: {config.ckpt_path or 'those in the file'}; precision {facts['precision']}\n")
     _tell(facts, told)
     return found.loss
+
+
+def _read(path: Path, ckpt_path: str | None) -> dict[str, Any]:
+    """The content of a post-mortem, for which there are weights."""
+    content = read_checkpoint(path)
+    facts = content.get("facts")
+    if not facts:
+        raise ValueError(f"input={path} is no post-mortem: name a run folder or its nan/step_*.pt")
+    if not (ckpt_path or content["state_dict"]):
+        raise ValueError(
+            f"input={path} was written without weights, which are too large: give some with "
+            f"ckpt_path=<a checkpoint of task {facts['task']}>"
+        )
+    return content
 
 
 def find_post_mortem(given: Any) -> Path:

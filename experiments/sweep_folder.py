@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,13 +45,10 @@ class Job:
 
 def find_jobs(folder: Path) -> list[Job]:
     """The jobs in a sweep folder, 2 before 10."""
+    from datamodules.readers.letters import natural_key  # brings pandas: not every run needs it
+
     found = [_read_job(path.parents[1]) for path in folder.glob("*/.hydra/overrides.yaml")]
-    return sorted(found, key=lambda job: _counting(job.folder.name))
-
-
-def _counting(name: str) -> list[str | int]:
-    parts = re.split(r"(\d+)", name)  # text and numbers take turns
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+    return sorted(found, key=lambda job: natural_key(job.folder))
 
 
 def _read_job(folder: Path) -> Job:

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from modules.networks.lip_tcn import LipTCN
 from modules.networks.token_reader import Attention
-from modules.networks.word_tcn import check
+from modules.networks.word_tcn import check, spoken_in
 
 SPAN = 5  # frames that the first layer sees at once
 STAGES = 4  # of the trunk; each after the first doubles the maps and halves their sides
@@ -198,13 +198,17 @@ class ResNetBiLSTM(nn.Module):
             ValueError: if ``check`` does.
         """
         check(x, boundary, self.training)
-        vectors = self.drop(self.look(self.even_light(x)))
-        if self.boundary:
-            spoken = vectors.new_ones(vectors.shape[:2]) if boundary is None else boundary
-            # (B, T, spatial) → (B, T, spatial + 1)
-            vectors = torch.cat([vectors, spoken[..., None].to(vectors.dtype)], 2)
+        spoken = spoken_in(x, boundary) if self.boundary else None
+        vectors = self.join(self.drop(self.look(self.even_light(x))), spoken)
         hidden, _ = self.lstm(vectors)  # (B, T, 2 hidden)
         return self.head(self.pool(self.attention(hidden)))
+
+    @staticmethod
+    def join(vectors: Tensor, spoken: Tensor | None) -> Tensor:
+        """Vectors (B, T, spatial) joined by whether the word is spoken (B, T): one number more."""
+        if spoken is None:
+            return vectors
+        return torch.cat([vectors, spoken[..., None].to(vectors.dtype)], 2)
 
     def look(self, clips: Tensor) -> Tensor:
         """Each frame, with its neighbours, to a vector: (B, T, H, W) → (B, T, spatial)."""

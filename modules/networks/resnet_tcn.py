@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 from modules.networks.lip_tcn import LipTCN
 from modules.networks.resnet_bilstm import ResNetBiLSTM, frame_layers
-from modules.networks.word_tcn import KERNELS, TimeBlock, check, mean_over_time
+from modules.networks.word_tcn import (
+    TimeBlock,
+    check,
+    check_width,
+    mean_over_time,
+    spoken_in,
+)
 
 
 class ResNetTCN(nn.Module):
@@ -46,11 +52,7 @@ class ResNetTCN(nn.Module):
         channels_last: bool = True,
     ) -> None:
         super().__init__()
-        if hidden_size < 1 or hidden_size % len(KERNELS):
-            raise ValueError(
-                f"net.hidden_size={hidden_size} cannot be shared by the {len(KERNELS)} kernel "
-                f"lengths: choose a multiple of {len(KERNELS)}"
-            )
+        check_width("net.hidden_size", hidden_size)
         self.boundary, self.checkpointing = boundary, checkpointing
         order = torch.channels_last if channels_last else torch.contiguous_format
         self.frames = frame_layers(spatial_size, order)
@@ -62,6 +64,7 @@ class ResNetTCN(nn.Module):
 
     even_light = LipTCN.even_light  # (B, 1, T, H, W) → (B, T, H, W), of mean 0 and deviation 1
     look = ResNetBiLSTM.look  # (B, T, H, W) → (B, T, spatial)
+    join = staticmethod(ResNetBiLSTM.join)  # (B, T, spatial) → (B, T, spatial + 1) where told
 
     def forward(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
         """(B, 1, T, H, W) clips and perhaps their boundary (B, T) → (B, classes) logits.
@@ -70,11 +73,7 @@ class ResNetTCN(nn.Module):
             ValueError: if ``check`` does.
         """
         check(x, boundary, self.training)
-        vectors = self.drop(self.look(self.even_light(x)))
-        spoken = None
-        if self.boundary:
-            spoken = vectors.new_ones(vectors.shape[:2]) if boundary is None else boundary
-            # (B, T, spatial) → (B, T, spatial + 1)
-            vectors = torch.cat([vectors, spoken[..., None].to(vectors.dtype)], 2)
+        spoken = spoken_in(x, boundary) if self.boundary else None
+        vectors = self.join(self.drop(self.look(self.even_light(x))), spoken)
         over_time = self.time(self.widen(vectors.transpose(1, 2)))  # → (B, hidden, T)
         return self.head(mean_over_time(over_time, spoken))

@@ -34,6 +34,24 @@ def check(x: Tensor, boundary: Tensor | None, training: bool) -> None:
         )
 
 
+def spoken_in(x: Tensor, boundary: Tensor | None) -> Tensor:
+    """The boundary (B, T) of clips x (B, 1, T, H, W), in their type: all ones if none is given."""
+    return x.new_ones(x.shape[0], x.shape[2]) if boundary is None else boundary.to(x.dtype)
+
+
+def check_width(key: str, width: int) -> None:
+    """See that the kernel lengths can share ``width`` channels, which the setting ``key`` gives.
+
+    Raises:
+        ValueError: if they cannot.
+    """
+    if width < 1 or width % len(KERNELS):
+        raise ValueError(
+            f"{key}={width} cannot be shared by the {len(KERNELS)} kernel lengths: choose a "
+            f"multiple of {len(KERNELS)}"
+        )
+
+
 class Scales(nn.Module):
     """Convolutions over time of several lengths, side by side: (B, width, T) stays.
 
@@ -149,11 +167,7 @@ class WordTCN(nn.Module):
         boundary: bool = False,
     ) -> None:
         super().__init__()
-        if size < 1 or size % len(KERNELS):
-            raise ValueError(
-                f"net.size={size} cannot be shared by the {len(KERNELS)} kernel lengths: choose a "
-                f"multiple of {len(KERNELS)}"
-            )
+        check_width("net.size", size)
         self.mirror, self.boundary = mirror, boundary
         self.members = nn.ModuleList(
             WordMember(num_classes, size, layers, dropout, boundary) for _ in range(members)
@@ -168,19 +182,13 @@ class WordTCN(nn.Module):
             ValueError: if ``check`` does.
         """
         check(x, boundary, self.training)
-        spoken = self.told(x, boundary)
+        spoken = spoken_in(x, boundary) if self.boundary else None
         clips = self.even_light(x)
         logits = torch.stack([member(clips, spoken) for member in self.members])
         if self.training or not self.mirror:
             return logits
         mirrored = clips.flip(-1)
         return (logits + torch.stack([member(mirrored, spoken) for member in self.members])) / 2
-
-    def told(self, x: Tensor, boundary: Tensor | None) -> Tensor | None:
-        """The boundary (B, T) that counts: None if none is used, all ones if none is given."""
-        if not self.boundary:
-            return None
-        return x.new_ones(x.shape[0], x.shape[2]) if boundary is None else boundary.to(x.dtype)
 
     def forward(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
         """(B, 1, T, H, W) clips and perhaps their boundary (B, T) → (B, classes) logits."""
