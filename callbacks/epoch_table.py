@@ -25,9 +25,6 @@ class EpochTable(Logger):
         self.path = Path(path)
         self.rows: dict[int, dict[str, float]] = {}
         self._pending: dict[str, float] = {}
-        if self.path.exists():
-            table = pd.read_csv(self.path, index_col="epoch")
-            self.rows = {int(str(epoch)): dict(row.dropna()) for epoch, row in table.iterrows()}
 
     @property
     def name(self) -> str:
@@ -40,9 +37,18 @@ class EpochTable(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
         """The configuration has its own file, config.yaml."""
 
-    def forget_from(self, epoch: int) -> None:
-        """Drop the rows of epochs ≥ ``epoch``, which a resumed run does again."""
-        self.rows = {known: row for known, row in self.rows.items() if known < epoch}
+    def state(self, finished: dict[str, float]) -> dict[str, Any]:
+        """Plain data of all rows, with the values of an epoch that are not logged yet."""
+        rows, values = {epoch: dict(row) for epoch, row in self.rows.items()}, dict(finished)
+        if values:
+            epoch = int(values.pop("epoch")) + 1
+            rows[epoch] = rows.get(epoch, {}) | self._pending | values
+        return {"rows": rows, "pending": {} if finished else dict(self._pending)}
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Have the rows of the moment at which a checkpoint was written."""
+        if state is not None:
+            self.rows, self._pending = state["rows"], state["pending"]
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

@@ -105,15 +105,22 @@ class NanGuard(L.Callback):
         self.factor, self.every_n_steps = factor, every_n_steps
         self.weights_mb, self.files = weights_mb, files
         self.in_a_row = self.rollbacks = self.overflows = 0
+        self._steps: list[Step] = []  # on a GPU: those that the host has not looked at
+        self._good: Snapshot | None = None
+        self._saved_good: dict[str, Any] | None = None
 
     # ---- what survives a resume; a lowered learning rate is in optimizer and scheduler
 
-    def state_dict(self) -> dict[str, int]:
-        return {"in_a_row": self.in_a_row, "rollbacks": self.rollbacks, "overflows": self.overflows}
+    def state_dict(self) -> dict[str, Any]:
+        if self._steps:  # what is saved has been looked at
+            self._look()
+        counts = {"in_a_row": self.in_a_row, "rollbacks": self.rollbacks}
+        good = self._good and {"since": self._since_good, **self._good.plain()}
+        return counts | {"overflows": self.overflows, "good": good}
 
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.in_a_row, self.rollbacks = state_dict["in_a_row"], state_dict["rollbacks"]
-        self.overflows = state_dict["overflows"]
+        self.overflows, self._saved_good = state_dict["overflows"], state_dict["good"]
 
     # ---- Lightning
 
@@ -127,13 +134,12 @@ class NanGuard(L.Callback):
         self._batches: list[tuple[Batch, RandomStates]] = []
         self._losses: list[Any] = []
         self._buffers = Buffers(module)
-        self._steps: list[Step] = []  # on a GPU: those that the host has not looked at
-        self._held = 0
+        self._steps, self._held = [], 0
         self._frozen = torch.zeros((), device=module.device)
-        self._good: Snapshot | None = None
         self._since_good = 0
         if self.policy == "rollback" and not weights_not_finite(module):
             self._keep_good()
+            self._take_back(self._saved_good)
         module.on_gradients = self._check_here if self._waits else self._check_on_device
 
     def on_train_batch_start(
@@ -327,6 +333,13 @@ class NanGuard(L.Callback):
         number = self._trainer.global_step + 1
         self._good = Snapshot([self._module, *averages], self._optimizer, number)
 
+    def _take_back(self, saved: dict[str, Any] | None) -> None:
+        """The good weights of the run that is resumed, with the age that they had."""
+        self._saved_good = None
+        if saved is not None and self._good is not None:
+            self._since_good = saved["since"]
+            self._good.load(saved)
+
     # ---- the post-mortem
 
     def _facts(
@@ -434,12 +447,41 @@ class Snapshot:
         self.tensors = [(tensor, tensor.detach().clone()) for tensor in live]
         self.state = {p: _copied(state) for p, state in optimizer.state.items()}
 
+    def plain(self) -> dict[str, Any]:
+        """Numbers and tensors, in the order of the modules and of the optimizer's parameters."""
+        order = _parameters(self.optimizer)
+        return {
+            "number": self.number,
+            "tensors": [kept for _, kept in self.tensors],
+            "state": {n: self.state[p] for n, p in enumerate(order) if p in self.state},
+        }
+
+    def load(self, plain: dict[str, Any]) -> None:
+        """Hold what another one held."""
+        order = _parameters(self.optimizer)
+        self.number = plain["number"]
+        pairs = zip(self.tensors, plain["tensors"], strict=True)
+        self.tensors = [(tensor, kept.to(tensor.device)) for (tensor, _), kept in pairs]
+        self.state = {order[n]: _on(state, order[n]) for n, state in plain["state"].items()}
+
     @torch.no_grad()
     def restore(self) -> None:
         for tensor, kept in self.tensors:
             tensor.copy_(kept)
         self.optimizer.state.clear()
         self.optimizer.state.update({p: _copied(state) for p, state in self.state.items()})
+
+
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _on(state: dict[str, Any], parameter: Tensor) -> dict[str, Any]:
+    """An optimizer's state of a parameter where the parameter is; counts of steps stay."""
+    return {
+        k: v.to(parameter.device) if isinstance(v, Tensor) and v.ndim else v
+        for k, v in state.items()
+    }
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:

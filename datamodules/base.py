@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.batches import Batches, BatchOrder, WeightedOrder, as_is, balanced_weights
 from datamodules.cache import cache_folder
+from datamodules.loader import ResumableLoader
 from datamodules.prepared import (
     Description,
     PreparedSet,
@@ -249,10 +250,9 @@ class PreparedDataModule(L.LightningDataModule):
         if shuffle and (self.balance or self.simulated_share or self.epoch_steps):
             steps = self.epoch_steps or len(order)
             order = WeightedOrder(self._weights(), size, steps, self.seed, rank, self.same_order)
-        return DataLoader(
+        return ResumableLoader(
             self.batches(rows),
-            sampler=self.ordered(order, rows, shuffle),
-            batch_size=None,
+            self.ordered(order, rows, shuffle),
             collate_fn=as_is,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,

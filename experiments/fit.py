@@ -6,22 +6,20 @@ from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
-from callbacks.epoch_table import EpochTable
 from callbacks.nan_guard import NonFiniteLossError
+from callbacks.signals import SIGNALS_HEARD, Interrupted
 from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
 from experiments.build import build_datamodule, build_module, build_trainer, write_config
 from experiments.confusions import read_pronunciations
 from experiments.console import quiet, tell
 from experiments.init_from import start_from
-from experiments.load import read_checkpoint
 from experiments.mistakes import draw_mistakes
 from experiments.report import write_report
 from experiments.results import count_parameters, gather
-from experiments.resume import last_checkpoint
+from experiments.resume import checkpoint_to_resume
 from modules.base import TaskModule
 
 
@@ -33,6 +31,16 @@ def run(config: DictConfig) -> float | None:
             no epoch ended well enough to leave a checkpoint.
     """
     quiet()
+    try:
+        with SIGNALS_HEARD.heard():
+            return _fit(config)
+    except Interrupted as end:
+        again = f"Go on with: python run.py resume={config.run_dir}"
+        tell(f"\nStopped by {end.name}{f' {end.told}' if end.told else ''}. {again}")
+        raise
+
+
+def _fit(config: DictConfig) -> float | None:
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
     write_config(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
@@ -83,9 +91,7 @@ def _train(
     config: DictConfig, trainer: L.Trainer, module: TaskModule, data: PreparedDataModule
 ) -> list[str]:
     """Train; returns what went wrong on the way."""
-    checkpoint = last_checkpoint(config.resume) if config.resume else None
-    if checkpoint:
-        _forget_unfinished_epochs(trainer.loggers, checkpoint)
+    checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except NonFiniteLossError as error:
@@ -97,13 +103,6 @@ def _train(
         for callback in trainer.callbacks
         if isinstance(callback, EarlyStopping) and callback.stopped_epoch
     ]
-
-
-def _forget_unfinished_epochs(loggers: list[Logger], checkpoint: Path) -> None:
-    state = read_checkpoint(checkpoint)
-    for logger in loggers:
-        if isinstance(logger, EpochTable):
-            logger.forget_from(int(state["epoch"]) + 2)  # epochs count from 1 in the table
 
 
 def _test_best(

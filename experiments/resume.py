@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import yaml
@@ -12,6 +13,9 @@ OVERRIDES = Path(".hydra", "overrides.yaml")
 def with_saved_overrides(arguments: list[str]) -> list[str]:
     """Put what the run was started with before what is given now; what is given now wins.
 
+    With a whole command (more than ``resume=``) a folder that is empty or not there yet is fine:
+    the run begins in it. So one command in a cluster's script begins a run and goes on with it.
+
     Raises:
         SystemExit: the folder to resume is no run folder.
     """
@@ -20,28 +24,80 @@ def with_saved_overrides(arguments: list[str]) -> list[str]:
         return arguments
     saved = Path(folder) / OVERRIDES
     if not saved.exists():
+        if len(arguments) > 1 and _is_free(Path(folder)):
+            return arguments
         raise SystemExit(
             f"\nerror: resume={folder} is not a run folder: {saved} is missing. Name the folder "
-            "that the run printed last, such as outputs/asl/2026-01-31_12-00-00"
+            "that the run printed last, such as outputs/asl/2026-01-31_12-00-00; or give the whole "
+            "command and a new folder, to begin there"
         )
     given = {_key(argument) for argument in arguments}
     before = yaml.safe_load(saved.read_text(encoding="utf-8")) or []
     return [a for a in before if _key(a) not in given | {"resume"}] + arguments
 
 
-def last_checkpoint(folder: str) -> Path:
-    """The checkpoint to go on from.
+def _is_free(folder: Path) -> bool:
+    """Whether nothing is there that a run has not written in its very first moment."""
+    return not folder.exists() or {path.name for path in folder.iterdir()} <= {".hydra"}
+
+
+def checkpoint_to_resume(folder: str) -> Path | None:
+    """The newest whole checkpoint that can be trained on; None where the run wrote none yet.
+
+    What is passed over, and why, is printed.
 
     Raises:
-        ValueError: the folder holds none.
+        ValueError: there are checkpoints, and not one of them is whole, or one of them is not
+            safe to read.
     """
-    path = Path(folder) / "checkpoints" / "last.ckpt"
-    if not path.exists():
-        raise ValueError(
-            f"resume={folder}: {path} is missing, so the run stopped before its first epoch ended. "
-            "Start it again without resume="
-        )
-    return path
+    from callbacks.checkpoint_files import BEFORE, LAST, PARTIAL  # imports torch
+    from experiments.console import tell
+
+    checkpoints = Path(folder) / "checkpoints"
+    for left_over in checkpoints.glob("*" + PARTIAL):  # the run was killed while it wrote
+        left_over.unlink()
+    found = sorted(checkpoints.glob("*.ckpt"), key=_written, reverse=True)
+    first = [checkpoints / name for name in (LAST, BEFORE)]
+    damaged = ""
+    for path in [p for p in first if p in found] + [p for p in found if p not in first]:
+        reason = _damage(path)
+        if not reason:
+            _tell_way(path, damaged)
+            return path
+        damaged += f"{path} {reason}. "
+    if damaged:
+        raise ValueError(f"resume={folder}: {damaged}Begin a new run, or copy back a whole one")
+    tell(f"{folder} has no checkpoint yet: the run begins at its first step")
+    return None
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _damage(path: Path) -> str:
+    """Why training cannot go on from here; empty where it can.
+
+    Raises:
+        ValueError: the file holds more than numbers and text.
+    """
+    from experiments.load import read_checkpoint
+
+    try:
+        with zipfile.ZipFile(path) as parts:
+            torn = parts.testzip()  # torch does not look at the checksums
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        return f"is damaged ({error})"
+    if torn:
+        return f"is damaged (wrong checksum of {torn})"
+    return "" if "optimizer_states" in read_checkpoint(path) else "has the weights alone"
+
+
+def _tell_way(path: Path, damaged: str) -> None:
+    from experiments.console import tell
+
+    if damaged:
+        tell(f"BEWARE: {damaged}Going on from {path.name}, which is older")
 
 
 def _key(argument: str) -> str:

@@ -205,3 +205,25 @@ class TaskModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The card (plain facts: task, classes, configuration) travels with the weights."""
         checkpoint["card"] = self.card
+        checkpoint["epoch_so_far"] = {"sums": self.train_sums, **self._stacked()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What an epoch that was broken off has summed up: its mean goes on from there."""
+        so_far = checkpoint.get("epoch_so_far")
+        if so_far is None:
+            return
+        self.train_sums.copy_(so_far["sums"])
+        columns = [so_far[name] for name in ("losses", "samples", "hits", "counts")]
+        self._unsummed = [
+            tuple(v.to(self.device) if isinstance(v, Tensor) else v for v in step)
+            for step in zip(*columns, strict=True)
+        ]
+
+    def _stacked(self) -> dict[str, Any]:
+        """The steps that are not summed up yet; summed in other portions, they would round."""
+        columns: list[tuple[Any, ...]] = list(zip(*self._unsummed, strict=True)) or [()] * 4
+        names = ("losses", "samples", "hits", "counts")
+        return {
+            name: torch.stack(column) if column and isinstance(column[0], Tensor) else list(column)
+            for name, column in zip(names, columns, strict=True)
+        }

@@ -74,12 +74,17 @@ PATIENCE_S = 300  # for one command
 
 
 def command_line(
-    *arguments: str, cwd: Path = ROOT, fresh: bool = False
+    *arguments: str,
+    cwd: Path = ROOT,
+    fresh: bool = False,
+    before: Callable[[], Any] | None = None,
+    during: Callable[[Any], Any] | None = None,
 ) -> subprocess.CompletedProcess:
     """``python run.py …`` as a user calls it, in a process of its own.
 
     It is forked from one that has done the imports, which take longer than most commands;
     ``fresh`` begins from nothing, as for another checkout or where it starts processes itself.
+    ``before`` is called in the forked process first, and ``during`` here with the process.
     """
     if fresh or cwd != ROOT:
         return subprocess.run(
@@ -92,8 +97,10 @@ def command_line(
         )
     with TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdout", "stderr")]
-        process = FORKS.Process(target=_as_main, args=(arguments, files))
+        process = FORKS.Process(target=_as_main, args=(arguments, files, before))
         process.start()
+        if during is not None:
+            during(process)
         process.join(PATIENCE_S)
         process.kill()
         process.join()
@@ -101,12 +108,16 @@ def command_line(
     return subprocess.CompletedProcess(arguments, process.exitcode, *said)
 
 
-def _as_main(arguments: tuple[str, ...], files: list[Path]) -> None:
+def _as_main(
+    arguments: tuple[str, ...], files: list[Path], before: Callable[[], Any] | None
+) -> None:
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     os.chdir(ROOT)
     torch.set_num_threads(1)
     sys.argv = ["run.py", *arguments]
+    if before is not None:
+        before()
     runpy.run_path("run.py", run_name="__main__")
 
 

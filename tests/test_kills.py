@@ -1,0 +1,144 @@
+"""A run that is killed, at whatever moment, and resumed ends as if it had never been."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import callbacks.checkpoint_files as checkpoint_files
+from callbacks.epoch_table import EpochTable
+from modules.base import TaskModule
+from tests.conftest import TASKS, command_line
+
+EPOCHS, STEPS = 3, 5
+COMMAND = (
+    *("trainer=smoke", "seed=3", f"trainer.max_epochs={EPOCHS}"),
+    *(f"trainer.limit_train_batches={STEPS}", "callbacks.last.every_minutes=0"),
+)
+
+
+def killing(real: Callable[..., Any], nth: int, after: bool = False) -> Callable[..., Any]:
+    """As ``real``, with a SIGKILL of this very process at its ``nth`` call, from 1."""
+    calls = 0
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        value = real(*arguments, **named) if calls < nth or after else None
+        if calls == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return value
+
+    return called
+
+
+def half_written(checkpoint: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as file:
+        torch.save(checkpoint, file)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+# Where in the program a run is killed, and at which call of it.
+MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
+    "in the first step": (TaskModule, "training_step", 1, False),
+    "in a step": (TaskModule, "training_step", 8, False),
+    "between gradient and update": (TaskModule, "configure_gradient_clipping", 9, False),
+    "in a validation": (TaskModule, "_reset", 2, False),
+    "at the end of a validation": (TaskModule, "_log_scores", 1, True),
+    "while a checkpoint is written": (checkpoint_files, "_write", 9, False),
+    "before it is renamed": (checkpoint_files, "_write", 8, True),
+    "after it is renamed": (checkpoint_files, "_sync_folder", 7, False),
+    "before the epoch is in the table": (EpochTable, "save", 2, False),
+    "in the test": (TaskModule, "_log_scores", EPOCHS + 1, False),
+}
+
+
+def kill_at(moment: str) -> None:
+    """Have this process kill itself at that moment."""
+    owner, name, nth, after = MOMENTS[moment]
+    real = getattr(owner, name)
+    if name == "_write" and not after:
+        full, real = real, killing(half_written, 1, after=True)
+        count = iter(range(1, nth))
+        setattr(owner, name, lambda *a: full(*a) if next(count, None) else real(*a))
+        return
+    setattr(owner, name, killing(real, nth, after))
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    """Weights, optimizer, schedules, random state, every row of metrics.csv, every test score."""
+    last = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (one, other)]
+    averaged = {"current_model_state", "averaging_state"} & set(last[0])
+    for key in ("state_dict", "optimizer_states", "run_state", *averaged):
+        torch.testing.assert_close(last[0][key], last[1][key], rtol=0, atol=0, equal_nan=True)
+    for key in ("lr_schedulers", "epoch", "global_step", "loops"):
+        assert last[0][key] == last[1][key], key
+    assert named(one / "checkpoints") == named(other / "checkpoints")
+    for table in ("metrics.csv", "predictions.csv"):
+        pd.testing.assert_frame_equal(
+            *(pd.read_csv(folder / table) for folder in (one, other)), check_like=True
+        )
+
+
+def named(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a run of that task that nothing has happened to."""
+    folders: dict[str, Path] = {}
+
+    def run(task: str) -> Path:
+        if task not in folders:
+            folders[task] = tmp_path_factory.mktemp(task) / "run"
+            done = command_line(f"task={task}", *COMMAND, f"hydra.run.dir={folders[task]}")
+            assert done.returncode == 0, done.stderr
+        return folders[task]
+
+    return run
+
+
+def gone_on(task: str, folder: Path, **arguments: Any) -> Any:
+    return command_line(f"task={task}", *COMMAND, f"resume={folder}", **arguments)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at(moment: str, unbroken: Callable[[str], Path], tmp_path: Path) -> None:
+    killed = gone_on("asl", tmp_path / "run", before=partial(kill_at, moment))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    done = gone_on("asl", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert_same_end(unbroken("asl"), tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_killed_twenty_times_at_random(
+    task: str, unbroken: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Each time it lives a little longer than it takes to go on, so that it gets somewhere."""
+    start = time.monotonic()
+    whole = unbroken(task)
+    seconds = time.monotonic() - start
+    rng, kills, folder = np.random.default_rng(TASKS.index(task)), 0, tmp_path / "run"
+
+    def kill(process: Any) -> None:
+        process.join(rng.uniform(0, seconds))
+        process.kill()
+
+    while kills < 20:
+        kills += gone_on(task, folder, during=kill).returncode == -signal.SIGKILL
+    done = gone_on(task, folder)
+    assert done.returncode == 0, done.stderr
+    assert_same_end(whole, folder)
