@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
+from callbacks.last_checkpoint import LastCheckpoint
 from datamodules.base import PreparedDataModule
 from datamodules.transforms import Compose
 from experiments.config import instantiate, named, plain
@@ -102,11 +103,16 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
         ValueError: the machine has not what the configuration asks for.
     """
     loggers: list[Logger] = list(named(config.logger).values())
-    callbacks = list(named(config.callbacks).values())
+    # What says that an epoch is done comes after all that is to be done of it.
+    callbacks = sorted(named(config.callbacks).values(), key=_is_last)
     try:
         return instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
     except MisconfigurationException as error:  # such as a GPU that is not there
         raise ValueError(f"trainer: {error}") from error
+
+
+def _is_last(callback: L.Callback) -> bool:
+    return isinstance(callback, LastCheckpoint)
 
 
 def write_config(config: DictConfig) -> Path:

@@ -1,20 +1,26 @@
 """Callbacks: a NaN ends the run well, the table survives, the matrix counts right."""
 
 import json
+import re
 from pathlib import Path
 
 import lightning as L
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
 from callbacks.checkpoint import Checkpoint
+from callbacks.checkpoint_files import CheckpointFiles
 from callbacks.confusion_matrix import draw_confusion
-from callbacks.epoch_table import EpochTable
+from callbacks.disk_space import DiskSpace
 from datamodules.prepared import Description, Frame, Sample, write_all
 from datamodules.readers.letters import LETTERS
+from experiments.load import load_checkpoint
 from tests.conftest import hands
+
+QUICK = ("trainer=cpu", "datamodule.epoch_steps=1")
 
 
 def with_nan(folder: Path) -> Path:
@@ -95,35 +101,103 @@ def test_checkpoints_of_named_epochs_are_saved_and_no_others(run, tmp_path: Path
     data, few = hands(tmp_path / "set"), ("datamodule.epoch_steps=1", "trainer.max_epochs=4")
     folder = run("trainer=cpu", f"data_dir={data}", *few, "+callbacks.periodic.epochs=[1,3]")
     saved = {path.stem for path in (folder / "checkpoints").glob("*.ckpt")}
-    assert saved == {"best", "last", "epoch_0001", "epoch_0003"}
+    assert saved == {"best", "last", "before_last", "epoch_0001", "epoch_0003"}
 
 
 def test_a_checkpoint_of_named_epochs_keeps_all_of_them(tmp_path: Path) -> None:
-    net = BoringModel()
-    kept = Checkpoint("e{epoch}", epochs=[1, 3], dirpath=tmp_path)
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
-    trainer = L.Trainer(
-        accelerator="cpu", max_epochs=4, limit_train_batches=1, callbacks=[kept], **quiet
-    )
-    trainer.fit(net)
+    fitted(tmp_path, Checkpoint("e{epoch}", epochs=[1, 3], dirpath=tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e1.ckpt", "e3.ckpt"]
 
 
-def test_epoch_table_goes_on_where_it_was(tmp_path: Path) -> None:
-    table = EpochTable(tmp_path / "metrics.csv")
-    for epoch in range(3):
-        table.log_metrics({"lr": 0.1 / (epoch + 1)})
-        table.log_metrics({"epoch": epoch, "val/acc": 0.5 + epoch / 10})
-        table.log_metrics({"epoch": epoch, "train/loss": 1.0, "test/acc": 1.0})
-    table.save()
-    again = EpochTable(tmp_path / "metrics.csv")
-    again.forget_from(3)
-    again.log_metrics({"epoch": 2, "val/acc": 0.9})
-    again.save()
-    rows = pd.read_csv(tmp_path / "metrics.csv")
-    assert rows["val/acc"].tolist() == [0.5, 0.6, 0.9]
-    assert rows["lr"].round(3).tolist()[:2] == [0.1, 0.05]
-    assert "test/acc" not in rows
+def fitted(folder: Path, *callbacks: L.Callback, epochs: int = 4) -> L.Trainer:
+    """A tiny network trained for some epochs of one step."""
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        limit_train_batches=1,
+        callbacks=list(callbacks),
+        plugins=[CheckpointFiles()],
+        **quiet,
+    )
+    trainer.fit(BoringModel())
+    return trainer
+
+
+def test_only_the_newest_are_kept(tmp_path: Path) -> None:
+    fitted(tmp_path, Checkpoint("e{epoch}", keep=2, every_n_epochs=1, dirpath=tmp_path), epochs=5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e4.ckpt", "e5.ckpt"]
+    with pytest.raises(ValueError, match="has keep=0"):
+        Checkpoint("e{epoch}", keep=0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"epochs": [1, 3, 9]},
+        {"every_n_epochs": 2, "save_top_k": -1},
+        {"every_n_epochs": 1},
+        {"keep": 3, "every_n_epochs": 1},
+    ],
+    ids=str,
+)
+def test_as_many_files_as_foretold(arguments: dict, tmp_path: Path) -> None:
+    saver = Checkpoint("e{epoch}", dirpath=tmp_path, **arguments)
+    fitted(tmp_path, saver, epochs=5)
+    assert len(list(tmp_path.iterdir())) == saver.files(5)
+
+
+def test_the_size_is_foretold(run, tmp_path: Path, capsys) -> None:
+    """Weights, their average and the optimizer's state, of every file, within a tenth."""
+    data = hands(tmp_path / "set")
+    weights = "{_target_: callbacks.checkpoint.Checkpoint, filename: w, save_weights_only: true, "
+    more = f"+callbacks.w={weights}dirpath: '${{run_dir}}/checkpoints'}}"
+    folder = run(*QUICK, f"data_dir={data}", "trainer.max_epochs=5", more)
+    files = list((folder / "checkpoints").glob("*.ckpt"))
+    assert {path.name for path in files} == {
+        *("best.ckpt", "last.ckpt", "before_last.ckpt", "epoch_0005.ckpt", "w.ckpt")
+    }
+    told = re.search(r"at most (\d+) files, ([\d.]+) MB in all", capsys.readouterr().out)
+    assert int(told[1]) == len(files)
+    assert float(told[2]) * 1e6 == pytest.approx(sum(f.stat().st_size for f in files), rel=0.1)
+
+
+def test_a_copy_of_the_weights_is_the_average_that_was_judged(run, tmp_path: Path) -> None:
+    data = hands(tmp_path / "set")
+    weights = "{_target_: callbacks.checkpoint.Checkpoint, filename: w, save_weights_only: true, "
+    more = f"+callbacks.w={weights}dirpath: '${{run_dir}}/checkpoints'}}"
+    command = ("callbacks=averaged", f"data_dir={data}", "trainer.max_epochs=2", more)
+    folder = run(*QUICK, *command) / "checkpoints"
+    copy, last = (torch.load(folder / f"{n}.ckpt", weights_only=True) for n in ("w", "last"))
+    torch.testing.assert_close(copy["state_dict"], last["state_dict"], rtol=0, atol=0)
+    assert "optimizer_states" not in copy and copy["card"] == last["card"]
+    assert load_checkpoint(folder / "w.ckpt").classes
+
+
+def test_too_little_room_is_said_before_the_first_step(tmp_path: Path, monkeypatch, capsys) -> None:
+    saver = Checkpoint("e{epoch}", every_n_epochs=1, save_top_k=-1, dirpath=tmp_path)
+    monkeypatch.setattr("callbacks.disk_space._free", lambda saver: 100)
+    fitted(tmp_path, saver, DiskSpace())
+    said = capsys.readouterr().out
+    assert "BEWARE: the checkpoints of this run take up to" in said and "0.0 MB are free" in said
+    assert said.count("BEWARE") == 1
+
+
+def test_a_disk_that_fills_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    """A link to /dev/full under the name that is written first: the system says "no space"."""
+    files, path = CheckpointFiles(), tmp_path / "run" / "checkpoints" / "last.ckpt"
+    files.save_checkpoint({"step": 1, "weights": torch.ones(1000)}, path)
+    partial = path.with_name("last.ckpt.partial")
+    partial.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="last.ckpt is as it was before. Make room .* resume="):
+        files.save_checkpoint({"step": 2, "weights": torch.ones(1000)}, path)
+    assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
+    assert torch.load(path, weights_only=True)["step"] == 1
+    files.save_checkpoint({"step": 3}, path)  # there is room again
+    steps = [
+        torch.load(p, weights_only=True)["step"] for p in (path, path.with_name("before_last.ckpt"))
+    ]
+    assert steps == [3, 1]
 
 
 def test_confusion_matrix_agrees_with_the_predictions(run, tmp_path: Path) -> None:
