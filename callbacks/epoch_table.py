@@ -42,7 +42,7 @@ class EpochTable(Logger):
         rows, values = {epoch: dict(row) for epoch, row in self.rows.items()}, dict(finished)
         if values:
             epoch = int(values.pop("epoch")) + 1
-            rows[epoch] = rows.get(epoch, {}) | self._pending | values
+            rows[epoch] = values | rows.get(epoch, {}) | self._pending  # those are exact
         return {"rows": rows, "pending": {} if finished else dict(self._pending)}
 
     def restore(self, state: dict[str, Any] | None) -> None:

@@ -17,6 +17,7 @@ import torch
 
 import callbacks.checkpoint_files as checkpoint_files
 from callbacks.epoch_table import EpochTable
+from datamodules.base import PreparedDataModule
 from modules.base import TaskModule
 from tests.conftest import TASKS, command_line
 
@@ -27,16 +28,20 @@ COMMAND = (
 )
 
 
-def killing(real: Callable[..., Any], nth: int, after: bool = False) -> Callable[..., Any]:
-    """As ``real``, with a SIGKILL of this very process at its ``nth`` call, from 1."""
+def killing(
+    real: Callable[..., Any], nth: int, after: bool = False, number: int = signal.SIGKILL
+) -> Callable[..., Any]:
+    """As ``real``, with a signal to this very process at its ``nth`` call, from 1."""
     calls = 0
 
     def called(*arguments: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
-        value = real(*arguments, **named) if calls < nth or after else None
-        if calls == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if calls == nth and not after:
+            os.kill(os.getpid(), number)
+        value = real(*arguments, **named)
+        if calls == nth and after:
+            os.kill(os.getpid(), number)
         return value
 
     return called
@@ -50,6 +55,7 @@ def half_written(checkpoint: dict[str, Any], path: Path) -> None:
 
 # Where in the program a run is killed, and at which call of it.
 MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
+    "before training": (PreparedDataModule, "setup", 1, False),
     "in the first step": (TaskModule, "training_step", 1, False),
     "in a step": (TaskModule, "training_step", 8, False),
     "between gradient and update": (TaskModule, "configure_gradient_clipping", 9, False),
@@ -63,8 +69,8 @@ MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
 }
 
 
-def kill_at(moment: str) -> None:
-    """Have this process kill itself at that moment."""
+def kill_at(moment: str, number: int = signal.SIGKILL) -> None:
+    """Have this process send itself a signal at that moment."""
     owner, name, nth, after = MOMENTS[moment]
     real = getattr(owner, name)
     if name == "_write" and not after:
@@ -72,7 +78,7 @@ def kill_at(moment: str) -> None:
         count = iter(range(1, nth))
         setattr(owner, name, lambda *a: full(*a) if next(count, None) else real(*a))
         return
-    setattr(owner, name, killing(real, nth, after))
+    setattr(owner, name, killing(real, nth, after, number))
 
 
 def assert_same_end(one: Path, other: Path) -> None:
@@ -109,11 +115,19 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return run
 
 
-def gone_on(task: str, folder: Path, **arguments: Any) -> Any:
-    return command_line(f"task={task}", *COMMAND, f"resume={folder}", **arguments)
+def gone_on(task: str, folder: Path, *overrides: str, **arguments: Any) -> Any:
+    """The whole command with ``resume=``: it begins the run, and goes on with it."""
+    command = [o for o in COMMAND if o.split("=")[0] not in {x.split("=")[0] for x in overrides}]
+    return command_line(f"task={task}", *command, *overrides, f"resume={folder}", **arguments)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+USUAL = ("in a step", "while a checkpoint is written", "before the epoch is in the table")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [m if m in USUAL else pytest.param(m, marks=pytest.mark.slow) for m in MOMENTS],
+)
 def test_killed_at(moment: str, unbroken: Callable[[str], Path], tmp_path: Path) -> None:
     killed = gone_on("asl", tmp_path / "run", before=partial(kill_at, moment))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -142,3 +156,57 @@ def test_killed_twenty_times_at_random(
     done = gone_on(task, folder)
     assert done.returncode == 0, done.stderr
     assert_same_end(whole, folder)
+
+
+# ---- signals that ask a run to end
+
+ENDS = {
+    "in a step": "after step 8, and all is saved",
+    "in a validation": "after epoch 2, and all is saved",
+    "in the test": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("in a step", signal.SIGTERM),
+        pytest.param("in a step", signal.SIGUSR1, marks=pytest.mark.slow),
+        pytest.param("in a step", signal.SIGINT, marks=pytest.mark.slow),
+        ("in a validation", signal.SIGUSR1),
+        pytest.param("in the test", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
+def test_asked_to_end_it_saves_and_says_how_to_go_on(
+    moment: str, number: int, unbroken: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder, rarely = tmp_path / "run", "callbacks.last.every_minutes=10"
+    ended = gone_on("asl", folder, rarely, before=partial(kill_at, moment, number))
+    assert ended.returncode == 128 + number, ended.stderr
+    said = f"Stopped by {signal.Signals(number).name} {ENDS[moment]}".strip()
+    assert f"{said}. Go on with: python run.py resume={folder}" in ended.stdout
+    assert "Traceback" not in ended.stderr
+    done = command_line(f"resume={folder}")  # as it says
+    assert done.returncode == 0, done.stderr
+    assert_same_end(unbroken("asl"), folder)
+
+
+def test_a_validation_gets_so_much_grace_and_is_done_again(
+    unbroken: Callable[[str], Path], tmp_path: Path
+) -> None:
+    stop = partial(kill_at, "in a validation", signal.SIGTERM)
+    ended = gone_on("asl", tmp_path / "run", "callbacks.last.grace_s=0", before=stop)
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
+    assert "Stopped by SIGTERM in a validation, which will be done again." in ended.stdout
+    done = gone_on("asl", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert_same_end(unbroken("asl"), tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_signal_before_training_ends_it_at_once(tmp_path: Path) -> None:
+    stop = partial(kill_at, "before training", signal.SIGTERM)
+    ended = gone_on("asl", tmp_path / "run", before=stop)
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert f"Stopped by SIGTERM. Go on with: python run.py resume={tmp_path}" in ended.stdout
+    assert gone_on("asl", tmp_path / "run").returncode == 0
