@@ -298,7 +298,10 @@ def test_a_run_resumed_after_it_equals_the_unbroken_one(fit, tmp_path: Path, pol
     for key in ("state_dict", "optimizer_states", "averaging_state"):
         torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
     assert one["lr_schedulers"] == other["lr_schedulers"]
-    assert one["callbacks"]["NanGuard"] == other["callbacks"]["NanGuard"]
+    kept = [state["callbacks"]["NanGuard"] for state in (one, other)]  # good weights as well
+    torch.testing.assert_close(
+        *[{k: v for k, v in one.items() if v is not None} for one in kept], rtol=0, atol=0
+    )
     halved = 0.5 if policy == "rollback" else 1
     assert other["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(2e-3 * halved)
 
