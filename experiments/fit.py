@@ -13,13 +13,15 @@ from callbacks.signals import SIGNALS_HEARD, Interrupted
 from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
 from experiments.build import build_datamodule, build_module, build_trainer, write_config
+from experiments.config import plain
 from experiments.confusions import read_pronunciations
 from experiments.console import quiet, tell
 from experiments.init_from import start_from
+from experiments.load import read_checkpoint
 from experiments.mistakes import draw_mistakes
 from experiments.report import write_report
 from experiments.results import count_parameters, gather
-from experiments.resume import checkpoint_to_resume
+from experiments.resume import checkpoint_to_resume, tell_changes
 from modules.base import TaskModule
 
 
@@ -92,6 +94,8 @@ def _train(
 ) -> list[str]:
     """Train; returns what went wrong on the way."""
     checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
+    if checkpoint:
+        tell_changes(read_checkpoint(checkpoint)["card"]["config"], plain(config))
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except NonFiniteLossError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 OVERRIDES = Path(".hydra", "overrides.yaml")
+OWN = {"resume", "run_id"}  # differ between a run and its resumption
 
 
 def with_saved_overrides(arguments: list[str]) -> list[str]:
@@ -91,6 +93,34 @@ def _damage(path: Path) -> str:
     if torn:
         return f"is damaged (wrong checksum of {torn})"
     return "" if "optimizer_states" in read_checkpoint(path) else "has the weights alone"
+
+
+def tell_changes(began: dict[str, Any], now: dict[str, Any]) -> None:
+    """Print what the configuration says otherwise than when the run began."""
+    from experiments.console import tell
+
+    before, after = _flat(began), _flat(now)
+    moved = (str(began.get("run_dir")), str(now.get("run_dir")))
+    changed = [
+        f"{key} {before.get(key)} → {after.get(key)}"
+        for key in sorted({*before, *after} - OWN)
+        if before.get(key) != after.get(key)
+        and str(before.get(key)).replace(*moved) != str(after.get(key))
+    ]
+    if not changed:
+        return
+    tell(f"Changed since it began: {', '.join(changed)}")
+    if any(line.startswith(("optimizer.", "scheduler.")) for line in changed):
+        tell("BEWARE: optimizer and schedule go on as the checkpoint has them, not as changed")
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` → ``{"a.b": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        inner = isinstance(value, dict) and value
+        flat |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return flat
 
 
 def _tell_way(path: Path, damaged: str) -> None:

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from callbacks.checkpoint import Checkpoint
 from datamodules.batches import BatchOrder
 from datamodules.loader import ResumableLoader
-from experiments.resume import checkpoint_to_resume, with_saved_overrides
+from experiments.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
 from tests.conftest import FIRST_TASK, command_line
 
 BRIEF = ("trainer=smoke", "trainer.limit_train_batches=2")
@@ -92,6 +92,19 @@ def test_a_whole_command_begins_in_a_free_folder_alone(tmp_path: Path) -> None:
         with_saved_overrides(["task=asl", f"resume={tmp_path}"])
     with pytest.raises(SystemExit, match="is not a run folder"):
         with_saved_overrides([f"resume={tmp_path / 'new'}"])
+
+
+def test_what_was_changed_is_said(capsys) -> None:
+    run = {"run_dir": "/a/run", "seed": 0, "resume": None, "optimizer": {"lr": 0.1, "fused": None}}
+    began = run | {"callbacks": {"last": {"dirpath": "/a/run/checkpoints"}, "x": None}}
+    now = run | {"run_dir": "/b", "callbacks": {"last": {"dirpath": "/b/checkpoints"}, "x": None}}
+    tell_changes(began, now | {"resume": "/b"})
+    assert capsys.readouterr().out == ""
+    tell_changes(began, now | {"seed": 1})
+    assert capsys.readouterr().out == "Changed since it began: seed 0 → 1\n"
+    tell_changes(began, now | {"optimizer": {"lr": 0.2, "fused": None}})
+    said = capsys.readouterr().out
+    assert "optimizer.lr 0.1 → 0.2" in said and "go on as the checkpoint has them" in said
 
 
 # ---- damaged checkpoints
