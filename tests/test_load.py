@@ -109,6 +109,16 @@ def test_targets_outside_the_list_are_refused(
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("place", ["input", "reader", "frame"])
+def test_only_the_network_and_the_module_may_name_classes(
+    checkpoint: Path, tmp_path: Path, place: str
+) -> None:
+    """What else a card says becomes arguments of what Hydra builds, which builds more."""
+    evil = {"frames": {"_target_": "datamodules.landmarks.hand_model"}}
+    with pytest.raises(ValueError, match="may not build"):
+        load_checkpoint(changed(checkpoint, tmp_path, **{place: evil}))
+
+
 def test_another_task(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="checkpoint of task emg, not asl: say task=emg"):
         load_checkpoint(changed(checkpoint, tmp_path, task="emg"), "asl")
