@@ -245,6 +245,11 @@ class PreparedDataModule(L.LightningDataModule):
             raise ValueError(f"no sample to {phase} on. Split: {self.parts.note}")
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        if len(rows) < world:
+            raise ValueError(
+                f"{len(rows)} samples to {phase} on are too few for {world} processes "
+                "(trainer.devices=, trainer.num_nodes=): each needs one"
+            )
         size = self.batch_size if shuffle else self.eval_batch_size
         order: Any = BatchOrder(len(rows), size, shuffle, self.seed, rank, world, self.same_order)
         if shuffle and (self.balance or self.simulated_share or self.epoch_steps):

@@ -29,12 +29,13 @@ class BatchOrder(_EpochOrder):
 
     The order of an epoch depends on ``seed`` and the epoch alone, so that a resumed run sees what
     the unbroken one would have seen. With several processes each takes every ``world``-th
-    position; in training all get the same number of batches, in evaluation every position is
+    position, and all get the same number of batches (FSDP gathers weights in each of them; shares
+    that differ by one could only differ in batches of one). In evaluation every position is
     visited exactly once.
 
     Args:
         size: positions are 0 .. size - 1.
-        batch_size: positions a batch; the last batch of an evaluation may be smaller.
+        batch_size: positions a batch, at most; the last batches of an evaluation may be smaller.
         shuffle: training order; drops the last incomplete batch unless it is the only one.
         seed: of the order.
         rank, world: which of how many processes this is.
@@ -56,21 +57,22 @@ class BatchOrder(_EpochOrder):
         self.world = world
 
     def __len__(self) -> int:
-        mine = self.size // self.world if self.shuffle else self._mine()
         if self.shuffle:
-            return max(1, mine // self.batch_size)
-        return -(-mine // self.batch_size)
+            return max(1, self.size // self.world // self.batch_size)
+        mine = len(range(self.rank, self.size, self.world))
+        return min(mine, -(-self.size // (self.world * self.batch_size)))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         order = np.arange(self.size)
         if self.shuffle:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
-        mine = order[self.rank :: self.world]
-        for batch in range(len(self)):
-            yield mine[batch * self.batch_size : (batch + 1) * self.batch_size]
-
-    def _mine(self) -> int:
-        return len(range(self.rank, self.size, self.world))
+        mine, first = order[self.rank :: self.world], 0
+        for left in reversed(range(len(self))):
+            after = first + self.batch_size
+            if not self.shuffle:  # a share that is one smaller keeps one for each batch to come
+                after = min(after, len(mine) - left)
+            yield mine[first:after]
+            first = after
 
 
 class WeightedOrder(_EpochOrder):

@@ -27,11 +27,15 @@ from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_
 )
 def test_order(size: int, batch: int, world: int, epoch: int) -> None:
     seen: list[int] = []
+    counts = set()
     for rank in range(world):
         order = BatchOrder(size, batch, False, 0, rank, world)
         batches = list(order)
         assert len(batches) == len(order)
+        assert all(0 < len(b) <= batch for b in batches)
+        counts.add(len(batches))
         seen += [int(i) for b in batches for i in b]
+    assert len(counts) == 1 or batch == 1 or size < world  # nobody waits for anybody
     assert sorted(seen) == list(range(size))  # evaluation: each exactly once, over all processes
 
     if size >= world * batch:

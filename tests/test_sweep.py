@@ -3,11 +3,13 @@
 import json
 import math
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import optuna
 import pandas as pd
@@ -343,6 +345,27 @@ def test_other_launchers(launcher: str, tmp_path: Path) -> None:
     written = (tmp_path / "S" / "1" / "metrics.json").stat().st_mtime_ns
     command_line("-m", *sweep, f"hydra/launcher={launcher}", fresh=True)
     assert (tmp_path / "S" / "1" / "metrics.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_jobs_on_a_ray_cluster(tmp_path: Path, monkeypatch) -> None:
+    """A cluster of one processor that begins and ends with the command."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # none in the user's home
+    data, ray = hands(tmp_path / "set", each=8), "+hydra.launcher.ray.init"
+    small = (f"{ray}.num_cpus=1", f"{ray}.object_store_memory=100000000")
+    small += (f"{ray}.include_dashboard=false",)
+    with TemporaryDirectory() as folder:  # for sockets, whose paths must be short
+        done = command_line(
+            *("-m", "seed=0,1", *SMOKE, f"data_dir={data}", f"hydra.sweep.dir={tmp_path / 'S'}"),
+            *("hydra/launcher=ray", *small, f"{ray}._temp_dir={folder}"),
+            fresh=True,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "2 jobs: 2 finished" in (tmp_path / "S" / "sweep.md").read_text()
+    table = pd.read_csv(tmp_path / "S" / "sweep.csv")
+    assert table["seed"].tolist() == [0, 1] and table["score"].notna().all()
 
 
 @pytest.mark.slow

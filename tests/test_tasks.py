@@ -6,13 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.strategies import FSDPStrategy
 from omegaconf import OmegaConf
 
 from datamodules.prepared import Description, Frame, Sample, write_all
-from experiments.build import build_datamodule, build_module
+from experiments.build import build_datamodule, build_module, build_trainer
+from experiments.config import instantiate
 from experiments.load import load_checkpoint
 from experiments.resolvers import auto_precision
-from tests.conftest import EXPERIMENTS, FIRST_TASK, ROOT, TASKS, command_line, hands
+from tests.conftest import EXPERIMENTS, FIRST_TASK, ROOT, TASKS, hands
 
 GOLDEN = ROOT / "tests" / "golden"
 RUN_FOLDER = (
@@ -22,6 +24,7 @@ RUN_FOLDER = (
 MATRIX = ("confusion_matrix.csv", "confusion_matrix.png")  # of classes, not of sentences
 # Of each task: the share that is wholly right, what it is judged by, columns of metrics.csv.
 SCORES = {"emg": ("exact", "wer", ["train/loss", "val/loss", "val/wer", "val/token_acc"])}
+TRAINERS = ("default", "cpu", "gpu", "ddp", "fsdp", "smoke", "debug", "overfit", "profile")
 CLASSIFIED = ("acc", "acc", ["train/loss", "val/loss", "train/acc", "val/acc"])
 
 
@@ -103,10 +106,25 @@ def first_losses(config) -> list[float]:
 
 
 @pytest.mark.parametrize("choice", [*(f"task={t}" for t in TASKS)])
-@pytest.mark.parametrize("trainer", ["default", "cpu", "ddp", "smoke", "debug", "overfit"])
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_composes(choice: str, trainer: str, composed) -> None:
     config = composed(choice, f"trainer={trainer}")
     assert OmegaConf.to_container(config.trainer, resolve=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+@pytest.mark.parametrize("trainer", ["gpu", "fsdp"])
+def test_a_gpu_that_is_not_there_is_named(trainer: str, composed) -> None:
+    config = composed("task=emg", f"trainer={trainer}")
+    with pytest.raises(ValueError, match=r"^trainer: .*gpu"):
+        build_trainer(config)
+
+
+def test_sharded_training_is_what_lightning_takes(composed) -> None:
+    config = composed("task=asl", "trainer=fsdp")  # whose weights are otherwise averaged
+    assert config.callbacks.average is None and config.trainer.gradient_clip_val is None
+    strategy = instantiate(config.trainer.strategy)
+    assert isinstance(strategy, FSDPStrategy) and strategy._state_dict_type == "full"
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -202,26 +220,6 @@ def test_a_label_that_the_model_does_not_know(run, tmp_path: Path) -> None:
 def test_mixed_precision_trains_and_clips(task: str, run) -> None:
     folder = run(f"task={task}", "trainer=smoke", "trainer.precision=bf16-mixed")
     assert pd.read_csv(folder / "metrics.csv")["train/loss"].notna().all()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-def test_two_processes_test_every_sample_once(task: str, composed, tmp_path: Path) -> None:
-    done = command_line(
-        *(f"task={task}", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"),
-        *("size=tiny", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path / 'run'}"),
-        *("datamodule.epoch_steps=4", "datamodule.eval_batch_size=5"),
-        fresh=True,  # it starts the other process
-    )
-    assert done.returncode == 0, done.stderr
-    said = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
-    numbers = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    data = build_datamodule(composed(f"task={task}", "size=tiny"))
-    expected = data.prepared.manifest["id"].iloc[data.parts.test]
-    assert sorted(said["id"]) == sorted(expected) and numbers["test/n"] == len(expected) > 5
-    right = (said["label"] == said["prediction"]).mean()
-    share = SCORES.get(task, CLASSIFIED)[0]
-    assert numbers[f"test/{share}"] == pytest.approx(right, abs=1e-6)
 
 
 @pytest.mark.gpu
