@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
@@ -116,8 +117,9 @@ def _is_last(callback: L.Callback) -> bool:
 
 
 def write_config(config: DictConfig) -> Path:
-    """config.yaml in the run folder: the whole configuration, resolved."""
+    """config.yaml in the run folder: the whole configuration, resolved; of the first process."""
     folder = Path(config.run_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(plain(config)), folder / "config.yaml")
+    if rank_zero_only.rank == 0:  # each would draw a run_id of its own
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(OmegaConf.create(plain(config)), folder / "config.yaml")
     return folder

@@ -14,6 +14,7 @@ NEEDLESS = (
     ".*Checkpoint directory .* exists and is not empty.*",  # resuming writes there on purpose
     ".*dirpath has changed.*",  # a run folder may be moved or copied
     ".*WeightAveraging callback, but loading.*",  # the average is what is tested
+    ".*recommended to use .*sync_dist.*",  # sums are shared out before they are logged
     ".*isinstance.treespec, LeafSpec.*",  # inside torch
 )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.strategies import FSDPStrategy
 from omegaconf import DictConfig
 
 from callbacks.nan_guard import NonFiniteLossError
@@ -17,7 +18,7 @@ from experiments.config import plain
 from experiments.confusions import read_pronunciations
 from experiments.console import quiet, tell
 from experiments.init_from import start_from
-from experiments.load import read_checkpoint
+from experiments.load import load_checkpoint, read_checkpoint
 from experiments.mistakes import draw_mistakes
 from experiments.report import write_report
 from experiments.results import count_parameters, gather
@@ -44,25 +45,31 @@ def run(config: DictConfig) -> float | None:
 
 def _fit(config: DictConfig) -> float | None:
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
+    checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
+    if checkpoint:
+        tell_changes(read_checkpoint(checkpoint)["card"]["config"], plain(config))
     write_config(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)
     module = build_module(config, data)
-    if config.init_from and not config.resume:
+    if config.init_from and not checkpoint:
         start_from(module, config.init_from)
     data.write_beside(Path(config.run_dir) / "checkpoints")
     trainer = build_trainer(config)
     tell_start(config, module, data)
-    wrong = warn_of_untrained(data) + _train(config, trainer, module, data)
+    wrong = warn_of_untrained(data) + _train(trainer, module, data, checkpoint)
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     scores = _test_best(trainer, module, data, best) if best else {}
+    trainer.strategy.barrier()  # all have written what they predicted
+    if not trainer.is_global_zero:
+        return None
     results = gather(config, module, data, scores, wrong)
     draw_mistakes(results, data)
     write_report(results, config)
     if not best:
+        report = results.folder / "report.md"
         raise ValueError(
-            f"no epoch ended well enough to be saved; {' '.join(wrong)} Told in "
-            f"{results.folder / 'report.md'}"
+            f"no epoch ended well enough to be saved; {' '.join(wrong)} Told in {report}"
         )
     tell(f"\nRun folder: {results.folder}")
     return results.numbers.get(config.monitor.metric)
@@ -90,12 +97,9 @@ def warn_of_untrained(data: PreparedDataModule) -> list[str]:
 
 
 def _train(
-    config: DictConfig, trainer: L.Trainer, module: TaskModule, data: PreparedDataModule
+    trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, checkpoint: Path | None
 ) -> list[str]:
-    """Train; returns what went wrong on the way."""
-    checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
-    if checkpoint:
-        tell_changes(read_checkpoint(checkpoint)["card"]["config"], plain(config))
+    """Train, from the beginning or from a checkpoint; returns what went wrong on the way."""
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except NonFiniteLossError as error:
@@ -113,6 +117,8 @@ def _test_best(
     trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, best: str
 ) -> dict[str, float]:
     """Test the best checkpoint; where nothing was kept for testing, validate it once more."""
+    if isinstance(trainer.strategy, FSDPStrategy):  # it cannot share out the same module again
+        module = load_checkpoint(best)
     if not len(data.parts.test):
         trainer.loggers = []  # it is no epoch of its own
         scores = trainer.validate(module, data, best, verbose=False, weights_only=True)[0]

@@ -57,7 +57,7 @@ def checkpoint_to_resume(folder: str) -> Path | None:
 
     checkpoints = Path(folder) / "checkpoints"
     for left_over in checkpoints.glob("*" + PARTIAL):  # the run was killed while it wrote
-        left_over.unlink()
+        left_over.unlink(missing_ok=True)
     found = sorted(checkpoints.glob("*.ckpt"), key=_written, reverse=True)
     first = [checkpoints / name for name in (LAST, BEFORE)]
     damaged = ""
