@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules.base import PreparedDataModule
 from datamodules.emg import EMGDataModule
+from experiments.benchmark_callbacks import compare_callbacks
 from experiments.benchmark_clips import write_clips
 from experiments.benchmark_scale import scale
 from experiments.benchmark_text import padding, plain_loader, text_loss
@@ -45,6 +46,8 @@ def run(config: DictConfig) -> float:
     """
     if config.benchmark.samples:
         return scale(config)
+    if config.benchmark.callbacks:
+        return compare_callbacks(config)
     quiet()
     L.seed_everything(config.seed, workers=True, verbose=False)
     with open_dict(config):
