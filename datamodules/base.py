@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.batches import Batches, BatchOrder, WeightedOrder, as_is, balanced_weights
 from datamodules.cache import cache_folder
-from datamodules.loader import ResumableLoader
+from datamodules.loader import FromBatch, ResumableLoader
 from datamodules.prepared import (
     Description,
     PreparedSet,
@@ -255,9 +255,12 @@ class PreparedDataModule(L.LightningDataModule):
         if shuffle and (self.balance or self.simulated_share or self.epoch_steps):
             steps = self.epoch_steps or len(order)
             order = WeightedOrder(self._weights(), size, steps, self.seed, rank, self.same_order)
-        return ResumableLoader(
+        order = self.ordered(order, rows, shuffle)
+        kind = ResumableLoader if shuffle else DataLoader
+        return kind(
             self.batches(rows),
-            self.ordered(order, rows, shuffle),
+            sampler=FromBatch(order) if shuffle else order,
+            batch_size=None,
             collate_fn=as_is,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 
 class FromBatch(Sampler[np.ndarray]):
@@ -33,38 +33,30 @@ class FromBatch(Sampler[np.ndarray]):
 
 
 class ResumableLoader(DataLoader):
-    """Lightning keeps ``state_dict`` in each checkpoint, and a resumed run begins where that was.
+    """A DataLoader whose ``sampler`` is a ``FromBatch``.
 
-    Args:
-        dataset: gives a whole batch for an array of positions.
-        sampler: the order of batches.
-        arguments: as DataLoader takes them.
+    Lightning keeps ``state_dict`` in each checkpoint, and a resumed run begins where that was.
     """
 
-    def __init__(
-        self, dataset: Dataset[Any], sampler: Any, batch_size: int | None = None, **arguments: Any
-    ) -> None:
-        order = sampler if isinstance(sampler, FromBatch) else FromBatch(sampler)
-        super().__init__(dataset, sampler=order, batch_size=batch_size, **arguments)
-        self.order, self.given = order, 0
-        self._saved: dict[str, int] | None = None
+    given = 0  # batches of this epoch
+    _saved: dict[str, int] | None = None
 
     def __iter__(self) -> Iterator[Any]:
         # Nothing happens before the first batch is asked for: by then Lightning has set the epoch,
         # and worker processes are not sent after the batches of another one.
-        self.order.first = self._first()
-        for self.given, batch in enumerate(super().__iter__(), self.order.first + 1):  # noqa: B020
+        self.sampler.first = self._first()
+        for self.given, batch in enumerate(super().__iter__(), self.sampler.first + 1):  # noqa: B020
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        return {"epoch": self.order.epoch, "given": self.given, "batches": len(self)}
+        return {"epoch": self.sampler.epoch, "given": self.given, "batches": len(self)}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         self._saved = state_dict
 
     def _first(self) -> int:
         saved, self._saved = self._saved, None
-        if saved is None or saved["epoch"] != self.order.epoch:  # that epoch was done
+        if saved is None or saved["epoch"] != self.sampler.epoch:  # that epoch was done
             return 0
         if saved["batches"] != len(self):
             raise ValueError(

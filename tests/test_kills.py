@@ -19,7 +19,7 @@ import callbacks.checkpoint_files as checkpoint_files
 from callbacks.epoch_table import EpochTable
 from datamodules.base import PreparedDataModule
 from modules.base import TaskModule
-from tests.conftest import TASKS, command_line
+from tests.conftest import FIRST_TASK, TASKS, command_line
 
 EPOCHS, STEPS = 3, 5
 COMMAND = (
@@ -121,19 +121,18 @@ def gone_on(task: str, folder: Path, *overrides: str, **arguments: Any) -> Any:
     return command_line(f"task={task}", *command, *overrides, f"resume={folder}", **arguments)
 
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
 USUAL = ("in a step", "while a checkpoint is written", "before the epoch is in the table")
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [m if m in USUAL else pytest.param(m, marks=pytest.mark.slow) for m in MOMENTS],
-)
-def test_killed_at(moment: str, unbroken: Callable[[str], Path], tmp_path: Path) -> None:
-    killed = gone_on("asl", tmp_path / "run", before=partial(kill_at, moment))
+@pytest.mark.parametrize("moment", [m if m in USUAL else slow(m) for m in MOMENTS])
+@pytest.mark.parametrize("task", FIRST_TASK)
+def test_killed_at(task: str, moment: str, unbroken: Callable[[str], Path], tmp_path: Path) -> None:
+    killed = gone_on(task, tmp_path / "run", before=partial(kill_at, moment))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    done = gone_on("asl", tmp_path / "run")
+    done = gone_on(task, tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert_same_end(unbroken("asl"), tmp_path / "run")
+    assert_same_end(unbroken(task), tmp_path / "run")
 
 
 @pytest.mark.slow
@@ -171,10 +170,10 @@ ENDS = {
     ("moment", "number"),
     [
         ("in a step", signal.SIGTERM),
-        pytest.param("in a step", signal.SIGUSR1, marks=pytest.mark.slow),
-        pytest.param("in a step", signal.SIGINT, marks=pytest.mark.slow),
+        slow("in a step", signal.SIGUSR1),
+        slow("in a step", signal.SIGINT),
         ("in a validation", signal.SIGUSR1),
-        pytest.param("in the test", signal.SIGTERM, marks=pytest.mark.slow),
+        slow("in the test", signal.SIGTERM),
     ],
 )
 def test_asked_to_end_it_saves_and_says_how_to_go_on(

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from callbacks.checkpoint import Checkpoint
 from datamodules.batches import BatchOrder
-from datamodules.loader import ResumableLoader
+from datamodules.loader import FromBatch, ResumableLoader
 from experiments.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
 from tests.conftest import FIRST_TASK, command_line
 
@@ -216,14 +216,20 @@ def test_a_checkpoint_with_a_command_in_it_is_refused(finished: Path, tmp_path: 
     assert not ran.exists() and "Traceback" not in done.stderr
 
 
+def resumable(order: BatchOrder, **settings: int) -> ResumableLoader:
+    """Its batches are the positions themselves."""
+    data = torch.arange(order.size)
+    return ResumableLoader(data, sampler=FromBatch(order), batch_size=None, **settings)
+
+
 def test_an_epoch_of_another_length_is_refused_in_its_middle() -> None:
     """It has no place to go on at; a new epoch begins as it is."""
-    loader = ResumableLoader(torch.arange(12), BatchOrder(12, 3, shuffle=True, seed=0))
+    loader = resumable(BatchOrder(12, 3, shuffle=True, seed=0))
     for _, _ in zip(range(2), loader, strict=False):
         pass
     state = loader.state_dict()
     assert state == {"epoch": 0, "given": 2, "batches": 4}
-    other = ResumableLoader(torch.arange(12), BatchOrder(12, 2, shuffle=True, seed=0))
+    other = resumable(BatchOrder(12, 2, shuffle=True, seed=0))
     other.load_state_dict(state)
     with pytest.raises(ValueError, match="batch 2 of an epoch of 4, and an epoch now has 6"):
         next(iter(other))
@@ -240,7 +246,7 @@ def test_an_epoch_of_another_length_is_refused_in_its_middle() -> None:
 def test_a_resumed_loader_gives_what_was_left(given: int, epoch: int, same_order: bool) -> None:
     def loader() -> ResumableLoader:
         order = BatchOrder(21, 3, shuffle=True, seed=4, same_order=same_order)
-        made = ResumableLoader(torch.arange(21), order)
+        made = resumable(order)
         made.sampler.set_epoch(epoch)
         return made
 
@@ -258,7 +264,7 @@ def test_worker_processes_are_sent_after_the_batches_of_the_right_epoch() -> Non
 
     def loader(workers: int) -> ResumableLoader:
         order = BatchOrder(20, 2, shuffle=True, seed=0)
-        return ResumableLoader(torch.arange(20), order, num_workers=workers)
+        return resumable(order, num_workers=workers)
 
     one, two = loader(0), loader(2)
     batches = iter(two)
