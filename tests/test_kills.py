@@ -122,7 +122,7 @@ def gone_on(task: str, folder: Path, *overrides: str, **arguments: Any) -> Any:
 
 
 slow = partial(pytest.param, marks=pytest.mark.slow)
-USUAL = ("in a step", "while a checkpoint is written", "before the epoch is in the table")
+USUAL = ("in a step", "while a checkpoint is written")
 
 
 @pytest.mark.parametrize("moment", [m if m in USUAL else slow(m) for m in MOMENTS])
@@ -172,7 +172,7 @@ ENDS = {
         ("in a step", signal.SIGTERM),
         slow("in a step", signal.SIGUSR1),
         slow("in a step", signal.SIGINT),
-        ("in a validation", signal.SIGUSR1),
+        slow("in a validation", signal.SIGUSR1),
         slow("in the test", signal.SIGTERM),
     ],
 )
@@ -190,6 +190,7 @@ def test_asked_to_end_it_saves_and_says_how_to_go_on(
     assert_same_end(unbroken("asl"), folder)
 
 
+@pytest.mark.slow
 def test_a_validation_gets_so_much_grace_and_is_done_again(
     unbroken: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from callbacks.checkpoint import Checkpoint
 from datamodules.batches import BatchOrder
 from datamodules.loader import FromBatch, ResumableLoader
 from experiments.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
-from tests.conftest import FIRST_TASK, command_line
+from tests.conftest import TASKS, command_line
 
 BRIEF = ("trainer=smoke", "trainer.limit_train_batches=2")
 
@@ -43,7 +43,8 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
         with_saved_overrides([f"resume={tmp_path}"])
 
 
-@pytest.mark.parametrize("task", FIRST_TASK)
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
 def test_resumed_equals_unbroken(task: str, tmp_path: Path) -> None:
     """Weights, optimizer, schedule and every row of metrics.csv, bit by bit."""
     common = [f"task={task}", "trainer=smoke", "seed=3", "scheduler=plateau"]
