@@ -88,6 +88,7 @@ def test_mixup_blends_clips_and_targets() -> None:
         LipreadModule(Mean(), ["a", "b"], mixup=-1)
 
 
+@pytest.mark.slow
 def test_start_from_another_vocabulary(run, clips: Path, tmp_path: Path, capsys) -> None:
     other = mouths(tmp_path / "other", words=("a", "b", "c", "d", "e"), size=(32, 48))
     first = run(*SMALL, f"data_dir={other}", run_dir="first") / "checkpoints" / "best.ckpt"
