@@ -74,7 +74,8 @@ def _not_written(path: Path, partial: Path, error: Exception) -> OSError:
     free = shutil.disk_usage(path.parent).free
     wrote = partial.stat().st_size if partial.is_file() else 0
     partial.unlink(missing_ok=True)
-    reason = str(error).partition("\n")[0]
+    system = error.__context__ if isinstance(error.__context__, OSError) else error  # not torch's
+    reason = getattr(system, "strerror", None) or str(system).partition("\n")[0]
     kept = f"{path.name} is as it was before" if path.exists() else f"there is no {path.name} yet"
     return OSError(
         f"the checkpoint {path} could not be written ({reason}; {wrote / 1e6:,.1f} MB were, "

@@ -44,7 +44,7 @@ class DiskSpace(L.Callback):
             f"{_said(free)} are free",
             flush=True,
         )
-        if total > free:
+        if total > free + _written(savers[0]):
             self._warn(f"the checkpoints of this run take up to {_said(total)}", savers[0], free)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -94,6 +94,11 @@ def _free(saver: ModelCheckpoint) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def _written(saver: ModelCheckpoint) -> int:
+    """Bytes of checkpoints that are there already, such as before a run was resumed."""
+    return sum(path.stat().st_size for path in Path(str(saver.dirpath)).glob("*.ckpt"))
 
 
 def _said(size: float) -> str:

@@ -12,7 +12,7 @@ NEEDLESS = (
     ".*does not have many workers.*",  # sets in memory load fastest in the main process
     ".*smaller than the logging interval.*",  # nothing is logged within an epoch
     ".*Checkpoint directory .* exists and is not empty.*",  # resuming writes there on purpose
-    ".*dirpath has changed.*",  # a run folder may be moved or copied
+    ".*callbacks used to create the checkpoint need to be.*",  # what was changed is said
     ".*WeightAveraging callback, but loading.*",  # the average is what is tested
     ".*recommended to use .*sync_dist.*",  # sums are shared out before they are logged
     ".*isinstance.treespec, LeafSpec.*",  # inside torch

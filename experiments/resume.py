@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,28 +100,26 @@ def tell_changes(began: dict[str, Any], now: dict[str, Any]) -> None:
     """Print what the configuration says otherwise than when the run began."""
     from experiments.console import tell
 
-    before, after = _flat(began), _flat(now)
     moved = (str(began.get("run_dir")), str(now.get("run_dir")))
-    changed = [
-        f"{key} {before.get(key)} → {after.get(key)}"
-        for key in sorted({*before, *after} - OWN)
-        if before.get(key) != after.get(key)
-        and str(before.get(key)).replace(*moved) != str(after.get(key))
-    ]
+    changed = list(_changes(began, now, moved))
     if not changed:
         return
     tell(f"Changed since it began: {', '.join(changed)}")
-    if any(line.startswith(("optimizer.", "scheduler.")) for line in changed):
+    if any(line.startswith(("optimizer", "scheduler")) for line in changed):
         tell("BEWARE: optimizer and schedule go on as the checkpoint has them, not as changed")
 
 
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"a": {"b": 1}}`` → ``{"a.b": 1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        inner = isinstance(value, dict) and value
-        flat |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
-    return flat
+def _changes(
+    began: dict[str, Any], now: dict[str, Any], moved: tuple[str, str], prefix: str = ""
+) -> Iterator[str]:
+    """``seed 0 → 1`` for each key that differs, but for where the run folder lies."""
+    for key in sorted({*began, *now} - OWN):
+        before, after = began.get(key), now.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _changes(before, after, moved, f"{prefix}{key}.")
+        elif before != after and str(before).replace(*moved) != str(after):
+            said = ("…" if isinstance(value, dict) else value for value in (before, after))
+            yield "{}{} {} → {}".format(prefix, key, *said)
 
 
 def _tell_way(path: Path, damaged: str) -> None:

@@ -105,6 +105,8 @@ def test_what_was_changed_is_said(capsys) -> None:
     assert capsys.readouterr().out == "Changed since it began: seed 0 → 1\n"
     tell_changes(began, now | {"optimizer": {"lr": 0.2, "fused": None}})
     said = capsys.readouterr().out
+    tell_changes(began | {"callbacks": {"periodic": {"a": 1}}}, now | {"callbacks": {}})
+    assert "callbacks.periodic … → None" in capsys.readouterr().out
     assert "optimizer.lr 0.1 → 0.2" in said and "go on as the checkpoint has them" in said
 
 
