@@ -191,6 +191,17 @@ class TaskModule(L.LightningModule):
             "lr_scheduler": self._scheduler.attach(optimizer, steps, epochs),
         }
 
+    def on_train_start(self) -> None:
+        steps = self.trainer.estimated_stepping_batches
+        for config in self.trainer.lr_scheduler_configs:
+            length = getattr(config.scheduler, "total_steps", steps)
+            if config.interval == "step" and length < steps:
+                raise ValueError(
+                    f"resume=: the schedule of this run is made for {length:,} steps, and "
+                    f"{self.trainer.max_epochs} epochs have {steps:,}. Go on with as many epochs "
+                    "as it began with, or begin a new run from its weights: init_from=<last.ckpt>"
+                )
+
     def on_train_epoch_end(self) -> None:
         # Lightning steps plateau schedulers after the epoch's checkpoint is written, so that a
         # resumed run would have missed a step. Here they step before it.

@@ -185,6 +185,15 @@ def test_fallen_back_it_ends_the_same(finished: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(*tables, check_like=True)
 
 
+def test_a_schedule_that_ends_with_the_run_is_not_made_longer(
+    finished: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    done = command_line(f"resume={folder}", "trainer.max_epochs=3")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "made for 4 steps, and 3 epochs have 6" in done.stderr
+
+
 def same_weights(one: Path, other: Path) -> bool:
     """Of last.ckpt, bit by bit."""
     a, b = (
