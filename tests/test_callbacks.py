@@ -219,3 +219,17 @@ def test_confusion_picture_leaves_absent_classes_out() -> None:
     figure = draw_confusion(counts, ["a", "b", "c", "d"])
     names = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert names == ["a", "c"]
+
+
+def test_what_a_run_tests_is_what_its_checkpoint_holds(run, tmp_path: Path) -> None:
+    """The average, and not the weights of the last step: a lower learning rate parts them less."""
+    data, few = hands(tmp_path / "set", each=8), ("datamodule.epoch_steps=4", "optimizer.lr=0.01")
+    split = ("split=random", f"data_dir={data}", "trainer=cpu")
+    folder = run("callbacks=averaged", *split, *few, "trainer.max_epochs=2")
+    best = folder / "checkpoints" / "best.ckpt"
+    run("stage=test", f"ckpt_path={best}", *split, run_dir="again")
+    for name in ("predictions.csv", "confusion_matrix.csv"):
+        first, again = ((tmp_path / f / name).read_text() for f in ("run", "again"))
+        assert first == again
+    scores = [json.loads((tmp_path / f / "metrics.json").read_text()) for f in ("run", "again")]
+    assert scores[0]["test/loss"] == scores[1]["test/loss"]
