@@ -11,6 +11,7 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
+from callbacks.average import Average
 from callbacks.checkpoint import Checkpoint
 from callbacks.checkpoint_files import CheckpointFiles
 from callbacks.confusion_matrix import draw_confusion
@@ -233,3 +234,19 @@ def test_what_a_run_tests_is_what_its_checkpoint_holds(run, tmp_path: Path) -> N
         assert first == again
     scores = [json.loads((tmp_path / f / "metrics.json").read_text()) for f in ("run", "again")]
     assert scores[0]["test/loss"] == scores[1]["test/loss"]
+
+
+def test_the_average_follows_fast_at_first() -> None:
+    """Of steps 0, 1, 2 … it lags by what the formula says, worked out by hand."""
+    average, kept = Average(decay=0.8), 1.0
+    model = torch.nn.Linear(1, 1)
+    averaged = torch.optim.swa_utils.AveragedModel(model, **average._kwargs)
+    for step in range(1, 60):
+        torch.nn.init.constant_(model.weight, step)
+        averaged.update_parameters(model)
+        n = step - 1  # updates before this one; the first one copies
+        share = min(0.8, (1 + n) / (10 + n)) if n else 0.0
+        kept = share * kept + (1 - share) * step
+        assert averaged.module.weight.item() == pytest.approx(kept, rel=1e-4)
+    with pytest.raises(ValueError, match="decay=1"):
+        Average(decay=1)
