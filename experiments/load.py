@@ -9,6 +9,7 @@ import importlib
 import pickle
 import warnings
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.tokenizers import tokenizer_from
+from experiments.config import BUILDABLE
 from modules.base import TaskModule
 
 # What a checkpoint may name to be built: only classes, only below these packages, and only
@@ -102,7 +104,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     known = isinstance(content, dict) and {"card", "state_dict"} <= set(content)
     if not (known and isinstance(content["card"], dict)):
         raise ValueError(f"ckpt_path={path} is not a checkpoint that this suite wrote")
-    _refuse_targets(content["card"], path)
+    _refuse_targets(content, path)
     return content
 
 
@@ -178,16 +180,22 @@ def _found(card: Any) -> str:
     )
 
 
-def _refuse_targets(card: dict[str, Any], path: Path) -> None:
-    """All classes that a card names are allowed ones, and only its net and module name any.
+def _refuse_targets(content: dict[str, Any], path: Path) -> None:
+    """All that a checkpoint names to be built is allowed, wherever it names it.
 
-    Its other parts become arguments of what Hydra builds, which would build more than networks.
+    Its card's net and module are networks, and no other part of the card names anything: those
+    become arguments of what Hydra builds. The run's configuration, which nothing is built from,
+    names what a run may be made of.
     """
+    card = content["card"]
     for part, node in card.items():
-        for target in _targets(node) if part != "config" else ():  # nothing is built from that one
+        for target in _targets(node) if part != "config" else ():
             if part not in BUILT:
                 raise _refusal(target, path)
             _allowed_class(target, path)
+    for target in _targets([{k: v for k, v in content.items() if k != "card"}, card.get("config")]):
+        if not any(fnmatch(str(target), pattern) for pattern in BUILDABLE):
+            raise _refusal(target, path)
 
 
 def _targets(node: Any) -> Iterator[Any]:

@@ -262,6 +262,25 @@ def test_a_file_that_asks_for_a_command_is_refused_wherever_it_is_read(
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("place", ["configuration of the run", "hyper-parameters", "anywhere"])
+def test_what_nothing_is_built_from_may_not_ask_for_it_either(
+    place: str, changed, tmp_path: Path
+) -> None:
+    evil = asks("os.system", tmp_path / "ran")
+
+    def change(content: Content) -> None:
+        if place == "configuration of the run":
+            content["config"]["config"]["net"] = evil
+        elif place == "hyper-parameters":
+            content["config"]["config"] |= {"hyper_parameters": [evil]}
+        else:
+            content["config"]["config"]["callbacks"] = {"last": {"more": (evil,)}}
+
+    with pytest.raises(ValueError, match="may not build"):
+        read_checkpoint(changed(change))
+    assert not (tmp_path / "ran").exists()
+
+
 def test_this_project_s_own_functions_are_not_built_from_a_file(changed, tmp_path: Path) -> None:
     """Hydra would build the datamodule with what ``input`` says, and may build all of ours."""
     for place in ("input", "reader"):
