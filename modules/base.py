@@ -216,13 +216,18 @@ class TaskModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The card (plain facts: task, classes, configuration) travels with the weights."""
         checkpoint["card"] = self.card
-        checkpoint["epoch_so_far"] = {"sums": self.train_sums, **self._stacked()}
+        so_far = [{"sums": self.train_sums.cpu(), **self._stacked()}]
+        if self.trainer.world_size > 1:  # each process has sums of its own
+            so_far *= self.trainer.world_size
+            torch.distributed.all_gather_object(so_far, so_far[0])
+        checkpoint["epoch_so_far"] = so_far
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What an epoch that was broken off has summed up: its mean goes on from there."""
-        so_far = checkpoint.get("epoch_so_far")
-        if so_far is None:
+        everybody = checkpoint.get("epoch_so_far", [])
+        if len(everybody) != self.trainer.world_size:
             return
+        so_far = everybody[self.trainer.global_rank]
         self.train_sums.copy_(so_far["sums"])
         columns = [so_far[name] for name in ("losses", "samples", "hits", "counts")]
         self._unsummed = [
@@ -234,7 +239,10 @@ class TaskModule(L.LightningModule):
         """The steps that are not summed up yet; summed in other portions, they would round."""
         columns: list[tuple[Any, ...]] = list(zip(*self._unsummed, strict=True)) or [()] * 4
         names = ("losses", "samples", "hits", "counts")
-        return {
-            name: torch.stack(column) if column and isinstance(column[0], Tensor) else list(column)
-            for name, column in zip(names, columns, strict=True)
-        }
+        return {name: _together(column) for name, column in zip(names, columns, strict=True)}
+
+
+def _together(column: tuple[Any, ...]) -> Any:
+    """Tensors () as one (steps,) on the CPU, numbers as a list."""
+    tensors = column and isinstance(column[0], Tensor)
+    return torch.stack(column).cpu() if tensors else list(column)

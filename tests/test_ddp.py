@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
 import socket
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +16,7 @@ import torch
 
 from experiments.build import build_datamodule, build_trainer
 from tests.conftest import FORKS, PATIENCE_S, _as_main, command_line, hands
+from tests.test_kills import kill_at
 
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 # Nothing that is drawn in each process and nothing that looks at a batch as a whole: what differs
@@ -24,11 +28,14 @@ SAME = (
 )
 
 
-def started_by_torchrun(*arguments: str, world: int = 2) -> None:
+def started_by_torchrun(
+    *arguments: str, world: int = 2, first: Callable[[], Any] | None = None, code: int = 0
+) -> None:
     """``torchrun --nproc-per-node=2 run.py …``: that many processes that know of each other.
 
     They are told what torchrun tells them, and forked as in ``command_line``: torchrun itself
-    would begin each with its imports.
+    would begin each with its imports. ``first`` is called in the first of them before anything
+    else; all are to end with ``code``.
     """
     with socket.socket() as free, TemporaryDirectory() as folder:
         free.bind(("127.0.0.1", 0))
@@ -36,7 +43,10 @@ def started_by_torchrun(*arguments: str, world: int = 2) -> None:
         free.close()
         files = [[Path(folder, f"{rank}.{name}") for name in "oe"] for rank in range(world)]
         processes = [
-            FORKS.Process(target=_as_rank, args=(rank, world, port, arguments, files[rank]))
+            FORKS.Process(
+                target=_as_rank,
+                args=(rank, world, port, arguments, files[rank], None if rank else first),
+            )
             for rank in range(world)
         ]
         for process in processes:
@@ -45,20 +55,22 @@ def started_by_torchrun(*arguments: str, world: int = 2) -> None:
             process.join(PATIENCE_S)
             process.kill()
         said = [pair[1].read_text() for pair in files]
-    assert [process.exitcode for process in processes] == [0] * world, said
+    assert [process.exitcode for process in processes] == [code] * world, said
 
 
-def _as_rank(rank: int, world: int, port: int, arguments: tuple[str, ...], files: Any) -> None:
+def _as_rank(
+    rank: int, world: int, port: int, arguments: tuple[str, ...], files: Any, before: Any
+) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "0"}
     places = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": 0}
     sizes = {"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world}
     os.environ |= {name: str(number) for name, number in (places | sizes).items()}
-    _as_main(arguments, files)
+    _as_main(arguments, files, before)
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four epochs: in ``one`` process, in ``two``, and in two that were ``resumed`` after two."""
+    """Four epochs: of ``one`` process, of ``two``, and of two of which one got a SIGTERM."""
     folder = tmp_path_factory.mktemp("ddp")
     data = hands(folder / "set", groups=5, each=7)
     common = (*SAME, f"data_dir={data}", "trainer.max_epochs=4")
@@ -69,10 +81,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = command_line(*overrides, f"hydra.run.dir={folder / name}")
         assert done.returncode == 0, done.stderr
-    resumed = folder / "resumed"
-    started_by_torchrun(*halves, "trainer.max_epochs=2", f"hydra.run.dir={resumed}")
-    assert pd.read_csv(resumed / "metrics.csv")["epoch"].tolist() == [1, 2]
-    started_by_torchrun(f"resume={resumed}", "trainer.max_epochs=4")
+    resumed, stop = folder / "resumed", partial(kill_at, "in a step", signal.SIGTERM)
+    started_by_torchrun(*halves, f"hydra.run.dir={resumed}", first=stop, code=128 + signal.SIGTERM)
+    assert 1 <= len(pd.read_csv(resumed / "metrics.csv")) < 4
+    started_by_torchrun(f"resume={resumed}")
     return folder
 
 

@@ -19,7 +19,7 @@ import callbacks.checkpoint_files as checkpoint_files
 from callbacks.epoch_table import EpochTable
 from datamodules.base import PreparedDataModule
 from modules.base import TaskModule
-from tests.conftest import FIRST_TASK, TASKS, command_line
+from tests.conftest import TASKS, command_line
 
 EPOCHS, STEPS = 3, 5
 COMMAND = (
@@ -126,8 +126,11 @@ slow = partial(pytest.param, marks=pytest.mark.slow)
 USUAL = ("in a step", "while a checkpoint is written")
 
 
-@pytest.mark.parametrize("moment", [m if m in USUAL else slow(m) for m in MOMENTS])
-@pytest.mark.parametrize("task", FIRST_TASK)
+@pytest.mark.parametrize(
+    ("task", "moment"),
+    [("asl", m) if m in USUAL else slow("asl", m) for m in MOMENTS]
+    + [slow(task, m) for task in TASKS if task != "asl" for m in (*USUAL, "in a validation")],
+)
 def test_killed_at(task: str, moment: str, unbroken: Callable[[str], Path], tmp_path: Path) -> None:
     killed = gone_on(task, tmp_path / "run", before=partial(kill_at, moment))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
