@@ -35,6 +35,8 @@ class LastCheckpoint(Checkpoint):
         filename: str = "last",
         **arguments: Any,
     ) -> None:
+        # Whenever there is a validation: only then is all done that belongs to the epoch.
+        arguments = {"save_on_train_epoch_end": True} | arguments
         super().__init__(filename, dirpath=dirpath, **arguments)
         self.every_minutes, self.grace_s = every_minutes, grace_s
 

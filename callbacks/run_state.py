@@ -56,10 +56,12 @@ def _tables(trainer: L.Trainer) -> list[EpochTable]:
 
 
 def _finished_epoch(trainer: L.Trainer) -> dict[str, Any]:
-    """``epoch``, from 0, and its metrics where it has ended: Lightning logs some of them later."""
+    """``epoch``, from 0, and what training logs of it, where it has ended: it is logged later."""
     progress = trainer.fit_loop.epoch_progress.current
     if progress.processed == progress.completed:
         return {}
     return {"epoch": trainer.current_epoch} | {
-        name: value.item() for name, value in trainer.callback_metrics.items()
+        name: value.item()
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith("train/")  # others may be of the last epoch that was validated
     }

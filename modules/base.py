@@ -206,8 +206,9 @@ class TaskModule(L.LightningModule):
         # Lightning steps plateau schedulers after the epoch's checkpoint is written, so that a
         # resumed run would have missed a step. Here they step before it.
         for config in self.trainer.lr_scheduler_configs:
-            if config.reduce_on_plateau:
-                config.scheduler.step(self.trainer.callback_metrics[config.monitor])
+            value = self.trainer.callback_metrics.get(config.monitor)
+            if config.reduce_on_plateau and value is not None:  # not before the first validation
+                config.scheduler.step(value)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         if metric is None:  # a metric is given to plateau schedulers alone: they have stepped
