@@ -36,7 +36,10 @@ def with_saved_overrides(arguments: list[str]) -> list[str]:
         )
     given = {_key(argument) for argument in arguments}
     before = yaml.safe_load(saved.read_text(encoding="utf-8")) or []
-    return [a for a in before if _key(a) not in given | {"resume"}] + arguments
+    merged = [a for a in before if _key(a) not in given | {"resume"}] + arguments
+    if {a for a in merged if _key(a) != "resume"} <= set(before):
+        merged.append("hydra.output_subdir=null")  # not written anew: a kill could leave half of it
+    return merged
 
 
 def _is_free(folder: Path) -> bool:

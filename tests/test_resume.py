@@ -38,6 +38,15 @@ def test_what_is_given_now_wins(tmp_path: Path) -> None:
     assert with_saved_overrides(["task=asl"]) == ["task=asl"]
 
 
+def test_the_same_command_leaves_what_was_saved_of_it_alone(tmp_path: Path) -> None:
+    """Hydra writes it anew in place: a run that is killed meanwhile would forget what it was."""
+    folder = started(tmp_path / "r", "task=asl", "seed=3")
+    alone = "hydra.output_subdir=null"
+    for again in ([], ["seed=3"], ["task=asl", "seed=3"]):
+        assert with_saved_overrides([*again, f"resume={folder}"])[-1] == alone
+    assert alone not in with_saved_overrides([f"resume={folder}", "seed=4"])
+
+
 def test_not_a_run_folder(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="is not a run folder"):
         with_saved_overrides([f"resume={tmp_path}"])
