@@ -104,7 +104,7 @@ def command_line(
         process.join(PATIENCE_S)
         process.kill()
         process.join()
-        said = [file.read_text() for file in files]
+        said = [file.read_text() if file.exists() else "" for file in files]  # killed at once
     return subprocess.CompletedProcess(arguments, process.exitcode, *said)
 
 

@@ -65,7 +65,7 @@ def test_another_metric_may_choose_the_best_epoch(run, capsys) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", TASKS[:2])  # test_kills.py compares runs of all
 def test_same_seed_same_run_and_seed_zero_is_a_seed(task: str, run) -> None:
     def loss(seed: int, name: str) -> list[float]:
         folder = run(f"task={task}", "trainer=smoke", f"seed={seed}", run_dir=name)
