@@ -68,7 +68,8 @@ def checkpoint_to_resume(folder: str) -> Path | None:
     for path in [p for p in first if p in found] + [p for p in found if p not in first]:
         reason = _damage(path)
         if not reason:
-            _tell_way(path, damaged)
+            if damaged:
+                tell(f"BEWARE: {damaged}Going on from {path.name}, which is older")
             return path
         damaged += f"{path} {reason}. "
     if damaged:
@@ -123,13 +124,6 @@ def _changes(
         elif before != after and str(before).replace(*moved) != str(after):
             said = ("…" if isinstance(value, dict) else value for value in (before, after))
             yield "{}{} {} → {}".format(prefix, key, *said)
-
-
-def _tell_way(path: Path, damaged: str) -> None:
-    from experiments.console import tell
-
-    if damaged:
-        tell(f"BEWARE: {damaged}Going on from {path.name}, which is older")
 
 
 def _key(argument: str) -> str:
