@@ -182,14 +182,19 @@ def frame_places(lengths: np.ndarray, frames: int, rule: str) -> np.ndarray:
     Raises:
         ValueError: an unknown rule.
     """
+    return places_of(torch.from_numpy(lengths), frames, rule).numpy()
+
+
+def places_of(lengths: Tensor, frames: int, rule: str) -> Tensor:
+    """As ``frame_places``, in operations that are exported with a network: (n,) → (n, frames)."""
     last = (lengths - 1)[:, None]  # (n, 1)
     if rule == "resample":
         # (frames,) where in the recording each frame lies: 0 its beginning, 1 its end.
         where = np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])
-        return np.rint(last * where).astype(np.int64)
+        return torch.round(last * torch.from_numpy(where)).long()
     if rule == "crop_pad":
-        first = (lengths[:, None] - frames) // 2
-        return np.clip(first + np.arange(frames), 0, last)
+        first = torch.div(last + 1 - frames, 2, rounding_mode="floor")
+        return torch.minimum((first + torch.arange(frames)).clamp(min=0), last)
     raise ValueError(f"datamodule.length_rule={rule} is not known: resample or crop_pad")
 
 

@@ -24,6 +24,7 @@ from datamodules.signals import (
     frame_samples,
     gain,
     strength,
+    stretch_start,
 )
 from datamodules.simulators.muscle import MuscleSimulator
 from datamodules.tokenizers import Tokenizer, tokenizer_from
@@ -170,17 +171,16 @@ class EMGDataModule(PreparedDataModule):
     def _cut(self) -> None:
         """Leave of each recording the stretch that is read."""
         set_, rate = self.prepared, float(self.prepared.meta["frame"]["rate"])
-        hop = frame_samples(rate)
-        frames = max(1, round(self.stretch_s * rate / hop))
-        if self.stretch == "activity":
-            first = [busiest(self._activity(row), frames) * hop for row in range(len(set_))]
-        else:
-            if self.stretch_start_s is None:
-                self.stretch_start_s = self._after_cue(frames) * hop / rate
-            first = [round(self.stretch_start_s * rate)] * len(set_)
-        length = np.minimum(set_.lengths, round(self.stretch_s * rate))
-        first = np.minimum(first, set_.lengths - length)
-        set_.starts, set_.lengths = set_.starts + first, length
+        after = self.stretch == "cue"
+        if after and self.stretch_start_s is None:
+            hop = frame_samples(rate)
+            frames = max(1, round(self.stretch_s * rate / hop))
+            self.stretch_start_s = self._after_cue(frames) * hop / rate
+        cue_s = self.stretch_start_s if after else None
+        rows = range(len(set_))
+        first = [stretch_start(recording(set_, row), rate, self.stretch_s, cue_s) for row in rows]
+        set_.lengths = np.minimum(set_.lengths, round(self.stretch_s * rate))
+        set_.starts = set_.starts + first
 
     def _activity(self, row: int) -> np.ndarray:
         return activity(recording(self.prepared, row), float(self.prepared.meta["frame"]["rate"]))

@@ -95,6 +95,18 @@ def mouth_windows(
     return [_window(*frame, height, width) for frame in zip(centres, steps, strict=True)]
 
 
+def mouth_views(
+    points: np.ndarray, rate: float, height: int, width: int, zoom: float, max_gap_s: float
+) -> list[Window | None]:
+    """``mouth_windows``; None where the face is away for longer than ``max_gap_s`` seconds."""
+    found = np.isfinite(points).all((1, 2))
+    if not found.any():
+        return [None] * len(points)
+    usable = bridged_gaps(found, max_gap_s * rate)
+    windows = mouth_windows(points, rate, height, width, zoom)
+    return [window if use else None for window, use in zip(windows, usable, strict=True)]
+
+
 def bridged_gaps(found: np.ndarray, longest: float) -> np.ndarray:
     """(T,) bool: the frames with a face, and those in gaps of at most ``longest`` frames."""
     usable = found.copy()

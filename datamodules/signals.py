@@ -329,3 +329,18 @@ def busiest(curve: np.ndarray, frames: int) -> int:
     sums = np.convolve(curve, np.ones(frames), "valid")
     best = np.flatnonzero(sums >= sums.max() - 1e-9)
     return int(best[len(best) // 2])
+
+
+def stretch_start(
+    emg: np.ndarray, rate: float, seconds: float, after_cue_s: float | None = None
+) -> int:
+    """The first sample of the ``seconds`` of a recording (T, C) that are read.
+
+    They are those with the most activity, or begin ``after_cue_s``; as far as the recording goes.
+    """
+    hop, length = frame_samples(rate), min(len(emg), round(seconds * rate))
+    if after_cue_s is None:
+        first = busiest(activity(emg, rate), max(1, round(seconds * rate / hop))) * hop
+    else:
+        first = round(after_cue_s * rate)
+    return min(first, len(emg) - length)

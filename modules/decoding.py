@@ -1,45 +1,88 @@
-"""From a network's logits to ids: CTC, and positions that are decoded in parallel."""
+"""From a network's logits to ids: CTC, and positions that are decoded in parallel.
+
+Without torch, for models that are used without it decode here too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 
-def greedy_ctc(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
+def greedy_ctc(logits: np.ndarray, lengths: np.ndarray, blank: int) -> list[list[int]]:
     """The ids of every frame's likeliest class, repeats and blanks dropped.
 
     ``logits`` (B, T, V), of which sample b has ``lengths[b]`` frames; any normalisation. Source:
     best path decoding, Graves et al., Connectionist Temporal Classification, ICML 2006.
     """
-    best = logits.argmax(dim=-1)  # (B, T)
-    before = torch.nn.functional.pad(best, (1, 0), value=blank)[:, :-1]
-    frames = torch.arange(best.shape[1], device=best.device)
-    within = frames < lengths.to(best.device)[:, None]  # (B, T)
+    best = logits.argmax(-1)  # (B, T)
+    before = np.pad(best, ((0, 0), (1, 0)), constant_values=blank)[:, :-1]
+    within = np.arange(best.shape[1]) < lengths[:, None]  # (B, T)
     return _kept(best, within & (best != blank) & (best != before))
 
 
-def until_eos(logits: Tensor, eos: int, pad: int) -> list[list[int]]:
+def until_eos(logits: np.ndarray, eos: int, pad: int) -> list[list[int]]:
     """The likeliest id of every position up to the first ``eos``, without ``pad``.
 
     ``logits`` (B, L, V): the positions are decoded all at once, none sees another's choice.
     """
-    best = logits.argmax(dim=-1)  # (B, L)
-    ended = (best == eos).cumsum(dim=1) > 0
+    best = logits.argmax(-1)  # (B, L)
+    ended = (best == eos).cumsum(1) > 0
     return _kept(best, ~ended & (best != pad))
 
 
-def _kept(ids: Tensor, keep: Tensor) -> list[list[int]]:
-    rows = zip(ids.cpu(), keep.cpu(), strict=True)
-    return [row[kept].tolist() for row, kept in rows]
+def _kept(ids: np.ndarray, keep: np.ndarray) -> list[list[int]]:
+    return [row[kept].tolist() for row, kept in zip(ids, keep, strict=True)]
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log probabilities over the last axis, in float64."""
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def sureness(logits: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(B, L, V), of which ``counts`` (B,) positions count → (B,) their mean best probability."""
+    counts = counts.clip(1, logits.shape[1])[:, None]
+    within = np.arange(logits.shape[1]) < counts  # (B, L)
+    best = np.exp(log_softmax(logits).max(-1))
+    return (best * within).sum(1) / counts[:, 0]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Logits to token ids, and how sure they are.
+
+    Args:
+        objective: ``cross_entropy``, of positions that are read in parallel, or ``ctc``.
+        eos, pad: of the tokenizer; ``pad`` is CTC's blank.
+        beam_width: of CTC's prefix beam search; 1 takes the best token of each frame.
+    """
+
+    objective: str
+    eos: int
+    pad: int
+    beam_width: int = 1
+
+    def ids(self, logits: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
+        """(B, L or frames, V) logits, of which (B,) count → the ids of each, without the end."""
+        if self.objective == "cross_entropy":
+            return until_eos(logits, self.eos, self.pad)
+        if self.beam_width > 1:
+            return beam_ctc(logits, lengths, self.pad, self.beam_width)
+        return greedy_ctc(logits, lengths, self.pad)
+
+    def sureness(self, logits: np.ndarray, lengths: np.ndarray, ids: list[list[int]]) -> np.ndarray:
+        """(B,) the mean probability of what the positions (with their end) or frames say best."""
+        if self.objective == "cross_entropy":
+            lengths = np.array([len(one) + 1 for one in ids])
+        return sureness(logits, lengths)
 
 
 # fast-ctc-decode needs vocabulary × prefixes of memory (3.5 GB for 1,000 pieces, 100 frames),
 # pyctcdecode wants numpy below 2, flashlight-text (torchaudio) does not sum over alignments.
-def beam_ctc(logits: Tensor, lengths: Tensor, blank: int, width: int) -> list[list[int]]:
+def beam_ctc(logits: np.ndarray, lengths: np.ndarray, blank: int, width: int) -> list[list[int]]:
     """The likeliest ids of each sample, over all their alignments: CTC prefix beam search.
 
     ``logits`` (B, T, V), of which sample b has ``lengths[b]`` frames; after each frame the
@@ -52,8 +95,7 @@ def beam_ctc(logits: Tensor, lengths: Tensor, blank: int, width: int) -> list[li
     """
     if width < 1:
         raise ValueError(f"the beam's width is {width}; it must be at least 1")
-    frames = torch.log_softmax(logits.detach().double(), dim=-1).cpu().numpy()
-    counts = lengths.tolist()
+    frames, counts = log_softmax(logits), lengths.tolist()
     return [
         _best(sample[:count], blank, width) for sample, count in zip(frames, counts, strict=True)
     ]

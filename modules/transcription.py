@@ -16,7 +16,7 @@ from torchmetrics.functional.text import edit_distance
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
 from modules.base import PHASES, Batch, TaskModule
-from modules.decoding import beam_ctc, greedy_ctc, until_eos
+from modules.decoding import Decoder
 from modules.metrics import GroupInterval
 from modules.schedules import Schedule
 
@@ -81,7 +81,8 @@ class TranscriptionModule(TaskModule):
                 "objective=ctc alone"
             )
         self.tokenizer, self.objective = tokenizer, objective
-        self.label_smoothing, self.beam_width = label_smoothing, beam_width
+        self.label_smoothing = label_smoothing
+        self.decoder = Decoder(objective, tokenizer.eos, tokenizer.pad, beam_width)
         self.train_score = None if objective == "ctc" else "train/token_acc"
         self._make_metrics()
 
@@ -166,30 +167,11 @@ class TranscriptionModule(TaskModule):
     def _read(
         self, logits: Tensor, lengths: Tensor, batch: Batch
     ) -> tuple[dict[str, Any], list[list[int]]]:
-        ids = self.decode(logits, lengths)
+        numbers, counts = logits.float().cpu().numpy(), lengths.cpu().numpy()
+        ids = self.decoder.ids(numbers, counts)
         texts = [self.tokenizer.decode(one) for one in ids]
-        outcome = {"index": batch["index"], "texts": texts}
-        outcome["probability"] = self._sureness(logits.float(), lengths, ids)
-        return outcome, ids
-
-    def decode(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
-        """Token ids of each recording, without the end."""
-        tokens = self.tokenizer
-        if self.objective == "cross_entropy":
-            return until_eos(logits, tokens.eos, tokens.pad)
-        if self.beam_width > 1:
-            return beam_ctc(logits, lengths, tokens.pad, self.beam_width)
-        return greedy_ctc(logits, lengths, tokens.pad)
-
-    def _sureness(self, logits: Tensor, lengths: Tensor, ids: list[list[int]]) -> Tensor:
-        """(B,) the mean probability of what the positions (with their end) or frames say best."""
-        counts = lengths
-        if self.objective == "cross_entropy":
-            counts = torch.tensor([len(one) + 1 for one in ids], device=logits.device)
-        counts = counts.to(logits.device).clamp(1, logits.shape[1])[:, None]
-        within = torch.arange(logits.shape[1], device=logits.device) < counts  # (B, L)
-        best = logits.log_softmax(-1).amax(-1).exp()
-        return (best * within).sum(1) / counts[:, 0]
+        sure = torch.from_numpy(self.decoder.sureness(numbers, counts, ids)).float()
+        return {"index": batch["index"], "texts": texts, "probability": sure}, ids
 
     def _evaluate(self, phase: str, batch: Batch) -> dict[str, Any]:
         logits, lengths = self(batch["x"], batch["length"])

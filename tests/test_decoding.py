@@ -8,7 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from modules.decoding import beam_ctc, greedy_ctc, until_eos
+from modules import decoding
+
+
+def beam_ctc(logits: Tensor, lengths: Tensor, blank: int, width: int) -> list[list[int]]:
+    return decoding.beam_ctc(logits.numpy(), lengths.numpy(), blank, width)
+
+
+def greedy_ctc(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
+    return decoding.greedy_ctc(logits.numpy(), lengths.numpy(), blank)
+
+
+def until_eos(logits: Tensor, eos: int, pad: int) -> list[list[int]]:
+    return decoding.until_eos(logits.numpy(), eos, pad)
+
 
 shapes = st.tuples(st.integers(1, 4), st.integers(2, 4))  # frames, classes
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from datamodules.faces import Face, face_finder
 from datamodules.landmarks import face_model
-from datamodules.mouths import Window, bridged_gaps, fit_window, mouth_windows
+from datamodules.mouths import Window, fit_window, mouth_views
 from datamodules.prepared import Frame, Rejected, Sample
 from datamodules.readers.base import Item, Reader
 from datamodules.readers.letters import natural_key
@@ -381,12 +381,8 @@ class MouthReader(Reader):
         return views
 
     def _views(self, points: np.ndarray) -> list[Window | None]:
-        found = np.isfinite(points).all((1, 2))
-        if not found.any():
-            return [None] * len(points)
-        usable = bridged_gaps(found, self.max_gap_s * self.rate)
-        windows = mouth_windows(points, self.rate, self.height, self.width, self.zoom)
-        return [window if use else None for window, use in zip(windows, usable, strict=True)]
+        size = self.height, self.width
+        return mouth_views(points, self.rate, *size, self.zoom, self.max_gap_s)
 
     def _ready_strip(self, source: Source, ranges: Ranges) -> Strip:
         fit = partial(fit_window, height=self.height, width=self.width)
