@@ -33,7 +33,7 @@ def run(config: DictConfig) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")  # never half a file under its name
     try:
-        checked = FORMATS[config.format](module, partial)
+        checked = FORMATS[config.format](module, partial, config)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -64,7 +64,7 @@ def _described(module: TaskModule) -> str:
 # ---- formats: each writes a file, reads it back, and says what was checked
 
 
-def write_pth(module: TaskModule, path: Path) -> str:
+def write_pth(module: TaskModule, path: Path, config: DictConfig) -> str:
     """The plain file: ``plain_content``, as ``torch.load(path, weights_only=True)`` gives it.
 
     Raises:
@@ -104,4 +104,13 @@ def _same(one: Tensor | None, other: Tensor | None) -> bool:
     return torch.equal(*(x.contiguous().reshape(-1).view(torch.uint8) for x in (one, other)))
 
 
-FORMATS: dict[str, Callable[[TaskModule, Path], str]] = {"pth": write_pth}
+def _write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
+    from experiments.export_onnx import write_onnx  # the exporter takes a while to import
+
+    return write_onnx(module, path, config)
+
+
+FORMATS: dict[str, Callable[[TaskModule, Path, DictConfig], str]] = {
+    "pth": write_pth,
+    "onnx": _write_onnx,
+}

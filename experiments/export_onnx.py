@@ -1,0 +1,218 @@
+"""format=onnx: a network and what its answers mean, in one file that ONNX Runtime reads."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, open_dict
+from torch import nn
+from torch.export import Dim
+
+from datamodules.base import PreparedDataModule
+from datamodules.prepared import write_all
+from experiments.build import build_datamodule
+from experiments.config import instantiate
+from experiments.deployed import DeployedWriter, about, deployed
+from experiments.runtime.networks import Network, OnnxNetwork
+from modules.base import TaskModule
+
+TOLERANCE = 1e-4  # between PyTorch's logits and ONNX Runtime's
+COMPARED, TOGETHER = 4096, 32  # samples at most, and in a batch
+TIMED = 100  # answers of each
+# Of simulated samples: enough to compare with, where no set is named.
+FEW = {"signers": 4, "speakers": 4, "words": 8, "sessions": 4, "utterances": 4}
+Inputs = tuple[np.ndarray, ...]
+
+
+def write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
+    """Export, compare with PyTorch on prepared samples, and say what was compared.
+
+    Raises:
+        ValueError: a network that cannot be exported, or answers that differ.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = list(compared(module, samples_for(config, module, Path(folder))))
+    model = deployed(module, config)
+    write_network(model, pairs[0].inputs, about(module), path)
+    network = OnnxNetwork(path)
+    said = agreement(network, pairs)
+    speeds = [speed_ms(one, pairs[0].inputs) for one in (network, _torch(model))]
+    source = "samples of data_dir" if config.data_dir else "simulated samples"
+    return (
+        f"{said} {source}; one answer takes {speeds[0]:.2f} ms in ONNX Runtime and "
+        f"{speeds[1]:.2f} ms in PyTorch, on one core"
+    )
+
+
+# ---- what is compared
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a deployed network takes, and what the module said as it was tested: logits."""
+
+    inputs: Inputs
+    logits: np.ndarray  # (B, classes), or (B, L, tokens)
+    rows: np.ndarray  # (B,) of the manifest
+
+
+def samples_for(config: DictConfig, module: TaskModule, folder: Path) -> PreparedDataModule:
+    """The test split of ``data_dir``; without one, simulated samples in the model's own frames."""
+    changed = config.copy()
+    with open_dict(changed):
+        changed.augment, changed.calibrate = None, 0
+        if not config.data_dir:
+            _simulate(config, module.card["frame"], folder)
+            changed.data_dir = str(folder)
+            changed.split = {"_target_": "datamodules.splits.TestOnly"}
+    return build_datamodule(changed, trained=module.card)
+
+
+def _simulate(config: DictConfig, frame: dict[str, Any], folder: Path) -> None:
+    """A small set without labels: the model may know others than the simulator does."""
+    shape = frame["shape"]
+    settings = FEW | {"channels": shape[0], "rate": frame["rate"]}
+    settings |= dict(zip(("height", "width"), shape, strict=False))
+    known = {k: v for k, v in settings.items() if k in config.datamodule.simulator and v}
+    simulator = instantiate(config.datamodule.simulator, **known)
+    samples = (replace(sample, label="") for sample in simulator.samples())
+    write_all(folder, simulator.description, samples)
+
+
+def compared(module: TaskModule, data: PreparedDataModule) -> Iterator[Pair]:
+    """Samples of the test split, those of one length together: stored, and as they are tested."""
+    rows = data.parts.test[:COMPARED]
+    lengths = data.prepared.lengths[rows]
+    for length in np.unique(lengths):
+        alike = rows[lengths == length]
+        for first in range(0, len(alike), TOGETHER):
+            yield _pair(module, data, alike[first : first + TOGETHER])
+
+
+def _pair(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Pair:
+    batch = data.batches(rows)[np.arange(len(rows))]
+    signal = batch["x"].numpy(), batch["length"].numpy()
+    batch["x"] = data.to_input(batch["x"])
+    writes = "text" in batch
+    with torch.inference_mode():
+        if writes:
+            logits = module(batch["x"], batch["length"])[0]
+        else:
+            logits = module(*module.inputs(batch))
+    return Pair(signal if writes else _stored(module, data, rows), logits.numpy(), rows)
+
+
+def _stored(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Inputs:
+    """(B, T, *frame_shape) of rows of one length, and (B, T) where the word is, if it matters."""
+    set_ = data.prepared
+    frame = np.arange(set_.lengths[rows[0]])
+    stored = set_.features[set_.starts[rows][:, None] + frame]
+    if not getattr(module.net, "boundary", False):
+        return (stored,)
+    words = set_.words[rows] if set_.words is not None else np.array([[0, len(frame)]] * len(rows))
+    inside = (frame >= words[:, :1]) & (frame < words[:, 1:])
+    return stored, inside.astype(np.float32)
+
+
+def agreement(network: Network, pairs: list[Pair]) -> str:
+    """How far a network's answers agree with what was tested, in words.
+
+    Raises:
+        ValueError: logits differ by more than ``TOLERANCE``, or in what they say.
+    """
+    far, same, count = 0.0, 0, 0
+    for pair in pairs:
+        logits = network(*pair.inputs)[0]
+        far = max(far, float(np.abs(logits - pair.logits).max()))
+        best, expected = (one.argmax(-1).reshape(len(logits), -1) for one in (logits, pair.logits))
+        same, count = same + int((best == expected).all(1).sum()), count + len(logits)
+    said = f"logits within {far:.1e} of PyTorch's, and the same answer to {same:,} of {count:,}"
+    if not far <= TOLERANCE or same < count:
+        raise ValueError(f"the exported network is not the same: {said} samples. Nothing is kept")
+    return said
+
+
+def speed_ms(network: Callable[..., Any], inputs: Inputs) -> float:
+    """Milliseconds that one answer to one sample takes, the median of many, on one core."""
+    one, took = tuple(part[:1] for part in inputs), []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in range(TIMED):
+            begun = time.perf_counter()
+            network(*one)
+            took.append(time.perf_counter() - begun)
+    finally:
+        torch.set_num_threads(threads)
+    return 1e3 * float(np.median(took))
+
+
+def _torch(model: nn.Module) -> Callable[..., Any]:
+    @torch.inference_mode()
+    def run(*inputs: np.ndarray) -> Any:
+        return model(*map(torch.from_numpy, inputs))
+
+    return run
+
+
+# ---- the file
+
+
+def write_network(model: nn.Module, inputs: Inputs, facts: dict[str, Any], path: Path) -> None:
+    """Write the network with PyTorch's newest exporter; any batch and length can be given to it.
+
+    Args:
+        model: as ``deployed`` gives it.
+        inputs: an example.
+        facts: metadata, each a JSON text.
+
+    Raises:
+        ValueError: the network has a part that ONNX cannot express.
+    """
+    # The exporter takes a size of 1 for one that never changes.
+    example = tuple(torch.from_numpy(np.repeat(part[:1], 2, axis=0)) for part in inputs)
+    dynamic = tuple({axis: Dim.DYNAMIC for axis in range(min(2, x.ndim))} for x in example)
+    if not isinstance(model, DeployedWriter):
+        example = tuple(_longer(part) for part in example)
+    names = {"input_names": model.inputs[: len(example)], "output_names": model.outputs}
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                model, example, dynamo=True, dynamic_shapes=dynamic, verbose=False, **names
+            )
+    except Exception as error:  # of the exporter, of many kinds
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise ValueError(
+            f"format=onnx: {type(model.net).__name__} has a part that ONNX cannot express "
+            f"({type(error).__name__}: {reason}). Use format=pth, or another net="
+        ) from error
+    program.model.metadata_props.update({k: json.dumps(v) for k, v in facts.items()})
+    program.save(path)
+
+
+def _longer(part: torch.Tensor) -> torch.Tensor:
+    """At least two frames: a recording of one would become the only length that can be read."""
+    return part if part.shape[1] > 1 else part.repeat_interleave(3, dim=1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's notes on packages that are not there, and on what it tries."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

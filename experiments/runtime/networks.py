@@ -1,0 +1,87 @@
+"""ONNX files that ``stage=export`` wrote: the network, and what its answers mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+FORMAT = 1  # of the metadata; another one is refused
+KEY = "unvoiced"  # of ``FORMAT`` in the metadata
+# What a caller must know; each is a key of the file's metadata, as JSON.
+NEEDED = ("task", "classes", "frame", "input", "simulated", "told")
+
+
+class Network(Protocol):
+    """A network, and what it says of itself.
+
+    Attributes:
+        about: ``task``, ``classes``, ``frame`` (shape, dtype, rate in Hz), ``input`` (how
+            recordings are made ready), ``reader``, ``simulated``, ``told``; where text is
+            written ``tokenizer``, ``objective`` and ``beam_width``.
+    """
+
+    about: dict[str, Any]
+
+    def __call__(self, frames: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+        """(B, T, *frame_shape) as a prepared set stores them, to logits, and their lengths."""
+        ...
+
+
+class OnnxNetwork:
+    """An exported network, run by ONNX Runtime.
+
+    Args:
+        path: a file that ``stage=export format=onnx`` wrote.
+        threads: that one answer may use; the networks are small, and more is slower.
+
+    Raises:
+        ValueError: no such file, no ONNX file, or none of this project.
+    """
+
+    def __init__(self, path: str | Path, threads: int = 1) -> None:
+        self.path = Path(path)
+        self.session = self._open(threads)
+        self.about = self._read_about()
+        self.names = [one.name for one in self.session.get_inputs()]
+
+    def __call__(self, frames: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+        feed = dict(zip(self.names, (frames, *others), strict=True))
+        return tuple(self.session.run(None, feed))
+
+    def _open(self, threads: int) -> Any:
+        import onnxruntime
+
+        if not self.path.is_file():
+            raise ValueError(f"{self.path} does not exist")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        options.log_severity_level = 3  # errors; a warning here is for who builds ONNX Runtime
+        # Its content, not its path: a file that names others on the disk is not followed there.
+        content = self.path.read_bytes()
+        try:
+            return onnxruntime.InferenceSession(content, options)
+        except Exception as error:  # its own kinds of errors share no other base
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"{self.path} is not an ONNX file that can be run ({reason})") from None
+
+    def _read_about(self) -> dict[str, Any]:
+        written = self.session.get_modelmeta().custom_metadata_map
+        if KEY not in written:
+            raise ValueError(
+                f"{self.path} is an ONNX file, but not one that stage=export wrote: it does not "
+                "say its task and classes"
+            )
+        try:
+            about = {key: json.loads(value) for key, value in written.items()}
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{self.path}: its metadata is damaged ({error})") from None
+        missing = [key for key in NEEDED if key not in about]
+        if about[KEY] != FORMAT or missing:
+            found = f"no {', '.join(missing)}" if missing else f"format {about[KEY]}"
+            raise ValueError(
+                f"{self.path}: its metadata has {found}; expected format {FORMAT}. Export it again"
+            )
+        return about
