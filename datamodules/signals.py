@@ -214,6 +214,37 @@ class _Resampler:
         return out
 
 
+def ready(
+    counts: np.ndarray,
+    conditioner: Conditioner,
+    uv_per_count: float = 1.0,
+    skip_samples: int = 0,
+    min_s: float = 0.1,
+    max_s: float | None = None,
+    max_clipped: float = 0.1,
+) -> np.ndarray:
+    """A recording (T, C) of counts → (T', C) float32, µV, at the conditioner's ``out_rate``.
+
+    Raises:
+        ValueError: it is not fit to be read; the message says why.
+    """
+    counts = _started(counts[skip_samples:])
+    found = faults(counts, conditioner.rate, min_s, max_s, max_clipped)
+    if found:
+        raise ValueError("; ".join(found))
+    with np.errstate(over="ignore", invalid="ignore"):
+        emg = conditioner(counts.astype(np.float64) * uv_per_count)
+    if not np.isfinite(emg).all():
+        raise ValueError(f"the numbers are too large for EMG, up to {np.abs(counts).max():g}")
+    return emg
+
+
+def _started(counts: np.ndarray) -> np.ndarray:
+    """(T, C) without the zeros that some recorders write before their first sample."""
+    live = (counts != 0).any(1)
+    return counts[live.argmax() :] if live.any() else counts
+
+
 def faults(
     emg: np.ndarray,
     rate: float,

@@ -11,9 +11,10 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import sentencepiece
+if TYPE_CHECKING:
+    import sentencepiece
 
 PAD, EOS, UNKNOWN = 0, 1, 2
 T5_PIECES, T5_VOCABULARY = 32_000, 32_128  # the network's table is padded to a multiple of 128
@@ -232,6 +233,8 @@ class SentencePiece(_Pieces):
             )
 
     def _train(self, sentences: list[str]) -> bytes:
+        import sentencepiece
+
         model = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=_with_borders(sentences),
@@ -352,6 +355,8 @@ def _model(plain: dict[str, Any], kind: str) -> bytes:
 
 def _processor(model: bytes, kind: str) -> sentencepiece.SentencePieceProcessor:
     """A loaded model whose special ids are the ones that every tokenizer here has."""
+    import sentencepiece  # not needed by the other kinds
+
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         processor.id_to_piece(list(range(processor.get_piece_size())))  # each of them is UTF-8

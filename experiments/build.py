@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -85,11 +86,20 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "input": data.input_settings,
         "frame": dict(data.prepared.meta["frame"]),
         "reader": _numbers(data.prepared.meta["settings"].get("reader") or {}),
+        "clip_s": _clip_s(data),
         "simulated": data.prepared.simulated,
         "split": data.parts.note,
         "leaks": data.parts.leaks,
         "config": plain(config),
     }
+
+
+def _clip_s(data: PreparedDataModule) -> float | None:
+    """Seconds of the median recording that is trained on; None where nobody knows the rate."""
+    rate, rows = data.prepared.meta["frame"]["rate"], data.parts.train
+    if not rate or not len(rows):
+        return None
+    return round(float(np.median(data.prepared.lengths[rows])) / rate, 3)
 
 
 def _numbers(settings: dict[str, Any]) -> dict[str, Any]:

@@ -122,5 +122,7 @@ def recognizer_of(config: DictConfig) -> Recognizer:
     network = OnnxNetwork(path)
     if network.about["task"] != config.task:
         task = network.about["task"]
-        raise ValueError(f"ckpt_path={path} is a model of task {task}, not {config.task}: say task={task}")
+        raise ValueError(
+            f"ckpt_path={path} is a model of task {task}, not {config.task}: say task={task}"
+        )
     return Recognizer(network, **options)

@@ -64,7 +64,7 @@ def _described(module: TaskModule) -> str:
 # ---- formats: each writes a file, reads it back, and says what was checked
 
 
-def write_pth(module: TaskModule, path: Path, config: DictConfig) -> str:
+def write_pth(module: TaskModule, path: Path, config: DictConfig | None = None) -> str:
     """The plain file: ``plain_content``, as ``torch.load(path, weights_only=True)`` gives it.
 
     Raises:

@@ -104,13 +104,11 @@ def _pair(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Pai
     batch = data.batches(rows)[np.arange(len(rows))]
     signal = batch["x"].numpy(), batch["length"].numpy()
     batch["x"] = data.to_input(batch["x"])
-    writes = "text" in batch
     with torch.inference_mode():
-        if writes:
-            logits = module(batch["x"], batch["length"])[0]
-        else:
-            logits = module(*module.inputs(batch))
-    return Pair(signal if writes else _stored(module, data, rows), logits.numpy(), rows)
+        if "text" in batch:
+            return Pair(signal, module(batch["x"], batch["length"])[0].numpy(), rows)
+        logits = module(*module.inputs(batch))
+    return Pair(_stored(module, data, rows), logits.numpy(), rows)
 
 
 def _stored(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Inputs:
@@ -182,7 +180,7 @@ def write_network(model: nn.Module, inputs: Inputs, facts: dict[str, Any], path:
     """
     # The exporter takes a size of 1 for one that never changes.
     example = tuple(torch.from_numpy(np.repeat(part[:1], 2, axis=0)) for part in inputs)
-    dynamic = tuple({axis: Dim.DYNAMIC for axis in range(min(2, x.ndim))} for x in example)
+    dynamic = tuple(dict.fromkeys(range(min(2, x.ndim)), Dim.DYNAMIC) for x in example)
     if not isinstance(model, DeployedWriter):
         example = tuple(_longer(part) for part in example)
     names = {"input_names": model.inputs[: len(example)], "output_names": model.outputs}

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,9 +20,10 @@ from datamodules.emg import channel_gains
 from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
 from datamodules.readers.emg_input import NO_CHANNELS
 from datamodules.signals import strength
-from datamodules.streams import Beginning, GrowingTable, LSLStream, Window, Windows
-from experiments.live import Listener, Pace, Speaker
+from datamodules.streams import Beginning, GrowingTable, LSLStream, Windows
 from experiments.load import load_checkpoint
+from experiments.runtime import Engine
+from experiments.runtime.muscles import Listener, Pace
 from experiments.stages import run_stage
 
 RATE = 1000.0
@@ -269,49 +269,54 @@ def test_channels_are_scaled_as_in_training(tmp_path: Path) -> None:
 # ---- what is said
 
 
-class Script(Speaker):
+class Script:
     """Says what is written instead of what it hears."""
 
-    def __init__(self, path: Path, said: list[tuple[str, float]], takes_s: float, **live) -> None:
-        nobody = SimpleNamespace(card={"input": {}})
-        super().__init__(nobody, path, {"hop_s": 1.0, "min_probability": 0.5} | live)
-        self.said, self.takes_s = iter(said), takes_s
+    task, classes = "emg", ()
 
-    def read(self, window: Window) -> tuple[str, float]:
+    def __init__(self, said: list[tuple[str, float]], takes_s: float = 0.0) -> None:
+        frame = {"shape": [2], "rate": 100.0}
+        self.about = {"frame": frame, "input": {"scale": "none"}, "reader": {"low_hz": 2.0}}
+        self.said, self.takes_s = iter([("", 0.0), *said]), takes_s  # the first is of silence
+
+    def text(self, window: np.ndarray) -> tuple[str, float]:
         time.sleep(self.takes_s)
         return next(self.said)
 
 
-WINDOW = Window(np.zeros((4, 2), np.float32), 4, np.ones(2), np.ones(2))
+def heard(script: Script, windows: int, **settings) -> tuple[Engine, list, list]:
+    """The engine, its events, and all that was heard in so many windows of 0.2 s."""
+    engine, events, rows = Engine(script, window_s=0.2, hop_s=0.2, **settings), [], []
+    for chunk in np.split(np.random.default_rng(0).normal(size=(20 * windows, 2)), windows):
+        events += engine.push(chunk, 0.0)
+        rows += engine.part.heard
+    return engine, events, rows
 
 
-def test_what_is_new_and_sure_is_printed_and_all_is_written(tmp_path: Path, capsys) -> None:
+def test_what_is_new_and_sure_is_said_and_all_is_kept() -> None:
     said = [("", 0.9), ("yes", 0.9), ("yes", 0.8), ("", 0.9), ("no", 0.4), ("yes", 0.7)]
     said += [("no, thanks", 0.5), ("yes", 0.6)]
-    with Script(tmp_path / "live.csv", said, 0) as speaker:
-        for second, _ in enumerate(said):
-            speaker.hear(second, WINDOW)
-    printed = [line.split(maxsplit=3) for line in capsys.readouterr().out.splitlines()]
-    assert [(float(time_s), text) for time_s, _, _, text in printed] == [
-        (1, "yes"),
-        (6, "no, thanks"),
-        (7, "yes"),
+    engine, events, rows = heard(Script(said), len(said))
+    assert [(round(event.seconds, 3), event.label) for event in events] == [
+        (0.4, "yes"),
+        (1.4, "no, thanks"),
+        (1.6, "yes"),
     ]
-    table = pd.read_csv(tmp_path / "live.csv", keep_default_na=False)
-    assert list(table.itertuples(index=False, name=None)) == [
-        (float(n), text, p) for n, (text, p) in enumerate(said)
-    ]
+    assert [(text, sure) for _, text, sure in rows] == said
+    assert engine.text == "yes no, thanks yes"
 
 
-def test_a_slow_reader_skips_the_oldest_windows_and_counts_them(tmp_path: Path) -> None:
-    with Script(tmp_path / "live.csv", [("yes", 1.0)] * 10, 0.025, hop_s=0.01) as speaker:
-        for number in range(10):
-            speaker.hear(number, WINDOW)
-        speaker.hear(10, WINDOW, always=True)
-    table = pd.read_csv(tmp_path / "live.csv")
-    assert speaker.pace.read == len(table) <= 6
-    assert speaker.pace.read + speaker.pace.skipped == 11 and table["time_s"].iloc[-1] == 10
-    assert "skipped: reading one took longer than live.hop_s=0.01" in speaker.summary()
+def test_a_slow_reader_skips_the_oldest_windows_and_counts_them() -> None:
+    script = Script([("yes", 1.0)] * 30, takes_s=0.025)
+    engine = Engine(script, window_s=0.1, hop_s=0.01)
+    rows = []
+    for chunk in np.random.default_rng(0).normal(size=(20, 1, 2)):
+        engine.push(chunk, 0.0)
+        rows += engine.part.heard
+    engine.end()
+    rows, pace = rows + engine.part.heard, engine.part.pace
+    assert pace.read == len(rows) <= 6 and pace.read + pace.skipped == 11
+    assert "skipped: reading one took longer than live.hop_s=0.01" in pace.summary()
 
 
 @given(st.lists(st.floats(0, 5), max_size=50))
@@ -437,11 +442,6 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
 def test_mistakes_are_named(live, mistake: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         live("x.csv", mistake)
-
-
-def test_other_tasks_are_refused(run) -> None:
-    with pytest.raises(ValueError, match="stage=live needs task=emg for now; found task=asl"):
-        run("stage=live", "task=asl", "input=x.csv")
 
 
 # ---- Lab Streaming Layer

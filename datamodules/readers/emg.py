@@ -16,7 +16,7 @@ import numpy as np
 from datamodules.prepared import Frame, Rejected, Sample
 from datamodules.readers.base import Item, Reader
 from datamodules.readers.letters import natural_key
-from datamodules.signals import Conditioner, faults
+from datamodules.signals import Conditioner, ready
 
 VOTES = 20  # recordings that settle how many channels there are
 MANY_CHANNELS = 64  # a wider array with few rows is rather one of (channels, samples)
@@ -127,15 +127,8 @@ class EMGReader(Reader):
             ValueError: it is not fit to be a sample; the message says why.
         """
         self._refuse_other_shape(counts)
-        counts = _started(counts[self.skip_samples :])
-        found = faults(counts, self.rate, self.min_s, self.max_s, self.max_clipped)
-        if found:
-            raise ValueError("; ".join(found))
-        with np.errstate(over="ignore", invalid="ignore"):
-            emg = self.conditioner(counts.astype(np.float64) * self.uv_per_count)
-        if not np.isfinite(emg).all():
-            raise ValueError(f"the numbers are too large for EMG, up to {np.abs(counts).max():g}")
-        return emg
+        limits = {name: getattr(self, name) for name in ("min_s", "max_s", "max_clipped")}
+        return ready(counts, self.conditioner, self.uv_per_count, self.skip_samples, **limits)
 
     # ---- shapes
 
@@ -216,12 +209,6 @@ def load_array(path: Path, raw_dir: Path) -> np.ndarray:
 def one_line(text: str) -> str:
     """``text`` with single spaces."""
     return " ".join(text.split())
-
-
-def _started(counts: np.ndarray) -> np.ndarray:
-    """(T, C) without the zeros that some recorders write before their first sample."""
-    live = (counts != 0).any(1)
-    return counts[live.argmax() :] if live.any() else counts
 
 
 def _transposed(rows: int, columns: int) -> bool:

@@ -1,1 +1,327 @@
-class Engine: ...
+"""What is read while it is shown: frames or samples in, letters and words as events out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from experiments.runtime.decisions import Event, Held, Speech, Text, motion
+from experiments.runtime.muscles import Listener, Pace, Window, refuse_impossible
+from experiments.runtime.recognizer import NOTHING, Reading, Recognizer
+
+WINDOW_S = 3.0  # of EMG: longer than a short sentence, where training does not say
+STAGES = ("landmarks", "network", "decision")  # what an answer's time is made of
+
+
+class Clock:
+    """Milliseconds of each stage of the last push."""
+
+    def __init__(self) -> None:
+        self.latency_ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add what is done inside to the stage ``name``."""
+        begun = time.perf_counter()
+        yield
+        took = 1e3 * (time.perf_counter() - begun)
+        self.latency_ms[name] = self.latency_ms.get(name, 0.0) + took
+
+
+class Part(Protocol):
+    """One task's way from a frame to events."""
+
+    writes: tuple[str, ...]  # the kinds of events that are written
+    reading: Reading
+
+    @property
+    def seen(self) -> np.ndarray | None: ...
+
+    def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]: ...
+
+    def end(self, seconds: float, clock: Clock) -> list[Event]: ...
+
+
+class Engine:
+    """Reads one stream: of one camera, file or visitor. Not to be shared between threads.
+
+    Args:
+        recognizer: reads; may be shared.
+        settings: of the task's decision: of ``Held`` for letters; ``speech_*`` and
+            ``min_probability`` for lips. What is not said is as the classes have it.
+
+    Attributes:
+        part: the task's own way from frames to events.
+        text: what was said so far.
+        latency_ms: milliseconds of the last push by stage: landmarks, network, decision.
+
+    Raises:
+        ValueError: a task that is not read frame by frame, or an impossible setting.
+    """
+
+    def __init__(self, recognizer: Recognizer, **settings: Any) -> None:
+        self.recognizer = recognizer
+        kinds: dict[str, Any] = {"asl": Letters, "lipread": Words, "vsr": Words, "emg": Phrases}
+        self.part: Part = kinds[recognizer.task](recognizer, **settings)
+        self._text = Text(joined=recognizer.task == "asl")
+        self._clock, self._now_s = Clock(), 0.0
+
+    def push(self, frame: np.ndarray, seconds: float) -> list[Event]:
+        """The next picture (H, W, 3) uint8, red first, or samples (n, C) of EMG as recorded.
+
+        Args:
+            frame: the picture, or the samples.
+            seconds: its time on the stream's own clock.
+
+        Raises:
+            ValueError: something of another shape.
+        """
+        self._clock.latency_ms = {}
+        self._now_s = seconds
+        return self._write(self.part.push(frame, seconds, self._clock))
+
+    def end(self) -> list[Event]:
+        """What the end of the stream completes."""
+        return self._write(self.part.end(self._now_s, self._clock))
+
+    def clear(self) -> None:
+        """Forget the text."""
+        self._text.written = ""
+
+    def close(self) -> None:
+        """Let go of what follows hands and faces."""
+        self.part = None  # type: ignore[assignment]
+
+    @property
+    def text(self) -> str:
+        return self._text.written
+
+    @property
+    def top(self) -> tuple[tuple[str, float], ...]:
+        """The three best answers of now, with their probabilities; empty where nothing is seen."""
+        return self.part.reading.top
+
+    @property
+    def seen(self) -> np.ndarray | None:
+        """The last picture with the hand or the mouth marked, (H, W, 3) uint8."""
+        return self.part.seen
+
+    @property
+    def latency_ms(self) -> dict[str, float]:
+        return self._clock.latency_ms
+
+    def _write(self, events: list[Event]) -> list[Event]:
+        for event in events:
+            if event.kind in self.part.writes:
+                self._text.add(event.label)
+        return events
+
+
+def refuse_other(picture: np.ndarray) -> None:
+    """``ValueError`` where this is no (H, W, 3) uint8 picture."""
+    if getattr(picture, "dtype", None) != np.uint8 or picture.shape[2:] != (3,):
+        found = f"{getattr(picture, 'dtype', type(picture).__name__)} {np.shape(picture)}"
+        raise ValueError(f"a frame of {found}; expected a picture (height, width, 3), uint8")
+
+
+class Letters:
+    """Hands to letters: every picture is read, and a letter counts when it is held."""
+
+    writes = ("started", "held")
+
+    def __init__(self, recognizer: Recognizer, **settings: Any) -> None:
+        from experiments.runtime.eyes import HandEye
+
+        self.recognizer, self.eye = recognizer, HandEye(recognizer)
+        self.held = Held(**settings)
+        self.labels = [*recognizer.classes, *(["nothing"] * ("nothing" not in recognizer.classes))]
+        self.reading = NOTHING
+
+    def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]:
+        refuse_other(frame)
+        with clock.stage("landmarks"):
+            hand = self.eye.push(frame)
+        with clock.stage("network"):
+            chances = self._chances(hand)
+        with clock.stage("decision"):
+            return self.held.push(chances, self.labels, seconds)
+
+    def _chances(self, hand: np.ndarray | None) -> np.ndarray:
+        """(classes,), with one for ``nothing`` whether or not the model knows it."""
+        if hand is None:
+            self.reading = NOTHING
+            return np.float64([label == "nothing" for label in self.labels])
+        chances = self.recognizer.probabilities(hand)
+        self.reading = self.recognizer.reading(chances)
+        return np.pad(chances, (0, len(self.labels) - len(chances)))
+
+    def end(self, seconds: float, clock: Clock) -> list[Event]:
+        return []
+
+    @property
+    def seen(self) -> np.ndarray | None:
+        return self.eye.seen
+
+
+class Words:
+    """Lips to words: what lies between two rests is read, once while it goes on and at its end.
+
+    Args:
+        window_s: the longest stretch that is read as one word, seconds; longer speech is read
+            in windows of half that. None: three times the median clip of the training.
+        hop_s: seconds from look to look.
+        min_probability: a word that is less sure is not written.
+        speech_on, speech_off, quiet_s, least_s, around_s: of ``Speech``.
+    """
+
+    writes = ("released",)
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        window_s: float | None = None,
+        hop_s: float = 0.2,
+        min_probability: float = 0.5,
+        speech_on: float = Speech.on,
+        speech_off: float = Speech.off,
+        **speech: Any,
+    ) -> None:
+        from experiments.runtime.eyes import MouthEye
+
+        self.recognizer, self.hop_s, self.min_probability = recognizer, hop_s, min_probability
+        self.window_s = window_s or 3 * (recognizer.about.get("clip_s") or 0.5)
+        self.speech = Speech(speech_on, speech_off, **speech)
+        self.eye = MouthEye(recognizer, self.window_s + 2 * self.speech.quiet_s + hop_s)
+        self.reading, self._now = NOTHING, ""
+        self._looked_s = self._done_s = -np.inf
+
+    def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]:
+        refuse_other(frame)
+        with clock.stage("landmarks"):
+            self.eye.push(frame, seconds)
+        if seconds - self._looked_s < self.hop_s - 1e-9:
+            return []
+        self._looked_s = seconds
+        return self._look(seconds, clock, self.speech.quiet_s)
+
+    def end(self, seconds: float, clock: Clock) -> list[Event]:
+        return self._look(seconds, clock, 0.0)
+
+    @property
+    def seen(self) -> np.ndarray | None:
+        return self.eye.seen
+
+    def _look(self, seconds: float, clock: Clock, quiet_s: float) -> list[Event]:
+        with clock.stage("landmarks"):
+            mouths = self.eye.mouths()
+        with clock.stage("decision"):
+            rate = self.eye.rate
+            change = motion(mouths, rate)
+            begun_s = seconds - (len(mouths) - 1) / rate
+            found = self.speech.stretches(change, rate)
+        events: list[Event] = []
+        for first, stop in found:
+            first = max(first, round((self._done_s - begun_s) * rate))  # what was read before
+            if stop - first < self.speech.least_s * rate:
+                continue
+            ended = len(mouths) - stop >= quiet_s * rate
+            full = stop - first >= self.window_s * rate
+            events += self._hear(mouths, first, stop, begun_s, ended or full, clock)
+        return events
+
+    def _hear(
+        self,
+        mouths: np.ndarray,
+        first: int,
+        stop: int,
+        begun_s: float,
+        ended: bool,
+        clock: Clock,
+    ) -> list[Event]:
+        around = round(self.speech.around_s * self.eye.rate)
+        with clock.stage("network"):
+            part = mouths[max(0, first - around) : stop + around]
+            self.reading = self.recognizer.reading(self.recognizer.probabilities(part))
+        with clock.stage("decision"):
+            stop_s = begun_s + stop / self.eye.rate
+            if ended:
+                self._done_s = stop_s
+            return self._events(ended, stop_s)
+
+    def _events(self, ended: bool, seconds: float) -> list[Event]:
+        """A word starts when it is sure enough, and is written, as it is then, at its end."""
+        word, sure = self.reading.label, self.reading.probability
+        if sure < self.min_probability:
+            self._now = "" if ended else self._now
+            return []
+        kinds = [] if self._now == word else ["started"]
+        kinds = kinds or ([] if ended else ["held"])
+        self._now = "" if ended else word
+        kinds += ["released"] if ended else []
+        return [Event(kind, word, sure, seconds) for kind in kinds]
+
+
+class Phrases:
+    """Muscles to text: windows that overlap are read, and what is new in them is said.
+
+    Args:
+        reader: how the signal comes: rate, channels, uv_per_count, skip_samples, and the filters;
+            what is not said is as it was in training.
+        window_s: seconds that are read at once; None for those that were trained on, or 3.
+        hop_s: seconds from window to window.
+        min_probability: a text that is less sure is not written.
+
+    Attributes:
+        heard: each window of the last push: its end in seconds, its text, its probability.
+    """
+
+    writes, seen = ("started",), None
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        reader: dict[str, Any] | None = None,
+        window_s: float | None = None,
+        hop_s: float = 0.5,
+        min_probability: float = 0.5,
+    ) -> None:
+        about = recognizer.about
+        window_s = window_s or about["input"].get("stretch_s") or WINDOW_S
+        live = {"window_s": window_s, "hop_s": hop_s, "min_probability": min_probability}
+        refuse_impossible(live)
+        self.recognizer, self.min_probability = recognizer, min_probability
+        self.listener = Listener(reader or {}, about, live)
+        self.pace, self.scale = Pace(hop_s), about["input"].get("scale", "session")
+        self.reading, self.heard = NOTHING, []
+        self._read(self.listener.silence())  # the first reading takes longer than all others
+
+    def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]:
+        self.heard = []
+        windows = self.listener.push(frame)
+        return [event for window in windows for event in self._hear(window, clock, False)]
+
+    def end(self, seconds: float, clock: Clock) -> list[Event]:
+        self.heard, rest = [], self.listener.rest()
+        return [] if rest is None else self._hear(rest, clock, True)
+
+    def _hear(self, window: Window, clock: Clock, always: bool) -> list[Event]:
+        """Read a window, if there is time for it; ``always``: in any case."""
+        if not (always or self.pace.due()):
+            return []
+        begun, before = time.perf_counter(), self.reading.label
+        with clock.stage("network"):
+            text, sure = self._read(window)
+        self.pace.took(time.perf_counter() - begun)
+        end_s = self.listener.seconds(window)
+        self.heard.append((end_s, text, sure))
+        if not text or text == before or sure < self.min_probability:
+            return []
+        self.reading = Reading(text, sure, ((text, sure),))
+        return [Event("started", text, sure, end_s)]
+
+    def _read(self, window: Window) -> tuple[str, float]:
+        return self.recognizer.text(window.scaled(self.scale))

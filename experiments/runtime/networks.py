@@ -65,7 +65,9 @@ class OnnxNetwork:
             return onnxruntime.InferenceSession(content, options)
         except Exception as error:  # its own kinds of errors share no other base
             reason = str(error).partition("\n")[0]
-            raise ValueError(f"{self.path} is not an ONNX file that can be run ({reason})") from None
+            raise ValueError(
+                f"{self.path} is not an ONNX file that can be run ({reason})"
+            ) from None
 
     def _read_about(self) -> dict[str, Any]:
         written = self.session.get_modelmeta().custom_metadata_map

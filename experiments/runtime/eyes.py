@@ -1,0 +1,149 @@
+"""From a camera's pictures to what a network takes, picture by picture."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from datamodules.faces import Face, FaceFinder
+from datamodules.landmarks import HandLandmarks, draw_hand, face_model, hand_model
+from datamodules.mouths import Window, draw_mouth, mouth_views
+
+if TYPE_CHECKING:
+    from experiments.runtime.recognizer import Recognizer
+
+LARGEST = 1280  # pixels of a picture's longer side; more only takes time and memory
+CAMERA_HZ = 30.0
+
+
+def smaller(picture: np.ndarray) -> np.ndarray:
+    """A (H, W, 3) picture whose longer side is at most ``LARGEST`` pixels."""
+    factor = LARGEST / max(picture.shape[:2])
+    if factor >= 1:
+        return picture
+    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+class HandEye:
+    """Follows a hand, and keeps as many of its last landmarks as the network takes.
+
+    Attributes:
+        seen: the last picture with the hand on it, (H, W, 3) uint8, red first.
+    """
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        model = hand_model(recognizer.model)
+        confidence = recognizer.min_confidence
+        self.finder = HandLandmarks(model, confidence, rate=CAMERA_HZ, thorough=False)
+        self.kept: deque[np.ndarray] = deque(maxlen=recognizer.about["input"]["frames"])
+        self._picture: np.ndarray | None = None
+        self._found: np.ndarray | None = None
+
+    def push(self, picture: np.ndarray) -> np.ndarray | None:
+        """(H, W, 3) uint8 → the last landmarks (T, 63) float32; None where no hand is seen."""
+        self._picture = smaller(picture)
+        hand = self.finder.read(self._picture)
+        self._found = hand and hand.landmarks
+        if hand is None:
+            self.kept.clear()
+            return None
+        self.kept.append(hand.landmarks)
+        return np.stack(self.kept)
+
+    @property
+    def seen(self) -> np.ndarray | None:
+        if self._picture is None or self._found is None:
+            return self._picture
+        return draw_hand(self._picture, self._found)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One picture of a face: its time in seconds, grey (H, W), and (3, 2) points or NaN."""
+
+    seconds: float
+    grey: np.ndarray
+    points: np.ndarray
+
+
+class MouthEye:
+    """Follows a face, and keeps the last pictures: mouths are cut out of them as in training.
+
+    Args:
+        recognizer: says how its training set shows mouths.
+        keep_s: seconds of pictures that are kept.
+
+    Attributes:
+        rate: of the mouths, Hz.
+        seen: the last picture with the window on it, (H, W, 3) uint8, red first.
+    """
+
+    def __init__(self, recognizer: Recognizer, keep_s: float) -> None:
+        self.finder = FaceFinder(face_model(recognizer.model), recognizer.min_confidence)
+        frame, reader = recognizer.about["frame"], recognizer.about.get("reader", {})
+        self.height, self.width = frame["shape"]
+        self.rate, self.keep_s = float(frame["rate"]), keep_s
+        self.zoom = float(reader.get("zoom", 1.0))
+        self.max_gap_s = float(reader.get("max_gap_s", 0.5))
+        self.glances: deque[Glance] = deque()
+        self._face: Face | None = None
+        self._picture: np.ndarray | None = None
+        self._window: Window | None = None
+
+    def push(self, picture: np.ndarray, seconds: float) -> bool:
+        """(H, W, 3) uint8 at a time of the stream; whether a face is seen."""
+        self._picture = picture = smaller(picture)
+        face = self.finder.read(picture, self._face)
+        self._face = face or self._face
+        points = face.points if face else np.full((3, 2), np.nan)
+        self.glances.append(Glance(seconds, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), points))
+        while seconds - self.glances[0].seconds > self.keep_s:
+            self.glances.popleft()
+        return face is not None
+
+    def mouths(self) -> np.ndarray:
+        """(T, h, w) uint8 at ``rate``: those that were kept since the face came into view."""
+        glances = self._at_rate()
+        size = self.height, self.width
+        points = np.array([glance.points for glance in glances]).reshape(-1, 3, 2)
+        views = mouth_views(points, self.rate, *size, self.zoom, self.max_gap_s)
+        self._window = views[-1] if views else None
+        whole = _last_whole(views)
+        pairs = zip(glances[whole], views[whole], strict=True)
+        mouths = [view.cut(glance.grey) for glance, view in pairs if view is not None]
+        return np.array(mouths, np.uint8).reshape(-1, *size)
+
+    @property
+    def seen(self) -> np.ndarray | None:
+        if self._picture is None or self._window is None:
+            return self._picture
+        return draw_mouth(self._picture, self._window)
+
+    def _at_rate(self) -> list[Glance]:
+        """The glance nearest to each moment, as a video is brought to another rate."""
+        if not self.glances:
+            return []
+        times = np.array([glance.seconds for glance in self.glances])
+        count = round((times[-1] - times[0]) * self.rate) + 1
+        moments = times[0] + np.arange(count) / self.rate
+        after = np.searchsorted(times, moments).clip(1, max(1, len(times) - 1))
+        before = after - 1
+        after = after.clip(max=len(times) - 1)
+        nearer = moments - times[before] <= times[after] - moments
+        return [self.glances[n] for n in np.where(nearer, before, after)]
+
+
+def _last_whole(views: list[Window | None]) -> slice:
+    """The last stretch of windows without a gap."""
+    stop = len(views)
+    while stop and views[stop - 1] is None:
+        stop -= 1
+    first = stop
+    while first and views[first - 1] is not None:
+        first -= 1
+    return slice(first, stop)
