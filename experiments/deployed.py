@@ -75,10 +75,15 @@ class TorchNetwork:
     def __init__(self, module: TaskModule, config: DictConfig) -> None:
         self.about, self.net = about(module), deployed(module, config)
 
+    @torch.inference_mode()
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-        with torch.inference_mode():
-            found = self.net(*(torch.from_numpy(one) for one in inputs))
-        return tuple(one.numpy() for one in (found if isinstance(found, tuple) else (found,)))
+        return in_numpy(self.net, *inputs)
+
+
+def in_numpy(net: nn.Module, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What a network gives for arrays, as arrays, always in a tuple."""
+    found = net(*(torch.from_numpy(one) for one in inputs))
+    return tuple(one.numpy() for one in (found if isinstance(found, tuple) else (found,)))
 
 
 def deployed(module: TaskModule, config: DictConfig) -> Deployed | DeployedWriter:

@@ -28,6 +28,8 @@ def run(config: DictConfig) -> None:
     quiet()
     if config.format not in FORMATS:
         raise ValueError(f"format={config.format} is not known. Formats: {', '.join(FORMATS)}")
+    if config.quantize and config.format != "onnx":
+        raise ValueError(f"quantize={config.quantize} is for format=onnx, not {config.format}")
     module = require_checkpoint(config)
     path = _output(config)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +112,14 @@ def _write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
     return write_onnx(module, path, config)
 
 
+def _write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
+    from experiments.export_program import write_program
+
+    return write_program(module, path, config)
+
+
 FORMATS: dict[str, Callable[[TaskModule, Path, DictConfig], str]] = {
     "pth": write_pth,
     "onnx": _write_onnx,
+    "program": _write_program,
 }

@@ -10,21 +10,22 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from omegaconf import DictConfig, open_dict
-from torch import nn
+from torch import Tensor, nn
 from torch.export import Dim
 
 from datamodules.base import PreparedDataModule
 from datamodules.prepared import write_all
 from experiments.build import build_datamodule
 from experiments.config import instantiate
-from experiments.deployed import DeployedWriter, about, deployed
-from experiments.runtime.networks import Network, OnnxNetwork
+from experiments.deployed import DeployedWriter, about, deployed, in_numpy
+from experiments.runtime.networks import TEXTS, Network, OnnxNetwork
 from modules.base import TaskModule
 
 TOLERANCE = 1e-4  # between PyTorch's logits and ONNX Runtime's
@@ -39,20 +40,34 @@ def write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
     """Export, compare with PyTorch on prepared samples, and say what was compared.
 
     Raises:
-        ValueError: a network that cannot be exported, or answers that differ.
+        ValueError: a network that cannot be exported, answers that differ, or an unknown
+            ``quantize``.
     """
+    if config.quantize not in (None, "int8"):
+        raise ValueError(f"quantize={config.quantize} is not known: int8, or null")
     with tempfile.TemporaryDirectory() as folder:
-        pairs = list(compared(module, samples_for(config, module, Path(folder))))
-    model = deployed(module, config)
-    write_network(model, pairs[0].inputs, about(module), path)
-    network = OnnxNetwork(path)
-    said = agreement(network, pairs)
-    speeds = [speed_ms(one, pairs[0].inputs) for one in (network, _torch(model))]
-    source = "samples of data_dir" if config.data_dir else "simulated samples"
-    return (
-        f"{said} {source}; one answer takes {speeds[0]:.2f} ms in ONNX Runtime and "
-        f"{speeds[1]:.2f} ms in PyTorch, on one core"
-    )
+        data = samples_for(config, module, Path(folder))
+        pairs, model = list(compared(module, data)), deployed(module, config)
+        write_network(model, pairs[0].inputs, about(module), path)
+        network = OnnxNetwork(path)
+        said = f"{agreement(network, pairs)} {source(config)}; {speeds(network, model, pairs)}"
+        if config.quantize:
+            from experiments.export_int8 import quantize  # its library is slow to import
+
+            said += f"\n{quantize(path, data, module, pairs)}"
+    return said
+
+
+def source(config: DictConfig) -> str:
+    """Which samples are compared, in words."""
+    return "samples of data_dir" if config.data_dir else "simulated samples"
+
+
+def speeds(network: Network, model: nn.Module, pairs: list[Pair]) -> str:
+    """What one answer takes, in words."""
+    ours, theirs = (speed_ms(one, pairs[0].inputs) for one in (network, run_by_torch(model)))
+    took = f"{ours:.2f} ms in ONNX Runtime and {theirs:.2f} ms in PyTorch"
+    return f"one answer takes {took}, on one core"
 
 
 # ---- what is compared
@@ -90,9 +105,11 @@ def _simulate(config: DictConfig, frame: dict[str, Any], folder: Path) -> None:
     write_all(folder, simulator.description, samples)
 
 
-def compared(module: TaskModule, data: PreparedDataModule) -> Iterator[Pair]:
-    """Samples of the test split, those of one length together: stored, and as they are tested."""
-    rows = data.parts.test[:COMPARED]
+def compared(
+    module: TaskModule, data: PreparedDataModule, rows: np.ndarray | None = None
+) -> Iterator[Pair]:
+    """Rows, of the test split, those of one length together: stored, and as they are tested."""
+    rows = data.parts.test[:COMPARED] if rows is None else rows
     lengths = data.prepared.lengths[rows]
     for length in np.unique(lengths):
         alike = rows[lengths == length]
@@ -123,7 +140,7 @@ def _stored(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> I
     return stored, inside.astype(np.float32)
 
 
-def agreement(network: Network, pairs: list[Pair]) -> str:
+def agreement(network: Callable[..., tuple[np.ndarray, ...]], pairs: list[Pair]) -> str:
     """How far a network's answers agree with what was tested, in words.
 
     Raises:
@@ -156,12 +173,9 @@ def speed_ms(network: Callable[..., Any], inputs: Inputs) -> float:
     return 1e3 * float(np.median(took))
 
 
-def _torch(model: nn.Module) -> Callable[..., Any]:
-    @torch.inference_mode()
-    def run(*inputs: np.ndarray) -> Any:
-        return model(*map(torch.from_numpy, inputs))
-
-    return run
+def run_by_torch(net: nn.Module) -> Callable[..., tuple[np.ndarray, ...]]:
+    """A network as something that takes and gives what an exported one does."""
+    return torch.inference_mode()(partial(in_numpy, net))
 
 
 # ---- the file
@@ -178,11 +192,7 @@ def write_network(model: nn.Module, inputs: Inputs, facts: dict[str, Any], path:
     Raises:
         ValueError: the network has a part that ONNX cannot express.
     """
-    # The exporter takes a size of 1 for one that never changes.
-    example = tuple(torch.from_numpy(np.repeat(part[:1], 2, axis=0)) for part in inputs)
-    dynamic = tuple(dict.fromkeys(range(min(2, x.ndim)), Dim.DYNAMIC) for x in example)
-    if not isinstance(model, DeployedWriter):
-        example = tuple(_longer(part) for part in example)
+    example, dynamic = example_of(model, inputs)
     names = {"input_names": model.inputs[: len(example)], "output_names": model.outputs}
     try:
         with _quiet():
@@ -195,11 +205,21 @@ def write_network(model: nn.Module, inputs: Inputs, facts: dict[str, Any], path:
             f"format=onnx: {type(model.net).__name__} has a part that ONNX cannot express "
             f"({type(error).__name__}: {reason}). Use format=pth, or another net="
         ) from error
-    program.model.metadata_props.update({k: json.dumps(v) for k, v in facts.items()})
+    written = {k: v if k in TEXTS else json.dumps(v) for k, v in facts.items()}
+    program.model.metadata_props.update(written)
     program.save(path)
 
 
-def _longer(part: torch.Tensor) -> torch.Tensor:
+def example_of(model: nn.Module, inputs: Inputs) -> tuple[tuple[Tensor, ...], Any]:
+    """What an exporter traces, and which of its sizes are any: batch and length."""
+    # The exporter takes a size of 1 for one that never changes.
+    example = tuple(torch.from_numpy(np.repeat(part[:1], 2, axis=0)) for part in inputs)
+    if not isinstance(model, DeployedWriter):
+        example = tuple(_longer(part) for part in example)
+    return example, tuple(dict.fromkeys(range(min(2, x.ndim)), Dim.AUTO) for x in example)
+
+
+def _longer(part: Tensor) -> Tensor:
     """At least two frames: a recording of one would become the only length that can be read."""
     return part if part.shape[1] > 1 else part.repeat_interleave(3, dim=1)
 

@@ -10,7 +10,8 @@ import numpy as np
 
 FORMAT = 1  # of the metadata; another one is refused
 KEY = "unvoiced"  # of ``FORMAT`` in the metadata
-# What a caller must know; each is a key of the file's metadata, as JSON.
+TEXTS = ("task", "told", "network", "objective")  # written as they are; all else is JSON
+# What a caller must know; each is a key of the file's metadata.
 NEEDED = ("task", "classes", "frame", "input", "simulated", "told")
 
 
@@ -77,7 +78,7 @@ class OnnxNetwork:
                 "say its task and classes"
             )
         try:
-            about = {key: json.loads(value) for key, value in written.items()}
+            about = {k: v if k in TEXTS else json.loads(v) for k, v in written.items()}
         except json.JSONDecodeError as error:
             raise ValueError(f"{self.path}: its metadata is damaged ({error})") from None
         missing = [key for key in NEEDED if key not in about]
