@@ -216,7 +216,7 @@ def example_of(model: nn.Module, inputs: Inputs) -> tuple[tuple[Tensor, ...], An
     example = tuple(torch.from_numpy(np.repeat(part[:1], 2, axis=0)) for part in inputs)
     if not isinstance(model, DeployedWriter):
         example = tuple(_longer(part) for part in example)
-    return example, tuple(dict.fromkeys(range(min(2, x.ndim)), Dim.AUTO) for x in example)
+    return example, tuple(dict.fromkeys(range(min(2, x.ndim)), Dim.DYNAMIC) for x in example)
 
 
 def _longer(part: Tensor) -> Tensor:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from experiments.runtime.decisions import Event, Held, Speech, Text, motion
-from experiments.runtime.muscles import Listener, Pace, Window, refuse_impossible
 from experiments.runtime.recognizer import NOTHING, Reading, Recognizer
 
 WINDOW_S = 3.0  # of EMG: longer than a short sentence, where training does not say
 STAGES = ("landmarks", "network", "decision")  # what an answer's time is made of
+
+
+if TYPE_CHECKING:
+    from datamodules.streams import Window
 
 
 class Clock:
@@ -289,6 +292,8 @@ class Phrases:
         hop_s: float = 0.5,
         min_probability: float = 0.5,
     ) -> None:
+        from experiments.runtime.muscles import Listener, Pace, refuse_impossible
+
         about = recognizer.about
         window_s = window_s or about["input"].get("stretch_s") or WINDOW_S
         live = {"window_s": window_s, "hop_s": hop_s, "min_probability": min_probability}
