@@ -49,7 +49,8 @@ class CNNLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, T, H, W) grey clips in [0, 1] → (B, classes) logits, read off the last frame."""
         maps = self.features(x.contiguous(memory_format=self.order))
-        cells = self.pool(maps)  # (B, 48, T, H / 8, W / 8) → (B, 48, T, 4, 6)
+        # Frames of 32 x 48 are of the grid's size already; ONNX has no pooling into parts.
+        cells = maps if maps.shape[3:] == GRID else self.pool(maps)  # → (B, 48, T, 4, 6)
         hidden, _ = self.lstm(cells.transpose(1, 2).flatten(2))  # (B, T, 1152) → (B, T, 128)
         return self.head(hidden[:, -1])  # (B, 128) → (B, classes)
 

@@ -138,9 +138,10 @@ class EMGSpatioTemporal(nn.Module):
     def windows(self, x: Tensor, length: Tensor) -> Tensor:
         """Overlapping pieces of each channel: (B, T, C) → (B, W, C, window)."""
         mask = present(length, x.shape[1], x.device)
-        count = int(self.output_lengths(torch.tensor(x.shape[1])))
-        missing = self.window + (count - 1) * self.hop - x.shape[1]
-        padded = F.pad(x.masked_fill(~mask[..., None], 0), (0, 0, 0, max(missing, 0)))
+        # As ``output_lengths``, in operations that are exported for any length.
+        after = (torch.sym_max(x.shape[1] - self.window, 0) + self.hop - 1) // self.hop
+        missing = torch.sym_max(self.window + after * self.hop - x.shape[1], 0)
+        padded = F.pad(x.masked_fill(~mask[..., None], 0), (0, 0, 0, missing))
         return padded.unfold(1, self.window, self.hop)
 
     def features(self, windows: Tensor) -> Tensor:

@@ -37,6 +37,8 @@ class Bidirectional(nn.Module):
         order = torch.where(steps < ends, ends - 1 - steps, steps)[..., None]  # its own inverse
         for index, (onward, back) in enumerate(zip(self.onward, self.back, strict=True)):
             x = self.drop(x) if index else x
-            returned = back(torch.take_along_dim(x, order, 1))[0].take_along_dim(order, 1)
+            turned = x.gather(1, order.expand(-1, -1, x.shape[2]))
+            returned = back(turned)[0]
+            returned = returned.gather(1, order.expand(-1, -1, returned.shape[2]))
             x = torch.cat([onward(x)[0], returned], -1)  # 2 x (B, T, width / 2) → (B, T, width)
         return x

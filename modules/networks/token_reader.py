@@ -134,7 +134,7 @@ class TokenReader(nn.Module):
         """(B, T, width) and frames that count (B,) → logits (B, L or T, vocabulary), and (B,)."""
         if self.positions is None:
             return self.head(frames), lengths
-        queries = self.queries.expand(len(frames), -1, -1)  # (L, width) → (B, L, width)
+        queries = self.queries.expand(frames.shape[0], -1, -1)  # (L, width) → (B, L, width)
         mask = present(lengths, frames.shape[1], frames.device)
         tokens = self.agree(self.look(queries, mask, frames))
         return self.head(self.after(tokens)), torch.full_like(lengths, self.positions)
