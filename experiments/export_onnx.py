@@ -49,9 +49,9 @@ def write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
     with tempfile.TemporaryDirectory() as folder:
         data = samples_for(config, module, Path(folder))
         pairs, model = list(compared(module, data)), deployed(module, config)
-        pairs.append(longer(model, pairs[0]))
         write_network(model, pairs[0].inputs, about(module), path)
         network = OnnxNetwork(path)
+        agreement(network, [longer(model, pairs[0])])
         said = f"{agreement(network, pairs)} {source(config)}; {speeds(network, model, pairs)}"
         if config.quantize:
             from experiments.export_int8 import quantize  # its library is slow to import
