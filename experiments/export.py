@@ -26,28 +26,30 @@ def run(config: DictConfig) -> None:
             output that is the checkpoint itself or a folder.
     """
     quiet()
-    if config.format not in FORMATS:
-        raise ValueError(f"format={config.format} is not known. Formats: {', '.join(FORMATS)}")
-    if config.quantize and config.format != "onnx":
-        raise ValueError(f"quantize={config.quantize} is for format=onnx, not {config.format}")
+    name = config.format or ENDINGS.get(Path(str(config.output or "")).suffix, "pth")
+    if name not in FORMATS:
+        raise ValueError(f"format={name} is not known. Formats: {', '.join(FORMATS)}")
+    if config.quantize and name != "onnx":
+        raise ValueError(f"quantize={config.quantize} is for format=onnx, not {name}")
     module = require_checkpoint(config)
-    path = _output(config)
+    path = _output(config, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")  # never half a file under its name
     try:
-        checked = FORMATS[config.format](module, partial, config)
+        checked = FORMATS[name](module, partial, config)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     tell(f"Wrote {path}: {_described(module)}, {path.stat().st_size / 1e6:.2f} MB; {checked}")
 
 
-def _output(config: DictConfig) -> Path:
+def _output(config: DictConfig, name: str) -> Path:
     source = Path(config.ckpt_path)
-    path = Path(str(config.output or source.with_suffix(f".{config.format}")))
+    ending = next(ending for ending, other in ENDINGS.items() if other == name)
+    path = Path(str(config.output or source.with_suffix(ending)))
     if path.is_dir():
         raise ValueError(
-            f"output={path} is a folder; name a file, such as {path / source.stem}.pth"
+            f"output={path} is a folder; name a file, such as {path / source.stem}{ending}"
         )
     if path.exists() and path.samefile(source):
         raise ValueError(f"output={path} is ckpt_path itself, which is kept: name another file")
@@ -118,6 +120,7 @@ def _write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
     return write_program(module, path, config)
 
 
+ENDINGS = {".pth": "pth", ".onnx": "onnx", ".pt2": "program"}  # of files, and their formats
 FORMATS: dict[str, Callable[[TaskModule, Path, DictConfig], str]] = {
     "pth": write_pth,
     "onnx": _write_onnx,
