@@ -11,7 +11,7 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from experiments.arguments import quote_patterns
+from experiments.arguments import quote_patterns, with_task
 from experiments.resolvers import register_resolvers
 from experiments.resume import with_saved_overrides
 from experiments.stages import run_stage
@@ -36,5 +36,5 @@ def main(config: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     register_resolvers()
-    sys.argv[1:] = with_saved_overrides(quote_patterns(sys.argv[1:]))
+    sys.argv[1:] = with_saved_overrides(with_task(quote_patterns(sys.argv[1:])))
     main()

@@ -19,12 +19,14 @@ from torch import Tensor, nn
 
 from datamodules.tokenizers import tokenizer_from
 from experiments.config import BUILDABLE
+from experiments.runtime.networks import OnnxNetwork
 from modules.base import TaskModule
 
 # What a checkpoint may name to be built: only classes, only below these packages, and only
 # networks. Anything else (functions, other packages) is refused before it is imported.
 ALLOWED_PACKAGES = ("modules.", "torch.nn.", "torchmetrics.")
 BUILT = ("net", "module")  # the parts of a card that name classes
+ONNX = ".onnx"  # the ending of exported networks
 NET = "net."  # what the names of the network's weights begin with in a module
 WEIGHTS, CLASSES, CARD = "model_state_dict", "class_to_idx", "config"  # keys of a plain file
 # What a plain file's card must say, or nothing could be built, tested and told.
@@ -89,6 +91,17 @@ def _answers(card: dict[str, Any]) -> dict[str, Any]:
     return answers
 
 
+def task_of(path: Path) -> str | None:
+    """The task of a checkpoint, plain file or exported network; None where it says none."""
+    try:
+        exported = path.suffix == ONNX
+        card = OnnxNetwork(path).about if exported else read_checkpoint(path)["card"]
+    except ValueError:
+        return None
+    task = card.get("task")
+    return task if isinstance(task, str) and task.isidentifier() else None
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint, read with ``weights_only=True``: ``card``, ``state_dict``, ….
 
@@ -111,6 +124,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def _content(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"ckpt_path={path} does not exist")
+    if path.suffix == ONNX:
+        raise ValueError(
+            f"ckpt_path={path} is an exported network, which stage=live and stage=serve read. Take "
+            "the checkpoint that it was exported from"
+        )
     try:
         with warnings.catch_warnings():  # torch's, of odd pickles; what matters is told below
             warnings.filterwarnings("ignore", "Detected pickle protocol")

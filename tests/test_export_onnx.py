@@ -17,8 +17,10 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from datamodules.batches import frame_places
+from experiments.arguments import with_task
 from experiments.build import build_datamodule, build_module
 from experiments.deployed import about, deployed, in_numpy, recognizer_of, told
+from experiments.export import write_pth
 from experiments.export_onnx import agreement, compared, samples_for, write_network
 from experiments.load import load_checkpoint
 from experiments.runtime import Recognizer
@@ -198,6 +200,27 @@ def test_a_file_of_another_task_is_named(composed, tmp_path: Path) -> None:
     config = composed("task=lipread", f"ckpt_path={path}")
     with pytest.raises(ValueError, match=r"a model of task asl, not lipread: say task=asl"):
         recognizer_of(config)
+
+
+def test_only_what_reads_live_takes_an_exported_network(run, tmp_path: Path) -> None:
+    path = tiny_onnx(tmp_path / "m.onnx", **written(FACTS))
+    for stage in ("test", "predict", "export"):
+        with pytest.raises(ValueError, match="is an exported network, which stage=live and"):
+            run(f"stage={stage}", f"ckpt_path={path}", "input=x.npy")
+
+
+def test_a_model_says_its_task_itself(tmp_path: Path, composed) -> None:
+    exported = tiny_onnx(tmp_path / "m.onnx", **written(FACTS | {"task": "vsr"}))
+    _, module = untrained(composed, "emg")
+    write_pth(module, tmp_path / "m.pth")
+    for path, task in ((exported, "vsr"), (tmp_path / "m.pth", "emg")):
+        assert with_task(["stage=serve", f"ckpt_path={path}"])[0] == f"task={task}"
+        said = [f"ckpt_path={path}", "task=asl"]
+        assert with_task(said) == said
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes(b"nothing")
+    for alone in (["stage=fit"], [f"ckpt_path={damaged}"], ["ckpt_path=nowhere.ckpt"]):
+        assert with_task(alone) == alone
 
 
 class Wavers(nn.Module):
