@@ -159,7 +159,11 @@ def test_every_task_is_exported_and_quantized(task, composed, tmp_path) -> None:
     before = path.stat().st_size
     assert "before and" in quantize(path, data, module, pairs)
     assert path.stat().st_size < before and OnnxNetwork(path).about == network.about
-    assert "logits within" in write_program(module, tmp_path / "m.pt2", config)
+    if task == "emg":  # its recurrent layers are written out for one length
+        with pytest.raises(ValueError, match="cannot"):
+            write_program(module, tmp_path / "m.pt2", config)
+    else:
+        assert "logits within" in write_program(module, tmp_path / "m.pt2", config)
 
 
 # ---- what is refused
