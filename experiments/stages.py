@@ -12,6 +12,7 @@ STAGES = {
     "test": "experiments.evaluate",
     "predict": "experiments.predict",
     "live": "experiments.live",
+    "serve": "experiments.serve",
     "export": "experiments.export",
     "prepare": "experiments.prepare",
     "benchmark": "experiments.benchmark",

@@ -1,0 +1,128 @@
+"""The parts of the page in HTML. All that comes from outside is escaped."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+
+import cv2
+import numpy as np
+
+TITLES = {
+    "asl": "The ASL alphabet, read from your hand",
+    "lipread": "Words, read from your lips",
+    "vsr": "Words, read from your lips",
+    "emg": "Silent speech, read from your muscles",
+}
+HINTS = {
+    "asl": "Show one hand and hold each letter for a moment.",
+    "lipread": "Look into the camera and say one word at a time; no sound is recorded.",
+    "vsr": "Look into the camera and say one word at a time; no sound is recorded.",
+    "emg": "",
+}
+NOTHING = {"asl": "No hand is in sight.", "emg": "Nothing was heard."}  # lips: a face
+SHOWN = 12  # classes in words, before they are only counted
+SEEN_PX = 320  # the longer side of what is sent back of each frame
+JPEG_QUALITY = 75
+
+
+def words(label: str) -> str:
+    """A class or text as it is written and spoken: sets name their phrases with underscores."""
+    return label.replace("_", " ")
+
+
+def own_file(name: str) -> str:
+    """The text of a file of this package."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def nothing_found(task: str) -> str:
+    """What is said when there is no hand or face."""
+    return NOTHING.get(task, "No face is in sight.")
+
+
+def header(task: str, classes: Sequence[str], told: str) -> str:
+    """What the page is for, and what its model was trained on."""
+    known = f"<p>It knows {_known(classes)}.</p>" if classes else ""
+    return (
+        f'<header class="uv"><h1>{TITLES[task]}</h1>'
+        f'<p class="uv-told">{escape(told)}</p>{known}</header>'
+    )
+
+
+def _known(classes: Sequence[str]) -> str:
+    classes = [words(name) for name in classes]
+    letters = [name for name in classes if len(name) == 1]
+    if len(letters) == 26:
+        rest = [name for name in classes if len(name) > 1]
+        return "the letters A to Z" + (f", and {', '.join(map(escape, rest))}" if rest else "")
+    if len(classes) <= SHOWN:
+        return ", ".join(map(escape, classes))
+    listed = ", ".join(map(escape, classes))
+    return f"<details><summary>{len(classes):,} words and phrases</summary>{listed}</details>"
+
+
+def camera_panel(task: str) -> str:
+    """The camera, what the model makes of it, and the text; page.js brings it to life."""
+    return (
+        own_file("camera.html")
+        .replace("{hint}", HINTS[task])
+        .replace("{nothing}", nothing_found(task))
+    )
+
+
+def bars(top: Sequence[tuple[str, float]]) -> str:
+    """The likeliest few with bars: a list that is read as text too."""
+    rows = "".join(
+        f'<li><span class="uv-name">{escape(words(label))}</span><span class="uv-bar">'
+        f'<i style="width:{100 * p:.0f}%"></i></span><span>{100 * p:.0f} %</span></li>'
+        for label, p in top
+    )
+    return f'<ol class="uv-top" aria-label="The likeliest three">{rows}</ol>' if rows else ""
+
+
+def text_panel(text: str, done: bool = True) -> str:
+    """The text of an upload with its buttons."""
+    buttons = "".join(
+        f'<button type="button" data-uv="{name}">{label}</button>'
+        for name, label in (("speak", "Speak"), ("copy", "Copy"))
+    )
+    nothing = "nothing was sure enough to be written" if done else "nothing yet"
+    shown = escape(words(text)) or f'<span class="uv-faint">{nothing}</span>'
+    return (
+        f'<section class="uv-said" aria-label="Text"><p class="uv-text" role="log">{shown}</p>'
+        f'<div class="uv-row">{buttons if done and text else ""}</div></section>'
+    )
+
+
+def alert(sentence: str) -> str:
+    """What went wrong."""
+    return f'<div class="uv"><p class="uv-alert" role="alert">{escape(sentence)}</p></div>'
+
+
+def notice(sentence: str) -> str:
+    """What is going on."""
+    return f'<div class="uv" aria-busy="true"><p role="status">{escape(sentence)}</p></div>'
+
+
+def picture(pixels: np.ndarray, alt: str, longest: int = 640) -> str:
+    """A (H, W, 3) uint8 picture, red first, within the page."""
+    return f'<img class="uv-seen" alt="{escape(alt)}" src="{data_url(pixels, longest)}">'
+
+
+def data_url(pixels: np.ndarray, longest: int = SEEN_PX) -> str:
+    """A (H, W, 3) uint8 picture as a small JPEG that travels within text."""
+    small = cv2.cvtColor(reduced(pixels, longest), cv2.COLOR_RGB2BGR)
+    _, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(content.tobytes()).decode()
+
+
+def reduced(pixels: np.ndarray, longest: int) -> np.ndarray:
+    """The picture, no side longer than ``longest`` pixels."""
+    factor = longest / max(pixels.shape[:2])
+    if factor >= 1:
+        return pixels
+    size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

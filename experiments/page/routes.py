@@ -1,0 +1,171 @@
+"""The way of a camera's frames: one HTTP request each, answered before the next one is sent."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import math
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.responses import PlainTextResponse
+
+from datamodules.landmarks import decode_picture
+from experiments.page import markup
+from experiments.page.uploads import refuse_huge
+from experiments.page.visitors import FullError, GoneError, Visitors
+
+FRAME_BYTES = 2_000_000  # of a frame's JPEG; the page sends 640 pixels across, about 40 kB
+FRAME_MP = 4.0  # megapixels
+# The browser itself asks nobody else for anything, and shows the page in nobody else's.
+HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'",
+    ),
+    (b"permissions-policy", b"camera=(self), microphone=()"),
+    (b"referrer-policy", b"no-referrer"),
+)
+# What the page sends; Gradio takes more, such as videos to be cut, which nobody here asks for.
+TAKEN = ("/camera/", *(f"/gradio_api/{one}" for one in ("upload", "queue/", "cancel", "reset")))
+Answer = Callable[[Request, ValueError], Awaitable[JSONResponse]]
+
+
+class BusyError(ValueError):
+    """A visitor's frame came while the one before is still being read."""
+
+
+STATUS = {GoneError: 410, FullError: 503, BusyError: 429, ValueError: 422}
+
+
+def add_camera(app: FastAPI, visitors: Visitors) -> None:
+    """The routes below /camera: enter, frame, clear and leave."""
+    for kind, status in STATUS.items():
+        app.add_exception_handler(kind, _answer(status))  # type: ignore[arg-type]
+
+    # Frames that wait for a core are answered sooner than frames that share one.
+    cores = CapacityLimiter(os.cpu_count() or 1)
+
+    @app.post("/camera/enter")
+    def enter() -> dict[str, str]:
+        return {"visitor": visitors.enter()}
+
+    @app.post("/camera/frame/{key}")
+    async def frame(key: str, seconds: float, request: Request) -> JSONResponse:
+        visitor = visitors.find(key)
+        content = await _body(request)
+        return JSONResponse(await run_sync(_read, visitor, content, seconds, limiter=cores))
+
+    @app.post("/camera/clear/{key}")
+    def clear(key: str) -> dict[str, str]:
+        visitor = visitors.find(key)
+        with visitor.lock:
+            visitor.refuse_gone()
+            visitor.engine.clear()
+        return {"text": ""}
+
+    @app.post("/camera/leave/{key}")
+    def leave(key: str) -> dict[str, str]:
+        visitors.leave(key)
+        return {}
+
+
+def _read(visitor: Any, content: bytes, seconds: float) -> dict[str, Any]:
+    """What one frame changed, in plain data."""
+    if not math.isfinite(seconds):
+        raise ValueError(f"seconds={seconds}: expected the time of the frame.")
+    if not visitor.lock.acquire(blocking=False):
+        raise BusyError("The frame before is still being read: send the next one afterwards.")
+    try:
+        visitor.refuse_gone()
+        begun = time.perf_counter()
+        refuse_huge(content, FRAME_MP)
+        picture = decode_picture(content)
+        decoded = time.perf_counter()
+        engine = visitor.engine
+        events = engine.push(picture, seconds)
+        read = time.perf_counter()
+        seen = engine.seen
+        latency = {"decode": decoded - begun, "model": read - decoded}
+        return {
+            "text": markup.words(engine.text),
+            "top": [(markup.words(label), round(float(p), 4)) for label, p in engine.top],
+            "events": [{"kind": event.kind, "label": event.label} for event in events],
+            "seen": None if seen is None else markup.data_url(seen),
+            "found": seen is not None and seen is not picture,  # else nothing is marked in it
+            "ms": {name: round(1000 * value, 2) for name, value in latency.items()}
+            | {name: round(float(value), 2) for name, value in engine.latency_ms.items()},
+        }
+    finally:
+        visitor.lock.release()
+
+
+async def _body(request: Request) -> bytes:
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > FRAME_BYTES:
+            raise ValueError(f"The frame is larger than {FRAME_BYTES / 1e6:g} MB.")
+    return content
+
+
+def _answer(status: int) -> Answer:
+    async def answer(_: Request, error: ValueError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, status)
+
+    return answer
+
+
+# ---- who may ask
+
+
+class Door:
+    """Asks for name and password where there are some, and refuses other sites' pages.
+
+    Args:
+        app: what is behind it.
+        auth: ``user:password``, or None.
+    """
+
+    def __init__(self, app: Any, auth: str | None) -> None:
+        self.app = app
+        self.expected = auth and b"Basic " + base64.b64encode(auth.encode())
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """An ASGI application."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(dict(scope["headers"])) or _not_taken(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+
+        async def send_on(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        await self.app(scope, receive, send_on)
+
+    def _refusal(self, headers: dict[bytes, bytes]) -> PlainTextResponse | None:
+        given = headers.get(b"authorization", b"")
+        if self.expected and not hmac.compare_digest(given, self.expected):
+            ask = {"WWW-Authenticate": 'Basic realm="Unvoiced", charset="UTF-8"'}
+            return PlainTextResponse("This page needs a name and a password.", 401, ask)
+        origin = urlsplit(headers.get(b"origin", b"").decode("latin-1")).netloc
+        if origin and origin != headers.get(b"host", b"").decode("latin-1"):
+            return PlainTextResponse("Another site's page may not use this one.", 403)
+        return None
+
+
+def _not_taken(scope: Any) -> PlainTextResponse | None:
+    asks = scope["method"] in ("GET", "HEAD") or scope["path"].startswith(TAKEN)
+    return None if asks else PlainTextResponse("Nothing is taken here.", 405)

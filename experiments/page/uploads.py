@@ -1,0 +1,153 @@
+"""Pictures, clips and recordings that somebody hands in: read as they are, with limits."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from datamodules.landmarks import decode_picture
+from datamodules.readers.emg_input import EMGInput
+from datamodules.readers.image_folder import PICTURES
+from datamodules.videos import VIDEOS
+from experiments.page.clips import Clip, refuse_long
+
+TABLES = (".csv", ".npy")
+ACCEPTED = {  # by task: endings, and what people call them
+    "asl": ((*PICTURES, *VIDEOS), "a picture (.jpg, .png …) or a clip (.mp4, .webm, .mov …)"),
+    "lipread": (VIDEOS, "a clip (.mp4, .webm, .mov …)"),
+    "vsr": (VIDEOS, "a clip (.mp4, .webm, .mov …)"),
+    "emg": (TABLES, "a recording (.csv or .npy)"),
+}
+LARGEST_MP = 50  # megapixels; a small file may be a picture that no memory holds
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which it only warns of; it opens headers here
+ONE_WORD_S = 2.0  # a clip of lips is one word up to here; in longer ones words are looked for
+SHOWN_EVERY_S = 0.4  # how often a clip's progress is shown
+
+
+@dataclass
+class Finding:
+    """What was found in an upload, or until now in one that is being read.
+
+    ``top`` are the likeliest three, ``seen`` is a (H, W, 3) uint8 picture of what the model saw,
+    ``samples`` an EMG recording (T, C) of ``seconds``, ``note`` a sentence on how it was read.
+    """
+
+    text: str = ""
+    top: list[tuple[str, float]] | None = None
+    seen: np.ndarray | None = None
+    samples: np.ndarray | None = None
+    seconds: float = 0.0
+    note: str = ""
+    done: bool = True
+
+
+class Uploads:
+    """Reads what is uploaded.
+
+    Args:
+        recognizer: says what a picture, clip or recording shows.
+        make_engine: for clips that are read frame by frame.
+        max_s: seconds of a clip or recording.
+    """
+
+    def __init__(self, recognizer: Any, make_engine: Callable[[], Any], max_s: float) -> None:
+        self.recognizer, self.make_engine, self.max_s = recognizer, make_engine, max_s
+
+    def read(self, path: Path) -> Iterator[Finding]:
+        """Findings of that file, the last one ``done``.
+
+        Raises:
+            ValueError: it is of another kind, damaged, too long or too large, in one sentence.
+        """
+        ending = path.suffix.lower()
+        endings, words = ACCEPTED[self.recognizer.task]
+        if ending not in endings:
+            raise ValueError(f"{path.name} is of a kind that is not read here: take {words}.")
+        try:
+            if ending in PICTURES:
+                yield self._picture(path)
+            elif ending in TABLES:
+                yield self._recording(path)
+            else:
+                yield from self._clip(path)
+        except ValueError as error:
+            raise ValueError(_sentence(path.name, error)) from error
+
+    def _picture(self, path: Path) -> Finding:
+        content = path.read_bytes()
+        refuse_huge(content, LARGEST_MP)
+        reading = self.recognizer.read(decode_picture(content))
+        return Finding(reading.label, list(reading.top), reading.seen)
+
+    def _recording(self, path: Path) -> Finding:
+        about = self.recognizer.about
+        channels = int(about["frame"]["shape"][0])
+        rate = float(about.get("reader", {}).get("rate") or about["frame"]["rate"])
+        reader = EMGInput(path, rate=rate, channels=channels)
+        counts = reader.load(reader.items()[0])
+        refuse_long(len(counts) / rate, self.max_s)
+        reading = self.recognizer.read(counts)
+        note = f"{channels} channels, taken to have {rate:g} samples a second"
+        return Finding(
+            reading.label, list(reading.top), samples=counts, seconds=len(counts) / rate, note=note
+        )
+
+    def _clip(self, path: Path) -> Iterator[Finding]:
+        clip = Clip(path, self.max_s)
+        note = clip.described()
+        if self.recognizer.task != "asl" and 0 < clip.seconds <= ONE_WORD_S:
+            pictures = [picture for _, picture in clip.frames()]
+            reading = self.recognizer.read(pictures, clip.rate)
+            note += "; read as one word"
+            yield Finding(reading.label, list(reading.top), reading.seen, note=note)
+        else:
+            yield from self._stream(clip, note)
+
+    def _stream(self, clip: Clip, note: str) -> Iterator[Finding]:
+        """What a camera would have said of it."""
+        engine = self.make_engine()
+        found, shown_at = Finding(note=note, done=False), time.monotonic()
+        try:
+            for seconds, picture in clip.frames():
+                engine.push(picture, seconds)
+                found.text = engine.text
+                if engine.top:
+                    found.top, found.seen = list(engine.top), engine.seen
+                if time.monotonic() - shown_at >= SHOWN_EVERY_S:
+                    shown_at = time.monotonic()
+                    yield found
+            engine.end()
+            found.text, found.done = engine.text, True
+            yield found
+        finally:
+            engine.close()
+
+
+def refuse_huge(content: bytes, megapixels: float) -> None:
+    """Look at a picture's size before it is decoded.
+
+    Raises:
+        ValueError: it is too large, or no picture.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            width, height = opened.size
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError("it is no picture that can be read, or a damaged one") from error
+    if width * height > megapixels * 1e6:
+        raise ValueError(
+            f"it is a picture of {width} × {height} pixels; at most {megapixels:g} million are read"
+        )
+
+
+def _sentence(name: str, error: ValueError) -> str:
+    """One that begins with the file's name and ends with a full stop."""
+    text = str(error).rstrip(".")
+    return (text if text.startswith(name) else f"{name}: {text}") + "."

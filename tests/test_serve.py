@@ -1,0 +1,486 @@
+"""stage=serve without a browser: places, frames, uploads, doors, and what is said."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
+
+import httpx
+from starlette.testclient import TestClient
+
+from datamodules.landmarks import hand_model
+from experiments import serve
+from experiments.page import layout, markup
+from experiments.page.clips import Clip
+from experiments.page.uploads import Uploads
+from experiments.page.visitors import FullError, GoneError, Visitors
+from experiments.runtime import Engine, Recognizer
+from tests.test_landmarks import drawn_hand
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
+SETTINGS = {"visitors": 2, "idle_s": 60.0, "max_upload_mb": 1.0, "max_upload_s": 4.0} | {
+    "readers": 1,
+    "queue": 4,
+}
+LETTERS = "ABCL"  # what a hand says that points up, to its right, down, to its left
+
+
+class Turns:
+    """A network that reads which way a hand points; all before and after it is real."""
+
+    def __init__(self) -> None:
+        self.about: dict[str, Any] = {
+            **{"task": "asl", "classes": list(LETTERS), "simulated": True, "told": "By <hand>."},
+            **{"frame": {"shape": [63], "rate": None, "dtype": "float32"}, "input": {"frames": 1}},
+        }
+
+    def __call__(self, frames: np.ndarray, *_: np.ndarray) -> tuple[np.ndarray, ...]:
+        points = frames[:, -1].reshape(-1, 21, 3)
+        x, y = (points[:, 9] - points[:, 0])[:, :2].T
+        quarters = np.rint(np.arctan2(y, x) / (np.pi / 2)).astype(int)  # from the right, clockwise
+        return (12 * np.eye(4, dtype=np.float32)[(-quarters - 1) % 4],)
+
+
+def hand(letter: str) -> np.ndarray:
+    """(480, 640, 3) uint8: a hand that points that way."""
+    turned = np.rot90(drawn_hand(), LETTERS.index(letter))
+    return np.pad(turned, ((80, 80), (160, 160), (0, 0)), constant_values=210)
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def film(
+    path: Path, letters: str, fps: float = 10, each_s: float = 1.0, size: tuple | None = None
+) -> Path:
+    """A video of hands, one letter after the other."""
+    size = size or (640, 480)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
+    for letter in letters:
+        frame = cv2.cvtColor(cv2.resize(hand(letter), size), cv2.COLOR_RGB2BGR)
+        for _ in range(max(1, round(each_s * fps))):
+            writer.write(frame)
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    try:
+        hand_model()
+    except ValueError as error:
+        pytest.skip(str(error))
+    return Recognizer(Turns())
+
+
+@contextmanager
+def client_of(recognizer: Recognizer, auth: str | None = None, **changes) -> Iterator[TestClient]:
+    make = lambda: Engine(recognizer)  # noqa: E731
+    app, visitors = serve.application(recognizer, make, auth, SETTINGS | changes)
+    yield TestClient(app, base_url="http://127.0.0.1")
+    visitors.close()
+
+
+@pytest.fixture(scope="module")
+def client(recognizer: Recognizer) -> Iterator[TestClient]:
+    with client_of(recognizer, visitors=4) as client:
+        yield client
+
+
+# ---- places
+
+
+class Bell:
+    """An engine that only tells whether it was closed."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_each_visitor_has_an_engine_and_it_is_freed_when_they_leave() -> None:
+    visitors = Visitors(Bell, most=2, idle_s=10)
+    one, two = visitors.enter(), visitors.enter()
+    engines = [visitors.find(key).engine for key in (one, two)]
+    assert engines[0] is not engines[1] and len(one) > 20
+    visitors.leave(one)
+    visitors.leave("nobody")
+    assert [engine.closed for engine in engines] == [True, False] and len(visitors) == 1
+    with pytest.raises(GoneError, match="begin anew"):
+        visitors.find(one)
+    visitors.close()
+    assert engines[1].closed
+
+
+def test_a_full_page_says_so_until_somebody_is_quiet_for_long() -> None:
+    now = [0.0]
+    visitors = Visitors(Bell, most=2, idle_s=10, clock=lambda: now[0])
+    one, two = visitors.enter(), visitors.enter()
+    now[0] = 9.0
+    visitors.find(two)
+    with pytest.raises(FullError, match="All 2 places are taken"):
+        visitors.enter()
+    now[0] = 11.0
+    quiet = visitors.find(two) and visitors._table[one]
+    three = visitors.enter()
+    assert quiet.engine.closed and visitors.find(two) and visitors.find(three)
+    with pytest.raises(GoneError):
+        quiet.refuse_gone()
+
+
+def test_many_who_come_at_once_are_not_more_than_there_are_places() -> None:
+    def slow() -> Bell:
+        time.sleep(0.02)
+        return Bell()
+
+    visitors = Visitors(slow, most=3, idle_s=10)
+
+    def come(_: int) -> bool:
+        try:
+            return bool(visitors.enter())
+        except FullError:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(come, range(8))) == 3 == len(visitors)
+
+
+def test_an_engine_that_cannot_be_made_takes_no_place() -> None:
+    def broken() -> Bell:
+        raise ValueError("no model")
+
+    visitors = Visitors(broken, most=1, idle_s=10)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no model"):
+            visitors.enter()
+
+
+# ---- frames
+
+
+def enter(client: TestClient) -> str:
+    return client.post("/camera/enter").json()["visitor"]
+
+
+def show(client: TestClient, key: str, picture: np.ndarray, seconds: float) -> dict[str, Any]:
+    answer = client.post(f"/camera/frame/{key}?seconds={seconds}", content=jpeg(picture))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_what_two_visitors_show_is_never_mixed(client: TestClient) -> None:
+    one, two = enter(client), enter(client)
+    for number in range(8):
+        first = show(client, one, hand("A"), number / 10)
+        second = show(client, two, hand("C"), number / 10)
+    assert (first["text"], second["text"]) == ("A", "C")
+    assert first["top"][0][0] == "A" and len(first["top"]) == 3
+    assert first["seen"].startswith("data:image/jpeg;base64,")
+    assert {"decode", "model", "landmarks", "network"} <= set(first["ms"])
+    assert client.post(f"/camera/clear/{one}").json() == {"text": ""}
+    assert show(client, two, hand("C"), 0.9)["text"] == "C"
+    for key in (one, two):
+        client.post(f"/camera/leave/{key}")
+
+
+def test_no_hand_is_no_answer(client: TestClient) -> None:
+    key = enter(client)
+    answer = show(client, key, np.full((480, 640, 3), 200, np.uint8), 0)
+    assert answer["top"] == [] and answer["text"] == "" and answer["found"] is False
+    assert show(client, key, hand("A"), 0.1)["found"] is True
+    client.post(f"/camera/leave/{key}")
+
+
+def test_wrong_frames_get_a_sentence_each_and_the_next_one_is_read(client: TestClient) -> None:
+    key, good = enter(client), jpeg(hand("A"))
+    wide = cv2.imencode(".jpg", np.zeros((4000, 4000), np.uint8))[1].tobytes()
+    for content, status, said in (
+        (b"", 422, "no picture"),
+        (b"not a picture", 422, "no picture"),
+        (good[: len(good) // 2], 422, "truncated"),
+        (wide, 422, "4000 × 4000 pixels"),
+        (b"\xff" * 2_100_000, 422, "larger than 2 MB"),
+    ):
+        answer = client.post(f"/camera/frame/{key}?seconds=0", content=content)
+        assert answer.status_code == status and said in answer.json()["error"], answer.text
+    for path in (f"{key}?seconds=nan", f"{key}?seconds=soon", key):
+        assert client.post(f"/camera/frame/{path}", content=good).status_code == 422
+    assert client.post("/camera/frame/nobody?seconds=0", content=good).status_code == 410
+    assert show(client, key, hand("A"), 0)["top"][0][0] == "A"
+    client.post(f"/camera/leave/{key}")
+
+
+def test_a_full_page_answers_with_a_sentence(client: TestClient) -> None:
+    keys = [enter(client) for _ in range(4)]
+    answer = client.post("/camera/enter")
+    assert answer.status_code == 503 and "places are taken" in answer.json()["error"]
+    for key in keys:
+        client.post(f"/camera/leave/{key}")
+    client.post(f"/camera/leave/{enter(client)}")
+
+
+# ---- who may ask, and who is asked
+
+
+def test_nothing_is_asked_for_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.status_code == 200 and "uv-start" in page.text
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'") and "http" not in policy
+    loaded = re.findall(r"<(?:script|link|img|iframe)[^>]*\b(?:src|href)=\"([^\"]+)\"", page.text)
+    assert loaded and not [one for one in loaded if "//" in one]
+    config = client.get("/config").json()
+    assert config["analytics_enabled"] is False and config["footer_links"] == []
+    theme = client.get("/theme.css").text
+    named = set(re.findall(r"https?://([^/\s\"')]+)", theme))
+    assert named <= {"www.w3.org"} and "@import" not in theme  # the name of a format, not a page
+    for name in ("page.js", "page.css", "camera.html"):
+        assert "://" not in re.sub(r"https?://( or|127\.0\.0\.1)", "", markup.own_file(name))
+
+
+def test_pages_of_other_sites_may_not_use_this_one(client: TestClient) -> None:
+    for origin, status in (("http://127.0.0.1", 200), ("http://elsewhere.example", 403)):
+        answer = client.post("/camera/leave/x", headers={"origin": origin})
+        assert answer.status_code == status
+
+
+def test_what_the_page_never_sends_is_not_taken(client: TestClient) -> None:
+    for path in ("/gradio_api/process_recording", "/gradio_api/component_server", "/login"):
+        assert client.post(path, files={"video": ("x.mp4", b"x")}).status_code == 405
+
+
+def test_a_page_with_a_password_lets_nobody_else_in(recognizer: Recognizer) -> None:
+    with client_of(recognizer, auth="ann:sesame") as client:
+        for path in ("/", "/config", "/gradio_api/info"):
+            assert client.get(path).status_code == 401
+        assert client.post("/camera/enter").status_code == 401
+        assert client.get("/", auth=("ann", "wrong")).status_code == 401
+        asked = client.get("/").headers["www-authenticate"]
+        assert asked.startswith("Basic ")
+        assert client.get("/", auth=("ann", "sesame")).status_code == 200
+
+
+def test_what_comes_from_a_model_or_a_file_is_no_markup() -> None:
+    bad = "<script>alert(1)</script>"
+    for made in (
+        markup.header("lipread", [bad], bad),
+        markup.bars([(bad, 0.5)]),
+        markup.text_panel(bad),
+        markup.alert(bad),
+        markup.picture(np.zeros((2, 2, 3), np.uint8), bad + '"'),
+    ):
+        assert "<script" not in made and "&lt;script" in made
+
+
+def test_phrases_are_shown_and_spoken_without_underscores() -> None:
+    made = markup.header("lipread", ["my_mouth_is_dry"], "") + markup.bars([("i_am", 0.5)])
+    assert "my mouth is dry" in made and "i am" in made and "_" not in made
+    assert "i am here" in markup.text_panel("i_am here")
+
+
+# ---- uploads
+
+
+@pytest.fixture(scope="module")
+def uploads(recognizer: Recognizer) -> Uploads:
+    return Uploads(recognizer, lambda: Engine(recognizer), SETTINGS["max_upload_s"])
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def test_a_picture_and_a_clip_are_read(uploads: Uploads, tmp_path: Path) -> None:
+    picture = written(tmp_path / "b.jpg", jpeg(hand("B")))
+    (found,) = uploads.read(picture)
+    assert (found.text, found.top[0][0], found.done) == ("B", "B", True)
+    *_, last = uploads.read(film(tmp_path / "clip.mp4", "ALC"))
+    assert last.text == "ALC" and last.done and last.seen is not None
+    assert last.note == "640 × 480 pixels, 10 frames a second"
+
+
+def test_a_clip_of_4k_is_read_smaller(uploads: Uploads, tmp_path: Path) -> None:
+    *_, last = uploads.read(film(tmp_path / "large.mp4", "A", 5, 1.0, (3840, 2160)))
+    assert last.text == "A" and max(last.seen.shape) <= 1280
+    assert last.note == "3840 × 2160 pixels, 5 frames a second; read at 1280 × 720 pixels"
+
+
+def test_a_clip_of_slow_motion_is_read_at_its_own_times(uploads: Uploads, tmp_path: Path) -> None:
+    fast = film(tmp_path / "fast.mp4", "AB", 240, 0.8, (320, 240))
+    *_, last = uploads.read(fast)
+    assert last.text == "AB" and last.note.endswith("240 frames a second; read at 30 a second")
+    times = [seconds for seconds, _ in Clip(fast, 4.0).frames()]
+    assert 40 <= len(times) <= 65 and times[-1] == pytest.approx(1.6, abs=0.04)
+
+
+def test_a_mistake_of_the_program_is_told_and_logged(tmp_path: Path, caplog) -> None:
+    class Broken(Turns):
+        def __call__(self, *_: np.ndarray) -> tuple[np.ndarray, ...]:
+            raise ZeroDivisionError
+
+    picture = written(tmp_path / "a.jpg", jpeg(hand("A")))
+    uploads = Uploads(Recognizer(Broken()), lambda: None, 4.0)
+    *_, (_, told) = layout._findings(uploads, "asl", str(picture))
+    assert "a.jpg: the program made a mistake" in told and not picture.exists()
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "said"),
+    [
+        ("a.mp4", lambda path: film(path, "AA", 1), r"a\.mp4: it has 1 frame a second, too few"),
+        ("b.mp4", lambda path: film(path, "ABCABC"), r"b\.mp4: it lasts 6 s, and at most 4 s"),
+        ("c.mp4", lambda path: written(path, b"#EXTM3U\nhello\n"), r"not a video but a text\."),
+        ("d.mp4", lambda path: written(path, bytes(range(256)) * 9), "not a video that OpenCV"),
+        ("e.mp4", lambda path: written(path, b""), "the file is empty"),
+        ("f.jpg", lambda path: written(path, b"\xff\xd8\xff rest"), r"f\.jpg: it is no picture"),
+        ("g.jpg", lambda path: written(path, jpeg(hand("A"))[:9000]), "truncated"),
+        ("h.pdf", lambda path: written(path, b"%PDF"), r"h\.pdf is of a kind .* take a picture"),
+        ("i.png", lambda path: huge(path), r"i\.png: it is a picture of 30000 × 30000 pixels"),
+    ],
+    ids=["slow", "long", "text", "noise", "empty", "broken", "cut", "kind", "huge"],
+)
+def test_what_cannot_be_read_gets_one_sentence(
+    uploads: Uploads, tmp_path: Path, name: str, make: Callable, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said) as error:
+        list(uploads.read(make(tmp_path / name)))
+    assert str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+def huge(path: Path) -> Path:
+    """A PNG of a few bytes that says it is 900 megapixels."""
+    content = bytearray(cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes())
+    content[16:24] = (30000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(bytes(content[12:29])).to_bytes(4, "big")
+    return written(path, bytes(content))
+
+
+@contextmanager
+def page(recognizer: Recognizer, folder: Path, auth: str | None = None, **changes) -> Iterator[str]:
+    """The address of a page that is served in this process, at a port that is free."""
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    make = lambda: Engine(recognizer)  # noqa: E731
+    app, visitors = serve.application(recognizer, make, auth, SETTINGS | changes)
+    sock = serve.listening("127.0.0.1", 0)
+    running = serve.server(app, sock)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]})
+    thread.start()
+    try:
+        while not running.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        thread.join()
+        visitors.close()
+        os.environ.pop("GRADIO_TEMP_DIR")
+        if before is not None:
+            os.environ["GRADIO_TEMP_DIR"] = before
+
+
+def test_an_upload_is_read_by_the_page_and_deleted(recognizer: Recognizer, tmp_path: Path) -> None:
+    from gradio_client import Client, handle_file
+
+    kept = tmp_path / "kept"
+    good = written(tmp_path / "letter.jpg", jpeg(hand("L")))
+    bad = written(tmp_path / "bad.mp4", b"no video")
+    large = {"files": ("large.jpg", jpeg(hand("A")) + bytes(2_000_000))}
+    with page(recognizer, kept) as address:
+        client = Client(address, verbose=False)
+        told = client.predict(handle_file(good), api_name="/read")[1]
+        assert '<p class="uv-text" role="log">L</p>' in told
+        told = client.predict(handle_file(bad), api_name="/read")[1]
+        assert "bad.mp4: not a video but a text." in told
+        answer = httpx.post(f"{address}/gradio_api/upload", files=large)
+        assert answer.status_code == 413 and "maximum allowed size" in answer.text
+        left = [path for path in kept.rglob("*") if path.is_file() and path.stat().st_size]
+        assert left == []
+
+
+def test_small_answers_do_not_wait_for_the_next_packet(
+    recognizer: Recognizer, tmp_path: Path
+) -> None:
+    with page(recognizer, tmp_path) as address:
+        connection = http.client.HTTPConnection(address.removeprefix("http://"))
+        took = []
+        for _ in range(9):
+            begun = time.perf_counter()
+            connection.request("POST", "/camera/leave/nobody")
+            assert json.loads(connection.getresponse().read()) == {}
+            took.append(time.perf_counter() - begun)
+        connection.close()
+    assert sorted(took)[2] < 0.035  # with Nagle's algorithm each takes 40 ms or more
+
+
+# ---- the stage
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("serve.visitors=0", r"serve\.visitors=0: expected a number above 0"),
+        ("serve.max_upload_s=long", r"serve\.max_upload_s=long: expected a number"),
+        ("auth=ann", "auth: expected user:password"),
+        ("auth=':secret'", "auth: expected user:password"),
+        ("port=99999", "port=99999: expected a port"),
+        ("host=elsewhere.invalid", "host=elsewhere.invalid"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_loaded(run, mistake: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as error:
+        run("stage=serve", "ckpt_path=nothing.ckpt", mistake)
+    assert "secret" not in str(error.value)
+
+
+def test_a_port_that_is_taken_is_named(run) -> None:
+    with serve.listening("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            ValueError, match=rf"port={port} of 127\.0\.0\.1 is taken.*port={port + 1}"
+        ):
+            run("stage=serve", f"port={port}")
+
+
+def test_without_gradio_it_says_what_to_install(run, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(ValueError, match=r'stage=serve needs Gradio: pip install -e "\.\[serve\]"'):
+        run("stage=serve")
+
+
+def test_a_missing_checkpoint_is_named(run) -> None:
+    with pytest.raises(ValueError, match=r"ckpt_path=nothing\.ckpt does not exist"):
+        run("stage=serve", "ckpt_path=nothing.ckpt", "port=0")
+
+
+def test_the_newest_run_of_the_task_is_taken(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert serve._newest("asl") is None
+    for age, name in enumerate(("new", "old", "older")):
+        best = tmp_path / "outputs" / "asl" / name / "checkpoints" / "best.ckpt"
+        best.parent.mkdir(parents=True)
+        best.touch()
+        os.utime(best, (1e9 - age, 1e9 - age))
+    assert serve._newest("asl") == Path("outputs/asl/new/checkpoints/best.ckpt")
+    assert "outputs/asl/new" in capsys.readouterr().out
