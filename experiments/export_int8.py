@@ -50,13 +50,23 @@ def quantize(path: Path, data: PreparedDataModule, module: TaskModule, pairs: li
         data: of the samples.
         module: whose network it is.
         pairs: of the tested samples.
+
+    Raises:
+        ValueError: a network that cannot be quantized.
     """
     before = OnnxNetwork(path)
     was = path.stat().st_size, speed_ms(before, pairs[0].inputs), score(before, data, pairs)
     feeds = [dict(zip(before.names, pair.inputs, strict=True)) for pair in _trained(module, data)]
     facts = onnx.load(path).metadata_props
-    with _quiet():
-        _write(path, feeds)
+    try:
+        with _quiet():
+            _write(path, feeds)
+    except Exception as error:  # of the quantizer, of many kinds
+        reason = str(error).strip().partition("\n")[0]
+        net = type(module.net).__name__
+        raise ValueError(
+            f"quantize=int8: ONNX Runtime cannot quantize {net} ({reason}). Leave it out"
+        ) from error
     model = onnx.load(path)
     del model.metadata_props[:]
     model.metadata_props.extend(facts)
@@ -108,8 +118,9 @@ def _write(path: Path, feeds: list[dict[str, np.ndarray]]) -> None:
     ready = path.with_name(path.name + ".ready")
     try:
         # Symbolic shapes are beyond it in recurrent networks, and it leaves files where it failed.
-        quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
-        if any(node.op_type == "Conv" for node in onnx.load(ready).graph.node):
+        recurrent = bool(_operators(path) & {"LSTM", "GRU"})
+        quant_pre_process(str(path), str(ready), skip_symbolic_shape=recurrent)
+        if "Conv" in _operators(ready):
             quantize_static(
                 str(ready),
                 str(path),
@@ -123,6 +134,10 @@ def _write(path: Path, feeds: list[dict[str, np.ndarray]]) -> None:
             quantize_dynamic(str(ready), str(path), weight_type=QuantType.QInt8)
     finally:
         ready.unlink(missing_ok=True)
+
+
+def _operators(path: Path) -> set[str]:
+    return {node.op_type for node in onnx.load(path).graph.node}
 
 
 @contextmanager
