@@ -9,25 +9,19 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
 from datamodules.mediapipe_tasks import outlive_profiling_timer
 from experiments.config import plain
 from experiments.console import quiet, tell
 from experiments.deployed import recognizer_of
-from experiments.load import read_checkpoint
 from experiments.runtime import Engine, Recognizer
-from experiments.runtime.networks import OnnxNetwork
 
 ABOVE_ZERO = ("visitors", "idle_s", "max_upload_mb", "max_upload_s", "queue", "readers")
-CONF = Path(__file__).resolve().parents[1] / "conf"
 BEST = "*/checkpoints/best.ckpt"
 EVERY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 FOR_OTHERS = (
@@ -78,29 +72,12 @@ def refuse_impossible(settings: dict[str, Any], auth: str | None) -> None:
 def _parts(config: DictConfig) -> tuple[Recognizer, Callable[[], Engine]]:
     """The recognizer, and what makes an engine for a visitor."""
     path = Path(config.ckpt_path or _newest(config.task) or _trained(config))
-    fitting = _of_its_task(config, path)
-    recognizer, live = recognizer_of(fitting), plain(fitting.live)
-    tell(f"{path}: task {recognizer.task}. {recognizer.told}")
-    return recognizer, lambda: Engine(recognizer, **live)
-
-
-def _of_its_task(config: DictConfig, path: Path) -> DictConfig:
-    """The configuration for that checkpoint, whatever task was said."""
-    task = _task(path)
-    if task == config.task:
-        fitting = config.copy()
-    else:
-        with nullcontext() if GlobalHydra().is_initialized() else initialize_config_dir(str(CONF)):
-            fitting = compose("config", [f"task={task}", f"run_dir={config.run_dir}"])
+    fitting = config.copy()
     with open_dict(fitting):
         fitting.ckpt_path = str(path)
-    return fitting
-
-
-def _task(path: Path) -> str:
-    if path.suffix == ".onnx":
-        return OnnxNetwork(path).about["task"]
-    return read_checkpoint(path)["card"]["task"]
+    recognizer, live = recognizer_of(fitting), plain(config.live)
+    tell(f"{path}: task {recognizer.task}. {recognizer.told}")
+    return recognizer, lambda: Engine(recognizer, **live)
 
 
 def _newest(task: str) -> Path | None:
