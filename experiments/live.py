@@ -21,8 +21,8 @@ from experiments.config import plain
 from experiments.console import quiet, tell
 from experiments.deployed import recognizer_of
 from experiments.runtime import Engine, Event, Recognizer
+from experiments.runtime.decisions import number
 from experiments.runtime.engine import STAGES, Phrases
-from experiments.runtime.muscles import number
 from experiments.screens import OnScreen, VideoFile, drawn
 
 LSL = "lsl:"

@@ -12,7 +12,9 @@ import numpy as np
 from experiments.runtime import Engine
 
 HEIGHT = 480  # pixels of the picture, whatever the camera gives
-PANEL = 300  # pixels beside it
+WIDEST = 960
+PANEL, EDGE = 300, 20  # pixels beside it, and left free on either side
+TEXT = 0.9  # size of its letters
 INK, FAINT, GREEN, BACK = (240, 240, 240), (150, 150, 150), (90, 200, 120), (32, 32, 36)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 ENDINGS = {".mp4": "mp4v", ".avi": "MJPG"}  # and how the video is coded
@@ -23,35 +25,83 @@ def drawn(engine: Engine, label: str, total_ms: float) -> np.ndarray:
 
     Args:
         engine: after a push.
-        label: the letter or word that counts now, empty where there is none.
+        label: the letter or word that counts now, empty where there is none; then the last one
+            that was written is shown, faint.
         total_ms: that the push took.
     """
     seen = engine.seen
     assert seen is not None, "drawn after the first picture"
-    width = max(1, round(seen.shape[1] * HEIGHT / seen.shape[0]))
-    picture = cv2.resize(seen, (width, HEIGHT), interpolation=cv2.INTER_AREA)
     panel = np.full((HEIGHT, PANEL, 3), BACK, np.uint8)
-    _write(panel, label or "-", (20, 90), 2.4 if len(label) < 3 else 1.1, GREEN, 3)
+    shown, ink = (label, GREEN) if label else (_last(engine), FAINT)
+    _write(panel, shown, (EDGE, 90), _size(shown, 2.4, 3), ink, 3)
     for place, (name, share) in enumerate(engine.top):
         _bar(panel, 130 + 50 * place, name, share)
     for line, text in enumerate(_lines(engine.text)):
-        _write(panel, text, (20, 320 + 34 * line), 0.9, INK, 2)
-    _write(panel, f"{total_ms:.0f} ms", (20, HEIGHT - 16), 0.5, FAINT)
-    return np.hstack([picture, panel])
+        _write(panel, text, (EDGE, 320 + 34 * line), TEXT, INK, 2)
+    _write(panel, f"{total_ms:.0f} ms", (EDGE, HEIGHT - 16), 0.5, FAINT)
+    return np.hstack([_fitted(seen), panel])
+
+
+def _fitted(seen: np.ndarray) -> np.ndarray:
+    """The picture at the panel's height; one that is very wide with bars above and below."""
+    factor = min(HEIGHT / seen.shape[0], WIDEST / seen.shape[1])
+    width, height = (max(1, round(n * factor)) for n in (seen.shape[1], seen.shape[0]))
+    picture = cv2.resize(seen, (width, height), interpolation=cv2.INTER_AREA)
+    above = (HEIGHT - height) // 2
+    below = HEIGHT - height - above
+    return cv2.copyMakeBorder(picture, above, below, 0, 0, cv2.BORDER_CONSTANT, value=BACK)
+
+
+def _last(engine: Engine) -> str:
+    """The last letter or word of the text; a line where there is none."""
+    words = engine.text.split()
+    if not words:
+        return "-"
+    return words[-1][-1] if engine.recognizer.task == "asl" else words[-1]
 
 
 def _bar(panel: np.ndarray, y: int, name: str, share: float) -> None:
-    _write(panel, f"{name[:20]}  {share:.2f}", (20, y + 16), 0.55, INK)
-    right = 20 + round((PANEL - 40) * share)
-    cv2.rectangle(panel, (20, y + 24), (PANEL - 20, y + 32), (70, 70, 76), -1)
-    cv2.rectangle(panel, (20, y + 24), (right, y + 32), GREEN, -1)
+    _write(panel, f"{name[:20]}  {share:.2f}", (EDGE, y + 16), 0.55, INK)
+    right = EDGE + round((PANEL - 2 * EDGE) * share)
+    cv2.rectangle(panel, (EDGE, y + 24), (PANEL - EDGE, y + 32), (70, 70, 76), -1)
+    cv2.rectangle(panel, (EDGE, y + 24), (right, y + 32), GREEN, -1)
 
 
-def _lines(text: str, width: int = 15, most: int = 4) -> list[str]:
-    """The end of a text in lines."""
-    shown = text.replace(" ", "_") if text.endswith(" ") else text
-    lines = [shown[n : n + width] for n in range(0, len(shown), width)]
-    return lines[-most:]
+def _lines(text: str, most: int = 4) -> list[str]:
+    """The end of a text in lines that fit; broken between words where that can be."""
+    shown = text[-40 * most :].replace("  ", " _")  # a space that was just written is seen
+    shown = shown[:-1] + "_" if shown.endswith(" ") else shown
+    lines = [""]
+    for word in shown.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if _width(longer) <= PANEL - 2 * EDGE:
+            lines[-1] = longer
+        else:
+            lines += _pieces(word)
+    return [line for line in lines if line][-most:]
+
+
+def _pieces(word: str) -> list[str]:
+    """A word in pieces that fit."""
+    pieces = [""]
+    for letter in word:
+        if _width(pieces[-1] + letter) > PANEL - 2 * EDGE:
+            pieces.append("")
+        pieces[-1] += letter
+    return pieces
+
+
+def _width(text: str, size: float = TEXT, thick: int = 2) -> int:
+    return cv2.getTextSize(_plain(text), FONT, size, thick)[0][0]
+
+
+def _size(text: str, largest: float, thick: int) -> float:
+    """The size at which a text fits the panel, at most ``largest``."""
+    return min(largest, largest * (PANEL - 2 * EDGE) / max(1, _width(text, largest, thick)))
+
+
+def _plain(text: str) -> str:
+    return text.encode("ascii", "replace").decode()  # all that OpenCV can draw
 
 
 def _write(
@@ -62,8 +112,7 @@ def _write(
     ink: tuple[int, int, int],
     thick: int = 1,
 ) -> None:
-    plain = text.encode("ascii", "replace").decode()  # all that OpenCV can draw
-    cv2.putText(panel, plain, place, FONT, size, ink, thick, cv2.LINE_AA)
+    cv2.putText(panel, _plain(text), place, FONT, size, ink, thick, cv2.LINE_AA)
 
 
 class VideoFile:

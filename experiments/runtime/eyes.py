@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST = 1280  # pixels of a picture's longer side; more only takes time and memory
 CAMERA_HZ = 30.0
+SAME = 0.2  # pixels that a window may be off before its mouth is cut out again
 
 
 def smaller(picture: np.ndarray) -> np.ndarray:
@@ -80,6 +81,7 @@ class MouthEye:
 
     Attributes:
         rate: of the mouths, Hz.
+        until_s: the time of the last mouth that ``mouths`` gave, seconds.
         seen: the last picture with the window on it, (H, W, 3) uint8, red first.
     """
 
@@ -90,7 +92,9 @@ class MouthEye:
         self.rate, self.keep_s = float(frame["rate"]), keep_s
         self.zoom = float(reader.get("zoom", 1.0))
         self.max_gap_s = float(reader.get("max_gap_s", 0.5))
+        self.until_s = 0.0
         self.glances: deque[Glance] = deque()
+        self._cut: dict[float, tuple[Window, np.ndarray]] = {}  # by the time of the glance
         self._face: Face | None = None
         self._picture: np.ndarray | None = None
         self._window: Window | None = None
@@ -114,9 +118,22 @@ class MouthEye:
         views = mouth_views(points, self.rate, *size, self.zoom, self.max_gap_s)
         self._window = views[-1] if views else None
         whole = _last_whole(views)
+        if whole.stop:
+            self.until_s = glances[0].seconds + (whole.stop - 1) / self.rate
+        before, self._cut = self._cut, {}
         pairs = zip(glances[whole], views[whole], strict=True)
-        mouths = [view.cut(glance.grey) for glance, view in pairs if view is not None]
+        mouths = [self._mouth(*pair, before) for pair in pairs if pair[1] is not None]
         return np.array(mouths, np.uint8).reshape(-1, *size)
+
+    def _mouth(
+        self, glance: Glance, view: Window, before: dict[float, tuple[Window, np.ndarray]]
+    ) -> np.ndarray:
+        """The mouth of a glance; one that was cut out before at nearly the same place stays."""
+        known = before.get(glance.seconds)
+        if known is None or _apart(known[0], view) >= SAME:
+            known = view, view.cut(glance.grey)
+        self._cut[glance.seconds] = known
+        return known[1]
 
     @property
     def seen(self) -> np.ndarray | None:
@@ -136,6 +153,11 @@ class MouthEye:
         after = after.clip(max=len(times) - 1)
         nearer = moments - times[before] <= times[after] - moments
         return [self.glances[n] for n in np.where(nearer, before, after)]
+
+
+def _apart(one: Window, other: Window) -> float:
+    """How far the corners of two windows are apart, in pixels of a window."""
+    return float(np.abs(one.corners - other.corners).max()) / one.scale
 
 
 def _last_whole(views: list[Window | None]) -> slice:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from datamodules.signals import Conditioner, gain, ready, strength, stretch_start
 from datamodules.streams import Beginning, Window, Windows
+from experiments.runtime.decisions import number
 
 MIN_S = 0.1  # seconds; the readers of recordings reject shorter ones too
 TOO_LARGE = 1e9  # µV; no electrode gives a kilovolt, and one such number would fill the filter
@@ -134,12 +134,6 @@ def conditioner_of(settings: dict[str, Any]) -> Conditioner:
         return Conditioner(**given)
     except ValueError as error:
         raise ValueError(f"input_reader.{error}") from error
-
-
-def number(value: Any) -> float:
-    """Not a number where it is none, which no comparison holds for."""
-    fit = isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if fit else math.nan
 
 
 class Pace:
