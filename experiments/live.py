@@ -50,7 +50,8 @@ def run(config: DictConfig) -> None:
 def _watch(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
     if not config.input:
         raise ValueError("stage=live needs input=camera:0, or input=<a video>")
-    engine = Engine(recognizer, **live)
+    ready = {"ready": True} if config.crop == "none" and config.task != "asl" else {}
+    engine = Engine(recognizer, **live, **ready)
     source = film_or_camera(str(config.input), paced=not config.output)
     screen = VideoFile(config.output, source.rate) if config.output else OnScreen()
     folder = write_config(config)
@@ -62,7 +63,8 @@ def _watch(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> 
         _read(moments, engine, screen, minutes)
     minutes.tell_latency()
     dropped = getattr(moments, "dropped", 0)
-    tell(f"{minutes.pictures:,} pictures read, {dropped:,} dropped: they came faster")
+    why = ": they came faster than they could be read" if dropped else ""
+    tell(f"{minutes.pictures:,} pictures read, {dropped:,} dropped{why}")
     tell(f"Text: {engine.text}\n\nRun folder: {folder}")
 
 

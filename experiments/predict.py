@@ -18,6 +18,7 @@ from experiments.build import build_datamodule, build_trainer, write_config
 from experiments.config import instantiate, plain
 from experiments.console import quiet, tell
 from experiments.evaluate import require_checkpoint
+from experiments.spoken import tell_spoken
 from modules.base import TaskModule
 
 SHOWN_ROWS = 20
@@ -46,6 +47,7 @@ def run(config: DictConfig) -> None:
     table = _predict(changed, module, data)
     table.to_csv(folder / "predictions.csv", index=False)
     _tell(table, folder, bool(module.card["simulated"]))
+    tell_spoken(changed, reader, module, data, folder / "events.csv")
     if config.show:
         _draw(reader, data, table, folder / "shown")
     tell(f"\nRun folder: {folder}")

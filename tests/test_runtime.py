@@ -126,7 +126,9 @@ def test_impossible_settings_of_signs_are_named(setting: dict[str, float], said:
 def test_the_configuration_says_what_the_classes_take_for_granted() -> None:
     live = OmegaConf.load(ROOT / "conf" / "task" / "lipread.yaml").live
     words = {
-        k: v.default for k, v in signature(Words).parameters.items() if v.default is not v.empty
+        k: v.default
+        for k, v in signature(Words).parameters.items()
+        if v.default is not v.empty and k != "ready"
     }
     speech = Speech()
     rest = {name: getattr(speech, name) for name in ("quiet_s", "least_s", "around_s")}
@@ -335,6 +337,33 @@ def test_a_picture_is_read_as_predict_reads_it(
     assert reading.probability == pytest.approx(said["probability"], abs=1e-4)
 
 
+def test_predict_says_of_a_video_what_the_engine_says(
+    checkpoint: Path,
+    composed,
+    hand: Path,  # noqa: F811
+    run,
+    tmp_path: Path,
+    capsys,
+) -> None:
+    pictures = [drawn_hand()] * 9 + [np.zeros((320, 320, 3), np.uint8)] * 4 + [drawn_hand()] * 5
+    video = video_of(tmp_path / "clip.mp4", pictures, 10)
+    live = "live.min_probability=0.01", "live.keep_probability=0.0", "live.hold_s=0.3"
+    folder = run(
+        *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "workers=1", *live),
+        f"input={video}",
+    )
+    said = pd.read_csv(folder / "events.csv")
+    config = composed("task=asl", f"ckpt_path={checkpoint}", *live)
+    engine = Engine(recognizer_of(config), **OmegaConf.to_container(config.live))
+    events = [e for seconds, one in Film(video).moments() for e in engine.push(one, seconds)]
+    events += engine.end()
+    assert len(events) > 1 and set(said["video"]) == {"clip.mp4"}
+    assert [(e.kind, e.label, round(e.seconds, 4)) for e in events] == list(
+        said[["kind", "label", "seconds"]].itertuples(index=False, name=None)
+    )
+    assert f"clip.mp4: {engine.text}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
 )
@@ -366,7 +395,8 @@ def test_a_camera_that_goes_away_leaves_what_was_read(
     with Minutes(tmp_path) as minutes:
         _read(Latest(unplugged(), waiting=9), engine, screen, minutes)
     table = pd.read_csv(tmp_path / "events.csv", keep_default_na=False)
-    assert table["event"].tolist() == ["started"] and table["label"][0] == engine.text
+    assert table["event"].tolist() == ["started", "released"]
+    assert table["label"][0] == engine.text
     assert len(screen.pictures) == minutes.pictures == 6
     assert "warning: input=camera:0 gives no more pictures" in capsys.readouterr().out
 
@@ -397,7 +427,7 @@ def test_slow_and_large_videos_are_read(
         *("live.min_probability=0.01", "live.keep_probability=0", f"output={tmp_path / 'o.mp4'}"),
     )
     events = pd.read_csv(folder / "events.csv", keep_default_na=False)
-    assert events["event"].tolist() == (["started"] if count > rate else [])
+    assert events["event"].tolist() == (["started", "released"] if count > rate else [])
     pictures = [picture for _, picture in Video(tmp_path / "o.mp4").frames()]
     assert len(pictures) == count and pictures[0].shape[0] == HEIGHT
     assert len(pd.read_csv(folder / "latency.csv")) == 4
@@ -444,6 +474,14 @@ def written(network: Lips, gapes: Any, seconds: float, rate: float = 25.0) -> li
 def test_what_lies_between_two_rests_is_one_word(face: Path, rate: float) -> None:  # noqa: F811
     (word,) = written(Lips(), gape_at, 2.8, rate)
     assert word.seconds == pytest.approx(2, abs=0.2)
+
+
+def test_mouths_that_are_cut_out_already_are_read_alike() -> None:
+    """As predict reads long clips, and crop=none live: no face is looked for."""
+    engine, clip = Engine(Recognizer(Lips()), ready=True), mouths_at(25.0)
+    events = [e for n, mouth in enumerate(clip) for e in engine.push(mouth, n / 25)] + engine.end()
+    assert [event.kind for event in events if event.kind == "released"] == ["released"]
+    assert engine.text == events[-1].label and engine.seen.shape == (*clip.shape[1:], 3)
 
 
 def test_a_face_that_is_still_says_nothing(face: Path) -> None:  # noqa: F811

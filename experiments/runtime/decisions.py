@@ -105,6 +105,14 @@ class Held:
             events.append(Event("started", labels[best], shown, seconds))
         return events
 
+    def end(self, labels: list[str], seconds: float) -> list[Event]:
+        """What the end of the stream lets go."""
+        if self._held < 0:
+            return []
+        assert self._mean is not None
+        gone, self._held = self._held, -1
+        return [Event("released", labels[gone], float(self._mean[gone]), seconds)]
+
     def _smoothed(self, probabilities: np.ndarray, seconds: float) -> np.ndarray:
         passed_s, self._last_s = seconds - self._last_s, seconds
         share = 1.0 if not self.smooth_s else 1 - math.exp(-max(passed_s, 0) / self.smooth_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -142,26 +143,42 @@ def refuse_other(picture: np.ndarray) -> None:
 
 
 class Letters:
-    """Hands to letters: every picture is read, and a letter counts when it is held."""
+    """Hands to letters: every picture is read, and a letter counts when it is held.
+
+    Args:
+        ready: frames are landmarks (63,) already; zeros where there is no hand.
+        settings: of ``Held``.
+    """
 
     writes = ("started", "held")
 
-    def __init__(self, recognizer: Recognizer, **settings: Any) -> None:
-        from experiments.runtime.eyes import HandEye
-
-        self.recognizer, self.eye = recognizer, HandEye(recognizer)
-        self.held = Held(**settings)
+    def __init__(self, recognizer: Recognizer, ready: bool = False, **settings: Any) -> None:
+        self.recognizer, self.held = recognizer, Held(**settings)
+        self.eye = None if ready else _hand_eye(recognizer)
+        self.kept: deque[np.ndarray] = deque(maxlen=recognizer.about["input"]["frames"])
         self.labels = [*recognizer.classes, *(["nothing"] * ("nothing" not in recognizer.classes))]
         self.reading = NOTHING
 
     def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]:
-        refuse_other(frame)
         with clock.stage("landmarks"):
-            hand = self.eye.push(frame)
+            hand = self._hand(frame)
         with clock.stage("network"):
             chances = self._chances(hand)
         with clock.stage("decision"):
             return self.held.push(chances, self.labels, seconds)
+
+    def _hand(self, frame: np.ndarray) -> np.ndarray | None:
+        """The last landmarks, as many as the network takes, (T, 63); None where no hand is."""
+        if self.eye is None:
+            found = frame if frame.any() else None
+        else:
+            refuse_other(frame)
+            found = self.eye.push(frame)
+        if found is None:
+            self.kept.clear()
+            return None
+        self.kept.append(found)
+        return np.stack(self.kept)
 
     def _chances(self, hand: np.ndarray | None) -> np.ndarray:
         """(classes,), with one for ``nothing`` whether or not the model knows it."""
@@ -173,11 +190,17 @@ class Letters:
         return np.pad(chances, (0, len(self.labels) - len(chances)))
 
     def end(self, seconds: float, clock: Clock) -> list[Event]:
-        return []
+        return self.held.end(self.labels, seconds)
 
     @property
     def seen(self) -> np.ndarray | None:
-        return self.eye.seen
+        return self.eye and self.eye.seen
+
+
+def _hand_eye(recognizer: Recognizer) -> Any:
+    from experiments.runtime.eyes import HandEye  # OpenCV and MediaPipe are of pictures alone
+
+    return HandEye(recognizer)
 
 
 class Words:
@@ -192,6 +215,7 @@ class Words:
         hop_s: seconds from look to look.
         min_probability: a word that is less sure is not written.
         speech_on, speech_off, quiet_s, least_s, around_s: of ``Speech``.
+        ready: frames are mouths already: no face is looked for.
 
     Raises:
         ValueError: an impossible setting.
@@ -207,23 +231,27 @@ class Words:
         min_probability: float = 0.4,
         speech_on: float = Speech.on,
         speech_off: float = Speech.off,
+        ready: bool = False,
         **speech: Any,
     ) -> None:
-        from experiments.runtime.eyes import MouthEye
+        from experiments.runtime.eyes import MouthEye, ReadyMouths
 
         self.recognizer, self.hop_s, self.min_probability = recognizer, hop_s, min_probability
         self.clip_s = recognizer.about.get("clip_s") or CLIP_S
         self.window_s = 2.5 * self.clip_s if window_s is None else window_s
         _refuse_impossible(self.window_s, hop_s, min_probability)
         self.speech, self.rest = Speech(speech_on, speech_off, **speech), Rest()
-        self.eye = MouthEye(recognizer, self.window_s + 2 * self.speech.quiet_s + hop_s)
+        keep_s = self.window_s + 2 * self.speech.quiet_s + hop_s
+        self.ready, kind = ready, ReadyMouths if ready else MouthEye
+        self.eye = kind(recognizer, keep_s)
         self.reading, self._now = NOTHING, ""
         self._looked_s = self._done_s = -np.inf
         self._open: tuple[float, float] | None = None  # speech that goes on: from, to, seconds
         self._peaks: Peaks | None = None  # of speech that is longer than a word
 
     def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]:
-        refuse_other(frame)
+        if not self.ready:
+            refuse_other(frame)
         with clock.stage("landmarks"):
             self.eye.push(frame, seconds)
         if seconds - self._looked_s < self.hop_s - 1e-9:

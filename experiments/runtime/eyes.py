@@ -11,7 +11,7 @@ import numpy as np
 
 from datamodules.faces import Face, FaceFinder
 from datamodules.landmarks import HandLandmarks, draw_hand, face_model, hand_model
-from datamodules.mouths import Window, draw_mouth, mouth_views
+from datamodules.mouths import Window, draw_mouth, fit_window, mouth_views
 
 if TYPE_CHECKING:
     from experiments.runtime.recognizer import Recognizer
@@ -31,7 +31,7 @@ def smaller(picture: np.ndarray) -> np.ndarray:
 
 
 class HandEye:
-    """Follows a hand, and keeps as many of its last landmarks as the network takes.
+    """Follows a hand.
 
     Attributes:
         seen: the last picture with the hand on it, (H, W, 3) uint8, red first.
@@ -41,20 +41,15 @@ class HandEye:
         model = hand_model(recognizer.model)
         confidence = recognizer.min_confidence
         self.finder = HandLandmarks(model, confidence, rate=CAMERA_HZ, thorough=False)
-        self.kept: deque[np.ndarray] = deque(maxlen=recognizer.about["input"]["frames"])
         self._picture: np.ndarray | None = None
         self._found: np.ndarray | None = None
 
     def push(self, picture: np.ndarray) -> np.ndarray | None:
-        """(H, W, 3) uint8 → the last landmarks (T, 63) float32; None where no hand is seen."""
+        """(H, W, 3) uint8 → landmarks (63,) float32; None where no hand is seen."""
         self._picture = smaller(picture)
         hand = self.finder.read(self._picture)
         self._found = hand and hand.landmarks
-        if hand is None:
-            self.kept.clear()
-            return None
-        self.kept.append(hand.landmarks)
-        return np.stack(self.kept)
+        return self._found
 
     @property
     def seen(self) -> np.ndarray | None:
@@ -112,7 +107,7 @@ class MouthEye:
 
     def mouths(self) -> np.ndarray:
         """(T, h, w) uint8 at ``rate``: those that were kept since the face came into view."""
-        glances = self._at_rate()
+        glances = at_rate(self.glances, self.rate)
         size = self.height, self.width
         points = np.array([glance.points for glance in glances]).reshape(-1, 3, 2)
         views = mouth_views(points, self.rate, *size, self.zoom, self.max_gap_s)
@@ -141,18 +136,53 @@ class MouthEye:
             return self._picture
         return draw_mouth(self._picture, self._window)
 
-    def _at_rate(self) -> list[Glance]:
-        """The glance nearest to each moment, as a video is brought to another rate."""
-        if not self.glances:
-            return []
-        times = np.array([glance.seconds for glance in self.glances])
-        count = round((times[-1] - times[0]) * self.rate) + 1
-        moments = times[0] + np.arange(count) / self.rate
-        after = np.searchsorted(times, moments).clip(1, max(1, len(times) - 1))
-        before = after - 1
-        after = after.clip(max=len(times) - 1)
-        nearer = moments - times[before] <= times[after] - moments
-        return [self.glances[n] for n in np.where(nearer, before, after)]
+
+class ReadyMouths:
+    """Mouths that are cut out already, in place of a ``MouthEye``; the same attributes.
+
+    Args:
+        recognizer: says how large they are.
+        keep_s: seconds that are kept.
+    """
+
+    def __init__(self, recognizer: Recognizer, keep_s: float) -> None:
+        frame = recognizer.about["frame"]
+        self.height, self.width = frame["shape"]
+        self.rate, self.keep_s, self.until_s = float(frame["rate"]), keep_s, 0.0
+        self.glances: deque[Glance] = deque()
+        self.seen: np.ndarray | None = None
+
+    def push(self, picture: np.ndarray, seconds: float) -> bool:
+        """A mouth, (h, w) or (h, w, 3) uint8, at a time of the stream."""
+        grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        self.seen = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+        mouth = fit_window(grey, self.height, self.width)
+        self.glances.append(Glance(seconds, mouth, np.zeros((3, 2))))
+        while seconds - self.glances[0].seconds > self.keep_s:
+            self.glances.popleft()
+        return True
+
+    def mouths(self) -> np.ndarray:
+        """(T, h, w) uint8 at ``rate``."""
+        glances = at_rate(self.glances, self.rate)
+        if glances:
+            self.until_s = glances[0].seconds + (len(glances) - 1) / self.rate
+        mouths = [glance.grey for glance in glances]
+        return np.array(mouths, np.uint8).reshape(-1, self.height, self.width)
+
+
+def at_rate(known: deque[Glance], rate: float) -> list[Glance]:
+    """The glance nearest to each moment, as a video is brought to another rate."""
+    if not known:
+        return []
+    times = np.array([glance.seconds for glance in known])
+    count = round((times[-1] - times[0]) * rate) + 1
+    moments = times[0] + np.arange(count) / rate
+    after = np.searchsorted(times, moments).clip(1, max(1, len(times) - 1))
+    before = after - 1
+    after = after.clip(max=len(times) - 1)
+    nearer = moments - times[before] <= times[after] - moments
+    return [known[n] for n in np.where(nearer, before, after)]
 
 
 def _apart(one: Window, other: Window) -> float:
