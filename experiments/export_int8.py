@@ -20,7 +20,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torchmetrics.functional.text import word_error_rate
 
 from datamodules.base import PreparedDataModule
-from experiments.export_onnx import Pair, compared, speed_ms
+from experiments.export_onnx import Pair, compared, speeds_ms
 from experiments.runtime import Recognizer
 from experiments.runtime.networks import OnnxNetwork
 from modules.base import TaskModule
@@ -55,7 +55,7 @@ def quantize(path: Path, data: PreparedDataModule, module: TaskModule, pairs: li
         ValueError: a network that cannot be quantized.
     """
     before = OnnxNetwork(path)
-    was = path.stat().st_size, speed_ms(before, pairs[0].inputs), score(before, data, pairs)
+    was = path.stat().st_size, score(before, data, pairs)
     feeds = [dict(zip(before.names, pair.inputs, strict=True)) for pair in _trained(module, data)]
     facts = onnx.load(path).metadata_props
     try:
@@ -72,9 +72,10 @@ def quantize(path: Path, data: PreparedDataModule, module: TaskModule, pairs: li
     model.metadata_props.extend(facts)
     onnx.save(model, path)
     after = OnnxNetwork(path)
-    now = path.stat().st_size, speed_ms(after, pairs[0].inputs), score(after, data, pairs)
+    now = path.stat().st_size, score(after, data, pairs)
     sizes = f"{was[0] / 1e6:.2f} to {now[0] / 1e6:.2f} MB"
-    return f"int8: {sizes}, {was[1]:.2f} to {now[1]:.2f} ms, {was[2]} before and {now[2]} after"
+    slow, fast = speeds_ms([before, after], pairs[0].inputs)
+    return f"int8: {sizes}, {slow:.2f} to {fast:.2f} ms, {was[1]} before and {now[1]} after"
 
 
 def score(network: OnnxNetwork, data: PreparedDataModule, pairs: list[Pair]) -> str:

@@ -7,7 +7,7 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -67,7 +67,7 @@ def source(config: DictConfig) -> str:
 
 def speeds(network: Network, model: nn.Module, pairs: list[Pair]) -> str:
     """What one answer takes, in words."""
-    ours, theirs = (speed_ms(one, pairs[0].inputs) for one in (network, run_by_torch(model)))
+    ours, theirs = speeds_ms([network, run_by_torch(model)], pairs[0].inputs)
     took = f"{ours:.2f} ms in ONNX Runtime and {theirs:.2f} ms in PyTorch"
     return f"one answer takes {took}, on one core"
 
@@ -178,19 +178,22 @@ def _answer(network: Callable[..., tuple[np.ndarray, ...]], pair: Pair) -> np.nd
         ) from error
 
 
-def speed_ms(network: Callable[..., Any], inputs: Inputs) -> float:
-    """Milliseconds that one answer to one sample takes, the median of many, on one core."""
-    one, took = tuple(part[:1] for part in inputs), []
-    threads = torch.get_num_threads()
+def speeds_ms(networks: Sequence[Callable[..., Any]], inputs: Inputs) -> list[float]:
+    """Milliseconds that one answer to one sample takes each, the median of many, on one core.
+
+    They take turns, so that what else the machine does slows all of them alike.
+    """
+    one, threads = tuple(part[:1] for part in inputs), torch.get_num_threads()
     torch.set_num_threads(1)
+    took = np.zeros((TIMED, len(networks)))
     try:
-        for _ in range(TIMED):
+        for turn, place in np.ndindex(took.shape):
             begun = time.perf_counter()
-            network(*one)
-            took.append(time.perf_counter() - begun)
+            networks[place](*one)
+            took[turn, place] = time.perf_counter() - begun
     finally:
         torch.set_num_threads(threads)
-    return 1e3 * float(np.median(took))
+    return (1e3 * np.median(took, axis=0)).tolist()
 
 
 def run_by_torch(net: nn.Module) -> Callable[..., tuple[np.ndarray, ...]]:
