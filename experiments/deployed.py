@@ -110,7 +110,7 @@ def told(card: dict[str, Any]) -> str:
     if card["simulated"]:
         return "Trained on simulated recordings alone: no real person's are in it."
     share = card.get(CARD, {}).get("datamodule", {}).get("simulated_share", 0)
-    mixed = f", {share:.0%} of them simulated" if share else ""
+    mixed = " and on simulated ones" if share else ""
     return f"Trained on recordings of people{mixed} ({card['split']})."
 
 

@@ -22,7 +22,8 @@ from experiments.console import quiet, tell
 from experiments.deployed import recognizer_of
 from experiments.runtime import Engine, Event, Recognizer
 from experiments.runtime.decisions import number
-from experiments.runtime.engine import STAGES, Phrases
+from experiments.runtime.engine import STAGES
+from experiments.runtime.phrases import Phrases
 from experiments.screens import OnScreen, VideoFile, drawn
 
 LSL = "lsl:"

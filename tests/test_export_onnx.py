@@ -266,4 +266,4 @@ def test_what_a_model_was_trained_on_is_told() -> None:
     card = {"simulated": False, "split": "by group", "config": {"datamodule": {}}}
     assert told(card) == "Trained on recordings of people (by group)."
     card["config"]["datamodule"]["simulated_share"] = 0.7
-    assert told(card) == "Trained on recordings of people, 70% of them simulated (by group)."
+    assert told(card) == "Trained on recordings of people and on simulated ones (by group)."

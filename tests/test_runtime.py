@@ -22,9 +22,10 @@ from datamodules.videos import Video
 from experiments.deployed import recognizer_of
 from experiments.live import Minutes, _read
 from experiments.runtime import Engine, Event, Recognizer
-from experiments.runtime.decisions import Held, Peaks, Rest, Speech, Text, motion
-from experiments.runtime.engine import Words
+from experiments.runtime.decisions import Held, Text
 from experiments.runtime.eyes import LARGEST, MouthEye
+from experiments.runtime.speech import Peaks, Rest, Speech, motion
+from experiments.runtime.words import Words
 from experiments.screens import HEIGHT, PANEL, VideoFile, drawn
 from tests.conftest import ROOT, shared_data
 from tests.test_faces import drawn_face, scene

@@ -47,7 +47,12 @@ class Turns:
 
     def __init__(self) -> None:
         self.about: dict[str, Any] = {
-            **{"task": "asl", "classes": list(LETTERS), "simulated": True, "told": "By <hand>."},
+            **{
+                "task": "asl",
+                "classes": list(LETTERS),
+                "simulated": True,
+                "told": "Made for tests: it reads which way a <hand> points.",
+            },
             **{"frame": {"shape": [63], "rate": None, "dtype": "float32"}, "input": {"frames": 1}},
         }
 

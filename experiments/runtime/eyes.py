@@ -30,6 +30,13 @@ def smaller(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
+def refuse_other(picture: np.ndarray) -> None:
+    """``ValueError`` where this is no (H, W, 3) uint8 picture."""
+    if getattr(picture, "dtype", None) != np.uint8 or picture.shape[2:] != (3,):
+        found = f"{getattr(picture, 'dtype', type(picture).__name__)} {np.shape(picture)}"
+        raise ValueError(f"a frame of {found}; expected a picture (height, width, 3), uint8")
+
+
 class HandEye:
     """Follows a hand.
 
