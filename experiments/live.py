@@ -41,7 +41,7 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     recognizer = recognizer_of(config)
-    live = plain(config.live)
+    live = plain(config.get("live") or {})
     (_listen if config.task == "emg" else _watch)(config, recognizer, live)
 
 

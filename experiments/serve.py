@@ -75,8 +75,10 @@ def _parts(config: DictConfig) -> tuple[Recognizer, Callable[[], Engine]]:
     fitting = config.copy()
     with open_dict(fitting):
         fitting.ckpt_path = str(path)
-    recognizer, live = recognizer_of(fitting), plain(config.live)
+    recognizer, live = recognizer_of(fitting), plain(config.get("live") or {})
     tell(f"{path}: task {recognizer.task}. {recognizer.told}")
+    if recognizer.task != "emg":  # whose recordings are read as a whole
+        Engine(recognizer, **live).close()  # what is wrong or missing shows now, to nobody else
     return recognizer, lambda: Engine(recognizer, **live)
 
 

@@ -365,6 +365,13 @@ def test_predict_says_of_a_video_what_the_engine_says(
     assert f"clip.mp4: {engine.text}" in capsys.readouterr().out
 
 
+def test_a_task_that_is_not_read_live_is_named() -> None:
+    signs = Signs()
+    signs.about["task"] = "blink"
+    with pytest.raises(ValueError, match="task blink is not read live: asl, lipread, vsr, emg are"):
+        Engine(Recognizer(signs))
+
+
 @pytest.mark.parametrize(
     "frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
 )

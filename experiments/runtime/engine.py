@@ -71,6 +71,8 @@ class Engine:
 
     def __init__(self, recognizer: Recognizer, **settings: Any) -> None:
         self.recognizer = recognizer
+        if recognizer.task not in PARTS:
+            raise ValueError(f"task {recognizer.task} is not read live: {', '.join(PARTS)} are")
         place, name = PARTS[recognizer.task]
         self.part: Part = getattr(importlib.import_module(place), name)(recognizer, **settings)
         self._text = Text(joined=recognizer.task == "asl")
