@@ -235,7 +235,22 @@ def write_network(model: nn.Module, inputs: Inputs, facts: dict[str, Any], path:
         ) from error
     written = {k: v if k in TEXTS else json.dumps(v) for k, v in facts.items()}
     program.model.metadata_props.update(written)
+    _name_sizes(program.model.graph)
     program.save(path)
+
+
+def _name_sizes(graph: Any) -> None:
+    """Call the sizes of the inputs what they are: the exporter calls them s41 and s45."""
+    first = graph.inputs[0].shape
+    names = {getattr(first[0], "value", None): "batch", getattr(first[1], "value", None): "length"}
+    names.pop(None, None)  # of a size that is fixed
+    made = (value for node in graph for value in node.outputs)
+    for value in (*graph.inputs, *made):
+        if value.shape is None:
+            continue
+        for axis, size in enumerate(value.shape):
+            if getattr(size, "value", None) in names:
+                value.shape[axis] = names[size.value]
 
 
 def example_of(model: nn.Module, inputs: Inputs) -> tuple[tuple[Tensor, ...], Any]:

@@ -109,6 +109,10 @@ def test_a_letter_model_without_pytorch(composed, run, tmp_path, capsys) -> None
     assert "the same answer to 348 of 348 simulated samples" in said and "ms in PyTorch" in said
 
     session = onnxruntime.InferenceSession(path)
+    assert [(one.name, one.shape) for one in (*session.get_inputs(), *session.get_outputs())] == [
+        ("frames", ["batch", "length", 63]),
+        ("logits", ["batch", 29]),
+    ]
     facts = session.get_modelmeta().custom_metadata_map
     classes = json.loads(facts["classes"])
     assert facts["task"] == "asl" and len(classes) == 29 and facts[KEY] == str(FORMAT)
