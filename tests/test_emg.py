@@ -728,8 +728,8 @@ def test_the_error_rate_of_a_group_is_errors_by_words() -> None:
 @pytest.mark.slow
 def test_a_short_training_reads_simulated_sentences_never_seen(run) -> None:
     """0.20 after the twelve epochs of the default when it was written, of sessions never seen."""
-    numbers = json.loads((run("task=emg", "epochs=8") / "metrics.json").read_text())
-    assert numbers["test/n"] == 300 and numbers["test/wer"] < 0.5
+    numbers = json.loads((run("task=emg", "epochs=6") / "metrics.json").read_text())
+    assert numbers["test/n"] == 300 and numbers["test/wer"] < 0.75  # one that learns nothing: 1
 
 
 @pytest.mark.shared_data

@@ -72,15 +72,6 @@ def test_no_hand_is_nothing_and_finite() -> None:
     assert net.eval()(torch.zeros(4, 1, 63)).argmax(1).tolist() == [27] * 4
 
 
-def test_letter_net_exports(tmp_path) -> None:
-    """torch.export with a free batch and length: what ONNX and others start from."""
-    net = LetterNet().eval()
-    batch, frames = torch.export.Dim("batch"), torch.export.Dim("frames")
-    program = torch.export.export(net, (hands(2),), dynamic_shapes=({0: batch, 1: frames},))
-    x = hands(3)[:7]
-    torch.testing.assert_close(program.module()(x), net(x), rtol=1e-4, atol=1e-4)
-
-
 def test_cnn_lstm_counts_what_the_document_counts() -> None:
     assert count(CNNLSTM()) == 721_044
     assert count(CNNLSTM(num_classes=10)) == 721_044 + 6 * 65
