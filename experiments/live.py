@@ -51,7 +51,9 @@ def run(config: DictConfig) -> None:
 def _watch(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
     if not config.input:
         raise ValueError("stage=live needs input=camera:0, or input=<a video>")
-    ready = {"ready": True} if config.crop == "none" and config.task != "asl" else {}
+    if config.crop and config.task == "asl":
+        raise ValueError(f"crop={config.crop} is for lips: a hand is looked for in whole pictures")
+    ready = {"ready": True} if config.crop == "none" else {}
     engine = Engine(recognizer, **live, **ready)
     source = film_or_camera(str(config.input), paced=not config.output)
     screen = VideoFile(config.output, source.rate) if config.output else OnScreen()
@@ -144,6 +146,8 @@ class Minutes:
 
 
 def _listen(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
+    if config.output:
+        raise ValueError(f"output={config.output} is a video of pictures; EMG is in live.csv")
     waiting = {name: live.pop(name) for name in WAITING}
     _refuse_impossible(waiting)
     settings = {

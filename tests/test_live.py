@@ -436,8 +436,9 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
         ("live.idle_s=-1", r"live\.idle_s=-1: expected seconds above 0, or null"),
         ("live.min_probability=50", r"live\.min_probability=50: expected a share, 0 to 1"),
         ("ckpt_path=null", "stage=live needs ckpt_path="),
+        ("output=a.mp4", r"output=a\.mp4 is a video of pictures; EMG is in live\.csv"),
     ],
-    ids=("none", "missing", "window", "hop", "word", "idle", "percent", "checkpoint"),
+    ids=("none", "missing", "window", "hop", "word", "idle", "percent", "checkpoint", "output"),
 )
 def test_mistakes_are_named(live, mistake: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
