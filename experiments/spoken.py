@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ from datamodules.videos import VIDEOS, Video
 from experiments.config import plain
 from experiments.console import tell
 from experiments.deployed import TorchNetwork
-from experiments.runtime import Engine, Event, Recognizer
+from experiments.runtime import Engine, Recognizer
 from modules.base import TaskModule
 
 FRAME = re.compile(r"(.*)#(\d{6})")  # of a video's frame: its id ends in its number
 LONG = 2.0  # clips of words that are this many times as long as those of the training
+COLUMNS = ["video", "time_s", "event", "label", "probability"]
 Frames = Iterator[tuple[float, np.ndarray]]  # seconds, and landmarks or a mouth
 
 
@@ -36,7 +36,7 @@ def tell_spoken(
     Args:
         reader: has read the videos.
         data: the prepared frames.
-        path: of the table: video, kind, label, probability, seconds; not written without videos.
+        path: of the table, with ``COLUMNS``; not written without videos.
     """
     ways = {"asl": _signed, "lipread": _mouthed, "vsr": _mouthed}
     if config.task not in ways:
@@ -46,11 +46,11 @@ def tell_spoken(
     for name, frames in ways[config.task](reader, module, data):
         engine = Engine(recognizer, ready=True, **plain(config.live))
         events = [event for seconds, one in frames for event in engine.push(one, seconds)]
-        rows += [(name, *astuple(event)) for event in [*events, *engine.end()]]
+        events += engine.end()
+        rows += [(name, e.seconds, e.kind, e.label, e.probability) for e in events]
         tell(f"{name}: {engine.text or 'nothing that is sure enough'}")
     if rows:
-        columns = ["video", *(field.name for field in fields(Event))]
-        pd.DataFrame(rows, columns=columns).round(4).to_csv(path, index=False)
+        pd.DataFrame(rows, columns=COLUMNS).round(4).to_csv(path, index=False)
 
 
 def _signed(

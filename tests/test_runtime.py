@@ -21,7 +21,7 @@ from datamodules.readers.mouth_input import MouthInput
 from datamodules.videos import Video
 from experiments.deployed import recognizer_of
 from experiments.live import Minutes, _read
-from experiments.runtime import Engine, Event, Recognizer
+from experiments.runtime import Engine, Event, Reading, Recognizer
 from experiments.runtime.decisions import Held, Text
 from experiments.runtime.eyes import LARGEST, MouthEye
 from experiments.runtime.speech import Peaks, Rest, Speech, motion
@@ -360,7 +360,7 @@ def test_predict_says_of_a_video_what_the_engine_says(
     events += engine.end()
     assert len(events) > 1 and set(said["video"]) == {"clip.mp4"}
     assert [(e.kind, e.label, round(e.seconds, 4)) for e in events] == list(
-        said[["kind", "label", "seconds"]].itertuples(index=False, name=None)
+        said[["event", "label", "time_s"]].itertuples(index=False, name=None)
     )
     assert f"clip.mp4: {engine.text}" in capsys.readouterr().out
 
@@ -472,7 +472,7 @@ def written(network: Lips, gapes: Any, seconds: float, rate: float = 25.0) -> li
     engine = Engine(Recognizer(network), hop_s=0.1, min_probability=0.5)
     times = [n / rate for n in range(round(seconds * rate))]
     events = [event for s in times for event in engine.push(face_at(gapes(s)), s)] + engine.end()
-    words = [event for event in events if event.kind == "released"]
+    words = [event for event in events if event.kind == "released" and event.probability]
     assert engine.text == " ".join(event.label for event in words)
     assert (engine.seen != face_at(gapes(times[-1]))).any()  # the window is on it
     return words
@@ -482,6 +482,24 @@ def written(network: Lips, gapes: Any, seconds: float, rate: float = 25.0) -> li
 def test_what_lies_between_two_rests_is_one_word(face: Path, rate: float) -> None:  # noqa: F811
     (word,) = written(Lips(), gape_at, 2.8, rate)
     assert word.seconds == pytest.approx(2, abs=0.2)
+
+
+def test_a_word_that_turns_out_to_be_another_or_none_is_let_go_and_not_written() -> None:
+    engine = Engine(Recognizer(Lips()), ready=True, min_probability=0.5)
+    words, told = engine.part, []
+    for label, sure, ended in (("yes", 0.9, False), ("no", 0.8, True), ("yes", 0.6, False)):
+        words.reading = Reading(label, sure)
+        told += engine._write(words._events(ended, 1.0))
+    told += engine.end()
+    assert [(event.kind, event.label, event.probability) for event in told] == [
+        ("started", "yes", 0.9),
+        ("released", "yes", 0.0),
+        ("started", "no", 0.8),
+        ("released", "no", 0.8),
+        ("started", "yes", 0.6),
+        ("released", "yes", 0.0),
+    ]
+    assert engine.text == "no"
 
 
 def test_mouths_that_are_cut_out_already_are_read_alike() -> None:

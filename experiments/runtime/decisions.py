@@ -17,7 +17,10 @@ KEYS = {"space": " ", "del": ""}  # classes that are written as what they stand 
 
 @dataclass(frozen=True)
 class Event:
-    """A letter or word that ``started``, is still ``held``, or was ``released``."""
+    """A letter or word that ``started``, is still ``held``, or was ``released``.
+
+    Of a word that started and turned out to be none, ``released`` has a probability of 0.
+    """
 
     kind: str
     label: str

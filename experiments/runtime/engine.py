@@ -124,6 +124,6 @@ class Engine:
 
     def _write(self, events: list[Event]) -> list[Event]:
         for event in events:
-            if event.kind in self.part.writes:
+            if event.kind in self.part.writes and event.probability > 0:
                 self._text.add(event.label)
         return events

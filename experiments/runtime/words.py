@@ -69,7 +69,7 @@ class Words:
         return self._look(seconds, clock, self.speech.quiet_s)
 
     def end(self, seconds: float, clock: Clock) -> list[Event]:
-        return self._look(seconds, clock, -np.inf)
+        return self._look(seconds, clock, -np.inf) + self._drop(seconds)
 
     @property
     def seen(self) -> np.ndarray | None:
@@ -104,10 +104,12 @@ class Words:
     def _hear(self, mouths: np.ndarray, begun_s: float, ended: bool, clock: Clock) -> list[Event]:
         assert self._open is not None
         since_s, stop_s = self._open
+        events: list[Event] = []
         if self._peaks is None and stop_s - since_s > self.window_s:
-            self._peaks, self._now = Peaks(self.clip_s / 2, self.min_probability, since_s), ""
+            self._peaks = Peaks(self.clip_s / 2, self.min_probability, since_s)
+            events = self._drop(since_s)
         if self._peaks is not None:
-            events = self._follow(self._peaks, mouths, begun_s, ended, clock)
+            events += self._follow(self._peaks, mouths, begun_s, ended, clock)
         else:
             around_s = self.speech.around_s
             with clock.stage("network"):
@@ -145,13 +147,22 @@ class Words:
         """A word starts when it is sure enough, and is written, as it is then, at its end."""
         word, sure = self.reading.label, self.reading.probability
         if sure < self.min_probability:
-            self._now = "" if ended else self._now
-            return []
-        kinds = [] if self._now == word else ["started"]
-        kinds = kinds or ([] if ended else ["held"])
-        self._now = "" if ended else word
-        kinds += ["released"] if ended else []
-        return [Event(kind, word, sure, seconds) for kind in kinds]
+            return self._drop(seconds) if ended else []
+        events = (
+            []
+            if self._now == word
+            else [*self._drop(seconds), Event("started", word, sure, seconds)]
+        )
+        if ended:
+            self._now = ""
+            return [*events, Event("released", word, sure, seconds)]
+        self._now = word
+        return events or [Event("held", word, sure, seconds)]
+
+    def _drop(self, seconds: float) -> list[Event]:
+        """Let go of a word that started and turned out to be none: probability 0, not written."""
+        word, self._now = self._now, ""
+        return [Event("released", word, 0.0, seconds)] if word else []
 
 
 def _refuse_impossible(window_s: float, hop_s: float, min_probability: float) -> None:
