@@ -24,6 +24,7 @@ from experiments.runtime.networks import FORMAT, KEY, OnnxNetwork
 from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
 
+OF_RECORDINGS = ("landmarker", "zoom", "height", "width", "rate", "window_s", "hop_s")
 KEPT = ("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer", "simulated")
 
 
@@ -118,10 +119,17 @@ def recognizer_of(config: DictConfig) -> Recognizer:
     """What reads with ``ckpt_path``: a checkpoint, a plain file or an exported one.
 
     Raises:
-        ValueError: none given, one that does not load, or one of another task.
+        ValueError: none given, one that does not load, one of another task, or a setting of
+            ``input_reader`` that only recordings have.
     """
-    path = Path(str(config.ckpt_path or ""))
-    options = {"model": plain(config.input_reader).get("model")}
+    path, reader = Path(str(config.ckpt_path or "")), plain(config.input_reader)
+    options = {name: reader[name] for name in ("model", "min_confidence") if name in reader}
+    given = [name for name in OF_RECORDINGS if reader.get(name) is not None]
+    if given and config.task != "emg":
+        raise ValueError(
+            f"input_reader.{given[0]}={reader[given[0]]} is for stage=predict: what streams is "
+            "read as the model was trained"
+        )
     if path.suffix != ".onnx":
         return Recognizer(TorchNetwork(require_checkpoint(config), config), **options)
     network = OnnxNetwork(path)

@@ -210,6 +210,14 @@ def test_a_file_of_another_task_is_named(composed, tmp_path: Path) -> None:
         recognizer_of(config)
 
 
+def test_settings_of_recordings_are_no_settings_of_streams(composed, tmp_path: Path) -> None:
+    path = tiny_onnx(tmp_path / "m.onnx", **written(FACTS | {"task": "lipread"}))
+    model = "task=lipread", f"ckpt_path={path}"
+    assert recognizer_of(composed(*model, "input_reader.min_confidence=0.7")).min_confidence == 0.7
+    with pytest.raises(ValueError, match=r"input_reader\.zoom=2\.4 is for stage=predict"):
+        recognizer_of(composed(*model, "input_reader.zoom=2.4"))
+
+
 def test_only_what_reads_live_takes_an_exported_network(run, tmp_path: Path) -> None:
     path = tiny_onnx(tmp_path / "m.onnx", **written(FACTS))
     for stage in ("test", "predict", "export"):
