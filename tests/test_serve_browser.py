@@ -334,7 +334,8 @@ def test_it_is_readable_on_a_phone_and_without_a_mouse(
 def contrasts(shown: Any) -> dict[str, float]:
     """Texts of ours whose contrast is below 4.5, WCAG's limit, by the text."""
     colours = shown.locator(".uv *:visible").evaluate_all(
-        """all => all.filter(one => [...one.childNodes].some(
+        # The bars are made anew with each picture: some may have left the page meanwhile.
+        """all => all.filter(one => one.isConnected && [...one.childNodes].some(
             node => node.nodeType === 3 && node.textContent.trim())).map(one => {
           let ground = one;
           const clear = (c) => c === 'rgba(0, 0, 0, 0)' || c === 'transparent';
