@@ -57,25 +57,29 @@ def quantize(path: Path, data: PreparedDataModule, module: TaskModule, pairs: li
     before = OnnxNetwork(path)
     was = path.stat().st_size, score(before, data, pairs)
     feeds = [dict(zip(before.names, pair.inputs, strict=True)) for pair in _trained(module, data)]
+    _replace(path, feeds, type(module.net).__name__)
+    after = OnnxNetwork(path)
+    now = path.stat().st_size, score(after, data, pairs)
+    sizes = f"{was[0] / 1e6:.2f} to {now[0] / 1e6:.2f} MB"
+    slow, fast = speeds_ms([before, after], pairs[0].inputs)
+    return f"int8: {sizes}, {slow:.2f} to {fast:.2f} ms, {was[1]} before and {now[1]} after"
+
+
+def _replace(path: Path, feeds: list[dict[str, np.ndarray]], name: str) -> None:
+    """Put the quantized network in the place of the other, with its metadata."""
     facts = onnx.load(path).metadata_props
     try:
         with _quiet():
             _write(path, feeds)
     except Exception as error:  # of the quantizer, of many kinds
         reason = str(error).strip().partition("\n")[0]
-        net = type(module.net).__name__
         raise ValueError(
-            f"quantize=int8: ONNX Runtime cannot quantize {net} ({reason}). Leave it out"
+            f"quantize=int8: ONNX Runtime cannot quantize {name} ({reason}). Leave it out"
         ) from error
     model = onnx.load(path)
     del model.metadata_props[:]
     model.metadata_props.extend(facts)
     onnx.save(model, path)
-    after = OnnxNetwork(path)
-    now = path.stat().st_size, score(after, data, pairs)
-    sizes = f"{was[0] / 1e6:.2f} to {now[0] / 1e6:.2f} MB"
-    slow, fast = speeds_ms([before, after], pairs[0].inputs)
-    return f"int8: {sizes}, {slow:.2f} to {fast:.2f} ms, {was[1]} before and {now[1]} after"
 
 
 def score(network: OnnxNetwork, data: PreparedDataModule, pairs: list[Pair]) -> str:
