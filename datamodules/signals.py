@@ -18,6 +18,7 @@ from scipy.ndimage import uniform_filter1d
 
 ORDER = 4  # of the Butterworth filters at the edges of the band
 NOTCH_HZ = 3.0  # width of a notch; the mains drift by less than 0.1 Hz, the ninth harmonic by 0.9
+MAY_BE_NONE = ("mains_hz", "high_hz", "resample_hz")  # of a conditioner: None says none
 MIN_MAINS_HZ = 10.0  # railways have 16.7 Hz; far below, the notches would leave nothing
 MAX_FACTOR = 1000  # of a resampling ratio: its filter has 20 times as many taps
 FRAME_S = 0.05  # of the search for activity, and of what is slow, s

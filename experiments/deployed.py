@@ -76,11 +76,11 @@ class TorchNetwork:
     def __init__(self, module: TaskModule, config: DictConfig) -> None:
         self.about, self.net = about(module), deployed(module, config)
 
-    @torch.inference_mode()
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         return in_numpy(self.net, *inputs)
 
 
+@torch.inference_mode()
 def in_numpy(net: nn.Module, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
     """What a network gives for arrays, as arrays, always in a tuple."""
     found = net(*(torch.from_numpy(one) for one in inputs))

@@ -29,6 +29,8 @@ def run(config: DictConfig) -> None:
     name = config.format or ENDINGS.get(Path(str(config.output or "")).suffix, "pth")
     if name not in FORMATS:
         raise ValueError(f"format={name} is not known. Formats: {', '.join(FORMATS)}")
+    if config.quantize not in (None, "int8"):
+        raise ValueError(f"quantize={config.quantize} is not known: int8, or null")
     if config.quantize and name != "onnx":
         raise ValueError(f"quantize={config.quantize} is for format=onnx, not {name}")
     module = require_checkpoint(config)

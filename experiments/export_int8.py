@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torchmetrics.functional.text import word_error_rate
 
 from datamodules.base import PreparedDataModule
-from experiments.export_onnx import Pair, compared, speeds_ms
+from experiments.export_onnx import Pair, compared, quiet_exporter, speeds_ms
 from experiments.runtime import Recognizer
 from experiments.runtime.networks import OnnxNetwork
 from modules.base import TaskModule
@@ -69,7 +66,7 @@ def _replace(path: Path, feeds: list[dict[str, np.ndarray]], name: str) -> None:
     """Put the quantized network in the place of the other, with its metadata."""
     facts = onnx.load(path).metadata_props
     try:
-        with _quiet():
+        with quiet_exporter():
             _write(path, feeds)
     except Exception as error:  # of the quantizer, of many kinds
         reason = str(error).strip().partition("\n")[0]
@@ -143,12 +140,3 @@ def _write(path: Path, feeds: list[dict[str, np.ndarray]]) -> None:
 
 def _operators(path: Path) -> set[str]:
     return {node.op_type for node in onnx.load(path).graph.node}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)

@@ -41,11 +41,8 @@ def write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
     """Export, compare with PyTorch on prepared samples, and say what was compared.
 
     Raises:
-        ValueError: a network that cannot be exported, answers that differ, or an unknown
-            ``quantize``.
+        ValueError: a network that cannot be exported, or answers that differ.
     """
-    if config.quantize not in (None, "int8"):
-        raise ValueError(f"quantize={config.quantize} is not known: int8, or null")
     with tempfile.TemporaryDirectory() as folder:
         data = samples_for(config, module, Path(folder))
         pairs, model = list(compared(module, data)), deployed(module, config)
@@ -67,7 +64,7 @@ def source(config: DictConfig) -> str:
 
 def speeds(network: Network, model: nn.Module, pairs: list[Pair]) -> str:
     """What one answer takes, in words."""
-    ours, theirs = speeds_ms([network, run_by_torch(model)], pairs[0].inputs)
+    ours, theirs = speeds_ms([network, partial(in_numpy, model)], pairs[0].inputs)
     took = f"{ours:.2f} ms in ONNX Runtime and {theirs:.2f} ms in PyTorch"
     return f"one answer takes {took}, on one core"
 
@@ -133,7 +130,7 @@ def _pair(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Pai
 def longer(model: nn.Module, pair: Pair) -> Pair:
     """The same recordings twice as long: what is exported for one length alone would show."""
     inputs = tuple(x.repeat(2, axis=1) if x.ndim > 1 else 2 * x for x in pair.inputs)
-    return Pair(inputs, run_by_torch(model)(*inputs)[0], pair.rows)
+    return Pair(inputs, in_numpy(model, *inputs)[0], pair.rows)
 
 
 def _stored(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Inputs:
@@ -196,11 +193,6 @@ def speeds_ms(networks: Sequence[Callable[..., Any]], inputs: Inputs) -> list[fl
     return (1e3 * np.median(took, axis=0)).tolist()
 
 
-def run_by_torch(net: nn.Module) -> Callable[..., tuple[np.ndarray, ...]]:
-    """A network as something that takes and gives what an exported one does."""
-    return torch.inference_mode()(partial(in_numpy, net))
-
-
 # ---- the file
 
 
@@ -218,7 +210,7 @@ def write_network(model: nn.Module, inputs: Inputs, facts: dict[str, Any], path:
     example, dynamic = example_of(model, inputs)
     names = {"input_names": model.inputs[: len(example)], "output_names": model.outputs}
     try:
-        with _quiet():
+        with quiet_exporter():
             program = torch.onnx.export(
                 with_recurrent(model),
                 example,
@@ -268,7 +260,7 @@ def _longer(part: Tensor) -> Tensor:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Without the exporter's notes on packages that are not there, and on what it tries."""
     logging.disable(logging.WARNING)
     try:

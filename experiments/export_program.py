@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
 
-from experiments.deployed import about, deployed
+from experiments.deployed import about, deployed, in_numpy
 from experiments.export_onnx import (
     agreement,
     compared,
     example_of,
     longer,
-    run_by_torch,
     samples_for,
     source,
 )
@@ -47,6 +47,6 @@ def write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
     with path.open("wb") as file:
         torch.export.save(program, file, extra_files={ABOUT: json.dumps(about(module))})
     with path.open("rb") as file:
-        again = run_by_torch(torch.export.load(file).module())
+        again = partial(in_numpy, torch.export.load(file).module())
     agreement(again, [longer(model, pairs[0])])
     return f"{agreement(again, pairs)} {source(config)}"

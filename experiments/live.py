@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -21,7 +20,7 @@ from experiments.config import plain
 from experiments.console import quiet, tell
 from experiments.deployed import recognizer_of
 from experiments.runtime import Engine, Event, Recognizer
-from experiments.runtime.decisions import number
+from experiments.runtime.decisions import number, refuse
 from experiments.runtime.engine import STAGES
 from experiments.runtime.phrases import Phrases
 from experiments.screens import OnScreen, VideoFile, drawn
@@ -100,7 +99,33 @@ def _now(events: list[Event], label: str) -> str:
     return label
 
 
-class Minutes:
+class Table:
+    """A CSV table that grows: whoever looks at it meanwhile sees all there is.
+
+    Args:
+        path: of the file.
+        columns: their names.
+    """
+
+    def __init__(self, path: Path, columns: list[str]) -> None:
+        self.path, self.columns = path, columns
+
+    def __enter__(self) -> Self:
+        self._file = self.path.open("w", newline="", encoding="utf-8")
+        self._table = csv.writer(self._file)
+        self.add([self.columns])
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def add(self, rows: Iterable[list[str]]) -> None:
+        """Some rows more."""
+        self._table.writerows(rows)
+        self._file.flush()
+
+
+class Minutes(Table):
     """What happened, in events.csv, and how long it took, in latency.csv.
 
     Args:
@@ -108,25 +133,15 @@ class Minutes:
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "events.csv", ["time_s", "event", "label", "probability"])
         self.folder, self.pictures = folder, 0
         self._took: list[dict[str, float]] = []
 
-    def __enter__(self) -> Self:
-        self._file = (self.folder / "events.csv").open("w", newline="", encoding="utf-8")
-        self._table = csv.writer(self._file)
-        self._table.writerow(["time_s", "event", "label", "probability"])
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
-
     def write(self, events: list[Event], stages: dict[str, float], took_ms: float | None) -> None:
         """The events of one picture, and the milliseconds that it took."""
+        self.add([f"{e.seconds:.3f}", e.kind, e.label, f"{e.probability:.4f}"] for e in events)
         for event in events:
-            row = [f"{event.seconds:.3f}", event.kind, event.label, f"{event.probability:.4f}"]
-            self._table.writerow(row)
             tell(f"{event.seconds:9.2f} s  {event.probability:.2f}  {event.label}  {event.kind}")
-        self._file.flush()  # whoever looks at the file while it grows sees all there is
         if took_ms is not None:
             self.pictures += 1
             self._took.append({**stages, "end to end": took_ms})
@@ -172,10 +187,10 @@ def _listen(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) ->
 
 def _refuse_impossible(waiting: dict[str, Any]) -> None:
     idle_s, poll_s = waiting["idle_s"], waiting["poll_s"]
-    if not (idle_s is None or number(idle_s) > 0):
-        raise ValueError(f"live.idle_s={idle_s}: expected seconds above 0, or null")
-    if math.isnan(number(poll_s)) or poll_s <= 0:
-        raise ValueError(f"live.poll_s={poll_s}: expected seconds above 0")
+    refuse(
+        idle_s=(idle_s, idle_s is None or number(idle_s) > 0, "seconds above 0, or null"),
+        poll_s=(poll_s, number(poll_s) > 0, "seconds above 0"),
+    )
 
 
 def _source(where: str | None, part: Phrases, waiting: dict[str, Any]) -> GrowingTable | LSLStream:
@@ -203,7 +218,7 @@ def _announce(where: str, part: Phrases, recognizer: Recognizer) -> None:
     tell(recognizer.told)
 
 
-class Heard:
+class Heard(Table):
     """A table of all windows: time_s (of the window's end), text, probability.
 
     Args:
@@ -212,21 +227,11 @@ class Heard:
     """
 
     def __init__(self, path: Path, part: Phrases) -> None:
-        self.path, self.part = path, part
-
-    def __enter__(self) -> Self:
-        self._file = self.path.open("w", newline="", encoding="utf-8")
-        self._table = csv.writer(self._file)
-        self._table.writerow(["time_s", "text", "probability"])
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
+        super().__init__(path, ["time_s", "text", "probability"])
+        self.part = part
 
     def write(self, events: list[Event]) -> None:
         """What the last push heard; what is new in it is printed."""
-        for seconds, text, sure in self.part.heard:
-            self._table.writerow([f"{seconds:.3f}", text, f"{sure:.4f}"])
-        self._file.flush()
+        self.add([f"{end_s:.3f}", text, f"{sure:.4f}"] for end_s, text, sure in self.part.heard)
         for event in events:
             tell(f"{event.seconds:9.2f} s  {event.probability:.2f}  {event.label}")

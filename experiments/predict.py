@@ -18,6 +18,7 @@ from experiments.build import build_datamodule, build_trainer, write_config
 from experiments.config import instantiate, plain
 from experiments.console import quiet, tell
 from experiments.evaluate import require_checkpoint
+from experiments.runtime.networks import as_trained
 from experiments.spoken import tell_spoken
 from modules.base import TaskModule
 
@@ -36,7 +37,7 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     module = require_checkpoint(config)
-    reader = instantiate(as_trained(config.input_reader, module.card))
+    reader = instantiate(as_trained(plain(config.input_reader), module.card))
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}
     if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
@@ -51,15 +52,6 @@ def run(config: DictConfig) -> None:
     if config.show:
         _draw(reader, data, table, folder / "shown")
     tell(f"\nRun folder: {folder}")
-
-
-def as_trained(reader: DictConfig, card: dict[str, Any]) -> dict[str, Any]:
-    """The reader's settings; one that is not given is as it was when the training set was read."""
-    frame = card.get("frame", {"rate": None, "shape": ()})  # older checkpoints say nothing
-    known = {"rate": frame["rate"]} | card.get("reader", {})
-    if len(frame["shape"]) == 2:
-        known |= dict(zip(("height", "width"), frame["shape"], strict=True))
-    return {k: known.get(k) if v is None else v for k, v in plain(reader).items()}
 
 
 def _for_input(config: DictConfig, data_dir: Path) -> DictConfig:

@@ -263,6 +263,7 @@ def test_a_network_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
     ("mistake", "said"),
     [
         ("quantize=int8", "quantize=int8 is for format=onnx, not pth"),
+        ("quantize=int4", "quantize=int4 is not known: int8, or null"),
         ("format=tflite", "format=tflite is not known. Formats: pth, onnx, program"),
     ],
 )

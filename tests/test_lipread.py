@@ -11,8 +11,9 @@ import torch
 from omegaconf import OmegaConf
 
 from experiments.build import build_datamodule, build_module
+from experiments.config import plain
 from experiments.load import load_checkpoint
-from experiments.predict import as_trained
+from experiments.runtime.networks import as_trained
 from modules.lipread import LipreadModule
 from tests.conftest import mouths, shared_data
 from tests.test_faces import drawn_face, model, scene  # noqa: F401 - model is a fixture
@@ -193,7 +194,7 @@ def test_from_face_to_word(run, checkpoint: Path, tmp_path: Path, capsys) -> Non
 
 def test_input_is_read_as_the_training_set_was(composed) -> None:
     card = {"frame": {"shape": [48, 80], "rate": 15.0}, "reader": {"zoom": 2.4, "min_frames": 9}}
-    reader = as_trained(composed("task=lipread", "input=x.mp4").input_reader, card)
+    reader = as_trained(plain(composed("task=lipread", "input=x.mp4").input_reader), card)
     assert (reader["height"], reader["width"], reader["rate"]) == (48, 80, 15.0)
     assert reader["zoom"] == 2.4 and reader["min_found"] == 0.5 and reader["crop"] is None
     changed = composed("task=lipread", "input=x.mp4", "input_reader.zoom=1.1").input_reader

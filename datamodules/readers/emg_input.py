@@ -10,10 +10,11 @@ import numpy as np
 
 from datamodules.readers.base import Item
 from datamodules.readers.emg import EMGReader, Recording, load_array
+from datamodules.signals import MAY_BE_NONE
 
 ARRAYS, TABLES = (".npy",), (".csv",)
 NO_CHANNELS = ("", "t", "t_ms", "t_s", "time", "time_s", "time_ms", "timestamp", "sample", "index")
-KEPT_NONE = ("mains_hz", "high_hz", "resample_hz", "max_s")  # None says: none
+KEPT_NONE = (*MAY_BE_NONE, "max_s")  # None says: none
 WIDTH, LANE, MARGIN, FOOT = 960, 60, 48, 28  # pixels: of the traces, a channel, the texts
 INK, FAINT, TEXT = (31, 86, 140), (225, 225, 225), (60, 60, 60)
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from datamodules.mediapipe_tasks import quiet_stderr
 from datamodules.videos import Video
-from experiments.page.markup import reduced
+from experiments.runtime.eyes import smaller
 
-LONGEST_PX = 1280  # of a frame's longer side: 4K is read at this size
 SLOWEST_HZ, FASTEST_HZ = 5.0, 30.0  # slower clips are refused, of faster ones a part is read
 # What browsers record has no even rate, and may say 1000 frames a second: of such files, and of
 # slow motion, the time of each frame is looked at.
@@ -54,24 +53,24 @@ class Clip:
         refuse_long(self.seconds, max_s)
 
     def frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        """(seconds, picture) at ``rate``: (H, W, 3) uint8, red first, at most ``LONGEST_PX``."""
+        """(seconds, picture) at ``rate``: (H, W, 3) uint8, red first, at most ``LARGEST``."""
         if self._times is None:
             count = round(self.max_s * self.rate)
             for number, picture in Video(self.path, self.rate).frames(((0, count),)):
-                yield number / self.rate, reduced(picture, LONGEST_PX)
+                yield number / self.rate, smaller(picture)
             return
         due = 0.0
         pictures = (picture for _, picture in Video(self.path).frames())
         for seconds, picture in zip(self._times, pictures, strict=False):
             if seconds >= due:
                 due = seconds + 0.75 / FASTEST_HZ  # uneven ones of a slow camera are all taken
-                yield seconds, reduced(picture, LONGEST_PX)
+                yield seconds, smaller(picture)
 
     def described(self) -> str:
         """Its size and rate, and those that it is read at where they are others."""
         _, first = next(Video(self.path).frames(((0, 1),)))
         said = f"{_size(first)} pixels, {_frames_a_second(self.fps)}"
-        small = reduced(first, LONGEST_PX)
+        small = smaller(first)
         changed = [f"{_size(small)} pixels"] if small.shape != first.shape else []
         changed += [f"{self.rate:g} a second"] if self.fps > 1.02 * self.rate else []
         said += f"; read at {' and '.join(changed)}" if changed else ""

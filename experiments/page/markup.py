@@ -10,6 +10,8 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
+from experiments.runtime.eyes import smaller
+
 TITLES = {
     "asl": "The ASL alphabet, read from your hand",
     "lipread": "Words, read from your lips",
@@ -114,15 +116,6 @@ def picture(pixels: np.ndarray, alt: str, longest: int = 640) -> str:
 
 def data_url(pixels: np.ndarray, longest: int = SEEN_PX) -> str:
     """A (H, W, 3) uint8 picture as a small JPEG that travels within text."""
-    small = cv2.cvtColor(reduced(pixels, longest), cv2.COLOR_RGB2BGR)
+    small = cv2.cvtColor(smaller(pixels, longest), cv2.COLOR_RGB2BGR)
     _, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return "data:image/jpeg;base64," + base64.b64encode(content.tobytes()).decode()
-
-
-def reduced(pixels: np.ndarray, longest: int) -> np.ndarray:
-    """The picture, no side longer than ``longest`` pixels."""
-    factor = longest / max(pixels.shape[:2])
-    if factor >= 1:
-        return pixels
-    size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

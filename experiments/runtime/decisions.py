@@ -141,6 +141,17 @@ class Held:
         return [Event("released", labels[gone], float(mean[gone]), seconds)]
 
 
+def refuse(**rules: tuple[Any, bool, str]) -> None:
+    """``ValueError`` for the first live setting, by its name, that is impossible.
+
+    Args:
+        rules: what was found, whether that is possible, and what was expected.
+    """
+    for name, (found, possible, expected) in rules.items():
+        if not possible:
+            raise ValueError(f"live.{name}={found}: expected {expected}")
+
+
 def number(value: Any) -> float:
     """Not a number where it is none, which no comparison holds for."""
     fit = isinstance(value, int | float) and math.isfinite(value)

@@ -21,9 +21,9 @@ CAMERA_HZ = 30.0
 SAME = 0.2  # pixels that a window may be off before its mouth is cut out again
 
 
-def smaller(picture: np.ndarray) -> np.ndarray:
-    """A (H, W, 3) picture whose longer side is at most ``LARGEST`` pixels."""
-    factor = LARGEST / max(picture.shape[:2])
+def smaller(picture: np.ndarray, longest: int = LARGEST) -> np.ndarray:
+    """A (H, W, 3) picture whose longer side is at most ``longest`` pixels."""
+    factor = longest / max(picture.shape[:2])
     if factor >= 1:
         return picture
     size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
@@ -107,9 +107,8 @@ class MouthEye:
         face = self.finder.read(picture, self._face)
         self._face = face or self._face
         points = face.points if face else np.full((3, 2), np.nan)
-        self.glances.append(Glance(seconds, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), points))
-        while seconds - self.glances[0].seconds > self.keep_s:
-            self.glances.popleft()
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        add(Glance(seconds, grey, points), self.glances, self.keep_s)
         return face is not None
 
     def mouths(self) -> np.ndarray:
@@ -164,9 +163,7 @@ class ReadyMouths:
         grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         self.seen = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
         mouth = fit_window(grey, self.height, self.width)
-        self.glances.append(Glance(seconds, mouth, np.zeros((3, 2))))
-        while seconds - self.glances[0].seconds > self.keep_s:
-            self.glances.popleft()
+        add(Glance(seconds, mouth, np.zeros((3, 2))), self.glances, self.keep_s)
         return True
 
     def mouths(self) -> np.ndarray:
@@ -176,6 +173,13 @@ class ReadyMouths:
             self.until_s = glances[0].seconds + (len(glances) - 1) / self.rate
         mouths = [glance.grey for glance in glances]
         return np.array(mouths, np.uint8).reshape(-1, self.height, self.width)
+
+
+def add(glance: Glance, known: deque[Glance], keep_s: float) -> None:
+    """The newest glance; those that are older by more than ``keep_s`` seconds go."""
+    known.append(glance)
+    while glance.seconds - known[0].seconds > keep_s:
+        known.popleft()
 
 
 def at_rate(known: deque[Glance], rate: float) -> list[Glance]:

@@ -7,14 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.signals import Conditioner, gain, ready, strength, stretch_start
+from datamodules.signals import (
+    MAY_BE_NONE,
+    Conditioner,
+    gain,
+    ready,
+    strength,
+    stretch_start,
+)
 from datamodules.streams import Beginning, Window, Windows
-from experiments.runtime.decisions import number
+from experiments.runtime.decisions import number, refuse
+from experiments.runtime.networks import as_trained
 
 MIN_S = 0.1  # seconds; the readers of recordings reject shorter ones too
 TOO_LARGE = 1e9  # µV; no electrode gives a kilovolt, and one such number would fill the filter
 FILTER = ("rate", "mains_hz", "low_hz", "high_hz", "resample_hz")
-MAY_BE_NONE = ("mains_hz", "high_hz", "resample_hz")  # None says: none
 LIMITS = ("uv_per_count", "skip_samples", "min_s", "max_s", "max_clipped")
 
 
@@ -28,12 +35,11 @@ def signal_of(counts: np.ndarray, about: dict[str, Any], rate: float | None = No
     Raises:
         ValueError: it has another shape, or is not fit to be read.
     """
-    frame, settings = about["frame"], dict(about.get("reader", {}))
+    frame, settings = about["frame"], about.get("reader", {})
     channels = int(frame["shape"][0])
     if counts.ndim != 2 or counts.shape[1] != channels:
         raise ValueError(f"an array of shape {counts.shape}; expected (samples, {channels})")
-    settings |= {} if rate is None else {"rate": rate}
-    conditioner = conditioner_of({name: settings.get(name) for name in FILTER})
+    conditioner = conditioner_of(as_trained(dict.fromkeys(FILTER) | {"rate": rate}, about))
     emg = ready(counts, conditioner, **{n: settings[n] for n in LIMITS if n in settings})
     how = about["input"]
     if how.get("stretch_s"):
@@ -60,11 +66,8 @@ class Listener:
     def __init__(
         self, settings: dict[str, Any], about: dict[str, Any], live: dict[str, Any]
     ) -> None:
-        known = {"rate": about["frame"]["rate"], **about.get("reader", {})}
-        settings = {
-            name: known.get(name) if settings.get(name) is None else settings[name]
-            for name in (*FILTER, "channels", "uv_per_count", "skip_samples")
-        }
+        names = (*FILTER, "channels", "uv_per_count", "skip_samples")
+        settings = as_trained({name: settings.get(name) for name in names}, about)
         self.channels = int(about["frame"]["shape"][0])
         self.uv_per_count = 1.0 if settings["uv_per_count"] is None else settings["uv_per_count"]
         self.skip = settings["skip_samples"] or 0
@@ -174,12 +177,9 @@ class Pace:
 
 def refuse_impossible(live: dict[str, Any]) -> None:
     """``ValueError`` where one of ``window_s``, ``hop_s`` and ``min_probability`` is impossible."""
-    found = {name: number(value) for name, value in live.items()}
-    rules = {
-        "window_s": (found["window_s"] >= MIN_S, f"{MIN_S} seconds or more"),
-        "hop_s": (found["hop_s"] > 0, "seconds above 0"),
-        "min_probability": (0 <= found["min_probability"] <= 1, "a share, 0 to 1"),
-    }
-    for name, (possible, expected) in rules.items():
-        if not possible:
-            raise ValueError(f"live.{name}={live[name]}: expected {expected}")
+    size_s, hop_s, least = (number(live[n]) for n in ("window_s", "hop_s", "min_probability"))
+    refuse(
+        window_s=(live["window_s"], size_s >= MIN_S, f"{MIN_S} seconds or more"),
+        hop_s=(live["hop_s"], hop_s > 0, "seconds above 0"),
+        min_probability=(live["min_probability"], 0 <= least <= 1, "a share, 0 to 1"),
+    )

@@ -88,3 +88,17 @@ class OnnxNetwork:
                 f"{self.path}: its metadata has {found}; expected format {FORMAT}. Export it again"
             )
         return about
+
+
+def as_trained(given: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+    """A reader's settings; one that is None is as it was when the training set was read.
+
+    Args:
+        given: the settings.
+        about: of a network, or the card of a checkpoint.
+    """
+    frame = about.get("frame", {"rate": None, "shape": ()})  # older checkpoints say nothing
+    known = {"rate": frame["rate"]} | about.get("reader", {})
+    if len(frame["shape"]) == 2:
+        known |= dict(zip(("height", "width"), frame["shape"], strict=True))
+    return {k: known.get(k) if v is None else v for k, v in given.items()}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.runtime.decisions import Event, number
+from experiments.runtime.decisions import Event, number, refuse
 from experiments.runtime.engine import Clock
 from experiments.runtime.eyes import MouthEye, ReadyMouths, refuse_other
 from experiments.runtime.recognizer import NOTHING, Recognizer
@@ -166,11 +166,8 @@ class Words:
 
 
 def _refuse_impossible(window_s: float, hop_s: float, min_probability: float) -> None:
-    rules = {
-        "window_s": (window_s, 0 < number(window_s) < np.inf, "seconds above 0, or null"),
-        "hop_s": (hop_s, number(hop_s) > 0, "seconds above 0"),
-        "min_probability": (min_probability, 0 <= number(min_probability) <= 1, "a share, 0 to 1"),
-    }
-    for name, (found, possible, expected) in rules.items():
-        if not possible:
-            raise ValueError(f"live.{name}={found}: expected {expected}")
+    refuse(
+        window_s=(window_s, 0 < number(window_s) < np.inf, "seconds above 0, or null"),
+        hop_s=(hop_s, number(hop_s) > 0, "seconds above 0"),
+        min_probability=(min_probability, 0 <= number(min_probability) <= 1, "a share, 0 to 1"),
+    )
