@@ -11,14 +11,14 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from experiments.arguments import quote_patterns, with_task
-from experiments.resolvers import register_resolvers
-from experiments.resume import with_saved_overrides
+from experiments.checkpoints.resume import with_saved_overrides
+from experiments.launch.overrides import quote_patterns, with_task
+from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
-from experiments.sweep_job import is_job, run_job
+from experiments.sweeps.job import is_job, run_job
 
-# What Hydra itself may build; what a run is made of has its own list, in experiments/config.py.
-OF_HYDRA = ["experiments.sweep.Sweep", "hydra.*", "hydra_plugins.*", "optuna.samplers.*"]
+# What Hydra itself may build. Stages have their own list, in experiments/launch/instantiate.py.
+OF_HYDRA = ["experiments.sweeps.callback.Sweep", "hydra.*", "hydra_plugins.*", "optuna.samplers.*"]
 
 
 @hydra.main(config_path="conf", config_name="config", execution_whitelist=OF_HYDRA)

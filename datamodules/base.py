@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules.batches import Batches, BatchOrder, WeightedOrder, as_is, balanced_weights
-from datamodules.cache import cache_folder
 from datamodules.loader import FromBatch, ResumableLoader
 from datamodules.prepared import (
     Description,
@@ -30,6 +29,7 @@ from datamodules.prepared import (
     write_all,
 )
 from datamodules.splits import PHASES, Parts, Split, calibrated
+from unvoiced.cache import cache_folder
 
 Batch = dict[str, Any]
 

@@ -16,7 +16,9 @@ from torch import nn
 from datamodules.base import Batch, PreparedDataModule
 from datamodules.prepared import Description, Frame, PreparedSet, Sample
 from datamodules.sequences import ByLength, SequenceBatches, ShortestFirst
-from datamodules.signals import (
+from datamodules.simulators.muscle import MuscleSimulator
+from datamodules.tokenizers import Tokenizer, tokenizer_from
+from unvoiced.emg.conditioning import (
     SCALES,
     Conditioner,
     activity,
@@ -26,8 +28,6 @@ from datamodules.signals import (
     strength,
     stretch_start,
 )
-from datamodules.simulators.muscle import MuscleSimulator
-from datamodules.tokenizers import Tokenizer, tokenizer_from
 
 STRETCHES = ("activity", "cue")
 CLOSED = 500  # phrases at most that are a closed vocabulary

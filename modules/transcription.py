@@ -16,9 +16,9 @@ from torchmetrics.functional.text import edit_distance
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
 from modules.base import PHASES, Batch, TaskModule
-from modules.decoding import Decoder
 from modules.metrics import GroupInterval
 from modules.schedules import Schedule
+from unvoiced.decoding import Decoder
 
 IGNORE = -100  # fills up short token sequences; torch's cross-entropy leaves it out
 OBJECTIVES = ("cross_entropy", "ctc")

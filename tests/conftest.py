@@ -21,7 +21,7 @@ from hypothesis import settings
 from omegaconf import DictConfig
 
 from datamodules.prepared import Description, Frame, Rejected, Sample, write_all
-from experiments.resolvers import register_resolvers
+from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +69,9 @@ def run(composed: Composer) -> Callable[..., Path]:
 
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.conftest", "experiments.fit", "experiments.evaluate"])
+FORKS.set_forkserver_preload(
+    ["tests.conftest", "experiments.stages.fit", "experiments.stages.evaluate"]
+)
 PATIENCE_S = 300  # for one command
 
 

@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from experiments.arguments import quote_patterns
+from experiments.launch.overrides import quote_patterns
 
 
 @pytest.mark.parametrize(

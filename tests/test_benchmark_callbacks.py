@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig
 from torch.nn.utils import parameters_to_vector
 
-from experiments import benchmark
-from experiments.benchmark_callbacks import (
+from experiments.benchmarks.callbacks import (
     ALL,
     CHECKPOINTS,
     CPU_ON_OFF,
@@ -33,8 +32,9 @@ from experiments.benchmark_callbacks import (
     grouped,
     own_times,
 )
-from experiments.build import build_datamodule, build_module, build_trainer
-from experiments.config import named
+from experiments.launch.build import build_datamodule, build_module, build_trainer
+from experiments.launch.instantiate import named
+from experiments.stages import benchmark
 
 SMALL = (
     *("task=asl", "stage=benchmark", "trainer=cpu", "size=tiny", "net=landmark_gru"),

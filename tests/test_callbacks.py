@@ -18,7 +18,7 @@ from callbacks.confusion_matrix import draw_confusion
 from callbacks.disk_space import DiskSpace
 from datamodules.prepared import Description, Frame, Sample, write_all
 from datamodules.readers.letters import LETTERS
-from experiments.load import load_checkpoint
+from experiments.checkpoints.load import load_checkpoint
 from tests.conftest import hands
 
 QUICK = ("trainer=cpu", "datamodule.epoch_steps=1")

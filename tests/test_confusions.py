@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from callbacks.confusion_matrix import clustered, draw_confusion
 from datamodules.simulators.phonemes import PRONUNCIATIONS
-from experiments.confusions import (
+from experiments.reports.confusions import (
     BEST,
     FEW,
     WORST,

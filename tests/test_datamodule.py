@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.build import build_datamodule
+from experiments.launch.build import build_datamodule
 from tests.conftest import hands
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from experiments.build import build_datamodule, build_trainer
+from experiments.launch.build import build_datamodule, build_trainer
 from tests.conftest import FORKS, PATIENCE_S, _as_main, command_line, hands
 from tests.test_kills import kill_at
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from modules import decoding
+from unvoiced import decoding
 
 
 def beam_ctc(logits: Tensor, lengths: Tensor, blank: int, width: int) -> list[list[int]]:

@@ -20,16 +20,16 @@ from callbacks.transcripts import draw_transcripts
 from datamodules.emg import EMGDataModule, SimulatedMuscles, channel_gains
 from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
 from datamodules.sequences import IGNORE
-from datamodules.signals import SCALES
 from datamodules.splits import Column, Parts, Split, TestOnly, calibrated
 from datamodules.tokenizers import Characters, Phrases, SentencePiece
 from datamodules.transforms import Compose, EMGStrength, EMGTime
-from experiments.load import load_checkpoint, read_checkpoint
-from experiments.report_text import error_rate_by, text_sections
-from experiments.resolvers import register_resolvers
+from experiments.checkpoints.load import load_checkpoint, read_checkpoint
+from experiments.launch.resolvers import register_resolvers
+from experiments.reports.transcription import error_rate_by, text_sections
 from experiments.stages import run_stage
 from modules.networks.emg_ctc import EMGCTC
 from tests.conftest import ROOT, shared_data
+from unvoiced.emg.conditioning import SCALES
 
 PHRASES = ("yes", "no thanks", "call me")
 OPEN = ("call me", "yes", "no", "i am cold", "you are cold", "are you hot", "call her", "help me")

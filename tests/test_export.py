@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 import torch
 
-from experiments.build import build_datamodule, build_module
-from experiments.export import FORMATS, write_pth
-from experiments.init_from import start_from
-from experiments.load import load_checkpoint, read_checkpoint
+from experiments.checkpoints.init_from import start_from
+from experiments.checkpoints.load import load_checkpoint, read_checkpoint
+from experiments.launch.build import build_datamodule, build_module
+from experiments.stages.export import FORMATS, write_pth
 from modules.base import TaskModule
 from tests.conftest import FIRST_TASK, TASKS
 from tests.test_load import Attack, train_smoke
@@ -284,7 +284,7 @@ def test_what_nothing_is_built_from_may_not_ask_for_it_either(
 def test_this_project_s_own_functions_are_not_built_from_a_file(changed, tmp_path: Path) -> None:
     """Hydra would build the datamodule with what ``input`` says, and may build all of ours."""
     for place in ("input", "reader"):
-        target = "datamodules.landmarks.hand_model"
+        target = "unvoiced.vision.hands.hand_model"
         with pytest.raises(ValueError, match="may not build"):
             read_checkpoint(changed(poison(place, asks(target, tmp_path))))
 

@@ -17,16 +17,16 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from datamodules.batches import frame_places
-from experiments.arguments import with_task
-from experiments.build import build_datamodule, build_module
-from experiments.deployed import about, deployed, in_numpy, recognizer_of, told
-from experiments.export import write_pth
-from experiments.export_onnx import agreement, compared, samples_for, write_network
-from experiments.load import load_checkpoint
-from experiments.runtime import Recognizer
-from experiments.runtime.networks import FORMAT, KEY, OnnxNetwork
+from experiments.checkpoints.load import load_checkpoint
+from experiments.export.inference_module import about, deployed, in_numpy, recognizer_of, told
+from experiments.export.onnx import agreement, compared, samples_for, write_network
+from experiments.launch.build import build_datamodule, build_module
+from experiments.launch.overrides import with_task
+from experiments.stages.export import write_pth
 from modules.base import TaskModule
 from tests.conftest import ROOT, TASKS
+from unvoiced import Recognizer
+from unvoiced.networks import FORMAT, KEY, OnnxNetwork
 
 SMALL = {
     "asl": ("net.members=1", "net.hidden_size=8"),
@@ -137,7 +137,7 @@ class Refuse:
             raise ImportError(name)
 sys.meta_path.insert(0, Refuse())
 import numpy as np
-from experiments.runtime import Recognizer
+from unvoiced import Recognizer
 read = Recognizer({str(path)!r}).read
 print(*(read(hand[0]).label for hand in np.load({str(tmp_path / "hands.npy")!r})))
 """
@@ -148,8 +148,8 @@ print(*(read(hand[0]).label for hand in np.load({str(tmp_path / "hands.npy")!r})
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_is_exported_and_quantized(task, composed, tmp_path) -> None:
-    from experiments.export_int8 import quantize
-    from experiments.export_program import write_program
+    from experiments.export.int8 import quantize
+    from experiments.export.program import write_program
 
     config, module = untrained(composed, task)
     data = samples_for(config, module, tmp_path / "set")

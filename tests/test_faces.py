@@ -9,17 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.faces import FaceFinder
-from datamodules.landmarks import face_model
-from datamodules.mouths import (
+from tests.conftest import ROOT, shared_data
+from unvoiced.vision.faces import FaceFinder
+from unvoiced.vision.hands import face_model
+from unvoiced.vision.mouth_windows import (
     Window,
     bridged_gaps,
     draw_mouth,
     fit_window,
     mouth_windows,
 )
-from datamodules.videos import read_video
-from tests.conftest import ROOT, shared_data
+from unvoiced.vision.videos import read_video
 
 BACKGROUND = (120, 140, 160)
 SKIN, SHADE, HAIR, WHITE = (214, 164, 134), (185, 135, 108), (70, 45, 35), (245, 240, 235)
@@ -152,7 +152,7 @@ def test_mediapipe_says_nothing_and_loads_late(model, tmp_path):
     path = tmp_path / "face.npy"
     np.save(path, scene((30, 20, 160, 0.3)))
     code = (
-        "import sys, numpy as np; from datamodules.faces import FaceFinder\n"
+        "import sys, numpy as np; from unvoiced.vision.faces import FaceFinder\n"
         "assert 'mediapipe' not in sys.modules\n"
         f"finder, picture = FaceFinder({str(model)!r}), np.load({str(path)!r})\n"
         "print(sum(finder.read(picture[:, x:]) is not None for x in range(20)))\n"

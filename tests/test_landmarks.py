@@ -1,4 +1,4 @@
-"""The models, pictures and hands of datamodules/landmarks.py, with the real MediaPipe."""
+"""The models, pictures and hands of unvoiced/vision/hands.py, with the real MediaPipe."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules import landmarks
-from datamodules.landmarks import (
+from tests.conftest import shared_data
+from unvoiced.vision import hands as landmarks
+from unvoiced.vision.hands import (
     HAND_MODEL,
     HandLandmarks,
     draw_hand,
@@ -22,7 +23,6 @@ from datamodules.landmarks import (
     hand_model,
     load_picture,
 )
-from tests.conftest import shared_data
 
 FINGERS = (
     ((120, 185), (112, 120), (108, 70)),
@@ -251,7 +251,7 @@ def test_mediapipe_says_nothing_and_loads_late(model, tmp_path):
     picture = tmp_path / "hand.png"
     picture.write_bytes(cv2.imencode(".png", drawn_hand()[..., ::-1])[1].tobytes())
     code = (
-        "import sys; from datamodules.landmarks import HandLandmarks, load_picture\n"
+        "import sys; from unvoiced.vision.hands import HandLandmarks, load_picture\n"
         "assert 'mediapipe' not in sys.modules\n"
         f"hand = HandLandmarks({str(model)!r}).read(load_picture({str(picture)!r}))\n"
         "assert 'torch' not in sys.modules\n"

@@ -10,14 +10,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from experiments.build import build_datamodule, build_module
-from experiments.config import plain
-from experiments.load import load_checkpoint
-from experiments.runtime.networks import as_trained
+from experiments.checkpoints.load import load_checkpoint
+from experiments.launch.build import build_datamodule, build_module
+from experiments.launch.instantiate import plain
 from modules.lipread import LipreadModule
 from tests.conftest import mouths, shared_data
 from tests.test_faces import drawn_face, model, scene  # noqa: F401 - model is a fixture
 from tests.test_videos import write_video
+from unvoiced.networks import as_trained
 
 RATE = 25.0  # Hz
 SMALL = (
@@ -100,7 +100,7 @@ def test_start_from_another_vocabulary(run, clips: Path, tmp_path: Path, capsys)
 
 
 def test_weights_are_really_taken_over(composed, run, clips: Path, tmp_path: Path) -> None:
-    from experiments.init_from import start_from
+    from experiments.checkpoints.init_from import start_from
 
     words = ("uno", "due", "tre")  # as many words, and others: the head must not be taken over
     path = run(*SMALL, f"data_dir={mouths(tmp_path / 'set', words=words, size=(32, 48))}")
@@ -153,7 +153,7 @@ def test_learns_what_moves(run, tmp_path: Path) -> None:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hydra import compose, initialize_config_dir
 
-    from experiments.resolvers import register_resolvers
+    from experiments.launch.resolvers import register_resolvers
     from experiments.stages import run_stage
     from tests.conftest import ROOT
 

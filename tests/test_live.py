@@ -15,16 +15,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules import streams
 from datamodules.emg import channel_gains
 from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
 from datamodules.readers.emg_input import NO_CHANNELS
-from datamodules.signals import strength
-from datamodules.streams import Beginning, GrowingTable, LSLStream, Windows
-from experiments.load import load_checkpoint
-from experiments.runtime import Engine
-from experiments.runtime.muscles import Listener, Pace
+from experiments.checkpoints.load import load_checkpoint
 from experiments.stages import run_stage
+from unvoiced import Engine
+from unvoiced.emg.conditioning import strength
+from unvoiced.live import emg_sources as streams
+from unvoiced.live.emg_sources import Beginning, GrowingTable, LSLStream, Windows
+from unvoiced.muscles import Listener, Pace
 
 RATE = 1000.0
 SETTINGS = {"rate": RATE, "channels": None, "uv_per_count": None, "skip_samples": None} | {
@@ -337,7 +337,7 @@ def test_reading_is_never_far_behind(takes: list[float]) -> None:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hydra import compose, initialize_config_dir
 
-    from experiments.resolvers import register_resolvers
+    from experiments.launch.resolvers import register_resolvers
     from tests.conftest import ROOT
 
     folder = tmp_path_factory.mktemp("trained")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from experiments.load import load_checkpoint
-from experiments.resolvers import register_resolvers
+from experiments.checkpoints.load import load_checkpoint
+from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
 from tests.conftest import ROOT
 
@@ -92,7 +92,7 @@ def test_a_pickled_command_is_refused_and_not_run(tmp_path: Path) -> None:
         "torch.nn.utils.clip_grad_norm_",
         "torch.nn.modules.os.system",
         "modules.networks.nowhere.Net",
-        "experiments.prepare.run",
+        "experiments.stages.prepare.run",
         "builtins.eval",
         7,
     ],
@@ -114,7 +114,7 @@ def test_only_the_network_and_the_module_may_name_classes(
     checkpoint: Path, tmp_path: Path, place: str
 ) -> None:
     """What else a card says becomes arguments of what Hydra builds, which builds more."""
-    evil = {"frames": {"_target_": "datamodules.landmarks.hand_model"}}
+    evil = {"frames": {"_target_": "unvoiced.vision.hands.hand_model"}}
     with pytest.raises(ValueError, match="may not build"):
         load_checkpoint(changed(checkpoint, tmp_path, **{place: evil}))
 

@@ -16,8 +16,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPl
 
 from callbacks.nan_guard import NanGuard, NonFiniteLossError, Snapshot, lower_rates
 from callbacks.post_mortem import RandomStates, examine, told
-from experiments.build import build_datamodule, build_module, build_trainer
-from experiments.console import quiet
+from experiments.launch.build import build_datamodule, build_module, build_trainer
+from experiments.launch.console import quiet
 from experiments.stages import run_stage
 from tests.conftest import command_line, hands
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from experiments.config import instantiate
+from experiments.launch.instantiate import instantiate
 from modules.networks.resnet_bilstm import FrontEnd, ResNetBiLSTM
 from modules.networks.resnet_tcn import ResNetTCN
 from modules.networks.word_tcn import TimeBlock, WordTCN, mean_over_time

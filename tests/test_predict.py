@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datamodules.landmarks import hand_model
 from datamodules.readers.hand_input import HandInput
 from datamodules.simulators.hand import HandSimulator
 from tests.conftest import shared_data
+from unvoiced.vision.hands import hand_model
 
 
 @pytest.fixture(scope="module")

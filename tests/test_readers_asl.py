@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.landmarks import Hand
 from datamodules.prepared import Rejected, Sample
 from datamodules.readers import image_folder
 from datamodules.readers.image_folder import ImageFolder
@@ -24,6 +23,7 @@ from datamodules.readers.landmark_csv import LandmarkCSV
 from datamodules.readers.landmark_npy import LandmarkNPY
 from datamodules.readers.letters import FRAME, LETTERS, canonical_letter
 from tests.conftest import reasons, shared_data
+from unvoiced.vision.hands import Hand
 
 POINTS = np.linspace(0.01, 0.63, 63, dtype=np.float32)
 NAMES = [f"{axis}{number}" for number in range(21) for axis in "xyz"]

@@ -14,10 +14,10 @@ from datamodules.batches import Batches
 from datamodules.preparation import prepare
 from datamodules.prepared import PreparedSet, Sample
 from datamodules.readers.lrw import LRW, read_duration, word_place
-from datamodules.videos import span
-from experiments.config import instantiate
+from experiments.launch.instantiate import instantiate
 from tests.test_readers_mouth import outcomes, read_all
 from tests.test_videos import write_video
+from unvoiced.vision.videos import span
 
 FRAMES = 29
 OTHERS = "take the clips as LRW has them, or read these with reader=video_manifest, which finds the"

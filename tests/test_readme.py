@@ -20,7 +20,7 @@ def test_add_a_task_from_nothing_but_the_readme(tmp_path: Path) -> None:
     assert 0 < len(files) <= 4
     assert sum(content.count("\n") for _, content in files) <= 120
     checkout = tmp_path / "checkout"
-    rooms = ("conf", "experiments", "modules", "datamodules", "callbacks")
+    rooms = ("conf", "unvoiced", "experiments", "modules", "datamodules", "callbacks")
     for room in rooms:
         shutil.copytree(ROOT / room, checkout / room)
     shutil.copy(ROOT / "run.py", checkout)

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import pandas as pd
 
-from experiments.results import best_epoch
+from experiments.reports.results import best_epoch
 from tests.conftest import hands, mouths
 
 

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from callbacks.checkpoint import Checkpoint
 from datamodules.batches import BatchOrder
 from datamodules.loader import FromBatch, ResumableLoader
-from experiments.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
+from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
 from tests.conftest import TASKS, command_line
 
 BRIEF = ("trainer=smoke", "trainer.limit_train_batches=2")

@@ -16,23 +16,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from datamodules.cameras import CameraGoneError, Film, Latest, film_or_camera
 from datamodules.readers.mouth_input import MouthInput
-from datamodules.videos import Video
-from experiments.deployed import recognizer_of
-from experiments.live import Minutes, _read
-from experiments.runtime import Engine, Event, Reading, Recognizer
-from experiments.runtime.decisions import Held, Text
-from experiments.runtime.eyes import LARGEST, MouthEye
-from experiments.runtime.speech import Peaks, Rest, Speech, motion
-from experiments.runtime.words import Words
-from experiments.screens import HEIGHT, PANEL, VideoFile, drawn
+from experiments.export.inference_module import recognizer_of
+from experiments.stages.live import Minutes, _read
 from tests.conftest import ROOT, shared_data
 from tests.test_faces import drawn_face, scene
 from tests.test_faces import model as face  # noqa: F401 - a fixture
 from tests.test_landmarks import drawn_hand
 from tests.test_landmarks import model as hand  # noqa: F401 - a fixture
 from tests.test_load import train_smoke
+from unvoiced import Engine, Event, Reading, Recognizer
+from unvoiced.decisions import Held, Text
+from unvoiced.eyes import LARGEST, MouthEye
+from unvoiced.live.cameras import CameraGoneError, Film, Latest, film_or_camera
+from unvoiced.live.screens import HEIGHT, PANEL, VideoFile, drawn
+from unvoiced.speech import Peaks, Rest, Speech, motion
+from unvoiced.vision.videos import Video
+from unvoiced.words import Words
 
 LABELS = ["A", "B", "nothing", "space", "del"]
 SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=60)

@@ -17,7 +17,7 @@ from datamodules import preparation
 from datamodules.asl import SimulatedHands
 from datamodules.prepared import PreparedSet, Sample
 from datamodules.readers.base import Item
-from experiments.benchmark_scale import (
+from experiments.benchmarks.scale import (
     DRAWN,
     RepeatedSamples,
     apart,
@@ -25,7 +25,7 @@ from experiments.benchmark_scale import (
     read_set,
     train_on_set,
 )
-from experiments.config import instantiate
+from experiments.launch.instantiate import instantiate
 from tests.conftest import ROOT
 
 LIMIT = 2048  # MB
@@ -114,7 +114,7 @@ KILLED = """
 import sys
 sys.path.insert(0, {root!r})
 from omegaconf import OmegaConf
-from experiments.benchmark_scale import limit_memory, prepare_set
+from experiments.benchmarks.scale import limit_memory, prepare_set
 limit_memory({limit})
 prepare_set(OmegaConf.load({config!r}), {clips})
 """

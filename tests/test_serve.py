@@ -25,14 +25,14 @@ pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 import httpx
 from starlette.testclient import TestClient
 
-from datamodules.landmarks import hand_model
-from experiments import serve
 from experiments.page import layout, markup
 from experiments.page.clips import Clip
 from experiments.page.uploads import Uploads
 from experiments.page.visitors import FullError, GoneError, Visitors
-from experiments.runtime import Engine, Recognizer
+from experiments.stages import serve
 from tests.test_landmarks import drawn_hand
+from unvoiced import Engine, Recognizer
+from unvoiced.vision.hands import hand_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 SETTINGS = {"visitors": 2, "idle_s": 60.0, "max_upload_mb": 1.0, "max_upload_s": 4.0} | {

@@ -19,11 +19,11 @@ import pytest
 
 pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 
-from datamodules.mediapipe_tasks import outlive_profiling_timer
-from datamodules.videos import Video
-from experiments.runtime import Recognizer
 from tests.conftest import ROOT, shared_data
 from tests.test_serve import LETTERS, Turns, film, hand, jpeg, page, written
+from unvoiced import Recognizer
+from unvoiced.vision.mediapipe_tasks import outlive_profiling_timer
+from unvoiced.vision.videos import Video
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from datamodules.signals import Conditioner, faults
+from unvoiced.emg.conditioning import Conditioner, faults
 
 PLAIN = {"mains_hz": None}
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from experiments.summary_compare import bootstrap_interval, differences, repeats, tell_several
-from experiments.summary_epochs import SHOWN_EPOCHS, find_notes, shown_epochs, tell_epochs
-from experiments.summary_one import early_stopping_advice, tell_one
-from experiments.summary_runs import read_run, read_runs
+from experiments.runs.compare import bootstrap_interval, differences, repeats, tell_several
+from experiments.runs.epochs import SHOWN_EPOCHS, find_notes, shown_epochs, tell_epochs
+from experiments.runs.one_run import early_stopping_advice, tell_one
+from experiments.runs.run_folder import read_run, read_runs
 from tests.conftest import hands
 
 NAN = float("nan")

@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from experiments.summary_text import score
-from experiments.sweep import job_folder, register_job_folder, typed
-from experiments.sweep_folder import find_jobs, read_status, write_status
-from experiments.sweep_importance import explained, importance
-from experiments.sweep_job import run_job
-from experiments.sweep_report import write_sweep
-from experiments.sweep_study import ask_again, count_done, direction, go_on
-from experiments.sweep_table import comparable, settings_of, tabulate
+from experiments.reports.markdown import score
+from experiments.sweeps.callback import job_folder, register_job_folder, typed
+from experiments.sweeps.importance import explained, importance
+from experiments.sweeps.job import run_job
+from experiments.sweeps.job_status import find_jobs, read_status, write_status
+from experiments.sweeps.report import write_sweep
+from experiments.sweeps.study import ask_again, count_done, direction, go_on
+from experiments.sweeps.table import comparable, settings_of, tabulate
 from tests.conftest import ROOT, TASKS, command_line, hands
 from tests.test_summary import numbers_of, run_folder, scored
 

@@ -10,10 +10,10 @@ from lightning.pytorch.strategies import FSDPStrategy
 from omegaconf import OmegaConf
 
 from datamodules.prepared import Description, Frame, Sample, write_all
-from experiments.build import build_datamodule, build_module, build_trainer
-from experiments.config import instantiate
-from experiments.load import load_checkpoint
-from experiments.resolvers import auto_precision
+from experiments.checkpoints.load import load_checkpoint
+from experiments.launch.build import build_datamodule, build_module, build_trainer
+from experiments.launch.instantiate import instantiate
+from experiments.launch.resolvers import auto_precision
 from tests.conftest import EXPERIMENTS, FIRST_TASK, ROOT, TASKS, hands
 
 GOLDEN = ROOT / "tests" / "golden"

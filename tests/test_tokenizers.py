@@ -22,7 +22,7 @@ from datamodules.tokenizers import (
     Tokenizer,
     tokenizer_from,
 )
-from experiments.config import instantiate
+from experiments.launch.instantiate import instantiate
 from tests.conftest import ROOT, shared_data
 
 TEXTS = [

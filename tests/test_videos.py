@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.videos import TruncatedVideoError, Video, merged, read_video, span
 from tests.conftest import ROOT, shared_data
+from unvoiced.vision.videos import TruncatedVideoError, Video, merged, read_video, span
 
 
 def write_video(path, pictures, rate=25.0, code="FFV1"):

@@ -16,11 +16,11 @@ from datamodules.base import PreparedDataModule
 from datamodules.prepared import Description, Frame, Sample, write_all
 from datamodules.splits import PHASES
 from datamodules.vsr import chosen
-from experiments.build import build_datamodule, build_module
-from experiments.config import instantiate
-from experiments.init_from import start_from
-from experiments.load import load_checkpoint
-from experiments.resolvers import register_resolvers
+from experiments.checkpoints.init_from import start_from
+from experiments.checkpoints.load import load_checkpoint
+from experiments.launch.build import build_datamodule, build_module
+from experiments.launch.instantiate import instantiate
+from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
 from modules.vsr import VSRModule
 from tests.conftest import ROOT
@@ -324,7 +324,7 @@ def test_the_simulators_words_are_learned_by_the_light_network(run, capsys) -> N
 
 
 def test_a_network_without_variants_names_none(composed, untold: Path, capsys) -> None:
-    from experiments.fit import tell_start
+    from experiments.stages.fit import tell_start
 
     config = composed("task=vsr", "net=lip_tcn", f"data_dir={untold}", "trainer=cpu")
     data = build_datamodule(config)

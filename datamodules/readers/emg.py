@@ -16,7 +16,7 @@ import numpy as np
 from datamodules.prepared import Frame, Rejected, Sample
 from datamodules.readers.base import Item, Reader
 from datamodules.readers.letters import natural_key
-from datamodules.signals import Conditioner, ready
+from unvoiced.emg.conditioning import Conditioner, ready
 
 VOTES = 20  # recordings that settle how many channels there are
 MANY_CHANNELS = 64  # a wider array with few rows is rather one of (channels, samples)

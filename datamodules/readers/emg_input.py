@@ -10,7 +10,7 @@ import numpy as np
 
 from datamodules.readers.base import Item
 from datamodules.readers.emg import EMGReader, Recording, load_array
-from datamodules.signals import MAY_BE_NONE
+from unvoiced.emg.conditioning import MAY_BE_NONE
 
 ARRAYS, TABLES = (".npy",), (".csv",)
 NO_CHANNELS = ("", "t", "t_ms", "t_s", "time", "time_s", "time_ms", "timestamp", "sample", "index")

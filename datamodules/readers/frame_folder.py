@@ -12,11 +12,11 @@ from typing import Any
 
 import cv2
 
-from datamodules.landmarks import decode_picture
 from datamodules.readers.base import Item
 from datamodules.readers.letters import natural_key
 from datamodules.readers.mouths import Clip, Cut, MouthReader, files_below
-from datamodules.videos import WHOLE, Frames, Ranges
+from unvoiced.vision.hands import decode_picture
+from unvoiced.vision.videos import WHOLE, Frames, Ranges
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MAX_BYTES = 20_000_000  # of one picture, decompressed: a zip may unfold to anything
@@ -40,7 +40,7 @@ class Pictures:
         self.load, self.names, self.rate = load, names, rate
 
     def frames(self, ranges: Ranges = WHOLE, grey: bool = False) -> Frames:
-        """(number, picture) as ``datamodules.videos.Video.frames`` gives them."""
+        """(number, picture) as ``unvoiced.vision.videos.Video.frames`` gives them."""
         for number, name in enumerate(self.names):
             if not any(first <= number < stop for first, stop in ranges):
                 continue

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.landmarks import HandLandmarks, draw_hand, hand_landmarks, hand_model, load_picture
 from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import Item
 from datamodules.readers.image_folder import PICTURES
 from datamodules.readers.landmark_csv import TABLES, LandmarkCSV
 from datamodules.readers.landmark_npy import load_frames
 from datamodules.readers.letters import FRAME, LetterReader
-from datamodules.videos import VIDEOS, Video
+from unvoiced.vision.hands import HandLandmarks, draw_hand, hand_landmarks, hand_model, load_picture
+from unvoiced.vision.videos import VIDEOS, Video
 
 ARRAYS = (".npy",)
 CANVAS = 480  # pixels a side, where there is no picture to draw on

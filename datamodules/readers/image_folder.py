@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.landmarks import hand_landmarks, hand_model, load_picture
 from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import Item
 from datamodules.readers.letters import (
@@ -21,6 +20,7 @@ from datamodules.readers.letters import (
     refuse_if_all_unknown,
     unknown_label,
 )
+from unvoiced.vision.hands import hand_landmarks, hand_model, load_picture
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import SPLIT_FOLDERS, Item
 from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip, files_below
-from datamodules.videos import WHOLE, Frames, Ranges, Video
+from unvoiced.vision.videos import WHOLE, Frames, Ranges, Video
 
 LAYOUT = "<WORD>/{train,val,test}/<WORD>_00001.mp4 with a <WORD>_00001.txt beside it"
 SIDE, RATE = 256, 25.0  # of every clip: pixels, Hz

@@ -10,11 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from datamodules.mouths import Window, draw_mouth
 from datamodules.readers.base import Item
 from datamodules.readers.frame_folder import PICTURES, PictureClip, pictures_in
 from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip, files_below
-from datamodules.videos import VIDEOS, WHOLE, Video
+from unvoiced.vision.mouth_windows import Window, draw_mouth
+from unvoiced.vision.videos import VIDEOS, WHOLE, Video
 
 DRAWN_HEIGHT, INSET_HEIGHT = 480, 240  # pixels
 

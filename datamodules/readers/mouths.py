@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from datamodules.faces import Face, face_finder
-from datamodules.landmarks import face_model
-from datamodules.mouths import Window, fit_window, mouth_views
 from datamodules.prepared import Frame, Rejected, Sample
 from datamodules.readers.base import Item, Reader
 from datamodules.readers.letters import natural_key
-from datamodules.videos import MAX_RATE, Frames, Ranges, TruncatedVideoError, merged, span
+from unvoiced.vision.faces import Face, face_finder
+from unvoiced.vision.hands import face_model
+from unvoiced.vision.mouth_windows import Window, fit_window, mouth_views
+from unvoiced.vision.videos import MAX_RATE, Frames, Ranges, TruncatedVideoError, merged, span
 
 CROPS = ("mouth", "none")
 
@@ -56,7 +56,7 @@ class Clip(Item):
 
 
 class Source(Protocol):
-    """Frames that can be gone through more than once, as ``datamodules.videos.Video``."""
+    """Frames that can be gone through more than once, as ``unvoiced.vision.videos.Video``."""
 
     rate: float
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from datamodules.readers.base import Item
 from datamodules.readers.mouths import Clip, Cut, MouthReader, files_below
-from datamodules.videos import VIDEOS, Video
+from unvoiced.vision.videos import VIDEOS, Video
 
 
 class VideoFolder(MouthReader):

@@ -11,7 +11,7 @@ from typing import Any
 from datamodules.readers.base import Item
 from datamodules.readers.mouths import Clip, Cut, MouthReader
 from datamodules.readers.tables import below, read_table, split_named
-from datamodules.videos import Video, span
+from unvoiced.vision.videos import Video, span
 
 Row = dict[str, str]
 # Columns that are used where the manifest has them and the configuration names no other.

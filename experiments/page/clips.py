@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datamodules.mediapipe_tasks import quiet_stderr
-from datamodules.videos import Video
-from experiments.runtime.eyes import smaller
+from unvoiced.eyes import smaller
+from unvoiced.vision.mediapipe_tasks import quiet_stderr
+from unvoiced.vision.videos import Video
 
 SLOWEST_HZ, FASTEST_HZ = 5.0, 30.0  # slower clips are refused, of faster ones a part is read
 # What browsers record has no even rate, and may say 1000 frames a second: of such files, and of

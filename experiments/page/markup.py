@@ -10,7 +10,7 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
-from experiments.runtime.eyes import smaller
+from unvoiced.eyes import smaller
 
 TITLES = {
     "asl": "The ASL alphabet, read from your hand",

@@ -17,10 +17,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.responses import PlainTextResponse
 
-from datamodules.landmarks import decode_picture
 from experiments.page import markup
 from experiments.page.uploads import refuse_huge
 from experiments.page.visitors import FullError, GoneError, Visitors
+from unvoiced.vision.hands import decode_picture
 
 FRAME_BYTES = 2_000_000  # of a frame's JPEG; the page sends 640 pixels across, about 40 kB
 FRAME_MP = 4.0  # megapixels

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from datamodules.landmarks import decode_picture
 from datamodules.readers.emg_input import EMGInput
 from datamodules.readers.image_folder import PICTURES
-from datamodules.videos import VIDEOS
 from experiments.page.clips import Clip, refuse_long
+from unvoiced.vision.hands import decode_picture
+from unvoiced.vision.videos import VIDEOS
 
 TABLES = (".csv", ".npy")
 ACCEPTED = {  # by task: endings, and what people call them

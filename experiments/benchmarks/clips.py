@@ -1,0 +1,162 @@
+"""stage=benchmark, for clips: reading them against decoding them, and the time of a step."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.profilers import SimpleProfiler
+from omegaconf import DictConfig
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.base import PreparedDataModule
+from datamodules.batches import frame_places
+from experiments.launch.build import build_module, build_trainer
+from experiments.launch.console import tell
+from modules.base import TaskModule
+
+PREPARED = "the prepared set"
+DECODED = "videos, decoded by OpenCV in __getitem__, 2 workers"
+CLIPS = 400  # at most, written as videos
+NEXT_BATCH = "[_TrainingEpochLoop].train_dataloader_next"
+EPOCH = "run_training_epoch"
+
+
+class VideoFiles(Dataset[tuple[Tensor, int]]):
+    """Clips as people often load them: each is opened and decoded when it is asked for."""
+
+    def __init__(self, paths: list[Path], targets: np.ndarray, frames: int) -> None:
+        self.paths, self.targets, self.frames = paths, targets, frames
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, int]:
+        video, pictures = cv2.VideoCapture(str(self.paths[position])), []
+        read, picture = video.read()
+        while read:
+            pictures.append(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+            read, picture = video.read()
+        places = frame_places(np.array([len(pictures)]), self.frames, "resample")[0]
+        clip = np.stack([pictures[place] for place in places])  # (T, H, W)
+        return torch.from_numpy(clip)[None].float() / 255, int(self.targets[position])
+
+
+def compare_loaders(data: PreparedDataModule, batch_size: int, rounds: int) -> pd.DataFrame:
+    """Clips a second of the same clips, both ways taking turns; the median over the rounds."""
+    rows = data.parts.train[:CLIPS]
+    with tempfile.TemporaryDirectory() as folder:
+        files = VideoFiles(_write_videos(data, rows, Path(folder)), data.targets[rows], data.frames)
+        decoded = DataLoader(files, batch_size, num_workers=2, persistent_workers=True)
+        ours, theirs = [], []
+        for turn in range(rounds + 1):
+            pair = (
+                _rate(lambda: _read_prepared(data, rows, batch_size)),
+                _rate(lambda: _all(decoded)),
+            )
+            if turn:  # the first turn warms up, and starts the workers
+                ours.append(pair[0])
+                theirs.append(pair[1])
+    rates = {PREPARED: ours, DECODED: theirs}
+    table = {
+        name: {
+            "clips a second": np.median(values).round(),
+            "ours as a ratio": np.median(np.array(ours) / np.array(values)).round(1),
+        }
+        for name, values in rates.items()
+    }
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("loader")
+
+
+def share_waiting(config: DictConfig, data: PreparedDataModule, steps: int) -> float:
+    """Share of an epoch's time in which the Trainer waits for the next batch."""
+    profiler = SimpleProfiler()
+    trainer = build_trainer(
+        config, max_epochs=1, limit_train_batches=steps, limit_val_batches=1, profiler=profiler
+    )
+    trainer.fit(build_module(config, data), data)
+    spent = profiler.recorded_durations
+    return sum(spent[NEXT_BATCH]) / sum(spent[EPOCH])
+
+
+def compare_steps(config: DictConfig, data: PreparedDataModule, rounds: int) -> pd.DataFrame:
+    """Seconds a training step of the network: as it is written down, and as it can be run."""
+    batch = next(iter(data.train_dataloader()))
+    x, y = data.to_input(batch["x"]), batch["y"]
+    kinds = [(last, bf16) for bf16 in (False, True) for last in (False, True)]
+    seconds: dict[str, list[float]] = {}
+    modules = {last: _module(config, data, last) for last in (False, True)}
+    for turn in range(rounds + 1):
+        for last, bf16 in kinds:
+            name = f"{'channels last' if last else 'as written'}, {'bf16' if bf16 else 'float32'}"
+            taken = _step(modules[last], x, y, bf16)
+            if turn:
+                seconds.setdefault(name, []).append(taken)
+    table = pd.DataFrame(seconds).median().rename("seconds a step").to_frame()
+    table["ratio"] = (table["seconds a step"] / table["seconds a step"].iloc[0]).round(2)
+    return table.round(3).rename_axis("network")
+
+
+def _module(config: DictConfig, data: PreparedDataModule, channels_last: bool) -> TaskModule:
+    changed = config.copy()
+    changed.net.channels_last = channels_last
+    return build_module(changed, data).train()
+
+
+def _step(module: TaskModule, x: Tensor, y: Tensor, bf16: bool) -> float:
+    started = time.perf_counter()
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+        each = module.each(x)
+    module.loss_of_each(each, y).backward()
+    return time.perf_counter() - started
+
+
+def _write_videos(data: PreparedDataModule, rows: np.ndarray, folder: Path) -> list[Path]:
+    prepared, paths = data.prepared, []
+    height, width = prepared.features.shape[1:]
+    for row in rows:
+        path = folder / f"{row}.mp4"
+        video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (width, height))
+        start = prepared.starts[row]
+        for picture in prepared.features[start : start + prepared.lengths[row]]:
+            video.write(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR))
+        video.release()
+        paths.append(path)
+    return paths
+
+
+def _rate(read: Callable[[], int]) -> float:
+    started = time.perf_counter()
+    clips = read()
+    return clips / (time.perf_counter() - started)
+
+
+def _read_prepared(data: PreparedDataModule, rows: np.ndarray, batch_size: int) -> int:
+    batches = data.batches(rows)
+    starts = range(0, len(rows), batch_size)
+    order = np.random.default_rng(0).permutation(len(rows))
+    return sum(len(data.to_input(batches[order[at : at + batch_size]]["x"])) for at in starts)
+
+
+def _all(loader: DataLoader) -> int:
+    return sum(len(x) for x, _ in loader)
+
+
+def write_clips(config: DictConfig, data: PreparedDataModule, steps: int, folder: Path) -> None:
+    """Print and write what is measured for clips alone."""
+    rounds = config.benchmark.rounds
+    tables = {"benchmark_loader": compare_loaders(data, config.datamodule.batch_size, rounds)}
+    if "channels_last" in config.net:
+        tables["benchmark_network"] = compare_steps(config, data, rounds)
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv")
+        tell(f"\n{table.to_markdown()}")
+    waiting = share_waiting(config, data, steps)
+    tell(f"\nOf an epoch's time, {waiting:.1%} is spent waiting for the next batch.")

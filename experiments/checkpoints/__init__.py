@@ -1,0 +1,1 @@
+"""Checkpoint files: what they say, loading them safely, resuming, starting from them."""

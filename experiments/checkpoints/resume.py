@@ -1,0 +1,130 @@
+"""``resume=<run folder>``: the same command again, in the same folder, from its last checkpoint."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+OVERRIDES = Path(".hydra", "overrides.yaml")
+OWN = {"resume", "run_id"}  # differ between a run and its resumption
+
+
+def with_saved_overrides(arguments: list[str]) -> list[str]:
+    """Put what the run was started with before what is given now; what is given now wins.
+
+    With a whole command (more than ``resume=``) a folder that is empty or not there yet is fine:
+    the run begins in it. So one command in a cluster's script begins a run and goes on with it.
+
+    Raises:
+        SystemExit: the folder to resume is no run folder.
+    """
+    folder = next((a.split("=", 1)[1] for a in arguments if a.startswith("resume=")), "")
+    if not folder or folder == "null":
+        return arguments
+    saved = Path(folder) / OVERRIDES
+    if not saved.exists():
+        if len(arguments) > 1 and _is_free(Path(folder)):
+            return arguments
+        raise SystemExit(
+            f"\nerror: resume={folder} is not a run folder: {saved} is missing. Name the folder "
+            "that the run printed last, such as outputs/asl/2026-01-31_12-00-00; or give the whole "
+            "command and a new folder, to begin there"
+        )
+    given = {_key(argument) for argument in arguments}
+    before = yaml.safe_load(saved.read_text(encoding="utf-8")) or []
+    merged = [a for a in before if _key(a) not in given | {"resume"}] + arguments
+    if {a for a in merged if _key(a) != "resume"} <= set(before):
+        merged.append("hydra.output_subdir=null")  # not written anew: a kill could leave half of it
+    return merged
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether nothing is there that a run has not written in its very first moment."""
+    return not folder.exists() or {path.name for path in folder.iterdir()} <= {".hydra"}
+
+
+def checkpoint_to_resume(folder: str) -> Path | None:
+    """The newest whole checkpoint that can be trained on; None where the run wrote none yet.
+
+    What is passed over, and why, is printed.
+
+    Raises:
+        ValueError: there are checkpoints, and not one of them is whole, or one of them is not
+            safe to read.
+    """
+    from callbacks.checkpoint_files import BEFORE, LAST, PARTIAL  # imports torch
+    from experiments.launch.console import tell
+
+    checkpoints = Path(folder) / "checkpoints"
+    for left_over in checkpoints.glob("*" + PARTIAL):  # the run was killed while it wrote
+        left_over.unlink(missing_ok=True)
+    found = sorted(checkpoints.glob("*.ckpt"), key=_written, reverse=True)
+    first = [checkpoints / name for name in (LAST, BEFORE)]
+    damaged = ""
+    for path in [p for p in first if p in found] + [p for p in found if p not in first]:
+        reason = _damage(path)
+        if not reason:
+            if damaged:
+                tell(f"BEWARE: {damaged}Going on from {path.name}, which is older")
+            return path
+        damaged += f"{path} {reason}. "
+    if damaged:
+        raise ValueError(f"resume={folder}: {damaged}Begin a new run, or copy back a whole one")
+    tell(f"{folder} has no checkpoint yet: the run begins at its first step")
+    return None
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _damage(path: Path) -> str:
+    """Why training cannot go on from here; empty where it can.
+
+    Raises:
+        ValueError: the file holds more than numbers and text.
+    """
+    from experiments.checkpoints.load import read_checkpoint
+
+    try:
+        with zipfile.ZipFile(path) as parts:
+            torn = parts.testzip()  # torch does not look at the checksums
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        return f"is damaged ({error})"
+    if torn:
+        return f"is damaged (wrong checksum of {torn})"
+    return "" if "optimizer_states" in read_checkpoint(path) else "has the weights alone"
+
+
+def tell_changes(began: dict[str, Any], now: dict[str, Any]) -> None:
+    """Print what the configuration says otherwise than when the run began."""
+    from experiments.launch.console import tell
+
+    moved = (str(began.get("run_dir")), str(now.get("run_dir")))
+    changed = list(_changes(began, now, moved))
+    if not changed:
+        return
+    tell(f"Changed since it began: {', '.join(changed)}")
+    if any(line.startswith(("optimizer", "scheduler")) for line in changed):
+        tell("BEWARE: optimizer and schedule go on as the checkpoint has them, not as changed")
+
+
+def _changes(
+    began: dict[str, Any], now: dict[str, Any], moved: tuple[str, str], prefix: str = ""
+) -> Iterator[str]:
+    """``seed 0 → 1`` for each key that differs, but for where the run folder lies."""
+    for key in sorted({*began, *now} - OWN):
+        before, after = began.get(key), now.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _changes(before, after, moved, f"{prefix}{key}.")
+        elif before != after and str(before).replace(*moved) != str(after):
+            said = ("…" if isinstance(value, dict) else value for value in (before, after))
+            yield "{}{} {} → {}".format(prefix, key, *said)
+
+
+def _key(argument: str) -> str:
+    return argument.lstrip("+~").split("=", 1)[0]

@@ -1,0 +1,1 @@
+"""Export checkpoints to ONNX and PyTorch programs, verified against PyTorch."""

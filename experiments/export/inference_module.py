@@ -1,0 +1,141 @@
+"""A trained module as it is used: recordings as they are stored in, logits out, and what it says.
+
+What training does between a prepared set and the network is part of it, so that it is exported
+with the network and cannot come to differ.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from datamodules.base import PreparedDataModule
+from datamodules.batches import places_of
+from experiments.checkpoints.load import CARD
+from experiments.launch.instantiate import instantiate, plain
+from experiments.stages.evaluate import require_checkpoint
+from modules.base import TaskModule
+from modules.transcription import TranscriptionModule
+from unvoiced import Recognizer
+from unvoiced.networks import FORMAT, KEY, OnnxNetwork
+
+OF_RECORDINGS = ("landmarker", "zoom", "height", "width", "rate", "window_s", "hop_s")
+KEPT = ("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer", "simulated")
+
+
+class Deployed(nn.Module):
+    """One label a recording: (B, T, *frame_shape) as a prepared set stores it → (B, classes).
+
+    Args:
+        module: whose network it is.
+        data: its datamodule, of which no data is needed: how frames are taken and made ready.
+    """
+
+    inputs, outputs = ("frames", "boundary"), ("logits",)
+
+    def __init__(self, module: TaskModule, data: PreparedDataModule) -> None:
+        super().__init__()
+        self.net, self.to_input = module.net, data.to_input
+        self.frames, self.rule = data.frames, data.length_rule
+
+    def forward(self, frames: Tensor, boundary: Tensor | None = None) -> Tensor:
+        """``boundary`` (B, T): 1 in the frames that the word takes, where the network is told."""
+        places = places_of(torch.full((1,), frames.shape[1]), self.frames, self.rule)[0]
+        x = self.to_input(frames.index_select(1, places))
+        if boundary is None:
+            return self.net(x)
+        return self.net(x, boundary.index_select(1, places))
+
+
+class DeployedWriter(nn.Module):
+    """Text: (B, T, C) signals whose channels are scaled, (B,) samples → logits, their lengths."""
+
+    inputs, outputs = ("signal", "length"), ("logits", "lengths")
+
+    def __init__(self, module: TaskModule, data: PreparedDataModule) -> None:
+        super().__init__()
+        self.net, self.to_input = module.net, data.to_input
+
+    def forward(self, signal: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        return self.net(self.to_input(signal), length)
+
+
+class TorchNetwork:
+    """A module of a checkpoint as a ``Network``, without exporting it.
+
+    Args:
+        module: from a checkpoint.
+        config: of its task.
+    """
+
+    def __init__(self, module: TaskModule, config: DictConfig) -> None:
+        self.about, self.net = about(module), deployed(module, config)
+
+    def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        return in_numpy(self.net, *inputs)
+
+
+@torch.inference_mode()
+def in_numpy(net: nn.Module, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What a network gives for arrays, as arrays, always in a tuple."""
+    found = net(*(torch.from_numpy(one) for one in inputs))
+    return tuple(one.numpy() for one in (found if isinstance(found, tuple) else (found,)))
+
+
+def deployed(module: TaskModule, config: DictConfig) -> Deployed | DeployedWriter:
+    """The module of a checkpoint as it is used; ``config`` names the datamodule of its task."""
+    data = instantiate(config.datamodule, split=None, augment=None, **module.card["input"])
+    kind = DeployedWriter if isinstance(module, TranscriptionModule) else Deployed
+    return kind(module, data).eval()
+
+
+def about(module: TaskModule) -> dict[str, Any]:
+    """What a caller must know of a model, as plain data: the metadata of an exported file."""
+    card = module.card
+    facts = {key: card[key] for key in KEPT if key in card}
+    facts["network"] = type(module.net).__name__
+    facts["boundary"] = bool(getattr(module.net, "boundary", False))
+    facts["told"] = told(card)
+    if isinstance(module, TranscriptionModule):
+        facts["objective"], facts["beam_width"] = module.objective, module.decoder.beam_width
+    return facts | {"clip_s": card.get("clip_s"), KEY: FORMAT}
+
+
+def told(card: dict[str, Any]) -> str:
+    """What the model was trained on, as a sentence for people who use it."""
+    if card["simulated"]:
+        return "Trained on simulated recordings alone: no real person's are in it."
+    share = card.get(CARD, {}).get("datamodule", {}).get("simulated_share", 0)
+    mixed = " and on simulated ones" if share else ""
+    return f"Trained on recordings of people{mixed} ({card['split']})."
+
+
+def recognizer_of(config: DictConfig) -> Recognizer:
+    """What reads with ``ckpt_path``: a checkpoint, a plain file or an exported one.
+
+    Raises:
+        ValueError: none given, one that does not load, one of another task, or a setting of
+            ``input_reader`` that only recordings have.
+    """
+    path, reader = Path(str(config.ckpt_path or "")), plain(config.input_reader)
+    options = {name: reader[name] for name in ("model", "min_confidence") if name in reader}
+    given = [name for name in OF_RECORDINGS if reader.get(name) is not None]
+    if given and config.task != "emg":
+        raise ValueError(
+            f"input_reader.{given[0]}={reader[given[0]]} is for stage=predict: what streams is "
+            "read as the model was trained"
+        )
+    if path.suffix != ".onnx":
+        return Recognizer(TorchNetwork(require_checkpoint(config), config), **options)
+    network = OnnxNetwork(path)
+    if network.about["task"] != config.task:
+        task = network.about["task"]
+        raise ValueError(
+            f"ckpt_path={path} is a model of task {task}, not {config.task}: say task={task}"
+        )
+    return Recognizer(network, **options)

@@ -1,0 +1,1 @@
+"""From the command line to objects; the only code besides run.py that knows Hydra."""

@@ -1,0 +1,135 @@
+"""From the composed configuration to the parts of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+
+from callbacks.last_checkpoint import LastCheckpoint
+from datamodules.base import PreparedDataModule
+from datamodules.transforms import Compose
+from experiments.launch.instantiate import instantiate, named, plain
+from modules.base import TaskModule
+
+
+def build_datamodule(
+    config: DictConfig, trained: dict[str, Any] | None = None
+) -> PreparedDataModule:
+    """The datamodule, ready (prepared and split).
+
+    Args:
+        trained: the card of a checkpoint: its classes and input settings then hold.
+    """
+    transforms = list(named(config.augment).values())
+    augment = Compose(transforms) if transforms else None
+    extra = dict(trained["input"]) if trained else {}
+    data = instantiate(config.datamodule, split=instantiate(config.split), augment=augment, **extra)
+    if trained:
+        if config.calibrate:
+            raise ValueError("calibrate= is for stage=fit: it trains on some of what is tested")
+        data.as_trained(trained)
+    data.prepare_data()
+    data.setup()
+    if trained:
+        _refuse_other_frames(data, trained)
+    return data
+
+
+def _refuse_other_frames(data: PreparedDataModule, trained: dict[str, Any]) -> None:
+    frame = data.prepared.meta["frame"]
+    shape, rate = list(frame["shape"]), frame["rate"]
+    expected = list(trained.get("frame", {}).get("shape", shape))  # older checkpoints say nothing
+    if shape != expected:
+        raise ValueError(
+            f"data_dir={data.prepared.data_dir} holds frames of shape {shape}, and the model was "
+            f"trained on {expected}: prepare the recordings in that size"
+        )
+    known = trained.get("frame", {}).get("rate", rate)
+    if rate != known and data.refuses_other_rates:
+        raise ValueError(
+            f"data_dir={data.prepared.data_dir} has {rate:g} Hz, and the model was trained on "
+            f"{known:g} Hz: prepare the recordings with reader.resample_hz={known:g}"
+        )
+
+
+def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
+    """The module with its network, sized for the data, and the card that travels with it."""
+    net = plain(config.net) | data.net_arguments
+    net |= {k: v for k, v in data.net_defaults.items() if k in net and net[k] is None}
+    scheduler = instantiate(config.scheduler) if config.scheduler else None
+    module = instantiate(
+        config.module,
+        net=instantiate(net),
+        optimizer=instantiate(config.optimizer),
+        scheduler=scheduler,
+        **data.module_arguments,
+    )
+    data.refuse_unfit(module.net)
+    module.card = make_card(config, data, net)
+    return module
+
+
+def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of itself: plain facts, enough to build the module again."""
+    return {
+        "task": config.task,
+        **data.card,
+        "module": plain(config.module),
+        "net": net,
+        "input": data.input_settings,
+        "frame": dict(data.prepared.meta["frame"]),
+        "reader": _numbers(data.prepared.meta["settings"].get("reader") or {}),
+        "clip_s": _clip_s(data),
+        "simulated": data.prepared.simulated,
+        "split": data.parts.note,
+        "leaks": data.parts.leaks,
+        "config": plain(config),
+    }
+
+
+def _clip_s(data: PreparedDataModule) -> float | None:
+    """Seconds of the median recording that is trained on; None where nobody knows the rate."""
+    rate, rows = data.prepared.meta["frame"]["rate"], data.parts.train
+    if not rate or not len(rows):
+        return None
+    return round(float(np.median(data.prepared.lengths[rows])) / rate, 3)
+
+
+def _numbers(settings: dict[str, Any]) -> dict[str, Any]:
+    """How the recordings were read, for what is read later; paths stay where they are."""
+    return {k: v for k, v in settings.items() if isinstance(v, int | float)}
+
+
+def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
+    """Lightning's Trainer with the callbacks and loggers that the configuration names.
+
+    Raises:
+        ValueError: the machine has not what the configuration asks for.
+    """
+    loggers: list[Logger] = list(named(config.logger).values())
+    # What says that an epoch is done comes after all that is to be done of it.
+    callbacks = sorted(named(config.callbacks).values(), key=_is_last)
+    try:
+        return instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
+    except MisconfigurationException as error:  # such as a GPU that is not there
+        raise ValueError(f"trainer: {error}") from error
+
+
+def _is_last(callback: L.Callback) -> bool:
+    return isinstance(callback, LastCheckpoint)
+
+
+def write_config(config: DictConfig) -> Path:
+    """config.yaml in the run folder: the whole configuration, resolved; of the first process."""
+    folder = Path(config.run_dir)
+    if rank_zero_only.rank == 0:  # each would draw a run_id of its own
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(OmegaConf.create(plain(config)), folder / "config.yaml")
+    return folder

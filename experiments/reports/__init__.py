@@ -1,0 +1,1 @@
+"""Results, reports and their tables and images."""

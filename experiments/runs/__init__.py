@@ -1,0 +1,1 @@
+"""Read run folders and compare runs (stage=summary)."""

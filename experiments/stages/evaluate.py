@@ -1,0 +1,54 @@
+"""stage=test and stage=validate: a checkpoint on a prepared set."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from experiments.checkpoints.load import load_checkpoint
+from experiments.launch.build import build_datamodule, build_trainer, write_config
+from experiments.launch.console import quiet, tell
+from experiments.reports.confusions import read_pronunciations
+from experiments.reports.mistakes import draw_mistakes
+from experiments.reports.report import write_report
+from experiments.reports.results import gather
+from experiments.stages.fit import tell_scores, warn_of_untrained
+from modules.base import TaskModule
+
+
+def run(config: DictConfig) -> float | None:
+    """Validate or test ``ckpt_path``; returns the score that the task is judged by.
+
+    Raises:
+        ValueError: no checkpoint given, one of another task, classes that it does not know, or
+            ``pronunciations`` is damaged.
+    """
+    quiet()
+    read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
+    module = require_checkpoint(config)
+    write_config(config)
+    data = build_datamodule(config, trained=module.card)
+    untrained = warn_of_untrained(data)
+    trainer = build_trainer(config)
+    evaluate = trainer.test if config.stage == "test" else trainer.validate
+    scores = dict(evaluate(module, data, verbose=False)[0])
+    if config.stage == "test":
+        tell_scores(module, scores)
+    results = gather(config, module, data, scores, untrained)
+    draw_mistakes(results, data)
+    write_report(results, config)
+    tell(f"\nRun folder: {results.folder}")
+    return scores.get(f"test/{module.headline}", scores.get(f"val/{module.headline}"))
+
+
+def require_checkpoint(config: DictConfig) -> TaskModule:
+    """The module of ``ckpt_path``.
+
+    Raises:
+        ValueError: no checkpoint given, or one that does not load.
+    """
+    if not config.ckpt_path:
+        raise ValueError(
+            f"stage={config.stage} needs ckpt_path=<a checkpoint>, such as "
+            "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
+        )
+    return load_checkpoint(config.ckpt_path, config.task)

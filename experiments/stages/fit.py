@@ -1,0 +1,142 @@
+"""stage=fit: train, test the best checkpoint, tell what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.strategies import FSDPStrategy
+from omegaconf import DictConfig
+
+from callbacks.nan_guard import NonFiniteLossError
+from callbacks.signals import SIGNALS_HEARD, Interrupted
+from datamodules.base import PreparedDataModule
+from datamodules.splits import PHASES
+from experiments.checkpoints.init_from import start_from
+from experiments.checkpoints.load import load_checkpoint, read_checkpoint
+from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes
+from experiments.launch.build import build_datamodule, build_module, build_trainer, write_config
+from experiments.launch.console import quiet, tell
+from experiments.launch.instantiate import plain
+from experiments.reports.confusions import read_pronunciations
+from experiments.reports.mistakes import draw_mistakes
+from experiments.reports.report import write_report
+from experiments.reports.results import count_parameters, gather
+from modules.base import TaskModule
+
+
+def run(config: DictConfig) -> float | None:
+    """Train and test; returns the best value of the monitored metric.
+
+    Raises:
+        ValueError: the data does not fit the task or the split, ``pronunciations`` is damaged, or
+            no epoch ended well enough to leave a checkpoint.
+    """
+    quiet()
+    try:
+        with SIGNALS_HEARD.heard():
+            return _fit(config)
+    except Interrupted as end:
+        again = f"Go on with: python run.py resume={config.run_dir}"
+        tell(f"\nStopped by {end.name}{f' {end.told}' if end.told else ''}. {again}")
+        raise
+
+
+def _fit(config: DictConfig) -> float | None:
+    read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
+    checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
+    if checkpoint:
+        tell_changes(read_checkpoint(checkpoint)["card"]["config"], plain(config))
+    write_config(config)
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    data = build_datamodule(config)
+    module = build_module(config, data)
+    if config.init_from and not checkpoint:
+        start_from(module, config.init_from)
+    data.write_beside(Path(config.run_dir) / "checkpoints")
+    trainer = build_trainer(config)
+    tell_start(config, module, data)
+    wrong = warn_of_untrained(data) + _train(trainer, module, data, checkpoint)
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    scores = _test_best(trainer, module, data, best) if best else {}
+    trainer.strategy.barrier()  # all have written what they predicted
+    if not trainer.is_global_zero:
+        return None
+    results = gather(config, module, data, scores, wrong)
+    draw_mistakes(results, data)
+    write_report(results, config)
+    if not best:
+        report = results.folder / "report.md"
+        raise ValueError(
+            f"no epoch ended well enough to be saved; {' '.join(wrong)} Told in {report}"
+        )
+    tell(f"\nRun folder: {results.folder}")
+    return results.numbers.get(config.monitor.metric)
+
+
+def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> None:
+    """Three lines: what is trained on what, who tests, and how."""
+    sizes = ", ".join(f"{p} {len(data.parts[p]):,}" for p in PHASES)
+    source = f"the built-in simulator ({data.prepared.data_dir})"
+    tell(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
+    tell(f"Split: {'BEWARE, ' if data.parts.leaks else ''}{data.parts.note}")
+    variant = f" (the {module.net.variant} variant)" if hasattr(module.net, "variant") else ""
+    tell(
+        f"Model: {type(module.net).__name__}{variant}, {count_parameters(module):,} parameters, "
+        f"precision {config.trainer.precision}, seed {config.seed}"
+    )
+
+
+def warn_of_untrained(data: PreparedDataModule) -> list[str]:
+    """What the set holds and the model never saw counts as errors, and is named."""
+    note = data.untrained()
+    if note:
+        tell(f"BEWARE: {note}")
+    return [note] if note else []
+
+
+def _train(
+    trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, checkpoint: Path | None
+) -> list[str]:
+    """Train, from the beginning or from a checkpoint; returns what went wrong on the way."""
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except NonFiniteLossError as error:
+        tell(f"Stopped: {error}")
+        return [f"NaN stop: {error}."]
+    return [
+        f"Early stopping ended the run after epoch {callback.stopped_epoch + 1} of at most "
+        f"{trainer.max_epochs}: {callback.patience} epochs without a better {callback.monitor}."
+        for callback in trainer.callbacks
+        if isinstance(callback, EarlyStopping) and callback.stopped_epoch
+    ]
+
+
+def _test_best(
+    trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, best: str
+) -> dict[str, float]:
+    """Test the best checkpoint; where nothing was kept for testing, validate it once more."""
+    if isinstance(trainer.strategy, FSDPStrategy):  # it cannot share out the same module again
+        module = load_checkpoint(best)
+    if not len(data.parts.test):
+        trainer.loggers = []  # it is no epoch of its own
+        scores = trainer.validate(module, data, best, verbose=False, weights_only=True)[0]
+        score = f"{module.headline_words} {scores[f'val/{module.headline}']:.4f}"
+        tell(
+            f"Validation: {score} of {len(data.parts.val):,} samples. This split keeps nothing "
+            "for testing; stage=test data_dir=… tests on another set"
+        )
+        return dict(scores)
+    scores = trainer.test(module, data, ckpt_path=best, weights_only=True, verbose=False)[0]
+    tell_scores(module, scores)
+    return dict(scores)
+
+
+def tell_scores(module: TaskModule, scores: dict[str, float]) -> None:
+    """The line that people wait for."""
+    name = f"test/{module.headline}"
+    tell(
+        f"Test: {module.headline_words} {scores[name]:.4f} of {int(scores['test/n']):,} samples "
+        f"(95 % interval {scores[f'{name}_low']:.4f} to {scores[f'{name}_high']:.4f})"
+    )

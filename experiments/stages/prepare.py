@@ -1,0 +1,74 @@
+"""stage=prepare: recordings in a foreign layout become a prepared set."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from datamodules.preparation import prepare
+from datamodules.prepared import MANIFEST, REJECTED, PreparedSet
+from experiments.launch.instantiate import instantiate, plain
+
+
+def run(config: DictConfig) -> None:
+    """Prepare ``raw_dir`` with ``reader`` into ``data_dir``.
+
+    Raises:
+        ValueError: a key is missing, the folder holds nothing to read, or the reader is of
+            another task.
+    """
+    if not config.reader:
+        folder = Path(__file__).parents[2] / "conf" / "reader"
+        choices = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "none")
+        raise ValueError(f"stage=prepare needs reader=<one of {', '.join(choices)}>")
+    if not config.data_dir:
+        raise ValueError("stage=prepare needs data_dir=<the folder to write the prepared set to>")
+    if config.crop and "crop" not in config.reader:
+        raise ValueError(f"crop={config.crop} has no meaning for this reader: it looks for no face")
+    reader = instantiate(config.reader)
+    if reader.task != config.task:
+        raise ValueError(f"this reader is for task={reader.task}, not task={config.task}")
+    where = str(Path(config.raw_dir).resolve())
+    settings = {"reader": plain(config.reader) | {"raw_dir": where}}
+    outcome = prepare(reader, config.data_dir, settings, config.workers, say=_say)
+    _tell(Path(config.data_dir), outcome.already_complete)
+
+
+def _tell(data_dir: Path, already_complete: bool) -> None:
+    prepared = PreparedSet(data_dir)
+    rejected = pd.read_csv(data_dir / REJECTED, dtype=str, keep_default_na=False)
+    done = "was complete already" if already_complete else "is ready"
+    groups = f", {len(prepared.groups)} groups" if prepared.groups else ""
+    present = prepared.manifest["label"].nunique()
+    _say(
+        f"{data_dir} {done}: {len(prepared):,} samples of {present} classes{groups} "
+        f"({MANIFEST}); {len(rejected):,} rejected ({REJECTED} says why)"
+    )
+    lost = sorted(set(rejected["label"]) - set(prepared.manifest["label"]) - {""})
+    if lost:
+        _say(
+            f"BEWARE: not one recording of {', '.join(lost)} could be used, and a model trained on "
+            f"this set will not know {'them' if len(lost) > 1 else 'it'}; {REJECTED} says why"
+        )
+    if prepared.meta["task"] != "emg":  # there a label is a text, and text has capitals
+        _tell_spellings(prepared.classes)
+
+
+def _tell_spellings(classes: tuple[str, ...]) -> None:
+    """Classes that differ in capitals, spaces and the like are hardly two words."""
+    seen: dict[str, list[str]] = {}
+    for name in classes:
+        seen.setdefault(re.sub(r"[\W_]+", "", name.casefold()) or name, []).append(name)
+    for names in seen.values():
+        if len(names) > 1:
+            _say(
+                f"BEWARE: {' and '.join(map(repr, names))} are spellings of one word, and count as "
+                f"{len(names)} classes: spell the labels alike and prepare the set again"
+            )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,223 @@
+"""stage=serve: a page in the browser that reads hands, lips and muscles, and speaks."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, open_dict
+
+from experiments.export.inference_module import recognizer_of
+from experiments.launch.console import quiet, tell
+from experiments.launch.instantiate import plain
+from unvoiced import Engine, Recognizer
+from unvoiced.vision.mediapipe_tasks import outlive_profiling_timer
+
+ABOVE_ZERO = ("visitors", "idle_s", "max_upload_mb", "max_upload_s", "queue", "readers")
+BEST = "*/checkpoints/best.ckpt"
+EVERY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+FOR_OTHERS = (
+    "Whoever reaches this machine may use the page; auth=user:password asks for a password. "
+    "Browsers elsewhere give it a camera only behind https://; uploads they send in any case."
+)
+FAREWELL_S = 2  # seconds that open requests are waited for at the end
+
+
+def run(config: DictConfig) -> None:
+    """Open the page for ``ckpt_path`` at ``host`` and ``port``, until Ctrl-C.
+
+    Without ``ckpt_path``, the newest run of the task is taken; where there is none, one is trained.
+
+    Raises:
+        ValueError: no Gradio, an impossible setting, a checkpoint that does not load, or a port
+            that is taken.
+    """
+    quiet()
+    settings = plain(config.serve)
+    refuse_impossible(settings, config.auth)
+    outlive_profiling_timer()  # MediaPipe is used in threads, which may not say so
+    with listening(config.host, config.port) as sock:
+        recognizer, make_engine = _parts(config)
+        torch.set_num_threads(1)  # the networks are small, and every visitor has a thread
+        serve(recognizer, make_engine, sock, config.auth, settings)
+
+
+def refuse_impossible(settings: dict[str, Any], auth: str | None) -> None:
+    """Complain of what cannot be, before anything takes time.
+
+    Raises:
+        ValueError: Gradio is not installed, or a setting is impossible.
+    """
+    if importlib.util.find_spec("gradio") is None:
+        raise ValueError('stage=serve needs Gradio: pip install -e ".[serve]"')
+    for name in ABOVE_ZERO:
+        value = settings[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ValueError(f"serve.{name}={value}: expected a number above 0")
+    if auth is not None and not all(str(auth).partition(":")):
+        raise ValueError("auth: expected user:password, both with a letter or more")
+
+
+# ---- the model
+
+
+def _parts(config: DictConfig) -> tuple[Recognizer, Callable[[], Engine]]:
+    """The recognizer, and what makes an engine for a visitor."""
+    path = Path(config.ckpt_path or _newest(config.task) or _trained(config))
+    fitting = config.copy()
+    with open_dict(fitting):
+        fitting.ckpt_path = str(path)
+    recognizer, live = recognizer_of(fitting), plain(config.get("live") or {})
+    tell(f"{path}: task {recognizer.task}. {recognizer.told}")
+    if recognizer.task != "emg":  # whose recordings are read as a whole
+        Engine(recognizer, **live).close()  # what is wrong or missing shows now, to nobody else
+    return recognizer, lambda: Engine(recognizer, **live)
+
+
+def _newest(task: str) -> Path | None:
+    """The best checkpoint of the run of ``task`` that was written last."""
+    found = sorted(Path("outputs", task).glob(BEST), key=lambda path: path.stat().st_mtime)
+    if found:
+        tell(f"Taking the newest run of task {task}: ckpt_path={found[-1]}")
+    return found[-1] if found else None
+
+
+def _trained(config: DictConfig) -> Path:
+    """The best checkpoint of a run that is trained now."""
+    from experiments.stages import fit
+
+    tell(f"There is no run of task {config.task} in outputs/{config.task}: training one first")
+    training = config.copy()
+    with open_dict(training):
+        training.stage = "fit"
+    fit.run(training)
+    return Path(config.run_dir, "checkpoints", "best.ckpt")
+
+
+# ---- the server
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket at that address; port 0 is any that is free.
+
+    Raises:
+        ValueError: the port is taken, or the address is not this machine's.
+    """
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
+        raise ValueError(f"port={port}: expected a port, 1 to 65535, or 0 for any that is free")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Said to be TCP, or asyncio would let small answers wait for the next packet: 40 ms a frame.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(128)
+    except OSError as error:
+        sock.close()
+        raise ValueError(_cannot_listen(host, port, error)) from error
+    return sock
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        other = port + 1 if port < 65535 else port - 1
+        return f"port={port} of {host} is taken by another program: say another one, port={other}"
+    if error.errno == errno.EACCES:
+        return f"port={port} is kept for the system: say one from 1024 on, such as port=7860"
+    return (
+        f"host={host} is no address of this machine ({error.strerror}): expected 127.0.0.1, or "
+        "0.0.0.0 for whoever reaches it"
+    )
+
+
+def serve(
+    recognizer: Any,
+    make_engine: Callable[[], Any],
+    sock: socket.socket,
+    auth: str | None,
+    settings: dict[str, Any],
+) -> None:
+    """Answer at ``sock`` until Ctrl-C or SIGTERM; what was uploaded is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="unvoiced-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        app, visitors = application(recognizer, make_engine, auth, settings)
+        try:
+            _run(app, sock)
+        finally:
+            visitors.close()
+
+
+def application(
+    recognizer: Any, make_engine: Callable[[], Any], auth: str | None, settings: dict[str, Any]
+) -> tuple[Any, Any]:
+    """The ASGI application, and the table of those who visit it."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read where Gradio is imported
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from experiments.page import layout, markup
+    from experiments.page.routes import Door, add_camera
+    from experiments.page.uploads import Uploads
+    from experiments.page.visitors import Visitors
+
+    visitors = Visitors(make_engine, settings["visitors"], settings["idle_s"])
+    uploads = Uploads(recognizer, make_engine, settings["max_upload_s"])
+    app = FastAPI(openapi_url=None)
+    add_camera(app, visitors)
+    gr.mount_gradio_app(
+        app,
+        layout.blocks(recognizer, uploads, settings),
+        path="/",
+        footer_links=[],
+        run_history=False,
+        max_file_size=round(settings["max_upload_mb"] * 2**20),
+        ssr_mode=False,  # no second server, where there is a Node
+        pwa=False,
+        theme=layout.theme(),
+        css=markup.own_file("page.css"),
+        head=f"<script>{markup.own_file('page.js')}</script>",
+    )
+    return Door(app, auth), visitors
+
+
+def server(app: Any, sock: socket.socket) -> Any:
+    """A Uvicorn server that says once where it is to be found; ``run(sockets=[sock])`` runs it."""
+    import uvicorn
+
+    host, port = sock.getsockname()[:2]
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            tell(f"Open http://{_named(host)}:{port}  (Ctrl-C ends it)")
+            if host in EVERY:
+                tell(FOR_OTHERS)
+
+    return Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=FAREWELL_S))
+
+
+def _run(app: Any, sock: socket.socket) -> None:
+    ends = (signal.SIGINT, signal.SIGTERM)
+    # Uvicorn raises what ended it once more, at its end: then it is not to do anything.
+    before = [signal.signal(one, lambda *_: None) for one in ends]
+    try:
+        server(app, sock).run(sockets=[sock])
+    finally:
+        for one, handler in zip(ends, before, strict=True):
+            signal.signal(one, handler)
+    tell("The page is closed.")
+
+
+def _named(host: str) -> str:
+    """How a browser on this machine calls the address."""
+    if host in EVERY:
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,36 @@
+"""stage=summary: the story of a run, epoch by epoch, or several runs side by side.
+
+Run folders are only read. Nothing in them is run: no checkpoint is opened, and config.yaml is read
+as plain YAML.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from experiments.launch.build import write_config
+from experiments.launch.console import quiet, tell
+from experiments.runs.compare import tell_several
+from experiments.runs.one_run import tell_one
+from experiments.runs.run_folder import read_runs
+
+
+def run(config: DictConfig) -> None:
+    """Write summary.md and summary.csv of the run, or the runs, that ``input`` names.
+
+    Raises:
+        ValueError: no input, or nothing in it can be read.
+    """
+    quiet()
+    runs = read_runs(config.input)
+    own = Path(config.run_dir)
+    if own.resolve() in [one.folder.resolve() for one in runs]:
+        raise ValueError(f"{own} is the run that is read; name another folder as hydra.run.dir=")
+    text, table = tell_one(runs[0]) if len(runs) == 1 else tell_several(runs)
+    folder = write_config(config)
+    (folder / "summary.md").write_text(text, encoding="utf-8")
+    table.to_csv(folder / "summary.csv", index=False)
+    tell(text)
+    tell(f"Run folder: {folder}")

@@ -1,0 +1,1 @@
+"""Multirun jobs, Optuna studies and sweep.md."""

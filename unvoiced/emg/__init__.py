@@ -1,0 +1,1 @@
+"""EMG filters and signal quality."""

@@ -1,0 +1,129 @@
+"""What is read while it is shown: frames or samples in, letters and words as events out."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from unvoiced.decisions import Event, Text
+from unvoiced.recognizer import Reading, Recognizer
+
+# Imported where they are used: a hand needs no SciPy, and muscles no OpenCV.
+PARTS = {
+    "asl": ("unvoiced.letters", "Letters"),
+    "lipread": ("unvoiced.words", "Words"),
+    "vsr": ("unvoiced.words", "Words"),
+    "emg": ("unvoiced.phrases", "Phrases"),
+}
+STAGES = ("landmarks", "network", "decision")  # what an answer's time is made of
+
+
+class Clock:
+    """Milliseconds of each stage of the last push."""
+
+    def __init__(self) -> None:
+        self.latency_ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add what is done inside to the stage ``name``."""
+        begun = time.perf_counter()
+        yield
+        took = 1e3 * (time.perf_counter() - begun)
+        self.latency_ms[name] = self.latency_ms.get(name, 0.0) + took
+
+
+class Part(Protocol):
+    """One task's way from a frame to events."""
+
+    writes: tuple[str, ...]  # the kinds of events that are written
+    reading: Reading
+
+    @property
+    def seen(self) -> np.ndarray | None: ...
+
+    def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]: ...
+
+    def end(self, seconds: float, clock: Clock) -> list[Event]: ...
+
+
+class Engine:
+    """Reads one stream: of one camera, file or visitor. Not to be shared between threads.
+
+    Args:
+        recognizer: reads; may be shared.
+        settings: of the task's decision: of ``Held`` for letters; ``speech_*`` and
+            ``min_probability`` for lips. What is not said is as the classes have it.
+
+    Attributes:
+        part: the task's own way from frames to events.
+        text: what was said so far.
+        latency_ms: milliseconds of the last push by stage: landmarks, network, decision.
+
+    Raises:
+        ValueError: a task that is not read frame by frame, or an impossible setting.
+    """
+
+    def __init__(self, recognizer: Recognizer, **settings: Any) -> None:
+        self.recognizer = recognizer
+        if recognizer.task not in PARTS:
+            raise ValueError(f"task {recognizer.task} is not read live: {', '.join(PARTS)} are")
+        place, name = PARTS[recognizer.task]
+        self.part: Part = getattr(importlib.import_module(place), name)(recognizer, **settings)
+        self._text = Text(joined=recognizer.task == "asl")
+        self._clock, self._now_s = Clock(), 0.0
+
+    def push(self, frame: np.ndarray, seconds: float) -> list[Event]:
+        """The next picture (H, W, 3) uint8, red first, or samples (n, C) of EMG as recorded.
+
+        Args:
+            frame: the picture, or the samples.
+            seconds: its time on the stream's own clock.
+
+        Raises:
+            ValueError: something of another shape.
+        """
+        self._clock.latency_ms = {}
+        self._now_s = seconds
+        return self._write(self.part.push(frame, seconds, self._clock))
+
+    def end(self) -> list[Event]:
+        """What the end of the stream completes."""
+        return self._write(self.part.end(self._now_s, self._clock))
+
+    def clear(self) -> None:
+        """Forget the text."""
+        self._text.written = ""
+
+    def close(self) -> None:
+        """Let go of what follows hands and faces."""
+        self.part = None  # type: ignore[assignment]
+
+    @property
+    def text(self) -> str:
+        return self._text.written
+
+    @property
+    def top(self) -> tuple[tuple[str, float], ...]:
+        """The three best answers of now, with their probabilities; empty where nothing is seen."""
+        return self.part.reading.top
+
+    @property
+    def seen(self) -> np.ndarray | None:
+        """The last picture with the hand or the mouth marked, (H, W, 3) uint8."""
+        return self.part.seen
+
+    @property
+    def latency_ms(self) -> dict[str, float]:
+        return self._clock.latency_ms
+
+    def _write(self, events: list[Event]) -> list[Event]:
+        for event in events:
+            if event.kind in self.part.writes and event.probability > 0:
+                self._text.add(event.label)
+        return events

@@ -1,0 +1,1 @@
+"""Cameras, EMG streams and the screen of stage=live."""

@@ -1,0 +1,78 @@
+"""EMG that is streamed to text that is written."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from unvoiced.decisions import Event
+from unvoiced.engine import Clock
+from unvoiced.live.emg_sources import Window
+from unvoiced.muscles import Listener, Pace, refuse_impossible
+from unvoiced.recognizer import NOTHING, Reading, Recognizer
+
+WINDOW_S = 3.0  # longer than a short sentence, where training does not say
+
+
+class Phrases:
+    """Muscles to text: windows that overlap are read, and what is new in them is said.
+
+    Args:
+        reader: how the signal comes: rate, channels, uv_per_count, skip_samples, and the filters;
+            what is not said is as it was in training.
+        window_s: seconds that are read at once; None for those that were trained on, or 3.
+        hop_s: seconds from window to window.
+        min_probability: a text that is less sure is not written.
+
+    Attributes:
+        heard: each window of the last push: its end in seconds, its text, its probability.
+    """
+
+    writes, seen = ("started",), None
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        reader: dict[str, Any] | None = None,
+        window_s: float | None = None,
+        hop_s: float = 0.5,
+        min_probability: float = 0.5,
+    ) -> None:
+        about = recognizer.about
+        window_s = window_s or about["input"].get("stretch_s") or WINDOW_S
+        live = {"window_s": window_s, "hop_s": hop_s, "min_probability": min_probability}
+        refuse_impossible(live)
+        self.recognizer, self.min_probability = recognizer, min_probability
+        self.listener = Listener(reader or {}, about, live)
+        self.pace, self.scale = Pace(hop_s), about["input"].get("scale", "session")
+        self.reading, self.heard = NOTHING, []
+        self._read(self.listener.silence())  # the first reading takes longer than all others
+
+    def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]:
+        self.heard = []
+        windows = self.listener.push(frame)
+        return [event for window in windows for event in self._hear(window, clock, False)]
+
+    def end(self, seconds: float, clock: Clock) -> list[Event]:
+        self.heard, rest = [], self.listener.rest()
+        return [] if rest is None else self._hear(rest, clock, True)
+
+    def _hear(self, window: Window, clock: Clock, always: bool) -> list[Event]:
+        """Read a window, if there is time for it; ``always``: in any case."""
+        if not (always or self.pace.due()):
+            return []
+        begun, before = time.perf_counter(), self.reading.label
+        with clock.stage("network"):
+            text, sure = self._read(window)
+        self.pace.took(time.perf_counter() - begun)
+        end_s = self.listener.seconds(window)
+        self.heard.append((end_s, text, sure))
+        if not text or text == before or sure < self.min_probability:
+            return []
+        self.reading = Reading(text, sure, ((text, sure),))
+        return [Event("started", text, sure, end_s)]
+
+    def _read(self, window: Window) -> tuple[str, float]:
+        return self.recognizer.text(window.scaled(self.scale))

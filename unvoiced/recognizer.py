@@ -1,0 +1,184 @@
+"""A trained model that reads: pictures, clips, recordings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unvoiced.decoding import Decoder, log_softmax
+from unvoiced.networks import Network, OnnxNetwork
+
+BEST = 3  # answers that a reading tells
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read.
+
+    ``label`` is the letter, word or text, and empty where there was nothing to read: no hand, no
+    face. ``top`` holds the best answers with their probabilities, and ``seen`` what the model saw
+    as a (H, W, 3) uint8 picture, red first; None for EMG.
+    """
+
+    label: str
+    probability: float
+    top: tuple[tuple[str, float], ...] = ()
+    seen: np.ndarray | None = None
+
+
+NOTHING = Reading("", 0.0)
+
+
+class Recognizer:
+    """Reads with an exported model; PyTorch is not needed.
+
+    >>> Recognizer("letters.onnx").read(picture).label
+    'A'
+
+    Args:
+        network: a file that ``stage=export format=onnx`` wrote, or another ``Network``.
+        model: MediaPipe's hand or face model; None for the user's cache, filled once.
+        min_confidence: below this a finding is not taken for a hand or face, 0 to 1.
+
+    Attributes:
+        task: asl, lipread, vsr or emg.
+        classes: what it tells apart; empty where text is open.
+        told: what it was trained on, as a sentence.
+
+    Raises:
+        ValueError: no such file, or not one of this project.
+    """
+
+    def __init__(
+        self,
+        network: str | Path | Network,
+        model: str | None = None,
+        min_confidence: float = 0.5,
+    ) -> None:
+        self.network = OnnxNetwork(network) if isinstance(network, str | Path) else network
+        self.model, self.min_confidence = model, min_confidence
+        self.about: dict[str, Any] = self.network.about
+        self.task: str = self.about["task"]
+        self.classes: list[str] = self.about["classes"]
+        self.told: str = self.about["told"]
+        self._lock = threading.Lock()  # MediaPipe's finders hold what they saw
+
+    def read(self, shown: Any, rate: float | None = None) -> Reading:
+        """One answer.
+
+        Args:
+            shown: asl: a picture (H, W, 3) uint8, red first, or landmarks (63,), or (T, 63);
+                lipread, vsr: pictures of a face, (T, H, W, 3) or one after the other, or grey
+                mouths (T, h, w) as they are prepared; emg: a recording (T, C) as it was recorded.
+            rate: of a clip, Hz; None for that of the training.
+
+        Raises:
+            ValueError: something of another shape, or a recording that is not fit to be read.
+        """
+        ways: dict[str, Callable[..., Reading]]
+        ways = {"asl": self._read_hand, "emg": self._read_muscles}
+        with self._lock:
+            return ways.get(self.task, self._read_mouth)(shown, rate)
+
+    # ---- answers
+
+    def probabilities(self, frames: np.ndarray) -> np.ndarray:
+        """(T, *frame_shape) as a prepared set stores them → (classes,)."""
+        inputs = [frames[None]]
+        if self.about.get("boundary"):  # nobody knows: the word may take all of it
+            inputs.append(np.ones((1, len(frames)), np.float32))
+        return np.exp(log_softmax(self.network(*inputs)[0][0]))
+
+    def reading(self, probabilities: np.ndarray, seen: np.ndarray | None = None) -> Reading:
+        """What (classes,) probabilities say."""
+        best = np.argsort(-probabilities, kind="stable")[:BEST]
+        top = tuple((self.classes[n], float(probabilities[n])) for n in best)
+        return Reading(*top[0], top, seen)
+
+    def text(self, signal: np.ndarray) -> tuple[str, float]:
+        """(T, C) float32 with scaled channels → what is said, and how sure that is."""
+        logits, lengths = self.network(signal[None], np.array([len(signal)]))
+        ids = self.decoder.ids(logits, lengths)
+        return self.tokenizer.decode(ids[0]), float(self.decoder.sureness(logits, lengths, ids)[0])
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """From logits to tokens."""
+        about, tokens = self.about, self.tokenizer
+        return Decoder(about["objective"], tokens.eos, tokens.pad, about["beam_width"])
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """From tokens to text."""
+        from datamodules.tokenizers import tokenizer_from  # of EMG alone
+
+        return tokenizer_from(self.about["tokenizer"])
+
+    # ---- a hand
+
+    def _read_hand(self, shown: np.ndarray, rate: float | None) -> Reading:
+        if not _is_picture(shown):
+            return self.reading(self.probabilities(_landmarks(shown)))
+        from unvoiced.vision.hands import draw_hand, hand_landmarks, hand_model
+
+        finder = hand_landmarks(str(hand_model(self.model)), self.min_confidence)
+        hand = finder.read(shown)
+        if hand is None:
+            return NOTHING
+        seen = draw_hand(shown, hand.landmarks)
+        return self.reading(self.probabilities(hand.landmarks[None]), seen)
+
+    # ---- a mouth
+
+    def _read_mouth(self, shown: Iterable[np.ndarray], rate: float | None) -> Reading:
+        from unvoiced.eyes import MouthEye
+
+        pictures = [np.asarray(picture) for picture in shown]
+        if pictures and pictures[0].ndim == 2:
+            return self._read_mouths(np.stack(pictures))
+        eye = MouthEye(self, np.inf)
+        for number, picture in enumerate(pictures):
+            eye.push(picture, number / (rate or eye.rate))
+        mouths = eye.mouths()
+        return self._read_mouths(mouths) if len(mouths) else NOTHING
+
+    def _read_mouths(self, mouths: np.ndarray) -> Reading:
+        expected = tuple(self.about["frame"]["shape"])
+        if mouths.shape[1:] != expected or mouths.dtype != np.uint8:
+            raise ValueError(
+                f"mouths of shape {mouths.shape[1:]}, {mouths.dtype}; the model reads {expected}, "
+                "uint8"
+            )
+        middle = np.repeat(mouths[len(mouths) // 2][..., None], 3, axis=2)
+        return self.reading(self.probabilities(mouths), middle)
+
+    # ---- muscles
+
+    def _read_muscles(self, counts: np.ndarray, rate: float | None) -> Reading:
+        from unvoiced.muscles import signal_of
+
+        text, probability = self.text(signal_of(np.asarray(counts), self.about, rate))
+        return Reading(text, probability, ((text, probability),))
+
+
+def _is_picture(shown: Any) -> bool:
+    return getattr(shown, "ndim", 0) == 3 and shown.shape[2] == 3 and shown.dtype == np.uint8
+
+
+def _landmarks(shown: Any) -> np.ndarray:
+    """(T, 63) float32."""
+    points = np.asarray(shown, np.float32)
+    if points.shape == (21, 3) or points.ndim == 1:
+        points = points.reshape(1, -1)
+    if points.ndim != 2 or points.shape[1] != 63:
+        raise ValueError(
+            f"an array of shape {points.shape}, which is neither a picture (height, width, 3) "
+            "uint8 nor landmarks (63,) or (T, 63)"
+        )
+    return points

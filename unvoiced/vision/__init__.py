@@ -1,0 +1,1 @@
+"""Hands, faces, mouths and videos."""
