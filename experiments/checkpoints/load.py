@@ -15,6 +15,7 @@ from textwrap import shorten
 from typing import Any
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from datamodules.tokenizers import tokenizer_from
@@ -63,6 +64,20 @@ def load_checkpoint(path: str | Path, task: str | None = None) -> TaskModule:
     except RuntimeError as error:
         raise ValueError(f"ckpt_path={path}: its weights do not fit its network: {error}") from None
     return module.eval()
+
+
+def require_checkpoint(config: DictConfig) -> TaskModule:
+    """The module of ``ckpt_path``.
+
+    Raises:
+        ValueError: no checkpoint given, or one that does not load.
+    """
+    if not config.ckpt_path:
+        raise ValueError(
+            f"stage={config.stage} needs ckpt_path=<a checkpoint>, such as "
+            "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
+        )
+    return load_checkpoint(config.ckpt_path, config.task)
 
 
 def _module(card: dict[str, Any], path: str | Path) -> TaskModule:

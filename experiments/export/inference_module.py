@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from datamodules.base import PreparedDataModule
 from datamodules.batches import places_of
-from experiments.checkpoints.load import CARD
+from experiments.checkpoints.load import CARD, require_checkpoint
 from experiments.launch.instantiate import instantiate, plain
-from experiments.stages.evaluate import require_checkpoint
 from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
 from unvoiced import Recognizer

@@ -11,6 +11,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from datamodules.base import PreparedDataModule
+from experiments.launch.console import tell
 from modules.base import TaskModule
 
 
@@ -95,3 +96,20 @@ def best_epoch(table: pd.DataFrame, metric: str, mode: str) -> int | None:
     if values.empty:
         return None
     return int(str(values.idxmax() if mode == "max" else values.idxmin()))
+
+
+def warn_of_untrained(data: PreparedDataModule) -> list[str]:
+    """What the set holds and the model never saw counts as errors, and is named."""
+    note = data.untrained()
+    if note:
+        tell(f"BEWARE: {note}")
+    return [note] if note else []
+
+
+def tell_scores(module: TaskModule, scores: dict[str, float]) -> None:
+    """The line that people wait for."""
+    name = f"test/{module.headline}"
+    tell(
+        f"Test: {module.headline_words} {scores[name]:.4f} of {int(scores['test/n']):,} samples "
+        f"(95 % interval {scores[f'{name}_low']:.4f} to {scores[f'{name}_high']:.4f})"
+    )

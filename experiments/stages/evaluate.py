@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from experiments.checkpoints.load import load_checkpoint
+from experiments.checkpoints.load import require_checkpoint
 from experiments.launch.build import build_datamodule, build_trainer, write_config
 from experiments.launch.console import quiet, tell
 from experiments.reports.confusions import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
-from experiments.reports.results import gather
-from experiments.stages.fit import tell_scores, warn_of_untrained
-from modules.base import TaskModule
+from experiments.reports.results import gather, tell_scores, warn_of_untrained
 
 
 def run(config: DictConfig) -> float | None:
@@ -38,17 +36,3 @@ def run(config: DictConfig) -> float | None:
     write_report(results, config)
     tell(f"\nRun folder: {results.folder}")
     return scores.get(f"test/{module.headline}", scores.get(f"val/{module.headline}"))
-
-
-def require_checkpoint(config: DictConfig) -> TaskModule:
-    """The module of ``ckpt_path``.
-
-    Raises:
-        ValueError: no checkpoint given, or one that does not load.
-    """
-    if not config.ckpt_path:
-        raise ValueError(
-            f"stage={config.stage} needs ckpt_path=<a checkpoint>, such as "
-            "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
-        )
-    return load_checkpoint(config.ckpt_path, config.task)

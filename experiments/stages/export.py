@@ -11,10 +11,16 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from experiments.checkpoints.load import CARD, CLASSES, WEIGHTS, class_to_idx, load_checkpoint
+from experiments.checkpoints.load import (
+    CARD,
+    CLASSES,
+    WEIGHTS,
+    class_to_idx,
+    load_checkpoint,
+    require_checkpoint,
+)
 from experiments.launch.console import quiet, tell
 from experiments.reports.results import count_parameters
-from experiments.stages.evaluate import require_checkpoint
 from modules.base import TaskModule
 
 

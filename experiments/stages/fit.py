@@ -22,7 +22,12 @@ from experiments.launch.instantiate import plain
 from experiments.reports.confusions import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
-from experiments.reports.results import count_parameters, gather
+from experiments.reports.results import (
+    count_parameters,
+    gather,
+    tell_scores,
+    warn_of_untrained,
+)
 from modules.base import TaskModule
 
 
@@ -88,14 +93,6 @@ def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule)
     )
 
 
-def warn_of_untrained(data: PreparedDataModule) -> list[str]:
-    """What the set holds and the model never saw counts as errors, and is named."""
-    note = data.untrained()
-    if note:
-        tell(f"BEWARE: {note}")
-    return [note] if note else []
-
-
 def _train(
     trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, checkpoint: Path | None
 ) -> list[str]:
@@ -131,12 +128,3 @@ def _test_best(
     scores = trainer.test(module, data, ckpt_path=best, weights_only=True, verbose=False)[0]
     tell_scores(module, scores)
     return dict(scores)
-
-
-def tell_scores(module: TaskModule, scores: dict[str, float]) -> None:
-    """The line that people wait for."""
-    name = f"test/{module.headline}"
-    tell(
-        f"Test: {module.headline_words} {scores[name]:.4f} of {int(scores['test/n']):,} samples "
-        f"(95 % interval {scores[f'{name}_low']:.4f} to {scores[f'{name}_high']:.4f})"
-    )

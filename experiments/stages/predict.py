@@ -14,11 +14,11 @@ from omegaconf import DictConfig, open_dict
 from datamodules.base import PreparedDataModule
 from datamodules.preparation import prepare
 from datamodules.prepared import META, REJECTED
+from experiments.checkpoints.load import require_checkpoint
 from experiments.launch.build import build_datamodule, build_trainer, write_config
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import instantiate, plain
 from experiments.reports.video_text import tell_spoken
-from experiments.stages.evaluate import require_checkpoint
 from modules.base import TaskModule
 from unvoiced.networks import as_trained
 

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, open_dict
 from experiments.export.inference_module import recognizer_of
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
+from experiments.stages import run_stage
 from unvoiced import Engine, Recognizer
 from unvoiced.vision.mediapipe_tasks import outlive_profiling_timer
 
@@ -92,13 +93,11 @@ def _newest(task: str) -> Path | None:
 
 def _trained(config: DictConfig) -> Path:
     """The best checkpoint of a run that is trained now."""
-    from experiments.stages import fit
-
     tell(f"There is no run of task {config.task} in outputs/{config.task}: training one first")
     training = config.copy()
     with open_dict(training):
         training.stage = "fit"
-    fit.run(training)
+    run_stage(training)
     return Path(config.run_dir, "checkpoints", "best.ckpt")
 
 
