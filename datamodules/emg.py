@@ -18,16 +18,9 @@ from datamodules.prepared import Description, Frame, PreparedSet, Sample
 from datamodules.sequences import ByLength, SequenceBatches, ShortestFirst
 from datamodules.simulators.muscle import MuscleSimulator
 from datamodules.tokenizers import Tokenizer, tokenizer_from
-from unvoiced.emg.conditioning import (
-    SCALES,
-    Conditioner,
-    activity,
-    busiest,
-    frame_samples,
-    gain,
-    strength,
-    stretch_start,
-)
+from unvoiced.emg.activity import activity, frame_samples, most_active_window, stretch_start
+from unvoiced.emg.conditioning import Conditioner
+from unvoiced.emg.quality import SCALES, channel_rms, gain
 
 STRETCHES = ("activity", "cue")
 CLOSED = 500  # phrases at most that are a closed vocabulary
@@ -191,7 +184,7 @@ class EMGDataModule(PreparedDataModule):
         total = np.zeros(max(len(curve) for curve in curves))
         for curve in curves:
             total[: len(curve)] += curve
-        return busiest(total, frames)
+        return most_active_window(total, frames)
 
     def _phrases(self) -> list[str]:
         """The trained texts where most of those held out are among them: a closed vocabulary."""
@@ -271,7 +264,7 @@ def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:
     rate, rows = float(prepared.meta["frame"]["rate"]), range(len(prepared))
     if scale == "none":
         return np.ones((len(prepared), prepared.meta["frame"]["shape"][0]), np.float32)
-    strengths = np.stack([strength(recording(prepared, row), rate) for row in rows])
+    strengths = np.stack([channel_rms(recording(prepared, row), rate) for row in rows])
     if scale == "session":
         groups = prepared.manifest["group"].to_numpy()
         for group in np.unique(groups):

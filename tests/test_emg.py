@@ -29,7 +29,7 @@ from experiments.reports.transcription import error_rate_by, text_sections
 from experiments.stages import run_stage
 from modules.networks.emg_ctc import EMGCTC
 from tests.conftest import ROOT, shared_data
-from unvoiced.emg.conditioning import SCALES
+from unvoiced.emg.quality import SCALES
 
 PHRASES = ("yes", "no thanks", "call me")
 OPEN = ("call me", "yes", "no", "i am cold", "you are cold", "are you hot", "call her", "help me")

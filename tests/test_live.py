@@ -21,7 +21,7 @@ from datamodules.readers.emg_input import NO_CHANNELS
 from experiments.checkpoints.load import load_checkpoint
 from experiments.stages import run_stage
 from unvoiced import Engine
-from unvoiced.emg.conditioning import strength
+from unvoiced.emg.quality import channel_rms
 from unvoiced.live import emg_sources as streams
 from unvoiced.live.emg_sources import Beginning, GrowingTable, LSLStream, Windows
 from unvoiced.muscles import Listener, Pace
@@ -190,7 +190,7 @@ def test_windows_do_not_depend_on_the_chunks(places, size: int, hop: int, sample
     for window in found:
         np.testing.assert_array_equal(window.samples, emg[max(0, window.end - size) : window.end])
     for number, window in enumerate(found, 1):
-        strengths = [strength(one.samples, RATE) for one in found[:number]]
+        strengths = [channel_rms(one.samples, RATE) for one in found[:number]]
         np.testing.assert_array_equal(window.own, strengths[-1])
         np.testing.assert_array_equal(window.usual, np.median(strengths, axis=0))
     assert windows.rest() is None

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from unvoiced.emg.conditioning import Conditioner, faults
+from unvoiced.emg.conditioning import Conditioner
+from unvoiced.emg.quality import quality_issues
 
 PLAIN = {"mains_hz": None}
 
@@ -197,24 +198,24 @@ def test_a_chunk_of_other_channels():
 
 
 def test_a_sound_recording_has_no_fault():
-    assert faults(noise(1000, 8), 1000) == []
-    assert faults(np.rint(noise(250, 2) / 30).astype(int), 250) == []  # a handful of counts
-    assert faults(noise(100, 8), 1000) == []
+    assert quality_issues(noise(1000, 8), 1000) == []
+    assert quality_issues(np.rint(noise(250, 2) / 30).astype(int), 250) == []  # a handful of counts
+    assert quality_issues(noise(100, 8), 1000) == []
 
 
 @pytest.mark.parametrize(
     ("samples", "said"), [(0, "0 samples (0 s)"), (3, "3 samples (0.003 s)"), (99, "99 samples")]
 )
 def test_short_ones(samples, said):
-    (fault,) = faults(noise(samples, 8), 1000)
+    (fault,) = quality_issues(noise(samples, 8), 1000)
     assert fault.startswith(said) and fault.endswith("long; min_s=0.1 asks for more")
 
 
 def test_long_ones():
-    assert faults(noise(1000, 8), 1000, max_s=0.5) == [
+    assert quality_issues(noise(1000, 8), 1000, max_s=0.5) == [
         "1000 samples (1 s) long; max_s=0.5 asks for less"
     ]
-    assert faults(noise(0, 8), 1000, min_s=0)  # nothing is never enough
+    assert quality_issues(noise(0, 8), 1000, min_s=0)  # nothing is never enough
 
 
 def test_bad_channels_are_named_from_1():
@@ -223,11 +224,11 @@ def test_bad_channels_are_named_from_1():
     emg[:, 0] = 7
     emg[300:, 5] = -1
     emg[:, 2] = np.clip(emg[:, 2], -40, 20)
-    assert faults(emg, 1000) == [
+    assert quality_issues(emg, 1000) == [
         "channels 2, 5: numbers that are not finite",
         "channels 1, 6: flat for more than half of the time",
     ]
     emg[:, 3] = np.clip(20 * tone(5, long_s=1.0)[:, 0], -60, 100)
-    (*_, clipped) = faults(emg, 1000)
+    (*_, clipped) = quality_issues(emg, 1000)
     assert clipped.startswith("channel 4: clipped, up to 7")
-    assert faults(emg[:, 3:4], 1000, max_clipped=1.0) == []
+    assert quality_issues(emg[:, 3:4], 1000, max_clipped=1.0) == []

@@ -8,14 +8,9 @@ from typing import Any
 import numpy as np
 
 from unvoiced.decisions import number, refuse
-from unvoiced.emg.conditioning import (
-    MAY_BE_NONE,
-    Conditioner,
-    gain,
-    ready,
-    strength,
-    stretch_start,
-)
+from unvoiced.emg.activity import stretch_start
+from unvoiced.emg.conditioning import MAY_BE_NONE, Conditioner
+from unvoiced.emg.quality import channel_rms, gain, preprocess_recording
 from unvoiced.live.emg_sources import Beginning, Window, Windows
 from unvoiced.networks import as_trained
 
@@ -40,7 +35,9 @@ def signal_of(counts: np.ndarray, about: dict[str, Any], rate: float | None = No
     if counts.ndim != 2 or counts.shape[1] != channels:
         raise ValueError(f"an array of shape {counts.shape}; expected (samples, {channels})")
     conditioner = conditioner_of(as_trained(dict.fromkeys(FILTER) | {"rate": rate}, about))
-    emg = ready(counts, conditioner, **{n: settings[n] for n in LIMITS if n in settings})
+    emg = preprocess_recording(
+        counts, conditioner, **{n: settings[n] for n in LIMITS if n in settings}
+    )
     how = about["input"]
     if how.get("stretch_s"):
         cue_s = how["stretch_start_s"] if how["stretch"] == "cue" else None
@@ -48,7 +45,7 @@ def signal_of(counts: np.ndarray, about: dict[str, Any], rate: float | None = No
         emg = emg[first : first + round(how["stretch_s"] * frame["rate"])]
     if how["scale"] == "none":
         return emg
-    return emg * gain(strength(emg, frame["rate"]))
+    return emg * gain(channel_rms(emg, frame["rate"]))
 
 
 class Listener:

@@ -16,7 +16,8 @@ import numpy as np
 from datamodules.prepared import Frame, Rejected, Sample
 from datamodules.readers.base import Item, Reader
 from datamodules.readers.letters import natural_key
-from unvoiced.emg.conditioning import Conditioner, ready
+from unvoiced.emg.conditioning import Conditioner
+from unvoiced.emg.quality import preprocess_recording
 
 VOTES = 20  # recordings that settle how many channels there are
 MANY_CHANNELS = 64  # a wider array with few rows is rather one of (channels, samples)
@@ -128,7 +129,9 @@ class EMGReader(Reader):
         """
         self._refuse_other_shape(counts)
         limits = {name: getattr(self, name) for name in ("min_s", "max_s", "max_clipped")}
-        return ready(counts, self.conditioner, self.uv_per_count, self.skip_samples, **limits)
+        return preprocess_recording(
+            counts, self.conditioner, self.uv_per_count, self.skip_samples, **limits
+        )
 
     # ---- shapes
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.emg.conditioning import SCALES, gain, strength
+from unvoiced.emg.quality import SCALES, channel_rms, gain
 
 # Columns of a table that are no channels; stage=predict leaves out the same ones.
 NO_CHANNELS = ("", "t", "t_ms", "t_s", "time", "time_s", "time_ms", "timestamp", "sample", "index")
@@ -338,7 +338,7 @@ class Windows:
         samples = self._kept[first - self._start : end - self._start].copy()
         self._kept, self._start = self._kept[first - self._start :], first
         self._end, self._next = end, end + self.hop
-        self._strengths.append(strength(samples, self.rate))
+        self._strengths.append(channel_rms(samples, self.rate))
         return Window(samples, end, self._strengths[-1], np.median(self._strengths, axis=0))
 
 
