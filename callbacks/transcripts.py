@@ -11,6 +11,8 @@ from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from modules.transcription import TranscriptionModule
+
 DRAWN_SAMPLES = 2000  # of a recording, at most: a picture has no more columns
 
 
@@ -23,10 +25,20 @@ class Transcripts(L.Callback):
         folder: where the pictures go.
         recordings: in a picture.
         every_n_epochs: how often; the last epoch that there may be is drawn too.
+
+    Raises:
+        ValueError: the task writes no text.
     """
 
     def __init__(self, folder: str | Path, recordings: int = 4, every_n_epochs: int = 1) -> None:
         self.folder, self.recordings, self.every = Path(folder), recordings, every_n_epochs
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if not isinstance(pl_module, TranscriptionModule):
+            raise ValueError(
+                f"callbacks.transcripts draws texts, and {type(pl_module).__name__} writes none. "
+                "Take callbacks=default or callbacks=averaged, or set callbacks.transcripts=null"
+            )
 
     def on_validation_batch_end(
         self,

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from datamodules.base import PreparedDataModule
+from datamodules.base import Batch, PreparedDataModule
 from datamodules.prepared import Description, Frame, Sample
 from datamodules.simulators.mouth import MouthSimulator
 
@@ -41,6 +41,8 @@ class SimulatedMouths(MouthSimulator):
 class LipreadDataModule(PreparedDataModule):
     """Batches ``x`` (B, 1, frames, H, W) float32: grey mouths in [0, 1].
 
+    ``boundary`` (B, frames) is there where the set says which frames the word takes.
+
     Args:
         shrink: by how much the height and the width of a frame are divided.
         named: as ``PreparedDataModule`` takes it.
@@ -62,3 +64,23 @@ class LipreadDataModule(PreparedDataModule):
         if self.shrink > 1:
             grey = F.avg_pool2d(grey, self.shrink)  # → (B, T, H / shrink, W / shrink)
         return grey.unsqueeze(1)  # → (B, 1, T, H, W)
+
+    @property
+    def net_defaults(self) -> dict[str, Any]:
+        return {"boundary": self.prepared.words is not None}
+
+    def refuse_unfit(self, net: nn.Module) -> None:
+        """A network that wants to be told where a word is needs a set that says it."""
+        if getattr(net, "boundary", False) and self.prepared.words is None:
+            raise ValueError(
+                f"net.boundary=true, but {self.prepared.data_dir} does not say which frames a word "
+                "takes: prepare it with reader=lrw, or with reader=video_manifest "
+                "reader.context_s=0.2, or set net.boundary=false"
+            )
+
+    def augmented(self, batch: Batch) -> None:
+        """What moves frames in time moves the boundary with them."""
+        if "boundary" not in batch:
+            super().augmented(batch)
+        else:
+            batch["x"], batch["boundary"] = self.augment.along(batch["x"], batch["boundary"])

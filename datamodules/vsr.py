@@ -7,9 +7,6 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from torch import nn
-
-from datamodules.base import Batch
 from datamodules.lipread import LipreadDataModule, SimulatedMouths
 from datamodules.simulators.mouth import words_of
 from datamodules.splits import PHASES
@@ -25,7 +22,7 @@ class SimulatedWords(SimulatedMouths):
 
 
 class VSRDataModule(LipreadDataModule):
-    """Batches as of lip-reading; ``boundary`` (B, frames) is there where the set says it.
+    """Batches as of lip-reading, of the words of a set that are wanted.
 
     Args:
         classes: the words to tell apart: their names, or how many, the first of the alphabet;
@@ -57,26 +54,6 @@ class VSRDataModule(LipreadDataModule):
         """Those of the set that are wanted."""
         known = self.prepared.classes
         return known if self.wanted is None else tuple(chosen(known, self.wanted))
-
-    @property
-    def net_defaults(self) -> dict[str, Any]:
-        return {"boundary": self.prepared.words is not None}
-
-    def refuse_unfit(self, net: nn.Module) -> None:
-        """A network that wants to be told where a word is needs a set that says it."""
-        if getattr(net, "boundary", False) and self.prepared.words is None:
-            raise ValueError(
-                f"net.boundary=true, but {self.prepared.data_dir} does not say which frames a word "
-                "takes: prepare it with reader=lrw, or with reader=video_manifest "
-                "reader.context_s=0.2, or set net.boundary=false"
-            )
-
-    def augmented(self, batch: Batch) -> None:
-        """What moves frames in time moves the boundary with them."""
-        if "boundary" not in batch:
-            super().augmented(batch)
-        else:
-            batch["x"], batch["boundary"] = self.augment.along(batch["x"], batch["boundary"])
 
 
 def chosen(known: Sequence[str], wanted: int | Sequence[str]) -> list[str]:

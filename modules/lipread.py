@@ -15,6 +15,8 @@ from modules.classification import ClassificationModule
 class LipreadModule(ClassificationModule):
     """(B, 1, T, H, W) grey clips in [0, 1] → one of the vocabulary's words.
 
+    A network with ``boundary`` is told which frames the word takes, (B, T), where the set says it.
+
     Args:
         mixup: how strongly two clips of a batch are blended in training, the alpha of Zhang et
             al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; 0 for not at all.
@@ -26,6 +28,11 @@ class LipreadModule(ClassificationModule):
         if mixup < 0:
             raise ValueError(f"module.mixup={mixup} must not be negative; 0 turns it off")
         self.mixup = mixup
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        if getattr(self.net, "boundary", False) and "boundary" in batch:
+            return batch["x"], batch["boundary"]
+        return (batch["x"],)
 
     def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits (B, classes) of what was trained on, blended or not, and the loss ()."""

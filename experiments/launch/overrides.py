@@ -10,6 +10,9 @@ from pathlib import Path
 _PATTERN = re.compile(r"""([^=]+)=(?!['"\[])(.*(?<!\$)\{.*)""", re.DOTALL)
 _DICT = re.compile(r"\{(.*:.*)?\}", re.DOTALL)
 
+CONF = Path(__file__).parents[2] / "conf"
+ABSENT = ("experiment", "sweep")  # groups that conf/config.yaml itself sets to null
+
 
 def quote_patterns(arguments: list[str]) -> list[str]:
     """Quote the values that Hydra would stumble over: patterns with column names in braces."""
@@ -22,6 +25,28 @@ def _quoted(argument: str) -> str:
         return argument
     value = match[2].replace("'", r"\'")
     return f"{match[1]}='{value}'"
+
+
+def replace_nulls(arguments: list[str]) -> list[str]:
+    """Take ``group=null`` for ``group=none``, where the group has a file of that name.
+
+    Raises:
+        SystemExit: the group has none: a run needs one of its choices.
+    """
+    return [_without_null(argument) for argument in arguments]
+
+
+def _without_null(argument: str) -> str:
+    group, _, value = argument.partition("=")
+    names = value.split(",")
+    if not {"null", "None"} & set(names) or not (CONF / group).is_dir() or group in ABSENT:
+        return argument
+    choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    if "none" not in choices:
+        raise SystemExit(
+            f"\nerror: {argument}: every run needs a {group}; expected one of {', '.join(choices)}"
+        )
+    return f"{group}={','.join('none' if name in ('null', 'None') else name for name in names)}"
 
 
 def with_task(arguments: list[str]) -> list[str]:
