@@ -46,12 +46,17 @@ class Results:
     @property
     def predictions(self) -> pd.DataFrame:
         """predictions.csv; empty where nothing was tested."""
-        path = self.folder / "predictions.csv"
-        names = ("id", "group", "label", "prediction", "runner_up", "reference", "nearest")
-        text = dict.fromkeys(names, str)
-        if not path.exists():
-            return pd.DataFrame(columns=list(text))
-        return pd.read_csv(path, dtype=text, keep_default_na=False)
+        return read_predictions(self.folder)
+
+
+def read_predictions(folder: Path) -> pd.DataFrame:
+    """Return predictions.csv of a run folder; empty where nothing was tested."""
+    path = folder / "predictions.csv"
+    names = ("id", "group", "label", "prediction", "runner_up", "reference", "nearest")
+    text = dict.fromkeys(names, str)
+    if not path.exists():
+        return pd.DataFrame(columns=list(text))
+    return pd.read_csv(path, dtype=text, keep_default_na=False)
 
 
 def gather(

@@ -5,18 +5,23 @@ Every run imports this, through conf/hydra/default.yaml: what takes long is impo
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+import textwrap
+import traceback
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.sweeps.job_status import Job, find_jobs
 
 SUBDIR = "${job_folder:}"
+SHOWN_FAILURES = 10
 
 
 class Sweep(Callback):
@@ -44,13 +49,47 @@ class Sweep(Callback):
         jobs = find_jobs(folder)
         if not jobs:
             return
-        from experiments.sweeps.report import write_sweep
+        path = _write_report(folder, jobs, config, self.command)
+        failures = describe_failures(jobs)
+        if failures and (ended_by is None or _is_of_a_job(ended_by)):
+            again = "The same command runs them again, and no other."
+            sys.exit(f"\nerror: {failures}\n{path} has the details. {again}")
 
-        told = write_sweep(folder, jobs, config, self.command)
-        print(f"\nSweep: {told}", flush=True)
-        failed = sum(job.status == "failed" for job in jobs)
-        if failed and (ended_by is None or "No trials are completed" in str(ended_by)):
-            sys.exit(f"\nerror: {failed} of {len(jobs)} jobs failed; {told} says which, and why")
+
+def _write_report(folder: Path, jobs: list[Job], config: DictConfig, command: str) -> Path:
+    from experiments.sweeps.report import write_sweep
+
+    try:
+        path = write_sweep(folder, jobs, config, command)
+    except Exception as error:  # Hydra would turn it into a warning, and end with exit code 0
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            traceback.print_exc()
+        line = f"{type(error).__name__}: {error}"
+        sys.exit(f"\nerror: {folder / 'sweep.md'} could not be written ({line})")
+    print(f"\nSweep: {path}", flush=True)
+    return path
+
+
+def describe_failures(jobs: list[Job]) -> str:
+    """Return how many jobs have no result, and one line for each; empty where all finished."""
+    failed = [job for job in jobs if job.status != "finished"]
+    if not failed:
+        return ""
+    shown = [f"  {job.folder.name}: {_describe(job)}" for job in failed[:SHOWN_FAILURES]]
+    if len(failed) > len(shown):
+        shown.append(f"  and {len(failed) - len(shown)} more")
+    lines = "\n".join(shown)
+    return f"{len(failed)} of {len(jobs)} jobs failed or did not finish:\n{lines}"
+
+
+def _describe(job: Job) -> str:
+    reason = job.error or "killed, or never finished"
+    return f"{shlex.join(job.overrides)}: {textwrap.shorten(reason, 300)}"
+
+
+def _is_of_a_job(error: BaseException) -> bool:
+    """Whether a sweep ended because of a job: killed in a launcher's process, or all failed."""
+    return isinstance(error, Exception) and not isinstance(error, HydraException)
 
 
 def typed(config: DictConfig) -> str:

@@ -1,15 +1,16 @@
-"""Which settings of a sweep its scores depend on."""
+"""How much each setting of a sweep matters for its scores."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, field
 
 import pandas as pd
 from omegaconf import DictConfig
 
-from experiments.sweeps.table import settings_of
+from experiments.sweeps.table import REPEATED, settings_of
 
-ENOUGH_TRIALS = 10
+MIN_TRIALS = 10  # of a search
 HOW_STUDY = (
     "How much a setting decides whether a trial is among the best tenth; together 1. PED-ANOVA "
     "(Watanabe et al., IJCAI 2023) over {n} trials."
@@ -20,30 +21,47 @@ HOW_GRID = (
 )
 
 
-def importance(jobs: pd.DataFrame, config: DictConfig) -> pd.DataFrame:
-    """Columns ``setting`` and ``importance``, the largest first; ``attrs`` say how, or why not.
+@dataclass(frozen=True)
+class Importance:
+    """The share of each setting, the largest first, and a note on how it was measured.
+
+    Without shares, the note gives the reason; it is empty where the jobs differ in no setting.
+    """
+
+    shares: dict[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+def measure_importance(jobs: pd.DataFrame, config: DictConfig) -> Importance:
+    """Return the importance of the settings in which ``jobs`` differ.
 
     Args:
         jobs: comparable rows of sweep.csv.
         config: of the multirun.
     """
     scored = jobs[jobs["score"].notna()]
-    settings = settings_of(scored)
+    settings = [name for name in settings_of(scored) if name not in REPEATED]
     if not settings:
-        return _table({})
+        return Importance()
     if "optuna" in config.hydra.sweeper._target_ and config.hydra.sweeper.storage:
-        return _of_study(config)
-    if len(scored) < 3 or scored["score"].nunique() < 2:
-        return _table({}, why=f"{len(scored)} scores are too few to tell, or they are all equal")
-    shares = {name: explained(scored[name], scored["score"]) for name in settings}
-    return _table(shares, how=HOW_GRID.format(n=len(scored)))
+        return _measure_in_study(config)
+    shares = {name: explained_variance(scored[name], scored["score"]) for name in settings}
+    known = {name: share for name, share in shares.items() if not pd.isna(share)}
+    if not known:
+        return Importance(
+            note="unknown: no value was run twice, or all scores are equal. Values repeat in a "
+            "grid of two settings, or with seed=0,1,2"
+        )
+    ordered = dict(sorted(known.items(), key=lambda item: -item[1]))
+    return Importance(ordered, HOW_GRID.format(n=len(scored)))
 
 
-def explained(values: pd.Series, scores: pd.Series) -> float:
-    """The share of the variance of ``scores`` (n,) between the groups of equal ``values`` (n,).
+def explained_variance(values: pd.Series, scores: pd.Series) -> float:
+    """Return the share of the variance of ``scores`` (n,) between groups of ``values`` (n,).
 
     On a full grid this is the first-order index of functional ANOVA. It is corrected for the
-    variance that chance alone puts between groups, and never below 0.
+    variance that chance alone puts between groups, and never below 0. NaN where no value repeats
+    or all scores are equal.
 
     Source: Hays, Statistics for Psychologists, 1963 (ω²).
     """
@@ -51,30 +69,23 @@ def explained(values: pd.Series, scores: pd.Series) -> float:
     count, total = groups.nunique(), float(((scores - scores.mean()) ** 2).sum())
     means = scores.groupby(groups).transform("mean")
     between = float(((means - scores.mean()) ** 2).sum())
-    if len(scores) <= count or not total:  # nothing to compare: no value twice, or equal scores
+    if len(scores) <= count or not total:
         return float("nan")
     noise = (total - between) / (len(scores) - count)
     return max(0.0, (between - (count - 1) * noise) / (total + noise))
 
 
-def _of_study(config: DictConfig) -> pd.DataFrame:
+def _measure_in_study(config: DictConfig) -> Importance:
     import optuna
 
     from experiments.sweeps.study import load_study
 
     study = load_study(config.hydra.sweeper)
     trials = study.get_trials(states=[optuna.trial.TrialState.COMPLETE]) if study else []
-    if len(trials) < ENOUGH_TRIALS:
-        return _table({}, why=f"{len(trials)} scores are too few to tell ({ENOUGH_TRIALS} do)")
+    if len(trials) < MIN_TRIALS:
+        return Importance(note=f"unknown: {len(trials)} scores, at least {MIN_TRIALS} are needed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
         shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return _table(shares, how=HOW_STUDY.format(n=len(trials)))
-
-
-def _table(shares: dict[str, float], **about: str) -> pd.DataFrame:
-    table = pd.DataFrame(list(shares.items()), columns=["setting", "importance"])
-    table = table.dropna().sort_values("importance", ascending=False, kind="stable")
-    table.attrs = about
-    return table
+    return Importance(shares, HOW_STUDY.format(n=len(trials)))

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.sweeps.importance import Importance
 from experiments.sweeps.table import settings_of
 
 SHOWN_SETTINGS = 3
@@ -16,9 +17,7 @@ FEW = 6  # values that are shown side by side
 WIDE = 20  # the largest value over the smallest, above which an axis is logarithmic
 
 
-def draw(
-    groups: list[tuple[str, pd.DataFrame]], shares: dict[str, pd.DataFrame], path: Path
-) -> None:
+def draw(groups: list[tuple[str, pd.DataFrame]], shares: dict[str, Importance], path: Path) -> None:
     """A row of pictures a group of comparable jobs."""
     named = {title: _settings(of, shares[title]) for title, of in groups}
     columns = 1 + max(map(len, named.values()))
@@ -34,9 +33,9 @@ def draw(
     figure.savefig(path, dpi=120)
 
 
-def _settings(jobs: pd.DataFrame, shares: pd.DataFrame) -> list[str]:
+def _settings(jobs: pd.DataFrame, importance: Importance) -> list[str]:
     varied = settings_of(jobs[jobs["score"].notna()])
-    ordered = [name for name in shares["setting"] if name in varied]
+    ordered = [name for name in importance.shares if name in varied]
     return [*ordered, *(name for name in varied if name not in ordered)][:SHOWN_SETTINGS]
 
 

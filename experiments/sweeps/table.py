@@ -15,21 +15,41 @@ from experiments.sweeps.job_status import Job
 BEFORE = ["job", "task", "rank", "status"]
 AFTER = ["metric", "mode", "score", "test_metric", "test", "test_low", "test_high", "test_n"]
 AFTER += ["best_epoch", "epochs_done", "parameters", "seconds", "error", "overrides"]
+FOLDS = ("fold", "split.fold")
+REPEATED = ("seed", *FOLDS)  # settings whose values repeat a measurement
 
 
 def tabulate(jobs: list[Job]) -> pd.DataFrame:
-    """sweep.csv: a row a job, a column a setting that differs; ranks within what is comparable."""
+    """Return sweep.csv: one row per job, one column per setting that differs.
+
+    Jobs are ranked within what is comparable. Jobs that differ in ``REPEATED`` alone repeat one
+    measurement: they share the rank of their mean score.
+    """
     rows = [_row(job) for job in jobs]
     settings = pd.DataFrame([job.settings for job in jobs]).drop(columns="task", errors="ignore")
     table = pd.DataFrame(rows)
     differing = settings.loc[:, settings.nunique(dropna=False) > 1]
+    table = pd.concat([table[BEFORE], differing, table[AFTER]], axis=1)
     for title, of in comparable(table):
-        sign = 1 if title.endswith("(max)") else -1
-        ranks = (sign * of["score"]).rank(method="min", ascending=False)
-        table.loc[of.index, "rank"] = ranks
+        for rank, recipe in _rank(of, largest_first=title.endswith("(max)")):
+            table.loc[recipe.index[recipe["score"].notna()], "rank"] = rank
     whole = ["rank", "best_epoch", "epochs_done", "parameters", "test_n"]
     table[whole] = table[whole].astype("Int64")
-    return pd.concat([table[BEFORE], differing, table[AFTER]], axis=1)
+    return table
+
+
+def split_recipes(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the jobs by recipe: those of one recipe differ in ``REPEATED`` alone."""
+    names = [name for name in settings_of(table) if name not in REPEATED]
+    keys = [str(tuple(row)) for row in table[names].fillna("").astype(str).to_numpy()]
+    return [of for _, of in table.groupby(pd.Series(keys, table.index), sort=False)]
+
+
+def _rank(table: pd.DataFrame, largest_first: bool) -> list[tuple[int, pd.DataFrame]]:
+    recipes = split_recipes(table)
+    means = pd.Series([of["score"].mean() for of in recipes])
+    ranks = means.rank(method="min", ascending=not largest_first)
+    return [(int(r), of) for r, of in zip(ranks, recipes, strict=True) if pd.notna(r)]
 
 
 def _row(job: Job) -> dict[str, Any]:
@@ -84,3 +104,13 @@ def settings_of(table: pd.DataFrame) -> list[str]:
     """The columns of settings in which these jobs differ."""
     columns = [name for name in table if name not in BEFORE + AFTER]
     return [name for name in columns if table[name].nunique(dropna=False) > 1]
+
+
+def format_setting(value: Any) -> str:
+    """Return a setting as a table shows it: 0.0012345678 with four digits."""
+    if pd.isna(value):
+        return ""
+    try:
+        return str(value) if len(str(value)) < 8 else f"{float(value):.4g}"
+    except ValueError:
+        return str(value)

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 
 from experiments.reports.markdown import score
 from experiments.sweeps.callback import job_folder, register_job_folder, typed
-from experiments.sweeps.importance import explained, importance
+from experiments.sweeps.importance import explained_variance, measure_importance
 from experiments.sweeps.job import run_job
 from experiments.sweeps.job_status import find_jobs, read_status, write_status
 from experiments.sweeps.report import write_sweep
@@ -202,15 +202,16 @@ def test_a_setting_may_have_the_name_of_what_is_measured(tmp_path: Path) -> None
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=20))
 def test_a_setting_explains_between_nothing_and_all(scores: list[float]) -> None:
     values = pd.Series([place % 2 for place in range(len(scores))])
-    share = explained(values, pd.Series(scores))
+    share = explained_variance(values, pd.Series(scores))
     assert math.isnan(share) or 0 <= share <= 1 + 1e-9
 
 
 def test_the_setting_that_decides_explains_most() -> None:
     grid = pd.DataFrame([(a, b) for a in range(3) for b in range(3)], columns=["a", "b"])
     scores = grid["a"] + 0.01 * grid["b"]
-    assert explained(grid["a"], scores) > 0.99 and explained(grid["b"], scores) == 0
-    assert math.isnan(explained(pd.Series(range(9)), scores))  # each value once
+    assert explained_variance(grid["a"], scores) > 0.99
+    assert explained_variance(grid["b"], scores) == 0
+    assert math.isnan(explained_variance(pd.Series(range(9)), scores))  # each value once
 
 
 # ---- studies
@@ -266,9 +267,9 @@ def test_the_importance_in_a_search_is_that_of_its_study(tmp_path: Path) -> None
     jobs = pd.DataFrame({"lr": ["0", "1"], "score": [0.0, 1.0]})
     config = multirun(tmp_path, sweeper="optuna")
     config.hydra.sweeper |= {"storage": storage, "study_name": "sweep"}
-    shares = importance(jobs, config)
-    assert shares["setting"].tolist() == ["lr", "dropout"]
-    assert shares["importance"].sum() == pytest.approx(1) and "12 trials" in shares.attrs["how"]
+    importance = measure_importance(jobs, config)
+    assert list(importance.shares) == ["lr", "dropout"]
+    assert sum(importance.shares.values()) == pytest.approx(1) and "12 trials" in importance.note
 
 
 # ---- as a user types it
@@ -279,7 +280,8 @@ def test_a_grid_with_a_failure_goes_on_and_says_so(tmp_path: Path) -> None:
     sweep = (f"data_dir=/nowhere,{data}", *SMOKE, f"hydra.sweep.dir={tmp_path / 'S'}")
     done = command_line("-m", *sweep)
     assert done.returncode == 1
-    assert f"error: 1 of 2 jobs failed; {tmp_path / 'S' / 'sweep.md'} says which" in done.stderr
+    assert "error: 1 of 2 jobs failed or did not finish:\n  0: data_dir=/nowhere" in done.stderr
+    assert f"{tmp_path / 'S' / 'sweep.md'} has the details" in done.stderr
     assert "Traceback" not in done.stderr and "Warning" not in done.stderr
     assert "/nowhere does not exist" in (tmp_path / "S" / "0" / "error.txt").read_text()
     assert (tmp_path / "S" / "1" / "metrics.json").exists()
@@ -340,7 +342,7 @@ def test_other_launchers(launcher: str, tmp_path: Path) -> None:
     data = hands(tmp_path / "set", each=8)
     sweep = (f"data_dir=/nowhere,{data}", *SMOKE, f"hydra.sweep.dir={tmp_path / 'S'}")
     done = command_line("-m", *sweep, f"hydra/launcher={launcher}", fresh=True)
-    assert "1 of 2 jobs failed" in done.stderr, done.stderr
+    assert done.returncode == 1 and "1 of 2 jobs failed" in done.stderr, done.stderr
     assert "2 jobs: 1 failed, 1 finished" in (tmp_path / "S" / "sweep.md").read_text()
     written = (tmp_path / "S" / "1" / "metrics.json").stat().st_mtime_ns
     command_line("-m", *sweep, f"hydra/launcher={launcher}", fresh=True)
