@@ -50,6 +50,8 @@ def prepare(
         if writer.complete:
             return Outcome(0, 0, already_complete=True)
         items = reader.items()
+        for note in reader.notes:
+            say(note)
         todo = [item for item in items if not writer.done.issuperset(item.sample_ids)]
         if len(todo) < len(items):
             say(f"{len(items) - len(todo):,} of {len(items):,} files were read before")

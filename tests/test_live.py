@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from datamodules.emg import channel_gains
 from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
-from datamodules.readers.emg_input import NO_CHANNELS
 from experiments.checkpoints.load import load_checkpoint
 from experiments.stages import run_stage
 from unvoiced import Engine
@@ -100,10 +99,6 @@ def test_tables_of_many_programs_say_the_same(tmp_path: Path, content: bytes) ->
 def test_an_empty_field_is_not_known(tmp_path: Path) -> None:
     found = read(written(tmp_path / "emg.csv", b"1,2,3\n,,\n4,nan,6\n"))
     np.testing.assert_array_equal(found, [[1, 2, 3], [np.nan] * 3, [4, np.nan, 6]])
-
-
-def test_the_same_columns_are_no_channels_as_in_predict() -> None:
-    assert streams.NO_CHANNELS == NO_CHANNELS
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,15 @@ import yaml
 
 from datamodules.preparation import prepare
 from datamodules.prepared import PreparedSet, Rejected
+from datamodules.readers import emg_manifest
 from datamodules.readers.emg_input import EMGInput
-from datamodules.readers.emg_manifest import EMGManifest
 from datamodules.readers.gaddy import Gaddy
 from datamodules.readers.somach import Somach
 from tests.conftest import ROOT, read_outcomes, read_samples, reasons, shared_data
 
 outcomes = partial(read_outcomes, dtype=np.float32)
 read_all = partial(read_samples, dtype=np.float32)
+EMGManifest = partial(emg_manifest.EMGManifest, rate=1000.0)
 
 
 def signal(samples=500, channels=8, seed=0):
@@ -201,7 +202,7 @@ def test_impossible_settings(tmp_path, options, message):
 @pytest.mark.parametrize("name", ["emg_manifest", "gaddy", "somach"])
 def test_the_configuration_names_every_argument_once(name):
     text = yaml.safe_load((ROOT / "conf" / "reader" / f"{name}.yaml").read_text("utf-8"))
-    kinds = {"emg_manifest": EMGManifest, "gaddy": Gaddy, "somach": Somach}
+    kinds = {"emg_manifest": emg_manifest.EMGManifest, "gaddy": Gaddy, "somach": Somach}
     kind = kinds[name]
     assert text.pop("_target_") == f"{kind.__module__}.{kind.__name__}"
     assert text.pop("raw_dir") == "${raw_dir}"
@@ -261,7 +262,7 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
         "#line5": "line 5: the path is missing",
         "a.npy#line6": "line 6: recorded at 250 Hz; reader.rate=1000 is expected. Prepare the "
         "recordings of each rate on their own",
-        "a.npy#line7": "line 7: the rate 'fast' is not a number",
+        "a.npy#line7": "line 7: the rate 'fast' is not a number above 0 (Hz)",
         "../outside.npy": f"line 8: the path ../outside.npy {out}",
         str(outside): f"line 9: the path {outside} {out}",
         "C:\\a.npy": f"line 10: the path C:/a.npy {out}",
@@ -550,7 +551,10 @@ def test_tables_as_input(tmp_path, lines):
         (b"a,b\n", "0 samples"),
         (b"a,b\n1,2\n1,x\n", "a.csv is not a table of numbers: .*'x'"),
         (b"a,b\n1,2\n1,2,3\n", "a.csv is not a table of numbers: "),
-        (b"a,b\n1,2,3\n1,2,3\n", "a.csv: 3 columns below 2 names"),
+        (
+            b"a,b\n1,2,3\n1,2,3\n",
+            "a.csv is not a table of numbers: 3 columns in row 2, and 2 in",
+        ),
         (b"\xff\xfe\xfa", "a.csv is not a text table in UTF-8"),
     ],
 )
@@ -575,13 +579,13 @@ def test_inputs_that_do_not_fit_the_model(tmp_path):
     [
         (None, {}, "stage=predict needs input="),
         ("absent.npy", {}, "does not exist"),
-        ("a.txt", {}, "is nothing to read: expected .npy, .csv or a folder"),
-        ("", {}, "is nothing to read: expected .npy, .csv or a folder"),
-        ("a.txt", {"low_hz": 900}, "input_reader.low_hz=900: expected less than half"),
+        ("a.edf", {}, "is nothing to read: expected .npy, .csv, .*Convert other formats"),
+        ("", {}, "is nothing to read: expected .npy, .csv"),
+        ("a.edf", {"low_hz": 900}, "input_reader.low_hz=900: expected less than half"),
     ],
 )
 def test_inputs_that_are_none(tmp_path, name, options, message):
-    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "a.edf").write_text("x")
     with pytest.raises(ValueError, match=message):
         EMGInput(None if name is None else tmp_path / name, **options).items()
 

@@ -47,6 +47,9 @@ class Reader(ABC):
 
     Raises:
         ValueError: ``raw_dir`` is not given, does not exist, or holds nothing to read.
+
+    Attributes:
+        notes: sentences for the user about the recordings as a whole, filled by ``items``.
     """
 
     task: str
@@ -56,6 +59,7 @@ class Reader(ABC):
     def __init__(self, raw_dir: str | Path | None) -> None:
         if not raw_dir:
             raise ValueError("stage=prepare needs raw_dir=<the folder with the recordings>")
+        self.notes: list[str] = []
         self.raw_dir = Path(raw_dir)
         if not self.raw_dir.is_dir():
             raise ValueError(f"raw_dir={raw_dir} is not a folder")
@@ -76,6 +80,14 @@ class Reader(ABC):
             if folder.is_dir() and folder.name.lower() in SPLIT_FOLDERS
         ]
         yield from found or [("", self.raw_dir)]
+
+    def note_unused_columns(self, header: Iterable[str], used: Iterable[str]) -> None:
+        """Add a note on the columns of a table that this reader does not use."""
+        unused = sorted(set(header) - set(used) - {""})
+        if unused:
+            self.notes.append(
+                f"warning: the table's columns {', '.join(unused)} are not used by this reader"
+            )
 
     def id_of(self, path: Path) -> str:
         return path.relative_to(self.raw_dir).as_posix()

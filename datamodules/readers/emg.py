@@ -18,7 +18,9 @@ from datamodules.readers.base import Item, Reader
 from datamodules.readers.letters import natural_key
 from unvoiced.emg.conditioning import Conditioner
 from unvoiced.emg.quality import preprocess_recording
+from unvoiced.emg.tables import TABLE_ENDINGS, check_sample_rate, read_emg_table
 
+RECORDING_ENDINGS = (".npy", *TABLE_ENDINGS)
 VOTES = 20  # recordings that settle how many channels there are
 MANY_CHANNELS = 64  # a wider array with few rows is rather one of (channels, samples)
 
@@ -119,7 +121,17 @@ class EMGReader(Reader):
 
     def load(self, item: Item) -> np.ndarray:
         """The (T, C) numbers as they were recorded; ValueError where they cannot be read."""
-        return load_array(item.path, self.raw_dir)
+        root = self.allowed_root(item.path)
+        if not item.path.name.lower().endswith(TABLE_ENDINGS):
+            return load_array(item.path, root)
+        check_file(item.path, root)
+        table = read_emg_table(item.path)
+        check_sample_rate(table.sample_rate, self.rate, f"{self.key}.rate")
+        return table.samples
+
+    def allowed_root(self, path: Path) -> Path:
+        """The folder that a recording's path must not lead out of."""
+        return self.raw_dir
 
     def features(self, counts: np.ndarray) -> np.ndarray:
         """A recording (T, C) of counts → (T', C) float32, µV.
@@ -189,10 +201,7 @@ def load_array(path: Path, raw_dir: Path) -> np.ndarray:
     Raises:
         ValueError: it is missing, leads out, is damaged, or holds something else than numbers.
     """
-    if not path.is_file():
-        raise ValueError(f"the file {path.name} is missing")
-    if not path.resolve().is_relative_to(raw_dir.resolve()):
-        raise ValueError(f"{path.name} leads out of raw_dir")
+    check_file(path, raw_dir)
     try:
         # Mapped: a damaged header cannot ask for more memory than the file has bytes.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -207,6 +216,14 @@ def load_array(path: Path, raw_dir: Path) -> np.ndarray:
     if array.ndim != 2:
         raise ValueError(f"an array of shape {array.shape}; expected (samples, channels)")
     return array
+
+
+def check_file(path: Path, raw_dir: Path) -> None:
+    """Refuse a path that is no file, or leads out of ``raw_dir``."""
+    if not path.is_file():
+        raise ValueError(f"the file {path.name} is missing")
+    if not path.resolve().is_relative_to(raw_dir.resolve()):
+        raise ValueError(f"{path.name} leads out of raw_dir")
 
 
 def one_line(text: str) -> str:

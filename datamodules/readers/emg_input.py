@@ -9,20 +9,18 @@ import cv2
 import numpy as np
 
 from datamodules.readers.base import Item
-from datamodules.readers.emg import EMGReader, Recording, load_array
+from datamodules.readers.emg import RECORDING_ENDINGS, EMGReader, Recording
 from unvoiced.emg.conditioning import MAY_BE_NONE
 
-ARRAYS, TABLES = (".npy",), (".csv",)
-NO_CHANNELS = ("", "t", "t_ms", "t_s", "time", "time_s", "time_ms", "timestamp", "sample", "index")
 KEPT_NONE = (*MAY_BE_NONE, "max_s")  # None says: none
 WIDTH, LANE, MARGIN, FOOT = 960, 60, 48, 28  # pixels: of the traces, a channel, the texts
 INK, FAINT, TEXT = (31, 86, 140), (225, 225, 225), (60, 60, 60)
 
 
 class EMGInput(EMGReader):
-    """A ``.npy`` or ``.csv`` file (samples, channels), or a folder with ``.npy`` files.
+    """A ``.npy`` file or a text table (samples, channels), or a folder with such files.
 
-    A CSV table may have a header; its columns such as ``time`` or ``sample`` are no channels.
+    Tables are read by ``unvoiced.emg.tables``: columns such as ``time`` are no channels.
 
     Args:
         path: the file or folder.
@@ -45,7 +43,9 @@ class EMGInput(EMGReader):
         **options: Any,
     ) -> None:
         if not path:
-            raise ValueError("stage=predict needs input=<a .npy or .csv file, a folder of .npy>")
+            raise ValueError(
+                "stage=predict needs input=<a .npy or .csv file, or a folder of such files>"
+            )
         self.path = Path(path)
         if not self.path.exists():
             raise ValueError(f"input={path} does not exist")
@@ -58,20 +58,20 @@ class EMGInput(EMGReader):
     def items(self) -> list[Item]:
         """One item a file."""
         if self.path.is_dir():
-            found = self.files(self.raw_dir, ARRAYS)
+            found = self.files(self.raw_dir, RECORDING_ENDINGS)
         else:
-            found = [self.path] if self.path.name.lower().endswith((*ARRAYS, *TABLES)) else []
+            found = [self.path] if self.path.name.lower().endswith(RECORDING_ENDINGS) else []
         if not found:
             raise ValueError(
-                f"input={self.path} is nothing to read: expected .npy, .csv or a folder with .npy"
+                f"input={self.path} is nothing to read: expected {', '.join(RECORDING_ENDINGS)} or "
+                "a folder with such files. Convert other formats (EDF, BDF, XDF, …) to CSV with "
+                "one column per channel"
             )
         return [Recording(self.id_of(path), path) for path in found]
 
-    def load(self, item: Item) -> np.ndarray:
-        """The (T, C) numbers as they were recorded."""
-        if item.path.name.lower().endswith(TABLES):
-            return _table(item.path)
-        return load_array(item.path, item.path.resolve().parent)  # the person's own link is fine
+    def allowed_root(self, path: Path) -> Path:
+        """The folder of the file itself: a link that the user names is followed."""
+        return path.resolve().parent
 
     def drawing(self, identity: str, features: np.ndarray) -> np.ndarray:
         """The traces of a sample, a channel below the other, over the time in seconds.
@@ -126,38 +126,3 @@ def _draw_trace(picture: np.ndarray, trace: np.ndarray, middle: int) -> None:
 
 def _write(picture: np.ndarray, text: str, corner: tuple[int, int]) -> None:
     cv2.putText(picture, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.42, TEXT, 1, cv2.LINE_AA)
-
-
-# ---- tables
-
-
-def _table(path: Path) -> np.ndarray:
-    """The channels (T, C) of a CSV file; ValueError where it holds something else."""
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name} is not a text table in UTF-8: {error}") from error
-    if not lines:
-        raise ValueError(f"{path.name} is empty")
-    delimiter = max(",;\t", key=lines[0].count)
-    first = [field.strip().strip('"').lower() for field in lines[0].split(delimiter)]
-    has_header = not all(map(_is_number, first))
-    kept = [n for n, name in enumerate(first) if not has_header or name not in NO_CHANNELS]
-    rows = lines[has_header:]
-    if not rows:
-        return np.zeros((0, len(kept)))
-    try:
-        numbers = np.loadtxt(rows, delimiter=delimiter, ndmin=2, comments=None)
-    except ValueError as error:
-        raise ValueError(f"{path.name} is not a table of numbers: {error}") from error
-    if numbers.shape[1] != len(first):
-        raise ValueError(f"{path.name}: {numbers.shape[1]} columns below {len(first)} names")
-    return numbers[:, kept]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ SAME_RATE = 0.01  # clocks of recorders differ by less
 
 
 class EMGManifest(EMGReader):
-    """A CSV table with the path of a ``.npy`` file (samples, channels) and its text a row.
+    """A CSV table: per row the path of a recording (``.npy`` or text table) and its text.
 
     Args:
         manifest: the table, below ``raw_dir``.
@@ -25,12 +26,14 @@ class EMGManifest(EMGReader):
         text: the column with what was said.
         group: the column with the session; None for ``group``, else ``session``, if there.
         split: the column with the split; None for ``split``, if there.
-        rates: the column with the rate, Hz; None for ``rate``, if there. A row of another rate
-            than ``rate`` is rejected.
+        rates: the column with the sample rate, Hz; None for ``rate``, if there. A row of another
+            rate than ``rate`` is rejected.
+        rate: sample rate of the recordings, Hz; None for that of most rows.
         options: what every ``EMGReader`` takes.
 
     Raises:
-        ValueError: the table is missing, empty, not a table or lacks a column.
+        ValueError: the table is missing, empty, not a table or lacks a column, or the sample rate
+            is neither given nor in the table.
     """
 
     def __init__(
@@ -42,19 +45,42 @@ class EMGManifest(EMGReader):
         group: str | None = None,
         split: str | None = None,
         rates: str | None = None,
+        rate: float | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(raw_dir, **options)
+        self.columns = {"path": path, "text": text, "group": group, "split": split, "rates": rates}
         try:
-            self.manifest = self.raw_dir / below(manifest)
+            self.manifest = Path(raw_dir or "") / below(manifest)
         except ValueError as error:
             raise ValueError(f"{self.key}.manifest: {error}") from error
-        self.columns = {"path": path, "text": text, "group": group, "split": split, "rates": rates}
+        if rate is None and raw_dir and Path(raw_dir).is_dir():
+            rate = self._most_common_rate()
+        super().__init__(raw_dir, rate=rate, **options)
+
+    def _most_common_rate(self) -> float:
+        """The sample rate, Hz, of most rows.
+
+        Raises:
+            ValueError: the table has no column of rates.
+        """
+        header, lines = read_table(self.manifest, "a recording")
+        name = self._columns(header).get("rates")
+        place = header.index(name) if name else 0
+        rates = [row[place] for _, row in lines if len(row) > place] if name else []
+        votes = Counter(filter(None, map(_as_rate, rates)))
+        if not votes:
+            raise ValueError(
+                f"{self.key}.rate is missing, and {self.manifest.name} has no column rate that "
+                "states it. Set the sample rate at which the recordings were made, such as "
+                f"{self.key}.rate=1000 (Hz)"
+            )
+        return votes.most_common(1)[0][0]
 
     def items(self) -> list[Item]:
-        """One item a row, in the order of the table."""
+        """One item per row, in the order of the table."""
         header, lines = read_table(self.manifest, "a recording")
         columns = self._columns(header)
+        self.note_unused_columns(header, columns.values())
         found: list[Item] = []
         seen: set[str] = set()
         for line, fields in lines:
@@ -108,12 +134,20 @@ class EMGManifest(EMGReader):
                 raise ValueError(f"the {key} is missing")
         if not said["rates"]:
             return
-        try:
-            rate = float(said["rates"])
-        except ValueError as error:
-            raise ValueError(f"the rate {said['rates']!r} is not a number") from error
+        rate = _as_rate(said["rates"])
+        if rate is None:
+            raise ValueError(f"the rate {said['rates']!r} is not a number above 0 (Hz)")
         if not math.isclose(rate, self.rate, rel_tol=SAME_RATE):
             raise ValueError(
                 f"recorded at {rate:g} Hz; reader.rate={self.rate:g} is expected. Prepare the "
                 "recordings of each rate on their own"
             )
+
+
+def _as_rate(text: str) -> float | None:
+    """A sample rate, Hz; None where the text is none."""
+    try:
+        rate = float(text)
+    except ValueError:
+        return None
+    return rate if math.isfinite(rate) and rate > 0 else None

@@ -66,6 +66,7 @@ class VideoManifest(MouthReader):
         """One item a video, with all rows that speak of it: it is decoded once."""
         header, lines = read_table(self.manifest, "a sample")
         columns = self._columns(header)
+        self.note_unused_columns(header, [*_fields(self.path), *columns.values()])
         cuts: dict[str, list[Cut]] = {}
         seen: set[str] = set()
         for line, fields in lines:

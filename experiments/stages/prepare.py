@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
@@ -47,6 +48,10 @@ def _tell(data_dir: Path, already_complete: bool) -> None:
         f"{data_dir} {done}: {len(prepared):,} samples of {present} classes{groups} "
         f"({MANIFEST}); {len(rejected):,} rejected ({REJECTED} says why)"
     )
+    rate = prepared.meta["frame"]["rate"]
+    if rate:
+        median_s = float(np.median(prepared.lengths)) / rate
+        _say(f"{rate:g} frames per second; the median recording is {median_s:.3g} s long")
     lost = sorted(set(rejected["label"]) - set(prepared.manifest["label"]) - {""})
     if lost:
         _say(

@@ -15,6 +15,9 @@ from unvoiced.emg.conditioning import Conditioner
 
 MIN_STRENGTH = 1e-3  # µV; a channel that is weaker is off, and must not be blown up
 SCALES = ("session", "recording", "none")  # by whose strength channels are divided
+PLAUSIBLE_RMS_UV = (0.05, 20_000.0)  # noise of the best electrodes; more than any muscle gives
+TYPICAL_RMS_UV = (0.3, 3_000.0)
+UNITS_UV = {"volts": 1e6, "millivolts": 1e3, "microvolts": 1.0, "nanovolts": 1e-3}
 CLIPPED_RUN = 3  # samples in a row at the extreme value; a peak has one or two
 
 
@@ -40,7 +43,31 @@ def preprocess_recording(
         emg = conditioner(counts.astype(np.float64) * uv_per_count)
     if not np.isfinite(emg).all():
         raise ValueError(f"the numbers are too large for EMG, up to {np.abs(counts).max():g}")
+    check_amplitude(channel_rms(emg, conditioner.out_rate), uv_per_count)
     return emg
+
+
+def check_amplitude(rms_uv: np.ndarray, uv_per_count: float) -> None:
+    """Refuse channels whose median strength cannot be that of surface EMG in µV.
+
+    Args:
+        rms_uv: (C,) strength of the channels, µV, as ``channel_rms`` measures it.
+        uv_per_count: the factor that they were multiplied by.
+
+    Raises:
+        ValueError: they are too weak or too strong; the message names a factor that fits.
+    """
+    found, (low, high) = float(np.median(rms_uv)), PLAUSIBLE_RMS_UV
+    if low <= found <= high:
+        return
+    reason = (
+        f"the channels are {'too weak' if found < low else 'too strong'} for surface EMG (median "
+        f"strength {found:.2g} µV; expected {low:g} to {high:,g} µV)"
+    )
+    for unit, factor in UNITS_UV.items():
+        if TYPICAL_RMS_UV[0] <= found / uv_per_count * factor <= TYPICAL_RMS_UV[1]:
+            raise ValueError(f"{reason}. If they are in {unit}, set uv_per_count={factor:g}")
+    raise ValueError(f"{reason}. Set uv_per_count to the µV that one count stands for")
 
 
 def _started(counts: np.ndarray) -> np.ndarray:

@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 from unvoiced.emg.quality import SCALES, channel_rms, gain
+from unvoiced.emg.tables import TableHeader, parse_header
 
-# Columns of a table that are no channels; stage=predict leaves out the same ones.
-NO_CHANNELS = ("", "t", "t_ms", "t_s", "time", "time_s", "time_ms", "timestamp", "sample", "index")
 BLOCK = 1 << 20  # bytes that are read at once
 LONGEST_LINE = 1 << 20  # bytes; what is longer is no table, and would fill the memory
 LSL_CHUNK = 4096  # samples at most that are taken at once
@@ -58,9 +57,7 @@ class GrowingTable:
             raise ValueError(f"input={path} {found}; expected a text table that is being written")
         self._line = 0  # lines that were read
         self._pending = b""  # the last line, half written
-        self._delimiter = ""
-        self._columns = 0
-        self._kept: list[int] = []  # the columns that are channels
+        self._header: TableHeader | None = None
 
     def chunks(self) -> Iterator[np.ndarray]:
         """The samples (n, C) float64, n > 0, as they come; NaN where a field is empty.
@@ -113,31 +110,34 @@ class GrowingTable:
             text = text.removeprefix("\ufeff")
         if not text:
             return None
-        if not self._delimiter and self._begin(text):
+        if self._header is None and self._begin(text):
             return None
-        return self._numbers(text.split(self._delimiter))
+        return self._numbers(text)
 
     def _begin(self, text: str) -> bool:
         """Learn the columns from the first line; True if it has names."""
-        self._delimiter = max(",;\t", key=text.count)
-        names = [name.strip().strip('"').lower() for name in text.split(self._delimiter)]
-        named = not all(map(_is_number, names))
-        self._columns = len(names)
-        self._kept = [n for n, name in enumerate(names) if not (named and name in NO_CHANNELS)]
-        if len(self._kept) != self.channels:
-            hint = "" if named else "; a column of times needs a first line that names it time"
+        try:
+            self._header = parse_header(text)
+        except ValueError as error:
+            raise ValueError(f"input={self.path} is {error}") from None
+        found, has_names = len(self._header.channels), self._header.has_names
+        if found != self.channels:
+            hint = "" if has_names else "; a column of times needs a first line that names it time"
             raise self._error(
-                f"{_counted(len(self._kept), 'channel')} ({_shortened(text)})",
+                f"{_counted(found, 'channel')} ({_shortened(text)})",
                 f"{self.channels}, with comma, tab or semicolon between them{hint}",
             )
-        return named
+        return has_names
 
-    def _numbers(self, fields: list[str]) -> list[float]:
-        if len(fields) != self._columns:
+    def _numbers(self, text: str) -> list[float]:
+        header = self._header
+        assert header is not None
+        fields = text.split(header.delimiter)
+        if len(fields) != header.num_columns:
             found = _counted(len(fields), "column")
-            raise self._error(found, f"{self._columns}, as in the first line")
+            raise self._error(found, f"{header.num_columns}, as in the first line")
         numbers = []
-        for place in self._kept:
+        for place in header.channels:
             field = fields[place].strip()
             try:
                 numbers.append(float(field or "nan"))
@@ -351,11 +351,3 @@ def _counted(count: int, noun: str) -> str:
 
 def _shortened(text: str, length: int = 40) -> str:
     return text if len(text) <= length else f"{text[:length]}…"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -1,0 +1,192 @@
+"""EMG recordings as text tables: one line per sample, one column per channel.
+
+The header tells channels from times and counters; the times tell the sample rate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+TABLE_ENDINGS = (".csv", ".tsv", ".txt")
+TIME_UNITS = {  # column name → seconds per unit
+    **dict.fromkeys(
+        ("t", "t_s", "time", "time_s", "timestamp", "timestamps", "lsl_timestamp"), 1.0
+    ),
+    **dict.fromkeys(("t_ms", "time_ms", "timestamp_ms"), 1e-3),
+}
+COUNTERS = ("", "sample", "sample index", "index", "marker", "markers", "event", "label")
+PLAUSIBLE_HZ = (20.0, 100_000.0)
+RATE_TOLERANCE = 0.03  # relative; clocks of recorders differ by less
+BRAINFLOW_COLUMNS = 15  # BrainFlow's raw files have at least as many, without names
+MAX_BYTES = 1 << 30  # of a table; an hour of 8 channels at 2 kHz is 0.6 GB
+
+
+@dataclass(frozen=True)
+class TableHeader:
+    """The columns of a table: which are channels, and which one holds the times.
+
+    Attributes:
+        delimiter: comma, semicolon or tab.
+        num_columns: columns of each line.
+        channels: positions of the channels.
+        time: position of the times; None if there are none.
+        time_unit_s: seconds per unit of the times.
+        has_names: whether the first line holds names.
+    """
+
+    delimiter: str
+    num_columns: int
+    channels: tuple[int, ...]
+    time: int | None
+    time_unit_s: float
+    has_names: bool
+
+
+@dataclass(frozen=True)
+class EMGTable:
+    """A recording.
+
+    Attributes:
+        samples: (T, C) float64, as recorded.
+        sample_rate: in Hz, from the table's times; None if it has none.
+    """
+
+    samples: np.ndarray
+    sample_rate: float | None
+
+
+def parse_header(line: str) -> TableHeader:
+    """Find the channels of a table from its first line.
+
+    Raises:
+        ValueError: it is the raw file of a recording program, which needs converting.
+    """
+    _reject_openbci(line)
+    delimiter = max(",;\t", key=line.count)
+    fields = [field.strip().strip('"').lower() for field in line.split(delimiter)]
+    has_names = not all(map(_is_number, fields))
+    names = fields if has_names else ["channel"] * len(fields)
+    if not has_names and delimiter == "\t" and len(fields) >= BRAINFLOW_COLUMNS:
+        raise ValueError(
+            f"{len(fields)} tab-separated columns without names, as BrainFlow's raw files have "
+            "(counters, channels, motion, times); expected channels alone. Save the channels as "
+            "CSV with one named column each, and a column time in seconds"
+        )
+    times = [n for n, name in enumerate(names) if name in TIME_UNITS]
+    channels = [n for n, name in enumerate(names) if name not in {*TIME_UNITS, *COUNTERS}]
+    time = times[0] if times else None
+    unit_s = TIME_UNITS[names[time]] if time is not None else 1.0
+    return TableHeader(delimiter, len(fields), tuple(channels), time, unit_s, has_names)
+
+
+def _reject_openbci(line: str) -> None:
+    if line.lstrip("\ufeff").startswith("%"):
+        raise ValueError(
+            "a raw file of OpenBCI's GUI (its first line begins with %); expected channels alone. "
+            "Save the columns EXG Channel 0, 1, … (µV) and Timestamp (s) as CSV with one line of "
+            "names, and give the sample rate that the header states"
+        )
+
+
+def read_emg_table(path: Path) -> EMGTable:
+    """Read a whole table.
+
+    Raises:
+        ValueError: it is no table of numbers, or a raw file that needs converting.
+    """
+    lines = _read_lines(path)
+    try:
+        header = parse_header(lines[0])
+    except ValueError as error:
+        raise ValueError(f"{path.name} is {error}") from None
+    rows = lines[header.has_names :]
+    _check_columns(path, rows, header)
+    channels = _parse_columns(path, rows, header, header.channels)
+    return EMGTable(channels, estimate_sample_rate(_parse_times(rows, header)))
+
+
+def _check_columns(path: Path, rows: list[str], header: TableHeader) -> None:
+    if not header.channels:
+        raise ValueError(f"{path.name} has no column that is a channel")
+    for number, row in enumerate(rows, 1 + header.has_names):
+        columns = row.count(header.delimiter) + 1
+        if columns != header.num_columns:
+            raise ValueError(
+                f"{path.name} is not a table of numbers: {columns} columns in row {number}, and "
+                f"{header.num_columns} in the first"
+            )
+
+
+def _parse_columns(
+    path: Path, rows: list[str], header: TableHeader, columns: tuple[int, ...]
+) -> np.ndarray:
+    """(T, len(columns)) float64."""
+    if not rows:
+        return np.zeros((0, len(columns)))
+    try:
+        return np.loadtxt(rows, delimiter=header.delimiter, ndmin=2, comments=None, usecols=columns)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not a table of numbers: {error}") from error
+
+
+def _parse_times(rows: list[str], header: TableHeader) -> np.ndarray | None:
+    """(T,) in seconds; None where there are none, or they are clock times."""
+    if header.time is None:
+        return None
+    fields = [row.split(header.delimiter)[header.time] for row in rows]
+    if not all(map(_is_number, fields)):
+        return None
+    return np.array(fields, np.float64) * header.time_unit_s
+
+
+def _read_lines(path: Path) -> list[str]:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"{path.name} has {size:,} bytes; expected at most {MAX_BYTES:,}. Save it as .npy "
+            "(samples, channels), or cut it into recordings"
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name} is not a text table in UTF-8: {error}") from error
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"{path.name} is empty")
+    return lines
+
+
+def estimate_sample_rate(times_s: np.ndarray | None) -> float | None:
+    """Return the rate in Hz that times (T,) in seconds tell; None if they tell none.
+
+    Times without a plausible rate in seconds are tried as milliseconds: programs call both "time".
+    """
+    if times_s is None or len(times_s) < 3:
+        return None
+    span = float(times_s[-1] - times_s[0])
+    if not math.isfinite(span) or span <= 0:
+        return None
+    rate = (len(times_s) - 1) / span
+    low, high = PLAUSIBLE_HZ
+    return next((float(hz) for hz in (rate, 1e3 * rate) if low <= hz <= high), None)
+
+
+def check_sample_rate(found: float | None, expected: float, key: str) -> None:
+    """Refuse a table whose times tell another sample rate (Hz) than the setting ``key``."""
+    if found is not None and abs(found / expected - 1) > RATE_TOLERANCE:
+        raise ValueError(
+            f"its times tell {found:.4g} Hz, and {key}={expected:g} is expected. Set {key}="
+            f"{found:.4g}, or leave out the column of times"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
