@@ -10,7 +10,7 @@ import numpy as np
 from unvoiced.decisions import number, refuse
 from unvoiced.emg.activity import stretch_start
 from unvoiced.emg.conditioning import MAY_BE_NONE, Conditioner
-from unvoiced.emg.quality import channel_rms, gain, preprocess_recording
+from unvoiced.emg.quality import channel_rms, check_amplitude, gain, preprocess_recording
 from unvoiced.live.emg_sources import Beginning, Window, Windows
 from unvoiced.networks import as_trained
 
@@ -72,6 +72,7 @@ class Listener:
         self._refuse_unfit(settings, float(about["frame"]["rate"]))
         rate = self.conditioner.out_rate
         size, hop = (max(1, round(live[name] * rate)) for name in ("window_s", "hop_s"))
+        self._is_unit_checked = False
         self.beginning = Beginning(self.skip)
         self.stream = self.conditioner.stream(self.channels)
         self.windows = Windows(size, hop, self.channels, rate)
@@ -95,10 +96,27 @@ class Listener:
             )
 
     def push(self, counts: np.ndarray) -> Iterator[Window]:
-        """The windows that these samples (n, C) complete."""
+        """The windows that these samples (n, C) complete.
+
+        Raises:
+            ValueError: the first one is too weak or too strong for surface EMG.
+        """
         emg = self.beginning.push(counts) * self.uv_per_count
         emg = np.where(np.abs(emg) < TOO_LARGE, emg, np.nan)
-        yield from self.windows.push(self.stream.push(emg))
+        for window in self.windows.push(self.stream.push(emg)):
+            self._check_unit(window)
+            yield window
+
+    def _check_unit(self, window: Window) -> None:
+        """Refuse a signal whose first window is no surface EMG in µV."""
+        if not self._is_unit_checked:
+            self._is_unit_checked = True
+            try:
+                check_amplitude(window.own, self.uv_per_count)
+            except ValueError as error:
+                raise ValueError(
+                    f"input_reader.uv_per_count={self.uv_per_count:g}: {error}"
+                ) from None
 
     def rest(self) -> Window | None:
         """What is left at the end of the input, if it is long enough to be read."""

@@ -51,7 +51,7 @@ def _tell(data_dir: Path, already_complete: bool) -> None:
     rate = prepared.meta["frame"]["rate"]
     if rate:
         median_s = float(np.median(prepared.lengths)) / rate
-        _say(f"{rate:g} frames per second; the median recording is {median_s:.3g} s long")
+        _say(f"Sample rate: {rate:g} Hz; the median recording is {median_s:.3g} s long")
     lost = sorted(set(rejected["label"]) - set(prepared.manifest["label"]) - {""})
     if lost:
         _say(

@@ -18,6 +18,7 @@ from tests.conftest import read_outcomes
 from unvoiced.emg.quality import PLAUSIBLE_RMS_UV, channel_rms, check_amplitude
 from unvoiced.emg.tables import estimate_sample_rate, parse_header, read_emg_table
 from unvoiced.live.emg_sources import GrowingTable
+from unvoiced.muscles import Listener
 
 read_all = partial(read_outcomes, dtype=np.float32)
 RATE = 250.0
@@ -79,6 +80,16 @@ def test_plausible_amplitudes_pass_and_the_named_factor_repairs_the_others(rms, 
         assert PLAUSIBLE_RMS_UV[0] <= rms * factor <= PLAUSIBLE_RMS_UV[1]
 
 
+def test_a_live_signal_in_volts_is_refused_with_the_factor_to_set():
+    about = {"frame": {"shape": [8], "rate": RATE}, "input": {}, "reader": {"rate": RATE}}
+    live = {"window_s": 1.0, "hop_s": 0.5, "min_probability": 0.5}
+    listener = Listener({}, about, live)
+    with pytest.raises(ValueError, match=r"input_reader.*If they are in volts, set uv_per_count="):
+        [*listener.push(make_signal() * 1e-6)]
+    in_volts = Listener({"uv_per_count": 1e6}, about, live)
+    assert len([*in_volts.push(make_signal() * 1e-6)]) == 3
+
+
 # ---- sample rates
 
 
@@ -103,7 +114,7 @@ def test_preparing_states_rate_and_length(run, tmp_path, capsys):
     command = ("task=emg", "stage=prepare", "reader=emg_manifest", "reader.rate=250")
     run(*command, f"raw_dir={folder}", f"data_dir={tmp_path / 'set'}")
     printed = capsys.readouterr().out
-    assert "250 frames per second; the median recording is 2 s long" in printed
+    assert "Sample rate: 250 Hz; the median recording is 2 s long" in printed
     assert "warning: the table's columns start_s are not used" in printed
 
 
@@ -177,7 +188,7 @@ def test_headers_name_channels_times_and_counters():
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_damaged_recordings_cost_a_row_each(data, tmp_path_factory):
     """Cut, changed or exchanged bytes of arrays and tables never end a preparation."""
     folder = tmp_path_factory.mktemp("damage")
