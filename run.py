@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from experiments.checkpoints.resume import with_saved_overrides
 from experiments.launch.overrides import quote_patterns, replace_nulls, with_task
 from experiments.launch.resolvers import register_resolvers
+from experiments.launch.secret_options import hide_auth
 from experiments.stages import run_stage
 from experiments.sweeps.job import is_job, run_job
 
@@ -36,5 +37,6 @@ def main(config: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     register_resolvers()
-    sys.argv[1:] = with_saved_overrides(with_task(replace_nulls(quote_patterns(sys.argv[1:]))))
+    arguments = replace_nulls(quote_patterns(hide_auth(sys.argv[1:])))
+    sys.argv[1:] = with_saved_overrides(with_task(arguments))
     main()

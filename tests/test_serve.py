@@ -27,6 +27,7 @@ from starlette.testclient import TestClient
 
 from experiments.page import layout, markup
 from experiments.page.clips import Clip
+from experiments.page.storage import temporary_folder
 from experiments.page.uploads import Uploads
 from experiments.page.visitors import FullError, GoneError, Visitors
 from experiments.stages import serve
@@ -38,6 +39,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 SETTINGS = {"visitors": 2, "idle_s": 60.0, "max_upload_mb": 1.0, "max_upload_s": 4.0} | {
     "readers": 1,
     "queue": 4,
+    "auth_file": None,
+    "allowed_hosts": [],
 }
 LETTERS = "ABCL"  # what a hand says that points up, to its right, down, to its left
 
@@ -99,9 +102,11 @@ def recognizer() -> Recognizer:
 @contextmanager
 def client_of(recognizer: Recognizer, auth: str | None = None, **changes) -> Iterator[TestClient]:
     make = lambda: Engine(recognizer)  # noqa: E731
-    app, visitors = serve.application(recognizer, make, auth, SETTINGS | changes)
-    yield TestClient(app, base_url="http://127.0.0.1")
-    visitors.close()
+    with temporary_folder() as folder:
+        settings = SETTINGS | changes
+        app, visitors = serve.application(recognizer, make, auth, settings, "127.0.0.1", folder)
+        yield TestClient(app, base_url="http://127.0.0.1")
+        visitors.close()
 
 
 @pytest.fixture(scope="module")
@@ -387,7 +392,9 @@ def page(recognizer: Recognizer, folder: Path, auth: str | None = None, **change
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     make = lambda: Engine(recognizer)  # noqa: E731
-    app, visitors = serve.application(recognizer, make, auth, SETTINGS | changes)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = SETTINGS | changes
+    app, visitors = serve.application(recognizer, make, auth, settings, "127.0.0.1", folder)
     sock = serve.listening("127.0.0.1", 0)
     running = serve.server(app, sock)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]})

@@ -6,6 +6,7 @@ import base64
 import io
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from experiments.page import markup
 from experiments.page.uploads import ACCEPTED, Finding, Uploads
 
-DELETE_S = (60, 600)  # how often what was uploaded is looked for, and how old it becomes, seconds
+DELETE_S = (30, 300)  # how often what was uploaded is looked for, and how old it becomes, seconds
 MISTAKE = "the program made a mistake with this file; its terminal says which."
 LOGGER = logging.getLogger(__name__)
 DRAWN_POINTS = 2000  # of a channel
@@ -86,6 +87,8 @@ def _findings(uploads: Uploads, task: str, path: str | None) -> Iterator[tuple[A
         yield None, markup.alert(f"{file.name}: {MISTAKE}")
     finally:
         file.unlink(missing_ok=True)  # Gradio itself would do so after a while
+        with suppress(OSError):
+            file.parent.rmdir()
 
 
 def finding_html(task: str, name: str, finding: Finding) -> str:

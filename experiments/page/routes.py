@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
 import math
 import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from starlette.responses import PlainTextResponse
 
 from experiments.page import markup
 from experiments.page.uploads import refuse_huge
@@ -24,17 +20,6 @@ from unvoiced.vision.hands import decode_picture
 
 FRAME_BYTES = 2_000_000  # of a frame's JPEG; the page sends 640 pixels across, about 40 kB
 FRAME_MP = 4.0  # megapixels
-# The browser itself asks nobody else for anything, and shows the page in nobody else's.
-HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'",
-    ),
-    (b"permissions-policy", b"camera=(self), microphone=()"),
-    (b"referrer-policy", b"no-referrer"),
-)
-# What the page sends; Gradio takes more, such as videos to be cut, which nobody here asks for.
-TAKEN = ("/camera/", *(f"/gradio_api/{one}" for one in ("upload", "queue/", "cancel", "reset")))
 Answer = Callable[[Request, ValueError], Awaitable[JSONResponse]]
 
 
@@ -121,51 +106,3 @@ def _answer(status: int) -> Answer:
         return JSONResponse({"error": str(error)}, status)
 
     return answer
-
-
-# ---- who may ask
-
-
-class Door:
-    """Asks for name and password where there are some, and refuses other sites' pages.
-
-    Args:
-        app: what is behind it.
-        auth: ``user:password``, or None.
-    """
-
-    def __init__(self, app: Any, auth: str | None) -> None:
-        self.app = app
-        self.expected = auth and b"Basic " + base64.b64encode(auth.encode())
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """An ASGI application."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        refusal = self._refusal(dict(scope["headers"])) or _not_taken(scope)
-        if refusal is not None:
-            await refusal(scope, receive, send)
-            return
-
-        async def send_on(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS]
-            await send(message)
-
-        await self.app(scope, receive, send_on)
-
-    def _refusal(self, headers: dict[bytes, bytes]) -> PlainTextResponse | None:
-        given = headers.get(b"authorization", b"")
-        if self.expected and not hmac.compare_digest(given, self.expected):
-            ask = {"WWW-Authenticate": 'Basic realm="Unvoiced", charset="UTF-8"'}
-            return PlainTextResponse("This page needs a name and a password.", 401, ask)
-        origin = urlsplit(headers.get(b"origin", b"").decode("latin-1")).netloc
-        if origin and origin != headers.get(b"host", b"").decode("latin-1"):
-            return PlainTextResponse("Another site's page may not use this one.", 403)
-        return None
-
-
-def _not_taken(scope: Any) -> PlainTextResponse | None:
-    asks = scope["method"] in ("GET", "HEAD") or scope["path"].startswith(TAKEN)
-    return None if asks else PlainTextResponse("Nothing is taken here.", 405)

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import signal
 import socket
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from omegaconf import DictConfig, open_dict
 from experiments.export.inference_module import recognizer_of
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
+from experiments.launch.secret_options import AUTH_VARIABLE
 from experiments.stages import run_stage
 from unvoiced import Engine, Recognizer
 from unvoiced.vision.mediapipe_tasks import outlive_profiling_timer
@@ -26,7 +26,8 @@ ABOVE_ZERO = ("visitors", "idle_s", "max_upload_mb", "max_upload_s", "queue", "r
 BEST = "*/checkpoints/best.ckpt"
 EVERY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 FOR_OTHERS = (
-    "Whoever reaches this machine may use the page; auth=user:password asks for a password. "
+    "Whoever reaches this machine may use the page; UNVOICED_AUTH=user:password in the "
+    "environment, or serve.auth_file=, asks for a password. "
     "Browsers elsewhere give it a camera only behind https://; uploads they send in any case."
 )
 FAREWELL_S = 2  # seconds that open requests are waited for at the end
@@ -43,12 +44,13 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     settings = plain(config.serve)
-    refuse_impossible(settings, config.auth)
+    auth = read_auth(config.auth, settings["auth_file"])
+    refuse_impossible(settings, auth)
     outlive_profiling_timer()  # MediaPipe is used in threads, which may not say so
     with listening(config.host, config.port) as sock:
         recognizer, make_engine = _parts(config)
         torch.set_num_threads(1)  # the networks are small, and every visitor has a thread
-        serve(recognizer, make_engine, sock, config.auth, settings)
+        serve(recognizer, make_engine, sock, auth, settings)
 
 
 def refuse_impossible(settings: dict[str, Any], auth: str | None) -> None:
@@ -65,6 +67,26 @@ def refuse_impossible(settings: dict[str, Any], auth: str | None) -> None:
             raise ValueError(f"serve.{name}={value}: expected a number above 0")
     if auth is not None and not all(str(auth).partition(":")):
         raise ValueError("auth: expected user:password, both with a letter or more")
+
+
+def read_auth(given: str | None, path: str | None) -> str | None:
+    """Return ``user:password`` from ``auth``, the environment or a file; None where none is set.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    found = given or os.environ.get(AUTH_VARIABLE) or None
+    if path is None:
+        return found
+    if found is not None:
+        raise ValueError(f"auth= (or {AUTH_VARIABLE}) and serve.auth_file= are both given: use one")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"serve.auth_file={path} cannot be read ({type(error).__name__}): expected a text "
+            "file that holds user:password"
+        ) from error
 
 
 # ---- the model
@@ -96,7 +118,7 @@ def _trained(config: DictConfig) -> Path:
     tell(f"There is no run of task {config.task} in outputs/{config.task}: training one first")
     training = config.copy()
     with open_dict(training):
-        training.stage = "fit"
+        training.stage, training.auth = "fit", None  # a run folder holds no password
     run_stage(training)
     return Path(config.run_dir, "checkpoints", "best.ckpt")
 
@@ -145,9 +167,12 @@ def serve(
     settings: dict[str, Any],
 ) -> None:
     """Answer at ``sock`` until Ctrl-C or SIGTERM; what was uploaded is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="unvoiced-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        app, visitors = application(recognizer, make_engine, auth, settings)
+    from experiments.page.storage import temporary_folder
+
+    host = sock.getsockname()[0]
+    with temporary_folder() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)
+        app, visitors = application(recognizer, make_engine, auth, settings, host, folder)
         try:
             _run(app, sock)
         finally:
@@ -155,36 +180,49 @@ def serve(
 
 
 def application(
-    recognizer: Any, make_engine: Callable[[], Any], auth: str | None, settings: dict[str, Any]
+    recognizer: Any,
+    make_engine: Callable[[], Any],
+    auth: str | None,
+    settings: dict[str, Any],
+    host: str,
+    folder: Path,
 ) -> tuple[Any, Any]:
-    """The ASGI application, and the table of those who visit it."""
+    """The ASGI application at ``host``, and the table of those who visit it."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read where Gradio is imported
     import gradio as gr
     from fastapi import FastAPI
 
     from experiments.page import layout, markup
-    from experiments.page.routes import Door, add_camera
+    from experiments.page.auth import AllowedHosts, AuthMiddleware
+    from experiments.page.bodies import BodyMiddleware
+    from experiments.page.routes import add_camera
+    from experiments.page.storage import Quota, add_upload
     from experiments.page.uploads import Uploads
     from experiments.page.visitors import Visitors
 
     visitors = Visitors(make_engine, settings["visitors"], settings["idle_s"])
     uploads = Uploads(recognizer, make_engine, settings["max_upload_s"])
+    page = layout.blocks(recognizer, uploads, settings)
+    file_bytes = round(settings["max_upload_mb"] * 2**20)
     app = FastAPI(openapi_url=None)
     add_camera(app, visitors)
+    quota = Quota(file_bytes, settings["readers"] + settings["queue"])
+    add_upload(app, folder, quota, page.upload_file_set)
     gr.mount_gradio_app(
         app,
-        layout.blocks(recognizer, uploads, settings),
+        page,
         path="/",
         footer_links=[],
         run_history=False,
-        max_file_size=round(settings["max_upload_mb"] * 2**20),
+        max_file_size=file_bytes,
         ssr_mode=False,  # no second server, where there is a Node
         pwa=False,
         theme=layout.theme(),
         css=markup.own_file("page.css"),
         head=f"<script>{markup.own_file('page.js')}</script>",
     )
-    return Door(app, auth), visitors
+    hosts = AllowedHosts(host, settings["allowed_hosts"])
+    return AuthMiddleware(BodyMiddleware(app, folder), auth, hosts), visitors
 
 
 def server(app: Any, sock: socket.socket) -> Any:
@@ -204,15 +242,22 @@ def server(app: Any, sock: socket.socket) -> Any:
 
 
 def _run(app: Any, sock: socket.socket) -> None:
-    ends = (signal.SIGINT, signal.SIGTERM)
+    running = server(app, sock)
+    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM), _ignore)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        handlers[signal.SIGHUP] = running.handle_exit
     # Uvicorn raises what ended it once more, at its end: then it is not to do anything.
-    before = [signal.signal(one, lambda *_: None) for one in ends]
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        server(app, sock).run(sockets=[sock])
+        running.run(sockets=[sock])
     finally:
-        for one, handler in zip(ends, before, strict=True):
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     tell("The page is closed.")
+
+
+def _ignore(*_: Any) -> None:
+    """Do nothing."""
 
 
 def _named(host: str) -> str:
