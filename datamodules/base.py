@@ -141,7 +141,8 @@ class PreparedDataModule(L.LightningDataModule):
     def batches(self, rows: np.ndarray) -> Any:
         """These rows of the set, to be fetched in whole batches."""
         rule = self.length_rule
-        return Batches(self.prepared, rows, self.targets, self.groups, self.frames, rule)
+        codes = (self.targets, self.groups, self.sequences)
+        return Batches(self.prepared, rows, *codes, self.frames, rule)
 
     def ordered(self, order: Any, rows: np.ndarray, shuffle: bool) -> Any:
         """An order of batches of these rows, as the task wants them."""
@@ -201,6 +202,7 @@ class PreparedDataModule(L.LightningDataModule):
         self._mix_in_simulated()
         self.name_answers()
         self.groups = self._codes(self.prepared.manifest["group"], self.prepared.groups)
+        self.sequences = self._sequence_codes()
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)
@@ -242,7 +244,7 @@ class PreparedDataModule(L.LightningDataModule):
     def _loader(self, phase: str, shuffle: bool = False) -> DataLoader:
         rows = self.parts[phase]
         if not len(rows):
-            raise ValueError(f"no sample to {phase} on. Split: {self.parts.note}")
+            raise ValueError(f"no sample to {phase} on. Split: {self.parts.description}")
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         if len(rows) < world:
@@ -297,6 +299,12 @@ class PreparedDataModule(L.LightningDataModule):
     def _codes(self, values: pd.Series, names: list[str]) -> np.ndarray:
         """(rows,) int64: the place of each value in ``names``, -1 where it is not there."""
         return pd.Index(names, dtype=str).get_indexer(pd.Index(values)).astype(np.int64)
+
+    def _sequence_codes(self) -> np.ndarray:
+        """(rows,) int64: the number of each row's sequence, -1 where the set names none."""
+        if not self.prepared.has_sequences:
+            return np.full(len(self.prepared), -1)
+        return pd.factorize(self.prepared.manifest["sequence"])[0].astype(np.int64)
 
     def _refuse_unknown_labels(self) -> None:
         unlabelled = {""}  # what stage=predict reads

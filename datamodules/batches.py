@@ -131,6 +131,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         rows: which rows of its manifest.
         targets: (all rows,) class codes.
         groups: (all rows,) group codes.
+        sequences: (all rows,) codes of the sequences, -1 where they are unknown.
         frames: frames a sample.
         length_rule: ``resample`` or ``crop_pad``.
     """
@@ -141,11 +142,13 @@ class Batches(Dataset[dict[str, Tensor]]):
         rows: np.ndarray,
         targets: np.ndarray,
         groups: np.ndarray,
+        sequences: np.ndarray,
         frames: int,
         length_rule: str = "resample",
     ) -> None:
         self.features, self.rows = prepared.features, rows
         self.targets, self.groups = targets[rows], groups[rows]
+        self.sequences = sequences[rows]
         self.starts, self.lengths = prepared.starts[rows], prepared.lengths[rows]
         self.words = None if prepared.words is None else prepared.words[rows]
         # (lengths, frames): worked out once, for there is no time for it at every step; and for
@@ -165,6 +168,7 @@ class Batches(Dataset[dict[str, Tensor]]):
             "length": torch.from_numpy(self.lengths[positions]),
             "index": torch.from_numpy(self.rows[positions]),
             "group": torch.from_numpy(self.groups[positions]),
+            "sequence": torch.from_numpy(self.sequences[positions]),
         }
         if self.words is not None:
             inside = _inside(places, self.words[positions])

@@ -236,9 +236,8 @@ class EMGDataModule(PreparedDataModule):
 
     def batches(self, rows: np.ndarray) -> SequenceBatches:
         """These rows, to be fetched in whole batches."""
-        return SequenceBatches(
-            self.prepared, rows, self.texts, self.tokens, self.groups, self.gains
-        )
+        codes = (self.groups, self.sequences)
+        return SequenceBatches(self.prepared, rows, self.texts, self.tokens, *codes, self.gains)
 
     def ordered(self, order: Any, rows: np.ndarray, shuffle: bool) -> ByLength:
         """Recordings of like length together; in training perhaps the shortest first."""

@@ -28,7 +28,8 @@ import pandas as pd
 MANIFEST, FEATURES, META, REJECTED = "manifest.csv", "features.npy", "meta.json", "rejected.csv"
 FORMAT_VERSION = 1
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota, limit on a file's size
-MANIFEST_COLUMNS = ("id", "label", "group", "split", "source", "start", "length")
+TEXT_COLUMNS = ("id", "label", "group", "sequence", "split", "source")
+MANIFEST_COLUMNS = (*TEXT_COLUMNS, "start", "length")
 WORD_COLUMNS = ("word_start", "word_end")  # only where a sample says which frames its word takes
 SPARSE = 4  # a stretch this many times as long as what is wanted of it is still read in one piece
 LINE_BYTES = 1 << 20  # no row of a table is longer
@@ -41,6 +42,9 @@ class Sample:
 
     ``word`` is the first frame that the word itself takes and the one after its last, counted
     within the sample; what is around it is context. None where nobody knows.
+
+    ``sequence`` names the recording that the sample was cut from, unique in the set: samples of
+    one sequence are near-copies and stay on one side of a split. Empty where it is unknown.
     """
 
     id: str
@@ -50,6 +54,7 @@ class Sample:
     split: str = ""
     source: str = ""
     word: tuple[int, int] | None = None
+    sequence: str = ""
 
     def __post_init__(self) -> None:
         if self.word is not None:
@@ -450,7 +455,9 @@ class PreparedSet:
             asked for is read from the file.
 
     Attributes:
-        manifest: the rows, a pandas table with MANIFEST_COLUMNS.
+        manifest: the rows, a pandas table with MANIFEST_COLUMNS; a sample whose sequence is
+            unknown is a sequence of its own.
+        has_sequences: whether the set names the sequence of every sample.
         features: (total frames, *frame_shape), an array, or what is indexed like one.
         starts, lengths: (samples,) int64.
         words: (samples, 2) int64, the first frame that each sample's word takes and the one after
@@ -519,13 +526,22 @@ class PreparedSet:
         path = self.data_dir / MANIFEST
         if not path.exists():
             raise ValueError(f"{path} is missing: prepare the set again")
-        text = dict.fromkeys((*MANIFEST_COLUMNS[:5], *WORD_COLUMNS), str)
+        text = dict.fromkeys((*TEXT_COLUMNS, *WORD_COLUMNS), str)
         rows = _read_table(path, dtype=text)
-        missing = sorted(set(MANIFEST_COLUMNS) - set(rows.columns))
+        missing = sorted(set(MANIFEST_COLUMNS) - set(rows.columns) - {"sequence"})
         if missing:
             raise ValueError(f"{path} has no column {', '.join(missing)}: prepare the set again")
         if rows.empty:
             raise ValueError(f"data_dir={self.data_dir} holds no sample; {REJECTED} there says why")
+        return self._fill_sequences(rows)
+
+    def _fill_sequences(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Name each sample's sequence; sets prepared before the column existed name none."""
+        if "sequence" not in rows:
+            rows.insert(TEXT_COLUMNS.index("sequence"), "sequence", "")
+        unknown = rows["sequence"] == ""
+        self.has_sequences = not unknown.any()
+        rows["sequence"] = rows["sequence"].mask(unknown, rows["id"])
         return rows
 
     def _whole(self) -> np.ndarray:
@@ -612,7 +628,7 @@ def write_all(
 
 def _row(sample: Sample, start: int, has_words: bool) -> dict[str, Any]:
     """The row of the manifest for a sample whose frames begin at ``start``."""
-    row: dict[str, Any] = {name: getattr(sample, name) for name in MANIFEST_COLUMNS[:5]}
+    row: dict[str, Any] = {name: getattr(sample, name) for name in TEXT_COLUMNS}
     row |= {"start": start, "length": len(sample.features)}
     if has_words:
         row |= zip(WORD_COLUMNS, sample.word or ("", ""), strict=True)

@@ -19,7 +19,7 @@ class SequenceBatches(Dataset[dict[str, Any]]):
     """Rows of a prepared set as batches that are padded with zeros to their longest recording.
 
     A batch holds ``x`` (B, T, C) float32, ``length`` (B,) samples that count, ``y`` (B, L) token
-    ids filled up with ``IGNORE``, ``text`` the B texts, ``index`` and ``group`` (B,).
+    ids filled up with ``IGNORE``, ``text`` the B texts, ``index``, ``group`` and ``sequence`` (B,).
 
     Args:
         prepared: the set; frames (C,).
@@ -27,6 +27,7 @@ class SequenceBatches(Dataset[dict[str, Any]]):
         texts: of all rows, as the tokenizer writes them.
         tokens: the ids of each text.
         groups: (all rows,) group codes.
+        sequences: (all rows,) codes of the sequences, -1 where they are unknown.
         gains: (all rows, C) what each channel is multiplied by.
     """
 
@@ -37,12 +38,14 @@ class SequenceBatches(Dataset[dict[str, Any]]):
         texts: Sequence[str],
         tokens: Sequence[Sequence[int]],
         groups: np.ndarray,
+        sequences: np.ndarray,
         gains: np.ndarray,
     ) -> None:
         self.features, self.rows = prepared.features, rows
         self.starts, self.lengths = prepared.starts[rows], prepared.lengths[rows]
         self.texts, self.tokens = [texts[row] for row in rows], [tokens[row] for row in rows]
         self.groups, self.gains = groups[rows], gains[rows]
+        self.sequences = sequences[rows]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -60,6 +63,7 @@ class SequenceBatches(Dataset[dict[str, Any]]):
             "text": [self.texts[position] for position in positions],
             "index": torch.from_numpy(self.rows[positions]),
             "group": torch.from_numpy(self.groups[positions]),
+            "sequence": torch.from_numpy(self.sequences[positions]),
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ PHASES = ("train", "val", "test")
 class Parts:
     """Rows of the manifest, a part each, and what a reader of the report must know.
 
+    ``note`` describes the parts, and ``unseen`` what the tested people have to do with training.
     ``leaks`` is True where recordings of one person stand on both sides.
     """
 
@@ -23,6 +25,12 @@ class Parts:
     test: np.ndarray
     note: str
     leaks: bool = False
+    unseen: str = ""
+
+    @property
+    def description(self) -> str:
+        """Return ``note`` and ``unseen`` as one phrase."""
+        return "; ".join(part for part in (self.note, self.unseen) if part)
 
     def __getitem__(self, phase: str) -> np.ndarray:
         assert phase in PHASES, phase
@@ -56,8 +64,8 @@ class ByGroup(Split):
         if val + test >= len(groups):
             raise ValueError(
                 f"split=by_group needs at least {val + test + 1} groups (signers, speakers, "
-                f"sessions) and found {len(groups)}: {', '.join(groups) or 'none'}. Use "
-                "split=random, which leaks, or record more people"
+                f"sessions) and found {len(groups)}: {', '.join(groups) or 'none'}. "
+                + _advise_split(len(groups))
             )
         drawn = np.random.default_rng(self.seed).permutation(groups)
         names = {"val": drawn[:val], "test": drawn[val : val + test], "train": drawn[val + test :]}
@@ -66,23 +74,23 @@ class ByGroup(Split):
 
 @dataclass(frozen=True)
 class Random(Split):
-    """Single recordings at random: what much of the literature does, and it leaks."""
+    """Recordings at random, whole sequences of them: common in the literature, and it leaks."""
 
     val_fraction: float = 0.15
     test_fraction: float = 0.15
     seed: int = 0
 
     def __call__(self, manifest: pd.DataFrame) -> Parts:
-        order = np.random.default_rng(self.seed).permutation(len(manifest))
-        val, test = (_share(len(order), f) for f in (self.val_fraction, self.test_fraction))
-        if val + test >= len(order):
-            raise ValueError(f"split=random needs more than {val + test} samples")
-        parts = (np.sort(p) for p in np.split(order, [len(order) - val - test, len(order) - test]))
+        rows = np.arange(len(manifest))
+        counts = [_share(len(rows), f) for f in (self.test_fraction, self.val_fraction)]
+        if sum(counts) >= len(rows):
+            raise ValueError(f"split=random needs more than {sum(counts)} samples")
+        (test, val), train, unit = _draw_rows(manifest, rows, counts, self.seed, from_end=True)
         note = (
-            "random split: recordings of the same person (and near-copies of the same recording) "
-            "are on both sides, so these numbers say little about people never seen"
+            f"random split by {unit}: recordings of the same person are on both sides, so these "
+            "numbers say little about people never seen"
         )
-        return Parts(*parts, note=note, leaks=True)
+        return Parts(train, val, test, note=note, leaks=True)
 
 
 @dataclass(frozen=True)
@@ -99,12 +107,11 @@ class Column(Split):
     seed: int = 0
 
     def __call__(self, manifest: pd.DataFrame) -> Parts:
-        marks = manifest["split"].to_numpy(dtype=str)
-        unknown = sorted(set(marks) - {*PHASES, ""})
-        if unknown or not np.isin(marks, PHASES).any():
+        marks = _marks(manifest)
+        if not np.isin(marks, PHASES).any():
             raise ValueError(
-                "split=column needs train, val or test in the manifest's column 'split', found "
-                + (", ".join(unknown) or "an empty column")
+                "split=column needs train, val or test in the manifest's column 'split', found an "
+                "empty column. Use another split="
             )
         train = np.flatnonzero((marks == "train") | (marks == ""))
         val, test = np.flatnonzero(marks == "val"), np.flatnonzero(marks == "test")
@@ -112,8 +119,8 @@ class Column(Split):
         if len(train) and not len(val):
             train, val, extra = _hold_out(manifest, train, self.val_fraction, self.seed)
             note += f"; validation: {extra}"
-        shared = _shared_groups(manifest, train, np.concatenate([val, test]))
-        return Parts(train, val, test, note, leaks=shared)
+        held_out = np.concatenate([val, test])
+        return Parts(train, val, test, note, **_describe_shared(manifest, train, held_out))
 
 
 @dataclass(frozen=True)
@@ -145,9 +152,10 @@ class LeaveOneGroupOut(Split):
             return _by_names(manifest, names)
         left_out = manifest["group"].isin(names["test"]).to_numpy()
         rest_rows = np.flatnonzero(~left_out)
-        train, val, extra = _random_rows(rest_rows, self.val_fraction, self.seed)
-        note = f"tested on {', '.join(names['test'])}, never seen; validation: {extra}"
-        return Parts(train, val, np.flatnonzero(left_out), note)
+        train, val, extra = _random_rows(manifest, rest_rows, self.val_fraction, self.seed)
+        note = f"tested on {_some(names['test'])}; validation: {extra}"
+        unseen = "the tested groups are not trained on"
+        return Parts(train, val, np.flatnonzero(left_out), note, unseen=unseen)
 
     def _check(self, groups: list[str]) -> None:
         folds = -(-len(groups) // self.size)
@@ -164,19 +172,40 @@ class LeaveOneGroupOut(Split):
 
 @dataclass(frozen=True)
 class TrainAll(Split):
-    """Every group is trained on; a share of the recordings validates, and nothing tests.
+    """Every group is trained on; a share of the recordings validates.
 
-    For the last model, once leave-one-group-out has shown how the recipe does on new people.
+    For the last model, once leave-one-group-out has shown how the recipe does on new people. Rows
+    that the set itself marks ``test`` still test.
+
+    Args:
+        val_fraction: share of the recordings that validates, where no row is marked ``val``.
+        seed: which recordings.
+        include_test: whether rows that are marked ``test`` are trained on too.
     """
 
     val_fraction: float = 0.05
     seed: int = 0
+    include_test: bool = False
 
     def __call__(self, manifest: pd.DataFrame) -> Parts:
-        rows = np.arange(len(manifest))
-        train, val, extra = _random_rows(rows, self.val_fraction, self.seed)
-        note = f"trained on everybody; validation: {extra}"
-        return Parts(train, val, rows[:0], note, leaks=True)
+        marks = _marks(manifest)
+        kept = (marks == "test") & (not self.include_test)
+        test, rows = np.flatnonzero(kept), np.flatnonzero(~kept)
+        if not len(rows):
+            raise ValueError(
+                "split=train_all: the set marks every sample as test, so that none is left to "
+                "train on. Use split.include_test=true to train on them, or another set"
+            )
+        val = np.flatnonzero(marks == "val")
+        extra = "the recordings that the set marks val"
+        train = np.setdiff1d(rows, val)
+        if not len(val) or not len(train):
+            train, val, extra = _random_rows(manifest, rows, self.val_fraction, self.seed)
+        if not len(test):
+            note = f"trained on all people, none kept aside to test; validation: {extra}"
+            return Parts(train, val, test, note, leaks=True)
+        note = f"tested on the {len(test):,} samples that the set marks test; validation: {extra}"
+        return Parts(train, val, test, note, **_describe_shared(manifest, train, test))
 
 
 @dataclass(frozen=True)
@@ -194,6 +223,8 @@ class TestOnly(Split):
 class Auto(Split):
     """The recordings' own split where they have one, else by group, else random.
 
+    Of two groups the first is tested, and a share of the other's recordings validates.
+
     Args:
         val_fraction, test_fraction, seed: as the split that is taken uses them.
     """
@@ -205,12 +236,37 @@ class Auto(Split):
     def __call__(self, manifest: pd.DataFrame) -> Parts:
         if (manifest["split"] != "").any():
             return Column(self.val_fraction, self.seed)(manifest)
-        kind = ByGroup if len(_groups(manifest)) >= 3 else Random
+        groups = len(_groups(manifest))
+        if groups == 2:
+            one_out = LeaveOneGroupOut(val="random", val_fraction=self.val_fraction, seed=self.seed)
+            return one_out(manifest)
+        kind = ByGroup if groups > 2 else Random
         return kind(self.val_fraction, self.test_fraction, self.seed)(manifest)
 
 
 def _groups(manifest: pd.DataFrame) -> list[str]:
     return sorted(set(manifest["group"]) - {""})
+
+
+def _marks(manifest: pd.DataFrame) -> np.ndarray:
+    """Return the manifest's own split of each row; ``ValueError`` for an unknown word."""
+    marks = manifest["split"].to_numpy(dtype=str)
+    unknown = sorted(set(marks.tolist()) - {*PHASES, ""})
+    if unknown:
+        raise ValueError(
+            "the manifest's column 'split' holds " + ", ".join(map(repr, unknown[:5])) + "; "
+            "expected train, val, test or nothing. Correct the table and prepare the set again"
+        )
+    return marks
+
+
+def _advise_split(groups: int) -> str:
+    if groups == 2:
+        return (
+            "Use split=leave_one_group_out split.val=random fold=0 (then fold=1), which keeps one "
+            "of the two aside, or record more people"
+        )
+    return "Use split=random, which leaks, or record more people"
 
 
 def _share(count: int, fraction: float) -> int:
@@ -225,7 +281,8 @@ def _by_names(manifest: pd.DataFrame, names: dict[str, list[str]]) -> Parts:
     unnamed = np.flatnonzero(group == "")  # nobody knows who these are: train only
     rows["train"] = np.sort(np.concatenate([rows["train"], unnamed]))
     told = "; ".join(f"{phase}: {_some(names[phase])}" for phase in PHASES)
-    return Parts(**rows, note=f"by group, nobody on two sides ({told})")
+    unseen = "the tested groups are not trained on" if len(rows["test"]) else ""
+    return Parts(**rows, note=f"by group ({told})", unseen=unseen)
 
 
 def _some(names: list[str] | np.ndarray, shown: int = 8) -> str:
@@ -239,32 +296,96 @@ def _hold_out(
 ) -> tuple[np.ndarray, np.ndarray, str]:
     groups = _groups(manifest.iloc[rows])
     if len(groups) < 2:
-        return _random_rows(rows, fraction, seed)
+        return _random_rows(manifest, rows, fraction, seed)
     drawn = np.random.default_rng(seed).permutation(groups)[: _share(len(groups), fraction)]
     chosen = manifest["group"].iloc[rows].isin(drawn).to_numpy()
     return rows[~chosen], rows[chosen], f"the groups {', '.join(sorted(drawn))}"
 
 
 def _random_rows(
-    rows: np.ndarray, fraction: float, seed: int
+    manifest: pd.DataFrame, rows: np.ndarray, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    order = np.random.default_rng(seed).permutation(rows)
-    count = _share(len(rows), fraction)
-    told = f"{fraction:.0%} of the recordings at random, of the same people as training"
-    return np.sort(order[count:]), np.sort(order[:count]), told
+    (drawn,), rest, unit = _draw_rows(manifest, rows, [_share(len(rows), fraction)], seed)
+    told = f"{fraction:.0%} of the {unit} at random, of the same people as training"
+    return rest, drawn, told
 
 
-def _shared_groups(manifest: pd.DataFrame, one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether a person may stand on both sides; recordings without a name may be anyone's."""
-    sides = [set(manifest["group"].iloc[rows]) for rows in (one, other)]
-    return bool(sides[0] & sides[1])
+def _draw_rows(
+    manifest: pd.DataFrame,
+    rows: np.ndarray,
+    counts: list[int],
+    seed: int,
+    from_end: bool = False,
+) -> tuple[list[np.ndarray], np.ndarray, str]:
+    """Draw ``counts`` of the ``rows`` at random, whole sequences of them, and return the rest.
+
+    A sequence stays where a class of several samples would be left without any. Where that leaves
+    nothing to draw, single samples are drawn. The last value says which it was.
+    """
+    codes = pd.factorize(manifest["sequence"].iloc[rows])[0]
+    labels = pd.factorize(manifest["label"].iloc[rows])[0]
+    drawn = _draw_sequences(codes, labels, counts, seed, from_end)
+    unit = "recordings"
+    if not all(count == 0 or len(part) for count, part in zip(counts, drawn, strict=True)):
+        drawn = _draw_sequences(np.arange(len(rows)), labels, counts, seed, from_end)
+        unit = "samples (near-copies of what is trained on: the recordings are too few to draw)"
+    taken = np.concatenate([np.zeros(0, np.int64), *drawn])
+    rest = np.setdiff1d(np.arange(len(rows)), taken)
+    return [rows[part] for part in drawn], rows[rest], unit
+
+
+def _draw_sequences(
+    codes: np.ndarray, labels: np.ndarray, counts: list[int], seed: int, from_end: bool
+) -> list[np.ndarray]:
+    """Return for each count the sorted positions of whole sequences that reach it.
+
+    Args:
+        codes, labels: (positions,) the sequence and the class of each.
+        counts: of positions to draw.
+        seed: of the order in which sequences are drawn.
+        from_end: whether that order is gone through backwards.
+    """
+    order = np.argsort(codes, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(codes))[:-1])
+    left = np.bincount(labels)  # samples of each class that are not drawn
+    is_guarded = left > 1
+    drawn: list[list[np.ndarray]] = [[] for _ in counts]
+    wanted, part = list(counts), 0
+    shuffled = np.random.default_rng(seed).permutation(len(members))
+    for code in shuffled[::-1] if from_end else shuffled:
+        while part < len(wanted) and wanted[part] <= 0:
+            part += 1
+        if part == len(wanted):
+            break
+        takes = np.bincount(labels[members[code]], minlength=len(left))
+        if (is_guarded & (takes > 0) & (takes >= left)).any():
+            continue
+        left -= takes
+        drawn[part].append(members[code])
+        wanted[part] -= len(members[code])
+    return [np.sort(np.concatenate([np.zeros(0, np.int64), *parts])) for parts in drawn]
+
+
+def _describe_shared(
+    manifest: pd.DataFrame, train: np.ndarray, held_out: np.ndarray
+) -> dict[str, Any]:
+    """Return ``leaks`` and ``unseen`` of a split that the recordings came with."""
+    train_groups, groups = (set(manifest["group"].iloc[rows]) for rows in (train, held_out))
+    shared = train_groups & groups - {""}
+    if not shared and "" in train_groups | groups:
+        return {"leaks": False, "unseen": "the set does not name everybody's group"}
+    if not shared:
+        return {"leaks": False, "unseen": "the held-out groups are not trained on"}
+    note = f"{len(shared)} of {len(groups)} held-out groups are trained on too"
+    return {"leaks": True, "unseen": note}
 
 
 def calibrated(parts: Parts, manifest: pd.DataFrame, count: int, seed: int = 0) -> Parts:
-    """``count`` recordings a label of each tested group are trained on instead of tested.
+    """Train on ``count`` recordings a label of each tested group instead of testing on them.
 
-    What people would record once, before they use a model in a new session. Where a group has no
-    more than ``count`` of a label, none are taken: something must be left to test.
+    What people would record once, before they use a model in a new session. Whole sequences are
+    drawn. Where a group has no more than ``count`` of a label, none are taken: something must be
+    left to test.
 
     Raises:
         ValueError: a count below 0, or nothing is tested or could be taken.
@@ -272,17 +393,25 @@ def calibrated(parts: Parts, manifest: pd.DataFrame, count: int, seed: int = 0) 
     if count < 0 or not len(parts.test):
         raise ValueError(f"calibrate={count} takes from what is tested, and this split tests none")
     drawn = np.random.default_rng(seed).permutation(parts.test)
-    keys = manifest["group"].iloc[drawn] + "\n" + manifest["label"].iloc[drawn]
+    table = manifest[["group", "label", "sequence"]].iloc[drawn].drop_duplicates()
+    keys = table["group"] + "\n" + table["label"]
     place, size = keys.groupby(keys).cumcount(), keys.map(keys.value_counts())
-    taken = np.sort(drawn[((place < count) & (size > count)).to_numpy()])
-    if not len(taken):
+    sequences = table["sequence"][(place < count) & (size > count)]
+    is_taken = manifest["sequence"].iloc[parts.test].isin(sequences).to_numpy()
+    if not is_taken.any() or is_taken.all():
         raise ValueError(
-            f"calibrate={count}: no tested group has more than {count} recordings of a label"
+            f"calibrate={count}: no tested group has more than {count} recordings of a label, so "
+            "that some could be trained on and the rest tested"
         )
-    note = f"{parts.note}; calibrated: {len(taken):,} recordings of the tested groups, {count} a "
+    taken = parts.test[is_taken]
+    note = (
+        f"{len(taken):,} samples of the tested groups are trained on (calibrate={count}: so many "
+        "recordings a label), the others are tested"
+    )
     return replace(
         parts,
         train=np.concatenate([parts.train, taken]),
-        test=np.setdiff1d(parts.test, taken),
-        note=note + "label, are trained on",
+        test=parts.test[~is_taken],
+        leaks=True,
+        unseen=note,
     )

@@ -21,8 +21,8 @@ class TaskModule(L.LightningModule):
     """What is the same in every kind of problem: training steps, optimizer, checkpoint.
 
     A batch is a dict: ``x`` as the network takes it, ``y`` what it should say, ``index`` (B,)
-    rows of the manifest, ``group`` (B,) group codes or -1. A kind of problem adds the loss and
-    the metrics.
+    rows of the manifest, ``group`` and ``sequence`` (B,) codes or -1. A kind of problem adds the
+    loss and the metrics.
 
     Args:
         net: the network.

@@ -54,7 +54,10 @@ class ClassificationModule(TaskModule):
                 "acc": MulticlassAccuracy(classes, average="micro"),
                 f"acc_top{top_k}": MulticlassAccuracy(classes, top_k=top_k, average="micro"),
                 "f1": MulticlassF1Score(classes, average="macro"),
-            }
+            },
+            # Groups are formed by the first batch's states; where its top-1 and top-k hits agree,
+            # f1 would be made of top-k hits from then on.
+            compute_groups=False,
         )
         self.rates = nn.ModuleDict({p: scores.clone(prefix=f"{p}/") for p in PHASES})
         self.confusions = nn.ModuleDict({p: MulticlassConfusionMatrix(classes) for p in PHASES})
@@ -99,7 +102,8 @@ class ClassificationModule(TaskModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         outcome = self._evaluate("test", batch)
-        self.interval.update(outcome["codes"][:, 0] == batch["y"], batch["group"])
+        right = outcome["codes"][:, 0] == batch["y"]
+        self.interval.update(right, batch["group"], batch["sequence"])
         return outcome
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

@@ -13,8 +13,9 @@ class GroupInterval(Metric):
 
     An accuracy counts hits of samples, a word error rate errors of words.
 
-    Samples of one person are alike, so whole persons are drawn with replacement, not samples;
-    with a single group there is no spread between people to see, and samples are drawn.
+    Samples of one person are alike, so whole persons are drawn with replacement, not samples. Of
+    a single group whole sequences are drawn, for samples of one sequence are near-copies; where
+    the sequences are unknown, or there is only one, there is no interval.
     Source: the cluster bootstrap (Davison and Hinkley, Bootstrap Methods and their Application,
     1997, section 3.8).
 
@@ -27,33 +28,43 @@ class GroupInterval(Metric):
     counted: list[Tensor]
     out_of: list[Tensor]
     group: list[Tensor]
+    sequence: list[Tensor]
 
     def __init__(self, draws: int = 2000, confidence: float = 0.95) -> None:
         super().__init__()
         self.draws, self.confidence = draws, confidence
-        self.add_state("counted", default=[], dist_reduce_fx="cat")
-        self.add_state("out_of", default=[], dist_reduce_fx="cat")
-        self.add_state("group", default=[], dist_reduce_fx="cat")
+        for name in ("counted", "out_of", "group", "sequence"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
 
-    def update(self, counted: Tensor, group: Tensor, out_of: Tensor | None = None) -> None:
-        """``counted`` (B,) hits or errors of ``out_of`` (B,) chances, one each where it is None;
-        ``group`` (B,) integer codes, -1 for no group."""
+    def update(
+        self,
+        counted: Tensor,
+        group: Tensor,
+        sequence: Tensor,
+        out_of: Tensor | None = None,
+    ) -> None:
+        """Add hits or errors ``counted`` (B,) of ``out_of`` (B,) chances, by default one each.
+
+        ``group`` and ``sequence`` (B,) are integer codes, -1 where they are unknown.
+        """
         self.counted.append(counted.float())
         self.out_of.append(torch.ones_like(group) if out_of is None else out_of)
         self.group.append(group)
+        self.sequence.append(sequence)
 
     def compute(self) -> Tensor:
-        """(2,): the lower and the upper end."""
+        """Return (2,) the lower and the upper end; NaN where there is no interval."""
         # Lists here, and tensors once the processes' states are put together.
-        states = (self.counted, self.out_of, self.group)
-        counted, out_of, group = (dim_zero_cat(state).cpu() for state in states)
-        codes, inverse = torch.unique(group, return_inverse=True)
-        if len(codes) == 1:
-            inverse = torch.arange(len(counted))
-        hits = torch.zeros(int(inverse.max()) + 1).index_add_(0, inverse, counted)  # (groups,)
-        counts = torch.zeros_like(hits).index_add_(0, inverse, out_of.float())
+        states = (self.counted, self.out_of, self.group, self.sequence)
+        counted, out_of, group, sequence = (dim_zero_cat(state).cpu() for state in states)
+        clusters = _clusters(group, sequence)
+        if clusters is None:
+            return torch.full((2,), torch.nan)
+        size = int(clusters.max()) + 1
+        hits = torch.zeros(size).index_add_(0, clusters, counted)
+        counts = torch.zeros(size).index_add_(0, clusters, out_of.float())
         generator = torch.Generator().manual_seed(0)
-        # A draw of groups that hold nothing to count has no rate.
+        # A draw of clusters that hold nothing to count has no rate.
         means = torch.stack([self._draw(hits, counts, generator) for _ in range(self.draws)])
         tail = (1 - self.confidence) / 2
         return torch.nanquantile(means, torch.tensor([tail, 1 - tail]))
@@ -62,3 +73,12 @@ class GroupInterval(Metric):
     def _draw(hits: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
         drawn = torch.randint(len(hits), (len(hits),), generator=generator)
         return hits[drawn].sum() / counts[drawn].sum()
+
+
+def _clusters(group: Tensor, sequence: Tensor) -> Tensor | None:
+    """Return (n,) the number of what each sample is drawn with; None where nothing can be drawn."""
+    for codes in (group, sequence):
+        distinct, clusters = torch.unique(codes, return_inverse=True)
+        if len(distinct) > 1:
+            return clusters
+    return None

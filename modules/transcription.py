@@ -40,7 +40,8 @@ class TranscriptionModule(TaskModule):
     """Recordings to text: cross-entropy or CTC; word, character and token scores.
 
     A batch holds ``x`` (B, T, C), ``length`` (B,) samples that count, ``y`` (B, L) token ids
-    filled up with -100, ``text`` the B texts, ``index`` and ``group`` (B,).
+    filled up with -100, ``text`` the B texts, ``index``, ``group`` and
+    ``sequence`` (B,).
 
     Args:
         net: (x, length) → logits (B, L or frames, tokens), and (B,) how many of them count.
@@ -201,7 +202,8 @@ class TranscriptionModule(TaskModule):
     def _count_errors(self, phase: str, outcome: dict[str, Any], batch: Batch) -> None:
         if phase == "test":
             errors, words = (torch.tensor(outcome[key]) for key in ("errors", "words"))
-            self.interval.update(errors.to(self.device), batch["group"], words.to(self.device))
+            people = (batch["group"], batch["sequence"])
+            self.interval.update(errors.to(self.device), *people, words.to(self.device))
             self.tested.update(len(errors))
         if not self.classes:
             return

@@ -75,7 +75,7 @@ def prepared(
 def test_frames_are_spread_evenly(tmp_path: Path) -> None:
     one = prepared(tmp_path / "set", [1, 2, 9])
     rows, codes = np.array([2, 1, 0]), np.zeros(3, np.int64)
-    batch = Batches(one, rows, codes, codes, frames=5)[np.arange(3)]
+    batch = Batches(one, rows, codes, codes, codes, frames=5)[np.arange(3)]
     assert batch["x"][..., 0].tolist() == [
         [3, 5, 7, 9, 11],
         [1, 1, 1, 2, 2],
@@ -101,7 +101,7 @@ def test_batches_are_the_frames_that_the_rule_names(
     with tempfile.TemporaryDirectory() as folder:
         one = prepared(Path(folder), lengths)  # a frame is its own number
         for stored in (one, PreparedSet(folder, memory_limit=0)):
-            batch = Batches(stored, rows, codes, codes, frames, rule)[positions]
+            batch = Batches(stored, rows, codes, codes, codes, frames, rule)[positions]
             row = rows[positions]
             places = frame_places(one.lengths[row], frames, rule) + one.starts[row][:, None]
             assert batch["x"][..., 0].tolist() == places.tolist()
@@ -111,17 +111,17 @@ def test_batches_are_the_frames_that_the_rule_names(
 def test_one_frame_is_the_middle_one(tmp_path: Path) -> None:
     one = prepared(tmp_path / "set", [1, 9])
     rows, codes = np.arange(2), np.zeros(2, np.int64)
-    batch = Batches(one, rows, codes, codes, frames=1)[np.arange(2)]
+    batch = Batches(one, rows, codes, codes, codes, frames=1)[np.arange(2)]
     assert torch.equal(batch["x"], torch.tensor([[[0.0]], [[5.0]]]))
 
 
 def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
     one = prepared(tmp_path / "set", [3, 9, 4], {1: (2, 6), 2: (0, 1)})
     rows, codes = np.array([1, 2, 0]), np.zeros(3, np.int64)
-    batch = Batches(one, rows, codes, codes, frames=5)[np.array([2, 0])]
+    batch = Batches(one, rows, codes, codes, codes, frames=5)[np.array([2, 0])]
     assert batch["boundary"].tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 0, 0]]  # 0, 2, 4, 6, 8
     assert batch["boundary"].dtype == torch.float32
-    cropped = Batches(one, rows, codes, codes, 6, "crop_pad")[np.arange(3)]
+    cropped = Batches(one, rows, codes, codes, codes, 6, "crop_pad")[np.arange(3)]
     assert cropped["boundary"].tolist() == [
         [0, 1, 1, 1, 1, 0],  # 1 to 6
         [1, 1, 0, 0, 0, 0],  # the held first frame is the word's, as the first is
@@ -132,8 +132,8 @@ def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
 def test_sets_without_words_have_batches_without_a_boundary(tmp_path: Path) -> None:
     one = prepared(tmp_path / "set", [3, 9])
     rows, codes = np.arange(2), np.zeros(2, np.int64)
-    batch = Batches(one, rows, codes, codes, frames=5)[rows]
-    assert list(batch) == ["x", "y", "length", "index", "group"]
+    batch = Batches(one, rows, codes, codes, codes, frames=5)[rows]
+    assert list(batch) == ["x", "y", "length", "index", "group", "sequence"]
 
 
 @settings(max_examples=25, deadline=None)
@@ -148,7 +148,7 @@ def test_a_boundary_is_where_the_frames_of_the_word_are(
     with tempfile.TemporaryDirectory() as folder:
         one = prepared(Path(folder), [5, 12], {1: word})
     rows, codes = np.arange(2), np.zeros(2, np.int64)
-    batch = Batches(one, rows, codes, codes, frames, rule)[rows]
+    batch = Batches(one, rows, codes, codes, codes, frames, rule)[rows]
     place = batch["x"][1, :, 0] - 5  # a frame is its own number
     expected = (place >= word[0]) & (place < word[1])
     assert torch.equal(batch["boundary"][1], expected.float())

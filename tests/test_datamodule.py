@@ -23,7 +23,7 @@ def test_simulated_samples_are_trained_on_and_nowhere_else(composed, tmp_path: P
     assert 0.35 < (drawn >= 60).mean() < 0.45
     counts = data.counts()
     assert set(counts[counts["group"] == "simulated"]["split"]) == {"train"}
-    assert "40% of what is trained on is simulated" in data.parts.note
+    assert "40% of what is trained on is simulated" in data.parts.description
     assert not data.prepared.simulated
 
 

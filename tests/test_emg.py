@@ -355,10 +355,12 @@ def test_calibration_takes_so_many_of_each_text_of_a_session_and_never_the_last(
     rows: list[tuple[str, str]], count: int, seed: int
 ) -> None:
     manifest = pd.DataFrame(rows, columns=["label", "group"])
+    manifest["sequence"] = manifest.index.astype(str)
     tested = np.arange(1, len(rows))
     none = np.arange(0)
     parts = Parts(np.arange(1), none, tested, "a note")
-    before = manifest.iloc[tested].value_counts()
+    keys = ["label", "group"]
+    before = manifest[keys].iloc[tested].value_counts()
     if not (before > count).any():
         with pytest.raises(ValueError, match=f"calibrate={count}: no tested group has more than"):
             calibrated(parts, manifest, count, seed)
@@ -366,17 +368,18 @@ def test_calibration_takes_so_many_of_each_text_of_a_session_and_never_the_last(
     after = calibrated(parts, manifest, count, seed)
     taken = np.setdiff1d(after.train, parts.train)
     assert sorted([*taken, *after.test]) == tested.tolist()
-    moved = manifest.iloc[taken].value_counts()
+    moved = manifest[keys].iloc[taken].value_counts()
     for key, had in before.items():
         assert moved.get(key, 0) == (count if had > count else 0)
-    assert after.note.startswith("a note; calibrated: ") and not len(after.val)
+    assert f"{len(taken):,} samples of the tested groups are trained on" in after.description
+    assert after.leaks and "never seen" not in after.description and not len(after.val)
     again = calibrated(parts, manifest, count, seed)
     assert again.train.tolist() == after.train.tolist()
 
 
 @pytest.mark.parametrize(("count", "test"), [(2, []), (-1, [0, 1, 2])], ids=["no test", "below 0"])
 def test_calibration_needs_something_that_is_tested(count: int, test: list[int]) -> None:
-    manifest = pd.DataFrame({"label": ["a"] * 3, "group": ["s"] * 3})
+    manifest = pd.DataFrame({"label": ["a"] * 3, "group": ["s"] * 3, "sequence": list("xyz")})
     parts = Parts(np.arange(0), np.arange(0), np.array(test, dtype=int), "")
     with pytest.raises(ValueError, match=f"calibrate={count} takes from what is tested"):
         calibrated(parts, manifest, count)
@@ -517,7 +520,7 @@ def test_a_closed_run_tells_of_phrases(closed_run: Path) -> None:
     text = (closed_run / "report.md").read_text(encoding="utf-8")
     assert "![confusion matrix](confusion_matrix.png)" in text and "test/closed_acc" in text
     assert "![signals with their texts](transcripts/epoch_0003.png)" in text
-    assert "calibrated: 3 recordings of the tested groups, 1 a label, are trained on" in text
+    assert "3 samples of the tested groups are trained on (calibrate=1" in text
     assert (closed_run / "confusion_matrix.png").stat().st_size
     rows = predictions(closed_run)
     numbers = json.loads((closed_run / "metrics.json").read_text())

@@ -9,7 +9,7 @@ from modules.metrics import GroupInterval
 
 def interval(correct: list[bool], group: list[int]) -> tuple[float, float]:
     metric = GroupInterval(draws=200)
-    metric.update(torch.tensor(correct), torch.tensor(group))
+    metric.update(torch.tensor(correct), torch.tensor(group), torch.arange(len(group)))
     low, high = metric.compute().tolist()
     return low, high
 
@@ -29,14 +29,27 @@ def test_people_who_differ_widen_it() -> None:
     assert alike == (0.5, 0.5)  # every person is at one half: no spread between people
 
 
-def test_a_single_group_falls_back_to_samples() -> None:
+def test_of_a_single_group_sequences_are_drawn() -> None:
     low, high = interval([True] * 80 + [False] * 20, [3] * 100)
     assert 0.7 < low < 0.8 < high < 0.9
+    metric = GroupInterval(draws=200)  # the same samples as near-copies: ten of each recording
+    hits, sequence = torch.tensor([True] * 80 + [False] * 20), torch.arange(100) // 10
+    metric.update(hits, torch.full((100,), 3), sequence)
+    wide = metric.compute().tolist()
+    assert wide[1] - wide[0] > 2 * (high - low)
+
+
+def test_a_single_group_of_unknown_sequences_has_no_interval() -> None:
+    for sequence in (-1, 7):  # unknown, and a single one
+        metric = GroupInterval(draws=20)
+        metric.update(torch.ones(9), torch.zeros(9, dtype=int), torch.full((9,), sequence))
+        assert metric.compute().isnan().all()
 
 
 def test_updates_add_up() -> None:
     metric = GroupInterval(draws=200)
     for code in range(3):
-        metric.update(torch.tensor([True, code > 0]), torch.tensor([code, code]))
+        group = torch.tensor([code, code])
+        metric.update(torch.tensor([True, code > 0]), group, torch.arange(2))
     low, high = metric.compute().tolist()
     assert (low, high) == (interval([True, False, True, True, True, True], [0, 0, 1, 1, 2, 2]))

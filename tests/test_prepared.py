@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_reads_back_what_was_written(tmp_path: Path) -> None:
 def test_sets_without_words_are_as_they_were(tmp_path: Path) -> None:
     write_all(tmp_path / "set", ABOUT, [sample("x", 3), sample("z", 2)])
     assert (tmp_path / "set" / "manifest.csv").read_bytes() == (
-        b"id,label,group,split,source,start,length\nx,a,me,,x.mp4,0,3\nz,a,me,,z.mp4,3,2\n"
+        b"id,label,group,sequence,split,source,start,length\nx,a,me,,,x.mp4,0,3\nz,a,me,,,z.mp4,3,2\n"
     )
     assert PreparedSet(tmp_path / "set").words is None
 
@@ -99,8 +100,8 @@ def test_words_lie_somewhere_in_their_samples(tmp_path: Path) -> None:
     samples = [sample("x", 3), sample("y", 4, word=(1, 3)), sample("z", 2, word=(0, 2))]
     write_all(tmp_path / "set", ABOUT, samples)
     assert (tmp_path / "set" / "manifest.csv").read_text() == (
-        "id,label,group,split,source,start,length,word_start,word_end\n"
-        "x,a,me,,x.mp4,0,3,,\ny,a,me,,y.mp4,3,4,1,3\nz,a,me,,z.mp4,7,2,0,2\n"
+        "id,label,group,sequence,split,source,start,length,word_start,word_end\n"
+        "x,a,me,,,x.mp4,0,3,,\ny,a,me,,,y.mp4,3,4,1,3\nz,a,me,,,z.mp4,7,2,0,2\n"
     )
     prepared = PreparedSet(tmp_path / "set")
     assert prepared.words.tolist() == [[0, 3], [1, 3], [0, 2]]
@@ -363,3 +364,18 @@ with PreparedWriter({str(tmp_path / "set")!r}, ABOUT, buffer_samples=3) as write
     samples = [sample(f"s{i}", 2) for i in range(written + 5)]
     write_all(tmp_path / "set", ABOUT, samples)
     assert len(PreparedSet(tmp_path / "set")) == written + 5
+
+
+def test_a_set_without_sequences_has_each_sample_on_its_own(tmp_path: Path) -> None:
+    write_all(tmp_path / "set", ABOUT, [sample("x", 3), sample("y", 4)])
+    path = tmp_path / "set" / "manifest.csv"
+    pd.read_csv(path, keep_default_na=False).drop(columns="sequence").to_csv(path, index=False)
+    older = PreparedSet(tmp_path / "set")
+    assert older.manifest["sequence"].tolist() == ["x", "y"] and not older.has_sequences
+
+
+def test_sequences_are_kept(tmp_path: Path) -> None:
+    cut = [replace(sample(name, 2), sequence="x.mp4") for name in "xyz"]
+    write_all(tmp_path / "set", ABOUT, cut)
+    prepared = PreparedSet(tmp_path / "set")
+    assert prepared.manifest["sequence"].tolist() == ["x.mp4"] * 3 and prepared.has_sequences

@@ -301,6 +301,8 @@ def test_sequences(tmp_path):
     assert not rejected
     names = ["t.csv/p/J/1", "t.csv/p/J/2", "t.csv/q/J/1"]
     assert [(s.id, len(s.features)) for s in samples] == list(zip(names, (3, 1, 1), strict=True))
+    frames, _ = read_all(LandmarkCSV(tmp_path))
+    assert [s.sequence for s in frames] == [names[n] for n in (0, 0, 1, 0, 2)]
     np.testing.assert_allclose(samples[0].features[:, 0], POINTS[0] + [3, 1, 0], rtol=1e-6)
 
 
@@ -308,6 +310,7 @@ def test_sequences_need_their_column(tmp_path):
     write(tmp_path / "t.csv", table(label="j"))
     _, rejected = read_all(LandmarkCSV(tmp_path, sequences=True))
     assert "sequences=true needs a column" in rejected[0].reason
+    assert {sample.sequence for sample in read_all(LandmarkCSV(tmp_path))[0]} == {""}
 
 
 @pytest.mark.parametrize(
@@ -425,7 +428,7 @@ def test_frames_of_a_sequence_in_numeric_order(tmp_path):
         save(tmp_path / "anna" / "J" / "0" / f"{number}.npy", POINTS + number)
     samples, _ = read_all(LandmarkNPY(tmp_path))
     assert [sample.id for sample in samples] == [f"anna/J/0/{n}.npy" for n in range(11)]
-    assert {(sample.label, sample.group) for sample in samples} == {("J", "anna")}
+    assert {(s.label, s.group, s.sequence) for s in samples} == {("J", "anna", "anna/J/0")}
     (sequence,), _ = read_all(LandmarkNPY(tmp_path, sequences=True))
     assert sequence.id == "anna/J/0"
     np.testing.assert_allclose(sequence.features[:, 0], POINTS[0] + np.arange(11), rtol=1e-6)
@@ -440,6 +443,7 @@ def test_files_directly_in_their_letter(tmp_path):
     assert len(samples) == 6
     assert {(sample.label, sample.split) for sample in samples} == {("A", "train")}
     assert {"train/a/flat.npy", "train/a/many.npy#0"} < {sample.id for sample in samples}
+    assert {s.sequence for s in samples} == {"", "train/a/many.npy", "train/a/both.npy"}
     for sample in samples:
         np.testing.assert_array_equal(sample.features, POINTS[None])
     samples, _ = read_all(LandmarkNPY(tmp_path, sequences=True))

@@ -122,7 +122,7 @@ def test_prepared_and_gone_on_with(tmp_path: Path, clip: Path) -> None:
     assert rejected["label"].tolist() == ["about"]
     assert prepare(LRW(raw), tmp_path / "set", {}).already_complete
     rows = np.arange(2)
-    batch = Batches(prepared, rows, rows, rows, 29)[rows]
+    batch = Batches(prepared, rows, rows, rows, rows, 29)[rows]
     assert batch["boundary"].sum(1).tolist() == [13, 13]
 
 

@@ -91,6 +91,7 @@ def test_cuts_with_context_tell_where_the_word_lies(tmp_path):
         [*range(6)], [*range(2, 12)], [*range(14, 20)], [*range(20)], [*range(10, 20)],
     ]  # fmt: skip
     assert [s.word for s in samples] == [(0, 4), (2, 8), (2, 6), (0, 20), (2, 10)]
+    assert {s.sequence for s in samples} == {"a.mkv"}
     said = [tens(s)[slice(*s.word)] for s in samples[:3]]
     assert said == [[*range(4)], [*range(4, 10)], [*range(16, 20)]]
     half, *_ = outcomes(manifest_of(tmp_path, context_s=0.16, rate=12.5))

@@ -39,7 +39,7 @@ def test_a_leaking_split_is_called_one(run, tmp_path: Path) -> None:
     data = hands(tmp_path / "set", groups=1, each=12)
     folder = run("trainer=smoke", f"data_dir={data}", "split=random")
     text = (folder / "report.md").read_text()
-    assert "Beware: random split" in text and "for there is one group only" in text
+    assert "Beware: random split" in text and "no interval: a single group" in text
 
 
 def test_best_epoch_is_the_first_of_the_best() -> None:

@@ -34,7 +34,7 @@ def sequences(one: PreparedSet, rows: np.ndarray, gains: np.ndarray) -> Sequence
     count = len(one)
     texts = [f"text {n}" for n in range(count)]
     tokens = [list(range(2, 3 + n % 4)) for n in range(count)]
-    return SequenceBatches(one, rows, texts, tokens, np.arange(count) % 3, gains)
+    return SequenceBatches(one, rows, texts, tokens, np.arange(count) % 3, np.arange(count), gains)
 
 
 def realistic(count: int = 2000) -> np.ndarray:

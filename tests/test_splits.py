@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamodules.splits import (
@@ -16,12 +16,14 @@ from datamodules.splits import (
     Random,
     TestOnly,
     TrainAll,
+    calibrated,
 )
 
 
 def manifest(groups: list[str], split: list[str] | None = None) -> pd.DataFrame:
     marks = split or [""] * len(groups)
-    return pd.DataFrame({"group": groups, "split": marks, "label": "A"})
+    table = {"group": groups, "split": marks, "label": "A"}
+    return pd.DataFrame(table | {"sequence": [f"own {n}" for n in range(len(groups))]})
 
 
 def people(parts: Parts, table: pd.DataFrame, phase: str) -> set[str]:
@@ -100,6 +102,13 @@ def test_auto_takes_the_best_that_there_is() -> None:
     assert Auto()(manifest(["a"] * 20)).leaks
 
 
+def test_auto_keeps_one_of_two_people_aside() -> None:
+    table = manifest(["a"] * 20 + ["b"] * 20)
+    parts = Auto()(table)
+    assert people(parts, table, "test") == {"a"} and people(parts, table, "train") == {"b"}
+    assert len(parts.val) == 3 and not parts.leaks
+
+
 def test_test_only_and_train_all() -> None:
     table = manifest(["a"] * 100)
     assert len(TestOnly()(table).test) == 100
@@ -107,16 +116,62 @@ def test_test_only_and_train_all() -> None:
     assert (len(parts.train), len(parts.val), len(parts.test)) == (95, 5, 0)
 
 
+def test_train_all_tests_what_the_set_marks_test() -> None:
+    table = manifest(list("aabbcc"), ["train", "", "train", "val", "test", "test"])
+    parts = TrainAll()(table)
+    assert [parts[phase].tolist() for phase in PHASES] == [[0, 1, 2], [3], [4, 5]]
+    assert not parts.leaks or "held-out groups" in parts.description
+    asked = TrainAll(include_test=True)(table)
+    assert [asked[phase].tolist() for phase in PHASES] == [[0, 1, 2, 4, 5], [3], []]
+    with pytest.raises(ValueError, match="marks every sample as test"):
+        TrainAll()(manifest(list("ab"), ["test", "test"]))
+
+
+@given(
+    lengths=st.lists(st.integers(1, 6), min_size=8, max_size=30),
+    classes=st.integers(1, 4),
+    seed=st.integers(0, 3),
+)
+@settings(deadline=None, max_examples=50)
+def test_random_draws_take_whole_recordings(lengths: list[int], classes: int, seed: int) -> None:
+    names = np.repeat([f"clip {n}" for n in range(len(lengths))], lengths)
+    labels = np.repeat([f"{n % classes}" for n in range(len(lengths))], lengths)
+    table = manifest(["a"] * len(names)).assign(sequence=names, label=labels)
+    for split in (Random(seed=seed), TrainAll(seed=seed), TrainAll(0.5, seed)):
+        parts = split(table)
+        sides = [set(names[parts[phase]]) for phase in PHASES]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+        assert sides[1] and set(labels) == set(labels[parts.train])
+        together = np.sort(np.concatenate([parts[phase] for phase in PHASES]))
+        assert together.tolist() == list(range(len(table)))
+
+
+def test_one_recording_of_each_class_is_drawn_by_samples_and_says_so() -> None:
+    names = np.repeat(["clip A", "clip B"], 20)
+    parts = TrainAll()(manifest(["a"] * 40).assign(sequence=names, label=names))
+    assert len(parts.val) == 2 and len(parts.train) == 38
+    assert "near-copies of what is trained on" in parts.description
+
+
+def test_calibration_takes_whole_recordings() -> None:
+    names = np.repeat([f"clip {n}" for n in range(6)], 10)
+    table = manifest(["a"] * 60).assign(sequence=names)
+    parts = calibrated(TestOnly()(table), table, 2)
+    assert len(set(names[parts.train])) == 2 and len(parts.train) == 20 and len(parts.test) == 40
+    assert not set(names[parts.train]) & set(names[parts.test])
+
+
 @pytest.mark.parametrize(
     ("split", "table", "said"),
     [
         (ByGroup(), manifest(["a"] * 9), "needs at least 3 groups .* found 1: a"),
         (ByGroup(), manifest([""] * 9), "found 0: none"),
+        (ByGroup(), manifest(list("ab") * 9), "Use split=leave_one_group_out split.val=random"),
         (LeaveOneGroupOut(7), manifest(list("abc")), r"fold must be in 0\.\.2"),
         (LeaveOneGroupOut(), manifest(list("aa")), "at least 3 folds"),
         (LeaveOneGroupOut(val="maybe"), manifest(list("abc")), "expected group or random"),
         (Column(), manifest(list("abc")), "an empty column"),
-        (Column(), manifest(list("abc"), ["train", "tset", "val"]), "found tset"),
+        (Column(), manifest(list("abc"), ["train", "tset", "val"]), "holds 'tset'"),
         (Random(val_fraction=1.5), manifest(list("abc")), r"must be in \[0, 1\)"),
         (Random(), manifest(["a"]), "needs more than"),
     ],

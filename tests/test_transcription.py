@@ -66,6 +66,7 @@ def batch_of(texts: list[str], groups: list[int] | None = None) -> dict[str, obj
         "text": texts,
         "index": torch.arange(count),
         "group": torch.tensor(groups or [0] * count),
+        "sequence": torch.arange(count),
     }
 
 
@@ -341,7 +342,8 @@ def test_the_nearest_phrase_has_the_fewest_characters_to_change(text: str, phras
 
 def interval(counted: list[int], group: list[int], out_of: list[int]) -> tuple[float, float]:
     metric = GroupInterval(draws=200)
-    metric.update(*(torch.tensor(part) for part in (counted, group, out_of)))
+    parts = (counted, group, range(len(group)), out_of)
+    metric.update(*(torch.tensor(part) for part in parts))
     low, high = metric.compute().tolist()
     return low, high
 
@@ -369,8 +371,8 @@ def test_a_long_text_weighs_more_than_a_short_one() -> None:
 def test_one_chance_each_is_what_none_says() -> None:
     told, untold = GroupInterval(draws=100), GroupInterval(draws=100)
     hits, group = torch.tensor([True, False, True, True]), torch.tensor([0, 0, 1, 2])
-    told.update(hits, group, torch.ones(4, dtype=torch.int64))
-    untold.update(hits, group)
+    told.update(hits, group, torch.arange(4), torch.ones(4, dtype=torch.int64))
+    untold.update(hits, group, torch.arange(4))
     assert told.compute().tolist() == untold.compute().tolist()
 
 

@@ -117,7 +117,8 @@ class EMGReader(Reader):
             features = self.features(self.load(item))
         except ValueError as error:
             return [Rejected(item.id, str(error), item.id, item.label)]
-        return [Sample(item.id, features, item.label, item.group, item.split, item.id)]
+        origin = (item.group, item.split, item.id)
+        return [Sample(item.id, features, item.label, *origin, sequence=item.id)]
 
     def load(self, item: Item) -> np.ndarray:
         """The (T, C) numbers as they were recorded; ValueError where they cannot be read."""

@@ -205,9 +205,12 @@ def _meta(
 
 
 def _frames(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator[Sample]:
-    rows = zip(meta.index, meta["label"], meta["group"], meta["split"], strict=True)
-    for frame, (line, label, group, split) in zip(features, rows, strict=True):
-        yield Sample(f"{item.id}#{line}", frame[None], label, group, split, item.id)
+    columns = ("label", "group", "split", "sequence")
+    rows = zip(meta.index, *(meta[name] for name in columns), strict=True)
+    for frame, (line, label, group, split, number) in zip(features, rows, strict=True):
+        sequence = _sequence_name(item, group, label, number) if number else ""
+        name = f"{item.id}#{line}"
+        yield Sample(name, frame[None], label, group, split, item.id, sequence=sequence)
 
 
 def _sequences(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator[Sample]:
@@ -215,6 +218,11 @@ def _sequences(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator
     for (group, label, sequence), places in meta.groupby(keys, sort=False).indices.items():
         part = meta.iloc[places]
         order = np.argsort(part["frame"].to_numpy(), kind="stable")  # no frame number: as written
-        name = "/".join((item.id, group, label, sequence))
-        frames = features[places[order]]
-        yield Sample(name, frames, label, group, part["split"].iloc[0], item.id)
+        name = _sequence_name(item, group, label, sequence)
+        frames, split = features[places[order]], part["split"].iloc[0]
+        yield Sample(name, frames, label, group, split, item.id, sequence=name)
+
+
+def _sequence_name(item: Item, group: str, label: str, number: str) -> str:
+    """Return a name for a sequence; collectors count them anew for each label and signer."""
+    return "/".join((item.id, group, label, number))

@@ -67,9 +67,15 @@ class LandmarkNPY(LetterReader):
             elif self.sequences:
                 good.append(frame)
             else:
-                yield Sample(name, frame[None], label, item.group, item.split, item.id)
+                yield self._sample(item, name, frame[None], label)
         if good:
-            yield Sample(item.id, np.stack(good), label, item.group, item.split, item.id)
+            yield self._sample(item, item.id, np.stack(good), label)
+
+    def _sample(self, item: Item, name: str, frames: np.ndarray, label: str) -> Sample:
+        """Return a sample; the frames of one folder or file are one sequence, a lone one is not."""
+        known = item.path.is_dir() or "#" in name or self.sequences
+        sequence = item.id if known else ""
+        return Sample(name, frames, label, item.group, item.split, item.id, sequence=sequence)
 
     def _item(self, split: str, root: Path, path: Path) -> Item:
         folder = class_folder(path, root)

@@ -230,7 +230,8 @@ class MouthReader(Reader):
             return Rejected(cut.id, str(error), item.id, cut.label)
         said = f" ({faces} faces: the largest)" if faces > 2 else ""
         said = " (2 faces: the larger)" if faces == 2 else said
-        return Sample(cut.id, windows, cut.label, cut.group, cut.split, item.id + said, word)
+        origin = (cut.group, cut.split, item.id + said)
+        return Sample(cut.id, windows, cut.label, *origin, word, sequence=item.id)
 
     def _windows(
         self, cut: Cut, scale: float, strip: Strip

@@ -99,7 +99,8 @@ class Somach(EMGReader):
         except ValueError as error:
             return Rejected(identity, str(error), item.id, text)
         group = "/".join(part for part in (item.group, archive.group[number]) if part)
-        return Sample(identity, features, text, group, item.split, item.id)
+        origin = (group, item.split, item.id)
+        return Sample(identity, features, text, *origin, sequence=identity)
 
     def _refuse_other_rate(self, t_ms: np.ndarray) -> None:
         if len(t_ms) < 2:

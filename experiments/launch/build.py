@@ -88,7 +88,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "reader": _numbers(data.prepared.meta["settings"].get("reader") or {}),
         "clip_s": _clip_s(data),
         "simulated": data.prepared.simulated,
-        "split": data.parts.note,
+        "split": data.parts.description,
         "leaks": data.parts.leaks,
         "config": plain(config),
     }

@@ -20,6 +20,11 @@ def bullets(lines: list[str]) -> str:
     return "".join(f"- {line}\n" for line in lines)
 
 
+def interval(low: Any, high: Any) -> str:
+    """Return ``(0.5500 to 0.6500)``; ``(no interval)`` where there is none."""
+    return f"({score(low)} to {score(high)})" if score(low) and score(high) else "(no interval)"
+
+
 def score(value: Any, form: str = ".4f") -> str:
     """A number as text; empty where there is none."""
     return "" if value is None or pd.isna(value) else format(float(value), form)

@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 
 from callbacks.post_mortem import told
 from experiments.reports.confusions import confusions, group_section, pair_section
-from experiments.reports.results import Results
+from experiments.reports.markdown import score
+from experiments.reports.results import Results, interval_of
 from experiments.reports.transcription import text_sections
 
 MILESTONES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
@@ -42,8 +43,7 @@ def _title(results: Results, config: DictConfig) -> str:
     if name in numbers:
         lines.append(
             f"**Test {results.headline_words} {numbers[name]:.4f}** on {numbers['test/n']:,} "
-            f"samples, 95 % interval {numbers[f'{name}_low']:.4f} to "
-            f"{numbers[f'{name}_high']:.4f} (bootstrap over {_over(results)}).\n"
+            f"samples, {interval_of(name, numbers)}{_over(results, name)}.\n"
         )
     if numbers["trained_on_simulated"]:
         lines.append(
@@ -55,9 +55,12 @@ def _title(results: Results, config: DictConfig) -> str:
     return "\n".join(lines)
 
 
-def _over(results: Results) -> str:
+def _over(results: Results, name: str) -> str:
+    if results.numbers[f"{name}_low"] is None:
+        return ""
     groups = results.predictions["group"].nunique()
-    return f"{groups} groups" if groups > 1 else "single samples, for there is one group only"
+    over = f"{groups} groups" if groups > 1 else "the recordings of one group"
+    return f" (bootstrap over {over})"
 
 
 def _data(results: Results, config: DictConfig) -> str:
@@ -201,7 +204,7 @@ def _test(results: Results, config: DictConfig) -> str:
     tested = f"test/{results.headline}" in results.numbers
     names = [n for n in results.numbers if n.startswith("test/" if tested else "val/")]
     values = [results.numbers[name] for name in names]
-    shown = [f"{v:,}" if isinstance(v, int) else f"{v:.4f}" for v in values]
+    shown = [f"{v:,}" if isinstance(v, int) else score(v) or "none" for v in values]
     scores = pd.DataFrame({"metric": names, "value": shown})
     title = "Test" if tested else "Validation (nothing was kept for testing)"
     parts = [f"## {title}\n", _table(scores)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def gather(
     }
     if numbers["best_epoch"] is not None:
         numbers |= table.loc[numbers["best_epoch"]].dropna().to_dict()
-    numbers |= scores
+    # A test whose samples are all of one recording has no interval: null in JSON.
+    numbers |= {name: None if math.isnan(value) else value for name, value in scores.items()}
     if "test/n" in numbers:
         numbers["test/n"] = int(numbers["test/n"])
     results.numbers = numbers
@@ -116,5 +118,16 @@ def tell_scores(module: TaskModule, scores: dict[str, float]) -> None:
     name = f"test/{module.headline}"
     tell(
         f"Test: {module.headline_words} {scores[name]:.4f} of {int(scores['test/n']):,} samples "
-        f"(95 % interval {scores[f'{name}_low']:.4f} to {scores[f'{name}_high']:.4f})"
+        f"({interval_of(name, scores)})"
     )
+
+
+NO_INTERVAL = "no interval: a single group, whose recordings are unknown or only one"
+
+
+def interval_of(name: str, scores: dict[str, Any]) -> str:
+    """Return the 95 % interval of a score in words, or why there is none."""
+    low, high = scores[f"{name}_low"], scores[f"{name}_high"]
+    if low is None or high is None or math.isnan(low):
+        return NO_INTERVAL
+    return f"95 % interval {low:.4f} to {high:.4f}"

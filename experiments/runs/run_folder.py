@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from omegaconf import ListConfig
 
-from experiments.reports.markdown import score
+from experiments.reports.markdown import interval, score
 from experiments.reports.results import best_epoch
 
 LEVELS = 3  # outputs/multirun/<date>/<run> is found in outputs
@@ -96,9 +96,9 @@ class Run:
         name, numbers = self.headline, self.numbers
         if not name:
             return ""
-        value, low, high = (score(numbers[f"{name}{end}"]) for end in ("", "_low", "_high"))
+        bounds = interval(*(numbers[f"{name}{end}"] for end in ("_low", "_high")))
         samples = f" of {numbers['test/n']:,}" if "test/n" in numbers else ""
-        return f"{name} {value} ({low} to {high}){samples}"
+        return f"{name} {score(numbers[name])} {bounds}{samples}"
 
     @property
     def cut_short(self) -> bool:
@@ -251,6 +251,12 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return pd.json_normalize(content).to_dict("records")[0]
 
 
+def _is_score(name: str, value: Any) -> bool:
+    """Whether metrics.json holds a number; the ends of an interval may be null: there is none."""
+    has_no_end = value is None and name.endswith(("_low", "_high"))
+    return has_no_end or isinstance(value, int | float)
+
+
 def _read_numbers(found: Run) -> None:
     path = found.folder / "metrics.json"
     try:
@@ -259,7 +265,7 @@ def _read_numbers(found: Run) -> None:
         numbers, found.remarks = {}, [f"metrics.json is damaged ({error}) and was not used"]
     if not isinstance(numbers, dict):
         numbers, found.remarks = {}, ["metrics.json holds no table and was not used"]
-    found.numbers = {k: v for k, v in numbers.items() if k == "task" or isinstance(v, int | float)}
+    found.numbers = {k: v for k, v in numbers.items() if k == "task" or _is_score(k, v)}
 
 
 def _read_epochs(found: Run) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from experiments.reports.markdown import bullets, markdown, score
+from experiments.reports.markdown import bullets, interval, markdown, score
 from experiments.sweeps.importance import Importance, measure_importance
 from experiments.sweeps.job_status import Job
 from experiments.sweeps.plots import draw
@@ -83,7 +83,7 @@ def format_jobs(ranked: pd.DataFrame, settings: list[str]) -> pd.DataFrame:
 def _format_test(row: pd.Series) -> str:
     if pd.isna(row["test"]):
         return ""
-    return f"{score(row['test'])} ({score(row['test_low'])} to {score(row['test_high'])})"
+    return f"{score(row['test'])} {interval(row['test_low'], row['test_high'])}"
 
 
 def _format_importance(importance: Importance) -> list[str]:
