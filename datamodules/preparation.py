@@ -12,7 +12,7 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
-from datamodules.prepared import REJECTED, Description, PreparedWriter, Rejected, Sample
+from datamodules.prepared import MAX_LABEL, REJECTED, Description, PreparedWriter, Rejected, Sample
 from datamodules.readers.base import Item, Reader
 
 LAP = 512  # files; at most two laps of outcomes wait for a file that takes long
@@ -49,13 +49,19 @@ def prepare(
     with PreparedWriter(data_dir, description) as writer:
         if writer.complete:
             return Outcome(0, 0, already_complete=True)
+        reader.skipped = Path(data_dir)
         items = reader.items()
-        for note in reader.notes:
+        for note in dict.fromkeys(reader.notes):
             say(note)
         todo = [item for item in items if not writer.done.issuperset(item.sample_ids)]
         if len(todo) < len(items):
             say(f"{len(items) - len(todo):,} of {len(items):,} files were read before")
         outcome = _read_all(reader, todo, writer, workers or -1, _Progress(len(todo), say))
+        leftover = reader.leftover(items)
+        for row in leftover.rejected:
+            writer.add(row)
+        for line in leftover.lines():
+            say(line)
         writer.flush()
         _refuse_empty(writer)
         writer.finish()
@@ -96,11 +102,17 @@ def _in_parallel(
 
 def _read(reader: Reader, item: Item) -> list[Sample | Rejected]:
     """The outcomes of one item; a rejection bears its label, so that a lost class is noticed."""
-    outcomes = list(reader.read(item))
-    return [
-        replace(one, label=item.label) if isinstance(one, Rejected) and not one.label else one
-        for one in outcomes
-    ]
+    return [_checked(outcome, item) for outcome in reader.read(item)]
+
+
+def _checked(outcome: Sample | Rejected, item: Item) -> Sample | Rejected:
+    """A rejection with its label; a sample that cannot be stored as a rejection."""
+    if isinstance(outcome, Rejected):
+        return outcome if outcome.label else replace(outcome, label=item.label)
+    if len(outcome.label) > MAX_LABEL:
+        reason = f"a label of {len(outcome.label):,} characters; at most {MAX_LABEL:,} are taken"
+        return Rejected(outcome.id, reason, outcome.source, outcome.label)
+    return outcome
 
 
 def _refuse_empty(writer: PreparedWriter) -> None:

@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from unvoiced.text import escape_controls, normal_form, shorten
+
 MANIFEST, FEATURES, META, REJECTED = "manifest.csv", "features.npy", "meta.json", "rejected.csv"
 FORMAT_VERSION = 1
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota, limit on a file's size
@@ -32,6 +34,7 @@ TEXT_COLUMNS = ("id", "label", "group", "sequence", "split", "source")
 MANIFEST_COLUMNS = (*TEXT_COLUMNS, "start", "length")
 WORD_COLUMNS = ("word_start", "word_end")  # only where a sample says which frames its word takes
 SPARSE = 4  # a stretch this many times as long as what is wanted of it is still read in one piece
+MAX_LABEL, MAX_REASON = 1_000, 2_000  # characters
 LINE_BYTES = 1 << 20  # no row of a table is longer
 PIECE = 100_000  # rows of a table that are read at once: pandas takes much memory for a moment
 
@@ -57,6 +60,8 @@ class Sample:
     sequence: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("label", "group"):
+            object.__setattr__(self, name, normal_form(getattr(self, name)))
         if self.word is not None:
             first, stop = self.word
             assert 0 <= first < stop <= len(self.features), (self.id, self.word, len(self.features))
@@ -70,6 +75,10 @@ class Rejected:
     reason: str
     source: str = ""
     label: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", shorten(escape_controls(self.reason), MAX_REASON))
+        object.__setattr__(self, "label", shorten(normal_form(self.label), MAX_LABEL))
 
 
 @dataclass(frozen=True)

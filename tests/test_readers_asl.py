@@ -163,8 +163,11 @@ def test_links_out_of_raw_dir_and_hidden_files_are_left_out(tmp_path, mediapipe_
     (tmp_path / "raw" / "B").symlink_to(tmp_path / "outside" / "A")
     assert [item.id for item in ImageFolder(tmp_path / "raw").items()] == ["A/1.jpg"]
     (tmp_path / "raw" / "train").symlink_to(tmp_path / "outside")
-    with pytest.raises(ValueError, match="nothing to read"):
-        ImageFolder(tmp_path / "raw").items()
+    reader = ImageFolder(tmp_path / "raw")
+    leftover = reader.leftover(reader.items())
+    assert sorted(row.id for row in leftover.rejected) == ["A/link.jpg", "B", "train"]
+    assert all("leads out of raw_dir" in row.reason for row in leftover.rejected)
+    assert leftover.unread == {"hidden": 1}
 
 
 def test_a_reader_travels_light(tmp_path, mediapipe_sees_hands):

@@ -208,7 +208,8 @@ def test_the_configuration_names_every_argument_once(name):
     assert text.pop("raw_dir") == "${raw_dir}"
     code = (kind.__init__.__code__, kind.__mro__[1].__init__.__code__)
     arguments = {n for one in code for n in one.co_varnames[: one.co_argcount]}
-    assert set(text) == arguments - {"self", "raw_dir"}
+    no_use = {"split_folders"} if name == "emg_manifest" else set()  # its table has a column
+    assert set(text) == arguments - {"self", "raw_dir"} - no_use
 
 
 # ---- manifests
@@ -266,10 +267,10 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
         "../outside.npy": f"line 8: the path ../outside.npy {out}",
         str(outside): f"line 9: the path {outside} {out}",
         "C:\\a.npy": f"line 10: the path C:/a.npy {out}",
-        "link.npy": "link.npy leads out of raw_dir",
+        "link.npy": "the file link.npy leads out of raw_dir",
         "a.npy#line12": "line 12: unknown split 'holdout'; expected train, val or test",
         "manifest.csv#line13": "line 13: found 2 fields, expected 4",
-        "folder.npy": "the file folder.npy is missing",
+        "folder.npy": "the file folder.npy: cannot be read: a folder, not a regular file",
     }
 
 

@@ -291,7 +291,7 @@ def test_durations_that_cannot_be_read(tmp_path: Path) -> None:
     assert read_duration(path) == 0.5
     path.unlink()
     path.mkdir()
-    with pytest.raises(ValueError, match="cannot be read: Is a directory"):
+    with pytest.raises(ValueError, match="cannot be read: a folder"):
         read_duration(path)
 
 

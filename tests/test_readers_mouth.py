@@ -174,7 +174,7 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
         f"{outside}#0-8": f"line 13: the path {outside} {out}",
         "C:/a.mkv#0-8": f"line 14: the path C:/a.mkv {out}",
         "a.mkv#nan-8": "line 16: 'nan' is not the number of a frame",
-        "link.mkv#0-8": "link.mkv leads out of raw_dir",
+        "link.mkv#0-8": "the file link.mkv that manifest.csv names leads out of raw_dir",
     }
 
 

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from datamodules.prepared import Frame, Rejected, Sample
+from datamodules.readers.files import FolderScan, ending_of, scan_folder
+from unvoiced.files import MAX_ARRAY_BYTES, refuse_irregular
+from unvoiced.text import escape_controls, normal_form, shorten
 
 SPLIT_FOLDERS = {
     "train": "train",
+    "training": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
+    "development": "val",
+    "eval": "val",
+    "evaluation": "val",
     "test": "test",
+    "testing": "test",
 }
+NEVER_PICKLED = ("scan", "left_out", "notes", "_unwanted")  # what only the first process needs
+SHOWN_FOLDERS = 5
 
 
 @dataclass(frozen=True)
@@ -32,10 +46,32 @@ class Item:
     group: str = ""
     split: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("label", "group"):
+            object.__setattr__(self, name, normal_form(getattr(self, name)))
+
     @property
     def sample_ids(self) -> tuple[str, ...]:
         """The samples and rejections that are known to come of it."""
         return (self.id,)
+
+
+@dataclass
+class Leftover:
+    """What lies below ``raw_dir`` and no item reads.
+
+    ``rejected`` are the files that somebody may miss; ``unread`` counts those and all others by
+    ending, or by the setting that leaves them out; ``notes`` are sentences about folders.
+    """
+
+    rejected: list[Rejected] = field(default_factory=list)
+    unread: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return the lines to print."""
+        counts = ", ".join(f"{count:,} {name}" for name, count in sorted(self.unread.items()))
+        return [*self.notes, *([f"Files that are not read: {counts}"] if counts else [])]
 
 
 class Reader(ABC):
@@ -44,6 +80,8 @@ class Reader(ABC):
     Args:
         raw_dir: the folder with the recordings. Folders ``train``, ``val`` and ``test`` directly
             below it set the split of what they hold.
+        split_folders: whether folders of these names set the split. None: where all folders
+            beside them are named so too, or two different splits are there.
 
     Raises:
         ValueError: ``raw_dir`` is not given, does not exist, or holds nothing to read.
@@ -55,14 +93,24 @@ class Reader(ABC):
     task: str
     frame: Frame
     classes: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()  # of the files that should be recordings
+    layout = ""  # how they should lie below a split folder or ``raw_dir``, for reasons
+    min_parts = 1  # of a recording's path below a split folder
 
-    def __init__(self, raw_dir: str | Path | None) -> None:
+    def __init__(self, raw_dir: str | Path | None, split_folders: bool | None = None) -> None:
         if not raw_dir:
             raise ValueError("stage=prepare needs raw_dir=<the folder with the recordings>")
         self.notes: list[str] = []
         self.raw_dir = Path(raw_dir)
         if not self.raw_dir.is_dir():
             raise ValueError(f"raw_dir={raw_dir} is not a folder")
+        self.split_folders = split_folders
+        self.left_out: Counter[str] = Counter()
+        self.skipped: Path | None = None  # a folder below raw_dir that is written meanwhile
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what worker processes need: not the list of all files."""
+        return {name: value for name, value in vars(self).items() if name not in NEVER_PICKLED}
 
     @abstractmethod
     def items(self) -> list[Item]:
@@ -72,14 +120,28 @@ class Reader(ABC):
     def read(self, item: Item) -> Iterable[Sample | Rejected]:
         """The samples of one item; runs in a worker process, and must not raise for bad data."""
 
-    def roots(self) -> Iterator[tuple[str, Path]]:
+    # ---- files
+
+    @cached_property
+    def scan(self) -> FolderScan:
+        """All files below ``raw_dir``, found once."""
+        return scan_folder(self.raw_dir, self.skipped)
+
+    def files(self, root: Path, endings: tuple[str, ...]) -> list[Path]:
+        """Return the readable files below ``root`` with these endings, in natural order."""
+        return [self.raw_dir / name for name in self.scan.readable(self.name_of(root), endings)]
+
+    def roots(self) -> list[tuple[str, Path]]:
         """(split, folder) pairs to scan: the split folders where there are some, else raw_dir."""
-        found = [
-            (SPLIT_FOLDERS[folder.name.lower()], folder)
-            for folder in sorted(self.raw_dir.iterdir())
-            if folder.is_dir() and folder.name.lower() in SPLIT_FOLDERS
+        names = self._split_names()
+        return [(split, self.raw_dir / name) for name, split in names.items()] or [
+            ("", self.raw_dir)
         ]
-        yield from found or [("", self.raw_dir)]
+
+    def name_of(self, path: Path) -> str:
+        """Return the path below ``raw_dir`` with slashes, "" for ``raw_dir`` itself."""
+        name = path.relative_to(self.raw_dir).as_posix()
+        return "" if name == "." else name
 
     def note_unused_columns(self, header: Iterable[str], used: Iterable[str]) -> None:
         """Add a note on the columns of a table that this reader does not use."""
@@ -90,12 +152,180 @@ class Reader(ABC):
             )
 
     def id_of(self, path: Path) -> str:
-        return path.relative_to(self.raw_dir).as_posix()
+        """Return the path below ``raw_dir`` as tables hold it."""
+        return escape_controls(path.relative_to(self.raw_dir).as_posix())
 
     def nothing_found(self, expected: str) -> ValueError:
         """The error for a folder that holds nothing of this layout."""
         inside = sorted(entry.name for entry in self.raw_dir.iterdir())[:5]
+        shown = ", ".join(map(escape_controls, inside))
+        problems = [f"{name}: {problem}" for name, problem in self.scan.files() if problem][:3]
+        problem = f" ({escape_controls('; '.join(problems))})" if problems else ""
         return ValueError(
             f"raw_dir={self.raw_dir} holds nothing to read: expected {expected}, "
-            f"found {', '.join(inside) or 'an empty folder'}"
+            f"found {shown or 'an empty folder'}{problem}"
         )
+
+    # ---- the account of all files
+
+    def files_of(self, item: Item) -> Iterable[str]:
+        """The names below ``raw_dir`` of the files that reading an item uses."""
+        return (self.name_of(item.path),)
+
+    def label_in(self, name: str) -> str:
+        """The label that a file below ``raw_dir`` would have by its place, "" where it has none."""
+        return ""
+
+    def why_unread(self, name: str) -> str:
+        """The setting for which a file is not read, "" where it is another reason."""
+        return ""
+
+    def leftover(self, items: Iterable[Item]) -> Leftover:
+        """Return what none of these items reads, which is all of ``items()`` or more."""
+        used = {name for item in items for name in self.files_of(item)}
+        found = Leftover(unread=Counter(self.left_out))
+        if self.scan.hidden:
+            found.unread["hidden"] = self.scan.hidden
+        for name, problem in self.scan.files():
+            if problem or name not in used:
+                self._add_leftover(found, name, problem)
+        found.notes += self._outside_notes()
+        return found
+
+    def _add_leftover(self, found: Leftover, name: str, problem: str) -> None:
+        setting = "" if problem else self.why_unread(name)
+        if setting:
+            found.unread[setting] += 1
+            return
+        label, ending = self.label_in(name), ending_of(name)
+        reason = problem or self._misplaced(name)
+        if not reason and label:
+            reason = f"{ending} files are not read; expected {self._expected}"
+        if reason:
+            identity = escape_controls(name)
+            found.rejected.append(Rejected(identity, reason, identity, label))
+        if not problem and not name.lower().endswith(self.endings):
+            found.unread[ending] += 1
+
+    @property
+    def _expected(self) -> str:
+        shown = [*self.endings[:12], *["…"] * (len(self.endings) > 12)]
+        return " ".join(shown)
+
+    def _misplaced(self, name: str) -> str:
+        """The reason for which a file with an ending of recordings is none, else ""."""
+        if not name.lower().endswith(self.endings):
+            return ""
+        splits = self._split_names()
+        top = name.partition("/")[0]
+        if splits and top not in splits:
+            return f"beside the split folders {', '.join(splits)}, which alone are read"
+        return f"not where recordings are expected: {self.layout}"
+
+    # ---- split folders
+
+    def _split_names(self) -> dict[str, str]:
+        """The split of each split folder, by its name; empty where none sets a split."""
+        if "_splits" not in vars(self):
+            self._splits = self._choose_splits()
+        return self._splits
+
+    def _choose_splits(self) -> dict[str, str]:
+        folders = self.scan.subfolders()
+        named = {n: SPLIT_FOLDERS[n.lower()] for n in folders if n.lower() in SPLIT_FOLDERS}
+        if not named or self.split_folders is not None:
+            return named if self.split_folders else {}
+        others = [n for n in folders if n not in named and self._recordings(n)]
+        if (len({*named.values()}) > 1 or not others) and all(map(self._is_deep, named)):
+            return named
+        self.notes.append(
+            f"Note: {_shown(list(named))} beside {_shown(others) or 'nothing else'} is read as a "
+            "folder like the others and sets no split (reader.split_folders=true changes that)"
+        )
+        return {}
+
+    def _recordings(self, folder: str) -> list[str]:
+        return self.scan.readable(folder, self.endings)
+
+    def _is_deep(self, folder: str) -> bool:
+        """Whether recordings lie as deep in the folder as they should in a split."""
+        parts = [name.count("/") for name in self._recordings(folder)]
+        return not parts or max(parts) >= self.min_parts
+
+    def _outside_notes(self) -> list[str]:
+        splits = self._split_names()
+        if not splits:
+            return []
+        counts = {n: len(self._recordings(n)) for n in self.scan.subfolders() if n not in splits}
+        return [
+            f"warning: the folder {escape_controls(name)} lies beside the split folders "
+            f"{', '.join(splits)} and is not read ({count:,} recordings in it). Name it train, val "
+            "or test, move it into one of them, or set reader.split_folders=false"
+            for name, count in counts.items()
+            if count
+        ]
+
+
+def refuse_no_input(path: Path) -> None:
+    """Refuse what ``stage=predict`` cannot read whatever the task.
+
+    Raises:
+        ValueError: it does not exist, or is neither a folder nor a regular file.
+    """
+    if not path.exists():
+        raise ValueError(f"input={path} does not exist")
+    if not path.is_dir():
+        try:
+            refuse_irregular(path)
+        except ValueError as error:
+            raise ValueError(f"input={path} {error}") from error
+
+
+def refuse_outside(
+    path: Path, raw_dir: Path, name: str, limit: int | None = MAX_ARRAY_BYTES
+) -> None:
+    """Refuse a file that a table or another file names, where it may not be opened.
+
+    Args:
+        name: what the message calls it.
+
+    Raises:
+        ValueError: it is missing, leads out of ``raw_dir``, or is no regular file.
+    """
+    try:
+        is_there = path.exists()
+        is_inside = path.resolve().is_relative_to(raw_dir.resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, a loop
+        raise ValueError(f"{shorten(name, 200)} cannot be a file: {_reason(error)}") from error
+    if not is_inside:
+        raise ValueError(f"{name} leads out of raw_dir")
+    if not is_there:
+        raise ValueError(f"{name} is missing")
+    try:
+        refuse_irregular(path, limit)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or "" if isinstance(error, OSError) else str(error)
+
+
+def input_files(path: Path, reader: Reader, endings: tuple[str, ...]) -> list[Path]:
+    """Return the file that ``input`` names, or those below the folder.
+
+    Raises:
+        ValueError: there is none with one of these endings.
+    """
+    if path.is_dir():
+        found = reader.files(reader.raw_dir, endings)
+    else:
+        found = [path] if path.name.lower().endswith(endings) else []
+    if not found:
+        raise ValueError(f"input={path} is nothing to read: expected {' '.join(endings)}")
+    return found
+
+
+def _shown(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN_FOLDERS} more" if len(names) > SHOWN_FOLDERS else ""
+    return ", ".join(map(escape_controls, names[:SHOWN_FOLDERS])) + more

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.prepared import Frame, Rejected, Sample
-from datamodules.readers.base import Item, Reader
-from datamodules.readers.letters import natural_key
+from datamodules.readers.base import Item, Reader, refuse_outside
 from unvoiced.emg.conditioning import Conditioner
 from unvoiced.emg.quality import preprocess_recording
-from unvoiced.emg.tables import TABLE_ENDINGS, check_sample_rate, read_emg_table
+from unvoiced.emg.tables import check_sample_rate, read_emg_table
+from unvoiced.files import ARRAYS, EMG_TABLES
 
-RECORDING_ENDINGS = (".npy", *TABLE_ENDINGS)
+RECORDING_ENDINGS = (*ARRAYS, *EMG_TABLES)
 VOTES = 20  # recordings that settle how many channels there are
 MANY_CHANNELS = 64  # a wider array with few rows is rather one of (channels, samples)
 
@@ -50,6 +49,7 @@ class EMGReader(Reader):
         resample_hz: rate of the samples, Hz; None for that of the recordings.
         min_s, max_s: shorter and longer recordings are rejected, seconds; ``max_s`` may be None.
         max_clipped: share of a channel's samples that may be stuck at its extreme values, 0 to 1.
+        split_folders: see ``Reader``.
 
     Raises:
         ValueError: a setting is impossible.
@@ -57,6 +57,7 @@ class EMGReader(Reader):
 
     task = "emg"
     key = "reader"  # where the configuration holds these settings, for errors
+    endings = ARRAYS
 
     def __init__(
         self,
@@ -72,8 +73,9 @@ class EMGReader(Reader):
         min_s: float = 0.1,
         max_s: float | None = None,
         max_clipped: float = 0.1,
+        split_folders: bool | None = None,
     ) -> None:
-        super().__init__(raw_dir)
+        super().__init__(raw_dir, split_folders)
         self.rate, self.uv_per_count = rate, uv_per_count
         self.channels, self.skip_samples = channels, skip_samples
         self.min_s, self.max_s, self.max_clipped = min_s, max_s, max_clipped
@@ -123,9 +125,9 @@ class EMGReader(Reader):
     def load(self, item: Item) -> np.ndarray:
         """The (T, C) numbers as they were recorded; ValueError where they cannot be read."""
         root = self.allowed_root(item.path)
-        if not item.path.name.lower().endswith(TABLE_ENDINGS):
+        if not item.path.name.lower().endswith(EMG_TABLES):
             return load_array(item.path, root)
-        check_file(item.path, root)
+        refuse_outside(item.path, root, f"the file {item.path.name}")
         table = read_emg_table(item.path)
         check_sample_rate(table.sample_rate, self.rate, f"{self.key}.rate")
         return table.samples
@@ -178,23 +180,6 @@ class EMGReader(Reader):
             if columns and not _transposed(rows, columns):
                 yield columns
 
-    # ---- files
-
-    def files(self, root: Path, endings: tuple[str, ...]) -> list[Path]:
-        """The files below ``root`` with one of these endings, in natural order.
-
-        Hidden ones are left out, and so are links that lead out of ``raw_dir``.
-        """
-        found, inside = [], self.raw_dir.resolve()
-        for folder, folders, names in os.walk(root):
-            folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-            kept = (name for name in names if not name.startswith("."))
-            found += [Path(folder, name) for name in kept if name.lower().endswith(endings)]
-        kept_paths = (
-            path for path in found if not path.is_symlink() or path.resolve().is_relative_to(inside)
-        )
-        return sorted(kept_paths, key=natural_key)
-
 
 def load_array(path: Path, raw_dir: Path) -> np.ndarray:
     """A ``.npy`` file below ``raw_dir`` as an array of two dimensions, memory-mapped.
@@ -202,11 +187,11 @@ def load_array(path: Path, raw_dir: Path) -> np.ndarray:
     Raises:
         ValueError: it is missing, leads out, is damaged, or holds something else than numbers.
     """
-    check_file(path, raw_dir)
+    refuse_outside(path, raw_dir, f"the file {path.name}")
     try:
         # Mapped: a damaged header cannot ask for more memory than the file has bytes.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path.name} is damaged, or no array of numbers as np.save writes it"
         ) from error
@@ -217,14 +202,6 @@ def load_array(path: Path, raw_dir: Path) -> np.ndarray:
     if array.ndim != 2:
         raise ValueError(f"an array of shape {array.shape}; expected (samples, channels)")
     return array
-
-
-def check_file(path: Path, raw_dir: Path) -> None:
-    """Refuse a path that is no file, or leads out of ``raw_dir``."""
-    if not path.is_file():
-        raise ValueError(f"the file {path.name} is missing")
-    if not path.resolve().is_relative_to(raw_dir.resolve()):
-        raise ValueError(f"{path.name} leads out of raw_dir")
 
 
 def one_line(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from datamodules.readers.base import Item
+from datamodules.readers.base import Item, Leftover, refuse_no_input
 from datamodules.readers.emg import RECORDING_ENDINGS, EMGReader, Recording
 from unvoiced.emg.conditioning import MAY_BE_NONE
 
@@ -33,6 +34,7 @@ class EMGInput(EMGReader):
     """
 
     key = "input_reader"
+    endings = RECORDING_ENDINGS
 
     def __init__(
         self,
@@ -47,8 +49,7 @@ class EMGInput(EMGReader):
                 "stage=predict needs input=<a .npy or .csv file, or a folder of such files>"
             )
         self.path = Path(path)
-        if not self.path.exists():
-            raise ValueError(f"input={path} does not exist")
+        refuse_no_input(self.path)
         options |= {"rate": rate, "channels": channels, "uv_per_count": uv_per_count}
         given = {
             name: value for name, value in options.items() if value is not None or name in KEPT_NONE
@@ -68,6 +69,10 @@ class EMGInput(EMGReader):
                 "one column per channel"
             )
         return [Recording(self.id_of(path), path) for path in found]
+
+    def leftover(self, items: Iterable[Item]) -> Leftover:
+        """What else is in the folder; nothing where one file is read."""
+        return super().leftover(items) if self.path.is_dir() else Leftover()
 
     def allowed_root(self, path: Path) -> Path:
         """The folder of the file itself: a link that the user names is followed."""

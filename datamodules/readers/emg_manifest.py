@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from datamodules.readers.base import Item
 from datamodules.readers.emg import EMGReader, Recording, one_line
-from datamodules.readers.tables import below, read_table, split_named
+from datamodules.readers.tables import below, manifest_below, read_table, show_columns, split_named
 
 Row = dict[str, str]
 # Columns that are used where the table has them and the configuration names no other.
@@ -49,21 +50,18 @@ class EMGManifest(EMGReader):
         **options: Any,
     ) -> None:
         self.columns = {"path": path, "text": text, "group": group, "split": split, "rates": rates}
-        try:
-            self.manifest = Path(raw_dir or "") / below(manifest)
-        except ValueError as error:
-            raise ValueError(f"{self.key}.manifest: {error}") from error
+        self.manifest = Path(raw_dir or "") / manifest_below(manifest, self.key)
         if rate is None and raw_dir and Path(raw_dir).is_dir():
-            rate = self._most_common_rate()
+            rate = self._most_common_rate(Path(raw_dir))
         super().__init__(raw_dir, rate=rate, **options)
 
-    def _most_common_rate(self) -> float:
+    def _most_common_rate(self, raw_dir: Path) -> float:
         """The sample rate, Hz, of most rows.
 
         Raises:
             ValueError: the table has no column of rates.
         """
-        header, lines = read_table(self.manifest, "a recording")
+        header, lines = read_table(self.manifest, raw_dir, "a recording")
         name = self._columns(header).get("rates")
         place = header.index(name) if name else 0
         rates = [row[place] for _, row in lines if len(row) > place] if name else []
@@ -76,9 +74,11 @@ class EMGManifest(EMGReader):
             )
         return votes.most_common(1)[0][0]
 
+    endings = ()  # files that no row names are not listed one by one
+
     def items(self) -> list[Item]:
         """One item per row, in the order of the table."""
-        header, lines = read_table(self.manifest, "a recording")
+        header, lines = read_table(self.manifest, self.raw_dir, "a recording")
         columns = self._columns(header)
         self.note_unused_columns(header, columns.values())
         found: list[Item] = []
@@ -88,6 +88,10 @@ class EMGManifest(EMGReader):
             seen.add(recording.id)
             found.append(recording)
         return found
+
+    def files_of(self, item: Item) -> Iterable[str]:
+        """The table, and the file that its row names."""
+        return self.name_of(self.manifest), item.path.relative_to(self.raw_dir).as_posix()
 
     def _columns(self, found: list[str]) -> Row:
         """Which column says what; those that the table has not and nobody asked for are left out.
@@ -99,8 +103,8 @@ class EMGManifest(EMGReader):
         for key, name in wanted.items():
             if name not in found:
                 raise ValueError(
-                    f"{self.manifest} has no column {name!r}; found {', '.join(found)}. Say which "
-                    f"it is with reader.{key}=<a column>"
+                    f"{self.manifest} has no column {name!r}; found {show_columns(found)}. "
+                    f"Say which it is with reader.{key}=<a column>"
                 )
         usual = {
             key: next((name for name in names if name in found), "")

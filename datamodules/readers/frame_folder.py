@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -13,12 +13,13 @@ from typing import Any
 import cv2
 
 from datamodules.readers.base import Item
-from datamodules.readers.letters import natural_key
-from datamodules.readers.mouths import Clip, Cut, MouthReader, files_below
+from datamodules.readers.files import ending_of, natural_key
+from datamodules.readers.mouths import Clip, Cut, MouthReader
+from unvoiced.files import PICTURES, open_regular, read_bytes
+from unvoiced.text import escape_controls
 from unvoiced.vision.hands import decode_picture
 from unvoiced.vision.videos import WHOLE, Frames, Ranges
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MAX_BYTES = 20_000_000  # of one picture, decompressed: a zip may unfold to anything
 KINDS = ("words", "phrases")
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
@@ -67,6 +68,7 @@ class FrameFolder(MouthReader):
     """
 
     default_crop = "none"
+    endings = (*PICTURES, ".zip")
 
     def __init__(
         self, raw_dir: str | Path | None, kind: str = "words", rate: float = 15.0, **options: Any
@@ -75,9 +77,14 @@ class FrameFolder(MouthReader):
         if kind not in KINDS:
             raise ValueError(f"reader.kind={kind} is unknown; expected one of {', '.join(KINDS)}")
         self.kind = kind
+        self.layout = (
+            f"<speaker>/{kind}/<class>/<repetition>/*.jpg, or <speaker>.zip with that inside "
+            "(reader.kind says words or phrases)"
+        )
 
     def items(self) -> list[Item]:
         """One item a clip; of zips only the lists of contents are read."""
+        self.left_out.clear()
         found = [item for split, root in self.roots() for item in self._below(root, split)]
         if not any(item.names for item in found):
             damaged = [item.id for item in found]
@@ -85,12 +92,31 @@ class FrameFolder(MouthReader):
                 raise ValueError(
                     f"raw_dir={self.raw_dir}: not one zip can be read, such as {damaged[0]}"
                 )
-            raise self.nothing_found(
-                f"<speaker>/{self.kind}/<class>/<repetition>/*.jpg, or <speaker>.zip with that "
-                "inside (reader.kind says words or phrases)"
-            )
+            raise self.nothing_found(self.layout)
         self.find_models()
         return self.wanted(found)
+
+    def files_of(self, item: Item) -> Iterable[str]:
+        """The names below ``raw_dir`` of a clip's pictures, or of its zip."""
+        assert isinstance(item, PictureClip)
+        below = self.name_of(item.path)
+        if below.lower().endswith(".zip") and not item.path.is_dir():
+            return [below]
+        return [f"{below}/{name}" if below else name for name in item.names]
+
+    def label_in(self, name: str) -> str:
+        """The folder that names the class, "" where the file lies in no clip."""
+        folder = PurePosixPath(name).parent
+        return folder.parts[-2] if self._is_clip(folder) else ""
+
+    def why_unread(self, name: str) -> str:
+        """The option ``kind``, or that the picture shows depth."""
+        parts = name.lower().split("/")
+        if parts[-1].startswith("depth_"):
+            return "depth pictures"
+        if {*parts[:-1]} & {*KINDS} - {self.kind}:
+            return f"left out by reader.kind={self.kind}"
+        return super().why_unread(name)
 
     def open(self, item: Item) -> Pictures:
         assert isinstance(item, PictureClip)
@@ -99,19 +125,24 @@ class FrameFolder(MouthReader):
     # ---- finding
 
     def _below(self, root: Path, split: str) -> list[PictureClip]:
-        pictures = files_below(root, self.raw_dir, PICTURES)
+        pictures = self.files(root, PICTURES)
         names = [path.relative_to(root).as_posix() for path in pictures]
         clips = self._clips(root, names, "" if split else root.name, split)
-        for path in files_below(root, self.raw_dir, (".zip",)):
+        for path in self.files(root, (".zip",)):
             clips += self._in_zip(path, split)
         return clips
 
     def _in_zip(self, path: Path, split: str) -> list[PictureClip]:
         try:
-            names = _open_zip(path).namelist()
+            names = [*dict.fromkeys(_open_zip(path).namelist())]
         except ValueError:  # reading it says so again, as a rejected row
             return [PictureClip(self.id_of(path), path, cuts=(Cut(self.id_of(path)),))]
-        return self._clips(path, names, path.stem, split)
+        clips = self._clips(path, names, path.stem, split)
+        used = {name for clip in clips for name in clip.names}
+        rest = [name for name in names if name not in used and not name.endswith("/")]
+        if clips:  # else the zip itself is listed
+            self.left_out.update(self.why_unread(n) or f"{ending_of(n)} in zips" for n in rest)
+        return clips
 
     def _clips(self, path: Path, names: list[str], speaker: str, split: str) -> list[PictureClip]:
         """The clips among the files ``names`` below ``path``, in natural order."""
@@ -122,7 +153,7 @@ class FrameFolder(MouthReader):
                 folders.setdefault(folder, []).append(name)
         return [
             self._clip(path, folder, folders[folder], speaker, split)
-            for folder in sorted(folders, key=lambda folder: natural_key(Path(folder)))
+            for folder in sorted(folders, key=lambda folder: natural_key(folder.as_posix()))
         ]
 
     def _is_clip(self, folder: PurePosixPath) -> bool:
@@ -134,7 +165,7 @@ class FrameFolder(MouthReader):
     ) -> PictureClip:
         above, label = folder.parts[:-3], folder.parts[-2]
         inside = "" if path == self.raw_dir else self.id_of(path) + "/"
-        identity = inside + folder.as_posix()
+        identity = inside + escape_controls(folder.as_posix())
         group = above[-1] if above else speaker
         cut = Cut(identity, label, group, split)
         return PictureClip(identity, path, label, group, split, (cut,), _colour_only(names))
@@ -147,32 +178,27 @@ def pictures_in(item: PictureClip, rate: float) -> Pictures:
         ValueError: the zip is damaged.
     """
     if item.path.is_dir():
-        return Pictures(lambda name: _read_file(item.path / name), item.names, rate)
+        return Pictures(lambda name: read_bytes(item.path / name), item.names, rate)
     archive = _open_zip(item.path)
     return Pictures(lambda name: _read_member(archive, name), item.names, rate)
 
 
 def _colour_only(names: list[str]) -> tuple[str, ...]:
     """In natural order; without the depth pictures where there are both."""
-    ordered = sorted(names, key=lambda name: natural_key(Path(name)))
+    ordered = sorted(names, key=natural_key)
     starts = [PurePosixPath(name).name.lower().split("_")[0] for name in ordered]
     if {"color", "depth"} <= set(starts):
         ordered = [name for name, start in zip(ordered, starts, strict=True) if start == "color"]
     return tuple(ordered)
 
 
-def _read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
-
-
 @lru_cache(maxsize=2)  # a zip's list of contents is long, and its clips come one after the other
 def _open_zip(path: Path) -> zipfile.ZipFile:
+    file = open_regular(path)
     try:
-        return zipfile.ZipFile(path)
-    except DAMAGE as error:
+        return zipfile.ZipFile(file)
+    except (*DAMAGE, ValueError) as error:
+        file.close()
         raise ValueError(f"the zip is damaged or truncated: {error}") from error
 
 

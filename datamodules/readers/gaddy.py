@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from datamodules.prepared import Rejected, Sample
-from datamodules.readers.base import SPLIT_FOLDERS, Item
+from datamodules.readers.base import SPLIT_FOLDERS, Item, refuse_outside
 from datamodules.readers.emg import EMGReader, Recording, one_line
-from datamodules.readers.tables import below
+from datamodules.readers.tables import below, show_columns
+from unvoiced.files import MAX_TEXT_BYTES, read_text
 
 EMG, INFO = "_emg.npy", "_info.json"
 MODES = ("silent", "voiced", "all")
-SETS = SPLIT_FOLDERS | {"dev": "val"}
 Sentence = tuple[str, int]  # a book and the number of a sentence in it
 
 
@@ -49,6 +49,9 @@ class Gaddy(EMGReader):
         ValueError: there is nothing of this layout, or ``testset`` is not such a file.
     """
 
+    endings = (EMG,)
+    layout = f"<set>/<session>/<n>{EMG}"
+
     def __init__(
         self,
         raw_dir: str | Path | None,
@@ -68,12 +71,22 @@ class Gaddy(EMGReader):
             Piece(self.id_of(path), path, group=self._session(path), split=split)
             for split, root in self.roots()
             for path in self.files(root, (EMG,))
-            if self.mode in ("all", self._mode_of(path))
+            if self._is_wanted(path)
         ]
         if not found:
             kind = "" if self.mode == "all" else f"{self.mode} "
             raise self.nothing_found(f"{kind}recordings <set>/<session>/<n>{EMG}")
         return found
+
+    def files_of(self, item: Item) -> Iterable[str]:
+        """The recording and its info file."""
+        return self.name_of(item.path), self.name_of(_info_of(item.path))
+
+    def why_unread(self, name: str) -> str:
+        """The option ``mode``, of what it leaves out."""
+        path = self.raw_dir / name
+        is_out = name.lower().endswith((EMG, INFO)) and not self._is_wanted(path)
+        return f"left out by reader.mode={self.mode}" if is_out else ""
 
     def read(self, item: Item) -> Iterable[Sample | Rejected]:
         """The sample of one recording, with the text that its info file tells."""
@@ -92,6 +105,9 @@ class Gaddy(EMGReader):
         return counts
 
     # ---- parts
+
+    def _is_wanted(self, path: Path) -> bool:
+        return self.mode in ("all", self._mode_of(path))
 
     def _session(self, path: Path) -> str:
         folder = self.id_of(path.parent)
@@ -127,13 +143,11 @@ def _info_of(path: Path) -> Path:
 
 def _json(path: Path, raw_dir: Path) -> dict[str, Any]:
     """The object in a file below ``raw_dir``; ValueError where there is none."""
-    if not path.is_file():
-        raise ValueError("the file is missing")
-    if not path.resolve().is_relative_to(raw_dir.resolve()):
-        raise ValueError("the file leads out of raw_dir")
+    refuse_outside(path, raw_dir, "the file", MAX_TEXT_BYTES)
+    text = read_text(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"not a JSON file: {error}") from error
     if not isinstance(found, dict):
         raise ValueError(f"found a JSON {type(found).__name__}, expected an object {{…}}")
@@ -147,7 +161,9 @@ def _text(info: dict[str, Any]) -> str:
         raise ValueError(f"no sentence: sentence_index={index}")
     text = info.get("text")
     if not isinstance(text, str):
-        raise ValueError(f"found {', '.join(info) or 'nothing'}; expected a text under 'text'")
+        raise ValueError(
+            f"found {show_columns([*info]) or 'nothing'}; expected a text under 'text'"
+        )
     if not text.strip():
         raise ValueError("the text is empty")
     return one_line(text)
@@ -179,7 +195,7 @@ def _splits(raw_dir: Path, testset: str) -> dict[Sentence, str]:
     try:
         named = _json(raw_dir / below(testset), raw_dir)
         return {
-            (str(book), int(index)): SETS[name.lower()]
+            (str(book), int(index)): SPLIT_FOLDERS[name.lower()]
             for name, sentences in named.items()
             for book, index in sentences
         }

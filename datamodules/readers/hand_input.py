@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from datamodules.prepared import Rejected, Sample
-from datamodules.readers.base import Item
-from datamodules.readers.image_folder import PICTURES
-from datamodules.readers.landmark_csv import TABLES, LandmarkCSV
+from datamodules.readers.base import Item, Leftover, input_files, refuse_no_input
+from datamodules.readers.landmark_csv import LandmarkCSV
 from datamodules.readers.landmark_npy import load_frames
 from datamodules.readers.letters import FRAME, LetterReader
+from unvoiced.files import ARRAYS, LANDMARK_TABLES, PICTURES, VIDEOS
 from unvoiced.vision.hands import HandLandmarks, draw_hand, hand_landmarks, hand_model, load_picture
-from unvoiced.vision.videos import VIDEOS, Video
+from unvoiced.vision.videos import Video
 
-ARRAYS = (".npy",)
 CANVAS = 480  # pixels a side, where there is no picture to draw on
 
 
@@ -32,32 +31,33 @@ class HandInput(LetterReader):
         ValueError: nothing is there that can be read.
     """
 
+    endings = (*PICTURES, *VIDEOS, *LANDMARK_TABLES, *ARRAYS)
+
     def __init__(
         self, path: str | Path | None, model: str | None = None, min_confidence: float = 0.5
     ) -> None:
         if not path:
             raise ValueError("stage=predict needs input=<a picture, video, landmark file, folder>")
         self.path = Path(path)
-        if not self.path.exists():
-            raise ValueError(f"input={path} does not exist")
+        refuse_no_input(self.path)
         super().__init__(self.path if self.path.is_dir() else self.path.parent)
         self.model, self.min_confidence = model, min_confidence
 
     def items(self) -> list[Item]:
         """One item a file."""
-        endings = (*PICTURES, *VIDEOS, *TABLES, *ARRAYS)
-        alone = [self.path] if self.path.name.lower().endswith(endings) else []
-        found = self.files(self.raw_dir, endings) if self.path.is_dir() else alone
-        if not found:
-            raise ValueError(f"input={self.path} is nothing to read: expected {' '.join(endings)}")
+        found = input_files(self.path, self, self.endings)
         if any(path.name.lower().endswith((*PICTURES, *VIDEOS)) for path in found):
             self.model = str(hand_model(self.model))
         return [Item(self.id_of(path), path) for path in found]
 
+    def leftover(self, items: Iterable[Item]) -> Leftover:
+        """What else is in the folder; nothing where one file is read."""
+        return super().leftover(items) if self.path.is_dir() else Leftover()
+
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
         """The frames of one file that hold a hand."""
         name = item.path.name.lower()
-        if name.endswith(TABLES):
+        if name.endswith(LANDMARK_TABLES):
             yield from LandmarkCSV(self.raw_dir, labelled=False).read(item)
             return
         reads = {PICTURES: self._picture, VIDEOS: self._video, ARRAYS: self._array}

@@ -20,9 +20,8 @@ from datamodules.readers.letters import (
     refuse_if_all_unknown,
     unknown_label,
 )
+from unvoiced.files import PICTURES
 from unvoiced.vision.hands import hand_landmarks, hand_model, load_picture
-
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class ImageFolder(LetterReader):
@@ -36,18 +35,22 @@ class ImageFolder(LetterReader):
         model: path of a MediaPipe ``hand_landmarker.task``; None for the user's cache, which is
             filled once from the user's package index.
         min_confidence: below this MediaPipe's finding is not taken for a hand, 0 to 1.
+        split_folders: see ``Reader``.
 
     Raises:
         ValueError: nothing to read, no folder named like a class, or no model.
     """
+
+    endings = PICTURES
 
     def __init__(
         self,
         raw_dir: str | Path | None,
         model: str | None = None,
         min_confidence: float = 0.5,
+        split_folders: bool | None = None,
     ) -> None:
-        super().__init__(raw_dir)
+        super().__init__(raw_dir, split_folders)
         self.model = model
         self.min_confidence = min_confidence
 
@@ -59,7 +62,7 @@ class ImageFolder(LetterReader):
             for path in self.files(root, PICTURES)
         ]
         if not pictures:
-            raise self.nothing_found("pictures (jpg, png, bmp, webp) in folders named A-Z, …")
+            raise self.nothing_found("pictures (jpg, png, heic …) in folders named A-Z, …")
         # Names say the letter only where folders do not: c_001.jpg in folder hello is not a C.
         by_name = not any(class_folder(path, root) for _, root, path in pictures)
         items = [self._item(*picture, by_name) for picture in pictures]
@@ -82,6 +85,7 @@ class ImageFolder(LetterReader):
         elif by_name or path.parent == root or is_packing(path.parent):
             stem = re.sub(r"[\W_]*(\d+\W*|test)$", "", path.stem)
             label = stem if canonical_letter(stem) else label
+        label = canonical_letter(label) or label
         return Item(self.id_of(path), path, label, group_of(folder or path, root), split)
 
     def _sample(self, item: Item) -> Sample:

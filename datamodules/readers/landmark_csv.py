@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -15,8 +13,9 @@ from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import SPLIT_FOLDERS, Item
 from datamodules.readers.landmark_columns import Columns, find_columns, split_line
 from datamodules.readers.letters import LETTERS, LetterReader, canonical_letter, unknown_label
+from datamodules.readers.tables import find_separator, read_table_text
+from unvoiced.files import LANDMARK_TABLES
 
-TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 HEAD_ROWS = 50  # enough to tell text from numbers
 
 
@@ -34,21 +33,31 @@ class LandmarkCSV(LetterReader):
         sequences: make one sample out of the frames of each (signer, label, sequence), in the
             order of their frame column; else each row is a sample of (1, 63).
         labelled: whether the tables tell the letters; else the samples have none.
+        split_folders: see ``Reader``.
 
     Raises:
         ValueError: there is no table.
     """
 
+    endings = LANDMARK_TABLES
+    layout = "tables with a label in every row"
+
     def __init__(
-        self, raw_dir: str | Path | None, sequences: bool = False, labelled: bool = True
+        self,
+        raw_dir: str | Path | None,
+        sequences: bool = False,
+        labelled: bool = True,
+        split_folders: bool | None = None,
     ) -> None:
-        super().__init__(raw_dir)
+        super().__init__(raw_dir, split_folders)
         self.sequences, self.labelled = sequences, labelled
 
     def items(self) -> list[Item]:
         """One item a table; its group is used where the table names none."""
         tables = [
-            (split, path) for split, root in self.roots() for path in self.files(root, TABLES)
+            (split, path)
+            for split, root in self.roots()
+            for path in self.files(root, LANDMARK_TABLES)
         ]
         if not tables:
             raise self.nothing_found("tables (csv, csv.gz, tsv)")
@@ -89,29 +98,12 @@ def _rejected(item: Item, line: int, fault: str) -> Rejected:
 # ---- from bytes to a table
 
 
-def _read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        if path.name.lower().endswith(".gz"):
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"the file is damaged or truncated: {error}") from error
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", errors="replace")
-    if b"\0" in content[:4096]:
-        raise ValueError("not a text table: the file holds zero bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
 def _read_table(item: Item, labelled: bool) -> tuple[pd.DataFrame, Columns, list[Rejected]]:
     """The rows that have all fields, by line number; the columns; the rows that have not."""
     lines = [(number, line) for number, line in _numbered_lines(item.path) if line.strip()]
     if not lines:
         raise ValueError("the file is empty")
-    separator = max(",;\t", key=lines[0][1].count)
+    separator = find_separator(lines[0][1])
     head = [split_line(line, separator) for _, line in lines[: HEAD_ROWS + 1]]
     columns = find_columns(head, labelled)
     whole, rejected, expected = [], [], len(columns.names)
@@ -127,7 +119,7 @@ def _read_table(item: Item, labelled: bool) -> tuple[pd.DataFrame, Columns, list
 
 
 def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    return enumerate(_read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)
+    return enumerate(read_table_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)
 
 
 def _line_fault(line: str, separator: str, expected: int) -> str:

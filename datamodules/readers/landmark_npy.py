@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,20 @@ from datamodules.readers.letters import (
     canonical_letter,
     class_folder,
     group_of,
-    natural_key,
     refuse_if_all_unknown,
     unknown_label,
 )
+from unvoiced.files import ARRAYS, read_bytes
+
+MAX_FRAMES_BYTES = 200_000_000  # of one file
+DAMAGE = (OSError, ValueError, EOFError, SyntaxError, TypeError, RecursionError)
+
+
+@dataclass(frozen=True)
+class FrameFiles(Item):
+    """The files of a sequence, in order; their names in ``path``, or "" for ``path`` itself."""
+
+    names: tuple[str, ...] = ("",)
 
 
 class LandmarkNPY(LetterReader):
@@ -32,30 +44,45 @@ class LandmarkNPY(LetterReader):
         raw_dir: the folder with the letters.
         sequences: make one sample out of each sequence folder or (T, 63) file; else each frame is
             a sample of (1, 63).
+        split_folders: see ``Reader``.
 
     Raises:
         ValueError: there is no .npy file, or no folder named like a class.
     """
 
-    def __init__(self, raw_dir: str | Path | None, sequences: bool = False) -> None:
-        super().__init__(raw_dir)
+    endings = ARRAYS
+
+    def __init__(
+        self,
+        raw_dir: str | Path | None,
+        sequences: bool = False,
+        split_folders: bool | None = None,
+    ) -> None:
+        super().__init__(raw_dir, split_folders)
         self.sequences = sequences
 
     def items(self) -> list[Item]:
         """One item a sequence folder, or a file directly in its letter."""
-        items = {
-            item.id: item
-            for split, root in self.roots()
-            for path in self.files(root, (".npy",))
-            for item in (self._item(split, root, path),)
-        }
-        if not items:
+        names: dict[FrameFiles, list[str]] = {}
+        for split, root in self.roots():
+            for path in self.files(root, ARRAYS):
+                item = self._item(split, root, path)
+                name = "" if item.path == path else path.relative_to(item.path).as_posix()
+                names.setdefault(item, []).append(name)
+        if not names:
             raise self.nothing_found("<letter>/<sequence>/<frame>.npy")
-        refuse_if_all_unknown(list(items.values()), self.raw_dir)
-        return list(items.values())
+        items = [replace(item, names=tuple(files)) for item, files in names.items()]
+        refuse_if_all_unknown(items, self.raw_dir)
+        return items
+
+    def files_of(self, item: Item) -> Iterator[str]:
+        """The names below ``raw_dir`` of a sequence's files."""
+        assert isinstance(item, FrameFiles)
+        yield from (self.name_of(item.path / name) for name in item.names)
 
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
         """The frames of one item, or one sample of them all."""
+        assert isinstance(item, FrameFiles)
         label = canonical_letter(item.label)
         if label is None:
             yield Rejected(item.id, unknown_label(item.label), item.id)
@@ -77,19 +104,17 @@ class LandmarkNPY(LetterReader):
         sequence = item.id if known else ""
         return Sample(name, frames, label, item.group, item.split, item.id, sequence=sequence)
 
-    def _item(self, split: str, root: Path, path: Path) -> Item:
+    def _item(self, split: str, root: Path, path: Path) -> FrameFiles:
         folder = class_folder(path, root)
         in_sequence = path.parent != folder if folder else path.stem.isdecimal()
         work = path.parent if in_sequence and path.parent != root else path
         label = folder.name if folder else work.parent.name
-        return Item(self.id_of(work), work, label, group_of(folder or work, root), split)
+        label = canonical_letter(label) or label
+        return FrameFiles(self.id_of(work), work, label, group_of(folder or work, root), split)
 
-    def _frames(self, item: Item, label: str) -> Iterator[tuple[str, np.ndarray, str]]:
+    def _frames(self, item: FrameFiles, label: str) -> Iterator[tuple[str, np.ndarray, str]]:
         """(id, 63 numbers, what is wrong with them or "") of each frame, in numeric order."""
-        files = [item.path]
-        if item.path.is_dir():
-            files = sorted((f for f in item.path.iterdir() if self._is_frame(f)), key=natural_key)
-        for file in files:
+        for file in (item.path / name for name in item.names):
             name = self.id_of(file)
             try:
                 frames = load_frames(file)
@@ -100,9 +125,6 @@ class LandmarkNPY(LetterReader):
                 suffix = f"#{place}" if len(frames) > 1 else ""
                 yield name + suffix, frame, _fault(frame, label)
 
-    def _is_frame(self, path: Path) -> bool:
-        return path.suffix.lower() == ".npy" and path.name[0] != "." and self._is_inside(path)
-
 
 def load_frames(path: Path) -> np.ndarray:
     """The frames of one file as (T, 63) float32.
@@ -110,9 +132,10 @@ def load_frames(path: Path) -> np.ndarray:
     Raises:
         ValueError: not a readable array of hand landmarks.
     """
+    content = read_bytes(path, MAX_FRAMES_BYTES)
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+        array = np.load(BytesIO(content), allow_pickle=False)
+    except (*DAMAGE, MemoryError) as error:
         raise ValueError(f"not a readable .npy file: {error}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise ValueError("the file holds no array of real numbers")

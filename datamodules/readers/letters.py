@@ -5,10 +5,8 @@ This file knows neither MediaPipe nor OpenCV: tables of landmarks are read witho
 
 from __future__ import annotations
 
-import os
 import re
 import string
-from collections.abc import Iterable
 from pathlib import Path
 
 from datamodules.prepared import Frame
@@ -52,12 +50,6 @@ def unknown_label(text: str) -> str:
     return f"unknown label {text!r}; expected one of A-Z, del, nothing, space"
 
 
-def natural_key(path: Path) -> list[tuple[int, str]]:
-    """Sorts ``9.npy`` before ``10.npy``."""
-    parts = re.split(r"(\d+)", path.as_posix())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-
-
 class LetterReader(Reader):
     """The base of the readers of the ASL alphabet."""
 
@@ -65,23 +57,12 @@ class LetterReader(Reader):
     frame = FRAME
     classes = LETTERS
 
-    def files(self, root: Path, suffixes: Iterable[str]) -> list[Path]:
-        """The files below ``root`` with one of these endings, in natural order.
+    layout = "<class>/, a class being A-Z, del, nothing, space"
 
-        Hidden files are left out, and so are links that lead out of ``raw_dir``.
-        """
-        endings, found = tuple(suffixes), []
-        if root.is_symlink() and not self._is_inside(root):
-            return []
-        for folder, folders, names in os.walk(root):
-            folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-            paths = (Path(folder, name) for name in names if not name.startswith("."))
-            found += [path for path in paths if path.name.lower().endswith(endings)]
-        return sorted((path for path in found if self._is_inside(path)), key=natural_key)
-
-    def _is_inside(self, path: Path) -> bool:
-        # Resolving costs; walking does not follow links, so only the path itself can lead out.
-        return not path.is_symlink() or path.resolve().is_relative_to(self.raw_dir.resolve())
+    def label_in(self, name: str) -> str:
+        """The class that the nearest folder is named after, "" where none is."""
+        folder = class_folder(self.raw_dir / name, self.raw_dir)
+        return canonical_letter(folder.name) or "" if folder else ""
 
 
 def class_folder(path: Path, root: Path) -> Path | None:

@@ -10,14 +10,19 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 
 from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import SPLIT_FOLDERS, Item
-from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip, files_below
+from datamodules.readers.files import natural_key
+from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip
+from unvoiced.files import read_bytes
+from unvoiced.text import normal_form
 from unvoiced.vision.videos import WHOLE, Frames, Ranges, Video
 
 LAYOUT = "<WORD>/{train,val,test}/<WORD>_00001.mp4 with a <WORD>_00001.txt beside it"
+MAX_DURATION_BYTES = 1_000_000
 SIDE, RATE = 256, 25.0  # of every clip: pixels, Hz
 MOUTH = (slice(116, 212), slice(80, 176))  # rows and columns; every clip has its face in the middle
 RATE_TOLERANCE = 0.01  # share; containers round
@@ -74,6 +79,8 @@ class LRW(MouthReader):
     """
 
     default_crop = "fixed"
+    endings = (".mp4",)
+    layout = LAYOUT
     crops = ("fixed", "none")
 
     def __init__(
@@ -89,6 +96,24 @@ class LRW(MouthReader):
     ) -> None:
         super().__init__(raw_dir, task, crop, height, width, rate, min_frames=min_frames)
         self.wanted_words = _wanted(classes)
+        self._words_left_out: set[str] = set()
+
+    def files_of(self, item: Item) -> Iterable[str]:
+        """The clip and its text."""
+        return item.id, item.id[: -len(".mp4")] + ".txt"
+
+    def label_in(self, name: str) -> str:
+        """The word whose folder the file lies in."""
+        word, _, rest = name.partition("/")
+        return normal_form(word.strip().lower()) if rest else ""
+
+    def why_unread(self, name: str) -> str:
+        """The option ``classes``, of the words that it leaves out."""
+        out = self.label_in(name) in self._words_left_out
+        return "left out by reader.classes" if out else ""
+
+    def _split_names(self) -> dict[str, str]:
+        return {}  # each word has its own
 
     def items(self) -> list[Item]:
         """One item a clip; its ``path`` is the folder, one for all clips of a word and split.
@@ -98,6 +123,7 @@ class LRW(MouthReader):
         """
         words = self._words()
         chosen = self._chosen(sorted(words))
+        self._words_left_out = {*words} - {*chosen}
         clips = {word: self._clips(word, words[word]) for word in chosen}
         untrained = [w for w in chosen if not any(clip.split == "train" for clip in clips[w])]
         if untrained:
@@ -134,7 +160,7 @@ class LRW(MouthReader):
         """The split folders of each word."""
         named: dict[str, Path] = {}
         for folder in self._folders(self.raw_dir):
-            word = folder.name.strip().lower()
+            word = normal_form(folder.name.strip().lower())
             if word in named:
                 raise ValueError(
                     f"raw_dir={self.raw_dir}: {named[word].name} and {folder.name} are two "
@@ -184,19 +210,27 @@ class LRW(MouthReader):
         return [
             Item(self.id_of(path), folder, word, split=split)
             for split, folder in splits
-            for path in files_below(folder, self.raw_dir, (".mp4",))
+            for path in self._clip_files(folder)
         ]
 
     def _folders(self, above: Path) -> list[Path]:
         """The folders in ``above``, without hidden ones and links that lead out of ``raw_dir``."""
-        inside = self.raw_dir.resolve()
-        return [
-            path
-            for path in sorted(above.iterdir())
-            if path.is_dir()
-            and not path.name.startswith((".", "__MACOSX"))
-            and (not path.is_symlink() or path.resolve().is_relative_to(inside))
-        ]
+        return [above / name for name in self._subfolders.get(self.name_of(above), ())]
+
+    @cached_property
+    def _subfolders(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in sorted(self.scan.folders):
+            above, _, last = name.rpartition("/")
+            if last:
+                found.setdefault(above, []).append(last)
+        return found
+
+    def _clip_files(self, folder: Path) -> list[Path]:
+        """The clips directly in a folder."""
+        files = self.scan.folders[self.name_of(folder)]
+        names = [name for name, problem in files.items() if not problem]
+        return [folder / n for n in sorted(names, key=natural_key) if n.lower().endswith(".mp4")]
 
     def _no_lrw(self, folders: list[Path]) -> ValueError:
         for folder in folders:  # the archives unpack to lipread_mp4/<WORD>
@@ -214,13 +248,13 @@ def read_duration(path: Path) -> float:
         ValueError: the file is missing, cannot be read, or has no such line; without its name.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError as error:
+        text = read_bytes(path, MAX_DURATION_BYTES).decode(errors="replace")
+    except ValueError as error:
+        if path.exists() or path.is_symlink():
+            raise
         raise ValueError(
             "is missing, which says how long the word takes: LRW has it beside the video"
         ) from error
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
     found = DURATION.search(text)
     duration_s = float(found[1]) if found else 0.0
     if not duration_s > 0:
@@ -257,7 +291,7 @@ def _wanted(classes: int | Sequence[str] | None) -> int | frozenset[str] | None:
     if isinstance(classes, int) and not isinstance(classes, bool) and classes > 0:
         return classes
     if isinstance(classes, Sequence) and not isinstance(classes, str) and len(classes):
-        return frozenset(str(word).strip().lower() for word in classes)
+        return frozenset(normal_form(str(word).strip().lower()) for word in classes)
     raise ValueError(
         f"reader.classes={classes!r}: expected how many words (1 or more), a list of words such as "
         "[about,people], or null for all"

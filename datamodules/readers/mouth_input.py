@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from datamodules.readers.base import Item
-from datamodules.readers.frame_folder import PICTURES, PictureClip, pictures_in
-from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip, files_below
+from datamodules.readers.base import Item, Leftover, refuse_no_input
+from datamodules.readers.frame_folder import PictureClip, pictures_in
+from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip
+from unvoiced.files import PICTURES, VIDEOS
 from unvoiced.vision.mouth_windows import Window, draw_mouth
-from unvoiced.vision.videos import VIDEOS, WHOLE, Video
+from unvoiced.vision.videos import WHOLE, Video
 
 DRAWN_HEIGHT, INSET_HEIGHT = 480, 240  # pixels
 
@@ -34,6 +35,7 @@ class MouthInput(MouthReader):
     """
 
     key = "input_reader"
+    endings = (*VIDEOS, *PICTURES)
 
     def __init__(
         self,
@@ -45,8 +47,7 @@ class MouthInput(MouthReader):
         if not path:
             raise ValueError("stage=predict needs input=<a video, a folder of videos or of frames>")
         self.path = Path(path)
-        if not self.path.exists():
-            raise ValueError(f"input={path} does not exist")
+        refuse_no_input(self.path)
         given = {name: value for name, value in options.items() if value is not None}
         super().__init__(self.path if self.path.is_dir() else self.path.parent, **given)
         self._viewed: tuple[str, list[Window | None]] = ("", [])
@@ -62,13 +63,23 @@ class MouthInput(MouthReader):
         """One item a video or folder of frames."""
         videos = [self.path] if self.path.suffix.lower() in VIDEOS else []
         if self.path.is_dir():
-            videos = files_below(self.raw_dir, self.raw_dir, VIDEOS)
+            videos = self.files(self.raw_dir, VIDEOS)
         found = [*map(self._video, videos), *self._folders()]
         if not found:
-            endings = " ".join((*VIDEOS, *PICTURES))
+            endings = " ".join(self.endings)
             raise ValueError(f"input={self.path} is nothing to read: expected {endings}")
         self.find_models()
         return list(found)
+
+    def leftover(self, items: Iterable[Item]) -> Leftover:
+        """What else is in the folder; nothing where one video is read."""
+        return super().leftover(items) if self.path.is_dir() else Leftover()
+
+    def files_of(self, item: Item) -> Iterable[str]:
+        """The names below ``raw_dir`` of a clip's files."""
+        if isinstance(item, PictureClip):
+            return [self.name_of(item.path / name) for name in item.names]
+        return super().files_of(item)
 
     def open(self, item: Item) -> Source:
         if isinstance(item, PictureClip):
@@ -120,7 +131,7 @@ class MouthInput(MouthReader):
         if not self.path.is_dir():
             return []
         folders: dict[Path, list[Path]] = {}
-        for path in files_below(self.raw_dir, self.raw_dir, PICTURES):
+        for path in self.files(self.raw_dir, PICTURES):
             folders.setdefault(path.parent, []).append(path)
         return [self._folder(folder, paths) for folder, paths in folders.items()]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ import numpy as np
 
 from datamodules.prepared import Frame, Rejected, Sample
 from datamodules.readers.base import Item, Reader
-from datamodules.readers.letters import natural_key
+from unvoiced.text import normal_form
 from unvoiced.vision.faces import Face, face_finder
 from unvoiced.vision.hands import face_model
 from unvoiced.vision.mouth_windows import Window, fit_window, mouth_views
@@ -41,6 +40,10 @@ class Cut:
     end: float = math.inf
     problem: str = ""  # why it cannot become a sample, where that is known before reading
     word: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("label", "group"):
+            object.__setattr__(self, name, normal_form(getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class MouthReader(Reader):
         min_frames: a shorter clip is rejected.
         zoom: of the window on the mouth: 1 frames as GRID's mouth clips, 2.4 the lips alone.
         labels: the only labels that are read; None for all.
+        split_folders: see ``Reader``.
 
     Raises:
         ValueError: a setting is impossible.
@@ -140,14 +144,16 @@ class MouthReader(Reader):
         min_frames: int = 4,
         zoom: float = 1.0,
         labels: Sequence[str] | None = None,
+        split_folders: bool | None = None,
     ) -> None:
-        super().__init__(raw_dir)
+        super().__init__(raw_dir, split_folders)
         self.task, self.crop = task, crop or self.default_crop
         self.height, self.width, self.rate = height, width, float(rate)
         self.model, self.landmarker = model, landmarker
         self.min_confidence, self.min_found = min_confidence, min_found
         self.max_gap_s, self.min_frames, self.zoom = max_gap_s, min_frames, zoom
-        self.labels = None if labels is None else [str(label) for label in labels]
+        self.labels = None if labels is None else [normal_form(str(label)) for label in labels]
+        self._unwanted: set[str] = set()  # files that ``labels`` leaves out
         self._refuse_impossible()
         meaning = "a grey picture of the mouth, 0 black to 255 white"
         self.frame = Frame((height, width), "uint8", meaning, self.rate)
@@ -186,11 +192,18 @@ class MouthReader(Reader):
                 f"reader.labels names {', '.join(missing)}, which no recording bears; found "
                 f"{', '.join(sorted(there)[:20])}"
             )
+        for clip in clips:
+            if not any(cut.label in self.labels for cut in clip.cuts):
+                self._unwanted.update(self.files_of(clip))
         kept = [
             replace(clip, cuts=tuple(cut for cut in clip.cuts if cut.label in self.labels))
             for clip in clips
         ]
         return [clip for clip in kept if clip.cuts]
+
+    def why_unread(self, name: str) -> str:
+        """The option ``labels``, of what it leaves out."""
+        return f"left out by {self.key}.labels" if name in self._unwanted else ""
 
     # ---- reading
 
@@ -404,22 +417,3 @@ def _gather(frames: Frames, look: Callable[[np.ndarray], Any]) -> Seen:
     except TruncatedVideoError as error:
         seen.problem = str(error)
     return seen
-
-
-def files_below(root: Path, raw_dir: Path, endings: tuple[str, ...]) -> list[Path]:
-    """The files below ``root`` with one of these endings, in natural order.
-
-    Hidden ones are left out, and so are links that lead out of ``raw_dir``.
-    """
-    found, inside = [], raw_dir.resolve()
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        found += [
-            Path(folder, name)
-            for name in names
-            if name.lower().endswith(endings) and not name.startswith(".")
-        ]
-    kept = [
-        path for path in found if not path.is_symlink() or path.resolve().is_relative_to(inside)
-    ]
-    return sorted(kept, key=natural_key)

@@ -15,9 +15,13 @@ import numpy as np
 from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import Item
 from datamodules.readers.emg import EMGReader, Recording, one_line
+from unvoiced.files import ARCHIVES, MAX_ARRAY_BYTES, open_regular
 
 RATE_TOLERANCE = 0.03  # of the time that a recording takes, plus the millisecond t_ms is rounded to
-DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    *(OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    *(AttributeError, TypeError, MemoryError, SyntaxError),  # a .npy under this name has no files
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Somach(EMGReader):
         ValueError: there is no such file.
     """
 
+    endings = ARCHIVES
+
     def __init__(
         self,
         raw_dir: str | Path | None,
@@ -63,7 +69,7 @@ class Somach(EMGReader):
     def items(self) -> list[Item]:
         """One item a file; its name begins the group where there are several files."""
         found = [
-            (split, path) for split, root in self.roots() for path in self.files(root, (".npz",))
+            (split, path) for split, root in self.roots() for path in self.files(root, ARCHIVES)
         ]
         if not found:
             raise self.nothing_found("archives *.npz")
@@ -125,17 +131,24 @@ class Somach(EMGReader):
 def _arrays(path: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The arrays with these names; ValueError where one is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as archive:
             there = archive.files
+            _refuse_large(archive.zip)
             missing = [name for name in wanted if name not in there]
             found = {name: archive[name] for name in wanted if name in there}
-    except (*DAMAGE, AttributeError, TypeError) as error:  # a .npy under this name has no files
+    except DAMAGE as error:
         raise ValueError(f"{path.name} is damaged, or no archive of arrays: {error}") from error
     if missing:
         raise ValueError(
             f"{path.name} has no array {', '.join(missing)}; found {', '.join(there) or 'none'}"
         )
     return found
+
+
+def _refuse_large(archive: zipfile.ZipFile) -> None:
+    size = sum(member.file_size for member in archive.infolist())
+    if size > MAX_ARRAY_BYTES:
+        raise ValueError(f"{size:,} bytes of arrays; at most {MAX_ARRAY_BYTES:,} are read")
 
 
 def _refuse_unfit(adc: np.ndarray, t_ms: np.ndarray, offset: np.ndarray) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.readers.base import Item
-from datamodules.readers.mouths import Clip, Cut, MouthReader, files_below
-from unvoiced.vision.videos import VIDEOS, Video
+from datamodules.readers.mouths import Clip, Cut, MouthReader
+from unvoiced.files import VIDEOS
+from unvoiced.vision.videos import Video
 
 
 class VideoFolder(MouthReader):
@@ -22,21 +23,29 @@ class VideoFolder(MouthReader):
         ValueError: nothing to read.
     """
 
+    endings = VIDEOS
+
     def __init__(self, raw_dir: str | Path | None, grouped: bool = False, **options: Any) -> None:
         super().__init__(raw_dir, **options)
         self.grouped = grouped
+        self.layout = "<group>/<label>/*.mp4" if grouped else "<label>/*.mp4"
+        self.min_parts = 2 + grouped
+
+    def label_in(self, name: str) -> str:
+        """The folder that names the label, "" where the file lies above one."""
+        parts = name.split("/")[1 if name.split("/")[0] in self._split_names() else 0 :]
+        return parts[self.grouped] if len(parts) >= self.min_parts else ""
 
     def items(self) -> list[Item]:
         """One item a video."""
         found = [
             self._clip(path, root, split)
             for split, root in self.roots()
-            for path in files_below(root, self.raw_dir, VIDEOS)
-            if len(path.relative_to(root).parts) > 1 + self.grouped
+            for path in self.files(root, VIDEOS)
+            if len(path.relative_to(root).parts) >= self.min_parts
         ]
         if not found:
-            layout = "<group>/<label>/*.mp4" if self.grouped else "<label>/*.mp4"
-            raise self.nothing_found(f"{layout} (or {' '.join(VIDEOS)})")
+            raise self.nothing_found(f"{self.layout} (or {' '.join(VIDEOS)})")
         self.find_models()
         return self.wanted(found)
 

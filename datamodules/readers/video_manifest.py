@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datamodules.readers.base import Item
+from datamodules.readers.base import Item, refuse_outside
 from datamodules.readers.mouths import Clip, Cut, MouthReader
-from datamodules.readers.tables import below, read_table, split_named
+from datamodules.readers.tables import below, manifest_below, read_table, show_columns, split_named
 from unvoiced.vision.videos import Video, span
 
 Row = dict[str, str]
@@ -58,13 +59,13 @@ class VideoManifest(MouthReader):
     ) -> None:
         super().__init__(raw_dir, **options)
         self.context_s = CONTEXT_S.get(self.task, 0.0) if context_s is None else context_s
-        self.manifest = self.raw_dir / manifest
+        self.manifest = self.raw_dir / manifest_below(manifest, self.key)
         self.path = path if "{" in path else "{" + path + "}"
         self.columns = {"label": label, "group": group, "split": split, "start": start, "end": end}
 
     def items(self) -> list[Item]:
         """One item a video, with all rows that speak of it: it is decoded once."""
-        header, lines = read_table(self.manifest, "a sample")
+        header, lines = read_table(self.manifest, self.raw_dir, "a sample")
         columns = self._columns(header)
         self.note_unused_columns(header, [*_fields(self.path), *columns.values()])
         cuts: dict[str, list[Cut]] = {}
@@ -80,13 +81,15 @@ class VideoManifest(MouthReader):
         return self.wanted(clips)
 
     def open(self, item: Item) -> Video:
-        if not item.path.is_file():
-            raise ValueError(f"the file {item.id} that {self.manifest.name} names is missing")
-        if not item.path.resolve().is_relative_to(self.raw_dir.resolve()):
-            raise ValueError(f"{item.id} leads out of raw_dir")
+        name = f"the file {item.id} that {self.manifest.name} names"
+        refuse_outside(item.path, self.raw_dir, name, limit=None)
         return Video(item.path, self.rate)
 
     # ---- the table
+
+    def files_of(self, item: Item) -> Iterable[str]:
+        """The table, and the file that its row names."""
+        return self.name_of(self.manifest), item.path.relative_to(self.raw_dir).as_posix()
 
     def _columns(self, found: list[str]) -> Row:
         """Which column says what; those that the table has not and nobody asked for are left out.
@@ -99,9 +102,9 @@ class VideoManifest(MouthReader):
         for name in (*_fields(self.path), *wanted.values()):
             if name not in found:
                 raise ValueError(
-                    f"{self.manifest} has no column {name!r}; found {', '.join(found)}. Say which "
-                    "is which with reader.path=, reader.label=, reader.group=, reader.split=, "
-                    "reader.start=, reader.end="
+                    f"{self.manifest} has no column {name!r}; found {show_columns(found)}. "
+                    "Say which is which with reader.path=, reader.label=, reader.group=, "
+                    "reader.split=, reader.start=, reader.end="
                 )
         return wanted | usual
 

@@ -13,12 +13,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from datamodules.readers.emg_input import EMGInput
-from datamodules.readers.image_folder import PICTURES
 from experiments.page.clips import Clip, refuse_long
+from unvoiced.files import ARRAYS, EMG_TABLES, PICTURES, VIDEOS
 from unvoiced.vision.hands import decode_picture
-from unvoiced.vision.videos import VIDEOS
 
-TABLES = (".csv", ".npy")
+TABLES = (*EMG_TABLES, *ARRAYS)
 ACCEPTED = {  # by task: endings, and what people call them
     "asl": ((*PICTURES, *VIDEOS), "a picture (.jpg, .png …) or a clip (.mp4, .webm, .mov …)"),
     "lipread": (VIDEOS, "a clip (.mp4, .webm, .mov …)"),

@@ -17,7 +17,8 @@ from experiments.launch.console import tell
 from experiments.launch.instantiate import plain
 from modules.base import TaskModule
 from unvoiced import Engine, Recognizer
-from unvoiced.vision.videos import VIDEOS, Video
+from unvoiced.files import VIDEOS
+from unvoiced.vision.videos import Video
 
 FRAME = re.compile(r"(.*)#(\d{6})")  # of a video's frame: its id ends in its number
 LONG = 2.0  # clips of words that are this many times as long as those of the training

@@ -45,10 +45,10 @@ class Job:
 
 def find_jobs(folder: Path) -> list[Job]:
     """The jobs in a sweep folder, 2 before 10."""
-    from datamodules.readers.letters import natural_key  # brings pandas: not every run needs it
+    from datamodules.readers.files import natural_key
 
     found = [_read_job(path.parents[1]) for path in folder.glob("*/.hydra/overrides.yaml")]
-    return sorted(found, key=lambda job: natural_key(job.folder))
+    return sorted(found, key=lambda job: natural_key(job.folder.as_posix()))
 
 
 def _read_job(folder: Path) -> Job:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-TABLE_ENDINGS = (".csv", ".tsv", ".txt")
+from unvoiced.files import read_text
+
 TIME_UNITS = {  # column name → seconds per unit
     **dict.fromkeys(
         ("t", "t_s", "time", "time_s", "timestamp", "timestamps", "lsl_timestamp"), 1.0
@@ -151,8 +152,8 @@ def _read_lines(path: Path) -> list[str]:
             "(samples, channels), or cut it into recordings"
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, MAX_BYTES)
+    except ValueError as error:
         raise ValueError(f"{path.name} is not a text table in UTF-8: {error}") from error
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:

@@ -11,8 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from unvoiced.files import VIDEOS
 from unvoiced.vision.mediapipe_tasks import quiet_stderr
-from unvoiced.vision.videos import VIDEOS, Video
+from unvoiced.vision.videos import Video
 
 CAMERA = "camera:"
 WAITING = 2  # pictures that wait to be read; of more, the oldest are dropped

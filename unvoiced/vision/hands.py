@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from unvoiced.cache import cache_folder
+from unvoiced.files import read_bytes
 from unvoiced.vision.mediapipe_tasks import as_image, import_mediapipe, open_task, quiet_stderr
 
 HAND_MODEL, FACE_MODEL = "hand_landmarker.task", "face_detection_short_range.tflite"
@@ -144,11 +145,7 @@ def load_picture(path: str | Path) -> np.ndarray:
     Raises:
         ValueError: the file is unreadable, empty, truncated or not a picture.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
-    return decode_picture(content)
+    return decode_picture(read_bytes(Path(path)))
 
 
 def decode_picture(content: bytes) -> np.ndarray:

@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from unvoiced.files import open_regular
 from unvoiced.vision.mediapipe_tasks import quiet_stderr
 
 # FFmpeg reads it at the first video; the errors here say what it would say on stderr.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v")
 MAX_RATE = 1000.0  # Hz; whatever says more is a damaged header
 # (first, stop) pairs of frame numbers, in order and apart; stop may be math.inf, "to the end".
 Ranges = Sequence[tuple[int, float]]
@@ -178,11 +178,8 @@ def _is_in(number: int, ranges: Ranges) -> bool:
 
 def _refuse_unlike_video(path: Path) -> None:
     """Refuse what FFmpeg should not see: a text may be a playlist that names other files."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise ValueError(f"the file cannot be read: {error.strerror}") from error
+    with open_regular(path) as file:
+        head = file.read(512)
     if not head:
         raise ValueError("the file is empty")
     if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head) and _is_utf8(head):
