@@ -350,7 +350,7 @@ class NanGuard(L.Callback):
         scale = self._scaler.get_scale() if self._scaler else 1.0
         samples = self._samples(batch)
         return {
-            "task": self._module.card.get("task"),
+            "task": self._module.card.task,
             "step": step.number,
             "epoch": step.epoch,
             "policy": self.policy,

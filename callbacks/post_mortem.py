@@ -164,7 +164,7 @@ def write_post_mortem(
     state = module.state_dict()
     small = sum(tensor.nbytes for tensor in state.values()) <= weights_mb * 1e6
     content = {
-        "card": module.card,
+        "card": module.card.to_plain(),
         "state_dict": {k: v.cpu() for k, v in state.items()} if small else {},
         "batch": {k: v.cpu() if isinstance(v, Tensor) else v for k, v in batch.items()},
         "random": random._asdict(),

@@ -95,7 +95,7 @@ class PreparedDataModule(L.LightningDataModule):
         self.calibrate = calibrate
         self.simulated_share = simulated_share if data_dir else 0.0
         self.memory_limit = memory_limit_mb << 20
-        self.trained: dict[str, Any] = {}
+        self.trained: Any = None  # the card of a checkpoint
 
     # ---- what a task adds
 
@@ -120,12 +120,12 @@ class PreparedDataModule(L.LightningDataModule):
         return {"classes": list(self.classes)}
 
     @property
-    def card(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the answers, as plain data; ``as_trained`` takes it."""
+    def answers(self) -> dict[str, Any]:
+        """The fields of a checkpoint's card that say what may be answered, as plain data."""
         trained_on = self.prepared.manifest["label"].iloc[self.parts.train]
         return {"classes": list(self.classes), "trained_classes": sorted(set(trained_on))}
 
-    def as_trained(self, card: dict[str, Any]) -> None:
+    def as_trained(self, card: Any) -> None:
         """Take the answers from a checkpoint's card instead of the data; before ``setup``."""
         self.trained = card
 
@@ -154,7 +154,7 @@ class PreparedDataModule(L.LightningDataModule):
         Raises:
             ValueError: a label that the model does not know.
         """
-        self.classes = tuple(self.trained.get("classes", ())) or self.vocabulary()
+        self.classes = tuple(self.trained.classes if self.trained else ()) or self.vocabulary()
         self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
         self._refuse_unknown_labels()
 
@@ -170,7 +170,8 @@ class PreparedDataModule(L.LightningDataModule):
     def untrained(self) -> str:
         """A sentence on what this set holds and the model never saw; empty where there is none."""
         labels = self.labels()
-        unseen = sorted(set(labels) - set((self.trained or self.card)["trained_classes"]))
+        known = self.trained.trained_classes if self.trained else self.answers["trained_classes"]
+        unseen = sorted(set(labels) - set(known))
         if not unseen:
             return ""
         count = int(labels.isin(unseen).sum())

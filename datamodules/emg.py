@@ -127,16 +127,16 @@ class EMGDataModule(PreparedDataModule):
         return {"classes": list(self.classes), "tokenizer": self.tokenizer}
 
     @property
-    def card(self) -> dict[str, Any]:
+    def answers(self) -> dict[str, Any]:
         classes = list(self.classes)
         plain = self.tokenizer.plain()
         return {"classes": classes, "trained_classes": classes, "tokenizer": plain}
 
-    def as_trained(self, card: dict[str, Any]) -> None:
+    def as_trained(self, card: Any) -> None:
         """Write text as the checkpoint does."""
         super().as_trained(card)
-        self.tokenizer = tokenizer_from(card["tokenizer"])
-        self.objective = card["module"].get("objective", self.objective)
+        self.tokenizer = tokenizer_from(card.tokenizer)
+        self.objective = card.module.get("objective", self.objective)
 
     def write_beside(self, folder: Path) -> None:
         """The tokenizer as its own library reads it; the checkpoint holds it too."""
@@ -155,7 +155,7 @@ class EMGDataModule(PreparedDataModule):
         self.texts = [texts[label] for label in labels]
         self.tokens = [ids[text] for text in self.texts]
         self._refuse_unwritable()
-        self.classes = tuple(self.trained["classes"] if self.trained else self._phrases())
+        self.classes = tuple(self.trained.classes if self.trained else self._phrases())
         self.targets = self._codes(pd.Series(self.texts, dtype=str), list(self.classes))
         if self.stretch_s:
             self._cut()

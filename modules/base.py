@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import lightning as L
 import pandas as pd
@@ -15,6 +15,14 @@ from modules.schedules import Schedule
 
 Batch = dict[str, Any]
 PHASES = ("val", "test")
+
+
+class Card(Protocol):
+    """What a checkpoint states of itself; ``experiments.checkpoints.card.ModelCard``."""
+
+    task: str
+
+    def to_plain(self) -> dict[str, Any]: ...
 
 
 class TaskModule(L.LightningModule):
@@ -33,7 +41,7 @@ class TaskModule(L.LightningModule):
     Attributes:
         headline: the metric that a run is judged by, without ``test/``.
         headline_words: what people call it.
-        card: plain facts that travel with the weights.
+        card: facts that travel with the weights; None where nothing is saved.
         on_gradients: is shown the gradient's norm () before clipping and the optimizer's step, and
             says whether to go on; a step whose loss is not finite then counts in no sum.
     """
@@ -52,7 +60,7 @@ class TaskModule(L.LightningModule):
         super().__init__()
         self.net = net
         self.classes = list(classes)
-        self.card: dict[str, Any] = {}
+        self.card: Card | None = None
         self._optimizer, self._scheduler = optimizer, scheduler
         self.losses = nn.ModuleDict({p: MeanMetric() for p in PHASES})
         # Of the epoch: summed loss, samples, hits, what could be hit. A torchmetrics update of
@@ -216,7 +224,7 @@ class TaskModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The card (plain facts: task, classes, configuration) travels with the weights."""
-        checkpoint["card"] = self.card
+        checkpoint["card"] = self.card.to_plain() if self.card else {}
         so_far = [{"sums": self.train_sums.cpu(), **self._stacked()}]
         if self.trainer.world_size > 1:  # each process has sums of its own
             so_far *= self.trainer.world_size

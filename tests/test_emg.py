@@ -23,6 +23,7 @@ from datamodules.sequences import IGNORE
 from datamodules.splits import Column, Parts, Split, TestOnly, calibrated
 from datamodules.tokenizers import Characters, Phrases, SentencePiece
 from datamodules.transforms import Compose, EMGStrength, EMGTime
+from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.launch.resolvers import register_resolvers
 from experiments.reports.transcription import error_rate_by, text_sections
@@ -82,13 +83,18 @@ def relabelled(folder: Path, row: int, text: str) -> Path:
     return folder
 
 
-def ready(folder: Path, split: Split | None = None, card: dict | None = None, **more):
+def ready(folder: Path, split: Split | None = None, card: ModelCard | None = None, **more):
     settled = {"tokenizer": Characters(), "objective": "ctc", "batch_size": 4} | more
     data = EMGDataModule(split=split or Column(), data_dir=str(folder), **settled)
     if card:
         data.as_trained(card)
     data.setup()
     return data
+
+
+def card_of(data: EMGDataModule, **module: str) -> ModelCard:
+    """The card of a model that was trained on this data."""
+    return ModelCard("emg", module=module, net={}, input={}, simulated=True, **data.answers)
 
 
 class Phase:
@@ -289,9 +295,9 @@ def test_a_trained_tokenizer_is_taken_over_and_what_it_lacks_is_told(
     tokenizer, folder: Path, tmp_path: Path
 ) -> None:
     first = ready(folder, tokenizer=tokenizer)
-    card = first.card | {"module": {"objective": "cross_entropy"}}
-    assert card["classes"] == sorted(PHRASES)
-    json.dumps(card)  # plain data: a checkpoint may come from a stranger
+    card = card_of(first, objective="cross_entropy")
+    assert card.classes == sorted(PHRASES)
+    json.dumps(card.to_plain())  # plain data: a checkpoint may come from a stranger
     same = ready(folder, card=card)
     assert same.tokens == first.tokens and same.objective == "cross_entropy"
     assert same.untrained() == ""
@@ -304,7 +310,7 @@ def test_a_trained_tokenizer_is_taken_over_and_what_it_lacks_is_told(
 
 
 def test_recordings_without_texts_are_read_by_a_trained_model(folder: Path, tmp_path: Path) -> None:
-    card = ready(folder).card | {"module": {}}
+    card = card_of(ready(folder))
     data = ready(muscles(tmp_path / "set", texts=("",)), TestOnly(), card)
     batch = next(iter(data.predict_dataloader()))
     assert batch["text"] == [""] * 12 and (batch["y"] == IGNORE).all()
@@ -570,7 +576,7 @@ def test_a_checkpoint_writes_what_its_run_wrote(kind: str, request) -> None:
     module = load_checkpoint(checkpoint(folder), "emg")
     rows = predictions(folder).set_index("id")
     card = module.card
-    data = ready(Path(card["config"]["data_dir"]), card=card, **card["input"])
+    data = ready(Path(card.config["data_dir"]), card=card, **card.input)
     texts = {}
     with torch.no_grad():
         for batch in data.test_dataloader():
@@ -584,10 +590,10 @@ def test_a_checkpoint_writes_what_its_run_wrote(kind: str, request) -> None:
 
 def test_a_checkpoint_holds_its_tokenizer_as_plain_data(closed_run: Path) -> None:
     card = read_checkpoint(checkpoint(closed_run))["card"]
-    assert json.loads(json.dumps(card["tokenizer"])) == card["tokenizer"]
-    assert card["tokenizer"]["kind"] == "char" and card["classes"] == sorted(PHRASES)
-    assert card["frame"]["rate"] == 250.0 and card["input"]["scale"] == "session"
-    assert load_checkpoint(checkpoint(closed_run)).tokenizer.plain() == card["tokenizer"]
+    assert json.loads(json.dumps(card.tokenizer)) == card.tokenizer
+    assert card.tokenizer["kind"] == "char" and card.classes == sorted(PHRASES)
+    assert card.frame["rate"] == 250.0 and card.input["scale"] == "session"
+    assert load_checkpoint(checkpoint(closed_run)).tokenizer.plain() == card.tokenizer
 
 
 @pytest.mark.parametrize(

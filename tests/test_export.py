@@ -22,6 +22,7 @@ from modules.base import TaskModule
 from tests.conftest import FIRST_TASK, TASKS
 from tests.test_load import Attack, train_smoke
 
+REFUSED = "may not build|expected"
 Content = dict[str, Any]
 
 
@@ -68,10 +69,10 @@ def test_the_plain_file_holds_all_and_loads_back(task: str, composed, tmp_path: 
 
     content = torch.load(path, weights_only=True)
     assert set(content) == {"model_state_dict", "class_to_idx", "config"}
-    assert json.loads(json.dumps(content["config"])) == module.card  # plain data
+    assert json.loads(json.dumps(content["config"])) == module.card.to_plain()
     assert list(content["class_to_idx"]) == list(data.classes)
-    net = {k: v for k, v in module.card["net"].items() if k != "_target_"}
-    place, _, name = module.card["net"]["_target_"].rpartition(".")
+    net = {k: v for k, v in module.card.net.items() if k != "_target_"}
+    place, _, name = module.card.net["_target_"].rpartition(".")
     bare = getattr(importlib.import_module(place), name)(**net)
     bare.load_state_dict(content["model_state_dict"])  # with none of this suite's loading
 
@@ -184,7 +185,7 @@ def test_another_task_is_named(plain: Path, run) -> None:
         ({"num_classes": 4, "dropout": 0.3}, "and a config of num_classes, dropout, but"),
         ("model v2", r"a config that is no dict \(str\)"),
         ({}, "a config of nothing, but"),
-        ({"task": 7, "classes": [1, 2]}, "must also say task, module"),
+        ({"task": 7, "classes": [1, 2]}, "must also say module, net"),
     ],
     ids=["none", "others", "text", "empty", "other kinds"],
 )
@@ -210,7 +211,7 @@ def keep(key: str, names: Callable[[Content], Content]) -> Callable[[Content], N
         (keep("class_to_idx", lambda c: dict.fromkeys(c, 0)), "class_to_idx and config.classes"),
         (lambda c: c["config"]["net"].update(sizes=3), "cannot be built: .*sizes"),
         (lambda c: c["config"].pop("net"), "must also say net. Take"),
-        (lambda c: c["config"]["module"].update(_target_="torch.nn.Identity"), "of no task"),
+        (lambda c: c["config"]["module"].update(_target_="torch.nn.Identity"), "may not build"),
     ],
     ids=["fewer", "more", "numbers", "list", "classes", "net", "no net", "no module"],
 )
@@ -256,14 +257,14 @@ def test_a_file_that_asks_for_a_command_is_refused_wherever_it_is_read(
     marker = tmp_path / "ran"
     path = changed(poison(place, asks(target, marker)))
     for read in (read_checkpoint, load_checkpoint, lambda path: start_from(None, path)):
-        with pytest.raises(ValueError, match="may not build") as refused:
+        with pytest.raises(ValueError, match=REFUSED) as refused:
             read(path)
         assert "\n" not in str(refused.value)
     assert not marker.exists()
 
 
 @pytest.mark.parametrize("place", ["configuration of the run", "hyper-parameters", "anywhere"])
-def test_what_nothing_is_built_from_may_not_ask_for_it_either(
+def test_nothing_is_built_from_the_configuration_of_a_run(
     place: str, changed, tmp_path: Path
 ) -> None:
     evil = asks("os.system", tmp_path / "ran")
@@ -272,12 +273,11 @@ def test_what_nothing_is_built_from_may_not_ask_for_it_either(
         if place == "configuration of the run":
             content["config"]["config"]["net"] = evil
         elif place == "hyper-parameters":
-            content["config"]["config"] |= {"hyper_parameters": [evil]}
+            content["hyper_parameters"] = [evil]
         else:
             content["config"]["config"]["callbacks"] = {"last": {"more": (evil,)}}
 
-    with pytest.raises(ValueError, match="may not build"):
-        read_checkpoint(changed(change))
+    assert load_checkpoint(changed(change)).classes
     assert not (tmp_path / "ran").exists()
 
 
@@ -285,7 +285,7 @@ def test_this_project_s_own_functions_are_not_built_from_a_file(changed, tmp_pat
     """Hydra would build the datamodule with what ``input`` says, and may build all of ours."""
     for place in ("input", "reader"):
         target = "unvoiced.vision.hands.hand_model"
-        with pytest.raises(ValueError, match="may not build"):
+        with pytest.raises(ValueError, match=REFUSED):
             read_checkpoint(changed(poison(place, asks(target, tmp_path))))
 
 
@@ -312,7 +312,7 @@ def test_every_stage_refuses_them(command: str, changed, run, tmp_path: Path) ->
     marker = tmp_path / "ran"
     *before, last = command.split()
     for change, said in (
-        (poison("net", asks("os.system", marker)), "may not build"),
+        (poison("net", asks("os.system", marker)), REFUSED),
         (lambda content: content.update(config=Attack(str(marker))), "It was not loaded"),
     ):
         with pytest.raises(ValueError, match=said):

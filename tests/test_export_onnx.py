@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from datamodules.batches import frame_places
+from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint
 from experiments.export.inference_module import about, deployed, in_numpy, recognizer_of, told
 from experiments.export.onnx import agreement, compared, samples_for, write_network
@@ -273,10 +275,9 @@ def test_settings_that_do_not_fit_are_named(run, mistake: str, said: str) -> Non
 
 
 def test_what_a_model_was_trained_on_is_told() -> None:
-    assert told({"simulated": True}) == (
-        "Trained on simulated recordings alone: no real person's are in it."
-    )
-    card = {"simulated": False, "split": "by group", "config": {"datamodule": {}}}
+    card = ModelCard("asl", [], [], {}, {}, {}, simulated=True, split="by group")
+    assert told(card) == "Trained on simulated recordings alone: no real person's are in it."
+    card = replace(card, simulated=False, config={"datamodule": {}})
     assert told(card) == "Trained on recordings of people (by group)."
-    card["config"]["datamodule"]["simulated_share"] = 0.7
+    card.config["datamodule"]["simulated_share"] = 0.7
     assert told(card) == "Trained on recordings of people and on simulated ones (by group)."

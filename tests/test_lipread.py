@@ -1,6 +1,7 @@
 """Words off lips: what the task makes of clips, and a start from another model's weights."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -113,7 +114,7 @@ def test_weights_are_really_taken_over(composed, run, clips: Path, tmp_path: Pat
     for name, value in after.items():
         source = before if name.startswith("head.4.") else trained
         torch.testing.assert_close(value, source[name])
-    module.card["classes"] = list(load_checkpoint(path).classes)
+    module.card = replace(module.card, classes=list(load_checkpoint(path).classes))
     start_from(module, path)  # the same words: the head too
     torch.testing.assert_close(module.net.state_dict(), trained)
 
@@ -194,11 +195,11 @@ def test_from_face_to_word(run, checkpoint: Path, tmp_path: Path, capsys) -> Non
 
 def test_input_is_read_as_the_training_set_was(composed) -> None:
     card = {"frame": {"shape": [48, 80], "rate": 15.0}, "reader": {"zoom": 2.4, "min_frames": 9}}
-    reader = as_trained(plain(composed("task=lipread", "input=x.mp4").input_reader), card)
+    reader = as_trained(plain(composed("task=lipread", "input=x.mp4").input_reader), **card)
     assert (reader["height"], reader["width"], reader["rate"]) == (48, 80, 15.0)
     assert reader["zoom"] == 2.4 and reader["min_found"] == 0.5 and reader["crop"] is None
     changed = composed("task=lipread", "input=x.mp4", "input_reader.zoom=1.1").input_reader
-    assert as_trained(changed, card)["zoom"] == 1.1
+    assert as_trained(changed, **card)["zoom"] == 1.1
 
 
 def test_benchmark_compares_loops_loaders_and_networks(run, clips: Path, capsys) -> None:

@@ -417,7 +417,7 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
         live(written(tmp_path / "three.csv", text_of(signal(10, 3))))
     with pytest.raises(ValueError, match=r"becomes 250 Hz.*resample_hz=1000"):
         live(written(tmp_path / "emg.csv", text_of(signal(10))), "input_reader.rate=250")
-    assert load_checkpoint(checkpoint).card["frame"]["rate"] == RATE
+    assert load_checkpoint(checkpoint).card.frame["rate"] == RATE
 
 
 @pytest.mark.parametrize(

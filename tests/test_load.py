@@ -14,6 +14,7 @@ from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
 from tests.conftest import ROOT
 
+REFUSED = "may not build|expected"
 NET = {"_target_": "modules.networks.landmark_gru.LandmarkGRU", "num_classes": 29}
 
 
@@ -57,8 +58,8 @@ def test_one_call_gives_a_ready_module_and_its_classes(checkpoint: Path) -> None
     assert len(module.classes) == 29 and module.classes[0] == "A"
     logits = module(torch.zeros(2, 1, 63))
     assert logits.shape == (2, 29) and logits.isfinite().all()
-    assert module.card["task"] == "asl" and module.card["simulated"] is True
-    assert module.card["config"]["seed"] == 0
+    assert module.card.task == "asl" and module.card.simulated is True
+    assert module.card.config["seed"] == 0
 
 
 class Attack:
@@ -104,7 +105,7 @@ def test_targets_outside_the_list_are_refused(
     marker = tmp_path / "ran"
     evil = {"_target_": target, "command": f"touch {marker}", "args": f"touch {marker}"}
     card = {place: evil} if place != "deep" else {"net": NET | {"hidden_size": [evil]}}
-    with pytest.raises(ValueError, match="may not build"):
+    with pytest.raises(ValueError, match=REFUSED):
         load_checkpoint(changed(checkpoint, tmp_path, **card))
     assert not marker.exists()
 
@@ -115,7 +116,7 @@ def test_only_the_network_and_the_module_may_name_classes(
 ) -> None:
     """What else a card says becomes arguments of what Hydra builds, which builds more."""
     evil = {"frames": {"_target_": "unvoiced.vision.hands.hand_model"}}
-    with pytest.raises(ValueError, match="may not build"):
+    with pytest.raises(ValueError, match=REFUSED):
         load_checkpoint(changed(checkpoint, tmp_path, **{place: evil}))
 
 

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPl
 
 from callbacks.nan_guard import NanGuard, NonFiniteLossError, Snapshot, lower_rates
 from callbacks.post_mortem import RandomStates, examine, told
+from experiments.checkpoints.card import ModelCard
 from experiments.launch.build import build_datamodule, build_module, build_trainer
 from experiments.launch.console import quiet
 from experiments.stages import run_stage
@@ -405,7 +406,10 @@ def test_replay_tells_the_sample_and_the_layer(fit, composed, tmp_path: Path, ca
 )
 def test_replay_says_what_it_needs(composed, tmp_path: Path, given: str, message: str) -> None:
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    torch.save({"card": {}, "state_dict": {}}, tmp_path / "run" / "checkpoints" / "best.ckpt")
+    net = {"_target_": "modules.networks.letter_net.LetterNet"}
+    card = ModelCard("asl", [], [], {"_target_": "modules.asl.ASLModule"}, net, {}, simulated=True)
+    content = {"card": card.to_plain(), "state_dict": {}}
+    torch.save(content, tmp_path / "run" / "checkpoints" / "best.ckpt")
     given = f"input={tmp_path / given}" if given else "input=null"
     with pytest.raises(ValueError, match=message):
         run_stage(composed("stage=replay", given))

@@ -52,7 +52,7 @@ def test_smoke_run_leaves_a_whole_run_folder(task: str, run) -> None:
     config = OmegaConf.load(folder / "config.yaml")
     assert config.task == task and config.size == "tiny"
     assert "simulated" in (folder / "report.md").read_text()
-    assert load_checkpoint(folder / "checkpoints" / "best.ckpt", task).card["task"] == task
+    assert load_checkpoint(folder / "checkpoints" / "best.ckpt", task).card.task == task
 
 
 def test_another_metric_may_choose_the_best_epoch(run, capsys) -> None:
@@ -277,5 +277,5 @@ def test_nothing_kept_for_testing_is_validated_and_said(run, tmp_path: Path) -> 
 def test_sequences_of_moving_hands(net: str, run) -> None:
     folder = run("trainer=smoke", "datamodule.frames=5", f"net={net}")
     module = load_checkpoint(folder / "checkpoints" / "best.ckpt")
-    assert module.card["input"] == {"frames": 5, "length_rule": "resample"}
+    assert module.card.input == {"frames": 5, "length_rule": "resample"}
     assert module(torch.zeros(2, 5, 63)).shape == (2, 29)

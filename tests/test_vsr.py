@@ -87,7 +87,7 @@ def test_only_the_wanted_words_are_kept_in_every_part(
         assert data.parts[phase].tolist() == kept.tolist() and len(kept)
         assert set(labels[kept]) == set(expected)
     assert data.parts.note == f"{whole.parts.note}; {len(expected)} of 4 classes"
-    assert data.card["classes"] == data.card["trained_classes"] == list(expected)
+    assert data.answers["classes"] == data.answers["trained_classes"] == list(expected)
 
 
 def test_targets_are_places_in_the_wanted_words(composed, untold: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_network_is_told_where_the_word_is_if_the_set_says_it(
     for folder, expected in ((told, True), (untold, False)):
         config = composed("task=vsr", *TINY, f"data_dir={folder}")
         module = build_module(config, build_datamodule(config))
-        assert module.net.boundary is module.card["net"]["boundary"] is expected
+        assert module.net.boundary is module.card.net["boundary"] is expected
 
 
 def test_a_network_that_is_not_told_gets_the_clip_alone(composed, told: Path) -> None:

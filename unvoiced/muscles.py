@@ -34,7 +34,9 @@ def signal_of(counts: np.ndarray, about: dict[str, Any], rate: float | None = No
     channels = int(frame["shape"][0])
     if counts.ndim != 2 or counts.shape[1] != channels:
         raise ValueError(f"an array of shape {counts.shape}; expected (samples, {channels})")
-    conditioner = conditioner_of(as_trained(dict.fromkeys(FILTER) | {"rate": rate}, about))
+    conditioner = conditioner_of(
+        as_trained(dict.fromkeys(FILTER) | {"rate": rate}, frame, settings)
+    )
     emg = preprocess_recording(
         counts, conditioner, **{n: settings[n] for n in LIMITS if n in settings}
     )
@@ -64,7 +66,8 @@ class Listener:
         self, settings: dict[str, Any], about: dict[str, Any], live: dict[str, Any]
     ) -> None:
         names = (*FILTER, "channels", "uv_per_count", "skip_samples")
-        settings = as_trained({name: settings.get(name) for name in names}, about)
+        given = {name: settings.get(name) for name in names}
+        settings = as_trained(given, about["frame"], about.get("reader", {}))
         self.channels = int(about["frame"]["shape"][0])
         self.uv_per_count = 1.0 if settings["uv_per_count"] is None else settings["uv_per_count"]
         self.skip = settings["skip_samples"] or 0

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from unvoiced.metadata import READER, check_facts, show_value
+
 FORMAT = 1  # of the metadata; another one is refused
 KEY = "unvoiced"  # of ``FORMAT`` in the metadata
 TEXTS = ("task", "told", "network", "objective")  # written as they are; all else is JSON
@@ -79,26 +81,28 @@ class OnnxNetwork:
             )
         try:
             about = {k: v if k in TEXTS else json.loads(v) for k, v in written.items()}
-        except json.JSONDecodeError as error:
+            check_facts(about, NEEDED, "metadata")
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.path}: its metadata is damaged ({error})") from None
-        missing = [key for key in NEEDED if key not in about]
-        if about[KEY] != FORMAT or missing:
-            found = f"no {', '.join(missing)}" if missing else f"format {about[KEY]}"
+        if about[KEY] != FORMAT:
             raise ValueError(
-                f"{self.path}: its metadata has {found}; expected format {FORMAT}. Export it again"
+                f"{self.path}: its metadata has format {show_value(about[KEY])}; expected format "
+                f"{FORMAT}. Export it again"
             )
         return about
 
 
-def as_trained(given: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
-    """A reader's settings; one that is None is as it was when the training set was read.
+def as_trained(
+    given: dict[str, Any], frame: dict[str, Any], reader: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a reader's settings; one that is None is as it was when the training set was read.
 
     Args:
         given: the settings.
-        about: of a network, or the card of a checkpoint.
+        frame, reader: of a model's metadata; empty in older checkpoints.
     """
-    frame = about.get("frame", {"rate": None, "shape": ()})  # older checkpoints say nothing
-    known = {"rate": frame["rate"]} | about.get("reader", {})
-    if len(frame["shape"]) == 2:
-        known |= dict(zip(("height", "width"), frame["shape"], strict=True))
+    known = {"rate": frame.get("rate")} | {k: v for k, v in reader.items() if k in READER}
+    shape = frame.get("shape", ())
+    if len(shape) == 2:
+        known |= dict(zip(("height", "width"), shape, strict=True))
     return {k: known.get(k) if v is None else v for k, v in given.items()}

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.checkpoints.load import read_checkpoint
+from experiments.checkpoints.plain_file import NET
 from experiments.launch.console import tell
-from experiments.launch.instantiate import instantiate
 from modules.base import TaskModule
 
 Weights = dict[str, Tensor]
@@ -24,22 +25,22 @@ def start_from(module: TaskModule, path: str | Path) -> None:
         ValueError: the checkpoint cannot be read, or not one of its weights fits.
     """
     checkpoint = read_checkpoint(Path(path))
-    card, prefix = checkpoint["card"], "net."
+    card, prefix = checkpoint["card"], NET
     theirs = {
         k.removeprefix(prefix): v
         for k, v in checkpoint["state_dict"].items()
         if k.startswith(prefix)
     }
     mine: Weights = module.net.state_dict()
-    same_classes = all(card.get(k) == module.card.get(k) for k in ("classes", "tokenizer"))
+    same_classes = (card.classes, card.tokenizer) == (module.card.classes, module.card.tokenizer)
     head = set() if same_classes else _head(module)
     fits = {
         k: v for k, v in theirs.items() if k in mine and mine[k].shape == v.shape and k not in head
     }
     if not fits:
         raise ValueError(
-            f"init_from={path} holds a {_name(card['net'])}, and none of its weights fits this "
-            f"{_name(module.card['net'])}: name the same network with net="
+            f"init_from={path} holds a {card.net_name}, and none of its weights fits this "
+            f"{module.card.net_name}: name the same network with net="
         )
     module.net.load_state_dict(fits, strict=False)
     _tell(path, card, mine, fits, head)
@@ -47,27 +48,24 @@ def start_from(module: TaskModule, path: str | Path) -> None:
 
 def _head(module: TaskModule) -> set[str]:
     """Names of the weights whose shape depends on the number of classes."""
-    answers = "vocabulary" if "vocabulary" in module.card["net"] else "num_classes"
+    arguments = {k: v for k, v in module.card.net.items() if k != TARGET}
+    answers = "vocabulary" if "vocabulary" in arguments else "num_classes"
     with torch.device("meta"):  # no memory, no time
         shapes = [
             {
                 k: v.shape
-                for k, v in instantiate(module.card["net"] | {answers: n}).state_dict().items()
+                for k, v in type(module.net)(**arguments | {answers: n}).state_dict().items()
             }
             for n in (2, 3)
         ]
     return {name for name, shape in shapes[0].items() if shapes[1][name] != shape}
 
 
-def _name(net: dict[str, object]) -> str:
-    return str(net["_target_"]).rpartition(".")[-1]
-
-
-def _tell(path: str | Path, card: dict, mine: Weights, fits: Weights, head: set[str]) -> None:
+def _tell(path: str | Path, card: ModelCard, mine: Weights, fits: Weights, head: set[str]) -> None:
     total = sum(value.numel() for value in mine.values())
     loaded = sum(value.numel() for value in fits.values())
     tell(
-        f"Started from {path} (task {card['task']}, {len(card['classes'])} classes): "
+        f"Started from {path} (task {card.task}, {len(card.classes)} classes): "
         f"{len(fits)} of {len(mine)} weights, {loaded:,} of {total:,} numbers"
     )
     fresh = sorted(mine.keys() - fits.keys())

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from datamodules.base import PreparedDataModule
 from datamodules.batches import places_of
-from experiments.checkpoints.load import CARD, require_checkpoint
-from experiments.launch.instantiate import instantiate, plain
+from experiments.checkpoints.card import ModelCard
+from experiments.checkpoints.load import require_checkpoint
+from experiments.launch.build import construct_datamodule
+from experiments.launch.instantiate import plain
 from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
 from unvoiced import Recognizer
@@ -88,7 +90,7 @@ def in_numpy(net: nn.Module, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
 
 def deployed(module: TaskModule, config: DictConfig) -> Deployed | DeployedWriter:
     """The module of a checkpoint as it is used; ``config`` names the datamodule of its task."""
-    data = instantiate(config.datamodule, split=None, augment=None, **module.card["input"])
+    data = construct_datamodule(config, module.card, split=None, augment=None)
     kind = DeployedWriter if isinstance(module, TranscriptionModule) else Deployed
     return kind(module, data).eval()
 
@@ -96,22 +98,21 @@ def deployed(module: TaskModule, config: DictConfig) -> Deployed | DeployedWrite
 def about(module: TaskModule) -> dict[str, Any]:
     """What a caller must know of a model, as plain data: the metadata of an exported file."""
     card = module.card
-    facts = {key: card[key] for key in KEPT if key in card}
+    facts = {key: value for key, value in card.to_plain().items() if key in KEPT}
     facts["network"] = type(module.net).__name__
     facts["boundary"] = bool(getattr(module.net, "boundary", False))
     facts["told"] = told(card)
     if isinstance(module, TranscriptionModule):
         facts["objective"], facts["beam_width"] = module.objective, module.decoder.beam_width
-    return facts | {"clip_s": card.get("clip_s"), KEY: FORMAT}
+    return facts | {"clip_s": card.clip_s, KEY: FORMAT}
 
 
-def told(card: dict[str, Any]) -> str:
+def told(card: ModelCard) -> str:
     """What the model was trained on, as a sentence for people who use it."""
-    if card["simulated"]:
+    if card.simulated:
         return "Trained on simulated recordings alone: no real person's are in it."
-    share = card.get(CARD, {}).get("datamodule", {}).get("simulated_share", 0)
-    mixed = " and on simulated ones" if share else ""
-    return f"Trained on recordings of people{mixed} ({card['split']})."
+    mixed = " and on simulated ones" if card.simulated_share else ""
+    return f"Trained on recordings of people{mixed} ({card.split})."
 
 
 def recognizer_of(config: DictConfig) -> Recognizer:

@@ -87,7 +87,7 @@ def samples_for(config: DictConfig, module: TaskModule, folder: Path) -> Prepare
     with open_dict(changed):
         changed.augment, changed.calibrate = None, 0
         if not config.data_dir:
-            _simulate(config, module.card["frame"], folder)
+            _simulate(config, module.card.frame, folder)
             changed.data_dir = str(folder)
             changed.split = {"_target_": "datamodules.splits.TestOnly"}
     return build_datamodule(changed, trained=module.card)
@@ -99,7 +99,7 @@ def _simulate(config: DictConfig, frame: dict[str, Any], folder: Path) -> None:
     settings = FEW | {"channels": shape[0], "rate": frame["rate"]}
     settings |= dict(zip(("height", "width"), shape, strict=False))
     known = {k: v for k, v in settings.items() if k in config.datamodule.simulator and v}
-    simulator = instantiate(config.datamodule.simulator, **known)
+    simulator = instantiate(config.datamodule.simulator, _partial_=True)(**known)
     samples = (replace(sample, label="") for sample in simulator.samples())
     write_all(folder, simulator.description, samples)
 

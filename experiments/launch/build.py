@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.last_checkpoint import LastCheckpoint
 from datamodules.base import PreparedDataModule
 from datamodules.transforms import Compose
+from experiments.checkpoints.card import ModelCard
 from experiments.launch.instantiate import instantiate, named, plain
 from modules.base import TaskModule
+from unvoiced.networks import as_trained
 
 
-def build_datamodule(
-    config: DictConfig, trained: dict[str, Any] | None = None
-) -> PreparedDataModule:
+def build_datamodule(config: DictConfig, trained: ModelCard | None = None) -> PreparedDataModule:
     """The datamodule, ready (prepared and split).
 
     Args:
@@ -29,8 +30,7 @@ def build_datamodule(
     """
     transforms = list(named(config.augment).values())
     augment = Compose(transforms) if transforms else None
-    extra = dict(trained["input"]) if trained else {}
-    data = instantiate(config.datamodule, split=instantiate(config.split), augment=augment, **extra)
+    data = construct_datamodule(config, trained, split=instantiate(config.split), augment=augment)
     if trained:
         if config.calibrate:
             raise ValueError("calibrate= is for stage=fit: it trains on some of what is tested")
@@ -42,21 +42,52 @@ def build_datamodule(
     return data
 
 
-def _refuse_other_frames(data: PreparedDataModule, trained: dict[str, Any]) -> None:
+def construct_datamodule(
+    config: DictConfig, trained: ModelCard | None = None, **arguments: Any
+) -> PreparedDataModule:
+    """The datamodule without data; the input settings of a checkpoint's card hold.
+
+    They come from a file: they are given to the class itself, and never to Hydra.
+    """
+    construct = instantiate(config.datamodule, _partial_=True)
+    settings = trained.input if trained else {}
+    unknown = sorted(settings.keys() - set(inspect_arguments(construct.func)))
+    if unknown:
+        raise ValueError(f"the model's input settings {', '.join(unknown)} do not fit its task")
+    return construct(**arguments, **settings)
+
+
+def inspect_arguments(kind: type) -> list[str]:
+    """The names of the arguments of a class and of those that it hands on to."""
+    found = [inspect.signature(one.__init__).parameters for one in kind.__mro__[:-1]]
+    return [name for parameters in found for name in parameters]
+
+
+def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard) -> None:
     frame = data.prepared.meta["frame"]
     shape, rate = list(frame["shape"]), frame["rate"]
-    expected = list(trained.get("frame", {}).get("shape", shape))  # older checkpoints say nothing
+    expected = list(trained.frame.get("shape", shape))  # older checkpoints say nothing
     if shape != expected:
         raise ValueError(
             f"data_dir={data.prepared.data_dir} holds frames of shape {shape}, and the model was "
             f"trained on {expected}: prepare the recordings in that size"
         )
-    known = trained.get("frame", {}).get("rate", rate)
+    known = trained.frame.get("rate", rate)
     if rate != known and data.refuses_other_rates:
         raise ValueError(
             f"data_dir={data.prepared.data_dir} has {rate:g} Hz, and the model was trained on "
             f"{known:g} Hz: prepare the recordings with reader.resample_hz={known:g}"
         )
+
+
+def build_input_reader(config: DictConfig, card: ModelCard) -> Any:
+    """The reader of ``input``; what is not set is as the model was trained.
+
+    The model's settings come from a file: they are given to the class itself, never to Hydra.
+    """
+    settings = as_trained(plain(config.input_reader), card.frame, card.reader)
+    target = settings.pop("_target_")
+    return instantiate({"_target_": target, "_partial_": True})(**settings)
 
 
 def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
@@ -76,11 +107,15 @@ def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
     return module
 
 
-def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says of itself: plain facts, enough to build the module again."""
-    return {
+def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any]) -> ModelCard:
+    """What a checkpoint says of itself: plain facts, enough to build the module again.
+
+    Raises:
+        ValueError: a class or setting that no checkpoint can hold.
+    """
+    facts = {
         "task": config.task,
-        **data.card,
+        **data.answers,
         "module": plain(config.module),
         "net": net,
         "input": data.input_settings,
@@ -92,6 +127,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "leaks": data.parts.leaks,
         "config": plain(config),
     }
+    return ModelCard.from_plain(facts, "the model's card")
 
 
 def _clip_s(data: PreparedDataModule) -> float | None:

@@ -67,7 +67,7 @@ def _data(results: Results, config: DictConfig) -> str:
     counts = results.counts
     origin = "the built-in simulator" if results.numbers["simulated"] else f"`{config.data_dir}`"
     kind = config.split._target_.rsplit(".", 1)[-1]
-    note = f"; {results.card['split']}" if config.stage == "fit" else ""
+    note = f"; {results.card.split}" if config.stage == "fit" else ""
     by_split = counts.groupby("split", sort=False).agg(
         samples=("samples", "sum"), classes=("label", "nunique"), groups=("group", "nunique")
     )
@@ -77,7 +77,7 @@ def _data(results: Results, config: DictConfig) -> str:
         _table(by_split.reset_index()),
     ]
     many = counts["label"].nunique() > MANY_LABELS
-    if many and not results.card["classes"]:  # sentences rather than classes
+    if many and not results.card.classes:  # sentences rather than classes
         return "\n".join([*parts, _groups(counts)])
     train = counts[counts["split"] == "train"].groupby("label")["samples"].sum()
     if len(train) > 1 and train.nunique() == 1:
@@ -106,11 +106,11 @@ def _wide(counts: pd.DataFrame, by: str) -> str:
 
 
 def _model(results: Results) -> str:
-    net = results.card["net"]
+    net = results.card.net
     settings = ", ".join(f"{k} {v}" for k, v in net.items() if k != "_target_")
     return (
         "## Model\n\n"
-        f"`{net['_target_'].rsplit('.', 1)[-1]}` with {results.numbers['parameters']:,} "
+        f"`{results.card.net_name}` with {results.numbers['parameters']:,} "
         f"parameters ({settings}).\n"
     )
 
@@ -212,7 +212,7 @@ def _test(results: Results, config: DictConfig) -> str:
         return "\n".join([*parts, *_text(rows, results, config)])
     if rows["group"].nunique() > 1:
         parts.append(group_section(rows))
-    found = confusions(rows, results.card["classes"], config)
+    found = confusions(rows, results.card.classes, config)
     found.write(results.folder)
     parts += found.sections()
     parts.append("![confusion matrix](confusion_matrix.png)\n")
@@ -222,12 +222,12 @@ def _test(results: Results, config: DictConfig) -> str:
 
 
 def _text(rows: pd.DataFrame, results: Results, config: DictConfig) -> list[str]:
-    closed = bool(results.card["classes"])
+    closed = bool(results.card.classes)
     sections = text_sections(rows, results.folder, closed)
     parts = [f"### {heading}\n\n{content}" for heading, content in sections]
     if closed:
         nearest = rows.assign(label=rows["reference"], prediction=rows["nearest"])
-        found = confusions(nearest, results.card["classes"], config)
+        found = confusions(nearest, results.card.classes, config)
         found.write(results.folder)
         parts.append(pair_section(found.pairs))
         parts.append("![confusion matrix](confusion_matrix.png)\n")
@@ -252,8 +252,8 @@ def _wrong(results: Results, config: DictConfig) -> str:
                 f"Validation loss ended {rise - 1:.0%} above its lowest value: the last epochs "
                 "made the model surer of its mistakes."
             )
-    if config.stage == "fit" and results.card["leaks"]:
-        notes.append(f"Beware: {results.card['split']}.")
+    if config.stage == "fit" and results.card.leaks:
+        notes.append(f"Beware: {results.card.split}.")
     text = "\n".join(f"- {note}" for note in notes) or "Nothing that the numbers show."
     return f"## What went wrong\n\n{text}\n"
 

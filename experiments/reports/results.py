@@ -12,6 +12,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from datamodules.base import PreparedDataModule
+from experiments.checkpoints.card import ModelCard
 from experiments.launch.console import tell
 from modules.base import TaskModule
 
@@ -31,7 +32,7 @@ class Results:
     """
 
     folder: Path
-    card: dict[str, Any]
+    card: ModelCard
     numbers: dict[str, Any]
     counts: pd.DataFrame
     wrong: list[str] = field(default_factory=list)
@@ -78,7 +79,7 @@ def gather(
         "epochs": len(table),
         "best_epoch": best_epoch(table, metric, config.monitor.mode),
         "simulated": data.prepared.simulated,
-        "trained_on_simulated": bool(module.card.get("simulated")),
+        "trained_on_simulated": module.card.simulated,
     }
     if numbers["best_epoch"] is not None:
         numbers |= table.loc[numbers["best_epoch"]].dropna().to_dict()

@@ -78,7 +78,7 @@ def _mouthed(
     reader: Any, module: TaskModule, data: PreparedDataModule
 ) -> Iterator[tuple[str, Frames]]:
     """The mouths of each clip that is longer than a word."""
-    rate, clip_s = float(module.card["frame"]["rate"]), module.card.get("clip_s")
+    rate, clip_s = float(module.card.frame["rate"]), module.card.clip_s
     if not clip_s or reader.window_s is not None:  # nobody knows; or the user says what to read
         return
     set_ = data.prepared

@@ -11,14 +11,8 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from experiments.checkpoints.load import (
-    CARD,
-    CLASSES,
-    WEIGHTS,
-    class_to_idx,
-    load_checkpoint,
-    require_checkpoint,
-)
+from experiments.checkpoints.load import load_checkpoint, require_checkpoint
+from experiments.checkpoints.plain_file import CARD, CLASSES, WEIGHTS, class_to_idx
 from experiments.launch.console import quiet, tell
 from experiments.reports.results import count_parameters
 from modules.base import TaskModule
@@ -65,9 +59,9 @@ def _output(config: DictConfig, name: str) -> Path:
 
 
 def _described(module: TaskModule) -> str:
-    classes = len(module.card["classes"])
+    classes = len(module.card.classes)
     return (
-        f"{type(module.net).__name__} of task {module.card['task']}, "
+        f"{type(module.net).__name__} of task {module.card.task}, "
         f"{f'{classes:,} classes' if classes else 'text without closed classes'}, "
         f"{count_parameters(module):,} parameters"
     )
@@ -97,7 +91,7 @@ def plain_content(module: TaskModule) -> dict[str, Any]:
     empty where text is open. ``config``: the card, plain data from which all is built again.
     """
     weights = {k: v.cpu().contiguous() for k, v in module.net.state_dict().items()}
-    return {WEIGHTS: weights, CLASSES: class_to_idx(module.card), CARD: module.card}
+    return {WEIGHTS: weights, CLASSES: class_to_idx(module.card), CARD: module.card.to_plain()}
 
 
 def _refuse_other_weights(written: dict[str, Tensor], read: dict[str, Tensor]) -> None:

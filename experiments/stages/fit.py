@@ -52,7 +52,7 @@ def _fit(config: DictConfig) -> float | None:
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
     checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
     if checkpoint:
-        tell_changes(read_checkpoint(checkpoint)["card"]["config"], plain(config))
+        tell_changes(read_checkpoint(checkpoint)["card"].config, plain(config))
     write_config(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)

@@ -15,12 +15,16 @@ from datamodules.base import PreparedDataModule
 from datamodules.preparation import prepare
 from datamodules.prepared import META, REJECTED
 from experiments.checkpoints.load import require_checkpoint
-from experiments.launch.build import build_datamodule, build_trainer, write_config
+from experiments.launch.build import (
+    build_datamodule,
+    build_input_reader,
+    build_trainer,
+    write_config,
+)
 from experiments.launch.console import quiet, tell
-from experiments.launch.instantiate import instantiate, plain
+from experiments.launch.instantiate import plain
 from experiments.reports.video_text import tell_spoken
 from modules.base import TaskModule
-from unvoiced.networks import as_trained
 
 SHOWN_ROWS = 20
 DRAWN = 100  # pictures at most
@@ -37,7 +41,7 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     module = require_checkpoint(config)
-    reader = instantiate(as_trained(plain(config.input_reader), module.card))
+    reader = build_input_reader(config, module.card)
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}
     if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
@@ -47,7 +51,7 @@ def run(config: DictConfig) -> None:
     data = build_datamodule(changed, trained=module.card)
     table = _predict(changed, module, data)
     table.to_csv(folder / "predictions.csv", index=False)
-    _tell(table, folder, bool(module.card["simulated"]))
+    _tell(table, folder, module.card.simulated)
     tell_spoken(changed, reader, module, data, folder / "events.csv")
     if config.show:
         _draw(reader, data, table, folder / "shown")

@@ -1,0 +1,113 @@
+"""What a checkpoint states of itself, as one validated object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from unvoiced.metadata import (
+    check_facts,
+    check_identifier,
+    check_number,
+    require,
+)
+
+NEEDED_FIELDS = ("task", "module", "net", "input", "classes", "trained_classes", "simulated")
+TARGET = "_target_"
+# Arguments of networks and modules that time and memory grow with, whatever weights there are.
+ARGUMENT_LIMITS = {"beam_width": 1_000, "rate": 100_000, "positions": 10_000, "frames": 10_000}
+LARGEST_ARGUMENT = 100_000
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The facts that travel with a checkpoint's weights.
+
+    A further fact is one more field with a default; give it a check in ``unvoiced.metadata.FACTS``
+    where plain data of any kind is not enough.
+
+    Attributes:
+        task: such as asl.
+        classes: the labels that the network tells apart; empty where text is open.
+        trained_classes: those with training samples.
+        module, net: the exact class of each (``_target_``) and its arguments.
+        input: the datamodule's settings that the network depends on.
+        simulated: whether all training data was simulated.
+        tokenizer: of text; None where classes are predicted.
+        frame: shape, dtype, meaning and rate of a stored frame; empty in older checkpoints.
+        reader: numeric settings of the reader of the training set.
+        clip_s: seconds of the median training recording.
+        split: the split in words.
+        leaks: whether the split has leakage.
+        config: the run's configuration, for people and comparisons; nothing is built from it.
+    """
+
+    task: str
+    classes: list[str]
+    trained_classes: list[str]
+    module: dict[str, Any]
+    net: dict[str, Any]
+    input: dict[str, Any]
+    simulated: bool
+    tokenizer: dict[str, Any] | None = None
+    frame: dict[str, Any] = field(default_factory=dict)
+    reader: dict[str, Any] = field(default_factory=dict)
+    clip_s: float | None = None
+    split: str = ""
+    leaks: bool = False
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_plain(cls, plain: Any, place: str = "card") -> Self:
+        """Validate a dict that may come from anyone; fields that older ones lack get defaults.
+
+        Raises:
+            ValueError: a field is missing, or has another type, range or size than any model.
+        """
+        check_facts(plain, NEEDED_FIELDS, place)
+        _check_class(f"{place}.net", plain["net"])
+        _check_class(f"{place}.module", plain["module"])
+        config = plain.get("config", {})
+        require(isinstance(config, dict), f"{place}.config", config, "a dict")
+        names = {one.name for one in fields(cls)}
+        return cls(**{key: value for key, value in plain.items() if key in names})
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the dict that is stored; a tokenizer stands in it only where there is one."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        if self.tokenizer is None:
+            del plain["tokenizer"]
+        return plain
+
+    @property
+    def net_name(self) -> str:
+        """The class name of the network."""
+        return self.net[TARGET].rpartition(".")[-1]
+
+    @property
+    def simulated_share(self) -> float:
+        """The share of simulated samples among the training data of recordings."""
+        datamodule = self.config.get("datamodule")
+        share = datamodule.get("simulated_share") if isinstance(datamodule, dict) else 0
+        return share if isinstance(share, int | float) else 0
+
+
+def _check_class(place: str, node: Any) -> None:
+    """Accept the name of a class and arguments without anything to build in them."""
+    require(isinstance(node, dict), place, node, "a dict")
+    target = node.get(TARGET)
+    named = isinstance(target, str) and all(map(str.isidentifier, target.split(".")))
+    require(named, f"{place}.{TARGET}", target, "the name of a class")
+    for key, value in node.items():
+        if key != TARGET:
+            check_identifier(f"a key of {place}", key)
+            _check_argument(f"{place}.{key}", value, ARGUMENT_LIMITS.get(key, LARGEST_ARGUMENT))
+
+
+def _check_argument(place: str, value: Any, largest: float) -> None:
+    values = value if isinstance(value, list | tuple) else [value]
+    for one in values:
+        single = one is None or isinstance(one, bool | int | float | str)
+        require(single, place, one, "a number, a text, null, or a list of them")
+        if isinstance(one, int | float) and not isinstance(one, bool):
+            check_number(place, one, -largest, largest)
