@@ -83,7 +83,8 @@ class OnnxNetwork:
             about = {k: v if k in TEXTS else json.loads(v) for k, v in written.items()}
             check_facts(about, NEEDED, "metadata")
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{self.path}: its metadata is damaged: {error}. Export it again") from None
+            reason = f"its metadata is damaged: {error}"
+            raise ValueError(f"{self.path}: {reason}. Export it again") from None
         if about[KEY] != FORMAT:
             raise ValueError(
                 f"{self.path}: its metadata has format {show_value(about[KEY])}; expected format "
