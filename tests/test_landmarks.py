@@ -21,8 +21,8 @@ from unvoiced.vision.hands import (
     draw_hand,
     face_model,
     hand_model,
-    load_picture,
 )
+from unvoiced.vision.images import load_image
 
 FINGERS = (
     ((120, 185), (112, 120), (108, 70)),
@@ -157,64 +157,6 @@ def test_damaged_model_is_a_clear_error(tmp_path):
         HandLandmarks(damaged).read(drawn_hand())
 
 
-# ---- pictures
-
-
-@pytest.mark.parametrize("name", ["ü.jpg", "b.png", "c.bmp", "d.webp"])
-def test_pictures_load_red_first(tmp_path, name):
-    picture = np.zeros((20, 30, 3), np.uint8)
-    picture[..., 2] = 200  # OpenCV's red
-    (tmp_path / name).write_bytes(cv2.imencode(name[1:], picture)[1].tobytes())
-    loaded = load_picture(tmp_path / name)
-    assert loaded.shape == (20, 30, 3)
-    assert loaded.dtype == np.uint8
-    np.testing.assert_allclose(loaded.mean((0, 1)), (200, 0, 0), atol=6)
-
-
-@pytest.mark.parametrize(
-    "picture",
-    [
-        np.full((8, 9), 128, np.uint8),
-        np.full((8, 9, 4), (128, 128, 128, 255), np.uint8),
-        np.full((8, 9, 3), 128 * 257, np.uint16),
-        np.full((8, 9), 128 * 257, np.uint16),
-    ],
-    ids=["grey", "alpha", "16 bit", "16 bit grey"],
-)
-def test_every_kind_of_png_becomes_rgb(tmp_path, picture):
-    path = tmp_path / "picture.png"
-    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-    np.testing.assert_array_equal(load_picture(path), np.full((8, 9, 3), 128, np.uint8))
-
-
-@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".bmp"])
-@pytest.mark.parametrize("part", [0.3, 0.9])
-def test_truncated_pictures_are_refused(tmp_path, capfd, ending, part):
-    content = cv2.imencode(ending, drawn_hand())[1].tobytes()
-    path = tmp_path / f"picture{ending}"
-    path.write_bytes(content[: int(len(content) * part)])
-    with pytest.raises(ValueError, match=r"truncated|decode"):
-        load_picture(path)
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [(b"", "empty"), (b"hello", "not a picture"), (b"\xff\xd8\xff\xd9", "not a picture")],
-)
-def test_files_that_are_no_picture_are_refused(tmp_path, content, reason):
-    path = tmp_path / "picture.jpg"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=reason):
-        load_picture(path)
-
-
-def test_a_folder_or_nothing_is_no_picture(tmp_path):
-    for path in (tmp_path, tmp_path / "absent.jpg"):
-        with pytest.raises(ValueError, match="cannot be read"):
-            load_picture(path)
-
-
 def test_draw_hand_leaves_the_picture_alone_and_may_leave_it():
     picture = np.zeros((40, 60, 3), np.uint8)
     points = np.linspace(-0.5, 1.5, 63, dtype=np.float32)
@@ -251,9 +193,10 @@ def test_mediapipe_says_nothing_and_loads_late(model, tmp_path):
     picture = tmp_path / "hand.png"
     picture.write_bytes(cv2.imencode(".png", drawn_hand()[..., ::-1])[1].tobytes())
     code = (
-        "import sys; from unvoiced.vision.hands import HandLandmarks, load_picture\n"
+        "import sys; from unvoiced.vision.hands import HandLandmarks\n"
+        "from unvoiced.vision.images import load_image\n"
         "assert 'mediapipe' not in sys.modules\n"
-        f"hand = HandLandmarks({str(model)!r}).read(load_picture({str(picture)!r}))\n"
+        f"hand = HandLandmarks({str(model)!r}).read(load_image({str(picture)!r}))\n"
         "assert 'torch' not in sys.modules\n"
         "print(len(hand.landmarks)); print('kept', file=sys.stderr)"
     )
@@ -266,7 +209,7 @@ def test_mediapipe_says_nothing_and_loads_late(model, tmp_path):
 def test_real_pictures(finder):
     """Without borders 287 of these 384 hands are found."""
     folder = shared_data("asl/images")
-    hands = [finder.read(load_picture(path)) for path in sorted(folder.glob("*/*_0*.jpg"))[::4]]
+    hands = [finder.read(load_image(path)) for path in sorted(folder.glob("*/*_0*.jpg"))[::4]]
     found = [hand for hand in hands if hand]
     assert len(found) >= 0.85 * len(hands)
     inside = np.stack([hand.landmarks for hand in found]).reshape(-1, 21, 3)[..., :2]
@@ -278,7 +221,7 @@ def test_real_pictures(finder):
 def test_a_border_changes_no_units(finder, border):
     """Found with a border, landmarks are where they are without one; z is in widths too."""
     path = shared_data("asl/images/s01/B_000.jpg")
-    picture, detector = load_picture(path), finder._detector(1.0)
+    picture, detector = load_image(path), finder._detector(1.0)
     plain = detector.find(picture).landmarks.reshape(21, 3)
     hand = detector.find(landmarks._with_border(picture, border))
     found = landmarks._without_border(hand, border).landmarks.reshape(21, 3)
@@ -290,6 +233,6 @@ def test_a_border_changes_no_units(finder, border):
 def test_handedness_is_as_the_picture_shows(finder):
     """The palm of a right hand, fingers up, has its thumb on the right."""
     path = shared_data("asl/images/s01/B_000.jpg")
-    picture = load_picture(path)
+    picture = load_image(path)
     assert finder.read(picture).handedness == "Right"
     assert finder.read(np.ascontiguousarray(picture[:, ::-1])).handedness == "Left"

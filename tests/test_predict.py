@@ -66,7 +66,7 @@ def test_arrays_and_drawings(predict, tmp_path: Path, capsys) -> None:
     ("name", "content", "said"),
     [
         ("text.mp4", b"hello", "not a video but a text"),
-        ("text.jpg", b"hello", "not a picture that OpenCV can decode"),
+        ("text.jpg", b"hello", "not an image that can be decoded"),
         ("empty.png", b"", "the file is empty"),
         ("text.npy", b"hello", "not a readable .npy file"),
         ("empty.csv", b"", "the file is empty"),

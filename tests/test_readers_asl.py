@@ -144,8 +144,8 @@ def test_bad_pictures_are_rejected(tmp_path, mediapipe_sees_hands):
     assert len(rejected) == 6
     assert {row.reason for row in rejected} == {
         "the file is empty",
-        "not a picture that OpenCV can decode",
-        "the picture is truncated",
+        "not an image that can be decoded, or a damaged one",
+        "the image is truncated",
     }
 
 

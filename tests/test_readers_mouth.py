@@ -431,7 +431,7 @@ def test_bad_pictures(tmp_path):
     (bad / "color_010.jpg").write_bytes(picture_bytes(2)[:-20])
     assert reasons(outcomes(FrameFolder(tmp_path))) == {
         "F01/words/01/1": "3 frames long; reader.min_frames=4 asks for more",
-        "F01/words/01/2": "color_010.jpg: the picture is truncated",
+        "F01/words/01/2": "color_010.jpg: the image is truncated",
     }
 
 

@@ -376,7 +376,7 @@ def test_a_task_that_is_not_read_live_is_named() -> None:
     "frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
 )
 def test_what_is_no_picture_is_named(letters: Recognizer, frame: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"a frame of .*; expected a picture \(height, width, 3\)"):
+    with pytest.raises(ValueError, match=r"a frame of .*; expected an image \(height, width, 3\)"):
         Engine(letters).push(frame, 0.0)
 
 

@@ -78,16 +78,21 @@ class Engine:
         self._text = Text(joined=recognizer.task == "asl")
         self._clock, self._now_s = Clock(), 0.0
 
-    def push(self, frame: np.ndarray, seconds: float) -> list[Event]:
-        """The next picture (H, W, 3) uint8, red first, or samples (n, C) of EMG as recorded.
+    def push(self, frame: np.ndarray, seconds: float, bgr: bool = False) -> list[Event]:
+        """Read the next image (H, W, 3), RGB uint8, or samples (n, C) of EMG as recorded.
 
         Args:
-            frame: the picture, or the samples.
+            frame: the image, or the samples.
             seconds: its time on the stream's own clock.
+            bgr: the image has blue first, as OpenCV reads it.
 
         Raises:
-            ValueError: something of another shape.
+            ValueError: something of another shape, or an image that is too large.
         """
+        if bgr:
+            from unvoiced.vision.images import bgr_to_rgb
+
+            frame = bgr_to_rgb(frame)
         self._clock.latency_ms = {}
         self._now_s = seconds
         return self._write(self.part.push(frame, seconds, self._clock))

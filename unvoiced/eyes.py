@@ -11,6 +11,7 @@ import numpy as np
 
 from unvoiced.vision.faces import Face, FaceFinder
 from unvoiced.vision.hands import HandLandmarks, draw_hand, face_model, hand_model
+from unvoiced.vision.images import limit_side, refuse_unlike_image
 from unvoiced.vision.mouth_windows import Window, draw_mouth, fit_window, mouth_views
 
 if TYPE_CHECKING:
@@ -19,22 +20,6 @@ if TYPE_CHECKING:
 LARGEST = 1280  # pixels of a picture's longer side; more only takes time and memory
 CAMERA_HZ = 30.0
 SAME = 0.2  # pixels that a window may be off before its mouth is cut out again
-
-
-def smaller(picture: np.ndarray, longest: int = LARGEST) -> np.ndarray:
-    """A (H, W, 3) picture whose longer side is at most ``longest`` pixels."""
-    factor = longest / max(picture.shape[:2])
-    if factor >= 1:
-        return picture
-    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def refuse_other(picture: np.ndarray) -> None:
-    """``ValueError`` where this is no (H, W, 3) uint8 picture."""
-    if getattr(picture, "dtype", None) != np.uint8 or picture.shape[2:] != (3,):
-        found = f"{getattr(picture, 'dtype', type(picture).__name__)} {np.shape(picture)}"
-        raise ValueError(f"a frame of {found}; expected a picture (height, width, 3), uint8")
 
 
 class HandEye:
@@ -53,7 +38,8 @@ class HandEye:
 
     def push(self, picture: np.ndarray) -> np.ndarray | None:
         """(H, W, 3) uint8 → landmarks (63,) float32; None where no hand is seen."""
-        self._picture = smaller(picture)
+        refuse_unlike_image(picture)
+        self._picture = limit_side(picture, LARGEST)
         hand = self.finder.read(self._picture)
         self._found = hand and hand.landmarks
         return self._found
@@ -103,7 +89,8 @@ class MouthEye:
 
     def push(self, picture: np.ndarray, seconds: float) -> bool:
         """(H, W, 3) uint8 at a time of the stream; whether a face is seen."""
-        self._picture = picture = smaller(picture)
+        refuse_unlike_image(picture)
+        self._picture = picture = limit_side(picture, LARGEST)
         face = self.finder.read(picture, self._face)
         self._face = face or self._face
         points = face.points if face else np.full((3, 2), np.nan)

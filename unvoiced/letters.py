@@ -9,7 +9,7 @@ import numpy as np
 
 from unvoiced.decisions import Event, Held
 from unvoiced.engine import Clock
-from unvoiced.eyes import HandEye, refuse_other
+from unvoiced.eyes import HandEye
 from unvoiced.recognizer import NOTHING, Recognizer
 
 
@@ -40,11 +40,7 @@ class Letters:
 
     def _hand(self, frame: np.ndarray) -> np.ndarray | None:
         """The last landmarks, as many as the network takes, (T, 63); None where no hand is."""
-        if self.eye is None:
-            found = frame if frame.any() else None
-        else:
-            refuse_other(frame)
-            found = self.eye.push(frame)
+        found = (frame if frame.any() else None) if self.eye is None else self.eye.push(frame)
         if found is None:
             self.kept.clear()
             return None

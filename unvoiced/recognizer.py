@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ class Reading:
     label: str
     probability: float
     top: tuple[tuple[str, float], ...] = ()
-    seen: np.ndarray | None = None
+    seen: np.ndarray | None = field(default=None, repr=False)
 
 
 NOTHING = Reading("", 0.0)
@@ -69,22 +69,37 @@ class Recognizer:
         self.told: str = self.about["told"]
         self._lock = threading.Lock()  # MediaPipe's finders hold what they saw
 
-    def read(self, shown: Any, rate: float | None = None) -> Reading:
-        """One answer.
+    def read(self, shown: Any, rate: float | None = None, bgr: bool = False) -> Reading:
+        """Return one answer.
 
         Args:
-            shown: asl: a picture (H, W, 3) uint8, red first, or landmarks (63,), or (T, 63);
-                lipread, vsr: pictures of a face, (T, H, W, 3) or one after the other, or grey
-                mouths (T, h, w) as they are prepared; emg: a recording (T, C) as it was recorded.
+            shown: asl: an image (H, W, 3), RGB uint8, or landmarks (63,), or (T, 63);
+                lipread, vsr: images of a face, (T, H, W, 3) or one after the other, RGB uint8, or
+                grey mouths (T, h, w) as they are prepared; emg: a recording (T, C) as it was
+                recorded.
             rate: of a clip, Hz; None for that of the training.
+            bgr: the images have blue first, as OpenCV reads them.
 
         Raises:
-            ValueError: something of another shape, or a recording that is not fit to be read.
+            ValueError: something of another shape, an image that is too large, or a recording that
+                is not fit to be read.
         """
+        if bgr:
+            shown = self._from_bgr(shown)
         ways: dict[str, Callable[..., Reading]]
         ways = {"asl": self._read_hand, "emg": self._read_muscles}
         with self._lock:
             return ways.get(self.task, self._read_mouth)(shown, rate)
+
+    def _from_bgr(self, shown: Any) -> Any:
+        """Return images with blue first as images with red first."""
+        from unvoiced.vision.images import bgr_to_rgb
+
+        if self.task == "asl":
+            return bgr_to_rgb(shown)
+        if self.task == "emg":
+            raise ValueError("bgr=True is for images; a recording of EMG has no colours")
+        return [bgr_to_rgb(np.asarray(image)) for image in shown]
 
     # ---- answers
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from unvoiced.decisions import Event, number, refuse
 from unvoiced.engine import Clock
-from unvoiced.eyes import MouthEye, ReadyMouths, refuse_other
+from unvoiced.eyes import MouthEye, ReadyMouths
 from unvoiced.recognizer import NOTHING, Recognizer
 from unvoiced.speech import Peaks, Rest, Speech, motion
 
@@ -60,8 +60,6 @@ class Words:
         self._peaks: Peaks | None = None  # of speech that is longer than a word
 
     def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]:
-        if not self.ready:
-            refuse_other(frame)
         with clock.stage("landmarks"):
             self.eye.push(frame, seconds)
         if seconds - self._looked_s < self.hop_s - 1e-9:

@@ -17,7 +17,7 @@ from datamodules.readers.files import ending_of, natural_key
 from datamodules.readers.mouths import Clip, Cut, MouthReader
 from unvoiced.files import PICTURES, open_regular, read_bytes
 from unvoiced.text import escape_controls
-from unvoiced.vision.hands import decode_picture
+from unvoiced.vision.images import decode_image
 from unvoiced.vision.videos import WHOLE, Frames, Ranges
 
 MAX_BYTES = 20_000_000  # of one picture, decompressed: a zip may unfold to anything
@@ -46,7 +46,7 @@ class Pictures:
             if not any(first <= number < stop for first, stop in ranges):
                 continue
             try:
-                picture = decode_picture(self.load(name))
+                picture = decode_image(self.load(name))
             except ValueError as error:
                 raise ValueError(f"{PurePosixPath(name).name}: {error}") from error
             yield number, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) if grey else picture

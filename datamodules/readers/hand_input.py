@@ -13,7 +13,8 @@ from datamodules.readers.landmark_csv import LandmarkCSV
 from datamodules.readers.landmark_npy import load_frames
 from datamodules.readers.letters import FRAME, LetterReader
 from unvoiced.files import ARRAYS, LANDMARK_TABLES, PICTURES, VIDEOS
-from unvoiced.vision.hands import HandLandmarks, draw_hand, hand_landmarks, hand_model, load_picture
+from unvoiced.vision.hands import HandLandmarks, draw_hand, hand_landmarks, hand_model
+from unvoiced.vision.images import load_image
 from unvoiced.vision.videos import Video
 
 CANVAS = 480  # pixels a side, where there is no picture to draw on
@@ -76,7 +77,7 @@ class HandInput(LetterReader):
         name, _, frame = identity.partition("#")
         path = self.raw_dir / name
         if name.lower().endswith(PICTURES):
-            return draw_hand(load_picture(path), landmarks)
+            return draw_hand(load_image(path), landmarks)
         if name.lower().endswith(VIDEOS):
             _, picture = next(Video(path).frames(((int(frame), int(frame) + 1),)))
             return draw_hand(picture, landmarks)
@@ -84,7 +85,7 @@ class HandInput(LetterReader):
 
     def _picture(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
         assert self.model is not None, "items() finds the model"
-        hand = hand_landmarks(self.model, self.min_confidence).read(load_picture(item.path))
+        hand = hand_landmarks(self.model, self.min_confidence).read(load_image(item.path))
         yield item.id, hand and hand.landmarks
 
     def _video(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:

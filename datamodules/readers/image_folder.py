@@ -21,7 +21,8 @@ from datamodules.readers.letters import (
     unknown_label,
 )
 from unvoiced.files import PICTURES
-from unvoiced.vision.hands import hand_landmarks, hand_model, load_picture
+from unvoiced.vision.hands import hand_landmarks, hand_model
+from unvoiced.vision.images import load_image
 
 
 class ImageFolder(LetterReader):
@@ -92,7 +93,7 @@ class ImageFolder(LetterReader):
         label = canonical_letter(item.label)
         if label is None:
             raise ValueError(unknown_label(item.label))
-        picture, features = load_picture(item.path), np.zeros((1, *FRAME.shape), np.float32)
+        picture, features = load_image(item.path), np.zeros((1, *FRAME.shape), np.float32)
         if label != "nothing":
             assert self.model is not None, "items() finds the model"
             hand = hand_landmarks(self.model, self.min_confidence).read(picture)

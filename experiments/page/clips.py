@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from unvoiced.eyes import smaller
+from unvoiced.eyes import LARGEST
+from unvoiced.vision.images import limit_side
 from unvoiced.vision.mediapipe_tasks import quiet_stderr
 from unvoiced.vision.videos import Video
 
@@ -57,20 +58,20 @@ class Clip:
         if self._times is None:
             count = round(self.max_s * self.rate)
             for number, picture in Video(self.path, self.rate).frames(((0, count),)):
-                yield number / self.rate, smaller(picture)
+                yield number / self.rate, limit_side(picture, LARGEST)
             return
         due = 0.0
         pictures = (picture for _, picture in Video(self.path).frames())
         for seconds, picture in zip(self._times, pictures, strict=False):
             if seconds >= due:
                 due = seconds + 0.75 / FASTEST_HZ  # uneven ones of a slow camera are all taken
-                yield seconds, smaller(picture)
+                yield seconds, limit_side(picture, LARGEST)
 
     def described(self) -> str:
         """Its size and rate, and those that it is read at where they are others."""
         _, first = next(Video(self.path).frames(((0, 1),)))
         said = f"{_size(first)} pixels, {_frames_a_second(self.fps)}"
-        small = smaller(first)
+        small = limit_side(first, LARGEST)
         changed = [f"{_size(small)} pixels"] if small.shape != first.shape else []
         changed += [f"{self.rate:g} a second"] if self.fps > 1.02 * self.rate else []
         said += f"; read at {' and '.join(changed)}" if changed else ""

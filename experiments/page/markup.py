@@ -10,7 +10,7 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
-from unvoiced.eyes import smaller
+from unvoiced.vision.images import limit_side
 
 TITLES = {
     "asl": "The ASL alphabet, read from your hand",
@@ -116,6 +116,6 @@ def picture(pixels: np.ndarray, alt: str, longest: int = 640) -> str:
 
 def data_url(pixels: np.ndarray, longest: int = SEEN_PX) -> str:
     """A (H, W, 3) uint8 picture as a small JPEG that travels within text."""
-    small = cv2.cvtColor(smaller(pixels, longest), cv2.COLOR_RGB2BGR)
+    small = cv2.cvtColor(limit_side(pixels, longest), cv2.COLOR_RGB2BGR)
     _, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return "data:image/jpeg;base64," + base64.b64encode(content.tobytes()).decode()

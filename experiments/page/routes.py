@@ -14,12 +14,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from experiments.page import markup
-from experiments.page.uploads import refuse_huge
 from experiments.page.visitors import FullError, GoneError, Visitors
-from unvoiced.vision.hands import decode_picture
+from unvoiced.vision.images import decode_image
 
 FRAME_BYTES = 2_000_000  # of a frame's JPEG; the page sends 640 pixels across, about 40 kB
-FRAME_MP = 4.0  # megapixels
+FRAME_AREA = 4e6  # pixels
 Answer = Callable[[Request, ValueError], Awaitable[JSONResponse]]
 
 
@@ -71,8 +70,7 @@ def _read(visitor: Any, content: bytes, seconds: float) -> dict[str, Any]:
     try:
         visitor.refuse_gone()
         begun = time.perf_counter()
-        refuse_huge(content, FRAME_MP)
-        picture = decode_picture(content)
+        picture = decode_image(content, FRAME_AREA)
         decoded = time.perf_counter()
         engine = visitor.engine
         events = engine.push(picture, seconds)

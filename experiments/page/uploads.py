@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from datamodules.readers.emg_input import EMGInput
 from experiments.page.clips import Clip, refuse_long
 from unvoiced.files import ARRAYS, EMG_TABLES, PICTURES, VIDEOS
-from unvoiced.vision.hands import decode_picture
+from unvoiced.vision.images import load_image
 
 TABLES = (*EMG_TABLES, *ARRAYS)
 ACCEPTED = {  # by task: endings, and what people call them
@@ -24,8 +22,6 @@ ACCEPTED = {  # by task: endings, and what people call them
     "vsr": (VIDEOS, "a clip (.mp4, .webm, .mov …)"),
     "emg": (TABLES, "a recording (.csv or .npy)"),
 }
-LARGEST_MP = 50  # megapixels; a small file may be a picture that no memory holds
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which it only warns of; it opens headers here
 ONE_WORD_S = 2.0  # a clip of lips is one word up to here; in longer ones words are looked for
 SHOWN_EVERY_S = 0.4  # how often a clip's progress is shown
 
@@ -80,9 +76,7 @@ class Uploads:
             raise ValueError(_sentence(path.name, error)) from error
 
     def _picture(self, path: Path) -> Finding:
-        content = path.read_bytes()
-        refuse_huge(content, LARGEST_MP)
-        reading = self.recognizer.read(decode_picture(content))
+        reading = self.recognizer.read(load_image(path))
         return Finding(reading.label, list(reading.top), reading.seen)
 
     def _recording(self, path: Path) -> Finding:
@@ -127,23 +121,6 @@ class Uploads:
             yield found
         finally:
             engine.close()
-
-
-def refuse_huge(content: bytes, megapixels: float) -> None:
-    """Look at a picture's size before it is decoded.
-
-    Raises:
-        ValueError: it is too large, or no picture.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as opened:
-            width, height = opened.size
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError("it is no picture that can be read, or a damaged one") from error
-    if width * height > megapixels * 1e6:
-        raise ValueError(
-            f"it is a picture of {width} × {height} pixels; at most {megapixels:g} million are read"
-        )
 
 
 def _sentence(name: str, error: ValueError) -> str:

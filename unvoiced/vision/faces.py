@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from unvoiced.vision.hands import FACE_MODEL
+from unvoiced.vision.images import refuse_unlike_image
 from unvoiced.vision.mediapipe_tasks import as_image, import_mediapipe, open_task, quiet_stderr
 
 LANDMARKER_MODEL = "face_landmarker.task"
@@ -69,6 +70,7 @@ class FaceFinder:
         Args:
             before: the face of the frame before: it is followed while another one is hardly larger.
         """
+        refuse_unlike_image(picture)
         faces = self._faces(picture) or self._search(picture, before)
         if not faces:
             return None

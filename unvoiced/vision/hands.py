@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from unvoiced.cache import cache_folder
-from unvoiced.files import read_bytes
+from unvoiced.vision.images import limit_side, refuse_unlike_image
 from unvoiced.vision.mediapipe_tasks import as_image, import_mediapipe, open_task, quiet_stderr
 
 HAND_MODEL, FACE_MODEL = "hand_landmarker.task", "face_detection_short_range.tflite"
@@ -44,6 +44,7 @@ FACE_DETECTION = (
 # (border in picture sizes, factor on the confidence of detection), until a hand is found. A hand
 # that fills the picture is found once there is a border: 94 % of 654 pictures, 67 % without.
 ATTEMPTS = ((0.0, 1.0), (0.25, 1.0), (0.5, 1.0), (0.25, 0.5), (0.5, 0.5))
+SEARCHED_SIDE = 2560  # pixels; borders double it
 BONES = (
     *((0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (5, 6), (6, 7), (7, 8), (5, 9), (9, 10), (10, 11)),
     *((11, 12), (9, 13), (13, 14), (14, 15), (15, 16), (13, 17), (0, 17), (17, 18), (18, 19)),
@@ -134,49 +135,7 @@ def _member(wheel: Path, name: str, sha256: str) -> bytes:
     return content
 
 
-# ---- pictures
-
-
-def load_picture(path: str | Path) -> np.ndarray:
-    """Read a picture as (height, width, 3) uint8, red first, upright as its EXIF says.
-
-    Grey, transparent and 16-bit pictures are taken too.
-
-    Raises:
-        ValueError: the file is unreadable, empty, truncated or not a picture.
-    """
-    return decode_picture(read_bytes(Path(path)))
-
-
-def decode_picture(content: bytes) -> np.ndarray:
-    """The picture in a file's ``content``, as ``load_picture`` gives it.
-
-    Raises:
-        ValueError: the content is empty, truncated or not a picture.
-    """
-    if not content:
-        raise ValueError("the file is empty")
-    if _is_truncated(content):  # OpenCV would fill the rest with grey
-        raise ValueError("the picture is truncated")
-    try:
-        with quiet_stderr():  # the error says it
-            picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ValueError(f"the picture cannot be decoded: {error.err}") from error
-    if picture is None:
-        raise ValueError("not a picture that OpenCV can decode")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-
-def _is_truncated(content: bytes) -> bool:
-    """Whether a JPEG, PNG or WebP lacks its end; others are left to OpenCV."""
-    if content.startswith(b"\xff\xd8"):  # the end marker after the last scan, not a thumbnail's
-        return b"\xff\xd9" not in content[max(content.rfind(b"\xff\xda"), 0) :]
-    if content.startswith(b"\x89PNG"):
-        return b"IEND" not in content[-4096:]
-    if content.startswith(b"RIFF"):
-        return len(content) < 8 + int.from_bytes(content[4:8], "little")
-    return False
+# ---- drawing
 
 
 def draw_hand(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -243,7 +202,8 @@ class HandLandmarks:
 
     def read(self, picture: np.ndarray) -> Hand | None:
         """The hand in a (height, width, 3) uint8 picture, red first; None where there is none."""
-        assert picture.dtype == np.uint8 and picture.shape[2:] == (3,), picture.shape
+        refuse_unlike_image(picture)
+        picture = limit_side(picture, SEARCHED_SIDE)
         for border, factor in self.attempts:
             followed = self._video if border == 0 else None
             detector = followed or self._detector(factor)

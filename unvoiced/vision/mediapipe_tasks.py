@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from unvoiced.vision.images import LARGEST_SIDE
+
 _STDERR = threading.Lock()
 
 
@@ -55,8 +57,9 @@ def import_mediapipe() -> Any:
 
 
 def as_image(mediapipe: Any, picture: np.ndarray) -> Any:
-    """MediaPipe's form of a (height, width, 3) uint8 picture, red first."""
+    """Return MediaPipe's form of a (height, width, 3) uint8 image, red first."""
     assert picture.dtype == np.uint8 and picture.shape[2:] == (3,), picture.shape
+    assert max(picture.shape) <= LARGEST_SIDE, picture.shape  # MediaPipe would end the process
     data = np.ascontiguousarray(picture)
     return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=data)
 
