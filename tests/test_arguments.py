@@ -3,14 +3,14 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from experiments.launch.overrides import quote_patterns
+from experiments.launch.overrides import quote_values
 
 
 @pytest.mark.parametrize(
     "pattern", ["mouth/{clip}.mp4", "{clip}.mp4", "a b/{clip}'s {take}.mp4", "{a}/{b},{c}.mp4"]
 )
 def test_patterns_reach_the_configuration_as_typed(pattern: str) -> None:
-    (argument,) = quote_patterns([f"reader.path={pattern}"])
+    (argument,) = quote_values([f"reader.path={pattern}"])
     override = OverridesParser.create().parse_override(argument)
     value = override.value()
     assert getattr(value, "text", value) == pattern
@@ -31,4 +31,4 @@ def test_patterns_reach_the_configuration_as_typed(pattern: str) -> None:
     ],
 )
 def test_everything_else_stays_as_it_is(argument: str) -> None:
-    assert quote_patterns([argument]) == [argument]
+    assert quote_values([argument]) == [argument]

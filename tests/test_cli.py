@@ -19,9 +19,9 @@ def test_help_is_written_for_a_newcomer() -> None:
 @pytest.mark.parametrize(
     ("mistake", "said"),
     [
-        ("task=als", "Available options in 'task':\n\tasl"),
-        ("sed=1", "Did you mean: 'seed'?"),
-        ("trainer.max_epoch=3", "Did you mean one of: 'max_epochs'"),
+        ("task=als", "Did you mean task=asl? Choices: asl, emg, lipread, vsr."),
+        ("sed=1", "Did you mean seed?"),
+        ("trainer.max_epoch=3", "Did you mean trainer.max_epochs?"),
         ("split=bygroup", "leave_one_group_out"),
         ("stage=fitt", "Stages: fit, validate, test"),
         ("stage=prepare", "reader=<one of emg_manifest, frame_folder, gaddy"),

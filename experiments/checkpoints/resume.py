@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from experiments.launch.overrides import unquote, with_home
+
 OVERRIDES = Path(".hydra", "overrides.yaml")
 OWN = {"resume", "run_id"}  # differ between a run and its resumption
 
@@ -20,11 +22,18 @@ def with_saved_overrides(arguments: list[str]) -> list[str]:
     the run begins in it. So one command in a cluster's script begins a run and goes on with it.
 
     Raises:
+        ValueError: the run writes into another folder.
         SystemExit: the folder to resume is no run folder.
     """
-    folder = next((a.split("=", 1)[1] for a in arguments if a.startswith("resume=")), "")
+    folder = _value_of("resume", arguments)
     if not folder or folder == "null":
         return arguments
+    other = _value_of("hydra.run.dir", arguments)
+    if other and Path(other).absolute() != Path(folder).absolute():
+        raise ValueError(
+            f"resume={folder} and hydra.run.dir={other} are two folders; expected one. A resumed "
+            "run writes into its own folder: leave out hydra.run.dir=."
+        )
     saved = Path(folder) / OVERRIDES
     if not saved.exists():
         if len(arguments) > 1 and _is_free(Path(folder)):
@@ -40,6 +49,11 @@ def with_saved_overrides(arguments: list[str]) -> list[str]:
     if {a for a in merged if _key(a) != "resume"} <= set(before):
         merged.append("hydra.output_subdir=null")  # not written anew: a kill could leave half of it
     return merged
+
+
+def _value_of(key: str, arguments: list[str]) -> str:
+    given = [value for name, _, value in (a.partition("=") for a in arguments) if name == key]
+    return with_home(unquote(given[-1])) if given else ""
 
 
 def _is_free(folder: Path) -> bool:

@@ -1,30 +1,103 @@
-"""What a person types becomes what Hydra's grammar takes."""
+"""Arguments as people type them, in the form that Hydra's grammar reads."""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-# key=value where the value holds a brace and is not quoted, a list or a dict, as in
-# reader.path=mouth/{clip}.mp4; braces of an interpolation, ${…}, are Hydra's own.
-_PATTERN = re.compile(r"""([^=]+)=(?!['"\[])(.*(?<!\$)\{.*)""", re.DOTALL)
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+
+from experiments.launch.rules import rule_of
+
+MULTIRUN = ("-m", "--multirun")
+HYDRA_PATHS = ("hydra.run.dir", "hydra.sweep.dir")
+_QUOTED = re.compile(r"""(['"]).*\1""", re.DOTALL)
+_LIST = re.compile(r"""\[[^\[\]{}()'"]*\]""")
+_BRACKETS = re.compile(r"\[.*\]", re.DOTALL)
 _DICT = re.compile(r"\{(.*:.*)?\}", re.DOTALL)
+_FUNCTION = re.compile(r"\w+\(.*\)", re.DOTALL)
 
 CONF = Path(__file__).parents[2] / "conf"
 ABSENT = ("experiment", "sweep")  # groups that conf/config.yaml itself sets to null
 
 
-def quote_patterns(arguments: list[str]) -> list[str]:
-    """Quote the values that Hydra would stumble over: patterns with column names in braces."""
-    return [_quoted(argument) for argument in arguments]
+def quote_values(arguments: list[str]) -> list[str]:
+    """Quote texts and paths, so that Hydra reads them as they were typed.
+
+    ``data_dir=2026_01_02`` is a name and no number, and ``input=clip (1).mp4`` needs no quotes of
+    its own. Lists, and with ``-m`` what is swept over, keep their commas.
+    """
+    is_multirun = any(one in MULTIRUN for one in arguments)
+    return [_quote_argument(one, is_multirun) for one in arguments]
 
 
-def _quoted(argument: str) -> str:
-    match = _PATTERN.fullmatch(argument)
-    if not match or _DICT.fullmatch(match[2]):
+def unquote(value: str) -> str:
+    """Return a value without the quotes around it."""
+    if len(value) > 1 and _QUOTED.fullmatch(value):
+        return value[1:-1].replace(f"\\{value[0]}", value[0])
+    return value
+
+
+def _quote_argument(argument: str, is_multirun: bool) -> str:
+    key, equals, value = argument.partition("=")
+    if argument.startswith("-") or not equals or not _is_text(key.lstrip("+")):
         return argument
-    value = match[2].replace("'", r"\'")
-    return f"{match[1]}='{value}'"
+    if value in ("", "null") or (len(value) > 1 and _QUOTED.fullmatch(value)):
+        return argument
+    if not _exists(value):
+        if _LIST.fullmatch(value):
+            return f"{key}=[{_each(value[1:-1], key)}]"
+        if _BRACKETS.fullmatch(value) or _DICT.fullmatch(value):
+            return argument
+        if is_multirun and _FUNCTION.fullmatch(value):
+            return argument
+        if is_multirun and "," in value:
+            return f"{key}={_each(value, key)}"
+        value = with_home(value)
+    return f"{key}={_quote(value, key)}"
+
+
+def _is_text(key: str) -> bool:
+    """Return whether a setting is a text, and not the choice of a group."""
+    if key in HYDRA_PATHS:
+        return True
+    rule = rule_of(key)
+    return rule is not None and rule.is_text and key != "stage" and not (CONF / key).is_dir()
+
+
+def _each(values: str, key: str) -> str:
+    return ",".join(_quote(one.strip(), key) if one.strip() else one for one in values.split(","))
+
+
+def _quote(value: str, key: str) -> str:
+    """Return ``value``, in quotes where Hydra would read anything else than this text."""
+    if _read(f"{key}={value}") == value:
+        return value
+    return QuotedString(value, Quote.single).with_quotes()
+
+
+def _read(argument: str) -> Any:
+    try:
+        return OverridesParser.create().parse_override(argument).value()
+    except (HydraException, ValueError):
+        return None
+
+
+def _exists(value: str) -> bool:
+    try:
+        return os.path.lexists(value)
+    except (OSError, ValueError):  # a null character
+        return False
+
+
+def with_home(value: str) -> str:
+    """Return ``~/…`` as the shell would, which leaves it alone after an equals sign."""
+    return str(Path(value).expanduser()) if value == "~" or value.startswith("~/") else value
 
 
 def replace_nulls(arguments: list[str]) -> list[str]:
@@ -55,10 +128,36 @@ def with_task(arguments: list[str]) -> list[str]:
     A file that cannot be read is left to the stage, which says what is wrong with it.
     """
     given = {key: value for key, _, value in (one.partition("=") for one in arguments)}
-    path = Path(given.get("ckpt_path", ""))
-    if {"task", "experiment", "resume", "-m", "--multirun"} & given.keys() or not path.is_file():
+    path = Path(unquote(given.get("ckpt_path", "")))
+    if {"task", "experiment", "resume", *MULTIRUN} & given.keys() or not _is_file(path):
         return arguments
     from experiments.checkpoints.load import task_of  # imports torch, which takes a second
 
     task = task_of(path)
     return [f"task={task}", *arguments] if task else arguments
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a path that is too long, or holds a null character
+        return False
+
+
+def with_epochs(arguments: list[str]) -> list[str]:
+    """Let ``epochs=`` set the epochs of a trainer preset that has a number of its own."""
+    keys = {one.partition("=")[0].lstrip("+") for one in arguments}
+    if "epochs" in keys and "trainer" in keys and "trainer.max_epochs" not in keys:
+        return [*arguments, "trainer.max_epochs=${epochs}"]
+    return arguments
+
+
+def prepare_arguments(
+    arguments: list[str], with_saved: Callable[[list[str]], list[str]]
+) -> list[str]:
+    """Return the arguments as Hydra must see them.
+
+    Args:
+        with_saved: adds what a resumed run was started with.
+    """
+    return quote_values(with_epochs(with_saved(with_task(replace_nulls(arguments)))))

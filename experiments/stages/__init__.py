@@ -6,6 +6,8 @@ import importlib
 
 from omegaconf import DictConfig
 
+from experiments.launch.schema import validate_configuration
+
 STAGES = {
     "fit": "experiments.stages.fit",
     "validate": "experiments.stages.evaluate",
@@ -25,8 +27,7 @@ def run_stage(config: DictConfig) -> float | None:
     """Run ``config.stage``; imports only what that stage needs.
 
     Raises:
-        ValueError: no such stage, or the user's input does not fit it.
+        ValueError: a setting is not valid, or the user's input does not fit the stage.
     """
-    if config.stage not in STAGES:
-        raise ValueError(f"stage={config.stage} does not exist. Stages: {', '.join(STAGES)}")
+    validate_configuration(config)
     return importlib.import_module(STAGES[config.stage]).run(config)

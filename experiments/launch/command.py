@@ -1,0 +1,176 @@
+"""Checks of a command as a whole: its keys, its stage and its run folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from experiments.launch.errors import one_sentence_errors
+from experiments.launch.schema import NAMED, validate_configuration
+from experiments.launch.suggestions import CONF, explain_unknown, known_keys, tasks_with
+from unvoiced.validation import shown
+
+# The single settings that only some stages read.
+READ_BY = {
+    "epochs": ("fit", "benchmark", "serve"),
+    "raw_dir": ("prepare",),
+    "crop": ("prepare", "predict", "live", "serve", "export"),
+    "reader": ("prepare",),
+    "init_from": ("fit",),
+    "ckpt_path": ("validate", "test", "predict", "live", "serve", "export", "benchmark"),
+    "input": ("predict", "live", "summary", "replay"),
+    "format": ("export",),
+    "quantize": ("export",),
+    "output": ("export", "live"),
+    "show": ("predict",),
+    "pronunciations": ("fit", "validate", "test", "summary"),
+    "workers": ("prepare", "predict"),
+    "port": ("serve",),
+    "host": ("serve",),
+    "auth": ("serve",),
+    "serve": ("serve",),
+    "benchmark": ("benchmark",),
+    "live": ("live", "serve", "predict"),
+    "input_reader": ("predict", "live", "serve", "export"),
+    **dict.fromkeys(
+        ("net", "module", "optimizer", "scheduler"), ("fit", "benchmark", "serve", "replay")
+    ),
+}
+INSTEAD = {
+    "ckpt_path": "Use resume=<run folder> to resume a run, or init_from= to start from weights.",
+    "raw_dir": "Use data_dir=<a prepared set>; stage=prepare makes one of raw_dir=.",
+    "input": "Use data_dir=<a prepared set>; stage=predict reads input=.",
+    "net": "The network is the checkpoint's own.",
+    "module": "The module is the checkpoint's own.",
+}
+
+
+class ValidateCommand(Callback):
+    """Hydra's callback that refuses a command before anything is written."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        with one_sentence_errors():
+            validate_command(config)
+
+
+def validate_command(config: DictConfig) -> None:
+    """Refuse a command that cannot be run.
+
+    Raises:
+        ValueError: with the setting, its value and what is expected.
+    """
+    folder = config.hydra.run.dir
+    parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    validate_overrides(parsed, config)
+    changed = config.copy()
+    with open_dict(changed):
+        changed.pop("hydra")
+        changed.run_dir = folder
+    validate_configuration(changed)
+    require_writable(folder)
+
+
+def validate_job(config: DictConfig) -> None:
+    """Check the keys of a job of a sweep, which Hydra composes by itself.
+
+    Raises:
+        ValueError: a key does not exist or has no effect.
+    """
+    overrides = list(HydraConfig.get().overrides.task)
+    validate_overrides(OverridesParser.create().parse_overrides(overrides), config)
+
+
+def validate_overrides(overrides: list[Override], config: DictConfig) -> None:
+    """Refuse keys that do not exist, and keys that have no effect."""
+    for one in overrides:
+        key = one.key_or_group
+        if not key.startswith("hydra"):
+            if one.is_add() or one.is_force_add():
+                _require_known(key, config)
+            if not one.is_delete():
+                _require_effect(key, (one.input_line or "").partition("=")[2], config)
+
+
+def _require_known(key: str, config: DictConfig) -> None:
+    """Refuse ``+key=`` where nothing reads the key."""
+    root, *inner = key.split(".")
+    parents = [OmegaConf.select(config, key.rsplit(".", n)[0]) for n in range(1, len(inner) + 1)]
+    is_argument = any(isinstance(one, DictConfig) and "_target_" in one for one in parents)
+    is_new_node = bool(inner) and root in NAMED
+    is_written = (key in known_keys() and not tasks_with(key)) or (CONF / key).is_dir()
+    if not (is_argument or is_new_node or is_written):
+        raise ValueError(explain_unknown(key))
+
+
+def _require_effect(key: str, value: str, config: DictConfig) -> None:
+    stage, root = config.stage, key.partition(".")[0].partition("@")[0]
+    stages = READ_BY.get(root)
+    if stages and stage not in stages:
+        raise ValueError(
+            f"{key}={shown(value)} has no effect in stage={stage}; it is for "
+            f"stage={' and stage='.join(stages)}. {INSTEAD.get(root, '')}".rstrip()
+        )
+    for pattern, condition, needed in CONDITIONS:
+        if fnmatchcase(key, pattern) and not condition(config):
+            raise ValueError(f"{key}={shown(value)} has no effect here; it needs {needed}.")
+
+
+def _select(config: DictConfig, key: str) -> Any:
+    return OmegaConf.select(config, key)
+
+
+# Settings that act together with another one: pattern, whether they act, what they need.
+CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
+    ("fold", lambda c: "fold" in c.split, "split=leave_one_group_out"),
+    (
+        "datamodule.simulator.*",
+        lambda c: _select(c, "datamodule.data_dir") is None or c.datamodule.simulated_share,
+        "the simulator: leave out data_dir=, or set datamodule.simulated_share=",
+    ),
+    (
+        "datamodule.curriculum_start",
+        lambda c: c.datamodule.curriculum_epochs,
+        "datamodule.curriculum_epochs= above 0",
+    ),
+    (
+        "datamodule.stretch*",
+        lambda c: c.datamodule.stretch_s is not None,
+        "datamodule.stretch_s=<seconds>",
+    ),
+    ("module.temperature", lambda c: c.module.contrastive, "module.contrastive= above 0"),
+    ("module.shared_size", lambda c: c.module.contrastive, "module.contrastive= above 0"),
+)
+
+
+def require_writable(folder: str) -> None:
+    """Refuse a run folder that cannot be written.
+
+    Raises:
+        ValueError: a part of the path is a file, or the permissions are missing.
+    """
+    path = Path(folder).absolute()
+    try:
+        existing = next(one for one in (path, *path.parents) if one.exists())
+        path.resolve()
+        problem = "" if existing.is_dir() else f"{existing} is a file"
+    except (OSError, RuntimeError) as error:  # too long a name, a loop of links
+        raise ValueError(
+            f"Cannot write the run folder {shown(folder)} ({getattr(error, 'strerror', error)}); "
+            "expected the path of a folder. Set hydra.run.dir= to another one."
+        ) from None
+    if not problem and not os.access(existing, os.W_OK | os.X_OK):
+        problem = f"no permission to write in {existing}"
+    if problem:
+        raise ValueError(
+            f"Cannot write the run folder {shown(folder)} ({problem}); expected a folder that may "
+            "be written. Set hydra.run.dir= to another one."
+        )

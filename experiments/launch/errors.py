@@ -1,0 +1,129 @@
+"""Errors of a command line in one sentence, without a traceback."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.launch.suggestions import choices_of, explain_unknown, suggest_choice
+from unvoiced.validation import shown
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException, RecursionError)
+
+
+# Whether the user asked for tracebacks; read before this module sets the variable for Hydra.
+SHOW_TRACEBACK = bool(os.environ.get(FULL_ERROR))
+
+
+@contextmanager
+def one_sentence_errors() -> Iterator[None]:
+    """End the program with one sentence if the command line or a file is wrong.
+
+    ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
+    """
+    try:
+        yield
+    except USER_ERRORS as error:
+        if SHOW_TRACEBACK:
+            raise
+        sys.exit(f"\nerror: {explain(error)}\n({FULL_ERROR}=1 shows where)")
+
+
+@contextmanager
+def raised_hydra_errors() -> Iterator[None]:
+    """Let Hydra raise its errors, which it would print with a traceback of its own."""
+    os.environ[FULL_ERROR] = "1"
+    try:
+        with one_sentence_errors():
+            yield
+    finally:
+        restore_environment()
+
+
+def restore_environment() -> None:
+    """Keep the variable that ``raised_hydra_errors`` sets from the processes of a stage."""
+    if not SHOW_TRACEBACK:
+        os.environ.pop(FULL_ERROR, None)
+
+
+def explain(error: BaseException) -> str:
+    """Return what is wrong and what is expected, in one sentence."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _explain_composition(error)
+    if isinstance(error, RecursionError):
+        return "The command is nested too deeply; expected at most a few brackets."
+    if isinstance(error, OSError) and not isinstance(error, ValueError) and error.strerror:
+        return f"{shown(error.filename or 'A file')}: {error.strerror}."
+    if str(error).startswith("Config group override must be"):
+        return _explain_group(sys.argv[1:]) or str(error)
+    return str(error)
+
+
+def _explain_composition(error: HydraException | OmegaConfBaseException) -> str:
+    if isinstance(error, MissingConfigException):
+        return _explain_choice(error)
+    if isinstance(error, OverrideParseException):
+        return _explain_syntax(error)
+    for one in (error.__cause__, error):
+        if isinstance(one, OmegaConfBaseException) and one.full_key:
+            return _explain_setting(one)
+    return _explain_other(str(error))
+
+
+def _explain_group(arguments: list[str]) -> str:
+    """Return which group has something else than one of its choices."""
+    for argument in arguments:
+        group, _, value = argument.lstrip("+").partition("=")
+        if choices_of(group) and value not in choices_of(group):
+            return f"{group}={shown(value)} does not exist.{suggest_choice(group, value)}"
+    return ""
+
+
+def _explain_choice(error: MissingConfigException) -> str:
+    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    known = suggest_choice(group, name, sorted(error.options or ()))
+    return f"{group}={shown(name)} does not exist.{known}"
+
+
+def _explain_syntax(error: OverrideParseException) -> str:
+    argument = error.override
+    key, equals, _ = argument.partition("=")
+    if not equals:
+        return f"{shown(argument)} has no value; expected {shown(argument)}=<value>."
+    if unknown := re.search(r"Unknown function '(\w+)'", str(error)):
+        return f"{shown(argument)}: there is no function {unknown[1]}; expected key=value."
+    return (
+        f"{shown(argument)} cannot be read; expected key=value. Put a value with special "
+        f"characters into quotes twice: '{shown(key)}=\"…\"'."
+    )
+
+
+def _explain_setting(error: OmegaConfBaseException) -> str:
+    key, message = str(error.full_key), str(error).partition("\n")[0]
+    if re.match(r"Key .* (is not in struct|not in )", message):
+        return explain_unknown(key)
+    return f"{key}: {message}."
+
+
+def _explain_other(message: str) -> str:
+    """Return the message of an error that has no form of its own, on one line."""
+    if ambiguous := re.match(r"Ambiguous value for argument '(.*)'", message):
+        return (
+            f"{shown(ambiguous[1])} has several values; expected one. Add -m to run the command "
+            "for each of them, or write [a,b] for a list."
+        )
+    if sweep := re.match(r"Sweep parameters '(.*)' requires", message):
+        return f"{shown(sweep[1])} is a sweep; expected one value. Add -m to run all of them."
+    if gone := re.match(r"Could not delete from config. '(.*)' does not exist", message):
+        return explain_unknown(gone[1])
+    if unknown := re.match(r"Could not override '(.*?)'", message):
+        return explain_unknown(unknown[1])
+    lines = [line.strip() for line in message.splitlines() if "https://" not in line]
+    return " ".join(line for line in lines if line)

@@ -1,0 +1,140 @@
+"""Checks of a composed configuration, before anything is written or built."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.launch.instantiate import BUILDABLE
+from experiments.launch.rules import rule_of
+from experiments.launch.signatures import arguments_of, find_class
+from experiments.launch.suggestions import suggest_key
+from unvoiced.validation import require, shown
+
+TRAINING = ("module", "net", "datamodule", "optimizer", "scheduler", "augment", "split")
+RUNNING = ("callbacks", "logger", "trainer", "monitor", "tokenizer")
+TESTING = ("datamodule", "augment", "split", *RUNNING)
+# The groups of settings that a stage uses; the single settings of the root are always checked.
+GROUPS = {
+    "fit": (*TRAINING, *RUNNING),
+    "validate": TESTING,
+    "test": TESTING,
+    "predict": (*TESTING, "input_reader", "live"),
+    "live": ("input_reader", "live"),
+    "serve": (*TRAINING, *RUNNING, "input_reader", "live", "serve"),
+    "export": TESTING,
+    "prepare": ("reader",),
+    "benchmark": (*TRAINING, *RUNNING, "benchmark"),
+    "summary": (),
+    "replay": TESTING,
+}
+NULLABLE = ("reader", "scheduler", "augment", "callbacks", "logger", "live")
+NAMED = ("callbacks", "logger", "augment")  # groups of any number of nodes with a _target_
+SETTINGS = ("monitor", "serve", "benchmark", "live")  # groups that are no class
+CLASSES = ("module", "net", "datamodule", "optimizer", "split", "trainer", "input_reader")
+ALL_GROUPS = {*NULLABLE, *NAMED, *SETTINGS, *CLASSES, "tokenizer"}
+HYDRA_KEYS = ("_target_", "_partial_")
+
+
+def validate_configuration(config: DictConfig) -> None:
+    """Refuse values that a setting may not have, and arguments that a class does not take.
+
+    Raises:
+        ValueError: with the setting, the value and what is expected.
+    """
+    stage = config.get("stage")
+    names = ", ".join(GROUPS)
+    if stage not in GROUPS:
+        raise ValueError(f"stage={shown(stage)} does not exist. Stages: {names}")
+    for key in config:
+        name = str(key)
+        if name == "hydra" or (name in ALL_GROUPS and name not in GROUPS[stage]):
+            continue
+        _validate(name, _resolve(config, name))
+    for name in GROUPS[stage]:
+        _require_group(config, name)
+
+
+def _resolve(config: DictConfig, key: str) -> Any:
+    value = config[key]
+    if OmegaConf.is_config(value):
+        return OmegaConf.to_container(value, resolve=True)
+    return value
+
+
+def _require_group(config: DictConfig, name: str) -> None:
+    if name in NULLABLE or name == "tokenizer":
+        return
+    value = config.get(name)
+    if not isinstance(value, DictConfig):
+        kind = "settings" if name in SETTINGS else f"one of the choices of conf/{name}/"
+        raise ValueError(f"{name}={shown(value)} is not valid; expected {kind}.")
+
+
+def _validate(key: str, value: Any) -> None:
+    """Check a setting, or all settings of a group."""
+    rule = rule_of(key)
+    if rule is not None:
+        rule.require(key, value)
+    elif isinstance(value, dict) and "_target_" in value:
+        _validate_class(key, value)
+    elif isinstance(value, dict):
+        _validate_group(key, value)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            if isinstance(item, dict):
+                _validate(f"{key}[{number}]", item)
+    elif value is not None and key in ALL_GROUPS:
+        require(key, value, False, "a group of settings" + (", or null" if key in NULLABLE else ""))
+
+
+def _validate_group(key: str, value: dict[str, Any]) -> None:
+    if key in CLASSES:
+        raise ValueError(f"{key} has no _target_, the class that it builds; expected conf/{key}/.")
+    for name, child in value.items():
+        inner = f"{key}.{name}"
+        if key in NAMED and child is not None:
+            is_node = isinstance(child, dict) and "_target_" in child
+            require(inner, child, is_node, "null, or settings with a _target_")
+        _validate(inner, child)
+
+
+def _validate_class(key: str, node: dict[str, Any]) -> None:
+    found = _require_class(key, node["_target_"])
+    rules, takes_others = arguments_of(found)
+    partial = node.get("_partial_", False)
+    require(f"{key}._partial_", partial, isinstance(partial, bool), "true or false")
+    for name, value in node.items():
+        inner = f"{key}.{name}"
+        if name in HYDRA_KEYS:
+            continue
+        if name not in rules and not takes_others:
+            raise ValueError(
+                f"{inner} is not a setting of {node['_target_']}.{suggest_key(inner, node, rules)}"
+            )
+        if rule_of(inner) is None and name in rules and not _has_target(value):
+            rules[name].require(inner, value)
+        if rule_of(inner) is not None or isinstance(value, dict | list):
+            _validate(inner, value)
+
+
+def _has_target(value: Any) -> bool:
+    return isinstance(value, dict) and "_target_" in value
+
+
+def _require_class(key: str, target: Any) -> Any:
+    name = f"{key}._target_"
+    require(name, target, isinstance(target, str) and "." in target, "the dotted path of a class")
+    if not any(fnmatchcase(target, pattern) for pattern in BUILDABLE):
+        allowed = ", ".join(pattern.removesuffix(".*") for pattern in BUILDABLE)
+        raise ValueError(
+            f"{name}={shown(target)} is outside of the packages that may be built ({allowed}). "
+            "Put the file into the folder of this project that fits, such as modules/networks/ "
+            "or callbacks/."
+        )
+    try:
+        return find_class(target)
+    except ValueError as error:
+        raise ValueError(f"{name}={error}; expected the dotted path of a class.") from None

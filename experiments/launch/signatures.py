@@ -1,0 +1,93 @@
+"""The arguments that a class of the configuration takes, and their types."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from unvoiced.validation import ANYTHING, FLAG, NULL, Rule, choice, is_integer, is_number, shown
+
+SCALARS: dict[Any, Rule] = {
+    bool: FLAG,
+    int: Rule(is_integer, "an integer"),
+    float: Rule(is_number, "a finite number"),
+    str: Rule(lambda value: isinstance(value, str), "a text", is_text=True),
+    Path: Rule(lambda value: isinstance(value, str), "a path", is_text=True),
+    type(None): NULL,
+}
+SEQUENCES = (list, tuple, Sequence, set, frozenset)
+
+
+def find_class(target: str) -> Any:
+    """Return the class or function that a dotted path names.
+
+    Raises:
+        ValueError: there is none.
+    """
+    package, _, name = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(package), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{shown(target)} cannot be imported ({error})") from None
+
+
+def arguments_of(found: Any) -> tuple[dict[str, Rule], bool]:
+    """Return the rule of each argument, and whether others are passed on to an unknown place."""
+    owners = found.__mro__ if isinstance(found, type) else (found,)
+    rules: dict[str, Rule] = {}
+    for owner in owners:
+        function = vars(owner).get("__init__") if isinstance(found, type) else owner
+        if function is None or function is object.__init__:
+            continue
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            return rules, True
+        hints = _hints(function)
+        for one in parameters:
+            if one.name != "self" and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+                rules.setdefault(one.name, annotation_rule(hints.get(one.name, Any)))
+        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+            return rules, False
+    return rules, not _is_own(found)
+
+
+def annotation_rule(hint: Any) -> Rule:
+    """Return the rule that an annotation stands for; any value where it is not a plain type."""
+    if hint in SCALARS:
+        return SCALARS[hint]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return choice(*arguments)
+    if origin in (Union, types.UnionType):
+        return _any_of([annotation_rule(one) for one in arguments])
+    if origin in SEQUENCES or hint in SEQUENCES:
+        return Rule(lambda value: isinstance(value, list), "a list")
+    if origin is dict or hint is dict:
+        return Rule(lambda value: isinstance(value, dict), "a dict")
+    return ANYTHING
+
+
+def _any_of(rules: list[Rule]) -> Rule:
+    if ANYTHING in rules:
+        return ANYTHING
+    first, *others = rules
+    for one in others:
+        first = first | one
+    return first
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(function)
+    except (NameError, TypeError, AttributeError):  # names that only type checkers import
+        return {}
+
+
+def _is_own(found: Any) -> bool:
+    """Return whether all that a class passes on ends in a class that takes no more."""
+    return isinstance(found, type) and found.__module__.startswith(("modules.", "datamodules."))

@@ -1,0 +1,161 @@
+"""The setting or choice that a misspelt one probably stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unvoiced.validation import nearest, shown
+
+CONF = Path(__file__).parents[2] / "conf"
+# Names that other tools use for settings of this project.
+SYNONYMS = {
+    "lr": "optimizer.lr",
+    "learning_rate": "optimizer.lr",
+    "weight_decay": "optimizer.weight_decay",
+    "wd": "optimizer.weight_decay",
+    "momentum": "optimizer.betas",
+    "batch": "datamodule.batch_size",
+    "batch_size": "datamodule.batch_size",
+    "bs": "datamodule.batch_size",
+    "num_workers": "datamodule.workers",
+    "max_epochs": "epochs",
+    "num_epochs": "epochs",
+    "n_epochs": "epochs",
+    "epoch": "epochs",
+    "max_steps": "trainer.max_steps",
+    "steps": "trainer.max_steps",
+    "devices": "trainer.devices",
+    "gpus": "trainer.devices",
+    "num_gpus": "trainer.devices",
+    "accelerator": "trainer.accelerator",
+    "device": "trainer.accelerator",
+    "precision": "trainer.precision",
+    "fp16": "trainer.precision",
+    "amp": "trainer.precision",
+    "patience": "callbacks.early_stopping.patience",
+    "early_stopping": "callbacks.early_stopping",
+    "hidden_size": "net.hidden_size",
+    "dropout": "net.dropout",
+    "model": "net",
+    "network": "net",
+    "arch": "net",
+    "data": "data_dir",
+    "dataset": "data_dir",
+    "dataset_dir": "data_dir",
+    "data_path": "data_dir",
+    "checkpoint": "ckpt_path",
+    "ckpt": "ckpt_path",
+    "weights": "ckpt_path",
+    "checkpoint_path": "ckpt_path",
+    "out": "output",
+    "output_dir": "hydra.run.dir",
+    "out_dir": "hydra.run.dir",
+    "log_dir": "hydra.run.dir",
+    "save_dir": "hydra.run.dir",
+    "name": "hydra.run.dir",
+    "random_seed": "seed",
+    "mode": "stage",
+    "action": "stage",
+    "vocabulary": "classes",
+    "words": "classes",
+    "labels": "classes",
+    "folds": "fold",
+    "kfold": "fold",
+    "grad_clip": "trainer.gradient_clip_val",
+    "clip_grad": "trainer.gradient_clip_val",
+    "scheduler.patience": "scheduler.build.patience",
+    "label_smoothing": "module.label_smoothing",
+    "mixup": "module.mixup",
+}
+
+
+def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
+    """Return `` Did you mean …?`` for a setting that does not exist, or an empty text.
+
+    Args:
+        node: the settings beside it, by name.
+        names: what else could stand beside it.
+    """
+    parent, _, leaf = key.rpartition(".")
+    beside = [*(node or {}), *names]
+    near = nearest(leaf, [name for name in beside if not name.startswith("_")])
+    synonym = SYNONYMS.get(key) or SYNONYMS.get(leaf)
+    if synonym and synonym.rpartition(".")[0] == parent and parent:
+        near = synonym.rpartition(".")[2]
+    if near:
+        return f" Did you mean {parent + '.' if parent else ''}{near}?"
+    if synonym:
+        return f" Did you mean {synonym}?"
+    everywhere = nearest(key, known_keys()) or next(
+        (name for name in sorted(known_keys()) if name.endswith(f".{leaf}")), None
+    )
+    return f" Did you mean {everywhere}?" if everywhere else ""
+
+
+@cache
+def known_keys() -> frozenset[str]:
+    """Return all settings that the files in conf/ have, by their whole names."""
+    found: set[str] = set()
+    for path in CONF.rglob("*.yaml"):
+        written = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(written) or {}
+        is_root = path.parent == CONF or "@package _global_" in written
+        prefix = "" if is_root else path.parent.name + "."
+        found.update(_keys({k: v for k, v in content.items() if k != "defaults"}, prefix))
+    return frozenset(found)
+
+
+def explain_unknown(key: str) -> str:
+    """Return a sentence on a setting that the configuration does not have."""
+    owners = tasks_with(key)
+    if owners and len(owners) < len(choices_of("task")):
+        return f"{shown(key)} exists for task={' and task='.join(owners)} alone."
+    group, _, leaf = key.rpartition(".")
+    if not leaf or (CONF / key).is_dir():
+        return f"{shown(key)} is not used by this task."
+    where = [name for name in sorted(known_keys()) if name.startswith(f"{group}.")] if group else []
+    beside = {name.removeprefix(f"{group}.") for name in where}
+    return f"{shown(key)} is not a setting.{suggest_key(key, beside)}"
+
+
+def suggest_choice(group: str, name: str, options: Iterable[str] = ()) -> str:
+    """Return which choices a group has, and the one that is spelled most like ``name``."""
+    options = list(options) or choices_of(group)
+    near = nearest(name, options)
+    known = f" Choices: {', '.join(options)}." if options else ""
+    return (f" Did you mean {group}={near}?" if near else "") + known
+
+
+def tasks_with(key: str) -> list[str]:
+    """Return the tasks whose own file has a setting; empty if another file has it too."""
+    main = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))
+    root = key.partition(".")[0]
+    groups = {name for one in main["defaults"] if isinstance(one, dict) for name in one}
+    if root in main or root in groups:
+        return []
+    files = {name: CONF / "task" / f"{name}.yaml" for name in choices_of("task")}
+    texts = {name: yaml.safe_load(path.read_text(encoding="utf-8")) for name, path in files.items()}
+    return [
+        name
+        for name, content in texts.items()
+        if root in content or f"/{root}" in str(content.get("defaults"))
+    ]
+
+
+def choices_of(group: str) -> list[str]:
+    """Return the names that a group of settings may have."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def _keys(content: dict[str, Any], prefix: str) -> Iterable[str]:
+    for name, value in content.items():
+        if name.startswith("_"):
+            continue
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{name}.")
