@@ -21,6 +21,7 @@ from experiments.launch.resolvers import register_resolvers
 from experiments.launch.secret_options import hide_auth
 from experiments.stages import run_stage
 from experiments.sweeps.job import is_job, run_job
+from unvoiced.text import guard_terminal
 
 # What Hydra itself may build. Stages have their own list, in experiments/launch/instantiate.py.
 OF_HYDRA = [
@@ -43,6 +44,7 @@ def main(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
+    guard_terminal()
     register_resolvers()
     with raised_hydra_errors():
         sys.argv[1:] = prepare_arguments(hide_auth(sys.argv[1:]), with_saved_overrides)

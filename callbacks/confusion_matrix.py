@@ -18,6 +18,8 @@ from matplotlib.patches import Rectangle
 from scipy.cluster.hierarchy import fcluster, leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 
+from unvoiced.text import spreadsheet_cells
+
 DPI, FINE_DPI = 120, 160  # of few classes; of many
 # The clustered picture, in inches: the matrix is a square, the words of its blocks stand beside it.
 WIDTH, HEIGHT, LEFT, BOTTOM, SIDE = 13.5, 11.0, 1.0, 0.9, 9.4
@@ -58,7 +60,7 @@ class ConfusionMatrix(L.Callback):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         table = pd.DataFrame(counts, index=module.classes, columns=module.classes)
-        table.rename_axis("true").to_csv(self.folder / "confusion_matrix.csv")
+        spreadsheet_cells(table).rename_axis("true").to_csv(self.folder / "confusion_matrix.csv")
         limits = (self.numbers_up_to, self.clustered_above)
         figure = draw_confusion(counts, module.classes, *limits)
         figure.savefig(self.folder / "confusion_matrix.png", dpi="figure", bbox_inches="tight")

@@ -10,6 +10,8 @@ import pandas as pd
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
+from unvoiced.text import spreadsheet_cells
+
 
 class Predictions(L.Callback):
     """Writes id, group, label and what the module told of the sample, its ``told`` columns.
@@ -55,7 +57,7 @@ class Predictions(L.Callback):
         if not trainer.is_global_zero:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(self.path, index=False)
+        spreadsheet_cells(table).to_csv(self.path, index=False)
 
 
 def _from_all_processes(table: pd.DataFrame, world_size: int) -> pd.DataFrame:

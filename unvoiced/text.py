@@ -1,21 +1,30 @@
-"""Text that comes from files, made fit for tables, terminals and comparison."""
+"""Text that comes from files, made fit for terminals, reports, tables and comparison."""
 
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
+from typing import Any
 
-# Controls, halves of surrogates (of names that are not UTF-8), and marks that turn lines around.
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-)
+# Controls, halves of surrogates (of names that are not UTF-8), and marks that turn lines around;
+# tab and newline are left to text of several lines.
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROL = re.compile(f"[{_CONTROLS}]")
+_UNPRINTABLE = re.compile(f"[\t\n{_CONTROLS}]")
+# Colours and the return of progress bars do no harm in a library's own output.
+_STREAMED = re.compile(rf"(\x1b\[[0-9;]*m|\r)|[{_CONTROLS}]")
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FOREIGN_TAG = re.compile(r"<(?=[a-zA-Z/!?])(?!/?(?:details|summary)>)")
+_CELL = str.maketrans({"&": "&amp;", "<": "&lt;", "|": r"\|"})
+_MARKUP = _CELL | str.maketrans({"[": r"\[", "`": "'"})
 
 
 def escape_controls(text: str) -> str:
     r"""Return ``text`` with control characters written as ``\x1b`` and the like."""
     if not _UNPRINTABLE.search(text):
         return text
-    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+    return _UNPRINTABLE.sub(_escape, text)
 
 
 def normal_form(text: str) -> str:
@@ -31,3 +40,104 @@ def normal_form(text: str) -> str:
 def shorten(text: str, characters: int) -> str:
     """Return ``text``, cut to that many characters where it is longer."""
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
+
+
+# ---- what is shown
+
+
+def printable(text: object) -> str:
+    r"""Return the text with control characters escaped, ``\x1b`` for one; lines stay lines."""
+    return _CONTROL.sub(_escape, str(text))
+
+
+def markdown_text(text: object) -> str:
+    """Return the text on one line, without what Markdown or HTML would take for markup."""
+    return escape_controls(str(text)).translate(_MARKUP)
+
+
+def markdown_document(text: str) -> str:
+    """Return a whole report without control characters, and without other HTML than its own."""
+    return _FOREIGN_TAG.sub("&lt;", printable(text))
+
+
+def table_cell(text: object) -> str:
+    """Return the text as it may stand in a Markdown table beside code and links."""
+    return escape_controls(str(text)).translate(_CELL)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return ascii(match[0])[1:-1]
+
+
+# ---- tables
+
+
+def markdown_cells(table: Any) -> Any:
+    """Return a copy of a pandas table whose texts are no markup, for ``to_markdown``."""
+    return _map_text(table, markdown_text)
+
+
+def spreadsheet_cells(table: Any) -> Any:
+    """Return a copy of a pandas table whose texts no spreadsheet takes for a formula.
+
+    They get an apostrophe in front, as spreadsheets write it themselves; numbers stay.
+    """
+    return _map_text(table, spreadsheet_cell)
+
+
+def spreadsheet_cell(value: str) -> str:
+    """Return the text as data for a spreadsheet."""
+    text = escape_controls(value) if _CONTROL.search(value) else value
+    return f"'{text}" if _FORMULA.match(text) and len(text) > 1 and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _map_text(table: Any, change: Any) -> Any:
+    def cell(value: Any) -> Any:
+        return change(value) if isinstance(value, str) else value
+
+    texts = table.select_dtypes(exclude="number").columns
+    changed = table.copy()
+    for name in texts:
+        changed[name] = changed[name].map(cell)
+    return changed.rename(columns=cell, index=cell)
+
+
+# ---- streams
+
+
+class PrintableStream:
+    """A terminal's stream that escapes control characters; colours and ``\\r`` pass.
+
+    Args:
+        stream: the stream that is written to.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text and return its length."""
+        self._stream.write(_STREAMED.sub(lambda match: match[1] or _escape(match), text))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write the lines."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def guard_terminal() -> None:
+    """Escape control characters in all that this program prints, errors and warnings included."""
+    if not isinstance(sys.stdout, PrintableStream):
+        sys.stdout, sys.stderr = PrintableStream(sys.stdout), PrintableStream(sys.stderr)

@@ -7,6 +7,8 @@ import warnings
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from unvoiced.text import printable
+
 # Advice that does not fit this suite, each with its reason.
 NEEDLESS = (
     ".*does not have many workers.*",  # sets in memory load fastest in the main process
@@ -30,4 +32,4 @@ def quiet() -> None:
 @rank_zero_only
 def tell(line: str) -> None:
     """Print a line, once, whatever the number of processes."""
-    print(line, flush=True)
+    print(printable(line), flush=True)

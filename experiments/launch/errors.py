@@ -12,6 +12,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.launch.suggestions import choices_of, explain_unknown, suggest_choice
+from unvoiced.text import printable
 from unvoiced.validation import shown
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -33,7 +34,7 @@ def one_sentence_errors() -> Iterator[None]:
     except USER_ERRORS as error:
         if SHOW_TRACEBACK:
             raise
-        sys.exit(f"\nerror: {explain(error)}\n({FULL_ERROR}=1 shows where)")
+        sys.exit(f"\nerror: {printable(explain(error))}\n({FULL_ERROR}=1 shows where)")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments.page import markup
 from experiments.page.uploads import ACCEPTED, Finding, Uploads
+from unvoiced.text import escape_controls
 
 DELETE_S = (30, 300)  # how often what was uploaded is looked for, and how old it becomes, seconds
 MISTAKE = "the program made a mistake with this file; its terminal says which."
@@ -83,7 +84,7 @@ def _findings(uploads: Uploads, task: str, path: str | None) -> Iterator[tuple[A
     except ValueError as error:
         yield None, markup.alert(str(error))
     except Exception:  # a mistake of ours: the page goes on, and the terminal tells all of it
-        LOGGER.exception("%s could not be read", file.name)
+        LOGGER.exception("%s could not be read", escape_controls(file.name))
         yield None, markup.alert(f"{file.name}: {MISTAKE}")
     finally:
         file.unlink(missing_ok=True)  # Gradio itself would do so after a while

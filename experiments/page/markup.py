@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from html import escape
+from html import escape as escape_html
 from importlib.resources import files
 
 import cv2
 import numpy as np
 
+from unvoiced.text import escape_controls
 from unvoiced.vision.images import limit_side
 
 TITLES = {
@@ -32,7 +33,12 @@ JPEG_QUALITY = 75
 
 def words(label: str) -> str:
     """A class or text as it is written and spoken: sets name their phrases with underscores."""
-    return label.replace("_", " ")
+    return escape_controls(label.replace("_", " "))
+
+
+def escape(text: str) -> str:
+    """Return the text without markup and control characters."""
+    return escape_html(escape_controls(text))
 
 
 def own_file(name: str) -> str:

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 
 from experiments.page import markup
 from experiments.page.visitors import FullError, GoneError, Visitors
+from unvoiced.text import escape_controls
 from unvoiced.vision.images import decode_image
 
 FRAME_BYTES = 2_000_000  # of a frame's JPEG; the page sends 640 pixels across, about 40 kB
@@ -80,7 +81,9 @@ def _read(visitor: Any, content: bytes, seconds: float) -> dict[str, Any]:
         return {
             "text": markup.words(engine.text),
             "top": [(markup.words(label), round(float(p), 4)) for label, p in engine.top],
-            "events": [{"kind": event.kind, "label": event.label} for event in events],
+            "events": [
+                {"kind": event.kind, "label": markup.words(event.label)} for event in events
+            ],
             "seen": None if seen is None else markup.data_url(seen),
             "found": seen is not None and seen is not picture,  # else nothing is marked in it
             "ms": {name: round(1000 * value, 2) for name, value in latency.items()}
@@ -101,6 +104,6 @@ async def _body(request: Request) -> bytes:
 
 def _answer(status: int) -> Answer:
     async def answer(_: Request, error: ValueError) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, status)
+        return JSONResponse({"error": escape_controls(str(error))}, status)
 
     return answer

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from datamodules.simulators.mouth import VISEME_OF, VISEMES
 from datamodules.simulators.phonemes import GLIDES, PRONUNCIATIONS, WEAK
 from experiments.reports.markdown import markdown
+from unvoiced.text import spreadsheet_cells
 
 FEW = 60  # classes up to which report.md shows them all
 WORST, BEST = 15, 5  # classes that it shows of more
@@ -41,10 +42,10 @@ class Confusions:
 
     def write(self, folder: Path) -> None:
         """per_class.csv, confused_pairs.csv and, of lips, homophenes.csv."""
-        self.classes.to_csv(folder / "per_class.csv", index=False)
-        self.pairs.to_csv(folder / "confused_pairs.csv", index=False)
+        spreadsheet_cells(self.classes).to_csv(folder / "per_class.csv", index=False)
+        spreadsheet_cells(self.pairs).to_csv(folder / "confused_pairs.csv", index=False)
         if self.homophenes is not None:
-            self.homophenes.to_csv(folder / "homophenes.csv", index=False)
+            spreadsheet_cells(self.homophenes).to_csv(folder / "homophenes.csv", index=False)
 
     def sections(self) -> list[str]:
         """What report.md tells of them."""

@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from unvoiced.text import table_cell
+
 
 def markdown(table: pd.DataFrame) -> str:
     """A Markdown table whose cells stay as they are written: 0.2500 keeps its zeros."""
-    text = table.astype(str).map(lambda cell: cell.replace("|", r"\|").replace("\n", " "))
+    text = table.astype(str).map(table_cell)
     numbers = [text[name].str.fullmatch(r"[-\d.,e]*|NaN|inf").all() for name in text]
     sides = ["right" if number else "left" for number in numbers]
     return str(text.to_markdown(index=False, disable_numparse=True, colalign=sides)) + "\n"

@@ -13,6 +13,7 @@ from experiments.reports.confusions import confusions, group_section, pair_secti
 from experiments.reports.markdown import score
 from experiments.reports.results import Results, interval_of
 from experiments.reports.transcription import text_sections
+from unvoiced.text import markdown_cells, markdown_document, markdown_text
 
 MILESTONES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
 MANY_LABELS = 100  # above it they, and groups, are not counted one by one
@@ -32,7 +33,8 @@ def write_report(results: Results, config: DictConfig) -> Path:
         _checkpoints(results, config),
     ]
     path = results.folder / "report.md"
-    path.write_text("\n".join(part for part in sections if part), encoding="utf-8")
+    text = "\n".join(part for part in sections if part)
+    path.write_text(markdown_document(text), encoding="utf-8")
     return path
 
 
@@ -83,9 +85,10 @@ def _data(results: Results, config: DictConfig) -> str:
     if len(train) > 1 and train.nunique() == 1:
         parts.append(f"Balance ratio 1.00 in training: {train.max():,} samples of every class.\n")
     elif len(train) > 1:
+        largest, smallest = (markdown_text(name) for name in (train.idxmax(), train.idxmin()))
         parts.append(
             f"Balance ratio {train.max() / train.min():.2f} in training: the largest class "
-            f"(`{train.idxmax()}`, {train.max():,}) over the smallest (`{train.idxmin()}`, "
+            f"(`{largest}`, {train.max():,}) over the smallest (`{smallest}`, "
             f"{train.min():,}).\n"
         )
     if not many:
@@ -107,7 +110,7 @@ def _wide(counts: pd.DataFrame, by: str) -> str:
 
 def _model(results: Results) -> str:
     net = results.card.net
-    settings = ", ".join(f"{k} {v}" for k, v in net.items() if k != "_target_")
+    settings = ", ".join(f"{k} {markdown_text(v)}" for k, v in net.items() if k != "_target_")
     return (
         "## Model\n\n"
         f"`{results.card.net_name}` with {results.numbers['parameters']:,} "
@@ -274,7 +277,7 @@ def _checkpoints(results: Results, config: DictConfig) -> str:
 
 
 def _table(table: pd.DataFrame) -> str:
-    return table.to_markdown(index=False) + "\n"
+    return markdown_cells(table).to_markdown(index=False) + "\n"
 
 
 def _folded(title: str, content: str) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from unvoiced.text import markdown_cells
+
 WORST = 10  # readings that are shown
 
 
@@ -51,4 +53,4 @@ def _phrases(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _table(table: pd.DataFrame) -> str:
-    return table.to_markdown(index=False) + "\n"
+    return markdown_cells(table).to_markdown(index=False) + "\n"

@@ -18,6 +18,7 @@ from experiments.launch.instantiate import plain
 from modules.base import TaskModule
 from unvoiced import Engine, Recognizer
 from unvoiced.files import VIDEOS
+from unvoiced.text import spreadsheet_cells
 from unvoiced.vision.videos import Video
 
 FRAME = re.compile(r"(.*)#(\d{6})")  # of a video's frame: its id ends in its number
@@ -51,7 +52,8 @@ def tell_spoken(
         rows += [(name, e.seconds, e.kind, e.label, e.probability) for e in events]
         tell(f"{name}: {engine.text or 'nothing that is sure enough'}")
     if rows:
-        pd.DataFrame(rows, columns=COLUMNS).round(4).to_csv(path, index=False)
+        table = pd.DataFrame(rows, columns=COLUMNS).round(4)
+        spreadsheet_cells(table).to_csv(path, index=False)
 
 
 def _signed(

@@ -14,6 +14,7 @@ from experiments.reports.markdown import score
 from experiments.reports.results import read_predictions
 from experiments.runs.run_folder import Run
 from modules.metrics import GroupInterval
+from unvoiced.text import spreadsheet_cells
 
 SHOWN_GROUPS = 4  # names of left-out groups in a table
 RATES = ("test/acc", "test/wer")  # metrics that are a share of samples, or of words
@@ -122,6 +123,6 @@ def pool_confusions(folds: list[Fold]) -> pd.DataFrame | None:
 
 def write_confusions(counts: pd.DataFrame, path: Path) -> None:
     """Write pooled counts as ``path`` (.csv) and as a picture of the same name (.png)."""
-    counts.rename_axis("true").to_csv(path)
+    spreadsheet_cells(counts).rename_axis("true").to_csv(path)
     figure = draw_confusion(counts.to_numpy(), list(counts))
     figure.savefig(path.with_suffix(".png"), dpi="figure", bbox_inches="tight")

@@ -24,6 +24,7 @@ from unvoiced.live.cameras import CameraGoneError, Latest, film_or_camera
 from unvoiced.live.emg_sources import GrowingTable, LSLStream
 from unvoiced.live.screens import OnScreen, VideoFile, drawn
 from unvoiced.phrases import Phrases
+from unvoiced.text import spreadsheet_cell
 
 LSL = "lsl:"
 WAITING = ("idle_s", "poll_s")  # settings of what is waited for, not of what is decided
@@ -139,7 +140,10 @@ class Minutes(Table):
 
     def write(self, events: list[Event], stages: dict[str, float], took_ms: float | None) -> None:
         """The events of one picture, and the milliseconds that it took."""
-        self.add([f"{e.seconds:.3f}", e.kind, e.label, f"{e.probability:.4f}"] for e in events)
+        self.add(
+            [f"{e.seconds:.3f}", e.kind, spreadsheet_cell(e.label), f"{e.probability:.4f}"]
+            for e in events
+        )
         for event in events:
             tell(f"{event.seconds:9.2f} s  {event.probability:.2f}  {event.label}  {event.kind}")
         if took_ms is not None:

@@ -25,6 +25,7 @@ from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
 from experiments.reports.video_text import tell_spoken
 from modules.base import TaskModule
+from unvoiced.text import markdown_cells, spreadsheet_cells
 
 SHOWN_ROWS = 20
 DRAWN = 100  # pictures at most
@@ -50,7 +51,7 @@ def run(config: DictConfig) -> None:
     changed = _for_input(config, folder / "input")
     data = build_datamodule(changed, trained=module.card)
     table = _predict(changed, module, data)
-    table.to_csv(folder / "predictions.csv", index=False)
+    spreadsheet_cells(table).to_csv(folder / "predictions.csv", index=False)
     _tell(table, folder, module.card.simulated)
     tell_spoken(changed, reader, module, data, folder / "events.csv")
     if config.show:
@@ -77,7 +78,7 @@ def _predict(config: DictConfig, module: TaskModule, data: PreparedDataModule) -
 
 
 def _tell(table: pd.DataFrame, folder: Path, simulated: bool) -> None:
-    tell(table.head(SHOWN_ROWS).to_markdown(index=False, floatfmt=".3f"))
+    tell(markdown_cells(table.head(SHOWN_ROWS)).to_markdown(index=False, floatfmt=".3f"))
     if len(table) > SHOWN_ROWS:
         tell(f"… and {len(table) - SHOWN_ROWS:,} more in predictions.csv")
     rejected = pd.read_csv(folder / "input" / REJECTED, dtype=str, keep_default_na=False)

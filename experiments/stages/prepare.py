@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from datamodules.preparation import prepare
 from datamodules.prepared import MANIFEST, REJECTED, PreparedSet
 from experiments.launch.instantiate import instantiate, plain
+from unvoiced.text import printable
 
 
 def run(config: DictConfig) -> None:
@@ -76,4 +77,4 @@ def _tell_spellings(classes: tuple[str, ...]) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(printable(line), flush=True)

@@ -15,6 +15,7 @@ from experiments.launch.console import quiet, tell
 from experiments.runs.compare import tell_several
 from experiments.runs.one_run import tell_one
 from experiments.runs.run_folder import read_runs
+from unvoiced.text import markdown_document, spreadsheet_cells
 
 
 def run(config: DictConfig) -> None:
@@ -30,7 +31,7 @@ def run(config: DictConfig) -> None:
         raise ValueError(f"{own} is the run that is read; name another folder as hydra.run.dir=")
     text, table = tell_one(runs[0]) if len(runs) == 1 else tell_several(runs)
     folder = write_config(config)
-    (folder / "summary.md").write_text(text, encoding="utf-8")
-    table.to_csv(folder / "summary.csv", index=False)
+    (folder / "summary.md").write_text(markdown_document(text), encoding="utf-8")
+    spreadsheet_cells(table).to_csv(folder / "summary.csv", index=False)
     tell(text)
     tell(f"Run folder: {folder}")

@@ -13,6 +13,7 @@ from experiments.sweeps.job_status import Job
 from experiments.sweeps.plots import draw
 from experiments.sweeps.repeats import is_repeated, repeats_section
 from experiments.sweeps.table import comparable, format_setting, settings_of, tabulate
+from unvoiced.text import markdown_document, spreadsheet_cells
 
 
 def write_sweep(folder: Path, jobs: list[Job], config: DictConfig, command: str) -> Path:
@@ -23,10 +24,11 @@ def write_sweep(folder: Path, jobs: list[Job], config: DictConfig, command: str)
         command: that started it.
     """
     table = tabulate(jobs)
-    table.to_csv(folder / "sweep.csv", index=False)
+    spreadsheet_cells(table).to_csv(folder / "sweep.csv", index=False)
     shares = {title: measure_importance(of, config) for title, of in comparable(table)}
     path = folder / "sweep.md"
-    path.write_text(format_sweep(folder, table, shares, command), encoding="utf-8")
+    text = format_sweep(folder, table, shares, command)
+    path.write_text(markdown_document(text), encoding="utf-8")
     draw(comparable(table), shares, folder / "sweep.png")
     return path
 
