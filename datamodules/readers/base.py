@@ -239,10 +239,15 @@ class Reader(ABC):
         if (len({*named.values()}) > 1 or not others) and all(map(self._is_deep, named)):
             return named
         self.notes.append(
-            f"Note: {_shown(list(named))} beside {_shown(others) or 'nothing else'} is read as a "
-            "folder like the others and sets no split (reader.split_folders=true changes that)"
+            f"Note: the folder {_shown(list(named))} sets no split: {self._why_no_split(others)}. "
+            "reader.split_folders=true changes that"
         )
         return {}
+
+    def _why_no_split(self, others: list[str]) -> str:
+        if others:
+            return f"{_shown(others)} beside it is none, and there is one split alone"
+        return f"its recordings do not lie as {self.layout} in it"
 
     def _recordings(self, folder: str) -> list[str]:
         return self.scan.readable(folder, self.endings)

@@ -123,7 +123,10 @@ def _entries(folder: Path, name: str, scan: FolderScan) -> list[os.DirEntry[str]
 def _count_files(entry: os.DirEntry[str]) -> int:
     if not entry.is_dir(follow_symlinks=False):
         return 1
-    return sum(len(files) for _, _, files in os.walk(entry.path))
+    count = 0
+    for folder, folders, files in os.walk(entry.path):
+        count += len(files) + sum(Path(folder, name).is_symlink() for name in folders)
+    return count
 
 
 def _special_kind(entry: os.DirEntry[str]) -> str:
