@@ -68,7 +68,7 @@ class Slow(LandmarkNPY):
     def read(self, item):
         time.sleep(0.02)
         yield from super().read(item)
-import datamodules.prepared as p
+import datamodules.store.writer as p
 p.PreparedWriter.__init__.__defaults__ = (2, 1 << 26)  # written after every other sample
 prepare(Slow({raw!r}, sequences=True), {folder!r}, {{}}, 1)
 """

@@ -240,7 +240,7 @@ def test_tables_are_read_in_pieces(tmp_path: Path, monkeypatch) -> None:
     samples = [sample(f"s{i}", 1 + i % 3, "ab"[i % 2]) for i in range(10)]
     write_all(tmp_path / "set", ABOUT, samples)
     whole = PreparedSet(tmp_path / "set").manifest
-    monkeypatch.setattr("datamodules.prepared.PIECE", 3)
+    monkeypatch.setattr("datamodules.store.tables.PIECE", 3)
     pd.testing.assert_frame_equal(PreparedSet(tmp_path / "set").manifest, whole)
 
 

@@ -10,7 +10,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cached_property
@@ -29,7 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.batches import frame_places
 from datamodules.preparation import prepare
 from datamodules.prepared import FEATURES, Sample
-from datamodules.readers.base import Item, Reader
+from datamodules.readers.base import Item, Leftover, Reader
 from experiments.benchmarks.clips import NEXT_BATCH
 from experiments.launch.build import build_datamodule, build_module, build_trainer
 from experiments.launch.console import quiet, tell
@@ -54,6 +54,11 @@ class RepeatedSamples(Reader):
         about = simulator.description
         self.task, self.frame, self.classes = about.task, about.frame, about.classes
         self.simulator, self.count, self.frames_wanted = simulator, count, frames
+        self.notes: list[str] = []
+
+    def leftover(self, items: Iterable[Item]) -> Leftover:
+        """Nothing: there is no folder."""
+        return Leftover()
 
     @cached_property
     def drawn(self) -> list[Sample]:

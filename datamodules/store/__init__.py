@@ -1,0 +1,1 @@
+"""The one on-disk format of samples."""

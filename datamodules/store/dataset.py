@@ -1,0 +1,194 @@
+"""Reading a complete prepared set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from datamodules.store.frames import FrameFile, Frames, join_frames
+from datamodules.store.samples import (
+    FEATURES,
+    FORMAT_VERSION,
+    MANIFEST,
+    MANIFEST_COLUMNS,
+    META,
+    REJECTED,
+    TEXT_COLUMNS,
+    WORD_COLUMNS,
+)
+from datamodules.store.tables import read_rows
+
+
+class PreparedSet:
+    """A complete prepared set, opened for reading.
+
+    Args:
+        data_dir: the folder.
+        task: the task that wants it; None to take any.
+        memory_limit: bytes up to which the features are held in memory; of larger sets, what is
+            asked for is read from the file.
+
+    Attributes:
+        manifest: the rows, a pandas table with MANIFEST_COLUMNS; a sample whose sequence is
+            unknown is a sequence of its own.
+        has_sequences: whether the set names the sequence of every sample.
+        features: (total frames, *frame_shape), an array, or what is indexed like one.
+        starts, lengths: (samples,) int64.
+        words: (samples, 2) int64, the first frame that each sample's word takes and the one after
+            its last, counted within the sample (all frames where its row does not say); None where
+            the manifest has no WORD_COLUMNS.
+
+    Raises:
+        ValueError: not a prepared set, of another task, incomplete, damaged or empty.
+    """
+
+    def __init__(
+        self, data_dir: str | Path, task: str | None = None, memory_limit: int = 1 << 30
+    ) -> None:
+        self.data_dir = Path(data_dir)
+        self.meta = read_meta(self.data_dir)
+        self._refuse_unfit(task)
+        self.manifest = self._read_manifest()
+        self.features = self._read_features(memory_limit)
+        self.starts = self.manifest["start"].to_numpy(np.int64)
+        self.lengths = self.manifest["length"].to_numpy(np.int64)
+        self.words = self._take_words()
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """In the order of the vocabulary, where it is fixed; else those that are there, sorted."""
+        return tuple(self.meta["classes"] or self.meta["classes_present"])
+
+    @property
+    def simulated(self) -> bool:
+        return bool(self.meta["simulated"])
+
+    @property
+    def groups(self) -> list[str]:
+        """The distinct groups, sorted; empty where the set names none."""
+        return sorted(set(self.manifest["group"]) - {""})
+
+    def join(self, other: PreparedSet) -> None:
+        """Take in the rows of another set of the same frames, after this one's."""
+        mine, theirs = self.meta["frame"], other.meta["frame"]
+        assert mine["shape"] == theirs["shape"], (mine, theirs)
+        if self.words is not None or other.words is not None:
+            sides = [s._whole() if s.words is None else s.words for s in (self, other)]
+            self.words = np.concatenate(sides)
+        self.starts = np.concatenate([self.starts, other.starts + len(self.features)])
+        self.lengths = np.concatenate([self.lengths, other.lengths])
+        self.features = join_frames(self.features, other.features)
+        self.manifest = pd.concat([self.manifest, other.manifest], ignore_index=True)
+        self.manifest["start"] = self.starts
+
+    def _refuse_unfit(self, task: str | None) -> None:
+        if task is not None and self.meta["task"] != task:
+            raise ValueError(
+                f"data_dir={self.data_dir} was prepared for task {self.meta['task']}, "
+                f"not {task}: say task={self.meta['task']}, or name another folder"
+            )
+        if not self.meta["complete"]:
+            raise ValueError(
+                f"data_dir={self.data_dir} is half prepared: run the same stage=prepare command "
+                "again, it goes on where it stopped"
+            )
+
+    def _read_manifest(self) -> pd.DataFrame:
+        path = self.data_dir / MANIFEST
+        if not path.exists():
+            raise ValueError(f"{path} is missing: prepare the set again")
+        text = dict.fromkeys((*TEXT_COLUMNS, *WORD_COLUMNS), str)
+        rows = read_rows(path, dtype=text)
+        missing = sorted(set(MANIFEST_COLUMNS) - set(rows.columns) - {"sequence"})
+        if missing:
+            raise ValueError(f"{path} has no column {', '.join(missing)}: prepare the set again")
+        if rows.empty:
+            raise ValueError(f"data_dir={self.data_dir} holds no sample; {REJECTED} there says why")
+        return self._fill_sequences(rows)
+
+    def _fill_sequences(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Name each sample's sequence; sets prepared before the column existed name none."""
+        if "sequence" not in rows:
+            rows.insert(TEXT_COLUMNS.index("sequence"), "sequence", "")
+        unknown = rows["sequence"] == ""
+        self.has_sequences = not unknown.any()
+        rows["sequence"] = rows["sequence"].mask(unknown, rows["id"])
+        return rows
+
+    def _whole(self) -> np.ndarray:
+        """(samples, 2) as ``words``: all frames of each."""
+        return np.stack([np.zeros_like(self.lengths), self.lengths], 1)
+
+    def _take_words(self) -> np.ndarray | None:
+        """``words``, whose columns are taken out of ``manifest``."""
+        path, there = self.data_dir / MANIFEST, set(WORD_COLUMNS) & set(self.manifest)
+        if not there:
+            return None
+        if len(there) < len(WORD_COLUMNS):
+            raise ValueError(
+                f"{path} has the column {there.pop()} alone; expected {' and '.join(WORD_COLUMNS)} "
+                "or neither: prepare the set again"
+            )
+        texts = self.manifest[list(WORD_COLUMNS)]
+        self.manifest = self.manifest.drop(columns=list(WORD_COLUMNS))
+        said = (texts != "").any(axis=1).to_numpy()
+        numbers = texts.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+        words = np.where(said[:, None], numbers, self._whole())
+        first, stop = words.T  # NaN, of what is no number, compares as False
+        good = (words == np.rint(words)).all(1) & (first >= 0) & (first < stop)
+        bad = np.flatnonzero(said & ~(good & (stop <= self.lengths)))
+        if len(bad):
+            raise self._bad_word(bad[0], *texts.iloc[bad[0]])
+        return words.astype(np.int64)
+
+    def _bad_word(self, row: int, start: str, end: str) -> ValueError:
+        name, length = self.manifest["id"].iloc[row], self.lengths[row]
+        return ValueError(
+            f"{self.data_dir / MANIFEST}: the word of {name} lies from frame {start or 'none'} to "
+            f"before {end or 'none'} of its {length}; expected whole numbers, 0 <= word_start < "
+            "word_end <= length, or nothing in both columns: prepare the set again"
+        )
+
+    def _read_features(self, memory_limit: int) -> Frames:
+        path = self.data_dir / FEATURES
+        try:
+            features = FrameFile(path)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} cannot be read ({error}): prepare the set again") from error
+        needed = int(self.manifest["start"].iloc[-1] + self.manifest["length"].iloc[-1])
+        if len(features) < needed:
+            raise ValueError(
+                f"{path} holds {len(features):,} frames where {MANIFEST} speaks of {needed:,}: "
+                "prepare the set again"
+            )
+        return features if features.nbytes > memory_limit else np.load(path, allow_pickle=False)
+
+
+def read_meta(data_dir: Path) -> dict[str, Any]:
+    """Read ``meta.json``.
+
+    Raises:
+        ValueError: the folder is missing, or is not a prepared set.
+    """
+    path = data_dir / META
+    if not data_dir.is_dir():
+        raise ValueError(f"data_dir={data_dir} does not exist. stage=prepare makes it")
+    if not path.exists():
+        raise ValueError(
+            f"data_dir={data_dir} holds no {META}: it is not a prepared set. Recordings become one "
+            f"with stage=prepare raw_dir={data_dir} data_dir=<a new folder>"
+        )
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}): prepare the set again") from error
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT_VERSION:
+        raise ValueError(f"{path} is not of prepared-set format {FORMAT_VERSION}: prepare it again")
+    return meta
