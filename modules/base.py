@@ -46,6 +46,7 @@ class TaskModule(L.LightningModule):
             says whether to go on; a step whose loss is not finite then counts in no sum.
     """
 
+    takes_stored_frames = False  # whether the network reads frames as a prepared set stores them
     headline = "acc"
     headline_words = "accuracy"
     train_score: str | None = "train/acc"

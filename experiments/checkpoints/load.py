@@ -28,7 +28,7 @@ from modules.base import TaskModule
 from unvoiced.metadata import require
 from unvoiced.networks import OnnxNetwork
 
-ONNX = ".onnx"  # the ending of exported networks
+ONNX, PROGRAM = ".onnx", ".pt2"  # the endings of exported networks
 SHOWN_NAMES = 3  # of weights, in an error
 
 
@@ -44,11 +44,7 @@ def load_checkpoint(path: str | Path, task: str | None = None) -> TaskModule:
     """
     checkpoint = read_checkpoint(Path(path))
     card: ModelCard = checkpoint["card"]
-    if task is not None and card.task != task:
-        raise ValueError(
-            f"ckpt_path={path} is a checkpoint of task {card.task}, not {task}: say "
-            f"task={card.task}"
-        )
+    refuse_other_task(path, card.task, task)
     try:
         return _build_module(card, checkpoint["state_dict"], bool(checkpoint.get("net_alone")))
     except ValueError as error:
@@ -66,12 +62,40 @@ def require_checkpoint(config: DictConfig) -> TaskModule:
     Raises:
         ValueError: no checkpoint given, or one that does not load.
     """
+    return load_checkpoint(_given_path(config), config.task)
+
+
+def require_model(config: DictConfig) -> TaskModule:
+    """The module of ``ckpt_path``: a checkpoint, a plain file or an exported ``.onnx``.
+
+    Raises:
+        ValueError: none given, or one that does not load.
+    """
+    path = _given_path(config)
+    if path.suffix != ONNX:
+        return load_checkpoint(path, config.task)
+    from experiments.checkpoints.exported import load_exported  # imports all kinds of modules
+
+    module = load_exported(path)
+    refuse_other_task(path, module.card.task, config.task)
+    return module
+
+
+def _given_path(config: DictConfig) -> Path:
     if not config.ckpt_path:
         raise ValueError(
             f"stage={config.stage} needs ckpt_path=<a checkpoint>, such as "
             "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
         )
-    return load_checkpoint(config.ckpt_path, config.task)
+    return Path(str(config.ckpt_path))
+
+
+def refuse_other_task(path: str | Path, found: str, expected: str | None) -> None:
+    """Raise ``ValueError`` where a model is of another task than the one that is wanted."""
+    if expected is not None and found != expected:
+        raise ValueError(
+            f"ckpt_path={path} is a model of task {found}, not {expected}. Set task={found}"
+        )
 
 
 def task_of(path: Path) -> str | None:
@@ -95,8 +119,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     place = f"ckpt_path={path}"
     if path.suffix == ONNX and path.is_file():
         raise ValueError(
-            f"{place} is an exported network, which stage=live and stage=serve read. Take "
-            "the checkpoint that it was exported from"
+            f"{place} is an exported network without training state, which validate, test, "
+            "predict, live and serve read. Take the checkpoint that it was exported from"
+        )
+    if path.suffix == PROGRAM:
+        raise ValueError(
+            f"{place} is a program for PyTorch alone (torch.export.load); loading one can run "
+            "code, so no stage does. Take a .ckpt, .pth or .onnx file of the same model"
         )
     content = read_torch_file(path, place)
     if is_plain_file(content):

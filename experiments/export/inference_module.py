@@ -6,7 +6,6 @@ with the network and cannot come to differ.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,15 @@ from torch import Tensor, nn
 from datamodules.base import PreparedDataModule
 from datamodules.batches import places_of
 from experiments.checkpoints.card import ModelCard
-from experiments.checkpoints.load import require_checkpoint
+from experiments.checkpoints.exported import ExportedNet
+from experiments.checkpoints.load import require_model
 from experiments.launch.build import construct_datamodule
 from experiments.launch.instantiate import plain
+from experiments.reports.results import count_parameters
 from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
 from unvoiced import Recognizer
-from unvoiced.networks import FORMAT, KEY, OnnxNetwork
+from unvoiced.networks import FORMAT, KEY
 
 OF_RECORDINGS = ("landmarker", "zoom", "height", "width", "rate", "window_s", "hop_s")
 KEPT = ("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer", "simulated")
@@ -101,7 +102,7 @@ def about(module: TaskModule) -> dict[str, Any]:
     facts = {key: value for key, value in card.to_plain().items() if key in KEPT}
     facts["network"] = type(module.net).__name__
     facts["boundary"] = bool(getattr(module.net, "boundary", False))
-    facts["told"] = told(card)
+    facts["told"], facts["parameters"] = told(card), count_parameters(module)
     if isinstance(module, TranscriptionModule):
         facts["objective"], facts["beam_width"] = module.objective, module.decoder.beam_width
     return facts | {"clip_s": card.clip_s, KEY: FORMAT}
@@ -115,6 +116,13 @@ def told(card: ModelCard) -> str:
     return f"Trained on recordings of people{mixed} ({card.split})."
 
 
+def recognizer_of_module(module: TaskModule, config: DictConfig, **options: Any) -> Recognizer:
+    """What reads with a loaded module, exported or not."""
+    if isinstance(module.net, ExportedNet):
+        return Recognizer(module.net.network, **options)
+    return Recognizer(TorchNetwork(module, config), **options)
+
+
 def recognizer_of(config: DictConfig) -> Recognizer:
     """What reads with ``ckpt_path``: a checkpoint, a plain file or an exported one.
 
@@ -122,7 +130,7 @@ def recognizer_of(config: DictConfig) -> Recognizer:
         ValueError: none given, one that does not load, one of another task, or a setting of
             ``input_reader`` that only recordings have.
     """
-    path, reader = Path(str(config.ckpt_path or "")), plain(config.input_reader)
+    reader = plain(config.input_reader)
     options = {name: reader[name] for name in ("model", "min_confidence") if name in reader}
     given = [name for name in OF_RECORDINGS if reader.get(name) is not None]
     if given and config.task != "emg":
@@ -130,12 +138,4 @@ def recognizer_of(config: DictConfig) -> Recognizer:
             f"input_reader.{given[0]}={reader[given[0]]} is for stage=predict: what streams is "
             "read as the model was trained"
         )
-    if path.suffix != ".onnx":
-        return Recognizer(TorchNetwork(require_checkpoint(config), config), **options)
-    network = OnnxNetwork(path)
-    if network.about["task"] != config.task:
-        task = network.about["task"]
-        raise ValueError(
-            f"ckpt_path={path} is a model of task {task}, not {config.task}: say task={task}"
-        )
-    return Recognizer(network, **options)
+    return recognizer_of_module(require_model(config), config, **options)

@@ -12,11 +12,11 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from datamodules.base import PreparedDataModule
-from experiments.export.inference_module import TorchNetwork
+from experiments.export.inference_module import recognizer_of_module
 from experiments.launch.console import tell
 from experiments.launch.instantiate import plain
 from modules.base import TaskModule
-from unvoiced import Engine, Recognizer
+from unvoiced import Engine
 from unvoiced.files import VIDEOS
 from unvoiced.text import spreadsheet_cells
 from unvoiced.vision.videos import Video
@@ -43,7 +43,7 @@ def tell_spoken(
     ways = {"asl": _signed, "lipread": _mouthed, "vsr": _mouthed}
     if config.task not in ways:
         return
-    recognizer = Recognizer(TorchNetwork(module, config))
+    recognizer = recognizer_of_module(module, config)
     rows: list[tuple[Any, ...]] = []
     for name, frames in ways[config.task](reader, module, data):
         engine = Engine(recognizer, ready=True, **plain(config.live))

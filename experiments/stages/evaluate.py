@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from experiments.checkpoints.load import require_checkpoint
+from experiments.checkpoints.load import require_model
 from experiments.launch.build import build_datamodule, build_trainer, write_config
 from experiments.launch.console import quiet, tell
 from experiments.reports.confusions import read_pronunciations
@@ -22,7 +22,7 @@ def run(config: DictConfig) -> float | None:
     """
     quiet()
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
-    module = require_checkpoint(config)
+    module = require_model(config)
     write_config(config)
     data = build_datamodule(config, trained=module.card)
     untrained = warn_of_untrained(data)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, open_dict
 from datamodules.base import PreparedDataModule
 from datamodules.preparation import prepare
 from datamodules.prepared import META, REJECTED
-from experiments.checkpoints.load import require_checkpoint
+from experiments.checkpoints.load import require_model
 from experiments.launch.build import (
     build_datamodule,
     build_input_reader,
@@ -41,7 +41,7 @@ def run(config: DictConfig) -> None:
         ValueError: no checkpoint or no input, or nothing in it can be read.
     """
     quiet()
-    module = require_checkpoint(config)
+    module = require_model(config)
     reader = build_input_reader(config, module.card)
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}

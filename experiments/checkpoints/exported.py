@@ -1,0 +1,84 @@
+"""An exported ``.onnx`` file as a module that is validated, tested and predicts."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from datamodules.tokenizers import tokenizer_from
+from experiments.checkpoints.card import TARGET, ModelCard
+from modules.base import TaskModule
+from modules.classification import ClassificationModule
+from modules.transcription import TranscriptionModule
+from unvoiced.networks import OnnxNetwork
+
+
+class ExportedNet(nn.Module):
+    """ONNX Runtime behind the interface of a PyTorch network, without gradients.
+
+    It takes frames as a prepared set stores them: what training does to them is part of the file.
+
+    Args:
+        network: an opened file.
+    """
+
+    def __init__(self, network: OnnxNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.variant = network.about.get("network", "exported network")
+
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """(B, T, *frame_shape), and word masks or lengths where it takes them, → its outputs."""
+        inputs = [x.cpu().numpy()]
+        if len(self.network.names) > 1:
+            whole = np.ones(x.shape[:2], np.float32)  # the word may take all frames
+            inputs.append(whole if other is None else other.cpu().numpy())
+        outputs = [torch.from_numpy(part).to(x.device) for part in self.network(*inputs)]
+        return (outputs[0], outputs[1]) if len(outputs) > 1 else outputs[0]
+
+
+class ExportedClassifier(ClassificationModule):
+    """An exported network that gives one label per recording."""
+
+    takes_stored_frames = True
+
+    def inputs(self, batch: dict[str, Any]) -> tuple[Tensor, ...]:
+        return (batch["x"], batch["boundary"]) if "boundary" in batch else (batch["x"],)
+
+
+class ExportedTranscriber(TranscriptionModule):
+    """An exported network that writes text."""
+
+    takes_stored_frames = True
+
+
+def load_exported(path: str | Path) -> TaskModule:
+    """Return the exported network at ``path`` as a module with ``classes`` and ``card``.
+
+    Raises:
+        ValueError: no such file, or not one that ``stage=export`` wrote.
+    """
+    network = OnnxNetwork(path)
+    about = network.about
+    net, classes = ExportedNet(network), list(about["classes"])
+    module: TaskModule
+    if "tokenizer" in about:
+        settings = {key: about[key] for key in ("objective", "beam_width")}
+        module = ExportedTranscriber(net, classes, tokenizer_from(about["tokenizer"]), **settings)
+    else:
+        module = ExportedClassifier(net, classes)
+    module.card = _card(about)
+    return module.eval()
+
+
+def _card(about: dict[str, Any]) -> ModelCard:
+    """What a checkpoint's card says, of what an exported file knows."""
+    known = {one.name: about[one.name] for one in fields(ModelCard) if one.name in about}
+    known.setdefault("trained_classes", about["classes"])
+    settings = {"objective": about["objective"]} if "objective" in about else {}
+    return ModelCard(**known, module=settings, net={TARGET: about.get("network", "ONNX")})
