@@ -127,9 +127,12 @@ class TaskModule(L.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         # Not on_train_epoch_end: callbacks are called before it, and would see the old epoch.
-        if self.trainer.is_last_batch:
+        trainer = self.trainer
+        if 0 < trainer.max_steps <= trainer.global_step:  # this epoch ends here, and is validated
+            trainer.should_stop = True
+        if trainer.is_last_batch or (trainer.should_stop and trainer.fit_loop._can_stop_early):
             self._sum_up()
-            sums = self.trainer.strategy.reduce(self.train_sums, reduce_op="sum")
+            sums = trainer.strategy.reduce(self.train_sums, reduce_op="sum")
             once = {"on_step": False, "on_epoch": True, "batch_size": 1}
             self.log("train/loss", sums[0] / sums[1], **once)
             if self.train_score:
@@ -194,7 +197,9 @@ class TaskModule(L.LightningModule):
         if self._scheduler is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        epochs = self.trainer.max_epochs or 1
+        epochs = self.trainer.max_epochs or -1
+        if epochs < 0:  # trainer.max_steps alone ends the run
+            epochs = max(1, -(-steps // self.trainer.num_training_batches))
         return {
             "optimizer": optimizer,
             "lr_scheduler": self._scheduler.attach(optimizer, steps, epochs),

@@ -8,9 +8,9 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.last_checkpoint import LastCheckpoint
@@ -18,6 +18,7 @@ from datamodules.base import PreparedDataModule
 from datamodules.transforms import Compose
 from experiments.checkpoints.card import ModelCard
 from experiments.launch.instantiate import instantiate, named, plain
+from experiments.launch.trainer_checks import named_profiler, trainer_errors
 from modules.base import TaskModule
 from unvoiced.networks import as_trained
 
@@ -152,10 +153,15 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
     loggers: list[Logger] = list(named(config.logger).values())
     # What says that an epoch is done comes after all that is to be done of it.
     callbacks = sorted(named(config.callbacks).values(), key=_is_last)
-    try:
+    if not config.trainer.enable_checkpointing:
+        callbacks = [one for one in callbacks if not isinstance(one, ModelCheckpoint)]
+    # Without a callback that keeps checkpoints, Lightning would add its own.
+    changes.setdefault(
+        "enable_checkpointing", any(isinstance(one, ModelCheckpoint) for one in callbacks)
+    )
+    changes = named_profiler(config) | changes
+    with trainer_errors():  # such as a GPU that is not there
         return instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
-    except MisconfigurationException as error:  # such as a GPU that is not there
-        raise ValueError(f"trainer: {error}") from error
 
 
 def _is_last(callback: L.Callback) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
@@ -19,6 +20,7 @@ from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes
 from experiments.launch.build import build_datamodule, build_module, build_trainer, write_config
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
+from experiments.launch.trainer_checks import check_trainer, trainer_errors
 from experiments.reports.confusions import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
@@ -50,32 +52,38 @@ def run(config: DictConfig) -> float | None:
 
 def _fit(config: DictConfig) -> float | None:
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
+    check_trainer(config)
     checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
     if checkpoint:
         tell_changes(read_checkpoint(checkpoint)["card"].config, plain(config))
-    write_config(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)
     module = build_module(config, data)
     if config.init_from and not checkpoint:
         start_from(module, config.init_from)
-    data.write_beside(Path(config.run_dir) / "checkpoints")
     trainer = build_trainer(config)
+    write_config(config)
+    data.write_beside(Path(config.run_dir) / "checkpoints")
     tell_start(config, module, data)
     wrong = warn_of_untrained(data) + _train(trainer, module, data, checkpoint)
+    keeps = trainer.checkpoint_callback is not None and not trainer.fast_dev_run
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    scores = _test_best(trainer, module, data, best) if best else {}
+    scores = _test_best(trainer, module, data, best) if best or not keeps else {}
     trainer.strategy.barrier()  # all have written what they predicted
     if not trainer.is_global_zero:
         return None
     results = gather(config, module, data, scores, wrong)
     draw_mistakes(results, data)
     write_report(results, config)
-    if not best:
+    if keeps and not best:
         report = results.folder / "report.md"
         raise ValueError(
-            f"no epoch ended well enough to be saved; {' '.join(wrong)} Told in {report}"
+            f"no epoch ended well enough to be saved. {' '.join([*wrong, f'See {report}'])}"
         )
+    if not keeps:
+        tell("No checkpoint was kept: the configuration asks for none")
+    for profile in sorted(results.folder.glob("*-profile.txt")):
+        tell(f"Where the time went: {profile}")
     tell(f"\nRun folder: {results.folder}")
     return results.numbers.get(config.monitor.metric)
 
@@ -98,7 +106,8 @@ def _train(
 ) -> list[str]:
     """Train, from the beginning or from a checkpoint; returns what went wrong on the way."""
     try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        with trainer_errors():
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except NonFiniteLossError as error:
         tell(f"Stopped: {error}")
         return [f"NaN stop: {error}."]
@@ -113,18 +122,22 @@ def _train(
 def _test_best(
     trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, best: str
 ) -> dict[str, float]:
-    """Test the best checkpoint; where nothing was kept for testing, validate it once more."""
-    if isinstance(trainer.strategy, FSDPStrategy):  # it cannot share out the same module again
+    """Test the best checkpoint, or the last weights where the run keeps none.
+
+    Where nothing was kept for testing, it is validated once more.
+    """
+    if best and isinstance(trainer.strategy, FSDPStrategy):  # cannot share out a module again
         module = load_checkpoint(best)
+    weights: dict[str, Any] = {"ckpt_path": best, "weights_only": True} if best else {}
     if not len(data.parts.test):
         trainer.loggers = []  # it is no epoch of its own
-        scores = trainer.validate(module, data, best, verbose=False, weights_only=True)[0]
+        scores = trainer.validate(module, data, verbose=False, **weights)[0]
         score = f"{module.headline_words} {scores[f'val/{module.headline}']:.4f}"
         tell(
             f"Validation: {score} of {len(data.parts.val):,} samples. This split keeps nothing "
             "for testing; stage=test data_dir=… tests on another set"
         )
         return dict(scores)
-    scores = trainer.test(module, data, ckpt_path=best, weights_only=True, verbose=False)[0]
+    scores = trainer.test(module, data, verbose=False, **weights)[0]
     tell_scores(module, scores)
     return dict(scores)

@@ -1,0 +1,122 @@
+"""Settings of the Trainer that cannot work here, refused before a run writes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning.pytorch.profilers import (
+    AdvancedProfiler,
+    Profiler,
+    PyTorchProfiler,
+    SimpleProfiler,
+)
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig
+
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
+PROFILERS: dict[str, type[Profiler]] = {
+    "simple": SimpleProfiler,
+    "advanced": AdvancedProfiler,
+    "pytorch": PyTorchProfiler,
+}
+# Lightning callbacks that would have no effect, or a wrong one, and what to use instead.
+UNFIT_CALLBACKS = {
+    "StochasticWeightAveraging": "it averages weights after the last checkpoint was written, so "
+    "that no checkpoint has the average. Use callbacks=averaged",
+    "LearningRateFinder": "the schedule would overwrite the rate that it finds. Search with "
+    "-m optimizer.lr=1e-4,1e-3,1e-2 or -m sweep=<task>",
+    "BatchSizeFinder": "the schedule is made for the number of batches before the search. Try "
+    "sizes with -m datamodule.batch_size=16,64,256",
+}
+
+
+def check_trainer(config: DictConfig) -> None:
+    """Refuse settings of ``config.trainer`` and ``config.callbacks`` that cannot work.
+
+    Raises:
+        ValueError: in one sentence, with the key, its value and what is expected.
+    """
+    trainer = config.trainer
+    _check_length(trainer)
+    if trainer.precision not in PRECISIONS:
+        raise ValueError(
+            f"trainer.precision={trainer.precision} is not supported: inputs, losses and exported "
+            f"files are 32-bit; expected one of {', '.join(PRECISIONS)}"
+        )
+    if trainer.overfit_batches:
+        raise ValueError(
+            f"trainer.overfit_batches={trainer.overfit_batches} is not supported: it replaces the "
+            "order that makes runs repeatable. Use trainer=overfit, which repeats one batch"
+        )
+    _check_validation(config)
+    _check_callbacks(config)
+
+
+def _check_length(trainer: DictConfig) -> None:
+    """A schedule needs to know how many steps there will be."""
+    epochs, steps = trainer.max_epochs, trainer.max_steps
+    if epochs == 0 or steps == 0:
+        key = "epochs=0" if epochs == 0 else "trainer.max_steps=0"
+        raise ValueError(
+            f"{key} trains nothing; expected 1 or more. Use stage=test ckpt_path=… to test a model "
+            "as it is"
+        )
+    if epochs in (None, -1) and steps in (None, -1):
+        raise ValueError(
+            f"epochs={'null' if epochs is None else epochs} has no end; expected 1 or more. Set "
+            "epochs=, or trainer.max_steps="
+        )
+
+
+def _check_validation(config: DictConfig) -> None:
+    """Without a validation nothing says which checkpoint is the best."""
+    trainer, metric = config.trainer, config.monitor.metric
+    if trainer.fast_dev_run or not str(metric).startswith("val/"):
+        return
+    every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
+    key = ""
+    if trainer.limit_val_batches == 0:
+        key = "trainer.limit_val_batches=0"
+    elif every and epochs and 0 < epochs < every and trainer.max_steps == -1:
+        key = f"trainer.check_val_every_n_epoch={every} with {epochs} epochs"
+    if key:
+        raise ValueError(
+            f"{key} leaves no validation, and monitor.metric={metric} chooses the best epoch. Use "
+            "monitor.metric=train/loss monitor.mode=min, or validate"
+        )
+
+
+def _check_callbacks(config: DictConfig) -> None:
+    for name, node in (config.callbacks or {}).items():
+        target = str((node or {}).get("_target_", "")).rpartition(".")[2]
+        if target in UNFIT_CALLBACKS:
+            raise ValueError(
+                f"callbacks.{name}: {target} is not supported: {UNFIT_CALLBACKS[target]}"
+            )
+
+
+def named_profiler(config: DictConfig) -> dict[str, Any]:
+    """The Trainer's argument for ``trainer.profiler=simple`` and the like; it writes a file.
+
+    Raises:
+        ValueError: a name that is not known.
+    """
+    name = config.trainer.profiler
+    if not isinstance(name, str):
+        return {}
+    if name not in PROFILERS:
+        raise ValueError(
+            f"trainer.profiler={name} is not known; expected one of {', '.join(PROFILERS)}"
+        )
+    return {"profiler": PROFILERS[name](dirpath=config.run_dir, filename="profile")}
+
+
+@contextmanager
+def trainer_errors() -> Iterator[None]:
+    """Turn what Lightning refuses within into a ``ValueError`` of one line."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
