@@ -51,7 +51,7 @@ def composed(tmp_path: Path) -> Composer:
     def make(*overrides: str, run_dir: str = "run") -> DictConfig:
         register_resolvers()
         with initialize_config_dir(str(ROOT / "conf")):
-            return compose("config", [*overrides, f"run_dir={tmp_path / run_dir}"])
+            return compose("config", [*overrides, f"run_dir='{tmp_path / run_dir}'"])
 
     return make
 

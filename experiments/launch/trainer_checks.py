@@ -56,17 +56,10 @@ def check_trainer(config: DictConfig) -> None:
 
 def _check_length(trainer: DictConfig) -> None:
     """A schedule needs to know how many steps there will be."""
-    epochs, steps = trainer.max_epochs, trainer.max_steps
-    if epochs == 0 or steps == 0:
-        key = "epochs=0" if epochs == 0 else "trainer.max_steps=0"
+    if trainer.max_epochs == -1 and trainer.max_steps == -1:
         raise ValueError(
-            f"{key} trains nothing; expected 1 or more. Use stage=test ckpt_path=… to test a model "
-            "as it is"
-        )
-    if epochs in (None, -1) and steps in (None, -1):
-        raise ValueError(
-            f"epochs={'null' if epochs is None else epochs} has no end; expected 1 or more. Set "
-            "epochs=, or trainer.max_steps="
+            "trainer.max_epochs=-1 has no end; expected epochs, or trainer.max_steps beside it. "
+            "Set epochs= or trainer.max_steps="
         )
 
 

@@ -1,0 +1,92 @@
+"""Settings of Lightning's Trainer: they work, or one sentence says why not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments.checkpoints.load import load_checkpoint
+from experiments.launch.trainer_checks import check_trainer
+
+LIGHTNING = "lightning.pytorch.callbacks."
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("trainer.max_epochs=-1", "has no end"),
+        ("trainer.precision=64-true", "expected one of 32-true, 16-mixed, bf16-mixed"),
+        ("trainer.overfit_batches=2", "Use trainer=overfit"),
+        ("trainer.limit_val_batches=0", "leaves no validation"),
+        ("trainer.check_val_every_n_epoch=99", "leaves no validation"),
+        (f"+callbacks.a._target_={LIGHTNING}StochasticWeightAveraging", "Use callbacks=averaged"),
+        (f"+callbacks.a._target_={LIGHTNING}LearningRateFinder", "-m optimizer.lr="),
+        (f"+callbacks.a._target_={LIGHTNING}BatchSizeFinder", "-m datamodule.batch_size="),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(setting, sentence, run, tmp_path):
+    with pytest.raises(ValueError, match=sentence):
+        run(setting, "size=tiny")
+    assert not (tmp_path / "run").exists()
+
+
+def test_defaults_and_every_preset_are_accepted(composed):
+    for preset in ("default", "cpu", "ddp", "smoke", "debug", "overfit", "profile"):
+        check_trainer(composed(f"trainer={preset}"))
+
+
+def test_too_small_a_share_of_batches_is_one_sentence(run):
+    with pytest.raises(ValueError, match=r"^trainer: .*limit_train_batches=0\.25"):
+        run("task=lipread", "trainer=smoke", "trainer.limit_train_batches=0.1")
+
+
+@pytest.mark.parametrize("epochs", [2, -1])
+def test_max_steps_ends_within_an_epoch_with_a_validation_and_a_checkpoint(epochs, run):
+    folder = run("trainer=smoke", "trainer.max_steps=3", f"trainer.max_epochs={epochs}")
+
+    table = pd.read_csv(folder / "metrics.csv")
+    assert table[["train/loss", "train/acc", "val/loss", "val/acc"]].notna().all(axis=None)
+    assert json.loads((folder / "metrics.json").read_text())["best_epoch"] == 1
+    assert load_checkpoint(folder / "checkpoints" / "best.ckpt").card.task == "asl"
+
+
+def test_max_steps_within_a_later_epoch_is_a_row_of_its_own(run):
+    folder = run("trainer=smoke", "trainer.max_steps=6", "trainer.max_epochs=3")
+
+    table = pd.read_csv(folder / "metrics.csv")
+    assert table["epoch"].tolist() == [1, 2]
+    assert table["train/loss"].nunique() == 2
+
+
+@pytest.mark.parametrize(
+    "setting", ["trainer.fast_dev_run=true", "trainer.enable_checkpointing=false", "callbacks=none"]
+)
+def test_a_run_that_keeps_no_checkpoint_is_tested_all_the_same(setting, run, capsys):
+    folder = run("trainer=smoke", setting)
+
+    assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
+    assert not list(folder.rglob("*.ckpt"))
+    assert "No checkpoint was kept" in capsys.readouterr().out
+
+
+def test_profiler_by_name_leaves_a_file_that_is_printed(run, capsys):
+    folder = run("trainer=smoke", "trainer.profiler=simple")
+
+    assert (folder / "fit-profile.txt").stat().st_size > 0
+    assert f"Where the time went: {folder / 'fit-profile.txt'}" in capsys.readouterr().out
+
+
+def test_validation_within_an_epoch(run):
+    folder = run("trainer=smoke", "trainer.val_check_interval=2")
+
+    assert pd.read_csv(folder / "metrics.csv")["val/acc"].notna().all()
+
+
+def test_run_folders_may_have_any_characters(run):
+    folder = run("trainer=smoke", "callbacks.periodic.every_n_epochs=1", run_dir="a[b],c (d)=e")
+
+    assert (folder / "checkpoints" / "epoch_0001.ckpt").is_file()
+    assert Path(folder, "report.md").is_file()
