@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+MOST_CHARACTERS = 100_000  # of a text that is kept; the beginning goes first
 PAUSE = "nothing"  # a class that is never written
 KEYS = {"space": " ", "del": ""}  # classes that are written as what they stand for
 
@@ -41,7 +42,7 @@ class Text:
             self.written = self.written[:-1]
         elif label != PAUSE:
             between = "" if self.joined or not self.written else " "
-            self.written += between + KEYS.get(label, label)
+            self.written = (self.written + between + KEYS.get(label, label))[-MOST_CHARACTERS:]
 
 
 @dataclass

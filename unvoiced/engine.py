@@ -20,6 +20,8 @@ PARTS = {
     "vsr": ("unvoiced.words", "Words"),
     "emg": ("unvoiced.phrases", "Phrases"),
 }
+LATEST_S = 1e10  # seconds; later times are too coarse in floating point
+LONGEST_GAP_S = 3600.0  # between two frames; a clock that jumps further is not believed
 STAGES = ("landmarks", "network", "decision")  # what an answer's time is made of
 
 
@@ -36,6 +38,36 @@ class Clock:
         yield
         took = 1e3 * (time.perf_counter() - begun)
         self.latency_ms[name] = self.latency_ms.get(name, 0.0) + took
+
+
+class StreamTime:
+    """A stream's own time, which never goes backwards, nor forwards without bounds.
+
+    Where the camera's clock does, as when a file begins anew, the stream goes on from the time
+    that it had: decisions look at the seconds that pass, and never at the hour.
+    """
+
+    def __init__(self) -> None:
+        self.now_s: float | None = None
+        self._offset_s = 0.0
+
+    def advance(self, seconds: float) -> float:
+        """Return the stream's time of a frame that came at ``seconds`` of the camera's clock.
+
+        Raises:
+            ValueError: this is no time.
+        """
+        if not abs(seconds) <= LATEST_S:
+            raise ValueError(
+                f"a frame at {seconds} seconds; expected a number between {-LATEST_S:g} and "
+                f"{LATEST_S:g}"
+            )
+        now_s = seconds + self._offset_s
+        if self.now_s is not None and not 0 <= now_s - self.now_s <= LONGEST_GAP_S:
+            now_s = self.now_s + (LONGEST_GAP_S if now_s > self.now_s else 0.0)
+            self._offset_s = now_s - seconds
+        self.now_s = now_s
+        return now_s
 
 
 class Part(Protocol):
@@ -76,30 +108,30 @@ class Engine:
         place, name = PARTS[recognizer.task]
         self.part: Part = getattr(importlib.import_module(place), name)(recognizer, **settings)
         self._text = Text(joined=recognizer.task == "asl")
-        self._clock, self._now_s = Clock(), 0.0
+        self._clock, self._time = Clock(), StreamTime()
 
     def push(self, frame: np.ndarray, seconds: float, bgr: bool = False) -> list[Event]:
         """Read the next image (H, W, 3), RGB uint8, or samples (n, C) of EMG as recorded.
 
         Args:
             frame: the image, or the samples.
-            seconds: its time on the stream's own clock.
+            seconds: its time on the stream's own clock; where that stands still or goes
+                backwards, nothing grows, and reading goes on with the next second that passes.
             bgr: the image has blue first, as OpenCV reads it.
 
         Raises:
-            ValueError: something of another shape, or an image that is too large.
+            ValueError: something of another shape, an image that is too large, or no time.
         """
         if bgr:
             from unvoiced.vision.images import bgr_to_rgb
 
             frame = bgr_to_rgb(frame)
         self._clock.latency_ms = {}
-        self._now_s = seconds
-        return self._write(self.part.push(frame, seconds, self._clock))
+        return self._write(self.part.push(frame, self._time.advance(seconds), self._clock))
 
     def end(self) -> list[Event]:
         """What the end of the stream completes."""
-        return self._write(self.part.end(self._now_s, self._clock))
+        return self._write(self.part.end(self._time.now_s or 0.0, self._clock))
 
     def clear(self) -> None:
         """Forget the text."""

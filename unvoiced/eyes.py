@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST = 1280  # pixels of a picture's longer side; more only takes time and memory
 CAMERA_HZ = 30.0
+FASTEST_HZ = 240.0  # glances that are kept of a second
 SAME = 0.2  # pixels that a window may be off before its mouth is cut out again
 
 
@@ -163,7 +164,13 @@ class ReadyMouths:
 
 
 def add(glance: Glance, known: deque[Glance], keep_s: float) -> None:
-    """The newest glance; those that are older by more than ``keep_s`` seconds go."""
+    """Keep the newest glance; those that are older by more than ``keep_s`` seconds go.
+
+    Glances that come faster than ``FASTEST_HZ``, or of a clock that stands still, replace the one
+    before, so that a number of seconds is a number of glances.
+    """
+    if len(known) > 1 and glance.seconds - known[-2].seconds < 1 / FASTEST_HZ:
+        known.pop()
     known.append(glance)
     while glance.seconds - known[0].seconds > keep_s:
         known.popleft()
