@@ -40,8 +40,12 @@ class Signals:
 
     @contextmanager
     def heard(self) -> Iterator[Signals]:
-        """Hear them within the ``with`` block, in the main thread."""
+        """Hear them within the ``with`` block, in the main thread; blocks may be nested."""
         self.received, self.waits = None, False
+        if self._before:  # a run within a sweep
+            yield self
+            self.take_over()
+            return
         default = (signal.SIG_DFL, signal.default_int_handler)
         if threading.current_thread() is threading.main_thread():
             self._before = {n: h for n in SIGNALS if (h := signal.getsignal(n)) in default}

@@ -10,6 +10,7 @@ import shlex
 import sys
 import textwrap
 import traceback
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from callbacks.signals import SIGNALS_HEARD, Interrupted
 from experiments.sweeps.job_status import Job, find_jobs
 
 SUBDIR = "${job_folder:}"
 SHOWN_FAILURES = 10
+HELD = ExitStack()  # what lasts as long as the multirun; not part of the callback, which is pickled
 
 
 class Sweep(Callback):
@@ -29,6 +32,7 @@ class Sweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Look at what the sweep folder holds; a study goes on where it was."""
+        HELD.enter_context(SIGNALS_HEARD.heard())
         self.command = typed(config)
         _refuse_other_subdirs(config)
         folder = Path(config.hydra.sweep.dir)
@@ -45,11 +49,19 @@ class Sweep(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Write sweep.csv, sweep.md and sweep.png; failed jobs make the command fail."""
-        folder, ended_by = Path(config.hydra.sweep.dir), sys.exc_info()[1]
+        ended_by = sys.exc_info()[1]
+        with HELD.pop_all():
+            self._end(config, ended_by)
+
+    def _end(self, config: DictConfig, ended_by: BaseException | None) -> None:
+        folder = Path(config.hydra.sweep.dir)
         jobs = find_jobs(folder)
         if not jobs:
             return
         path = _write_report(folder, jobs, config, self.command)
+        if isinstance(ended_by, Interrupted):
+            print(f"Stopped by {ended_by.name}. To resume:\n  {self.command}", flush=True)
+            return
         failures = describe_failures(jobs)
         if failures and (ended_by is None or _is_of_a_job(ended_by)):
             again = "The same command runs them again, and no other."
