@@ -6,6 +6,7 @@ python run.py --help
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
@@ -21,11 +22,13 @@ from experiments.launch.resolvers import register_resolvers
 from experiments.launch.secret_options import hide_auth
 from experiments.stages import run_stage
 from experiments.sweeps.job import is_job, run_job
+from unvoiced.processes import end_with_named_parent, isolate_imports
 from unvoiced.text import guard_terminal
 
 # What Hydra itself may build. Stages have their own list, in experiments/launch/instantiate.py.
 OF_HYDRA = [
     "experiments.launch.command.ValidateCommand",
+    "experiments.launch.run_lock.RunLock",
     "experiments.sweeps.callback.Sweep",
     "hydra.*",
     "hydra_plugins.*",
@@ -45,6 +48,8 @@ def main(config: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     guard_terminal()
+    end_with_named_parent()
+    isolate_imports([Path(__file__).resolve().parent])
     register_resolvers()
     with raised_hydra_errors():
         sys.argv[1:] = prepare_arguments(hide_auth(sys.argv[1:]), with_saved_overrides)

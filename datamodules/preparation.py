@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,10 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 
 from datamodules.prepared import MAX_LABEL, REJECTED, Description, PreparedWriter, Rejected, Sample
 from datamodules.readers.base import Item, Reader
+from unvoiced.processes import end_with_parent
 
 LAP = 512  # files; at most two laps of outcomes wait for a file that takes long
 
@@ -93,7 +95,8 @@ def _in_parallel(
         return
     ahead: Iterator[list[Sample | Rejected]] = iter(())
     for first in range(0, len(todo), LAP):
-        parallel = Parallel(n_jobs=workers, return_as="generator", batch_size="auto")
+        with parallel_config("loky", initializer=end_with_parent, initargs=(os.getpid(),)):
+            parallel = Parallel(n_jobs=workers, return_as="generator", batch_size="auto")
         lap = parallel(delayed(_read)(reader, item) for item in todo[first : first + LAP])
         yield from ahead  # the next lap has begun: no process waits for the last of this one
         ahead = lap

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.locks import LOCK, lock_folder
 from datamodules.store.dataset import read_meta
 from datamodules.store.samples import (
     FEATURES,
@@ -68,7 +69,13 @@ class PreparedWriter:
         self._samples: list[Sample] = []
         self._rejected: list[Rejected] = []
         self._held_bytes = 0
-        self._open_folder()
+        self._lock = contextlib.ExitStack()
+        self._lock.enter_context(lock_folder(self.data_dir, "a preparation"))
+        try:
+            self._open_folder()
+        except BaseException:
+            self._lock.close()
+            raise
 
     def __enter__(self) -> PreparedWriter:
         return self
@@ -76,12 +83,13 @@ class PreparedWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
-            with contextlib.suppress(OSError):  # its buffer has no room either
-                self._features.close()
-            return
-        self.flush()  # what was read before any other error, or Ctrl-C, is not lost
-        self._features.close()
+        with self._lock:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                with contextlib.suppress(OSError):  # its buffer has no room either
+                    self._features.close()
+                return
+            self.flush()  # what was read before any other error, or Ctrl-C, is not lost
+            self._features.close()
 
     def add(self, outcome: Sample | Rejected) -> None:
         """Take one sample or rejection; writes when the buffer is full."""
@@ -142,7 +150,7 @@ class PreparedWriter:
         self._features = self._open_features()
 
     def _refuse_foreign_folder(self) -> None:
-        if self.data_dir.is_dir() and any(self.data_dir.iterdir()):
+        if any(path.name != LOCK for path in self.data_dir.iterdir()):
             raise ValueError(
                 f"data_dir={self.data_dir} is not empty and holds no {META}: it is not a prepared "
                 "set. Name a new or empty folder"

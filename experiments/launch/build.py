@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from datamodules.base import PreparedDataModule
 from datamodules.transforms import Compose
 from experiments.checkpoints.card import ModelCard
 from experiments.launch.instantiate import instantiate, named, plain
+from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.trainer_checks import named_profiler, trainer_errors
 from modules.base import TaskModule
 from unvoiced.networks import as_trained
+from unvoiced.processes import PARENT_VARIABLE
 
 
 def build_datamodule(config: DictConfig, trained: ModelCard | None = None) -> PreparedDataModule:
@@ -150,6 +153,8 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
     Raises:
         ValueError: the machine has not what the configuration asks for.
     """
+    refuse_excess_devices(config)
+    os.environ[PARENT_VARIABLE] = str(os.getpid())  # with which processes of DDP end
     loggers: list[Logger] = list(named(config.logger).values())
     # What says that an epoch is done comes after all that is to be done of it.
     callbacks = sorted(named(config.callbacks).values(), key=_is_last)

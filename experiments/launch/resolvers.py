@@ -10,6 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+FIXED = ("run_id", "run_folder")  # one value per composed configuration
+
 
 def register_resolvers() -> None:
     """Make the resolvers known; calling it again changes nothing."""
@@ -21,7 +23,7 @@ def register_resolvers() -> None:
         "run_id": run_id,
         "wandb_offline": wandb_offline,
     }.items():
-        OmegaConf.register_resolver(name, resolver, replace=True, use_cache=name == "run_id")
+        OmegaConf.register_resolver(name, resolver, replace=True, use_cache=name in FIXED)
 
 
 def auto_precision(

@@ -20,6 +20,7 @@ from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes
 from experiments.launch.build import build_datamodule, build_module, build_trainer, write_config
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
+from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.trainer_checks import check_trainer, trainer_errors
 from experiments.reports.confusions import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
@@ -51,6 +52,7 @@ def run(config: DictConfig) -> float | None:
 
 
 def _fit(config: DictConfig) -> float | None:
+    refuse_excess_devices(config)
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
     check_trainer(config)
     checkpoint = checkpoint_to_resume(config.resume) if config.resume else None

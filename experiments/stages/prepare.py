@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from datamodules.preparation import prepare
 from datamodules.prepared import MANIFEST, REJECTED, PreparedSet
 from experiments.launch.instantiate import instantiate, plain
+from experiments.launch.limits import refuse_excess
 from unvoiced.text import printable
 
 
@@ -30,6 +31,7 @@ def run(config: DictConfig) -> None:
         raise ValueError("stage=prepare needs data_dir=<the folder to write the prepared set to>")
     if config.crop and "crop" not in config.reader:
         raise ValueError(f"crop={config.crop} has no meaning for this reader: it looks for no face")
+    refuse_excess("workers", config.workers, config)
     reader = instantiate(config.reader)
     if reader.task != config.task:
         raise ValueError(f"this reader is for task={reader.task}, not task={config.task}")

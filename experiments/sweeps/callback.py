@@ -10,7 +10,6 @@ import shlex
 import sys
 import textwrap
 import traceback
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,23 +19,25 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.signals import SIGNALS_HEARD, Interrupted
-from experiments.sweeps.job_status import Job, find_jobs
+from experiments.launch.run_lock import HELD, hold_lock
+from experiments.sweeps.job_status import SWEEP, Job, find_jobs
 
 SUBDIR = "${job_folder:}"
 SHOWN_FAILURES = 10
-HELD = ExitStack()  # what lasts as long as the multirun; not part of the callback, which is pickled
 
 
 class Sweep(Callback):
     """Hydra's callback around a multirun; it runs where the command was typed."""
 
+    command = ""  # of a sweep that has begun
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Look at what the sweep folder holds; a study goes on where it was."""
-        HELD.enter_context(SIGNALS_HEARD.heard())
-        self.command = typed(config)
         _refuse_other_subdirs(config)
         folder = Path(config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
+        hold_lock(folder, SWEEP)
+        HELD.enter_context(SIGNALS_HEARD.heard())
+        self.command = typed(config)
         jobs = find_jobs(folder)
         register_job_folder(jobs)
         finished = sum(job.status == "finished" for job in jobs)
@@ -51,7 +52,8 @@ class Sweep(Callback):
         """Write sweep.csv, sweep.md and sweep.png; failed jobs make the command fail."""
         ended_by = sys.exc_info()[1]
         with HELD.pop_all():
-            self._end(config, ended_by)
+            if self.command:
+                self._end(config, ended_by)
 
     def _end(self, config: DictConfig, ended_by: BaseException | None) -> None:
         folder = Path(config.hydra.sweep.dir)

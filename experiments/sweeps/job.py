@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import shutil
 import subprocess
 import sys
 import time
 import traceback
+from functools import cache
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from datamodules.locks import (
+    LOCK,
+    FolderInUseError,
+    describe_self,
+    is_locked_by,
+    lock_folder,
+    read_owner,
+)
 from experiments.launch.console import tell
-from experiments.sweeps.job_status import read_status, write_status
+from experiments.sweeps.job_status import SWEEP, read_status, write_status
+from unvoiced.processes import PARENT_VARIABLE, end_when, end_with_parent
 
 NAN = float("nan")
 RUN = Path(__file__).parents[2] / "run.py"
@@ -35,7 +46,34 @@ def run_job(config: DictConfig) -> float:
         The number that the sweep optimises; NaN where the job failed or has none. Optuna counts
         such a trial as failed and goes on.
     """
+    if HydraConfig.initialized():
+        hydra = HydraConfig.get()
+        end_with_sweep(hydra.launcher._target_, hydra.sweep.dir)
     folder = Path(config.run_dir)
+    if runs_apart(config):  # the command of its own locks the folder
+        return _run_once(config, folder)
+    try:
+        with lock_folder(folder, "a job of a sweep"):
+            return _run_once(config, folder)
+    except FolderInUseError as error:
+        tell(f"\nNot run: {error}")
+        return NAN
+
+
+@cache  # a process may run several jobs
+def end_with_sweep(target: str, folder: str) -> None:
+    """End this process with its sweep, where a launcher started it on the same machine."""
+    path = Path(folder) / LOCK
+    owner = read_owner(path)
+    if owner == describe_self(SWEEP):
+        return
+    if "joblib" in target:
+        end_with_parent(os.getppid())
+    elif target.endswith("LocalLauncher"):  # of submitit, whose jobs have a parent in between
+        end_when(lambda: not is_locked_by(path, owner))
+
+
+def _run_once(config: DictConfig, folder: Path) -> float:
     known = read_status(folder)
     if known.get("status") == "finished":
         tell(f"Finished before: {folder}")
@@ -71,11 +109,16 @@ def _make_ready(config: DictConfig, folder: Path, status: str | None) -> None:
 
 
 def _run(config: DictConfig, folder: Path) -> float | None:
-    if config.trainer.strategy == "auto" and config.trainer.devices == 1:
-        from experiments.stages import run_stage
+    if runs_apart(config):
+        return _run_apart(config, folder)
+    from experiments.stages import run_stage
 
-        return run_stage(config)
-    return _run_apart(config, folder)
+    return run_stage(config)
+
+
+def runs_apart(config: DictConfig) -> bool:
+    """Whether the job trains on several devices, and so is a command of its own."""
+    return config.trainer.strategy != "auto" or config.trainer.devices != 1
 
 
 def _run_apart(config: DictConfig, folder: Path) -> float | None:
@@ -89,8 +132,13 @@ def _run_apart(config: DictConfig, folder: Path) -> float | None:
     overrides = [text for text in HydraConfig.get().overrides.task if _key(text) != "resume"]
     again = [f"resume={folder}"] if config.resume else []
     command = [*overrides, *again, f"hydra.run.dir='{folder}'", "hydra.output_subdir=null"]
+    environment = os.environ | {PARENT_VARIABLE: str(os.getpid())}
     done = subprocess.run(  # noqa: S603 (the command of this very run)
-        [sys.executable, str(RUN), *command], stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, str(RUN), *command],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "rror" in line]

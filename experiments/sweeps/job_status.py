@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 STATUS = "status.json"
+SWEEP = "a sweep"  # the activity that its lock file names
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,44 @@
+"""Refuse more processes than the machine has processor cores, unless they are asked for by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from joblib import cpu_count
+from omegaconf import DictConfig
+
+
+def refuse_excess(key: str, wanted: Any, config: DictConfig) -> None:
+    """Raise where ``key=wanted`` starts more processes than there are cores.
+
+    Cores are those that this process may use: its affinity and its container's share count.
+
+    Raises:
+        ValueError: with what to type in its place.
+    """
+    cores = cpu_count()
+    if config.oversubscribe or not is_count(wanted) or int(wanted) <= cores:
+        return
+    plural = "" if cores == 1 else "s"
+    raise ValueError(
+        f"{key}={wanted} starts {int(wanted):,} processes, and {cores} processor core{plural} can "
+        f"be used here; expected at most {cores}. Set {key}={cores}, or oversubscribe=true to "
+        "allow more"
+    )
+
+
+def refuse_excess_devices(config: DictConfig) -> None:
+    """Raise where training starts more processes on the processor than it has cores."""
+    accelerator = str(config.trainer.accelerator)
+    if accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available()):
+        refuse_excess("trainer.devices", config.trainer.devices, config)
+    refuse_excess("datamodule.workers", config.datamodule.workers, config)
+
+
+def is_count(value: Any) -> bool:
+    """Whether ``value`` is a whole number of processes; ``auto`` and ``null`` are not."""
+    try:
+        return not isinstance(value, bool) and int(value) == float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False

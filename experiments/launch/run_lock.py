@@ -1,0 +1,50 @@
+"""One command at a time in a run folder.
+
+Every command imports this, through conf/hydra/default.yaml.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+HELD = ExitStack()  # the lock; not part of the callback, which Hydra copies
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of torchrun, Lightning, SLURM
+
+
+class RunLock(Callback):
+    """Hydra callback that refuses a run folder in which another command is running.
+
+    Hydra calls it before it writes anything to the folder.
+    """
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Lock ``hydra.run.dir`` in the first of several processes of one run."""
+        if is_first_process():
+            hold_lock(Path(config.hydra.run.dir), f"stage={config.get('stage')}")
+
+    def on_run_end(self, config: DictConfig, **_: Any) -> None:
+        """Free the folder."""
+        HELD.close()
+
+
+def hold_lock(folder: Path, activity: str) -> None:
+    """Lock ``folder`` until ``HELD`` is closed, or end this command where it is in use."""
+    from datamodules.locks import lock_folder
+
+    try:
+        HELD.enter_context(lock_folder(folder, activity))
+    except (ValueError, OSError) as error:
+        sys.exit(f"\nerror: {error}")
+
+
+def is_first_process() -> bool:
+    """Whether this is the only process of its run, or the first of several."""
+    known = (os.environ.get(name) for name in RANK_VARIABLES)
+    return next((rank for rank in known if rank), "0") == "0"
