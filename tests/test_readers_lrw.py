@@ -101,7 +101,7 @@ def test_another_rate(tmp_path: Path, clip: Path, rate: float, frames: int, word
 @example(duration_s=1.16, scale=1.0)
 @given(duration_s=st.floats(0.001, 1.16), scale=st.floats(0.2, 3))
 def test_the_word_is_in_the_middle(duration_s: float, scale: float) -> None:
-    first, stop = span(*word_place(duration_s, FRAMES, 25.0), scale)
+    first, stop = span(*word_place(duration_s, FRAMES, 25.0), lambda frame: frame * scale)
     assert 0 <= first < stop <= max(1, round(FRAMES * scale) + 1)
     if stop - first > 1:  # one frame is the least, wherever its centre is
         assert abs(first + stop - FRAMES * scale) <= 1 + 1e-6  # as much before as after it
@@ -267,7 +267,7 @@ def test_bad_clips_are_rejected_each(tmp_path: Path, clip: Path) -> None:
         "ABOUT_00006.mp4": f"ABOUT_00006.txt {silent}, found nothing",
         "7.mp4": f"30 frames a second, and LRW's clips have 25: {OTHERS} face",
         "8.mp4": f"96x128 pixels, and LRW's clips have 256x256: {OTHERS} face",
-        "9.mp4": "not a video that OpenCV can decode, or its end is missing",
+        "9.mp4": "not a video that FFmpeg can decode, or its end is missing",
         "10.mp4": "not a video but a text",
         "11.mp4": "the file is empty",
         "12.mp4": "3 frames long; reader.min_frames=4 asks for more",

@@ -339,7 +339,7 @@ def test_a_clip_of_slow_motion_is_read_at_its_own_times(uploads: Uploads, tmp_pa
     fast = film(tmp_path / "fast.mp4", "AB", 240, 0.8, (320, 240))
     *_, last = uploads.read(fast)
     assert last.text == "AB" and last.note.endswith("240 frames a second; read at 30 a second")
-    times = [seconds for seconds, _ in Clip(fast, 4.0).frames()]
+    times = [seconds for seconds, _ in Clip(fast, 4.0).moments()]
     assert 40 <= len(times) <= 65 and times[-1] == pytest.approx(1.6, abs=0.04)
 
 
@@ -361,7 +361,7 @@ def test_a_mistake_of_the_program_is_told_and_logged(tmp_path: Path, caplog) -> 
         ("a.mp4", lambda path: film(path, "AA", 1), r"a\.mp4: it has 1 frame a second, too few"),
         ("b.mp4", lambda path: film(path, "ABCABC"), r"b\.mp4: it lasts 6 s, and at most 4 s"),
         ("c.mp4", lambda path: written(path, b"#EXTM3U\nhello\n"), r"not a video but a text\."),
-        ("d.mp4", lambda path: written(path, bytes(range(256)) * 9), "not a video that OpenCV"),
+        ("d.mp4", lambda path: written(path, bytes(range(256)) * 9), "not a video that FFmpeg"),
         ("e.mp4", lambda path: written(path, b""), "the file is empty"),
         ("f.jpg", lambda path: written(path, b"\xff\xd8\xff rest"), r"f\.jpg: .* truncated"),
         ("g.jpg", lambda path: written(path, jpeg(hand("A"))[:9000]), "truncated"),

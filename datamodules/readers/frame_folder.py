@@ -35,10 +35,14 @@ class PictureClip(Clip):
 class Pictures:
     """Pictures as the frames of a clip; ``load`` gives the content of the one of a name."""
 
-    scale = 1.0
-
     def __init__(self, load: Callable[[str], bytes], names: tuple[str, ...], rate: float) -> None:
         self.load, self.names, self.rate = load, names, rate
+
+    def to_output(self, frame: float) -> float:
+        """Return where a frame lies among ``frames``: they are not converted."""
+        return frame
+
+    to_file = to_output
 
     def frames(self, ranges: Ranges = WHOLE, grey: bool = False) -> Frames:
         """(number, picture) as ``unvoiced.vision.videos.Video.frames`` gives them."""

@@ -146,7 +146,7 @@ class LRW(MouthReader):
         assert isinstance(source, WordClip)
         if strip.problem:  # the clip itself is damaged, whatever the text says
             return item.cuts
-        frames = source.announced or len(strip.numbers) / source.scale
+        frames = source.announced or source.to_file(len(strip.numbers))
         path = item.path.with_suffix(".txt")
         try:
             word = word_place(read_duration(path), frames, source.fps)

@@ -142,7 +142,7 @@ class MouthInput(MouthReader):
 
     def _window(self, item: Clip, first: int, stop: int, source: Source) -> Cut:
         identity = f"{item.id}#{first / self.rate:.2f}-{stop / self.rate:.2f}"
-        return Cut(identity, start=first / source.scale, end=stop / source.scale)
+        return Cut(identity, start=source.to_file(first), end=source.to_file(stop))
 
     def _named(self, identity: str) -> tuple[str, int, float]:
         """The item and the frames that a sample's id names."""

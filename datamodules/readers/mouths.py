@@ -63,8 +63,9 @@ class Source(Protocol):
 
     rate: float
 
-    @property
-    def scale(self) -> float: ...
+    def to_output(self, frame: float) -> float: ...
+
+    def to_file(self, number: float) -> float: ...
 
     def frames(self, ranges: Ranges = ..., grey: bool = ...) -> Frames: ...
 
@@ -229,16 +230,16 @@ class MouthReader(Reader):
         if all(cut.problem for cut in item.cuts):  # nothing to open the file for
             return [Rejected(cut.id, cut.problem, item.id, cut.label) for cut in item.cuts]
         source = self.open(item)
-        spans = [span(cut.start, cut.end, source.scale) for cut in item.cuts if not cut.problem]
+        spans = [span(cut.start, cut.end, source.to_output) for cut in item.cuts if not cut.problem]
         strip = self.strip(source, merged([self._wider(*frames) for frames in spans]))
         cuts = self.cuts_of(item, source, strip)
-        return [self._outcome(item, cut, source.scale, strip) for cut in cuts]
+        return [self._outcome(item, cut, source, strip) for cut in cuts]
 
-    def _outcome(self, item: Clip, cut: Cut, scale: float, strip: Strip) -> Sample | Rejected:
+    def _outcome(self, item: Clip, cut: Cut, source: Source, strip: Strip) -> Sample | Rejected:
         try:
             if cut.problem:
                 raise ValueError(cut.problem)
-            windows, faces, word = self._windows(cut, scale, strip)
+            windows, faces, word = self._windows(cut, source, strip)
         except ValueError as error:
             return Rejected(cut.id, str(error), item.id, cut.label)
         said = f" ({faces} faces: the largest)" if faces > 2 else ""
@@ -247,10 +248,10 @@ class MouthReader(Reader):
         return Sample(cut.id, windows, cut.label, *origin, word, sequence=item.id)
 
     def _windows(
-        self, cut: Cut, scale: float, strip: Strip
+        self, cut: Cut, source: Source, strip: Strip
     ) -> tuple[np.ndarray, int, tuple[int, int] | None]:
         """The (frames, height, width) of one cut, the faces seen with it, and ``Sample.word``."""
-        first, stop = span(cut.start, cut.end, scale)
+        first, stop = span(cut.start, cut.end, source.to_output)
         rows = strip.rows(first, stop)
         self._refuse_beyond_end(cut, rows, stop - first, strip)
         rows = strip.rows(*self._wider(first, stop))
@@ -259,9 +260,9 @@ class MouthReader(Reader):
         self._refuse_short(rows.stop - rows.start)
         # One picture with a second face may be an error of the detector; a tenth of them is not.
         faces = int(np.quantile(strip.faces[rows], 0.9, method="lower"))
-        return strip.windows[rows], faces, self._word(cut, scale, rows, strip)
+        return strip.windows[rows], faces, self._word(cut, source, rows, strip)
 
-    def _word(self, cut: Cut, scale: float, rows: slice, strip: Strip) -> tuple[int, int] | None:
+    def _word(self, cut: Cut, source: Source, rows: slice, strip: Strip) -> tuple[int, int] | None:
         """Which of the ``rows`` of a strip the word itself takes, counted from the first one.
 
         Raises:
@@ -270,7 +271,7 @@ class MouthReader(Reader):
         place = cut.word or ((cut.start, cut.end) if self.context_s else None)
         if place is None:
             return None
-        word = strip.rows(*span(*place, scale))
+        word = strip.rows(*span(*place, source.to_output))
         first, stop = max(word.start, rows.start), min(word.stop, rows.stop)
         if first >= stop:
             raise ValueError(

@@ -96,8 +96,8 @@ class Uploads:
         clip = Clip(path, self.max_s)
         note = clip.described()
         if self.recognizer.task != "asl" and 0 < clip.seconds <= ONE_WORD_S:
-            pictures = [picture for _, picture in clip.frames()]
-            reading = self.recognizer.read(pictures, clip.rate)
+            rate = float(self.recognizer.about["frame"]["rate"])
+            reading = self.recognizer.read(list(clip.frames(rate)), rate)
             note += "; read as one word"
             yield Finding(reading.label, list(reading.top), reading.seen, note=note)
         else:
@@ -108,7 +108,7 @@ class Uploads:
         engine = self.make_engine()
         found, shown_at = Finding(note=note, done=False), time.monotonic()
         try:
-            for seconds, picture in clip.frames():
+            for seconds, picture in clip.moments():
                 engine.push(picture, seconds)
                 found.text = engine.text
                 if engine.top:

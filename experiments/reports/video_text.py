@@ -67,13 +67,13 @@ def _signed(
             hand = data.prepared.features[data.prepared.starts[row]]
             found.setdefault(match[1], {})[int(match[2])] = hand
     for name, hands in found.items():
-        yield name, _in_order(hands, Video(reader.raw_dir / name).rate)
+        yield name, _in_order(hands, Video(reader.raw_dir / name))
 
 
-def _in_order(hands: dict[int, np.ndarray], rate: float) -> Frames:
+def _in_order(hands: dict[int, np.ndarray], video: Video) -> Frames:
     nothing = np.zeros(63, np.float32)
     for number in range(max(hands) + 1):
-        yield number / rate, hands.get(number, nothing)
+        yield video.timing.time_of(number), hands.get(number, nothing)
 
 
 def _mouthed(

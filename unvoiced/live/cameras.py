@@ -103,8 +103,7 @@ class Film:
             ValueError: it cannot be decoded, or ends early.
         """
         begun = time.monotonic()
-        for number, picture in self.video.frames():
-            seconds = number / self.rate
+        for seconds, picture in self.video.moments():
             if self.paced:
                 time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
             yield seconds, picture
