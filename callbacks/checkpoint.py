@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 # What a copy of the weights alone has: enough to build the model, nothing to train on with.
 WEIGHTS = ("card", "state_dict", "epoch", "global_step", "pytorch-lightning_version")
@@ -59,6 +60,14 @@ class Checkpoint(ModelCheckpoint):
 
     def _due(self, trainer: L.Trainer) -> bool:
         return self.epochs is None or trainer.current_epoch + 1 in self.epochs
+
+    def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
+        """Return whether ``current`` is among the best; of two equal ones the later epoch is."""
+        if current is not None and len(self.best_k_models) >= self.save_top_k > 0:
+            worst = self.best_k_models[self.kth_best_model_path]
+            if trainer.strategy.reduce_boolean_decision(bool(current == worst)):
+                return True
+        return super().check_monitor_top_k(trainer, current)
 
     def files(self, epochs: int) -> int:
         """How many files there will be, at most, after so many epochs."""

@@ -43,7 +43,9 @@ class Progress(ProgressBar):
         self._say(trainer, f"step {index + 1:,}/{steps:,}", done)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        shown = dict.fromkeys(("train/loss", "train/acc", "val/loss", "val/acc", self.monitor))
+        judged_by = f"val/{getattr(module, 'headline', 'acc')}"
+        names = ("train/loss", "train/acc", "val/loss", judged_by, "val/closed_acc", self.monitor)
+        shown = dict.fromkeys(names)
         values = trainer.callback_metrics
         told = "  ".join(f"{name} {values[name]:.3f}" for name in shown if name in values)
         self._say(trainer, told, trainer.current_epoch - self._first_epoch + 1)

@@ -89,6 +89,15 @@ class TaskModule(L.LightningModule):
         """The metrics of a finished ``val`` or ``test`` epoch by their whole names."""
         raise NotImplementedError
 
+    def score_names(self, phase: str) -> list[str]:
+        """Return the whole names of ``scores`` after an epoch of ``val``."""
+        raise NotImplementedError
+
+    def monitored_names(self) -> list[str]:
+        """Return the names of all metrics that an epoch of training gives."""
+        trained = ["train/loss", *([self.train_score] if self.train_score else [])]
+        return [*trained, "val/loss", *self.score_names("val")]
+
     def confusion(self, phase: str) -> Tensor:
         """(classes, classes) counts of the last ``val`` or ``test`` epoch: rows are the truth."""
         raise NotImplementedError

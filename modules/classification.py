@@ -132,6 +132,10 @@ class ClassificationModule(TaskModule):
             scores |= {"test/acc_low": low, "test/acc_high": high, "test/n": count}
         return scores
 
+    def score_names(self, phase: str) -> list[str]:
+        """Return the whole names of the metrics of an epoch."""
+        return [str(name) for name in self.rates[phase]]
+
     def confusion(self, phase: str) -> Tensor:
         """(classes, classes) counts of the last ``val`` or ``test`` epoch: rows are the truth."""
         return self.confusions[phase].compute()

@@ -234,15 +234,20 @@ class TranscriptionModule(TaskModule):
 
         A test has the interval of its word error rate and its count beside them.
         """
-        parts = {"wer": self.wers, "cer": self.cers, "token_acc": self.tokens, "exact": self.exact}
-        if self.classes:
-            parts["closed_acc"] = self.closed
-        scores = {f"{phase}/{name}": part[phase].compute() for name, part in parts.items()}
+        scores = {f"{phase}/{name}": part[phase].compute() for name, part in self._parts().items()}
         if phase == "test":
             low, high = self.interval.compute()
             count = self.tested.compute()  # of all processes together
             scores |= {"test/wer_low": low, "test/wer_high": high, "test/n": count}
         return scores
+
+    def score_names(self, phase: str) -> list[str]:
+        """Return the whole names of the metrics of an epoch."""
+        return [f"{phase}/{name}" for name in self._parts()]
+
+    def _parts(self) -> dict[str, nn.ModuleDict]:
+        parts = {"wer": self.wers, "cer": self.cers, "token_acc": self.tokens, "exact": self.exact}
+        return parts | ({"closed_acc": self.closed} if self.classes else {})
 
     def confusion(self, phase: str) -> Tensor:
         """(phrases, phrases) counts by nearest phrase; rows are the truth."""

@@ -20,6 +20,9 @@ def test_report_says_what_the_run_folder_says(run, tmp_path: Path) -> None:
         "epochs=4",
     )
     text = (folder / "report.md").read_text()
+    assert "Split `auto`: by group (train: " in text
+    assert "Validation has 24 samples: too few to choose the best epoch by val/acc" in text
+    assert "f1 is the mean over the 3 classes that are tested or predicted; 3 are tested" in text
     numbers = json.loads((folder / "metrics.json").read_text())
     table = pd.read_csv(folder / "metrics.csv", index_col="epoch")
     best = numbers["best_epoch"]
@@ -39,12 +42,12 @@ def test_a_leaking_split_is_called_one(run, tmp_path: Path) -> None:
     data = hands(tmp_path / "set", groups=1, each=12)
     folder = run("trainer=smoke", f"data_dir={data}", "split=random")
     text = (folder / "report.md").read_text()
-    assert "Beware: random split" in text and "no interval: a single group" in text
+    assert "- Split: random split by recordings" in text and "no interval: a single group" in text
 
 
-def test_best_epoch_is_the_first_of_the_best() -> None:
+def test_best_epoch_is_the_last_of_the_best() -> None:
     table = pd.DataFrame({"a": [0.5, 0.9, 0.9, None]}, index=[1, 2, 3, 4])
-    assert best_epoch(table, "a", "max") == 2
+    assert best_epoch(table, "a", "max") == 3
     assert best_epoch(table, "a", "min") == 1
     assert best_epoch(table, "b", "max") is None
 

@@ -278,7 +278,7 @@ def seeds(folder: Path) -> list[Path]:
     ]
     runs.append(run_folder(folder / "3", scored([0.9]), numbers_of(0.9), net={"size": 64}, seed=0))
     runs.append(run_folder(folder / "10", scored([0.4]), numbers_of(0.4), net={"size": 64}, lr=3))
-    (runs[-1] / "report.md").write_text("## What went wrong\n\n- NaN stop: in epoch 2.\n")
+    (runs[-1] / "report.md").write_text("## Warnings\n\n- NaN stop: in epoch 2.\n")
     return runs
 
 

@@ -181,7 +181,7 @@ def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) ->
     folder = run("task=vsr", "trainer=smoke", *TINY, f"data_dir={tmp_path / 'set'}")
     note = "1 classes in this set (water; 3 samples) have no training sample"
     assert f"BEWARE: {note}" in capsys.readouterr().out
-    assert note in (folder / "report.md").read_text().partition("## What went wrong")[2]
+    assert note in (folder / "report.md").read_text().partition("## Warnings")[2]
 
 
 # ---- where in the clip

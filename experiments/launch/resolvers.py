@@ -10,6 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.launch.monitor import metric_mode
+
 FIXED = ("run_id", "run_folder")  # one value per composed configuration
 
 
@@ -19,6 +21,7 @@ def register_resolvers() -> None:
         "auto_precision": auto_precision,
         "full_or_tiny": full_or_tiny,
         "fused": fused,
+        "metric_mode": metric_mode,
         "run_folder": run_folder,
         "run_id": run_id,
         "wandb_offline": wandb_offline,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from callbacks.post_mortem import told
 from experiments.reports.confusions import confusions, group_section, pair_section
+from experiments.reports.curves import draw_curves
 from experiments.reports.markdown import score
 from experiments.reports.results import Results, interval_of
 from experiments.reports.transcription import text_sections
@@ -17,6 +18,7 @@ from unvoiced.text import markdown_cells, markdown_document, markdown_text
 
 MILESTONES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
 MANY_LABELS = 100  # above it they, and groups, are not counted one by one
+FEW_TO_CHOOSE_BY = 50  # validation samples below which the choice of the epoch is a warning
 OVERFITTING_GAP = 0.15  # train accuracy above validation accuracy, at the best epoch
 
 
@@ -61,26 +63,26 @@ def _over(results: Results, name: str) -> str:
     if results.numbers[f"{name}_low"] is None:
         return ""
     groups = results.predictions["group"].nunique()
-    over = f"{groups} groups" if groups > 1 else "the recordings of one group"
+    people = "simulated people" if results.numbers["simulated"] else "groups"
+    over = f"{groups} {people}" if groups > 1 else "the recordings of one group"
     return f" (bootstrap over {over})"
 
 
 def _data(results: Results, config: DictConfig) -> str:
     counts = results.counts
     origin = "the built-in simulator" if results.numbers["simulated"] else f"`{config.data_dir}`"
-    kind = config.split._target_.rsplit(".", 1)[-1]
-    note = f"; {results.card.split}" if config.stage == "fit" else ""
+    note = f": {results.card.split}" if config.stage == "fit" else ""
     by_split = counts.groupby("split", sort=False).agg(
         samples=("samples", "sum"), classes=("label", "nunique"), groups=("group", "nunique")
     )
     parts = [
         "## Data\n",
-        f"From {origin}. Split: {kind}{note}.\n",
+        f"From {origin}. Split `{_split_name(config)}`{note}.\n",
         _table(by_split.reset_index()),
     ]
     many = counts["label"].nunique() > MANY_LABELS
     if many and not results.card.classes:  # sentences rather than classes
-        return "\n".join([*parts, _groups(counts)])
+        return "\n".join([*parts, _groups(results)])
     train = counts[counts["split"] == "train"].groupby("label")["samples"].sum()
     if len(train) > 1 and train.nunique() == 1:
         parts.append(f"Balance ratio 1.00 in training: {train.max():,} samples of every class.\n")
@@ -93,10 +95,19 @@ def _data(results: Results, config: DictConfig) -> str:
         )
     if not many:
         parts.append(_folded("Samples a class", _wide(counts, "label")))
-    return "\n".join([*parts, _groups(counts)])
+    return "\n".join([*parts, _groups(results)])
 
 
-def _groups(counts: pd.DataFrame) -> str:
+def _split_name(config: DictConfig) -> str:
+    """Return the split as the command line calls it."""
+    name = config.split._target_.rsplit(".", 1)[-1]
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _groups(results: Results) -> str:
+    counts = results.counts
+    if results.numbers["simulated"]:
+        return ""
     several = 1 < counts["group"].nunique() <= MANY_LABELS
     return _folded("Samples a group", _wide(counts, "group")) if several else ""
 
@@ -144,7 +155,7 @@ def _training(results: Results, config: DictConfig) -> str:
     table, metric = results.epochs, config.monitor.metric
     if table.empty or metric not in table:
         return ""
-    _draw_curves(table, metric, results.numbers["best_epoch"], results.folder / "curves.png")
+    draw_curves(table, metric, results.numbers["best_epoch"], results.folder / "curves.png")
     best = table.loc[results.numbers["best_epoch"]]
     lines = [
         "## Training\n",
@@ -182,24 +193,6 @@ def milestones(table: pd.DataFrame, metric: str, mode: str) -> list[str]:
     return ["Milestones:\n", *lines, ""] if lines else []
 
 
-def _draw_curves(table: pd.DataFrame, metric: str, best: int, path: Path) -> None:
-    figure = Figure(figsize=(9, 3.2))
-    losses, scores = figure.subplots(1, 2)
-    for name in ("train/loss", "val/loss"):
-        if name in table:
-            losses.plot(table.index, table[name], label=name)
-    shown = ("train/acc", "val/acc", "train/token_acc", "val/token_acc", metric)
-    for name in dict.fromkeys(shown):
-        if name in table:
-            scores.plot(table.index, table[name], label=name)
-    for axes in (losses, scores):
-        axes.axvline(best, color="grey", linestyle=":", label=f"best epoch {best}")
-        axes.set_xlabel("epoch")
-        axes.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-
-
 def _test(results: Results, config: DictConfig) -> str:
     rows = results.predictions
     if rows.empty:
@@ -211,9 +204,15 @@ def _test(results: Results, config: DictConfig) -> str:
     scores = pd.DataFrame({"metric": names, "value": shown})
     title = "Test" if tested else "Validation (nothing was kept for testing)"
     parts = [f"## {title}\n", _table(scores)]
+    if any(name.endswith("/f1") for name in names):
+        classes = rows["label"].nunique(), len({*rows["label"], *rows["prediction"]})
+        parts.append(
+            f"f1 is the mean over the {classes[1]} classes that are tested or predicted; "
+            f"{classes[0]} are tested.\n"
+        )
     if "errors" in rows:
         return "\n".join([*parts, *_text(rows, results, config)])
-    if rows["group"].nunique() > 1:
+    if rows["group"].nunique() > 1 and not results.numbers["simulated"]:
         parts.append(group_section(rows))
     found = confusions(rows, results.card.classes, config)
     found.write(results.folder)
@@ -255,10 +254,24 @@ def _wrong(results: Results, config: DictConfig) -> str:
                 f"Validation loss ended {rise - 1:.0%} above its lowest value: the last epochs "
                 "made the model surer of its mistakes."
             )
-    if config.stage == "fit" and results.card.leaks:
-        notes.append(f"Beware: {results.card.split}.")
-    text = "\n".join(f"- {note}" for note in notes) or "Nothing that the numbers show."
-    return f"## What went wrong\n\n{text}\n"
+    if config.stage == "fit":
+        notes += _data_warnings(results, config)
+    text = "\n".join(f"- {note}" for note in notes) or "None."
+    return f"## Warnings\n\n{text}\n"
+
+
+def _data_warnings(results: Results, config: DictConfig) -> list[str]:
+    """Return warnings of a split that leaks, and of a validation that is too small to choose by."""
+    notes = [f"Split: {results.card.split}."] if results.card.leaks else []
+    counts = results.counts
+    count = int(counts.loc[counts["split"] == "val", "samples"].sum())
+    if results.numbers["best_epoch"] is not None and count < FEW_TO_CHOOSE_BY:
+        notes.append(
+            f"Validation has {count} samples: too few to choose the best epoch by "
+            f"{config.monitor.metric}. Epochs that differ little differ by chance; record more, "
+            "or raise split.val_fraction."
+        )
+    return notes
 
 
 def _checkpoints(results: Results, config: DictConfig) -> str:

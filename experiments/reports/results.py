@@ -101,11 +101,12 @@ def count_parameters(module: TaskModule) -> int:
 
 
 def best_epoch(table: pd.DataFrame, metric: str, mode: str) -> int | None:
-    """The first epoch with the best value of ``metric``; None where there is none."""
+    """Return the last epoch with the best value of ``metric``; None where there is none."""
     values = table[metric].dropna() if metric in table else pd.Series(dtype=float)
     if values.empty:
         return None
-    return int(str(values.idxmax() if mode == "max" else values.idxmin()))
+    best = values.max() if mode == "max" else values.min()
+    return int(str(values.index[values == best][-1]))
 
 
 def warn_of_untrained(data: PreparedDataModule) -> list[str]:
@@ -123,6 +124,12 @@ def tell_scores(module: TaskModule, scores: dict[str, float]) -> None:
         f"Test: {module.headline_words} {scores[name]:.4f} of {int(scores['test/n']):,} samples "
         f"({interval_of(name, scores)})"
     )
+
+
+def tell_validation(module: TaskModule, scores: dict[str, float], count: int) -> None:
+    """Print the score of ``count`` validation samples."""
+    score = f"{module.headline_words} {scores[f'val/{module.headline}']:.4f}"
+    tell(f"Validation: {score} of {count:,} samples")
 
 
 NO_INTERVAL = "no interval: a single group, whose recordings are unknown or only one"

@@ -10,7 +10,7 @@ from experiments.launch.console import quiet, tell
 from experiments.reports.confusions import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
-from experiments.reports.results import gather, tell_scores, warn_of_untrained
+from experiments.reports.results import gather, tell_scores, tell_validation, warn_of_untrained
 
 
 def run(config: DictConfig) -> float | None:
@@ -29,9 +29,11 @@ def run(config: DictConfig) -> float | None:
     trainer = build_trainer(config)
     evaluate = trainer.test if config.stage == "test" else trainer.validate
     scores = dict(evaluate(module, data, verbose=False)[0])
+    results = gather(config, module, data, scores, untrained)
     if config.stage == "test":
         tell_scores(module, scores)
-    results = gather(config, module, data, scores, untrained)
+    else:
+        tell_validation(module, scores, len(results.predictions) or len(data.parts.val))
     draw_mistakes(results, data)
     write_report(results, config)
     tell(f"\nRun folder: {results.folder}")

@@ -21,6 +21,7 @@ from experiments.launch.build import build_datamodule, build_module, build_train
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
 from experiments.launch.limits import refuse_excess_devices
+from experiments.launch.monitor import check_monitor
 from experiments.launch.trainer_checks import check_trainer, trainer_errors
 from experiments.reports.confusions import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
@@ -29,6 +30,7 @@ from experiments.reports.results import (
     count_parameters,
     gather,
     tell_scores,
+    tell_validation,
     warn_of_untrained,
 )
 from modules.base import TaskModule
@@ -64,6 +66,7 @@ def _fit(config: DictConfig) -> float | None:
     if config.init_from and not checkpoint:
         start_from(module, config.init_from)
     trainer = build_trainer(config)
+    check_monitor(config, module.monitored_names(), trainer.callbacks)
     write_config(config)
     data.write_beside(Path(config.run_dir) / "checkpoints")
     tell_start(config, module, data)
@@ -95,7 +98,7 @@ def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule)
     sizes = ", ".join(f"{p} {len(data.parts[p]):,}" for p in PHASES)
     source = f"the built-in simulator ({data.prepared.data_dir})"
     tell(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
-    tell(f"Split: {'BEWARE, ' if data.parts.leaks else ''}{data.parts.note}")
+    tell(f"Split: {'warning: ' if data.parts.leaks else ''}{data.parts.description}")
     variant = f" (the {module.net.variant} variant)" if hasattr(module.net, "variant") else ""
     tell(
         f"Model: {type(module.net).__name__}{variant}, {count_parameters(module):,} parameters, "
@@ -134,11 +137,8 @@ def _test_best(
     if not len(data.parts.test):
         trainer.loggers = []  # it is no epoch of its own
         scores = trainer.validate(module, data, verbose=False, **weights)[0]
-        score = f"{module.headline_words} {scores[f'val/{module.headline}']:.4f}"
-        tell(
-            f"Validation: {score} of {len(data.parts.val):,} samples. This split keeps nothing "
-            "for testing; stage=test data_dir=… tests on another set"
-        )
+        tell_validation(module, scores, len(data.parts.val))
+        tell("This split keeps nothing for testing; stage=test data_dir=… tests on another set")
         return dict(scores)
     scores = trainer.test(module, data, verbose=False, **weights)[0]
     tell_scores(module, scores)

@@ -186,7 +186,7 @@ def test_a_sweep_in_which_everything_failed_is_told_too(tmp_path: Path) -> None:
 
 def test_a_run_that_stopped_by_nan_keeps_its_score_and_says_so(tmp_path: Path) -> None:
     folder = trained(tmp_path / "0", 0.6, ["seed=0"])
-    (folder / "report.md").write_text("## What went wrong\n\n- NaN stop: in epoch 2.\n")
+    (folder / "report.md").write_text("## Warnings\n\n- NaN stop: in epoch 2.\n")
     (row,) = tabulate(find_jobs(tmp_path)).to_dict("records")
     assert row["status"] == "stopped by NaN" and row["rank"] == 1
 
