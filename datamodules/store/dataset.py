@@ -118,7 +118,8 @@ class PreparedSet:
         if "sequence" not in rows:
             rows.insert(TEXT_COLUMNS.index("sequence"), "sequence", "")
         unknown = rows["sequence"] == ""
-        self.has_sequences = not unknown.any()
+        # The simulator draws each sample on its own.
+        self.has_sequences = self.simulated or not unknown.any()
         rows["sequence"] = rows["sequence"].mask(unknown, rows["id"])
         return rows
 
