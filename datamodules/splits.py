@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from unvoiced.text import shorten
+
 PHASES = ("train", "val", "test")
 
 
@@ -254,7 +256,9 @@ def _marks(manifest: pd.DataFrame) -> np.ndarray:
     unknown = sorted(set(marks.tolist()) - {*PHASES, ""})
     if unknown:
         raise ValueError(
-            "the manifest's column 'split' holds " + ", ".join(map(repr, unknown[:5])) + "; "
+            "the manifest's column 'split' holds "
+            + ", ".join(repr(shorten(mark, 40)) for mark in unknown[:5])
+            + "; "
             "expected train, val, test or nothing. Correct the table and prepare the set again"
         )
     return marks
@@ -415,3 +419,7 @@ def calibrated(parts: Parts, manifest: pd.DataFrame, count: int, seed: int = 0) 
         leaks=True,
         unseen=note,
     )
+
+
+def _quoted(text: str) -> str:
+    return repr(shorten(text, 40))

@@ -289,7 +289,7 @@ def remove_manifest(folder: Path) -> None:
     [
         (spoil_meta, "meta.json is damaged"),
         (spoil_format, "not of prepared-set format"),
-        (unfinish, "half prepared"),
+        (unfinish, "is incomplete"),
         (truncate_features, "features.npy cannot be read"),
         (drop_column, "has no column group"),
         (remove_manifest, "manifest.csv is missing"),

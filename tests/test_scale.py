@@ -142,7 +142,7 @@ def test_a_set_larger_than_the_memory_limit(composed, folder: Path) -> None:
     kill_half_prepared(large, features)
     before = len(pd.read_csv(folder / "large" / "manifest.csv"))
     assert 0 < before < CLIPS
-    with pytest.raises(ValueError, match="half prepared"):
+    with pytest.raises(ValueError, match="is incomplete"):
         PreparedSet(folder / "large")
     apart(prepare_set, large, CLIPS, LIMIT)
     assert features.stat().st_size > LIMIT << 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pandas as pd
 from datamodules.store.frames import FrameFile, Frames, join_frames
 from datamodules.store.samples import (
     FEATURES,
-    FORMAT_VERSION,
     MANIFEST,
     MANIFEST_COLUMNS,
     META,
@@ -20,7 +18,16 @@ from datamodules.store.samples import (
     TEXT_COLUMNS,
     WORD_COLUMNS,
 )
-from datamodules.store.tables import read_rows
+from datamodules.store.validation import (
+    check_header,
+    check_places,
+    find_not_finite,
+    read_manifest_file,
+    read_meta_file,
+)
+from unvoiced.text import escape_controls
+
+MAX_EMPTY_BYTES = 120  # a manifest with a header and no row is shorter
 
 
 class PreparedSet:
@@ -95,20 +102,26 @@ class PreparedSet:
                 f"not {task}: say task={self.meta['task']}, or name another folder"
             )
         if not self.meta["complete"]:
-            raise ValueError(
-                f"data_dir={self.data_dir} is half prepared: run the same stage=prepare command "
-                "again, it goes on where it stopped"
+            raise self._incomplete()
+
+    def _incomplete(self) -> ValueError:
+        path = self.data_dir / MANIFEST
+        if path.is_file() and path.stat().st_size < MAX_EMPTY_BYTES:
+            return ValueError(
+                f"Preparation of data_dir={self.data_dir} gave no sample ({REJECTED} there "
+                "says why, if recordings were read). Correct them and run the same stage=prepare "
+                "command again"
             )
+        return ValueError(
+            f"Preparation of data_dir={self.data_dir} is incomplete. Run the same stage=prepare "
+            "command again to resume it"
+        )
 
     def _read_manifest(self) -> pd.DataFrame:
         path = self.data_dir / MANIFEST
         if not path.exists():
             raise ValueError(f"{path} is missing: prepare the set again")
-        text = dict.fromkeys((*TEXT_COLUMNS, *WORD_COLUMNS), str)
-        rows = read_rows(path, dtype=text)
-        missing = sorted(set(MANIFEST_COLUMNS) - set(rows.columns) - {"sequence"})
-        if missing:
-            raise ValueError(f"{path} has no column {', '.join(missing)}: prepare the set again")
+        rows = read_manifest_file(path, {*MANIFEST_COLUMNS} - {"sequence"}, WORD_COLUMNS)
         if rows.empty:
             raise ValueError(f"data_dir={self.data_dir} holds no sample; {REJECTED} there says why")
         return self._fill_sequences(rows)
@@ -161,15 +174,28 @@ class PreparedSet:
         path = self.data_dir / FEATURES
         try:
             features = FrameFile(path)
+            check_header(features.shape, features.dtype, self.meta["frame"])
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read ({error}): prepare the set again") from error
-        needed = int(self.manifest["start"].iloc[-1] + self.manifest["length"].iloc[-1])
-        if len(features) < needed:
+        check_places(self.data_dir / MANIFEST, self.manifest, self.meta, len(features))
+        if features.nbytes > memory_limit:
+            return features
+        loaded = np.load(path, allow_pickle=False)
+        self._refuse_not_finite(loaded)
+        return loaded
+
+    def _refuse_not_finite(self, features: np.ndarray) -> None:
+        frame = find_not_finite(features)
+        if frame is None:
+            return
+        starts, stops = (self.manifest["start"], self.manifest["start"] + self.manifest["length"])
+        inside = np.flatnonzero((starts <= frame) & (frame < stops))
+        if len(inside):
+            name = escape_controls(self.manifest["id"].iloc[inside[0]])
             raise ValueError(
-                f"{path} holds {len(features):,} frames where {MANIFEST} speaks of {needed:,}: "
-                "prepare the set again"
+                f"{self.data_dir / FEATURES}: the frames of {name} hold numbers that are not "
+                "finite. Prepare the set again"
             )
-        return features if features.nbytes > memory_limit else np.load(path, allow_pickle=False)
 
 
 def read_meta(data_dir: Path) -> dict[str, Any]:
@@ -186,10 +212,4 @@ def read_meta(data_dir: Path) -> dict[str, Any]:
             f"data_dir={data_dir} holds no {META}: it is not a prepared set. Recordings become one "
             f"with stage=prepare raw_dir={data_dir} data_dir=<a new folder>"
         )
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}): prepare the set again") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT_VERSION:
-        raise ValueError(f"{path} is not of prepared-set format {FORMAT_VERSION}: prepare it again")
-    return meta
+    return read_meta_file(path)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from unvoiced.files import open_regular
+
+MAX_FRAMES = 1 << 50
 SPARSE = 4  # a stretch this many times as long as what is wanted of it is still read in one piece
 
 
@@ -55,11 +60,11 @@ class FrameFile(StoredFrames):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with path.open("rb") as file:
-            if np.lib.format.read_magic(file) != (1, 0):
-                raise ValueError("not of .npy version 1.0")
-            self.shape, by_columns, self.dtype = np.lib.format.read_array_header_1_0(file)
+        with open_regular(path) as file:
+            self.shape, by_columns, self.dtype = _read_header(file)
             self.offset = file.tell()
+        if not self.shape or min(self.shape) < 0 or self.shape[0] > MAX_FRAMES:
+            raise ValueError(f"an impossible shape, {self.shape}")
         if by_columns or self.dtype.hasobject:
             raise ValueError(f"{self.dtype} by {'columns' if by_columns else 'rows'}")
         size = path.stat().st_size
@@ -72,7 +77,7 @@ class FrameFile(StoredFrames):
 
     @property
     def _frame_bytes(self) -> int:
-        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def _read_into(self, found: np.ndarray, at: np.ndarray) -> None:
         rows = at.reshape(-1, at.shape[-1])  # (..., T) → (rows, T)
@@ -103,6 +108,17 @@ class FrameFile(StoredFrames):
             if not count:
                 raise OSError(f"{self.path} has become shorter: prepare the set again")
             wanted = wanted[count:]
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    try:
+        is_known = np.lib.format.read_magic(file) == (1, 0)
+        header = np.lib.format.read_array_header_1_0(file) if is_known else None
+    except Exception as error:  # NumPy's parser raises anything, with bytes of the file in it
+        raise ValueError("no .npy file, or its header is damaged") from error
+    if header is None:
+        raise ValueError("not of .npy version 1.0")
+    return header
 
 
 class JoinedFrames(StoredFrames):

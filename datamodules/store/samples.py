@@ -88,3 +88,12 @@ class Description:
     settings: dict[str, Any]
     classes: tuple[str, ...] = ()
     simulated: bool = False
+
+
+def manifest_row(sample: Sample, start: int, has_words: bool) -> dict[str, Any]:
+    """The row of the manifest for a sample whose frames begin at ``start``."""
+    row: dict[str, Any] = {name: getattr(sample, name) for name in TEXT_COLUMNS}
+    row |= {"start": start, "length": len(sample.features)}
+    if has_words:
+        row |= zip(WORD_COLUMNS, sample.word or ("", ""), strict=True)
+    return row

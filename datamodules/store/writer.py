@@ -31,13 +31,15 @@ from datamodules.store.samples import (
     MANIFEST_COLUMNS,
     META,
     REJECTED,
-    TEXT_COLUMNS,
     WORD_COLUMNS,
     Description,
     Rejected,
     Sample,
+    manifest_row,
 )
 from datamodules.store.tables import differences, drop_partial_line, read_rows
+from datamodules.store.validation import MAX_FRAMES, describe_error
+from unvoiced.files import refuse_irregular
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota, limit on a file's size
 
@@ -146,8 +148,14 @@ class PreparedWriter:
             self._write_meta(complete=False)
         else:
             self.complete = self._refuse_other_settings(read_meta(self.data_dir))
-        self.frames = self._repair()
-        self._features = self._open_features()
+        try:
+            self.frames = self._repair()
+            self._features = self._open_features()
+        except (ValueError, LookupError, StopIteration, csv.Error) as error:
+            raise ValueError(
+                f"data_dir={self.data_dir} is damaged ({describe_error(error)}). Delete it and "
+                "prepare the recordings again"
+            ) from error
 
     def _refuse_foreign_folder(self) -> None:
         if any(path.name != LOCK for path in self.data_dir.iterdir()):
@@ -173,14 +181,20 @@ class PreparedWriter:
         frames = 0
         for name, columns in ((MANIFEST, MANIFEST_COLUMNS), (REJECTED, _names(Rejected))):
             path = self.data_dir / name
-            if not path.exists():
+            if not (path.exists() or path.is_symlink()):
                 path.write_text(",".join(columns) + "\n", encoding="utf-8")
+            refuse_irregular(path)
             drop_partial_line(path)
+            if name == REJECTED and not frames:  # not one sample: what failed is read again
+                path.write_text(",".join(columns) + "\n", encoding="utf-8")
+                self.done.clear()
             found, last = self._take_ids(path)
             if name == MANIFEST:
                 self._has_words = not set(WORD_COLUMNS).isdisjoint(found)
                 columns += WORD_COLUMNS if self._has_words else ()
                 frames = int(last.get("start", 0)) + int(last.get("length", 0))
+                if not 0 <= frames <= MAX_FRAMES:
+                    raise ValueError(f"{name} ends at frame {frames:,}")
             if found != list(columns):  # half prepared before a column was added
                 rows = read_rows(path, dtype=str)
                 rows.reindex(columns=columns, fill_value="").to_csv(path, index=False)
@@ -198,12 +212,14 @@ class PreparedWriter:
 
     def _open_features(self) -> Any:
         path = self.data_dir / FEATURES
-        if not path.exists():
+        if not (path.exists() or path.is_symlink()):
             path.write_bytes(self._header(0))
+        refuse_irregular(path)
         features = path.open("r+b")
         size = len(self._header(0)) + self.frames * self._frame_bytes
         if features.seek(0, os.SEEK_END) < size:
-            raise ValueError(f"{path} is shorter than {MANIFEST} says: delete {self.data_dir}")
+            features.close()
+            raise ValueError(f"{path.name} is shorter than {MANIFEST} says")
         features.truncate(size)
         features.seek(size)
         return features
@@ -237,7 +253,7 @@ class PreparedWriter:
         for sample in self._samples:
             features = np.ascontiguousarray(sample.features, dtype=self.description.frame.dtype)
             self._features.write(features.data)
-            rows.append(_row(sample, start, self._has_words or adds_words))
+            rows.append(manifest_row(sample, start, self._has_words or adds_words))
             start += len(features)
         end = self._features.tell()
         self._features.seek(0)
@@ -290,15 +306,6 @@ def write_all(
         for sample in samples:
             writer.add(sample)
         writer.finish()
-
-
-def _row(sample: Sample, start: int, has_words: bool) -> dict[str, Any]:
-    """The row of the manifest for a sample whose frames begin at ``start``."""
-    row: dict[str, Any] = {name: getattr(sample, name) for name in TEXT_COLUMNS}
-    row |= {"start": start, "length": len(sample.features)}
-    if has_words:
-        row |= zip(WORD_COLUMNS, sample.word or ("", ""), strict=True)
-    return row
 
 
 def _names(kind: type) -> tuple[str, ...]:
