@@ -308,11 +308,12 @@ def test_it_is_readable_on_a_phone_and_without_a_mouse(
         button = shown.get_by_role("button", name="Start the camera")
         button.wait_for()
         order = []
-        for _ in range(8):
+        for _ in range(12):
             shown.keyboard.press("Tab")
             order.append(shown.evaluate("document.activeElement.id"))
-        wanted = ["uv-start", "uv-aloud", "uv-text", "uv-speak", "uv-copy", "uv-clear"]
-        assert [name for name in order if name in wanted][:6] == wanted
+        wanted = ["uv-start", "uv-aloud", "uv-text", "uv-speak", "uv-copy", "uv-space"]
+        wanted += ["uv-backspace", "uv-clear"]
+        assert [name for name in order if name in wanted][:8] == wanted
         button.focus()
         shown.keyboard.press("Enter")
         wait_for_text(shown, 1)
@@ -329,6 +330,59 @@ def test_it_is_readable_on_a_phone_and_without_a_mouse(
         place = shown.get_by_role("button", name="Click to upload or drop files")
         place.wait_for()
         assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("task_tab", ["Camera", "Picture or clip"])
+def test_bars_and_text_fit_on_a_small_phone(
+    camera, address: str, tmp_path: Path, task_tab: str
+) -> None:
+    with tab(camera, address, viewport={"width": 375, "height": 667}) as shown:
+        shown.get_by_role("tab", name=task_tab).click()
+        if task_tab == "Camera":
+            start(shown)
+            wait_for_text(shown, 1)
+            text, seen = (shown.locator(name).bounding_box() for name in ("#uv-text", "#uv-video"))
+            assert text["y"] + text["height"] < seen["y"] and text["y"] + text["height"] < 667
+        else:
+            upload(shown, written(tmp_path / "letter.jpg", jpeg(hand("L"))))
+        keep(shown, tmp_path, f"small_{task_tab.split()[0].lower()}")
+        widths = shown.locator(".uv-bar:visible").evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect().width)"
+        )
+        assert len(widths) == 3 and min(widths) > 100
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def test_the_keyboard_stays_on_the_button_that_it_pressed(camera, address: str) -> None:
+    with tab(camera, address) as shown:
+        button = shown.get_by_role("button", name="Start the camera")
+        button.focus()
+        shown.keyboard.press("Enter")
+        assert shown.evaluate("document.activeElement.id") == "uv-start"
+        wait_for_text(shown, 1)
+        assert shown.evaluate("document.activeElement.id") == "uv-start"
+        shown.keyboard.press("Enter")
+        shown.get_by_role("button", name="Start the camera").wait_for()
+        assert shown.evaluate("document.activeElement.id") == "uv-start"
+
+
+def test_buttons_write_a_space_and_take_letters_back(camera, address: str) -> None:
+    with tab(camera, address) as shown:
+        place = shown.locator("#uv-text")
+        read = "one => one.textContent"
+        start(shown)
+        wait_for_text(shown, 2)
+        shown.get_by_role("button", name="Stop the camera").click()
+        before = place.evaluate(read)
+        shown.get_by_role("button", name="Space", exact=True).click()
+        shown.wait_for_function(f"document.querySelector('#uv-text').textContent === '{before} '")
+        for _ in range(2):
+            shown.get_by_role("button", name="Backspace").click()
+        shown.wait_for_function(
+            f"document.querySelector('#uv-text').textContent === '{before[:-1]}'"
+        )
+        shown.get_by_role("button", name="Clear").click()
+        assert place.evaluate(read) == ""
 
 
 def contrasts(shown: Any) -> dict[str, float]:
@@ -405,12 +459,12 @@ def test_the_checkpoint_decides_what_the_page_offers(camera, run, tmp_path: Path
         ) as at,
         tab(camera, at) as shown,
     ):
-        assert "simulated recordings alone" in shown.locator(".uv-told").inner_text()
+        assert "signals that a computer made up" in shown.locator(".uv-told").inner_text()
         assert shown.locator("#uv-start").count() == 0
         assert "8" in upload(shown, few)
         upload(shown, recording)
         assert shown.locator("#uv-found img").get_attribute("alt") == (
-            "The recording: 8 channels, 2.0 seconds"
+            "The recording as the model sees it, filtered: 8 channels, 2.0 seconds"
         )
         keep(shown, tmp_path, "emg")
 

@@ -75,6 +75,7 @@ class Part(Protocol):
 
     writes: tuple[str, ...]  # the kinds of events that are written
     reading: Reading
+    min_probability: float  # from which an answer is written
 
     @property
     def seen(self) -> np.ndarray | None: ...
@@ -137,6 +138,10 @@ class Engine:
         """Forget the text."""
         self._text.written = ""
 
+    def type(self, label: str) -> None:
+        """Write a letter or word as if it had been shown; ``space`` and ``del`` are keys."""
+        self._text.add(label)
+
     def close(self) -> None:
         """Let go of what follows hands and faces."""
         self.part = None  # type: ignore[assignment]
@@ -149,6 +154,11 @@ class Engine:
     def top(self) -> tuple[tuple[str, float], ...]:
         """The three best answers of now, with their probabilities; empty where nothing is seen."""
         return self.part.reading.top
+
+    @property
+    def min_probability(self) -> float:
+        """The probability from which an answer is written."""
+        return self.part.min_probability
 
     @property
     def seen(self) -> np.ndarray | None:

@@ -25,6 +25,7 @@ class Letters:
 
     def __init__(self, recognizer: Recognizer, ready: bool = False, **settings: Any) -> None:
         self.recognizer, self.held = recognizer, Held(**settings)
+        self.min_probability = self.held.min_probability
         self.eye = None if ready else HandEye(recognizer)
         self.kept: deque[np.ndarray] = deque(maxlen=recognizer.about["input"]["frames"])
         self.labels = [*recognizer.classes, *(["nothing"] * ("nothing" not in recognizer.classes))]

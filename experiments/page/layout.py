@@ -33,14 +33,16 @@ def theme() -> gr.themes.Base:
 MONO = ["ui-monospace", "Menlo", "Consolas", "monospace"]
 
 
-def blocks(recognizer: Any, uploads: Uploads, settings: dict[str, Any]) -> gr.Blocks:
+def blocks(
+    recognizer: Any, uploads: Uploads, settings: dict[str, Any], note: str = ""
+) -> gr.Blocks:
     """What the page offers for that recognizer's task."""
     task = recognizer.task
     page = gr.Blocks(
         title=f"Unvoiced: {markup.TITLES[task]}", analytics_enabled=False, delete_cache=DELETE_S
     )
     with page:
-        gr.HTML(markup.header(task, recognizer.classes, recognizer.told), **PLAIN)
+        gr.HTML(markup.header(task, recognizer.classes, note, recognizer.told), **PLAIN)
         if task in CAMERAS:
             with gr.Tabs():
                 with gr.Tab("Camera"):
@@ -62,8 +64,9 @@ def _upload(task: str, uploads: Uploads, settings: dict[str, Any]) -> None:
     """A place for a file, and below it what was found in it."""
     endings, words = ACCEPTED[task]
     limits = f"at most {settings['max_upload_mb']:g} MB, {settings['max_upload_s']:g} s"
-    label = f"{words[0].upper()}{words[1:]}: {limits}. It is deleted once it is read."
-    place = gr.File(label=label, file_types=list(endings), height=170, elem_id="uv-upload")
+    sentence = f"Choose {words}: {limits}. It is deleted once it is read."
+    gr.HTML(f'<p class="uv uv-faint">{markup.escape(sentence)}</p>', **PLAIN)
+    place = gr.File(label="File", file_types=list(endings), height=170, elem_id="uv-upload")
     found = gr.HTML("", elem_id="uv-found", **PLAIN)
 
     def read(path: str | None) -> Iterator[tuple[Any, str]]:
@@ -102,10 +105,12 @@ def finding_html(task: str, name: str, finding: Finding) -> str:
         signal = signal_html(finding.samples, finding.seconds)
     elif finding.seen is not None:
         drawn = markup.picture(finding.seen, f"What the model saw in {name}")
+    read_nothing = finding.top and not finding.top[0][0]
+    empty = "no words were read in it" if read_nothing else markup.UNSURE
     busy = "" if finding.done else ' aria-busy="true"'
     return (
         f'<div class="uv"{busy}><p class="uv-faint">{markup.escape(about)}</p>{signal}'
-        f'{markup.text_panel(finding.text, finding.done)}<div class="uv-pictures">{drawn}'
+        f'{markup.text_panel(finding.text, finding.done, empty)}<div class="uv-pictures">{drawn}'
         f'<div class="uv-now">{markup.bars(finding.top or [])}</div></div></div>'
     )
 
@@ -132,5 +137,8 @@ def signal_html(samples: np.ndarray, seconds: float) -> str:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110, transparent=True)
     url = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
-    alt = f"The recording: {samples.shape[1]} channels, {seconds:.1f} seconds"
+    alt = (
+        f"The recording as the model sees it, filtered: {samples.shape[1]} channels, "
+        f"{seconds:.1f} seconds"
+    )
     return f'<img class="uv-signal" alt="{alt}" src="{url}">'

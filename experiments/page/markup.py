@@ -26,6 +26,15 @@ HINTS = {
     "emg": "",
 }
 NOTHING = {"asl": "No hand is in sight.", "emg": "Nothing was heard."}  # lips: a face
+UNSURE = "nothing was sure enough to be written"
+NOT_SURE = {
+    "asl": "A hand, but no letter that is sure.",
+    "lipread": "A face; no word that is sure.",
+    "vsr": "A face; no word that is sure.",
+}
+TYPING_BUTTONS = """
+      <button type="button" id="uv-space">Space</button>
+      <button type="button" id="uv-backspace">Backspace</button>"""
 SHOWN = 12  # classes in words, before they are only counted
 SEEN_PX = 320  # the longer side of what is sent back of each frame
 JPEG_QUALITY = 75
@@ -51,25 +60,35 @@ def nothing_found(task: str) -> str:
     return NOTHING.get(task, "No face is in sight.")
 
 
-def header(task: str, classes: Sequence[str], told: str) -> str:
-    """What the page is for, and what its model was trained on."""
-    known = f"<p>It knows {_known(classes)}.</p>" if classes else ""
+def header(task: str, classes: Sequence[str], note: str, told: str) -> str:
+    """Return what the page is for, what its model can read, and what it was trained on.
+
+    Args:
+        task: of the model.
+        classes: that it tells apart.
+        note: for visitors, in plain words.
+        told: of the model file, for those who know such models.
+    """
+    more = f"<details><summary>More about the model</summary><p>{escape(told)}</p></details>"
     return (
         f'<header class="uv"><h1>{TITLES[task]}</h1>'
-        f'<p class="uv-told">{escape(told)}</p>{known}</header>'
+        f'<p class="uv-told">{escape(note)}</p>{_known(classes)}{more if told else ""}</header>'
     )
 
 
 def _known(classes: Sequence[str]) -> str:
+    """Return the classes as a sentence; many of them are folded away."""
     classes = [words(name) for name in classes]
     letters = [name for name in classes if len(name) == 1]
     if len(letters) == 26:
         rest = [name for name in classes if len(name) > 1]
-        return "the letters A to Z" + (f", and {', '.join(map(escape, rest))}" if rest else "")
-    if len(classes) <= SHOWN:
-        return ", ".join(map(escape, classes))
+        more = f", and {', '.join(map(escape, rest))}" if rest else ""
+        return f"<p>It knows the letters A to Z{more}.</p>"
     listed = ", ".join(map(escape, classes))
-    return f"<details><summary>{len(classes):,} words and phrases</summary>{listed}</details>"
+    if len(classes) <= SHOWN:
+        return f"<p>It knows {listed}.</p>" if classes else ""
+    count = f"It knows {len(classes):,} words and phrases."
+    return f"<details><summary>{count}</summary><p>{listed}.</p></details>"
 
 
 def camera_panel(task: str) -> str:
@@ -78,26 +97,30 @@ def camera_panel(task: str) -> str:
         own_file("camera.html")
         .replace("{hint}", HINTS[task])
         .replace("{nothing}", nothing_found(task))
+        .replace("{unsure}", NOT_SURE[task])
+        .replace("{keys}", TYPING_BUTTONS if task == "asl" else "")
     )
 
 
 def bars(top: Sequence[tuple[str, float]]) -> str:
     """The likeliest few with bars: a list that is read as text too."""
     rows = "".join(
-        f'<li><span class="uv-name">{escape(words(label))}</span><span class="uv-bar">'
-        f'<i style="width:{100 * p:.0f}%"></i></span><span>{100 * p:.0f} %</span></li>'
+        f'<li><span class="uv-name">{escape(words(label)) or "no words"}</span>'
+        f'<span class="uv-bar" aria-hidden="true"><i style="width:{100 * p:.0f}%"></i></span>'
+        f"<span>{100 * p:.0f} %</span></li>"
         for label, p in top
     )
-    return f'<ol class="uv-top" aria-label="The likeliest three">{rows}</ol>' if rows else ""
+    name = "How sure the model is" if len(top) == 1 else "The likeliest three"
+    return f'<ol class="uv-top" aria-label="{name}">{rows}</ol>' if rows else ""
 
 
-def text_panel(text: str, done: bool = True) -> str:
-    """The text of an upload with its buttons."""
+def text_panel(text: str, done: bool = True, empty: str = UNSURE) -> str:
+    """Return the text of an upload with its buttons; ``empty`` stands where there is none."""
     buttons = "".join(
         f'<button type="button" data-uv="{name}">{label}</button>'
         for name, label in (("speak", "Speak"), ("copy", "Copy"))
     )
-    nothing = "nothing was sure enough to be written" if done else "nothing yet"
+    nothing = empty if done else "nothing yet"
     shown = escape(words(text)) or f'<span class="uv-faint">{nothing}</span>'
     return (
         f'<section class="uv-said" aria-label="Text"><p class="uv-text" role="log">{shown}</p>'

@@ -5,7 +5,7 @@
   const WIDTH = 640, QUALITY = 0.8, KEPT = 60;
   const at = (id) => document.getElementById("uv-" + id);
   const now = () => performance.now();
-  let stream = null, visitor = null, run = 0, written = "", earlier = "", trips = [], read = 0, passed = 0, begun = 0;
+  let starting = false, stream = null, visitor = null, run = 0, written = "", earlier = "", trips = [], read = 0, passed = 0, begun = 0;
 
   const SENTENCES = {
     NotAllowedError: "The browser may not use the camera. Allow it beside the address above, then press Start again.",
@@ -88,7 +88,8 @@
     complain("");
     if (!navigator.mediaDevices) { complain(INSECURE); return; }
     const button = at("start"), mine = ++run;
-    button.disabled = true;
+    starting = true;  // a disabled button would lose the keyboard's focus
+    button.setAttribute("aria-disabled", "true");
     try {
       await open();
       await enter();
@@ -96,7 +97,8 @@
     } catch (error) {
       stop(SENTENCES[error.name] || error.message);
     } finally {
-      button.disabled = false;
+      starting = false;
+      button.removeAttribute("aria-disabled");
     }
   }
 
@@ -197,22 +199,23 @@
 
   // ---- what is shown
 
-  function show({ top, seen, found }) {
+  function show({ top, seen, found, sure }) {
     const picture = at("seen");
     picture.hidden = !seen;
     if (seen) picture.src = seen; else picture.removeAttribute("src");
-    at("letter").textContent = top.length ? top[0][0] : "–";
-    at("letter").classList.toggle("uv-long", top.length > 0 && top[0][0].length > 3);
+    at("letter").textContent = sure ? top[0][0] : "–";
+    at("letter").classList.toggle("uv-long", Boolean(sure) && top[0][0].length > 3);
     at("top").replaceChildren(...top.map(([label, share]) => {
       const row = document.createElement("li"), name = document.createElement("span");
       const bar = document.createElement("span"), fill = document.createElement("i"), number = document.createElement("span");
       name.className = "uv-name"; name.textContent = label;
-      bar.className = "uv-bar"; fill.style.width = Math.round(100 * share) + "%"; bar.append(fill);
+      bar.className = "uv-bar"; bar.setAttribute("aria-hidden", "true"); fill.style.width = Math.round(100 * share) + "%"; bar.append(fill);
       number.textContent = Math.round(100 * share) + " %";
       row.append(name, bar, number);
       return row;
     }));
-    if (stream) status(found ? "What the model sees" : at("camera").dataset.nothing);
+    const told = at("camera").dataset;
+    if (stream) status(!found ? told.nothing : sure ? "What the model sees" : told.unsure);
   }
 
   let waiting = null;
@@ -227,10 +230,23 @@
     if (text === written) return;
     const added = text.startsWith(written) ? text.slice(written.length) : "";  // less after a "del"
     written = text;
+    paint();
+    if (at("aloud").checked) speak(added);
+  }
+
+  function paint() {
     const place = at("text");
     place.textContent = earlier + written;
     place.scrollTop = place.scrollHeight;
-    if (at("aloud").checked) speak(added);
+  }
+
+  async function press(name) {  // a key of the text; what was written before the last start is ours
+    if (visitor && (name === "space" || written)) {
+      await ask("type/" + visitor + "?name=" + name).then((answer) => write(answer.text), (error) => complain(error.message));
+      return;
+    }
+    earlier = name === "space" ? earlier + " " : earlier.slice(0, -1);
+    paint();
   }
 
   function pace(ms) {
@@ -259,10 +275,11 @@
     const name = button.dataset.uv || button.id.replace("uv-", "");
     const said = button.closest(".uv-said");
     const text = said ? said.querySelector(".uv-text").textContent.trim() : "";
-    if (name === "start") { if (stream) stop(); else start(); }
+    if (name === "start" && !starting) { if (stream) stop(); else start(); }
     if (name === "speak") speak(text);
     if (name === "copy") copy(text, button);
     if (name === "clear") clear();
+    if (name === "space" || name === "backspace") press(name);
   });
   document.addEventListener("change", (event) => {
     if (event.target.id === "uv-cameras" && stream) { stop(); start(); }

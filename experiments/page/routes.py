@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -27,11 +27,12 @@ class BusyError(ValueError):
     """A visitor's frame came while the one before is still being read."""
 
 
+KEYS = {"space": "space", "backspace": "del"}  # the page's buttons, and the signs that do the same
 STATUS = {GoneError: 410, FullError: 503, BusyError: 429, ValueError: 422}
 
 
 def add_camera(app: FastAPI, visitors: Visitors) -> None:
-    """The routes below /camera: enter, frame, clear and leave."""
+    """The routes below /camera: enter, frame, clear, type and leave."""
     for kind, status in STATUS.items():
         app.add_exception_handler(kind, _answer(status))  # type: ignore[arg-type]
 
@@ -55,6 +56,14 @@ def add_camera(app: FastAPI, visitors: Visitors) -> None:
             visitor.refuse_gone()
             visitor.engine.clear()
         return {"text": ""}
+
+    @app.post("/camera/type/{key}")
+    def press(key: str, name: Literal["space", "backspace"]) -> dict[str, str]:
+        visitor = visitors.find(key)
+        with visitor.lock:
+            visitor.refuse_gone()
+            visitor.engine.type(KEYS[name])
+            return {"text": markup.words(visitor.engine.text)}
 
     @app.post("/camera/leave/{key}")
     def leave(key: str) -> dict[str, str]:
@@ -81,6 +90,7 @@ def _read(visitor: Any, content: bytes, seconds: float) -> dict[str, Any]:
         return {
             "text": markup.words(engine.text),
             "top": [(markup.words(label), round(float(p), 4)) for label, p in engine.top],
+            "sure": bool(engine.top) and engine.top[0][1] >= engine.min_probability,
             "events": [
                 {"kind": event.kind, "label": markup.words(event.label)} for event in events
             ],

@@ -13,6 +13,7 @@ import numpy as np
 from datamodules.readers.emg_input import EMGInput
 from experiments.page.clips import Clip, refuse_long
 from unvoiced.files import ARRAYS, EMG_TABLES, PICTURES, VIDEOS
+from unvoiced.muscles import signal_of
 from unvoiced.vision.images import load_image
 
 TABLES = (*EMG_TABLES, *ARRAYS)
@@ -31,7 +32,8 @@ class Finding:
     """What was found in an upload, or until now in one that is being read.
 
     ``top`` are the likeliest three, ``seen`` is a (H, W, 3) uint8 picture of what the model saw,
-    ``samples`` an EMG recording (T, C) of ``seconds``, ``note`` a sentence on how it was read.
+    ``samples`` an EMG recording (T, C) of ``seconds``, filtered, ``note`` a sentence on how it
+    was read.
     """
 
     text: str = ""
@@ -87,9 +89,14 @@ class Uploads:
         counts = reader.load(reader.items()[0])
         refuse_long(len(counts) / rate, self.max_s)
         reading = self.recognizer.read(counts)
+        signal = signal_of(counts, about)
         note = f"{channels} channels, taken to have {rate:g} samples a second"
         return Finding(
-            reading.label, list(reading.top), samples=counts, seconds=len(counts) / rate, note=note
+            reading.label,
+            list(reading.top),
+            samples=signal,
+            seconds=len(signal) / float(about["frame"]["rate"]),
+            note=note,
         )
 
     def _clip(self, path: Path) -> Iterator[Finding]:

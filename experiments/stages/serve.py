@@ -18,12 +18,11 @@ from experiments.export.inference_module import recognizer_of
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
 from experiments.launch.secret_options import AUTH_VARIABLE
+from experiments.page.trained_run import describe_model, find_newest
 from experiments.stages import run_stage
 from unvoiced import Engine, Recognizer
 from unvoiced.vision.mediapipe_tasks import outlive_profiling_timer
 
-ABOVE_ZERO = ("visitors", "idle_s", "max_upload_mb", "max_upload_s", "queue", "readers")
-BEST = "*/checkpoints/best.ckpt"
 EVERY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 FOR_OTHERS = (
     "Whoever reaches this machine may use the page; UNVOICED_AUTH=user:password in the "
@@ -45,26 +44,22 @@ def run(config: DictConfig) -> None:
     quiet()
     settings = plain(config.serve)
     auth = read_auth(config.auth, settings["auth_file"])
-    refuse_impossible(settings, auth)
+    refuse_impossible(auth)
     outlive_profiling_timer()  # MediaPipe is used in threads, which may not say so
     with listening(config.host, config.port) as sock:
-        recognizer, make_engine = _parts(config)
+        recognizer, make_engine, note = _parts(config)
         torch.set_num_threads(1)  # the networks are small, and every visitor has a thread
-        serve(recognizer, make_engine, sock, auth, settings)
+        serve(recognizer, make_engine, sock, auth, settings, note)
 
 
-def refuse_impossible(settings: dict[str, Any], auth: str | None) -> None:
+def refuse_impossible(auth: str | None) -> None:
     """Complain of what cannot be, before anything takes time.
 
     Raises:
-        ValueError: Gradio is not installed, or a setting is impossible.
+        ValueError: Gradio is not installed, or the password is none.
     """
     if importlib.util.find_spec("gradio") is None:
         raise ValueError('stage=serve needs Gradio: pip install -e ".[serve]"')
-    for name in ABOVE_ZERO:
-        value = settings[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise ValueError(f"serve.{name}={value}: expected a number above 0")
     if auth is not None and not all(str(auth).partition(":")):
         raise ValueError("auth: expected user:password, both with a letter or more")
 
@@ -92,30 +87,24 @@ def read_auth(given: str | None, path: str | None) -> str | None:
 # ---- the model
 
 
-def _parts(config: DictConfig) -> tuple[Recognizer, Callable[[], Engine]]:
-    """The recognizer, and what makes an engine for a visitor."""
-    path = Path(config.ckpt_path or _newest(config.task) or _trained(config))
+def _parts(config: DictConfig) -> tuple[Recognizer, Callable[[], Engine], str]:
+    """Return the recognizer, what makes an engine for a visitor, and a note for visitors."""
+    path = Path(config.ckpt_path or find_newest(config.task) or _trained(config))
     fitting = config.copy()
     with open_dict(fitting):
         fitting.ckpt_path = str(path)
     recognizer, live = recognizer_of(fitting), plain(config.get("live") or {})
-    tell(f"{path}: task {recognizer.task}. {recognizer.told}")
+    about = recognizer.about
+    note = describe_model(recognizer.task, about["simulated"], bool(about.get("leaks")), path)
+    tell(f"{path}: task {recognizer.task}. {recognizer.told} {note}")
     if recognizer.task != "emg":  # whose recordings are read as a whole
         Engine(recognizer, **live).close()  # what is wrong or missing shows now, to nobody else
-    return recognizer, lambda: Engine(recognizer, **live)
-
-
-def _newest(task: str) -> Path | None:
-    """The best checkpoint of the run of ``task`` that was written last."""
-    found = sorted(Path("outputs", task).glob(BEST), key=lambda path: path.stat().st_mtime)
-    if found:
-        tell(f"Taking the newest run of task {task}: ckpt_path={found[-1]}")
-    return found[-1] if found else None
+    return recognizer, lambda: Engine(recognizer, **live), note
 
 
 def _trained(config: DictConfig) -> Path:
     """The best checkpoint of a run that is trained now."""
-    tell(f"There is no run of task {config.task} in outputs/{config.task}: training one first")
+    tell(f"No run to use of task {config.task} in outputs/{config.task}: training one first")
     training = config.copy()
     with open_dict(training):
         training.stage, training.auth = "fit", None  # a run folder holds no password
@@ -165,6 +154,7 @@ def serve(
     sock: socket.socket,
     auth: str | None,
     settings: dict[str, Any],
+    note: str,
 ) -> None:
     """Answer at ``sock`` until Ctrl-C or SIGTERM; what was uploaded is gone afterwards."""
     from experiments.page.storage import temporary_folder
@@ -172,7 +162,7 @@ def serve(
     host = sock.getsockname()[0]
     with temporary_folder() as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(folder)
-        app, visitors = application(recognizer, make_engine, auth, settings, host, folder)
+        app, visitors = application(recognizer, make_engine, auth, settings, host, folder, note)
         try:
             _run(app, sock)
         finally:
@@ -186,6 +176,7 @@ def application(
     settings: dict[str, Any],
     host: str,
     folder: Path,
+    note: str = "",
 ) -> tuple[Any, Any]:
     """The ASGI application at ``host``, and the table of those who visit it."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read where Gradio is imported
@@ -202,7 +193,7 @@ def application(
 
     visitors = Visitors(make_engine, settings["visitors"], settings["idle_s"])
     uploads = Uploads(recognizer, make_engine, settings["max_upload_s"])
-    page = layout.blocks(recognizer, uploads, settings)
+    page = layout.blocks(recognizer, uploads, settings, note)
     file_bytes = round(settings["max_upload_mb"] * 2**20)
     app = FastAPI(openapi_url=None)
     add_camera(app, visitors)
