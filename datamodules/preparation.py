@@ -67,6 +67,8 @@ def prepare(
         writer.flush()
         _refuse_empty(writer)
         writer.finish()
+        for line in writer.warnings:
+            say(line)
     return outcome
 
 

@@ -28,7 +28,13 @@ SPLIT_FOLDERS = {
     "test": "test",
     "testing": "test",
 }
-NEVER_PICKLED = ("scan", "left_out", "notes", "_unwanted")  # what only the first process needs
+NEVER_PICKLED = (
+    "scan",
+    "left_out",
+    "notes",
+    "_unwanted",
+    "_splits",
+)  # what only the first process needs
 SHOWN_FOLDERS = 5
 
 
@@ -106,6 +112,7 @@ class Reader(ABC):
             raise ValueError(f"raw_dir={raw_dir} is not a folder")
         self.split_folders = split_folders
         self.left_out: Counter[str] = Counter()
+        self.ordinary: set[str] = set()  # folders named like a split that set none
         self.skipped: Path | None = None  # a folder below raw_dir that is written meanwhile
 
     def __getstate__(self) -> dict[str, Any]:
@@ -233,10 +240,14 @@ class Reader(ABC):
     def _choose_splits(self) -> dict[str, str]:
         folders = self.scan.subfolders()
         named = {n: SPLIT_FOLDERS[n.lower()] for n in folders if n.lower() in SPLIT_FOLDERS}
-        if not named or self.split_folders is not None:
-            return named if self.split_folders else {}
+        if not named or self.split_folders:
+            return named
+        self.ordinary = {*named}
+        if self.split_folders is False:
+            return {}
         others = [n for n in folders if n not in named and self._recordings(n)]
         if (len({*named.values()}) > 1 or not others) and all(map(self._is_deep, named)):
+            self.ordinary = set()
             return named
         self.notes.append(
             f"Note: the folder {_shown(list(named))} sets no split: {self._why_no_split(others)}. "

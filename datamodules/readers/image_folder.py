@@ -87,7 +87,9 @@ class ImageFolder(LetterReader):
             stem = re.sub(r"[\W_]*(\d+\W*|test)$", "", path.stem)
             label = stem if canonical_letter(stem) else label
         label = canonical_letter(label) or label
-        return Item(self.id_of(path), path, label, group_of(folder or path, root), split)
+        return Item(
+            self.id_of(path), path, label, group_of(folder or path, root, self.ordinary), split
+        )
 
     def _sample(self, item: Item) -> Sample:
         label = canonical_letter(item.label)

@@ -110,7 +110,9 @@ class LandmarkNPY(LetterReader):
         work = path.parent if in_sequence and path.parent != root else path
         label = folder.name if folder else work.parent.name
         label = canonical_letter(label) or label
-        return FrameFiles(self.id_of(work), work, label, group_of(folder or work, root), split)
+        return FrameFiles(
+            self.id_of(work), work, label, group_of(folder or work, root, self.ordinary), split
+        )
 
     def _frames(self, item: FrameFiles, label: str) -> Iterator[tuple[str, np.ndarray, str]]:
         """(id, 63 numbers, what is wrong with them or "") of each frame, in numeric order."""

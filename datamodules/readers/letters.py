@@ -80,12 +80,16 @@ def is_packing(folder: Path) -> bool:
     return set(re.findall(r"[^\W_]+", folder.name.lower())) <= {*_PACKING_WORDS.split()}
 
 
-def group_of(path: Path, root: Path) -> str:
-    """The name of the nearest folder above ``path``, below ``root``, that can be a signer's."""
+def group_of(path: Path, root: Path, ordinary: set[str]) -> str:
+    """The name of the nearest folder above ``path``, below ``root``, that can be a signer's.
+
+    Args:
+        ordinary: folders in ``root`` that are a signer's whatever their names.
+    """
     for folder in path.parents:
         if folder == root:
             break
-        if not is_packing(folder):
+        if not is_packing(folder) or (folder.parent == root and folder.name in ordinary):
             return folder.name
     return ""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from datamodules.store.samples import Frame
 from unvoiced.files import open_regular
 
 MAX_FRAMES = 1 << 50
@@ -119,6 +120,15 @@ def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     if header is None:
         raise ValueError("not of .npy version 1.0")
     return header
+
+
+def npy_header(frame: Frame, frames: int) -> bytes:
+    """Return the header of ``features.npy``; numpy leaves room in it for the first axis to grow."""
+    buffer = BytesIO()
+    descr = np.lib.format.dtype_to_descr(np.dtype(frame.dtype))
+    header = {"descr": descr, "fortran_order": False, "shape": (frames, *frame.shape)}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue()
 
 
 class JoinedFrames(StoredFrames):

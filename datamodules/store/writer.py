@@ -15,15 +15,17 @@ import platform
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from datamodules.locks import LOCK, lock_folder
+from datamodules.store.copies import CopyFinder
 from datamodules.store.dataset import read_meta
+from datamodules.store.frames import FrameFile, npy_header
 from datamodules.store.samples import (
     FEATURES,
     FORMAT_VERSION,
@@ -41,6 +43,7 @@ from datamodules.store.tables import differences, drop_partial_line, read_rows
 from datamodules.store.validation import MAX_FRAMES, describe_error
 from unvoiced.files import refuse_irregular
 
+ROW_TYPES = {"id": str, "label": str, "start": np.int64, "length": np.int64}
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota, limit on a file's size
 
 
@@ -71,6 +74,8 @@ class PreparedWriter:
         self._samples: list[Sample] = []
         self._rejected: list[Rejected] = []
         self._held_bytes = 0
+        self._copies = CopyFinder()
+        self.warnings: list[str] = []  # for the user, once the set is complete
         self._lock = contextlib.ExitStack()
         self._lock.enter_context(lock_folder(self.data_dir, "a preparation"))
         try:
@@ -127,7 +132,8 @@ class PreparedWriter:
         """Declare the set complete: training refuses a set that is not."""
         self.flush()
         path = self.data_dir / MANIFEST
-        labels = read_rows(path, usecols=["label"], dtype=str)["label"]
+        rows = read_rows(path, usecols=["id", "label", "start", "length"], dtype=ROW_TYPES)
+        labels = rows["label"]
         found = set(labels)
         classes = [c for c in self.description.classes if c in found]
         self._write_meta(
@@ -136,7 +142,14 @@ class PreparedWriter:
             frames=self.frames,
             classes_present=classes or sorted(found),
         )
+        self._find_copies(rows)
         self.complete = True
+
+    def _find_copies(self, rows: pd.DataFrame) -> None:
+        if len(self._copies) < len(rows):  # an earlier run wrote the first ones
+            earlier = rows.iloc[: len(rows) - len(self._copies)]
+            self._copies.add_earlier(FrameFile(self.data_dir / FEATURES), earlier)
+        self.warnings = self._copies.conflicts(rows["id"], rows["label"])
 
     # ---- the folder
 
@@ -213,10 +226,10 @@ class PreparedWriter:
     def _open_features(self) -> Any:
         path = self.data_dir / FEATURES
         if not (path.exists() or path.is_symlink()):
-            path.write_bytes(self._header(0))
+            path.write_bytes(npy_header(self.description.frame, 0))
         refuse_irregular(path)
         features = path.open("r+b")
-        size = len(self._header(0)) + self.frames * self._frame_bytes
+        size = len(npy_header(self.description.frame, 0)) + self.frames * self._frame_bytes
         if features.seek(0, os.SEEK_END) < size:
             features.close()
             raise ValueError(f"{path.name} is shorter than {MANIFEST} says")
@@ -235,16 +248,6 @@ class PreparedWriter:
         frame = self.description.frame
         return int(np.prod(frame.shape, dtype=np.int64)) * np.dtype(frame.dtype).itemsize
 
-    def _header(self, frames: int) -> bytes:
-        """The .npy header; numpy leaves room in it for the first axis to grow."""
-        frame, buffer = self.description.frame, BytesIO()
-        descr = np.lib.format.dtype_to_descr(np.dtype(frame.dtype))
-        shape = (frames, *frame.shape)
-        np.lib.format.write_array_header_1_0(
-            buffer, {"descr": descr, "fortran_order": False, "shape": shape}
-        )
-        return buffer.getvalue()
-
     def _write_features(self) -> None:
         if not self._samples:
             return
@@ -253,11 +256,12 @@ class PreparedWriter:
         for sample in self._samples:
             features = np.ascontiguousarray(sample.features, dtype=self.description.frame.dtype)
             self._features.write(features.data)
+            self._copies.add(features)
             rows.append(manifest_row(sample, start, self._has_words or adds_words))
             start += len(features)
         end = self._features.tell()
         self._features.seek(0)
-        self._features.write(self._header(start))
+        self._features.write(npy_header(self.description.frame, start))
         self._features.seek(end)
         self._features.flush()
         os.fsync(self._features.fileno())

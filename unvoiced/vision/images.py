@@ -23,6 +23,7 @@ FORMATS = (
     *("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "HEIF"),
     *("JPEG2000", "PPM"),
 )
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 GREY_SPREAD = 8  # of 255; a scan of a grey print is hardly coloured
 
 
@@ -139,7 +140,13 @@ def _open_header(content: bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ValueError(_too_large("hundreds of millions of pixels", LARGEST_AREA)) from error
     except Exception as error:  # Pillow's parsers raise anything at damaged files
-        raise ValueError("not an image that can be decoded, or a damaged one") from error
+        raise ValueError(_unknown_image(content)) from error
+
+
+def _unknown_image(content: bytes) -> str:
+    if content[4:8] == b"ftyp" and content[8:12] in HEIF_BRANDS and "HEIF" not in _known_formats():
+        return "an image in HEIC, as of an iPhone. Install pillow-heif to read it, or convert it"
+    return "not an image that can be decoded, or a damaged one"
 
 
 def _decode(image: Image.Image) -> np.ndarray:
