@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def recognizer() -> Recognizer:
 
 @contextmanager
 def client_of(recognizer: Recognizer, auth: str | None = None, **changes) -> Iterator[TestClient]:
-    make = lambda: Engine(recognizer)  # noqa: E731
+    make = partial(Engine, recognizer)
     with temporary_folder() as folder:
         settings = SETTINGS | changes
         app, visitors = serve.application(recognizer, make, auth, settings, "127.0.0.1", folder)
@@ -430,7 +431,7 @@ def page(recognizer: Recognizer, folder: Path, auth: str | None = None, **change
     """The address of a page that is served in this process, at a port that is free."""
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    make = lambda: Engine(recognizer)  # noqa: E731
+    make = partial(Engine, recognizer)
     folder.mkdir(parents=True, exist_ok=True)
     settings = SETTINGS | changes
     app, visitors = serve.application(recognizer, make, auth, settings, "127.0.0.1", folder)

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import signal
 import socket
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def read_auth(given: str | None, path: str | None) -> str | None:
 # ---- the model
 
 
-def _parts(config: DictConfig) -> tuple[Recognizer, Callable[[], Engine], str]:
+def _parts(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     """Return the recognizer, what makes an engine for a visitor, and a note for visitors."""
     path = Path(config.ckpt_path or find_newest(config.task) or _trained(config))
     fitting = config.copy()
@@ -99,7 +99,7 @@ def _parts(config: DictConfig) -> tuple[Recognizer, Callable[[], Engine], str]:
     tell(f"{path}: task {recognizer.task}. {recognizer.told} {note}")
     if recognizer.task != "emg":  # whose recordings are read as a whole
         Engine(recognizer, **live).close()  # what is wrong or missing shows now, to nobody else
-    return recognizer, lambda: Engine(recognizer, **live), note
+    return recognizer, partial(Engine, recognizer, **live), note
 
 
 def _trained(config: DictConfig) -> Path:
@@ -150,7 +150,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
 
 def serve(
     recognizer: Any,
-    make_engine: Callable[[], Any],
+    make_engine: partial[Any],
     sock: socket.socket,
     auth: str | None,
     settings: dict[str, Any],
@@ -171,7 +171,7 @@ def serve(
 
 def application(
     recognizer: Any,
-    make_engine: Callable[[], Any],
+    make_engine: partial[Any],
     auth: str | None,
     settings: dict[str, Any],
     host: str,
@@ -186,13 +186,13 @@ def application(
     from experiments.page import layout, markup
     from experiments.page.auth import AllowedHosts, AuthMiddleware
     from experiments.page.bodies import BodyMiddleware
+    from experiments.page.isolation import IsolatedUploads
     from experiments.page.routes import add_camera
     from experiments.page.storage import Quota, add_upload
-    from experiments.page.uploads import Uploads
     from experiments.page.visitors import Visitors
 
     visitors = Visitors(make_engine, settings["visitors"], settings["idle_s"])
-    uploads = Uploads(recognizer, make_engine, settings["max_upload_s"])
+    uploads = IsolatedUploads(recognizer, make_engine.keywords, settings["max_upload_s"])
     page = layout.blocks(recognizer, uploads, settings, note)
     file_bytes = round(settings["max_upload_mb"] * 2**20)
     app = FastAPI(openapi_url=None)

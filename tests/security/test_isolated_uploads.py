@@ -1,0 +1,75 @@
+"""A file that ends the process which reads it costs one answer; the page goes on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
+
+from experiments.page.isolation import IsolatedUploads
+from tests.test_serve import Turns, film, hand, jpeg, written
+from unvoiced import Recognizer
+from unvoiced.vision.hands import hand_model
+
+
+class Deadly(Turns):
+    """A network whose first question ends the process that asks, as MediaPipe may."""
+
+    asked = 0
+
+    def __call__(self, *inputs):
+        self.asked += 1
+        if self.asked == 1:
+            (reader,) = multiprocessing.active_children()
+            os.kill(reader.pid, signal.SIGABRT)
+            reader.join()
+        return super().__call__(*inputs)
+
+
+@pytest.fixture
+def uploads():
+    try:
+        hand_model()
+    except ValueError as error:
+        pytest.skip(str(error))
+    uploads = IsolatedUploads(Recognizer(Deadly()), {}, 4.0)
+    yield uploads
+    uploads.close()
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_dies_is_replaced(uploads: IsolatedUploads, tmp_path: Path, caplog) -> None:
+    clip = film(tmp_path / "clip.mp4", "AL")
+    with pytest.raises(ValueError, match=r"clip\.mp4: the file is damaged or unusual, and reading"):
+        list(uploads.read(clip))
+    assert "ended the process that read it (exit code -6)" in caplog.text
+    (found,) = uploads.read(written(tmp_path / "b.jpg", jpeg(hand("B"))))
+    assert (found.text, found.seen.shape) == ("B", (480, 640, 3))
+    (reader,) = multiprocessing.active_children()
+    with pytest.raises(ValueError, match=r"c\.jpg: .*truncated\.$"):
+        list(uploads.read(written(tmp_path / "c.jpg", jpeg(hand("B"))[:3000])))
+    *_, last = uploads.read(clip)
+    assert last.text == "AL"
+    assert multiprocessing.active_children() == [reader]  # one process read all three
+    reading = uploads.read(clip)
+    next(reading)
+    reading.close()  # its visitor has gone
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_a_mistake_of_the_network_is_told(tmp_path: Path, caplog) -> None:
+    class Broken(Turns):
+        def __call__(self, *_):
+            raise ZeroDivisionError("by zero")
+
+    uploads = IsolatedUploads(Recognizer(Broken()), {}, 4.0)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: by zero"):
+        list(uploads.read(written(tmp_path / "b.jpg", jpeg(hand("B")))))
+    uploads.close()
+    assert "the network failed" in caplog.text
