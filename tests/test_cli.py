@@ -26,7 +26,7 @@ def test_help_is_written_for_a_newcomer() -> None:
         ("stage=fitt", "Stages: fit, validate, test"),
         ("stage=prepare", "reader=<one of emg_manifest, frame_folder, gaddy"),
         ("stage=test", "needs ckpt_path="),
-        ("trainer=gpu", "No supported gpu backend found"),
+        ("trainer=gpu", "trainer.accelerator=gpu is not available on this machine"),
         ("data_dir=/nowhere", "data_dir=/nowhere does not exist"),
     ],
 )

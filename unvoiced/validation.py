@@ -143,7 +143,10 @@ def nearest(wanted: str, known: Iterable[str]) -> str | None:
     """Return the known name that is spelled most like ``wanted``; None if none is alike."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(wanted, list(known), 1, 0.6)), None)
+    names = sorted(known)
+    alike = get_close_matches(wanted.lower(), names, 1, 0.6)
+    inside = [name for name in names if len(wanted) > 2 and wanted.lower() in name.lower()]
+    return next(iter([*alike, *inside, *get_close_matches(wanted, names, 1, 0.5)]), None)
 
 
 def _is_finite(value: float) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -15,6 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.launch.errors import one_sentence_errors
+from experiments.launch.requirements import require_files, require_relations, require_writable
 from experiments.launch.schema import NAMED, validate_configuration
 from experiments.launch.suggestions import CONF, explain_unknown, known_keys, tasks_with
 from unvoiced.validation import shown
@@ -69,13 +68,14 @@ def validate_command(config: DictConfig) -> None:
         ValueError: with the setting, its value and what is expected.
     """
     folder = config.hydra.run.dir
-    parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
-    validate_overrides(parsed, config)
+    validate_overrides(_typed_overrides(config), config)
     changed = config.copy()
     with open_dict(changed):
         changed.pop("hydra")
         changed.run_dir = folder
     validate_configuration(changed)
+    require_files(changed)
+    require_relations(changed)
     require_writable(folder)
 
 
@@ -85,8 +85,12 @@ def validate_job(config: DictConfig) -> None:
     Raises:
         ValueError: a key does not exist or has no effect.
     """
-    overrides = list(HydraConfig.get().overrides.task)
-    validate_overrides(OverridesParser.create().parse_overrides(overrides), config)
+    validate_overrides(_typed_overrides(HydraConfig.instance().cfg), config)
+
+
+def _typed_overrides(config: Any) -> list[Override]:
+    typed = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    return OverridesParser.create().parse_overrides(list(map(str, typed)))
 
 
 def validate_overrides(overrides: list[Override], config: DictConfig) -> None:
@@ -106,7 +110,10 @@ def _require_known(key: str, config: DictConfig) -> None:
     parents = [OmegaConf.select(config, key.rsplit(".", n)[0]) for n in range(1, len(inner) + 1)]
     is_argument = any(isinstance(one, DictConfig) and "_target_" in one for one in parents)
     is_new_node = bool(inner) and root in NAMED
-    is_written = (key in known_keys() and not tasks_with(key)) or (CONF / key).is_dir()
+    owners = tasks_with(root)
+    if owners and config.task not in owners:
+        raise ValueError(explain_unknown(key))
+    is_written = key in known_keys() or (CONF / key).is_dir()
     if not (is_argument or is_new_node or is_written):
         raise ValueError(explain_unknown(key))
 
@@ -149,28 +156,3 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     ("module.temperature", lambda c: c.module.contrastive, "module.contrastive= above 0"),
     ("module.shared_size", lambda c: c.module.contrastive, "module.contrastive= above 0"),
 )
-
-
-def require_writable(folder: str) -> None:
-    """Refuse a run folder that cannot be written.
-
-    Raises:
-        ValueError: a part of the path is a file, or the permissions are missing.
-    """
-    path = Path(folder).absolute()
-    try:
-        existing = next(one for one in (path, *path.parents) if one.exists())
-        path.resolve()
-        problem = "" if existing.is_dir() else f"{existing} is a file"
-    except (OSError, RuntimeError) as error:  # too long a name, a loop of links
-        raise ValueError(
-            f"Cannot write the run folder {shown(folder)} ({getattr(error, 'strerror', error)}); "
-            "expected the path of a folder. Set hydra.run.dir= to another one."
-        ) from None
-    if not problem and not os.access(existing, os.W_OK | os.X_OK):
-        problem = f"no permission to write in {existing}"
-    if problem:
-        raise ValueError(
-            f"Cannot write the run folder {shown(folder)} ({problem}); expected a folder that may "
-            "be written. Set hydra.run.dir= to another one."
-        )

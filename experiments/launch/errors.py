@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.launch.suggestions import choices_of, explain_unknown, suggest_choice
+from experiments.launch.suggestions import explain_unknown, suggest_choice
 from unvoiced.text import printable
 from unvoiced.validation import shown
 
@@ -62,8 +62,6 @@ def explain(error: BaseException) -> str:
         return "The command is nested too deeply; expected at most a few brackets."
     if isinstance(error, OSError) and not isinstance(error, ValueError) and error.strerror:
         return f"{shown(error.filename or 'A file')}: {error.strerror}."
-    if str(error).startswith("Config group override must be"):
-        return _explain_group(sys.argv[1:]) or str(error)
     return str(error)
 
 
@@ -76,15 +74,6 @@ def _explain_composition(error: HydraException | OmegaConfBaseException) -> str:
         if isinstance(one, OmegaConfBaseException) and one.full_key:
             return _explain_setting(one)
     return _explain_other(str(error))
-
-
-def _explain_group(arguments: list[str]) -> str:
-    """Return which group has something else than one of its choices."""
-    for argument in arguments:
-        group, _, value = argument.lstrip("+").partition("=")
-        if choices_of(group) and value not in choices_of(group):
-            return f"{group}={shown(value)} does not exist.{suggest_choice(group, value)}"
-    return ""
 
 
 def _explain_choice(error: MissingConfigException) -> str:

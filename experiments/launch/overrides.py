@@ -13,6 +13,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 from experiments.launch.rules import rule_of
+from experiments.launch.suggestions import suggest_choice
+from unvoiced.validation import shown
 
 MULTIRUN = ("-m", "--multirun")
 HYDRA_PATHS = ("hydra.run.dir", "hydra.sweep.dir")
@@ -122,6 +124,22 @@ def _without_null(argument: str) -> str:
     return f"{group}={','.join('none' if name in ('null', 'None') else name for name in names)}"
 
 
+def refuse_choices(arguments: list[str]) -> list[str]:
+    """Refuse numbers and dicts where a group takes the name of a choice.
+
+    Raises:
+        ValueError: with the group and its choices.
+    """
+    for argument in arguments:
+        key, equals, value = argument.lstrip("+").partition("=")
+        if equals and not key:
+            raise ValueError(f"{shown(argument)} has no key; expected key=value.")
+        is_group = bool(key) and (CONF / key).is_dir() and key not in ABSENT
+        if is_group and isinstance(_read(f"{key}={value}"), int | float | dict):
+            raise ValueError(f"{key}={shown(value)} does not exist.{suggest_choice(key, value)}")
+    return arguments
+
+
 def with_task(arguments: list[str]) -> list[str]:
     """Say the task where only a trained model is named: the model knows it.
 
@@ -160,4 +178,5 @@ def prepare_arguments(
     Args:
         with_saved: adds what a resumed run was started with.
     """
-    return quote_values(with_epochs(with_saved(with_task(replace_nulls(arguments)))))
+    typed = refuse_choices(replace_nulls(arguments))
+    return quote_values(with_epochs(with_saved(with_task(typed))))

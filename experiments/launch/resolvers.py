@@ -58,10 +58,10 @@ def _cpu_has_bf16() -> bool:
     return bool(known.get("amx_bf16") or known.get("avx512_bf16"))
 
 
-def fused(precision: str) -> bool:
+def fused(precision: str | int) -> bool:
     """Whether an optimizer may be fused: in mixed precision it unscales gradients by itself, and
     they could not be clipped before."""
-    return "mixed" not in precision
+    return "mixed" not in str(precision)
 
 
 def full_or_tiny(full: Any, tiny: Any, *, _root_: DictConfig) -> Any:

@@ -7,6 +7,8 @@ holds. Settings without a rule follow the annotations of their class (experiment
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import cache
+from re import fullmatch
 
 from unvoiced.validation import (
     FLAG,
@@ -35,6 +37,13 @@ SECONDS_ABOVE_ZERO = number(0, 86_400, "seconds", above=True)
 RATE = number(0, 100_000, "Hz", above=True)
 SIDE = integer(8, 1024, "pixels")
 DEVIATION = number(0, 10, "a standard deviation")
+PRECISIONS = ("64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_spawn", "fsdp", "deepspeed")
+DURATION = Rule(
+    lambda value: isinstance(value, str) and bool(fullmatch(r"\d+(:\d\d?){3}", value)),
+    "a duration as dd:hh:mm:ss",
+    is_text=True,
+)
 BATCH_LIMIT = integer(0, 10**9, "batches") | number(0, 1, "a share")
 
 ROOT: dict[str, Rule] = {
@@ -119,6 +128,9 @@ TRAINING: dict[str, Rule] = {
     "trainer.gradient_clip_algorithm": choice("norm", "value") | NULL,
     "trainer.accumulate_grad_batches": integer(1, 100_000, "batches"),
     "trainer.check_val_every_n_epoch": integer(1, MOST_EPOCHS, "epochs"),
+    "trainer.max_time": DURATION | NULL,
+    "trainer.precision": choice(*PRECISIONS, "32", "16", "bf16", "64", 16, 32, 64),
+    "trainer.strategy": choice(*STRATEGIES),
     "trainer.limit_*_batches": BATCH_LIMIT,
     "trainer.num_sanity_val_steps": integer(-1, 10**9, "batches"),
     "trainer.log_every_n_steps": integer(1, 10**9, "steps"),
@@ -295,6 +307,7 @@ MODEL: dict[str, Rule] = {
 RULES = ROOT | NODES | TRAINING | DATA | READING | MODEL
 
 
+@cache
 def rule_of(key: str) -> Rule | None:
     """Return the rule of a setting; None if its class alone says what it may be."""
     if key in RULES:

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from experiments.launch.instantiate import BUILDABLE
 from experiments.launch.rules import rule_of
@@ -35,6 +36,7 @@ NAMED = ("callbacks", "logger", "augment")  # groups of any number of nodes with
 SETTINGS = ("monitor", "serve", "benchmark", "live")  # groups that are no class
 CLASSES = ("module", "net", "datamodule", "optimizer", "split", "trainer", "input_reader")
 ALL_GROUPS = {*NULLABLE, *NAMED, *SETTINGS, *CLASSES, "tokenizer"}
+PARTIAL = ("optimizer", "scheduler.build")  # the module calls them with its parameters
 HYDRA_KEYS = ("_target_", "_partial_")
 
 
@@ -46,7 +48,7 @@ def validate_configuration(config: DictConfig) -> None:
     """
     stage = config.get("stage")
     names = ", ".join(GROUPS)
-    if stage not in GROUPS:
+    if not isinstance(stage, str) or stage not in GROUPS:
         raise ValueError(f"stage={shown(stage)} does not exist. Stages: {names}")
     for key in config:
         name = str(key)
@@ -58,10 +60,12 @@ def validate_configuration(config: DictConfig) -> None:
 
 
 def _resolve(config: DictConfig, key: str) -> Any:
-    value = config[key]
-    if OmegaConf.is_config(value):
-        return OmegaConf.to_container(value, resolve=True)
-    return value
+    try:
+        value = config[key]
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    except OmegaConfBaseException as error:
+        message = str(error).partition("\n")[0]
+        raise ValueError(f"{error.full_key or key}: {message}; expected a value.") from None
 
 
 def _require_group(config: DictConfig, name: str) -> None:
@@ -76,10 +80,10 @@ def _require_group(config: DictConfig, name: str) -> None:
 def _validate(key: str, value: Any) -> None:
     """Check a setting, or all settings of a group."""
     rule = rule_of(key)
-    if rule is not None:
-        rule.require(key, value)
-    elif isinstance(value, dict) and "_target_" in value:
+    if _has_target(value):
         _validate_class(key, value)
+    elif rule is not None:
+        rule.require(key, value)
     elif isinstance(value, dict):
         _validate_group(key, value)
     elif isinstance(value, list):
@@ -104,20 +108,26 @@ def _validate_group(key: str, value: dict[str, Any]) -> None:
 def _validate_class(key: str, node: dict[str, Any]) -> None:
     found = _require_class(key, node["_target_"])
     rules, takes_others = arguments_of(found)
-    partial = node.get("_partial_", False)
-    require(f"{key}._partial_", partial, isinstance(partial, bool), "true or false")
+    _require_partial(key, node)
     for name, value in node.items():
         inner = f"{key}.{name}"
         if name in HYDRA_KEYS:
             continue
         if name not in rules and not takes_others:
             raise ValueError(
-                f"{inner} is not a setting of {node['_target_']}.{suggest_key(inner, node, rules)}"
+                f"{inner} is not a setting of {node['_target_']}.{suggest_key(inner, names=rules)}"
             )
         if rule_of(inner) is None and name in rules and not _has_target(value):
             rules[name].require(inner, value)
         if rule_of(inner) is not None or isinstance(value, dict | list):
             _validate(inner, value)
+
+
+def _require_partial(key: str, node: dict[str, Any]) -> None:
+    """Refuse another ``_partial_`` than the project's own code builds."""
+    expected = key in PARTIAL
+    found = node.get("_partial_", expected)
+    require(f"{key}._partial_", found, found is expected, str(expected).lower())
 
 
 def _has_target(value: Any) -> bool:

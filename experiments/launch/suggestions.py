@@ -24,6 +24,7 @@ SYNONYMS = {
     "bs": "datamodule.batch_size",
     "num_workers": "datamodule.workers",
     "max_epochs": "epochs",
+    "trainer.epochs": "trainer.max_epochs",
     "num_epochs": "epochs",
     "n_epochs": "epochs",
     "epoch": "epochs",
@@ -112,7 +113,7 @@ def known_keys() -> frozenset[str]:
 
 def explain_unknown(key: str) -> str:
     """Return a sentence on a setting that the configuration does not have."""
-    owners = tasks_with(key)
+    owners = tasks_with(key) if key in known_keys() or (CONF / key).is_dir() else []
     if owners and len(owners) < len(choices_of("task")):
         return f"{shown(key)} exists for task={' and task='.join(owners)} alone."
     group, _, leaf = key.rpartition(".")

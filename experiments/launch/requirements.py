@@ -1,0 +1,112 @@
+"""Checks of a valid configuration against the machine: its files, devices and sizes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from unvoiced.validation import shown
+
+READS_DATA = ("fit", "validate", "test", "export", "benchmark", "replay")
+NEEDS_CHECKPOINT = ("validate", "test", "predict", "export", "live")
+TRAINS = ("fit", "benchmark", "serve")
+EXAMPLE = "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
+MULTIPLES = {  # networks whose sizes must be multiples: the size, by how much, and its own factor
+    "emg_hybrid.EMGHybrid": ("hidden_size", "heads", 1),
+    "emg_spatiotemporal.EMGSpatioTemporal": ("hidden_size", "heads", 1),
+    "resnet_bilstm.ResNetBiLSTM": ("hidden_size", "heads", 2),
+    "resnet_tcn.ResNetTCN": ("hidden_size", 3, 1),
+    "word_tcn.WordTCN": ("size", 3, 1),
+}
+
+
+def require_files(config: DictConfig) -> None:
+    """Refuse files and folders that do not exist.
+
+    Raises:
+        ValueError: with the key and the path.
+    """
+    stage = config.stage
+    if stage in NEEDS_CHECKPOINT and not config.ckpt_path:
+        raise ValueError(f"stage={stage} needs ckpt_path=<a checkpoint>, such as {EXAMPLE}")
+    _require_path("ckpt_path", config.ckpt_path, "")
+    _require_path("init_from", config.init_from, "")
+    _require_path("pronunciations", config.pronunciations, "")
+    if stage in READS_DATA:
+        data_dir = OmegaConf.select(config, "datamodule.data_dir") or config.data_dir
+        _require_path("data_dir", data_dir, " stage=prepare makes it")
+        if data_dir is None and OmegaConf.select(config, "datamodule.simulator") is None:
+            raise ValueError(
+                "datamodule.simulator=null leaves no data; expected data_dir=<a prepared set>."
+            )
+
+
+def _require_path(key: str, path: Any, advice: str) -> None:
+    if path is None:
+        return
+    try:
+        is_there = Path(path).exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, "\0"
+        raise ValueError(f"{key}={shown(path)} cannot be read ({_reason(error)}).") from None
+    if not is_there:
+        raise ValueError(f"{key}={path} does not exist.{advice}")
+
+
+def require_relations(config: DictConfig) -> None:
+    """Refuse settings that exclude each other, and devices that the machine does not have.
+
+    Raises:
+        ValueError: with both settings, or the device.
+    """
+    if config.stage not in TRAINS:
+        return
+    _require_accelerator(config.trainer.accelerator)
+    net = config.net
+    name = str(net.get("_target_")).removeprefix("modules.networks.")
+    size, divisor, factor = MULTIPLES.get(name, ("", 1, 1))
+    parts = net.get(divisor, 1) if isinstance(divisor, str) else divisor
+    if size in net and (factor * net[size]) % parts:
+        of = f"net.{divisor}={parts}" if isinstance(divisor, str) else parts
+        raise ValueError(f"net.{size}={net[size]} is not valid; expected a multiple of {of}.")
+
+
+def _require_accelerator(name: str) -> None:
+    from lightning.pytorch import accelerators
+
+    classes = {"cuda": "CUDAAccelerator", "mps": "MPSAccelerator", "tpu": "XLAAccelerator"}
+    there = {key for key, one in classes.items() if getattr(accelerators, one).is_available()}
+    known = {"auto", "cpu", *there} | ({"gpu"} if there & {"cuda", "mps"} else set())
+    if name not in known:
+        raise ValueError(
+            f"trainer.accelerator={name} is not available on this machine; expected one of "
+            f"{', '.join(sorted(known))}."
+        )
+
+
+def require_writable(folder: str) -> None:
+    """Refuse a run folder that cannot be written.
+
+    Raises:
+        ValueError: a part of the path is a file, or the permissions are missing.
+    """
+    path = Path(folder).absolute()
+    try:
+        existing = next(one for one in (path, *path.parents) if one.exists())
+        path.resolve()
+        problem = "" if existing.is_dir() else f"{existing} is a file"
+        if not problem and not os.access(existing, os.W_OK | os.X_OK):
+            problem = f"no permission to write in {existing}"
+    except (OSError, RuntimeError, ValueError) as error:
+        problem = _reason(error)
+    if problem:
+        raise ValueError(
+            f"Cannot write the run folder {shown(folder)} ({problem}); expected a folder that may "
+            "be written. Set hydra.run.dir= to another one."
+        )
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
