@@ -29,6 +29,7 @@ from datamodules.prepared import (
     write_all,
 )
 from datamodules.splits import PHASES, Parts, Split, calibrated
+from datamodules.training_record import TrainingRecord
 from unvoiced.cache import cache_folder
 
 Batch = dict[str, Any]
@@ -124,6 +125,13 @@ class PreparedDataModule(L.LightningDataModule):
         """The fields of a checkpoint's card that say what may be answered, as plain data."""
         trained_on = self.prepared.manifest["label"].iloc[self.parts.train]
         return {"classes": list(self.classes), "trained_classes": sorted(set(trained_on))}
+
+    def record_training(self) -> dict[str, Any]:
+        """Return what is trained on, as hashes; nothing of what the simulator gives."""
+        if self.prepared.simulated:
+            return {}
+        rows = self.parts.train[self.parts.train < self.real_rows]
+        return TrainingRecord.of(self.prepared, rows).to_plain()
 
     def as_trained(self, card: Any) -> None:
         """Take the answers from a checkpoint's card instead of the data; before ``setup``."""

@@ -39,6 +39,9 @@ class ModelCard:
         clip_s: seconds of the median training recording.
         split: the split in words.
         leaks: whether the split has leakage.
+        data_dir: the set that was trained on; None for the simulator.
+        record: hashes of the samples and groups that were trained on (``TrainingRecord``); empty
+            where they are unknown or simulated.
         config: the run's configuration, for people and comparisons; nothing is built from it.
     """
 
@@ -55,6 +58,8 @@ class ModelCard:
     clip_s: float | None = None
     split: str = ""
     leaks: bool = False
+    data_dir: str | None = None
+    record: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from datamodules.training_record import TrainingRecord
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.checkpoints.load import read_checkpoint
 from experiments.checkpoints.plain_file import NET
@@ -43,7 +47,14 @@ def start_from(module: TaskModule, path: str | Path) -> None:
             f"{module.card.net_name}: name the same network with net="
         )
     module.net.load_state_dict(fits, strict=False)
+    module.card = replace(module.card, record=_join_records(card, module.card))
     _tell(path, card, mine, fits, head)
+
+
+def _join_records(*cards: ModelCard) -> dict[str, Any]:
+    """Return what the models were trained on together."""
+    records = [TrainingRecord.from_plain(card.record) for card in cards if card.record]
+    return reduce(TrainingRecord.join, records).to_plain() if records else {}
 
 
 def _head(module: TaskModule) -> set[str]:

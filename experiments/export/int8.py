@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torchmetrics.functional.text import word_error_rate
 
 from datamodules.base import PreparedDataModule
-from experiments.export.onnx import Pair, compared, quiet_exporter, speeds_ms
+from experiments.export.onnx import (
+    Pair,
+    agreement,
+    compared,
+    quiet_exporter,
+    source,
+    speeds_ms,
+)
 from modules.base import TaskModule
 from unvoiced import Recognizer
 from unvoiced.networks import OnnxNetwork
@@ -37,7 +45,9 @@ class _Samples(CalibrationDataReader):
 
 
 def quantize(path: Path, data: PreparedDataModule, module: TaskModule, pairs: list[Pair]) -> str:
-    """Quantize the exported network at ``path`` in place; says accuracy, size and speed.
+    """Quantize the exported network at ``path`` in place; says what the new file does.
+
+    Agreement with PyTorch, score, size and speed are measured on the int8 file itself.
 
     Networks with convolutions get fixed ranges, measured on samples that are trained on where
     there are any; others measure each input as it comes.
@@ -59,7 +69,11 @@ def quantize(path: Path, data: PreparedDataModule, module: TaskModule, pairs: li
     now = path.stat().st_size, score(after, data, pairs)
     sizes = f"{was[0] / 1e6:.2f} to {now[0] / 1e6:.2f} MB"
     slow, fast = speeds_ms([before, after], pairs[0].inputs)
-    return f"int8: {sizes}, {slow:.2f} to {fast:.2f} ms, {was[1]} before and {now[1]} after"
+    agrees = agreement(after, pairs, tolerance=math.inf)
+    return (
+        f"int8, measured on this file: {agrees} {source(data)}; {now[1]} (float32: {was[1]}); "
+        f"one answer takes {fast:.2f} ms (float32: {slow:.2f}); {sizes}"
+    )
 
 
 def _replace(path: Path, feeds: list[dict[str, np.ndarray]], name: str) -> None:
@@ -88,7 +102,7 @@ def score(network: OnnxNetwork, data: PreparedDataModule, pairs: list[Pair]) -> 
     said = np.concatenate([answer[0].argmax(1) for answer in answers])
     rows = np.concatenate([pair.rows for pair in pairs])
     true = np.concatenate([pair.logits.argmax(1) for pair in pairs])
-    name = "accuracy" if labelled else "agreement with PyTorch"
+    name = "accuracy" if labelled else "same answer as PyTorch"
     true = data.targets[rows] if labelled else true
     return f"{name} {(said == true).mean():.4f} of {len(rows):,}"
 

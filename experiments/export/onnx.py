@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import tempfile
 import time
 import warnings
@@ -22,9 +23,12 @@ from torch.export import Dim
 
 from datamodules.base import PreparedDataModule
 from datamodules.prepared import write_all
+from experiments.checkpoints.card import ModelCard
+from experiments.checkpoints.training_data import with_training_data
 from experiments.export.inference_module import DeployedWriter, about, deployed, in_numpy
 from experiments.export.recurrent import with_recurrent
 from experiments.launch.build import build_datamodule
+from experiments.launch.console import tell
 from experiments.launch.instantiate import instantiate
 from modules.base import TaskModule
 from unvoiced.networks import TEXTS, Network, OnnxNetwork
@@ -49,17 +53,19 @@ def write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
         write_network(model, pairs[0].inputs, about(module), path)
         network = OnnxNetwork(path)
         agreement(network, [longer(model, pairs[0])])
-        said = f"{agreement(network, pairs)} {source(config)}; {speeds(network, model, pairs)}"
+        said = f"{agreement(network, pairs)} {source(data)}; {speeds(network, model, pairs)}"
         if config.quantize:
             from experiments.export.int8 import quantize  # its library is slow to import
 
-            said += f"\n{quantize(path, data, module, pairs)}"
+            said = f"{quantize(path, data, module, pairs)}\nBefore quantizing: {said}"
     return said
 
 
-def source(config: DictConfig) -> str:
-    """Which samples are compared, in words."""
-    return "samples of data_dir" if config.data_dir else "simulated samples"
+def source(data: PreparedDataModule) -> str:
+    """Return which samples are compared, in words."""
+    if data.prepared.simulated:
+        return "simulated samples"
+    return f"samples of {data.prepared.data_dir}"
 
 
 def speeds(network: Network, model: nn.Module, pairs: list[Pair]) -> str:
@@ -82,15 +88,31 @@ class Pair:
 
 
 def samples_for(config: DictConfig, module: TaskModule, folder: Path) -> PreparedDataModule:
-    """The test split of ``data_dir``; without one, simulated samples in the model's own frames."""
-    changed = config.copy()
+    """The test split of ``data_dir``, by default of the set that the model was trained with.
+
+    Where that is not there, or was simulated, simulated samples in the model's own frames.
+    """
+    changed = _with_set(config, module.card)
     with open_dict(changed):
-        changed.augment, changed.calibrate = None, 0
-        if not config.data_dir:
+        changed.augment = None
+        if not changed.data_dir:
             _simulate(config, module.card.frame, folder)
             changed.data_dir = str(folder)
             changed.split = {"_target_": "datamodules.splits.TestOnly"}
     return build_datamodule(changed, trained=module.card)
+
+
+def _with_set(config: DictConfig, card: ModelCard) -> DictConfig:
+    """Return the configuration with the set that is compared on, if there is one."""
+    if card.simulated and not config.data_dir:
+        return config.copy()
+    try:
+        return with_training_data(config, card).copy()
+    except ValueError as error:
+        if config.data_dir or config.calibrate:
+            raise
+        tell(f"Simulated samples are compared: {error}")
+        return config.copy()
 
 
 def _simulate(config: DictConfig, frame: dict[str, Any], folder: Path) -> None:
@@ -108,12 +130,18 @@ def compared(
     module: TaskModule, data: PreparedDataModule, rows: np.ndarray | None = None
 ) -> Iterator[Pair]:
     """Rows, of the test split, those of one length together: stored, and as they are tested."""
-    rows = data.parts.test[:COMPARED] if rows is None else rows
+    rows = _held_out(data)[:COMPARED] if rows is None else rows
     lengths = data.prepared.lengths[rows]
     for length in np.unique(lengths):
         alike = rows[lengths == length]
         for first in range(0, len(alike), TOGETHER):
             yield _pair(module, data, alike[first : first + TOGETHER])
+
+
+def _held_out(data: PreparedDataModule) -> np.ndarray:
+    """Return the rows that are tested; where none are, those that validate, or that train."""
+    parts = data.parts
+    return next(rows for rows in (parts.test, parts.val, parts.train) if len(rows))
 
 
 def _pair(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Pair:
@@ -145,11 +173,13 @@ def _stored(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> I
     return stored, inside.astype(np.float32)
 
 
-def agreement(network: Callable[..., tuple[np.ndarray, ...]], pairs: list[Pair]) -> str:
+def agreement(
+    network: Callable[..., tuple[np.ndarray, ...]], pairs: list[Pair], tolerance: float = TOLERANCE
+) -> str:
     """How far a network's answers agree with what was tested, in words.
 
     Raises:
-        ValueError: logits differ by more than ``TOLERANCE``, or in what they say.
+        ValueError: logits differ by more than ``tolerance``, which is finite, or in what they say.
     """
     far, same, count = 0.0, 0, 0
     for pair in pairs:
@@ -158,7 +188,7 @@ def agreement(network: Callable[..., tuple[np.ndarray, ...]], pairs: list[Pair])
         best, expected = (one.argmax(-1).reshape(len(logits), -1) for one in (logits, pair.logits))
         same, count = same + int((best == expected).all(1).sum()), count + len(logits)
     said = f"logits within {far:.1e} of PyTorch's, and the same answer to {same:,} of {count:,}"
-    if not far <= TOLERANCE or same < count:
+    if tolerance < math.inf and (not far <= tolerance or same < count):
         raise ValueError(f"the exported network is not the same: {said} samples. Nothing is kept")
     return said
 

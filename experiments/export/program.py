@@ -33,7 +33,8 @@ def write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
         ValueError: a network that cannot be exported, or answers that differ.
     """
     with tempfile.TemporaryDirectory() as folder:
-        pairs = list(compared(module, samples_for(config, module, Path(folder))))
+        data = samples_for(config, module, Path(folder))
+        pairs = list(compared(module, data))
     model = deployed(module, config)
     example, dynamic = example_of(model, pairs[0].inputs)
     try:
@@ -49,4 +50,4 @@ def write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
     with path.open("rb") as file:
         again = partial(in_numpy, torch.export.load(file).module())
     agreement(again, [longer(model, pairs[0])])
-    return f"{agreement(again, pairs)} {source(config)}"
+    return f"{agreement(again, pairs)} {source(data)}"

@@ -36,8 +36,6 @@ def build_datamodule(config: DictConfig, trained: ModelCard | None = None) -> Pr
     augment = Compose(transforms) if transforms else None
     data = construct_datamodule(config, trained, split=instantiate(config.split), augment=augment)
     if trained:
-        if config.calibrate:
-            raise ValueError("calibrate= is for stage=fit: it trains on some of what is tested")
         data.as_trained(trained)
     data.prepare_data()
     data.setup()
@@ -129,6 +127,8 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "simulated": data.prepared.simulated,
         "split": data.parts.description,
         "leaks": data.parts.leaks,
+        "data_dir": str(Path(data.data_dir).resolve()) if data.data_dir else None,
+        "record": data.record_training(),
         "config": plain(config),
     }
     return ModelCard.from_plain(facts, "the model's card")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
@@ -180,3 +181,10 @@ def prepare_arguments(
     """
     typed = refuse_choices(replace_nulls(arguments))
     return quote_values(with_epochs(with_saved(with_task(typed))))
+
+
+def given_keys() -> set[str]:
+    """Return the keys that the command line sets; none where there is no command line."""
+    if not HydraConfig.initialized():
+        return set()
+    return {one.partition("=")[0].lstrip("+~") for one in HydraConfig.get().overrides.task}

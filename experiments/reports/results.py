@@ -85,8 +85,8 @@ def gather(
         numbers |= table.loc[numbers["best_epoch"]].dropna().to_dict()
     # A test whose samples are all of one recording has no interval: null in JSON.
     numbers |= {name: None if math.isnan(value) else value for name, value in scores.items()}
-    if "test/n" in numbers:
-        numbers["test/n"] = int(numbers["test/n"])
+    for name in COUNTS & numbers.keys():
+        numbers[name] = int(numbers[name])
     results.numbers = numbers
     text = json.dumps(numbers, indent=2) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
@@ -132,6 +132,7 @@ def tell_validation(module: TaskModule, scores: dict[str, float], count: int) ->
     tell(f"Validation: {score} of {count:,} samples")
 
 
+COUNTS = {"test/n", *(f"{p}/seen_{of}" for p in ("val", "test") for of in ("n", "groups"))}
 NO_INTERVAL = "no interval: a single group, whose recordings are unknown or only one"
 
 

@@ -24,6 +24,8 @@ from experiments.benchmarks.callbacks import compare_callbacks
 from experiments.benchmarks.clips import write_clips
 from experiments.benchmarks.scale import scale
 from experiments.benchmarks.text import padding, plain_loader, text_loss
+from experiments.checkpoints.load import require_model
+from experiments.checkpoints.training_data import with_training_data
 from experiments.launch.build import build_datamodule, build_module, build_trainer
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import instantiate
@@ -44,6 +46,7 @@ def run(config: DictConfig) -> float:
     All loops train the same network with the same optimizer settings, clipping and batch size,
     without augmentation, in 32 bits, taking turns; a figure is the median over the rounds.
     """
+    config = _with_set_of_model(config)
     if config.benchmark.samples:
         return scale(config)
     if config.benchmark.callbacks:
@@ -70,6 +73,13 @@ def run(config: DictConfig) -> float:
         _tell_padding(config, data, float(table["steps a second"][OURS]))
     tell(f"\nRun folder: {folder}")
     return float(table["ours as a ratio"][PLAIN])
+
+
+def _with_set_of_model(config: DictConfig) -> DictConfig:
+    """Return the configuration with the set that ``ckpt_path``, if given, was trained with."""
+    if not config.ckpt_path:
+        return config
+    return with_training_data(config, require_model(config).card)
 
 
 def summarise(rates: dict[str, list[float]]) -> pd.DataFrame:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from experiments.checkpoints.load import require_model
+from experiments.checkpoints.training_data import with_training_data
 from experiments.launch.build import build_datamodule, build_trainer, write_config
 from experiments.launch.console import quiet, tell
 from experiments.reports.confusions import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
 from experiments.reports.results import gather, tell_scores, tell_validation, warn_of_untrained
+from experiments.reports.seen import warn_of_seen
 
 
 def run(config: DictConfig) -> float | None:
@@ -23,13 +25,16 @@ def run(config: DictConfig) -> float | None:
     quiet()
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
     module = require_model(config)
+    config = with_training_data(config, module.card)
     write_config(config)
     data = build_datamodule(config, trained=module.card)
-    untrained = warn_of_untrained(data)
+    phase = "test" if config.stage == "test" else "val"
+    seen, warnings = warn_of_seen(module.card, data, phase)
+    warnings += warn_of_untrained(data)
     trainer = build_trainer(config)
     evaluate = trainer.test if config.stage == "test" else trainer.validate
-    scores = dict(evaluate(module, data, verbose=False)[0])
-    results = gather(config, module, data, scores, untrained)
+    scores = dict(evaluate(module, data, verbose=False)[0]) | seen
+    results = gather(config, module, data, scores, warnings)
     if config.stage == "test":
         tell_scores(module, scores)
     else:

@@ -33,6 +33,7 @@ from experiments.reports.results import (
     tell_validation,
     warn_of_untrained,
 )
+from experiments.reports.seen import warn_of_seen
 from modules.base import TaskModule
 
 
@@ -77,6 +78,8 @@ def _fit(config: DictConfig) -> float | None:
     trainer.strategy.barrier()  # all have written what they predicted
     if not trainer.is_global_zero:
         return None
+    seen, notes = warn_of_seen(module.card, data, "test")
+    scores, wrong = scores | (seen if "test/n" in scores else {}), wrong + notes
     results = gather(config, module, data, scores, wrong)
     draw_mistakes(results, data)
     write_report(results, config)

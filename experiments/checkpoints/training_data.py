@@ -1,0 +1,122 @@
+"""The set and the split that a checkpoint was trained with: what it is tested on by default.
+
+Paths and settings in a checkpoint may come from anyone: they are checked, and only read from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, open_dict
+
+from datamodules.prepared import META
+from datamodules.splits import Split
+from experiments.checkpoints.card import TARGET, ModelCard
+from experiments.launch.console import tell
+from experiments.launch.overrides import given_keys
+from unvoiced.metadata import check_number, check_text
+
+SPLITS = {kind.__name__: kind for kind in Split.__subclasses__()}
+LARGEST_NUMBER = 1_000_000
+LARGEST_SIMULATED = 10_000  # people, words, … of a simulator
+SPLIT_KEYS, SIMULATOR_KEYS = ("split", "fold"), ("size", "datamodule.simulator")
+
+
+def with_training_data(config: DictConfig, card: ModelCard) -> DictConfig:
+    """Return the configuration with the data of the model's training where it names none.
+
+    A ``split=`` on the command line holds; so do settings of the simulator.
+
+    Raises:
+        ValueError: the set is not there any more, or the model does not say what it was.
+    """
+    if config.calibrate:
+        raise ValueError("calibrate= is for stage=fit: it trains on some of what is tested")
+    if config.data_dir:
+        return config
+    changed = config.copy()
+    with open_dict(changed):
+        if card.simulated and not (card.data_dir or card.config.get("data_dir")):
+            _keep_simulator(changed, card)
+            where = "the built-in simulator"
+        else:
+            where = changed.data_dir = str(find_training_set(card))
+        if not _is_given(SPLIT_KEYS):
+            changed.split = _check_split(card)
+            changed.calibrate = _check_calibrate(card)
+        if card.config.get("classes") is not None and "classes" in changed:
+            changed.classes = list(card.classes)
+    tell(f"Data: {where}, as the model was trained (data_dir= and split= name others)")
+    return changed
+
+
+def find_training_set(card: ModelCard) -> Path:
+    """Return the folder of the set that the model was trained with.
+
+    Raises:
+        ValueError: the model does not say which, or it is not there.
+    """
+    named = card.data_dir or card.config.get("data_dir")
+    if not named:
+        raise ValueError(
+            "the model does not say which set it was trained with. Name one with data_dir="
+        )
+    check_text("the model's data_dir", named, 4_096)
+    path = Path(named)
+    if not (path / META).is_file():
+        raise ValueError(
+            f"the set that the model was trained with is not there any more ({path}). Name one "
+            "with data_dir="
+        )
+    return path
+
+
+def _check_split(card: ModelCard) -> dict[str, Any]:
+    """Return the node of a known split with checked settings."""
+    node = card.config.get("split")
+    node = node if isinstance(node, dict) else {}
+    name = str(node.get(TARGET, "")).rpartition("datamodules.splits.")[2]
+    if name not in SPLITS:
+        raise ValueError("the model does not say how its set was split. Add split=")
+    known = {one.name: one.default for one in fields(SPLITS[name]) if one.default is not MISSING}
+    settings = {key: value for key, value in node.items() if key in known}
+    for key, value in settings.items():
+        if isinstance(known[key], str):
+            check_text(f"the model's split.{key}", value, 100)
+        elif not isinstance(value, bool):
+            whole = isinstance(known[key], int)
+            check_number(f"the model's split.{key}", value, 0, LARGEST_NUMBER, whole=whole)
+    return {TARGET: f"datamodules.splits.{name}", **settings}
+
+
+def _check_calibrate(card: ModelCard) -> int:
+    count = card.config.get("calibrate", 0)
+    check_number("the model's calibrate", count, 0, LARGEST_NUMBER, whole=True)
+    return count
+
+
+def _keep_simulator(config: DictConfig, card: ModelCard) -> None:
+    """Simulate as the model was trained: the numbers and words of the same settings."""
+    trained = card.config.get("datamodule")
+    settings = trained.get("simulator") if isinstance(trained, dict) else None
+    node = config.datamodule.get("simulator")
+    if not isinstance(settings, dict) or node is None or _is_given(SIMULATOR_KEYS):
+        return
+    for key, value in settings.items():
+        if key == TARGET or key not in node:
+            continue
+        words = value if isinstance(value, list) else []
+        for word in words:
+            check_text(f"the model's simulator.{key}", word, 100)
+        if value is not None and not isinstance(value, list | bool):
+            check_number(f"the model's simulator.{key}", value, 0, LARGEST_SIMULATED)
+        node[key] = value
+
+
+def _is_given(keys: tuple[str, ...]) -> bool:
+    """Return whether the command line sets one of these keys or a part of it."""
+    return any(
+        given == key or given.startswith(f"{key}.") for given in given_keys() for key in keys
+    )

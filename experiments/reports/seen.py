@@ -1,0 +1,51 @@
+"""How much of what is tested the model was trained on."""
+
+from __future__ import annotations
+
+from datamodules.base import PreparedDataModule
+from datamodules.training_record import SeenCounts, TrainingRecord
+from experiments.checkpoints.card import ModelCard
+from experiments.launch.console import tell
+
+
+def warn_of_seen(
+    card: ModelCard, data: PreparedDataModule, phase: str
+) -> tuple[dict[str, float], list[str]]:
+    """Return the counts for metrics.json, and the sentences to warn with, which are printed.
+
+    Args:
+        card: of the model.
+        data: what it is tested on.
+        phase: ``test`` or ``val``.
+    """
+    rows = data.parts[phase]
+    if data.prepared.simulated or not len(rows):
+        return {}, []
+    if not card.record:
+        note = "The model does not say which samples it was trained on, so that a test on them "
+        tell(f"{note}would go unnoticed.")
+        return {}, []
+    seen = TrainingRecord.from_plain(card.record).count_seen(data.prepared, rows)
+    numbers = {f"{phase}/seen_n": seen.samples, f"{phase}/seen_groups": seen.groups}
+    note = describe_seen(seen)
+    if note:
+        tell(f"warning: {note}")
+    return numbers, [note] if note else []
+
+
+def describe_seen(seen: SeenCounts) -> str:
+    """Return a sentence; empty where nothing was trained on."""
+    about = "" if seen.is_exact else "about "
+    samples = f"{about}{seen.samples:,} of the {seen.of_samples:,} samples"
+    groups = f"{seen.groups:,} of their {seen.of_groups:,} groups (by name)"
+    if seen.samples:
+        return (
+            f"The model was trained on {samples} that it is tested on here, and on {groups}: the "
+            "score is too good for new recordings."
+        )
+    if seen.groups:
+        return (
+            f"The model was trained on other recordings of {groups}: if these are the same people, "
+            "the score is too good for new ones."
+        )
+    return ""
