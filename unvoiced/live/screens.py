@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 
@@ -17,7 +22,11 @@ PANEL, EDGE = 300, 20  # pixels beside it, and left free on either side
 TEXT = 0.9  # size of its letters
 INK, FAINT, GREEN, BACK = (240, 240, 240), (150, 150, 150), (90, 200, 120), (32, 32, 36)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-ENDINGS = {".mp4": "mp4v", ".avi": "MJPG"}  # and how the video is coded
+# Endings, and how the video is coded: codec, pixels, options.
+ENDINGS = {
+    ".mp4": ("libx264", "yuv420p", {"crf": "20", "preset": "veryfast", "movflags": "+faststart"}),
+    ".avi": ("mjpeg", "yuvj420p", {"q": "3"}),
+}
 
 
 def drawn(engine: Engine, label: str, total_ms: float) -> np.ndarray:
@@ -116,10 +125,10 @@ def _write(
 
 
 class VideoFile:
-    """Writes a video; it has its name once it is whole.
+    """Writes a video that browsers play; it has its name once it is whole.
 
     Args:
-        path: of the video, .mp4 or .avi.
+        path: of the video, .mp4 (H.264) or .avi (Motion JPEG).
         rate: Hz.
 
     Raises:
@@ -127,34 +136,60 @@ class VideoFile:
     """
 
     def __init__(self, path: str | Path, rate: float) -> None:
-        self.path, self.rate = Path(path), rate
+        self.path, self.rate = Path(path), Fraction(rate).limit_denominator(1001)
         if self.path.suffix.lower() not in ENDINGS:
             raise ValueError(f"output={path}: expected a name that ends in {' or '.join(ENDINGS)}")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._partial = self.path.with_name(f".{os.getpid()}-{self.path.name}")
-        self._writer: cv2.VideoWriter | None = None
+        self._container: Any = None
+        with self._cleared_on_error():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def show(self, picture: np.ndarray) -> bool:
-        """One more (H, W, 3) RGB picture; always True: nobody closes a file."""
-        if self._writer is None:
-            self._size = picture.shape[1] // 2 * 2, picture.shape[0] // 2 * 2  # as formats want it
-            self._writer = self._open()
-        width, height = self._size
-        self._writer.write(cv2.cvtColor(picture[:height, :width], cv2.COLOR_RGB2BGR))
+        """Write one more (H, W, 3) RGB image; always True: nobody closes a file."""
+        with self._cleared_on_error():
+            if self._container is None:
+                self._open(picture.shape[1] // 2 * 2, picture.shape[0] // 2 * 2)  # even sides
+            image = np.ascontiguousarray(picture[: self._stream.height, : self._stream.width])
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            self._container.mux(self._stream.encode(frame))
         return True
 
-    def _open(self) -> cv2.VideoWriter:
-        code = cv2.VideoWriter.fourcc(*ENDINGS[self.path.suffix.lower()])
-        writer = cv2.VideoWriter(str(self._partial), code, self.rate, self._size)
-        if not writer.isOpened():
-            raise ValueError(f"output={self.path} cannot be written: may files be made there?")
-        return writer
-
     def close(self) -> None:
-        """End the video."""
-        if self._writer is not None:
-            self._writer.release()
+        """End the video; nothing is left of one that could not be written."""
+        if self._container is None:
+            return
+        with self._cleared_on_error():
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
             self._partial.replace(self.path)
+
+    def _open(self, width: int, height: int) -> None:
+        codec, pixels, options = ENDINGS[self.path.suffix.lower()]
+        self._container = av.open(str(self._partial.absolute()), "w", format=self.path.suffix[1:])
+        self._stream = self._container.add_stream(codec, rate=self.rate, options=options)
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, pixels
+
+    @contextmanager
+    def _cleared_on_error(self) -> Iterator[None]:
+        """Remove the partial file where writing fails.
+
+        Raises:
+            ValueError: it does, such as on a full disk.
+        """
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            container, self._container = self._container, None
+            if container is not None:
+                with suppress(av.FFmpegError, OSError):
+                    container.close()
+            with suppress(OSError):
+                self._partial.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(
+                f"output={self.path} cannot be written ({reason}). Check the directory's "
+                "permissions and the free space"
+            ) from error
 
 
 class OnScreen:
