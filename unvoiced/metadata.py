@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
+
+from unvoiced.text import escape_controls
 
 MAX_DEPTH = 10  # dicts and lists inside each other
 MAX_NODES = 200_000  # values in all
@@ -21,8 +22,6 @@ MAX_CLASSES = 10_000  # the confusion matrix has their square
 MAX_NAME = 1_000  # characters of a class or phrase
 MAX_TOKENIZER = 8_000_000  # characters of a SentencePiece model in base64
 INTERPOLATION = "${"
-# Control characters, line breaks, and marks that make text read in another order than it has.
-HIDDEN_CHARACTERS = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 IDENTIFIER = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 DTYPES = ("float32", "float64", "float16", "int16", "uint8")
 
@@ -38,21 +37,6 @@ def show_value(value: Any) -> str:
     known = value is None or isinstance(value, bool | float)
     small = isinstance(value, int) and abs(value) < 10**20
     return str(value) if known or small else f"a {type(value).__name__}"
-
-
-def is_control(character: str) -> bool:
-    """Return whether a terminal or page may act on a character instead of showing it."""
-    return unicodedata.category(character) in ("Cc", "Cs") or character in HIDDEN_CHARACTERS
-
-
-def escape_controls(text: str) -> str:
-    """Return the text with its control characters, except line breaks and tabs, as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c.encode("unicode_escape").decode() if is_control(c) and c not in "\n\t" else c
-        for c in text
-    )
 
 
 def require(fits: bool, place: str, value: Any, expected: str) -> None:
@@ -137,8 +121,7 @@ def check_text(place: str, value: Any, most: int = MAX_TEXT) -> None:
     """Accept a text without control characters."""
     fits = isinstance(value, str) and len(value) <= most
     require(fits, place, value, f"a text of at most {most:,} characters")
-    hidden = any(map(is_control, value))
-    require(not hidden, place, value, "a text without control characters")
+    require(escape_controls(value) == value, place, value, "a text without control characters")
     _refuse_interpolation(place, value)
 
 

@@ -132,16 +132,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = as_checkpoint(content, place)
     elif isinstance(content, dict) and {"card", "state_dict"} <= content.keys():
         card = ModelCard.from_plain(content["card"], f"{place}: card")
-        content = content | {"card": card, "state_dict": dict(_checked(content["state_dict"]))}
+        weights = _check_weights(content["state_dict"], place)
+        content = content | {"card": card, "state_dict": weights}
     else:
         raise ValueError(f"{place} is not a checkpoint that this suite wrote")
     refuse_unknown_classes(content["card"], place)
     return content
 
 
-def _checked(weights: Any) -> dict[str, Tensor]:
-    require(isinstance(weights, dict), "state_dict", weights, "a dict of tensors")
-    return weights
+def _check_weights(weights: Any, place: str) -> dict[str, Tensor]:
+    """Return the weights as a plain dict of tensors by name."""
+    require(isinstance(weights, dict), f"{place}: state_dict", weights, "a dict")
+    for name, value in weights.items():
+        named = isinstance(name, str) and isinstance(value, Tensor)
+        require(named, f"{place}: a value of state_dict", value, "a tensor with a name")
+    return dict(weights)
 
 
 # ---- building

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from experiments.checkpoints.saved_overrides import OVERRIDES, override_key, read_saved_overrides
 from experiments.launch.overrides import unquote, with_home
 
-OVERRIDES = Path(".hydra", "overrides.yaml")
 OWN = {"resume", "run_id"}  # differ between a run and its resumption
 
 
@@ -43,10 +41,13 @@ def with_saved_overrides(arguments: list[str]) -> list[str]:
             "that the run printed last, such as outputs/asl/2026-01-31_12-00-00; or give the whole "
             "command and a new folder, to begin there"
         )
-    given = {_key(argument) for argument in arguments}
-    before = yaml.safe_load(saved.read_text(encoding="utf-8")) or []
-    merged = [a for a in before if _key(a) not in given | {"resume"}] + arguments
-    if {a for a in merged if _key(a) != "resume"} <= set(before):
+    given = {override_key(argument) for argument in arguments} | {"resume"}
+    try:
+        before = read_saved_overrides(Path(folder), given)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"\nerror: {error}") from None
+    merged = [a for a in before if override_key(a) not in given] + arguments
+    if {a for a in merged if override_key(a) != "resume"} <= set(before):
         merged.append("hydra.output_subdir=null")  # not written anew: a kill could leave half of it
     return merged
 
@@ -138,7 +139,3 @@ def _changes(
         elif before != after and str(before).replace(*moved) != str(after):
             said = ("…" if isinstance(value, dict) else value for value in (before, after))
             yield "{}{} {} → {}".format(prefix, key, *said)
-
-
-def _key(argument: str) -> str:
-    return argument.lstrip("+~").split("=", 1)[0]

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from omegaconf import ListConfig
 
 from experiments.reports.markdown import interval, score
@@ -237,15 +236,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
     """config.yaml flattened, as plain YAML: no tags, no interpolations."""
     if not path.is_file():
         raise ValueError(f"{path} is missing, so there is no telling which metric was monitored")
-    try:
-        text = path.read_text(encoding="utf-8")
-        # This suite writes none, and a stranger's few lines of them may grow without end.
-        aliases = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
-        content = None if aliases else yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is no plain YAML: {' '.join(str(error).split())}") from error
-    if aliases:
-        raise ValueError(f"{path} has YAML aliases, which no run writes; it was not read")
+    content = read_plain_yaml(path)
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path} holds no settings")
     return pd.json_normalize(content).to_dict("records")[0]

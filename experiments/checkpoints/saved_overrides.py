@@ -1,0 +1,90 @@
+"""The overrides that a run folder holds; it may come from anyone, so only harmless ones count."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from experiments.launch.plain_yaml import read_plain_yaml
+from unvoiced.metadata import show_value
+
+OVERRIDES = Path(".hydra", "overrides.yaml")
+MAX_ENTRIES = 100_000  # files of a run folder
+KEY = re.compile(r"(?:\+\+?|~)?([A-Za-z]\w*(?:\.[A-Za-z0-9]\w*)*)", re.ASCII)
+# Choices of files in conf/, and settings of how a run trains.
+WHOLE_KEYS = frozenset(
+    "task epochs seed classes calibrate fold workers size crop objective experiment module net "
+    "optimizer scheduler augment datamodule split callbacks logger trainer debug tokenizer "
+    "reader".split()
+)
+SECTIONS = frozenset(
+    "monitor module net optimizer scheduler augment datamodule split callbacks trainer tokenizer "
+    "debug".split()
+)
+READ_PATHS = frozenset(["data_dir", "init_from", "pronunciations", "tokenizer.path"])
+PATH_NAMES = re.compile(r"path|dir|folder|file|root|entity|url|host")  # of settings
+VALUE = re.compile(r"""(?!/)[\w.,+\-%/:\[\]{} '"]*""")
+HIDDEN_SETTING = re.compile(r"\b_\w+_\b|\.\.")
+
+
+def read_saved_overrides(folder: Path, given: set[str]) -> list[str]:
+    """Return the overrides of a run folder; those of the keys that are given now do not count.
+
+    Raises:
+        ValueError: another one could build, write or reach what a run of this command would not.
+    """
+    refuse_links_out(folder)
+    lines = read_plain_yaml(folder / OVERRIDES) or []
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise ValueError(f"{folder / OVERRIDES} is no list of settings; begin a new run")
+    for line in lines:
+        if override_key(line) not in given and not _is_harmless(line, folder):
+            raise ValueError(
+                f"resume={folder}: its {OVERRIDES} sets {show_value(line)}, which is not taken "
+                f"over from a file. Repeat {show_value(override_key(line))} in this command if it "
+                "is meant"
+            )
+    return lines
+
+
+def override_key(argument: str) -> str:
+    """The key of an override."""
+    return argument.lstrip("+~").split("=", 1)[0]
+
+
+def _is_harmless(line: str, folder: Path) -> bool:
+    left, _, value = line.partition("=")
+    match = KEY.fullmatch(left)
+    if not match or "${" in value or not value.isprintable():
+        return False
+    key = match[1]
+    if key in READ_PATHS:
+        return True
+    if key == "run_dir":
+        return Path(value.strip("'\"")).resolve() == folder.resolve()
+    if key == "stage":
+        return value == "fit"
+    section, _, name = key.partition(".")
+    known = section in SECTIONS if name else key in WHOLE_KEYS
+    plain = VALUE.fullmatch(value) and not HIDDEN_SETTING.search(value)
+    return bool(known and plain) and not PATH_NAMES.search(name)
+
+
+def refuse_links_out(folder: Path) -> None:
+    """Raise ``ValueError`` where a link in a run folder leads out of it: runs write into it."""
+    inside = folder.resolve()
+    for number, path in enumerate(_entries(folder)):
+        if number > MAX_ENTRIES:
+            raise ValueError(f"{folder} holds more than {MAX_ENTRIES:,} files: no run folder does")
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            raise ValueError(
+                f"{show_value(str(path))} is a link out of the run folder, and resuming would "
+                "write there; replace it with what it links to"
+            )
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *files))
