@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.checkpoints.saved_overrides import OVERRIDES, override_key, read_saved_overrides
+from experiments.checkpoints.saved_overrides import (
+    OVERRIDES,
+    override_key,
+    read_saved_overrides,
+    refuse_links_out,
+)
 from experiments.launch.overrides import unquote, with_home
 
 OWN = {"resume", "run_id"}  # differ between a run and its resumption
@@ -20,7 +25,7 @@ def with_saved_overrides(arguments: list[str]) -> list[str]:
     the run begins in it. So one command in a cluster's script begins a run and goes on with it.
 
     Raises:
-        ValueError: the run writes into another folder.
+        ValueError: the run writes into another folder, or the folder holds what is not harmless.
         SystemExit: the folder to resume is no run folder.
     """
     folder = _value_of("resume", arguments)
@@ -42,10 +47,7 @@ def with_saved_overrides(arguments: list[str]) -> list[str]:
             "command and a new folder, to begin there"
         )
     given = {override_key(argument) for argument in arguments} | {"resume"}
-    try:
-        before = read_saved_overrides(Path(folder), given)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"\nerror: {error}") from None
+    before = read_saved_overrides(Path(folder), given)
     merged = [a for a in before if override_key(a) not in given] + arguments
     if {a for a in merged if override_key(a) != "resume"} <= set(before):
         merged.append("hydra.output_subdir=null")  # not written anew: a kill could leave half of it
@@ -74,6 +76,7 @@ def checkpoint_to_resume(folder: str) -> Path | None:
     from callbacks.checkpoint_files import BEFORE, LAST, PARTIAL  # imports torch
     from experiments.launch.console import tell
 
+    refuse_links_out(Path(folder))
     checkpoints = Path(folder) / "checkpoints"
     for left_over in checkpoints.glob("*" + PARTIAL):  # the run was killed while it wrote
         left_over.unlink(missing_ok=True)
@@ -104,11 +107,13 @@ def _damage(path: Path) -> str:
         ValueError: the file holds more than numbers and text.
     """
     from experiments.checkpoints.load import read_checkpoint
+    from experiments.checkpoints.torch_files import check_records
 
     try:
         with zipfile.ZipFile(path) as parts:
+            check_records(parts.infolist(), path.stat().st_size)
             torn = parts.testzip()  # torch does not look at the checksums
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
         return f"is damaged ({error})"
     if torn:
         return f"is damaged (wrong checksum of {torn})"

@@ -15,13 +15,18 @@ MAX_ENTRIES = 100_000  # files of a run folder
 KEY = re.compile(r"(?:\+\+?|~)?([A-Za-z]\w*(?:\.[A-Za-z0-9]\w*)*)", re.ASCII)
 # Choices of files in conf/, and settings of how a run trains.
 WHOLE_KEYS = frozenset(
-    "task epochs seed classes calibrate fold workers size crop objective experiment module net "
-    "optimizer scheduler augment datamodule split callbacks logger trainer debug tokenizer "
-    "reader".split()
+    [
+        *("task", "epochs", "seed", "classes", "calibrate", "fold"),
+        *("workers", "size", "crop", "objective", "experiment", "module"),
+        *("net", "optimizer", "scheduler", "augment", "datamodule", "split"),
+        *("callbacks", "logger", "trainer", "debug", "tokenizer", "reader"),
+    ]
 )
 SECTIONS = frozenset(
-    "monitor module net optimizer scheduler augment datamodule split callbacks trainer tokenizer "
-    "debug".split()
+    [
+        *("monitor", "module", "net", "optimizer", "scheduler", "augment"),
+        *("datamodule", "split", "callbacks", "trainer", "tokenizer", "debug"),
+    ]
 )
 READ_PATHS = frozenset(["data_dir", "init_from", "pronunciations", "tokenizer.path"])
 PATH_NAMES = re.compile(r"path|dir|folder|file|root|entity|url|host")  # of settings

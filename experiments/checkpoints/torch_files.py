@@ -71,7 +71,7 @@ def check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
-            _check_records(records, path.stat().st_size)
+            check_records(records, path.stat().st_size)
             names = [record.filename for record in records if record.filename.endswith(PICKLE)]
             if len(names) != 1:
                 raise ValueError("it is no archive of torch.save")
@@ -81,7 +81,8 @@ def check_archive(path: Path) -> None:
     _check_pickle(pickled)
 
 
-def _check_records(records: list[zipfile.ZipInfo], size: int) -> None:
+def check_records(records: list[zipfile.ZipInfo], size: int) -> None:
+    """Raise ``ValueError`` where an archive would unpack to more than its size."""
     if any(record.compress_type != zipfile.ZIP_STORED for record in records):
         raise ValueError("it is compressed, which torch.save never does")
     if len(records) > MAX_RECORDS or sum(record.file_size for record in records) > size:

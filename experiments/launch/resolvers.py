@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.launch.monitor import metric_mode
+from experiments.launch.plain_yaml import read_plain_yaml
 
 FIXED = ("run_id", "run_folder")  # one value per composed configuration
+RUN_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 def register_resolvers() -> None:
@@ -78,9 +81,9 @@ def run_folder(task: str, resume: str | None = None) -> str:
 def run_id(resume: str | None = None) -> str:
     """The name by which loggers know the run; a resumed run keeps it."""
     saved = Path(resume, "config.yaml") if resume else None
-    if saved and saved.exists():
-        return str(OmegaConf.load(saved).get("run_id") or uuid.uuid4().hex[:8])
-    return uuid.uuid4().hex[:8]
+    content = read_plain_yaml(saved) if saved and saved.exists() else None
+    known = str(content.get("run_id", "")) if isinstance(content, dict) else ""
+    return known if RUN_ID.fullmatch(known) else uuid.uuid4().hex[:8]
 
 
 def wandb_offline() -> bool:

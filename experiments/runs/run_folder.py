@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import ListConfig
 
+from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.reports.markdown import interval, score
 from experiments.reports.results import best_epoch
 

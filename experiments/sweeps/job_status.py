@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from experiments.launch.plain_yaml import read_plain_yaml
 
 STATUS = "status.json"
 SWEEP = "a sweep"  # the activity that its lock file names
+MAX_BYTES = 1 << 20
+# What status.json may say, and the type of each.
+SAID = {"status": str, "value": int | float | None, "seconds": int | float | None, "error": str}
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,24 @@ def find_jobs(folder: Path) -> list[Job]:
 
 
 def _read_job(folder: Path) -> Job:
-    text = (folder / ".hydra" / "overrides.yaml").read_text(encoding="utf-8")
-    overrides = tuple(str(line) for line in yaml.safe_load(text) or [])
+    lines = read_plain_yaml(folder / ".hydra" / "overrides.yaml") or []
+    overrides = tuple(str(line) for line in lines) if isinstance(lines, list) else ()
     return Job(folder, overrides, **read_status(folder))
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """What status.json says; nothing where there is none, or it was broken off."""
+    """What status.json says; nothing where there is none, or it was broken off or is no status."""
+    path = folder / STATUS
     try:
-        said = json.loads((folder / STATUS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        said = json.loads(path.read_text(encoding="utf-8")) if _is_small(path) else {}
+    except (OSError, ValueError, RecursionError):
         return {}
-    return {k: v for k, v in said.items() if k in Job.__dataclass_fields__}
+    known = said if isinstance(said, dict) else {}
+    return {k: known[k] for k, kind in SAID.items() if k in known and isinstance(known[k], kind)}
+
+
+def _is_small(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size <= MAX_BYTES
 
 
 def write_status(folder: Path, status: str, **about: Any) -> None:

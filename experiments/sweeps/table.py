@@ -6,8 +6,8 @@ import shlex
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.runs.run_folder import Run, read_run
 from experiments.sweeps.job_status import Job
 
@@ -85,8 +85,10 @@ def _composed(run: Run) -> dict[str, str]:
     if run.metric:
         return {"task": run.task, "metric": run.metric, "mode": run.mode}
     path = run.folder / ".hydra" / "config.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    monitor = content.get("monitor", {})
+    content = read_plain_yaml(path) if path.is_file() else {}
+    content = content if isinstance(content, dict) else {}
+    monitor = content.get("monitor")
+    monitor = monitor if isinstance(monitor, dict) else {}
     return {
         "task": str(content.get("task", "unknown")),
         "metric": str(monitor.get("metric", "")),
