@@ -30,7 +30,7 @@ OF_HYDRA = [
     "experiments.launch.command.ValidateCommand",
     "experiments.launch.run_lock.RunLock",
     "experiments.sweeps.callback.Sweep",
-    "hydra.*",
+    "hydra._internal.core_plugins.*",
     "hydra_plugins.*",
     "optuna.samplers.*",
 ]

@@ -162,7 +162,7 @@ def check_shape(place: str, value: Any) -> None:
     sizes = isinstance(value, list | tuple) and 1 <= len(value) <= 3
     require(sizes, place, value, "one to three sizes")
     for size in value:
-        check_number(place, size, 1, 4096, whole=True)
+        check_number(place, size, 1, 1024, whole=True)
 
 
 # How recordings are prepared for a trained network; the arguments of its datamodule.
@@ -179,15 +179,15 @@ FRAME: dict[str, Check] = {
     "shape": check_shape,
     "dtype": partial(check_choice, choices=DTYPES),
     "meaning": check_text,
-    "rate": _number(1e-3, 1e5),
+    "rate": _number(1, 1e5),
 }
 # The reader's settings that later recordings are read with too. It has others, which are numbers.
 READER: dict[str, Check] = {
-    "rate": _number(1e-3, 1e5),
+    "rate": _number(1, 1e5),
     "mains_hz": _number(0, 1e5),
     "low_hz": _number(0, 1e5),
     "high_hz": _number(0, 1e5),
-    "resample_hz": _number(1e-3, 1e5),
+    "resample_hz": _number(1, 1e5),
     "uv_per_count": _number(1e-12, 1e12),
     "skip_samples": _number(0, 1e9, whole=True),
     "channels": _number(1, 4096, whole=True),
@@ -233,7 +233,7 @@ FACTS: dict[str, Check] = {
     "reader": check_reader,
     "tokenizer": check_tokenizer,
     "simulated": check_flag,
-    "clip_s": _number(1e-3, 86_400),
+    "clip_s": _number(0, 86_400),
     "split": check_text,
     "leaks": check_flag,
     # Of exported networks alone:

@@ -14,6 +14,7 @@ from unvoiced.emg.quality import channel_rms, check_amplitude, gain, preprocess_
 from unvoiced.live.emg_sources import Beginning, Window, Windows
 from unvoiced.networks import as_trained
 
+MOST_VALUES = 20_000_000  # of a window
 MIN_S = 0.1  # seconds; the readers of recordings reject shorter ones too
 TOO_LARGE = 1e9  # µV; no electrode gives a kilovolt, and one such number would fill the filter
 FILTER = ("rate", "mains_hz", "low_hz", "high_hz", "resample_hz")
@@ -75,6 +76,11 @@ class Listener:
         self._refuse_unfit(settings, float(about["frame"]["rate"]))
         rate = self.conditioner.out_rate
         size, hop = (max(1, round(live[name] * rate)) for name in ("window_s", "hop_s"))
+        if size * self.channels > MOST_VALUES:
+            raise ValueError(
+                f"live.window_s={live['window_s']:g}: {size:,} samples of {self.channels:,} "
+                f"channels; expected at most {MOST_VALUES:,} values"
+            )
         self._is_unit_checked = False
         self.beginning = Beginning(self.skip)
         self.stream = self.conditioner.stream(self.channels)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from unvoiced.metadata import READER, check_facts, show_value
+from unvoiced.onnx_structure import check_structure
 
+MAX_FILE, MAX_MEMORY = 2 << 30, 4 << 30  # bytes
 FORMAT = 1  # of the metadata; another one is refused
 KEY = "unvoiced"  # of ``FORMAT`` in the metadata
 TEXTS = ("task", "told", "network", "objective")  # written as they are; all else is JSON
@@ -33,6 +36,19 @@ class Network(Protocol):
         ...
 
 
+@cache
+def _limit_memory() -> None:
+    """Limit the memory of all networks together: a file can ask for any amount."""
+    import onnxruntime as ort
+
+    where = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    limits = {"max_mem": MAX_MEMORY, "arena_extend_strategy": 1}
+    limits |= {"initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
+    ort.create_and_register_allocator(where, ort.OrtArenaCfg(limits))
+
+
 class OnnxNetwork:
     """An exported network, run by ONNX Runtime.
 
@@ -51,8 +67,15 @@ class OnnxNetwork:
         self.names = [one.name for one in self.session.get_inputs()]
 
     def __call__(self, frames: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
-        feed = dict(zip(self.names, (frames, *others), strict=True))
-        return tuple(self.session.run(None, feed))
+        arrays = (frames, *others)
+        if len(arrays) != len(self.names):
+            raise ValueError(f"{self.path} has {len(self.names)} inputs; expected {len(arrays)}")
+        feed = dict(zip(self.names, arrays, strict=True))
+        try:
+            return tuple(self.session.run(None, feed))
+        except Exception as error:  # its own kinds of errors share no other base
+            reason = str(error).partition("\n")[0][:300]
+            raise ValueError(f"{self.path} cannot be run on this input ({reason})") from None
 
     def _open(self, threads: int) -> Any:
         import onnxruntime
@@ -61,10 +84,15 @@ class OnnxNetwork:
             raise ValueError(f"{self.path} does not exist")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3  # errors; a warning here is for who builds ONNX Runtime
+        options.log_severity_level = 4  # its errors are raised
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        _limit_memory()
         # Its content, not its path: a file that names others on the disk is not followed there.
-        content = self.path.read_bytes()
         try:
+            if self.path.stat().st_size > MAX_FILE:
+                raise ValueError(f"larger than {MAX_FILE >> 30} GiB")
+            content = self.path.read_bytes()
+            check_structure(content)
             return onnxruntime.InferenceSession(content, options)
         except Exception as error:  # its own kinds of errors share no other base
             reason = str(error).partition("\n")[0]

@@ -67,7 +67,24 @@ class Recognizer:
         self.task: str = self.about["task"]
         self.classes: list[str] = self.about["classes"]
         self.told: str = self.about["told"]
+        self._refuse_unfit()
         self._lock = threading.Lock()  # MediaPipe's finders hold what they saw
+
+    def _refuse_unfit(self) -> None:
+        """Raise ``ValueError`` where the metadata does not fit the task's way of reading."""
+        frame = self.about["frame"]
+        shape = tuple(frame.get("shape", ()))
+        dimensions = {"asl": 1, "emg": 1}.get(self.task, 2)
+        known = shape == (63,) if self.task == "asl" else frame.get("rate") is not None
+        if len(shape) != dimensions or not known:
+            raise ValueError(
+                f"a model of task {self.task} with frames of shape {shape} at "
+                f"{frame.get('rate')} Hz cannot be read with. Export or train it again"
+            )
+        needed = ("tokenizer", "objective", "beam_width") if self.task == "emg" else ("classes",)
+        missing = [name for name in needed if not self.about.get(name)]
+        if missing:
+            raise ValueError(f"a model of task {self.task} without {', '.join(missing)}")
 
     def read(self, shown: Any, rate: float | None = None, bgr: bool = False) -> Reading:
         """Return one answer.
@@ -108,7 +125,16 @@ class Recognizer:
         inputs = [frames[None]]
         if self.about.get("boundary"):  # nobody knows: the word may take all of it
             inputs.append(np.ones((1, len(frames)), np.float32))
-        return np.exp(log_softmax(self.network(*inputs)[0][0]))
+        logits = self.network(*inputs)[0]
+        self._refuse_other_width(logits, len(self.classes), 2)
+        return np.exp(log_softmax(logits[0]))
+
+    def _refuse_other_width(self, logits: np.ndarray, width: int, dimensions: int) -> None:
+        if logits.ndim != dimensions or logits.shape[0] != 1 or logits.shape[-1] != width:
+            raise ValueError(
+                f"the network answers with an array of shape {logits.shape}, and its metadata "
+                f"names {width:,} answers. Export it again"
+            )
 
     def reading(self, probabilities: np.ndarray, seen: np.ndarray | None = None) -> Reading:
         """What (classes,) probabilities say."""
@@ -119,6 +145,7 @@ class Recognizer:
     def text(self, signal: np.ndarray) -> tuple[str, float]:
         """(T, C) float32 with scaled channels → what is said, and how sure that is."""
         logits, lengths = self.network(signal[None], np.array([len(signal)]))
+        self._refuse_other_width(logits, self.tokenizer.size, 3)
         ids = self.decoder.ids(logits, lengths)
         return self.tokenizer.decode(ids[0]), float(self.decoder.sureness(logits, lengths, ids)[0])
 

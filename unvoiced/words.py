@@ -13,6 +13,7 @@ from unvoiced.recognizer import NOTHING, Recognizer
 from unvoiced.speech import Peaks, Rest, Speech, motion
 
 CLIP_S = 0.5  # of a word, where training does not say
+LONGEST_CLIP_S = 5.0  # of a word; pictures are kept in memory for a few times as long
 
 
 class Words:
@@ -47,7 +48,7 @@ class Words:
         **speech: Any,
     ) -> None:
         self.recognizer, self.hop_s, self.min_probability = recognizer, hop_s, min_probability
-        self.clip_s = recognizer.about.get("clip_s") or CLIP_S
+        self.clip_s = min(recognizer.about.get("clip_s") or CLIP_S, LONGEST_CLIP_S)
         self.window_s = 2.5 * self.clip_s if window_s is None else window_s
         _refuse_impossible(self.window_s, hop_s, min_probability)
         self.speech, self.rest = Speech(speech_on, speech_off, **speech), Rest()

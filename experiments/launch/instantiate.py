@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
+from hydra.utils import get_object
 from hydra.utils import instantiate as hydra_instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 
-# What a configuration may name in ``_target_``: the rooms of this project and its libraries.
+# What a command line may name in ``_target_``: classes of these packages, and nothing else of them.
+# Nothing that a checkpoint or another file says ever gets here.
 BUILDABLE = [
     *("modules.*", "datamodules.*", "callbacks.*"),
-    *("torch.nn.*", "torch.optim.*", "torchmetrics.*"),
-    *("lightning.Trainer", "lightning.pytorch.*"),
+    *("torch.nn.*", "torch.optim.*", "torchmetrics.*", "lightning.Trainer"),
+    *(
+        f"lightning.pytorch.{package}.*"
+        for package in ("callbacks", "loggers", "plugins", "profilers", "strategies")
+    ),
 ]
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:
-    """Build a configuration node, of known packages only."""
+    """Build a configuration node, of classes of known packages only.
+
+    Raises:
+        ValueError: it names a function, a method, or a class of another package.
+    """
+    for target in find_targets(plain(node) if isinstance(node, Container) else node):
+        refuse_other_target(target)
     return hydra_instantiate(node, _execution_whitelist_=BUILDABLE, **arguments)
+
+
+def find_targets(node: Any) -> Iterator[Any]:
+    """Yield what a node of plain data asks to be built, at any depth."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield node["_target_"]
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for value in node:
+            yield from find_targets(value)
+
+
+def refuse_other_target(target: Any) -> None:
+    """Raise ``ValueError`` where a ``_target_`` is no class of a known package."""
+    known = isinstance(target, str) and any(fnmatchcase(target, one) for one in BUILDABLE)
+    try:
+        found = get_object(target) if known else None
+    except Exception as error:  # of whatever is imported
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"_target_={target} cannot be imported ({reason})") from None
+    if not isinstance(found, type):
+        raise ValueError(
+            f"_target_={target} may not be built; expected a class of {', '.join(BUILDABLE)}"
+        )
 
 
 def plain(config: Any) -> Any:

@@ -1,0 +1,104 @@
+"""The structure of an ONNX file that may come from anyone, checked before it is run.
+
+ONNX files are protocol buffers; the few fields that matter are read here, because the library
+``onnx`` is not needed to run them. Field numbers: github.com/onnx/onnx, onnx.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+MAX_NODES = 50_000
+DOMAINS = ("", "ai.onnx", "com.microsoft")  # ONNX Runtime's own operators quantize
+MODEL_GRAPH, MODEL_FUNCTIONS = 7, 25
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE_INITIALIZER = 1, 5, 15
+NODE_ATTRIBUTE, NODE_OPERATOR, NODE_DOMAIN = 5, 4, 7
+ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPHS = 5, (6, 11)
+TENSOR_EXTERNAL = (13, 14)
+
+
+def check_structure(content: bytes) -> None:
+    """Accept a graph that ends after a bounded number of steps and reads no other file.
+
+    Raises:
+        ValueError: loops, branches or functions, unknown operators, or data outside the file.
+    """
+    nodes = 0
+    for number, part in read_fields(memoryview(content)):
+        if number == MODEL_FUNCTIONS:
+            raise ValueError("it defines functions, which no exported network has")
+        for kind, inner in read_fields(part) if number == MODEL_GRAPH else ():
+            nodes += kind == GRAPH_NODE
+            if nodes > MAX_NODES:
+                raise ValueError(f"it has more than {MAX_NODES:,} nodes")
+            _check_part(kind, inner)
+
+
+def _check_part(kind: int, part: memoryview) -> None:
+    if kind == GRAPH_SPARSE_INITIALIZER:
+        raise ValueError("it has sparse tensors, which no exported network has")
+    if kind == GRAPH_INITIALIZER:
+        _check_tensor(part)
+    if kind == GRAPH_NODE:
+        _check_node(part)
+
+
+def _check_node(node: memoryview) -> None:
+    fields = list(read_fields(node))
+    texts = {
+        number: bytes(part).decode("utf-8", "replace")
+        for number, part in fields
+        if number in (NODE_OPERATOR, NODE_DOMAIN)
+    }
+    if texts.get(NODE_DOMAIN, "") not in DOMAINS:
+        raise ValueError("it has operators that are not ONNX Runtime's own")
+    for attribute in (part for number, part in fields if number == NODE_ATTRIBUTE):
+        for number, part in read_fields(attribute):
+            if number in ATTRIBUTE_GRAPHS:
+                name = texts.get(NODE_OPERATOR, "")[:20]
+                raise ValueError(f"it has loops or branches ({name!r}), which no exported one has")
+            if number == ATTRIBUTE_TENSOR:
+                _check_tensor(part)
+
+
+def _check_tensor(tensor: memoryview) -> None:
+    if any(number in TENSOR_EXTERNAL for number, _ in read_fields(tensor)):
+        raise ValueError("it keeps tensors in other files, which are not read")
+
+
+def read_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield the number and the bytes of each field of a protocol buffer; numbers have none.
+
+    Raises:
+        ValueError: it is cut off, or no protocol buffer.
+    """
+    place, end, nothing = 0, len(message), memoryview(b"")
+    while place < end:
+        tag, place = _read_varint(message, place)
+        wire = tag & 7
+        if wire == 2:
+            length, place = _read_varint(message, place)
+        elif wire == 0:
+            _, place = _read_varint(message, place)
+            length = 0
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise ValueError("it is no protocol buffer")
+        if length > end - place:
+            raise ValueError("it is cut off")
+        yield tag >> 3, message[place : place + length] if wire == 2 else nothing
+        place += length
+
+
+def _read_varint(message: memoryview, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if place >= len(message):
+            raise ValueError("it is cut off")
+        byte = message[place]
+        place += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, place
+    raise ValueError("it is no protocol buffer")
