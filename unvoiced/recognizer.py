@@ -76,7 +76,7 @@ class Recognizer:
         shape = tuple(frame.get("shape", ()))
         dimensions = {"asl": 1, "emg": 1}.get(self.task, 2)
         known = shape == (63,) if self.task == "asl" else frame.get("rate") is not None
-        if len(shape) != dimensions or not known:
+        if frame and (len(shape) != dimensions or not known):  # older checkpoints say nothing
             raise ValueError(
                 f"a model of task {self.task} with frames of shape {shape} at "
                 f"{frame.get('rate')} Hz cannot be read with. Export or train it again"

@@ -21,7 +21,7 @@ def interpolation(checkpoint: Path) -> str:
     )
 
 
-def laughs(levels: int = 40) -> list:
+def laughs(levels: int = 20) -> list:
     """A list that grows to 2 ** levels values where its shared parts are followed."""
     node: list = ["ha"]
     for _ in range(levels):
