@@ -190,8 +190,10 @@ def test_a_card_is_the_same_in_its_plain_form(task: str, composed, tmp_path: Pat
         (("frame", "shape"), [10**9]),
         *((("config", "seed"), make) for make in (laughs, loop, nested)),
     ],
-    ids=["blocks", "more blocks", "members", "width", "outputs", "classes", "frames", "shape"]
-    + ["laughs", "loop", "nested"],
+    ids=[
+        *("blocks", "more blocks", "members", "width", "outputs", "classes", "frames", "shape"),
+        *("laughs", "loop", "nested"),
+    ],
 )
 def test_a_card_cannot_ask_for_time_or_memory(path, value, good, tmp_path: Path) -> None:
     card = mutated(good["asl"]["card"], path, value() if callable(value) else value)
