@@ -5,11 +5,12 @@ Every run imports this, through conf/hydra/default.yaml: what takes long is impo
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import textwrap
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.signals import SIGNALS_HEARD, Interrupted
+from experiments.launch.errors import SHOW_TRACEBACK
 from experiments.launch.run_lock import HELD, hold_lock
 from experiments.sweeps.job_status import SWEEP, Job, find_jobs
 
@@ -32,7 +34,11 @@ class Sweep(Callback):
     command = ""  # of a sweep that has begun
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Look at what the sweep folder holds; a study goes on where it was."""
+        """Find finished jobs in the sweep folder, and resume its study."""
+        with fatal_errors("the sweep could not begin"):
+            self._begin(config)
+
+    def _begin(self, config: DictConfig) -> None:
         _refuse_other_subdirs(config)
         folder = Path(config.hydra.sweep.dir)
         hold_lock(folder, SWEEP)
@@ -70,16 +76,23 @@ class Sweep(Callback):
             sys.exit(f"\nerror: {failures}\n{path} has the details. {again}")
 
 
+@contextmanager
+def fatal_errors(what: str) -> Iterator[None]:
+    """End the command with an error that Hydra would turn into a warning, with exit code 0."""
+    try:
+        yield
+    except Exception as error:
+        if SHOW_TRACEBACK:
+            traceback.print_exc()
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        sys.exit(f"\nerror: {what}: {kind}{error}")
+
+
 def _write_report(folder: Path, jobs: list[Job], config: DictConfig, command: str) -> Path:
     from experiments.sweeps.report import write_sweep
 
-    try:
+    with fatal_errors(f"{folder / 'sweep.md'} could not be written"):
         path = write_sweep(folder, jobs, config, command)
-    except Exception as error:  # Hydra would turn it into a warning, and end with exit code 0
-        if os.environ.get("HYDRA_FULL_ERROR"):
-            traceback.print_exc()
-        line = f"{type(error).__name__}: {error}"
-        sys.exit(f"\nerror: {folder / 'sweep.md'} could not be written ({line})")
     print(f"\nSweep: {path}", flush=True)
     return path
 

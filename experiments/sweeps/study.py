@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
 import optuna
+from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 from omegaconf import DictConfig, OmegaConf, read_write
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+GRID = "optuna.samplers.GridSampler"
 INTERRUPTED = "interrupted"  # numbers of the trials that were killed, and are asked for again
 
 
@@ -33,6 +37,8 @@ def go_on(config: DictConfig) -> None:
     register_direction()
     sweeper = config.hydra.sweeper
     _refuse_other_directions(sweeper, config.monitor.mode)
+    if OmegaConf.select(sweeper, "sampler._target_") == GRID:
+        _count_grid(config)
     study = load_study(sweeper)
     if study is None:
         return
@@ -52,6 +58,32 @@ def _refuse_other_directions(sweeper: DictConfig, mode: str) -> None:
             f"\nerror: hydra.sweeper.direction={found}, but monitor.mode={mode}: say "
             f"sweep=optuna, or hydra.sweeper.direction={direction(mode)}"
         )
+
+
+def _count_grid(config: DictConfig) -> None:
+    """Run the whole grid where ``n_trials`` was not typed; refuse settings without a grid."""
+    sweeper, typed = config.hydra.sweeper, config.hydra.overrides
+    named = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    space, fixed, _ = create_params_from_overrides([*named, *typed.task])
+    sizes = {name: _size(one) for name, one in space.items() if name not in fixed}
+    endless = [name for name, size in sizes.items() if size is None]
+    if endless:
+        raise ValueError(
+            f"hydra/sweeper/sampler=grid cannot try every value of {', '.join(endless)}; expected "
+            "choice(…) or range(…) for each setting. Set them so, or choose another sampler"
+        )
+    if not any(text.startswith("hydra.sweeper.n_trials=") for text in typed.hydra):
+        _change(config, {"hydra.sweeper.n_trials": math.prod(sizes.values())})
+
+
+def _size(distribution: BaseDistribution) -> int | None:
+    """Return how many values a distribution has; None where they are continuous."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    step = getattr(distribution, "step", None)
+    if step is None or getattr(distribution, "log", False):
+        return None
+    return round((distribution.high - distribution.low) / step) + 1
 
 
 def load_study(sweeper: DictConfig) -> optuna.Study | None:

@@ -125,8 +125,9 @@ def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None
     marks = {"preparation": "set2/manifest.csv", "joblib": "sweep/1/metrics.csv"}
     marks |= {"submitit": "sweep/1/metrics.csv"}
     assert wait_for((tmp_path / marks.get(what, "run/metrics.csv")).exists, 240)
+    begun = wait_for(lambda: len(children_of(process.pid)) >= count, 120)
     children = children_of(process.pid)
-    assert len(children) >= count, (tmp_path / "output").read_text()
+    assert begun, (tmp_path / "output").read_text()
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert wait_for(lambda: not any(map(is_alive, children))), [*filter(is_alive, children)]
