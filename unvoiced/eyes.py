@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from unvoiced.vision.faces import Face, FaceFinder
-from unvoiced.vision.hands import HandLandmarks, draw_hand, face_model, hand_model
+from unvoiced.vision.hands import HandLandmarks, face_model, hand_model
 from unvoiced.vision.images import limit_side, refuse_unlike_image
 from unvoiced.vision.mouth_windows import Window, draw_mouth, fit_window, mouth_views
+from unvoiced.vision.skeleton import draw_hand
 
 if TYPE_CHECKING:
     from unvoiced.recognizer import Recognizer

@@ -167,7 +167,8 @@ class Recognizer:
     def _read_hand(self, shown: np.ndarray, rate: float | None) -> Reading:
         if not _is_picture(shown):
             return self.reading(self.probabilities(_landmarks(shown)))
-        from unvoiced.vision.hands import draw_hand, hand_landmarks, hand_model
+        from unvoiced.vision.hands import hand_landmarks, hand_model
+        from unvoiced.vision.skeleton import draw_hand
 
         finder = hand_landmarks(str(hand_model(self.model)), self.min_confidence)
         hand = finder.read(shown)

@@ -13,8 +13,9 @@ from datamodules.readers.landmark_csv import LandmarkCSV
 from datamodules.readers.landmark_npy import load_frames
 from datamodules.readers.letters import FRAME, LetterReader
 from unvoiced.files import ARRAYS, LANDMARK_TABLES, PICTURES, VIDEOS
-from unvoiced.vision.hands import HandLandmarks, draw_hand, hand_landmarks, hand_model
+from unvoiced.vision.hands import HandLandmarks, hand_landmarks, hand_model, no_hand_reason
 from unvoiced.vision.images import load_image
+from unvoiced.vision.skeleton import draw_hand
 from unvoiced.vision.videos import Video
 
 CANVAS = 480  # pixels a side, where there is no picture to draw on
@@ -85,8 +86,11 @@ class HandInput(LetterReader):
 
     def _picture(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
         assert self.model is not None, "items() finds the model"
-        hand = hand_landmarks(self.model, self.min_confidence).read(load_image(item.path))
-        yield item.id, hand and hand.landmarks
+        image = load_image(item.path)
+        hand = hand_landmarks(self.model, self.min_confidence).read(image)
+        if hand is None:
+            raise ValueError(no_hand_reason(image))
+        yield item.id, hand.landmarks
 
     def _video(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
         assert self.model is not None, "items() finds the model"

@@ -21,7 +21,7 @@ from datamodules.readers.letters import (
     unknown_label,
 )
 from unvoiced.files import PICTURES
-from unvoiced.vision.hands import hand_landmarks, hand_model
+from unvoiced.vision.hands import hand_landmarks, hand_model, no_hand_reason
 from unvoiced.vision.images import load_image
 
 
@@ -100,6 +100,6 @@ class ImageFolder(LetterReader):
             assert self.model is not None, "items() finds the model"
             hand = hand_landmarks(self.model, self.min_confidence).read(picture)
             if hand is None:
-                raise ValueError("no hand found")
+                raise ValueError(no_hand_reason(picture))
             features[0] = hand.landmarks
         return Sample(item.id, features, label, item.group, item.split, item.id)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,6 +12,7 @@ import numpy as np
 from unvoiced.vision.hands import FACE_MODEL
 from unvoiced.vision.images import refuse_unlike_image
 from unvoiced.vision.mediapipe_tasks import as_image, import_mediapipe, open_task, quiet_stderr
+from unvoiced.vision.parts import part_around, part_centres
 
 LANDMARKER_MODEL = "face_landmarker.task"
 EYES_AND_MOUTH = (0, 1, 3)  # of the detector's six points
@@ -87,7 +85,7 @@ class FaceFinder:
 
     def _closer(self, picture: np.ndarray, face: Face) -> Face:
         """The same face with more exact points."""
-        seen = self._faces(*_part(picture, face.points.mean(0), CLOSE * face.size))
+        seen = self._faces(*part_around(picture, face.points.mean(0), CLOSE * face.size))
         if not seen:
             return face
         nearest = min(seen, key=lambda other: _distance(other, face))
@@ -97,11 +95,11 @@ class FaceFinder:
     def _search(self, picture: np.ndarray, before: Face | None) -> list[Face]:
         """Small faces: where one was before, else everywhere."""
         if before is not None:
-            return self._faces(*_part(picture, before.points.mean(0), CLOSE * before.size))
+            return self._faces(*part_around(picture, before.points.mean(0), CLOSE * before.size))
         faces: list[Face] = []
         side = round(PART * min(picture.shape[:2]))
-        for centre in _centres(picture.shape, side):
-            for face in self._faces(*_part(picture, centre, side)):
+        for centre in part_centres(picture.shape, side):
+            for face in self._faces(*part_around(picture, centre, side)):
                 if all(_distance(face, other) > face.size / 2 for other in faces):
                     faces.append(face)
         return faces
@@ -113,7 +111,7 @@ class FaceFinder:
 
     def _refined(self, picture: np.ndarray, face: Face) -> Face:
         """The landmarker's points; the detector's where it sees no face."""
-        part, corner = _part(picture, face.points.mean(0), AROUND * face.size)
+        part, corner = part_around(picture, face.points.mean(0), AROUND * face.size)
         found = self._run(self._landmarker, part).face_landmarks
         if not found:
             return face
@@ -166,25 +164,6 @@ def _face(detection: Any, shape: tuple[int, ...], corner: np.ndarray | float) ->
     places = [(detection.keypoints[n].x, detection.keypoints[n].y) for n in EYES_AND_MOUTH]
     points = np.array(places) * shape[1::-1] + corner
     return Face(points.astype(np.float32), float(detection.bounding_box.width))
-
-
-def _part(picture: np.ndarray, centre: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
-    """The square part about ``centre`` (x, y), as far as the picture goes, and its corner."""
-    size = np.array(picture.shape[1::-1])
-    side = max(side, 16)
-    low = np.clip(np.rint(centre - side / 2), 0, np.maximum(size - 16, 0)).astype(int)
-    high = np.clip(np.rint(centre + side / 2), np.minimum(low + 16, size), size).astype(int)
-    return picture[low[1] : high[1], low[0] : high[0]], low
-
-
-def _centres(shape: tuple[int, ...], side: int) -> Iterator[np.ndarray]:
-    """Of squares that cover a picture; two neighbours share a third or more."""
-    axes = []
-    for size in shape[1::-1]:
-        count = 1 + math.ceil(max(0, size - side) / (side * 2 / 3))
-        axes.append(np.linspace(side / 2, max(size - side / 2, side / 2), count))
-    for x, y in itertools.product(*axes):
-        yield np.array([x, y])
 
 
 def _distance(face: Face, other: Face) -> float:

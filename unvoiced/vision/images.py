@@ -24,6 +24,7 @@ FORMATS = (
     *("JPEG2000", "PPM"),
 )
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+SKIN_POWERS = (0.75, 1.05, 1.25)  # of red, green, blue
 GREY_SPREAD = 8  # of 255; a scan of a grey print is hardly coloured
 
 
@@ -119,6 +120,13 @@ def is_grey(image: np.ndarray) -> bool:
     step = max(1, int((image.shape[0] * image.shape[1] / 1e4) ** 0.5))
     pixels = image[::step, ::step].reshape(-1, 3)
     return float(np.quantile(np.ptp(pixels, axis=1), 0.99)) <= GREY_SPREAD
+
+
+def to_skin_tones(image: np.ndarray) -> np.ndarray:
+    """Return a grey (H, W, 3) image in the tones of skin, in which MediaPipe sees more hands."""
+    grey = np.arange(256) / 255
+    tones = np.stack([grey**power for power in SKIN_POWERS], axis=1)
+    return np.rint(255 * tones).astype(np.uint8)[image[..., 1]]
 
 
 def _is_truncated(content: bytes) -> bool:

@@ -1,7 +1,4 @@
-"""Video files: decoded by FFmpeg through PyAV, from the first frame on, by their time stamps.
-
-Seeking is not exact in most formats.
-"""
+"""Video files: decoded by FFmpeg through PyAV, from the first frame on, by their time stamps."""
 
 from __future__ import annotations
 
@@ -232,14 +229,14 @@ def _stamps(container: Any, stream: Any) -> Iterator[tuple[Stamp, Stamp]]:
     base, is_vp8 = stream.time_base, stream.codec_context.name == "vp8"
     for packet in _packets(container, stream):
         # A hidden frame of VP8, which others refer to, is not shown.
-        if packet.size and not packet.is_discard and not (is_vp8 and not packet_is_shown(packet)):
+        if packet.size and not packet.is_discard and not (is_vp8 and not _is_shown(packet)):
             yield (
                 None if packet.pts is None else packet.pts * base,
                 None if packet.dts is None else packet.dts * base,
             )
 
 
-def packet_is_shown(packet: Any) -> bool:
+def _is_shown(packet: Any) -> bool:
     """Return whether the frame of a VP8 packet is shown, by the fifth bit of its header."""
     return bool(memoryview(packet)[0] & 0x10)
 
