@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ class BodyMiddleware:
     Args:
         app: what is behind it.
         folder: of the uploads.
+        functions: the numbers of the page's functions.
     """
 
-    def __init__(self, app: Any, folder: Path) -> None:
-        self.app, self.folder = app, folder.resolve()
+    def __init__(self, app: Any, folder: Path, functions: Collection[int]) -> None:
+        self.app, self.folder, self.functions = app, folder.resolve(), functions
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer as an ASGI application."""
@@ -53,7 +55,11 @@ class BodyMiddleware:
         if not path.startswith("/gradio_api/"):
             return None
         try:
-            return self._refuse_values(json.loads(body or b"{}"))
+            content = json.loads(body or b"{}")
+            number = content.get("fn_index", 0) if isinstance(content, dict) else None
+            if type(number) is not int or number not in self.functions:
+                return "The page has no such function."
+            return self._refuse_values(content)
         except (ValueError, RecursionError):
             return "The request is not JSON."
 

@@ -213,7 +213,7 @@ def application(
         head=f"<script>{markup.own_file('page.js')}</script>",
     )
     hosts = AllowedHosts(host, settings["allowed_hosts"])
-    return AuthMiddleware(BodyMiddleware(app, folder), auth, hosts), visitors
+    return AuthMiddleware(BodyMiddleware(app, folder, set(page.fns)), auth, hosts), visitors
 
 
 def server(app: Any, sock: socket.socket) -> Any:

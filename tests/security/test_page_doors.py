@@ -175,6 +175,13 @@ def test_damaged_requests_get_a_sentence(client: TestClient, body: bytes) -> Non
     assert client.post(JOIN, content=body).status_code == 422
 
 
+@pytest.mark.parametrize("number", [99, -1, "0", 1.5, None, True])
+def test_functions_that_the_page_lacks_are_refused(client: TestClient, number: Any) -> None:
+    body = {"data": [None], "fn_index": number, "session_hash": "x"}
+    answer = client.post(JOIN, json=body)
+    assert answer.status_code == 422 and "no such function" in answer.text
+
+
 def test_long_requests_are_refused(client: TestClient) -> None:
     answer = client.post(JOIN, content=b'{"data": ["' + b"x" * 70_000 + b'"]}')
     assert answer.status_code == 422 and "larger than 64 kB" in answer.text
