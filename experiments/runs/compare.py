@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import t
 
 from experiments.reports.markdown import markdown, score
+from experiments.runs.folds import pool_scores, read_folds
 from experiments.runs.run_folder import Run
 
 OF_THE_FOLDER = ("run_dir", "run_id", "resume")  # settings that differ between any two runs
@@ -33,6 +34,7 @@ def tell_several(runs: list[Run]) -> tuple[str, pd.DataFrame]:
         "## Ranking\n",
         *[_ranking(title, of) for title, of in ranked.items()],
         *_repeats(runs),
+        *_folds(runs),
     ]
     return "\n".join(parts), saved
 
@@ -167,6 +169,20 @@ def _repeats(runs: list[Run]) -> list[str]:
     ]
 
 
+def _folds(runs: list[Run]) -> list[str]:
+    """Return who was left out in each fold, and the score over all folds."""
+    parts: list[str] = []
+    for group in group_repeats(runs, "fold"):
+        folds = read_folds(list(group.values()))
+        if not folds:
+            continue
+        rows = [(fold.run.name, fold.left_out, fold.run.tested) for fold in folds]
+        parts += ["## Folds\n", markdown(pd.DataFrame(rows, columns=["run", "left out", "test"]))]
+        if pooled := pool_scores(folds):
+            parts.append(f"All folds together: {pooled.describe()}\n")
+    return parts
+
+
 def repeats(runs: list[Run], by: str) -> list[dict[str, Any]]:
     """Mean, standard deviation and intervals of the score of runs that differ in ``by`` alone.
 
@@ -176,6 +192,11 @@ def repeats(runs: list[Run], by: str) -> list[dict[str, Any]]:
         runs: of any tasks.
         by: ``seed`` or ``fold``.
     """
+    return [_repeat(group, by) for group in group_repeats(runs, by)]
+
+
+def group_repeats(runs: list[Run], by: str) -> list[dict[str, Run]]:
+    """Return the runs that differ in ``by`` alone, by its value; each group has several."""
     groups: dict[Any, dict[str, Run]] = {}
     for of in _group([one for one in runs if one.settings], lambda one: one.task).values():
         settings = [comparable(one) for one in of]
@@ -185,7 +206,7 @@ def repeats(runs: list[Run], by: str) -> list[dict[str, Any]]:
         for one, known in zip(of, settings, strict=True):
             rest = frozenset((k, v) for k, v in known.items() if k not in follows)
             groups.setdefault(rest, {}).setdefault(known.get(by, ""), one)
-    return [_repeat(group, by) for group in groups.values() if len(group) > 1]
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _repeat(group: dict[str, Run], by: str) -> dict[str, Any]:
