@@ -18,6 +18,7 @@ from matplotlib.patches import Rectangle
 from scipy.cluster.hierarchy import fcluster, leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 
+from callbacks.figure_fonts import save_figure
 from unvoiced.text import spreadsheet_cells
 
 DPI, FINE_DPI = 120, 160  # of few classes; of many
@@ -63,7 +64,8 @@ class ConfusionMatrix(L.Callback):
         spreadsheet_cells(table).rename_axis("true").to_csv(self.folder / "confusion_matrix.csv")
         limits = (self.numbers_up_to, self.clustered_above)
         figure = draw_confusion(counts, module.classes, *limits)
-        figure.savefig(self.folder / "confusion_matrix.png", dpi="figure", bbox_inches="tight")
+        path = self.folder / "confusion_matrix.png"
+        save_figure(figure, path, module.classes, dpi="figure", bbox_inches="tight")
 
 
 def draw_confusion(

@@ -11,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from callbacks.figure_fonts import save_figure
 from modules.transcription import TranscriptionModule
 
 DRAWN_SAMPLES = 2000  # of a recording, at most: a picture has no more columns
@@ -58,7 +59,7 @@ class Transcripts(L.Callback):
         figure = draw_transcripts(batch, outputs, [round(i) for i in chosen], rate)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"epoch_{epoch:04d}.png"
-        figure.savefig(path, dpi=90)
+        save_figure(figure, path, dpi=90)
         for logger in trainer.loggers:
             _give(logger, figure, path, epoch)
 

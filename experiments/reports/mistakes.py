@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from callbacks.figure_fonts import save_figure
 from datamodules.base import PreparedDataModule
 from datamodules.batches import frame_places
 from experiments.reports.results import Results
@@ -22,15 +23,14 @@ def draw_mistakes(results: Results, data: PreparedDataModule) -> Path | None:
     if len(data.prepared.meta["frame"]["shape"]) != 2 or wrong.empty:
         return None
     worst = wrong.sort_values("probability", ascending=False).head(STRIPS)
-    figure = Figure(figsize=(9, 0.95 * len(worst)))
+    figure = Figure(figsize=(9, 0.95 * len(worst)), layout="tight")
     axes = figure.subplots(len(worst), 1, squeeze=False)
     for axis, row in zip(axes[:, 0], worst.itertuples(), strict=True):
         axis.imshow(_strip(data, row.id), cmap="gray", vmin=0, vmax=255)
         axis.set_title(_title(row), fontsize=8, loc="left", pad=2)
         axis.axis("off")
-    figure.tight_layout()
     path = results.folder / "mistakes.png"
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path, dpi=120)
     return path
 
 

@@ -1,0 +1,75 @@
+"""Figures with names in scripts that matplotlib's own font has not."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import font_manager
+
+from callbacks import figure_fonts
+from callbacks.confusion_matrix import draw_confusion
+from callbacks.figure_fonts import save_figure
+
+
+def make_font(path: Path, family: str, character: str) -> Path:
+    """A font with one character, a filled square."""
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    for corner in ((0, 900), (900, 900), (900, 0)):
+        pen.lineTo(corner)
+    pen.closePath()
+    glyphs = {".notdef": TTGlyphPen(None).glyph(), "square": pen.glyph()}
+    font = FontBuilder(1000, isTTF=True)
+    font.setupGlyphOrder(list(glyphs))
+    font.setupCharacterMap({ord(character): "square"})
+    font.setupGlyf(glyphs)
+    font.setupHorizontalMetrics(dict.fromkeys(glyphs, (1000, 0)))
+    font.setupHorizontalHeader(ascent=900, descent=-100)
+    font.setupNameTable({"familyName": family, "styleName": "Regular"})
+    font.setupOS2()
+    font.setupPost()
+    font.save(path)
+    return path
+
+
+@pytest.fixture
+def cjk_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = make_font(tmp_path / "cjk.ttf", "Noto Sans CJK SC", "中")
+    entries = [*font_manager.fontManager.ttflist]
+    font_manager.fontManager.addfont(path)
+    figure_fonts.use_installed_families()
+    yield
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", entries)
+    figure_fonts.use_installed_families()
+
+
+def draw(path: Path, names: list[str]) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = draw_confusion(np.eye(len(names), dtype=int), names)
+        save_figure(figure, path, names, dpi=50)
+    return mpl.image.imread(path)
+
+
+def test_characters_without_a_font_are_one_warning(tmp_path: Path, capsys) -> None:
+    draw(tmp_path / "a.png", ["\U00013000文", "yes"])
+    said = capsys.readouterr().out
+    assert said.count("warning") == 1 and "\U00013000" in said and "a.png" in said
+
+
+def test_installed_fonts_are_used(tmp_path: Path, capsys, cjk_font) -> None:
+    drawn = draw(tmp_path / "a.png", ["中", "no"])
+    assert capsys.readouterr().out == ""
+    assert mpl.rcParams["font.family"][:2] == ["DejaVu Sans", "Noto Sans CJK SC"]
+    assert (drawn[..., :3].mean(2) < 0.1).any()
+
+
+def test_european_and_arabic_names_need_no_other_font(tmp_path: Path, capsys) -> None:
+    draw(tmp_path / "a.png", ["été", "مرحبا", "Да"])
+    assert capsys.readouterr().out == ""
