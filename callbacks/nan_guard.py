@@ -27,7 +27,7 @@ from callbacks.post_mortem import (
 from modules.base import Batch, TaskModule
 
 POLICIES = ("stop", "skip", "rollback")
-NAMED = 16  # samples that a message names
+NAMED = 5  # samples that a message names
 HELD_BYTES = 512 << 20  # of batches that wait on a GPU until the host looks
 
 
@@ -384,14 +384,16 @@ class NanGuard(L.Callback):
         write_facts(path.with_suffix(".json"), facts)
 
     def _message(self, facts: dict[str, Any]) -> str:
-        samples = facts["samples"][:NAMED]
-        rows, names = [one["row"] for one in samples], ", ".join(one["id"] for one in samples)
-        groups = ", ".join(sorted({one["group"] for one in facts["samples"]} - {""})[:NAMED])
+        samples = facts["samples"]
+        rows = ", ".join(str(one["row"]) for one in samples[:NAMED])
+        names = ", ".join(one["id"] for one in samples[:NAMED])
+        groups = ", ".join(sorted({one["group"] for one in samples} - {""})[:NAMED])
+        more = f" and {len(samples) - NAMED} more" if len(samples) > NAMED else ""
         what = "gradient" if math.isfinite(facts["loss"]) else "loss"
         return (
             f"the training {what} is not finite in epoch {facts['epoch']}, step {facts['step']} "
-            f"(manifest rows of the batch, counted from 0: {rows}; samples {names}"
-            f"{f'; groups {groups}' if groups else ''}). {where(facts)} "
+            f"(manifest rows of the batch, counted from 0: {rows}{more}; samples {names}{more}"
+            f"{f'; groups {groups}' if groups else ''}; all in {self.folder}). {where(facts)} "
             "A lower learning rate (optimizer.lr=), stronger clipping "
             "(trainer.gradient_clip_val=) or trainer.precision=32-true may help"
         )

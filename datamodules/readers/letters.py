@@ -106,5 +106,6 @@ def refuse_if_all_unknown(items: list[Item], raw_dir: Path) -> None:
     shown = ", ".join(labels[:10]) + (f" and {len(labels) - 10} more" if labels[10:] else "")
     raise ValueError(
         f"raw_dir={raw_dir}: no folder is named like a class; expected A-Z, del, nothing, space, "
-        f"found {shown}"
+        f"found {shown}. task=asl knows the letters of fingerspelling alone; videos of other signs "
+        "need a task of their own"
     )

@@ -85,9 +85,7 @@ def _fit(config: DictConfig) -> float | None:
     write_report(results, config)
     if keeps and not best:
         report = results.folder / "report.md"
-        raise ValueError(
-            f"no epoch ended well enough to be saved. {' '.join([*wrong, f'See {report}'])}"
-        )
+        raise ValueError(f"no epoch ended well enough to be saved. See {report}")
     if not keeps:
         tell("No checkpoint was kept: the configuration asks for none")
     for profile in sorted(results.folder.glob("*-profile.txt")):

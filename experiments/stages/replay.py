@@ -24,6 +24,7 @@ from callbacks.post_mortem import (
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.launch.console import quiet, tell
 
+SHOWN_SAMPLES = 5
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
@@ -111,7 +112,10 @@ def _tell(then: dict[str, Any], now: dict[str, Any]) -> None:
     width = max(map(len, now["gradient_norms"]), default=0)
     for name, norm in now["gradient_norms"].items():
         tell(f"  {name:{width}}  {norm:.4g}{'' if math.isfinite(norm) else '   <-'}")
-    tell("\nSamples: " + ", ".join(f"{one['id']} ({one['label']})" for one in now["samples"]))
+    samples = [f"{one['id']} ({one['label']})" for one in now["samples"]]
+    more = f" and {len(samples) - SHOWN_SAMPLES} more, listed in the .json beside it"
+    shown = ", ".join(samples[:SHOWN_SAMPLES])
+    tell(f"\nSamples: {shown}{more if len(samples) > SHOWN_SAMPLES else ''}")
 
 
 def _fine(found: dict[str, Any]) -> bool:
