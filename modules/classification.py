@@ -112,10 +112,13 @@ class ClassificationModule(TaskModule):
     def _evaluate(self, phase: str, batch: Batch) -> dict[str, Tensor]:
         logits = self(*self.inputs(batch)).float()
         y = batch["y"]
-        self.losses[phase].update(self.loss(logits, y), weight=len(y))
+        losses = F.cross_entropy(logits, y, reduction="none", label_smoothing=self.label_smoothing)
+        self.losses[phase].update(losses)
         self.rates[phase].update(logits, y)
         self.confusions[phase].update(logits, y)
-        return top_two(logits.softmax(1)) | {"index": batch["index"]}
+        rank = 1 + (logits > logits.gather(1, y[:, None])).sum(1)
+        outcome = {"index": batch["index"], "label_rank": rank, "loss": losses}
+        return top_two(logits.softmax(1)) | outcome
 
     # ---- once an epoch
 
@@ -141,7 +144,7 @@ class ClassificationModule(TaskModule):
         return self.confusions[phase].compute()
 
     def told(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
-        """The two best classes of each sample: prediction, probability, runner-up and its."""
+        """The two best classes of each sample, and the rank of its label among all classes."""
         codes = torch.cat([outcome["codes"] for outcome in outcomes]).cpu().numpy()
         best = torch.cat([outcome["best"] for outcome in outcomes]).float().cpu().numpy()
         names, table = pd.Series(self.classes), {}
@@ -150,6 +153,9 @@ class ClassificationModule(TaskModule):
         ):
             table[word] = names.iloc[codes[:, place]].to_numpy()
             table[share] = best[:, place].round(4)
+        for name in ("label_rank", "loss"):  # where the label is known
+            if name in outcomes[0]:
+                table[name] = torch.cat([outcome[name] for outcome in outcomes]).cpu().numpy()
         return pd.DataFrame(table)
 
 

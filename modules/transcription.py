@@ -124,6 +124,11 @@ class TranscriptionModule(TaskModule):
                 label_smoothing=self.label_smoothing,
             )
 
+    def losses_of_recordings(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
+        """Return (B,) the loss of each recording, whatever others are in its batch."""
+        parts = zip(logits.split(1), lengths.split(1), y.split(1), strict=True)
+        return torch.stack([self.loss(*part) for part in parts])
+
     def positions(self, y: Tensor, count: int) -> Tensor:
         """(B, L) token ids → (B, count): what each position should say, with the end after them.
 
@@ -176,28 +181,33 @@ class TranscriptionModule(TaskModule):
 
     def _evaluate(self, phase: str, batch: Batch) -> dict[str, Any]:
         logits, lengths = self(batch["x"], batch["length"])
-        loss = self.loss(logits, lengths, batch["y"])
-        self.losses[phase].update(loss, weight=len(logits))
+        losses = self.losses_of_recordings(logits, lengths, batch["y"])
+        self.losses[phase].update(losses)
         outcome, ids = self._read(logits, lengths, batch)
+        outcome["loss"] = losses.tolist()
         said, true = outcome["texts"], batch["text"]
         self.wers[phase].update(said, true)
         self.cers[phase].update(said, true)
         for one, text in zip(said, true, strict=True):
             self.exact[phase].update(float(one == text))
-        self._count_tokens(phase, ids, batch["y"])
+        outcome |= self._count_tokens(phase, ids, batch["y"])
         outcome["reference"] = list(true)
         outcome["words"] = [len(text.split()) for text in true]
         outcome["errors"] = [word_errors(*pair) for pair in zip(said, true, strict=True)]
         self._count_errors(phase, outcome, batch)
         return outcome
 
-    def _count_tokens(self, phase: str, ids: list[list[int]], y: Tensor) -> None:
+    def _count_tokens(self, phase: str, ids: list[list[int]], y: Tensor) -> dict[str, list[int]]:
         """A token and the end of the text count where they stand in the right place."""
+        counts: dict[str, list[int]] = {"tokens": [], "tokens_right": []}
         for said, row in zip(ids, y.tolist(), strict=True):
             true = [*(token for token in row if token != IGNORE), self.tokenizer.eos]
             pairs = zip([*said, self.tokenizer.eos], true, strict=False)
             right = sum(one == other for one, other in pairs)
             self.tokens[phase].update(right / len(true), weight=len(true))
+            counts["tokens"].append(len(true))
+            counts["tokens_right"].append(right)
+        return counts
 
     def _count_errors(self, phase: str, outcome: dict[str, Any], batch: Batch) -> None:
         if phase == "test":
@@ -258,7 +268,7 @@ class TranscriptionModule(TaskModule):
         """What was written: prediction, probability and, where the truth is known, the errors."""
         table = {"prediction": _all(outcomes, "texts")}
         table["probability"] = torch.cat([one["probability"] for one in outcomes]).cpu().numpy()
-        for key in ("reference", "nearest", "errors", "words"):
+        for key in ("reference", "nearest", "errors", "words", "tokens", "tokens_right", "loss"):
             if key in outcomes[0]:
                 table[key] = _all(outcomes, key)
         return pd.DataFrame(table).round({"probability": 4})

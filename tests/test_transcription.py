@@ -263,8 +263,13 @@ def test_a_vocabulary_of_one_phrase_has_one_row() -> None:
 
 def test_losses_are_means_over_recordings_of_all_batches() -> None:
     one, _ = judged(Says(*spelt(SAID)))
-    expected = one.loss(*spelt(SAID), batch_of(TRUE)["y"])
-    torch.testing.assert_close(one.losses["test"].compute(), expected.detach())
+    expected = one.losses_of_recordings(*spelt(SAID), batch_of(TRUE)["y"])
+    torch.testing.assert_close(one.losses["test"].compute(), expected.mean().detach())
+    alone = [
+        one.loss(*spelt([said]), batch_of([true])["y"])
+        for said, true in zip(SAID, TRUE, strict=True)
+    ]
+    torch.testing.assert_close(expected, torch.stack(alone))
 
 
 def test_hits_of_training_are_positions_with_their_ends() -> None:

@@ -1,0 +1,126 @@
+"""Every metric that a test reports is what predictions.csv gives, however batches are cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from torchmetrics.functional.text import char_error_rate
+
+from tests.conftest import FIRST_TASK, command_line, hands
+
+Run = Callable[..., Path]
+
+
+def check_reported(folder: Path) -> set[str]:
+    """Compare all of metrics.json's test scores with predictions.csv; return their names."""
+    numbers = json.loads((folder / "metrics.json").read_text())
+    rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+    reported = {name: value for name, value in numbers.items() if name.startswith("test/")}
+    found = recompute_text(rows) if "errors" in rows else recompute_labels(rows)
+    bounds = {name for name in reported if name.endswith(("_low", "_high"))}
+    assert set(reported) - bounds - {"test/seen_n", "test/seen_groups"} <= set(found)
+    for name in set(reported) & set(found):
+        assert reported[name] == pytest.approx(found[name], abs=2e-5), name
+    return set(reported)
+
+
+def recompute_labels(rows: pd.DataFrame) -> dict[str, float]:
+    label, said = rows["label"], rows["prediction"]
+    scores = []
+    for name in sorted({*label, *said}):
+        hits = ((label == name) & (said == name)).sum()
+        scores.append(2 * hits / ((label == name).sum() + (said == name).sum()))
+    found = {
+        "test/acc": (label == said).mean(),
+        "test/f1": float(np.mean(scores)),
+        "test/loss": rows["loss"].mean(),
+        "test/n": len(rows),
+    }
+    return found | {f"test/acc_top{k}": (rows["label_rank"] <= k).mean() for k in (2, 3, 4, 5)}
+
+
+def recompute_text(rows: pd.DataFrame) -> dict[str, float]:
+    said, true = rows["prediction"].tolist(), rows["reference"].tolist()
+    found = {
+        "test/wer": rows["errors"].sum() / rows["words"].sum(),
+        "test/cer": float(char_error_rate(said, true)),
+        "test/exact": (rows["prediction"] == rows["reference"]).mean(),
+        "test/token_acc": rows["tokens_right"].sum() / rows["tokens"].sum(),
+        "test/loss": rows["loss"].mean(),
+        "test/n": len(rows),
+    }
+    if "nearest" in rows:
+        found["test/closed_acc"] = (rows["nearest"] == rows["reference"]).mean()
+    return found
+
+
+@pytest.mark.parametrize("task", FIRST_TASK)
+def test_every_metric_is_what_the_predictions_give(task: str, run: Run) -> None:
+    folder = run(f"task={task}", "trainer=smoke", "trainer.limit_test_batches=1.0")
+    first = check_reported(folder)
+    assert {"test/loss", "test/n"} < first
+    checkpoint = f"ckpt_path={folder / 'checkpoints' / 'best.ckpt'}"
+    scores = []
+    for size in (1, 5):
+        again = run(
+            *(f"task={task}", "stage=test", "size=tiny", "trainer=cpu", checkpoint),
+            f"datamodule.eval_batch_size={size}",
+            run_dir=f"by {size}",
+        )
+        assert check_reported(again) == first
+        numbers = json.loads((again / "metrics.json").read_text())
+        scores.append({name: numbers[name] for name in first})
+    assert scores[0] == pytest.approx(scores[1], abs=2e-5)
+
+
+def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path) -> None:
+    """The first batches are all right, so that hits of top 1 and of top 3 agree in them."""
+    data = hands(tmp_path / "easy", groups=3, each=6, letters="ABCDEF")
+    folder = run("trainer=cpu", f"data_dir={data}", "epochs=3", "datamodule.epoch_steps=10")
+    mixed = hands(tmp_path / "mixed", groups=3, each=6, letters="ABCDEF")
+    manifest = pd.read_csv(mixed / "manifest.csv", keep_default_na=False)
+    manifest.loc[60:, "label"] = np.roll(manifest["label"][60:], 7)  # wrong labels at the end
+    manifest.to_csv(mixed / "manifest.csv", index=False)
+    checkpoint = f"ckpt_path={folder / 'checkpoints' / 'best.ckpt'}"
+    found = []
+    for size in (4, 1000):
+        tested = run(
+            *("stage=test", "trainer=cpu", checkpoint, f"data_dir={mixed}", "split=test_only"),
+            f"datamodule.eval_batch_size={size}",
+            run_dir=f"tested by {size}",
+        )
+        check_reported(tested)
+        found.append(json.loads((tested / "metrics.json").read_text()))
+    assert found[0]["test/f1"] == pytest.approx(found[1]["test/f1"], abs=1e-6)
+    assert found[0]["test/f1"] < found[0]["test/acc_top3"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["asl", "emg"])
+def test_two_processes_report_what_their_predictions_give(task: str, tmp_path: Path) -> None:
+    done = command_line(
+        *(f"task={task}", "size=tiny", "trainer=ddp", "trainer.accelerator=cpu"),
+        *("trainer.devices=2", "trainer.max_epochs=1", "datamodule.epoch_steps=2"),
+        *("datamodule.eval_batch_size=5", f"hydra.run.dir={tmp_path / 'run'}"),
+        fresh=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert check_reported(tmp_path / "run")
+
+
+def test_a_resumed_run_reports_what_its_predictions_give(run: Run, tmp_path: Path) -> None:
+    data = f"data_dir={hands(tmp_path / 'set', each=6, letters='ABCDEF')}"
+    common = ("trainer=smoke", data, "scheduler=none")
+    run(*common, "trainer.max_epochs=1", run_dir="resumed")
+    folder = tmp_path / "resumed"
+    run(*common, "trainer.max_epochs=3", f"resume={folder}", run_dir="resumed")
+    whole = run(*common, "trainer.max_epochs=3", run_dir="whole")
+    check_reported(folder)
+    tables = [pd.read_csv(part / "metrics.csv") for part in (folder, whole)]
+    assert "val/f1" in tables[0]
+    pd.testing.assert_frame_equal(*tables, check_exact=True, check_like=True)
