@@ -102,6 +102,7 @@ def about(module: TaskModule) -> dict[str, Any]:
     facts = {key: value for key, value in card.to_plain().items() if key in KEPT}
     facts["network"] = type(module.net).__name__
     facts["boundary"] = bool(getattr(module.net, "boundary", False))
+    facts["leaks"] = bool(card.leaks)
     facts["told"], facts["parameters"] = told(card), count_parameters(module)
     if isinstance(module, TranscriptionModule):
         facts["objective"], facts["beam_width"] = module.objective, module.decoder.beam_width

@@ -15,6 +15,7 @@ SIMULATED_DATA = {
     "vsr": "on mouths that a computer drew, not on people",
     "emg": "on muscle signals that a computer made up, not on people",
 }
+UNMEASURED = "How well it reads was not measured."
 READ_UNITS = {"asl": "letters", "lipread": "words", "vsr": "words", "emg": "words"}
 
 
@@ -55,19 +56,21 @@ def _score(run: Run) -> str:
 def describe_model(task: str, simulated: bool, leaks: bool, checkpoint: Path) -> str:
     """Return in plain words what the model was trained on, and how well it read in its test."""
     trained = SIMULATED_DATA[task] if simulated else "on recordings of people"
-    warning = (
-        " The same people were in its training: expect less from it with you." if leaks else ""
+    tested = _test_sentence(task, checkpoint)
+    warning = " The same people were in its training: expect less from it with you."
+    return (
+        f"This program learned {trained}. {tested or UNMEASURED}{warning * bool(tested and leaks)}"
     )
-    return f"This program learned {trained}. {_test_sentence(task, checkpoint)}{warning}"
 
 
 def _test_sentence(task: str, checkpoint: Path) -> str:
+    """Return the result of the run's test in plain words; empty where there is none."""
     folder = checkpoint.absolute().parents[1]
     numbers = read_run(folder).numbers if checkpoint.name == "best.ckpt" else {}
     count = numbers.get("test/n")
     right = _share_right(numbers)
     if right is None or not isinstance(count, int):
-        return "How well it reads was not measured."
+        return ""
     source = "made-up recordings" if numbers.get("simulated") else "recordings"
     return (
         f"In its test, on {count:,} {source}, it read {round(100 * right)} of 100 "

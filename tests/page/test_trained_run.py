@@ -62,6 +62,7 @@ def test_visitors_read_what_it_learned_from_and_how_well_it_reads() -> None:
     assert "on mouths that a computer drew, not on people" in drawn
     assert "same people" in describe_model("asl", False, True, best)
     other = best.with_name("last.ckpt")
+    assert "same people" not in describe_model("asl", False, True, other)
     assert describe_model("asl", False, False, other).endswith("was not measured.")
     text = {"task": "emg", "test/wer": 0.25, "test/n": 40}
     (best.parents[1] / "metrics.json").write_text(json.dumps(text))
