@@ -165,6 +165,11 @@ class PreparedDataModule(L.LightningDataModule):
         self.classes = tuple(self.trained.classes if self.trained else ()) or self.vocabulary()
         self.targets = self._codes(self.prepared.manifest["label"], list(self.classes))
         self._refuse_unknown_labels()
+        if len(self.classes) < 2:
+            raise ValueError(
+                f"data_dir={self.prepared.data_dir} has one class ({', '.join(self.classes)}); a "
+                "model needs two or more to tell apart. Add recordings of another class"
+            )
 
     def vocabulary(self) -> tuple[str, ...]:
         """The classes that a new model is to know."""

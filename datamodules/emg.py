@@ -154,7 +154,8 @@ class EMGDataModule(PreparedDataModule):
         ids = {text: self.tokenizer.encode(text) for text in texts.values()}
         self.texts = [texts[label] for label in labels]
         self.tokens = [ids[text] for text in self.texts]
-        self._refuse_unwritable()
+        if not self.trained:
+            self._refuse_unwritable()
         self.classes = tuple(self.trained.classes if self.trained else self._phrases())
         self.targets = self._codes(pd.Series(self.texts, dtype=str), list(self.classes))
         if self.stretch_s:

@@ -12,6 +12,8 @@ from unvoiced.engine import Clock
 from unvoiced.eyes import HandEye
 from unvoiced.recognizer import NOTHING, Recognizer
 
+CANVAS = 480  # pixels per side, where there is no image to draw on
+
 
 class Letters:
     """Hands to letters: every picture is read, and a letter counts when it is held.
@@ -62,4 +64,9 @@ class Letters:
 
     @property
     def seen(self) -> np.ndarray | None:
-        return self.eye and self.eye.seen
+        if self.eye is not None:
+            return self.eye.seen
+        from unvoiced.vision.hands import draw_hand  # of those alone who look
+
+        canvas = np.zeros((CANVAS, CANVAS, 3), np.uint8)
+        return draw_hand(canvas, self.kept[-1]) if self.kept else canvas

@@ -13,6 +13,7 @@ from datamodules.readers.landmark_csv import LandmarkCSV
 from datamodules.readers.landmark_npy import load_frames
 from datamodules.readers.letters import FRAME, LetterReader
 from unvoiced.files import ARRAYS, LANDMARK_TABLES, PICTURES, VIDEOS
+from unvoiced.inputs import ACCEPTED_INPUTS
 from unvoiced.vision.hands import HandLandmarks, hand_landmarks, hand_model, no_hand_reason
 from unvoiced.vision.images import load_image
 from unvoiced.vision.skeleton import draw_hand
@@ -33,7 +34,7 @@ class HandInput(LetterReader):
         ValueError: nothing is there that can be read.
     """
 
-    endings = (*PICTURES, *VIDEOS, *LANDMARK_TABLES, *ARRAYS)
+    endings = ACCEPTED_INPUTS["asl"].files
 
     def __init__(
         self, path: str | Path | None, model: str | None = None, min_confidence: float = 0.5

@@ -133,9 +133,11 @@ def _trained(module: TaskModule, data: PreparedDataModule) -> list[Pair]:
 def _write(path: Path, feeds: list[dict[str, np.ndarray]]) -> None:
     ready = path.with_name(path.name + ".ready")
     try:
-        # Symbolic shapes are beyond it in recurrent networks, and it leaves files where it failed.
-        recurrent = bool(_operators(path) & {"LSTM", "GRU"})
-        quant_pre_process(str(path), str(ready), skip_symbolic_shape=recurrent)
+        model = onnx.load(path)
+        del model.graph.value_info[:]  # shapes that the exporter noted may contradict ONNX's own
+        onnx.save(model, path)
+        # Symbolic shapes would change nothing, and leave files in the current folder on failure.
+        quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
         if "Conv" in _operators(ready):
             quantize_static(
                 str(ready),

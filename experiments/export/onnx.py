@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from datamodules.base import PreparedDataModule
-from datamodules.prepared import write_all
+from datamodules.prepared import PreparedSet, write_all
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.training_data import with_training_data
 from experiments.export.inference_module import DeployedWriter, about, deployed, in_numpy
@@ -35,6 +35,7 @@ from unvoiced.networks import TEXTS, Network, OnnxNetwork
 
 TOLERANCE = 1e-4  # between PyTorch's logits and ONNX Runtime's
 COMPARED, TOGETHER = 4096, 32  # samples at most, and in a batch
+SPLITTABLE = 20  # samples
 TIMED = 100  # answers of each
 # Of simulated samples: enough to compare with, where no set is named.
 FEW = {"signers": 4, "speakers": 4, "words": 8, "sessions": 4, "utterances": 4}
@@ -90,7 +91,8 @@ class Pair:
 def samples_for(config: DictConfig, module: TaskModule, folder: Path) -> PreparedDataModule:
     """The test split of ``data_dir``, by default of the set that the model was trained with.
 
-    Where that is not there, or was simulated, simulated samples in the model's own frames.
+    Where that is not there, or was simulated, simulated samples in the model's own frames. A set that is too small
+    to be split is compared as a whole.
     """
     changed = _with_set(config, module.card)
     with open_dict(changed):
@@ -98,6 +100,7 @@ def samples_for(config: DictConfig, module: TaskModule, folder: Path) -> Prepare
         if not changed.data_dir:
             _simulate(config, module.card.frame, folder)
             changed.data_dir = str(folder)
+        if changed.data_dir == str(folder) or len(PreparedSet(changed.data_dir)) < SPLITTABLE:
             changed.split = {"_target_": "datamodules.splits.TestOnly"}
     return build_datamodule(changed, trained=module.card)
 

@@ -14,7 +14,8 @@ import gradio as gr
 import numpy as np
 
 from experiments.page import markup
-from experiments.page.uploads import ACCEPTED, Finding, Uploads
+from experiments.page.uploads import Finding, Uploads
+from unvoiced.inputs import ACCEPTED_INPUTS
 from unvoiced.text import escape_controls
 
 DELETE_S = (30, 300)  # how often what was uploaded is looked for, and how old it becomes, seconds
@@ -62,11 +63,12 @@ PLAIN: dict[str, Any] = {"apply_default_css": False, "container": False, "paddin
 
 def _upload(task: str, uploads: Uploads, settings: dict[str, Any]) -> None:
     """A place for a file, and below it what was found in it."""
-    endings, words = ACCEPTED[task]
+    accepted = ACCEPTED_INPUTS[task]
+    words = accepted.upload
     limits = f"at most {settings['max_upload_mb']:g} MB, {settings['max_upload_s']:g} s"
     sentence = f"Choose {words}: {limits}. It is deleted once it is read."
     gr.HTML(f'<p class="uv uv-faint">{markup.escape(sentence)}</p>', **PLAIN)
-    place = gr.File(label="File", file_types=list(endings), height=170, elem_id="uv-upload")
+    place = gr.File(label="File", file_types=list(accepted.files), height=170, elem_id="uv-upload")
     found = gr.HTML("", elem_id="uv-found", **PLAIN)
 
     def read(path: str | None) -> Iterator[tuple[Any, str]]:

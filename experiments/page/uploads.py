@@ -11,18 +11,14 @@ from typing import Any
 import numpy as np
 
 from datamodules.readers.emg_input import EMGInput
+from experiments.export.live_sources import holds_landmarks, read_landmarks
 from experiments.page.clips import Clip, refuse_long
-from unvoiced.files import ARRAYS, EMG_TABLES, PICTURES, VIDEOS
+from unvoiced.files import PICTURES
+from unvoiced.inputs import ACCEPTED_INPUTS
+from unvoiced.live.recordings import LANDMARK_FPS, FrameSequence
 from unvoiced.muscles import signal_of
 from unvoiced.vision.images import load_image
 
-TABLES = (*EMG_TABLES, *ARRAYS)
-ACCEPTED = {  # by task: endings, and what people call them
-    "asl": ((*PICTURES, *VIDEOS), "a picture (.jpg, .png …) or a clip (.mp4, .webm, .mov …)"),
-    "lipread": (VIDEOS, "a clip (.mp4, .webm, .mov …)"),
-    "vsr": (VIDEOS, "a clip (.mp4, .webm, .mov …)"),
-    "emg": (TABLES, "a recording (.csv or .npy)"),
-}
 ONE_WORD_S = 2.0  # a clip of lips is one word up to here; in longer ones words are looked for
 SHOWN_EVERY_S = 0.4  # how often a clip's progress is shown
 
@@ -63,15 +59,19 @@ class Uploads:
         Raises:
             ValueError: it is of another kind, damaged, too long or too large, in one sentence.
         """
-        ending = path.suffix.lower()
-        endings, words = ACCEPTED[self.recognizer.task]
-        if ending not in endings:
-            raise ValueError(f"{path.name} is of a kind that is not read here: take {words}.")
+        name, task = path.name.lower(), self.recognizer.task
+        accepted = ACCEPTED_INPUTS[task]
+        if not name.endswith(accepted.files):
+            raise ValueError(
+                f"{path.name} is of a kind that is not read here: take {accepted.upload}."
+            )
         try:
-            if ending in PICTURES:
+            if name.endswith(PICTURES):
                 yield self._picture(path)
-            elif ending in TABLES:
+            elif task == "emg":
                 yield self._recording(path)
+            elif holds_landmarks(task, name):
+                yield self._landmarks(path)
             else:
                 yield from self._clip(path)
         except ValueError as error:
@@ -98,6 +98,19 @@ class Uploads:
             seconds=len(signal) / float(about["frame"]["rate"]),
             note=note,
         )
+
+    def _landmarks(self, path: Path) -> Finding:
+        frames = read_landmarks(path)
+        refuse_long(len(frames) / LANDMARK_FPS, self.max_s)
+        if len(frames) == 1:
+            reading = self.recognizer.read(frames)
+            return Finding(reading.label, list(reading.top), reading.seen)
+        engine = self.make_engine(ready=True)
+        for seconds, hand in FrameSequence(frames, LANDMARK_FPS).moments():
+            engine.push(hand, seconds)
+        engine.end()
+        note = f"{len(frames)} hands, taken to be {LANDMARK_FPS:g} a second"
+        return Finding(engine.text, list(engine.top), engine.seen, note=note)
 
     def _clip(self, path: Path) -> Iterator[Finding]:
         clip = Clip(path, self.max_s)

@@ -14,14 +14,18 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from experiments.export.inference_module import recognizer_of
+from experiments.export.live_sources import frame_source, holds_landmarks, recording_source
 from experiments.launch.build import write_config
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
 from unvoiced import Engine, Event, Recognizer
 from unvoiced.decisions import number, refuse
 from unvoiced.engine import STAGES
-from unvoiced.live.cameras import CameraGoneError, Latest, film_or_camera
+from unvoiced.files import ARRAYS
+from unvoiced.inputs import ACCEPTED_INPUTS
+from unvoiced.live.cameras import CameraGoneError, Latest
 from unvoiced.live.emg_sources import GrowingTable, LSLStream
+from unvoiced.live.recordings import Recording
 from unvoiced.live.screens import OnScreen, VideoFile, drawn
 from unvoiced.phrases import Phrases
 from unvoiced.text import spreadsheet_cell
@@ -50,12 +54,14 @@ def run(config: DictConfig) -> None:
 
 def _watch(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
     if not config.input:
-        raise ValueError("stage=live needs input=camera:0, or input=<a video>")
+        expected = ACCEPTED_INPUTS[config.task].description
+        raise ValueError(f"stage=live needs input=camera:0, or {expected}")
     if config.crop and config.task == "asl":
         raise ValueError(f"crop={config.crop} is for lips: a hand is looked for in whole pictures")
-    ready = {"ready": True} if config.crop == "none" else {}
-    engine = Engine(recognizer, **live, **ready)
-    source = film_or_camera(str(config.input), paced=not config.output)
+    where = str(config.input)
+    ready = config.crop == "none" or holds_landmarks(config.task, where)
+    engine = Engine(recognizer, **live, **({"ready": True} if ready else {}))
+    source = frame_source(where, recognizer, paced=not config.output)
     screen = VideoFile(config.output, source.rate) if config.output else OnScreen()
     folder = write_config(config)
     tell(f"Reading {config.input}. Ctrl-C ends it\n{recognizer.told}")
@@ -175,7 +181,7 @@ def _listen(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) ->
     engine = Engine(recognizer, reader=settings, **live)
     part = engine.part
     assert isinstance(part, Phrases)
-    source = _source(config.input, part, waiting)
+    source = _source(config.input, part, waiting, settings)
     folder = write_config(config)
     _announce(config.input, part, recognizer)
     with Heard(folder / "live.csv", part) as heard:
@@ -197,18 +203,24 @@ def _refuse_impossible(waiting: dict[str, Any]) -> None:
     )
 
 
-def _source(where: str | None, part: Phrases, waiting: dict[str, Any]) -> GrowingTable | LSLStream:
+def _source(
+    where: str | None, part: Phrases, waiting: dict[str, Any], settings: dict[str, Any]
+) -> GrowingTable | LSLStream | Recording:
     """What ``input`` names.
 
     Raises:
         ValueError: nothing, or nothing that is there.
     """
     if not where:
-        raise ValueError("stage=live needs input=<a text table that is being written> or lsl:NAME")
+        expected = ACCEPTED_INPUTS["emg"].description
+        raise ValueError(f"stage=live needs input=lsl:NAME, or {expected} that may still grow")
     listener = part.listener
     if str(where).startswith(LSL):
         name, rate = where.removeprefix(LSL), listener.conditioner.rate
         return LSLStream(name, listener.channels, rate, **waiting)
+    if str(where).lower().endswith(ARRAYS):
+        rate = listener.conditioner.rate
+        return recording_source(Path(where), settings, listener.channels, rate)
     return GrowingTable(where, listener.channels, **waiting)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 CHANNELS = (16, 32, 48)
@@ -49,10 +50,20 @@ class CNNLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, T, H, W) grey clips in [0, 1] → (B, classes) logits, read off the last frame."""
         maps = self.features(x.contiguous(memory_format=self.order))
-        # Frames of 32 x 48 are of the grid's size already; ONNX has no pooling into parts.
-        cells = maps if maps.shape[3:] == GRID else self.pool(maps)  # → (B, 48, T, 4, 6)
+        cells = self._pool_to_grid(maps)  # → (B, 48, T, 4, 6)
         hidden, _ = self.lstm(cells.transpose(1, 2).flatten(2))  # (B, T, 1152) → (B, T, 128)
         return self.head(hidden[:, -1])  # (B, 128) → (B, classes)
+
+    def _pool_to_grid(self, maps: Tensor) -> Tensor:
+        """Average into the cells of the grid, (B, 48, T, H, W) → (B, 48, T, 4, 6).
+
+        ONNX has no pooling into a grid; for these sizes, halving gives the same bits.
+        """
+        if maps.shape[3:] == GRID:
+            return maps
+        if maps.shape[3:] == (2 * GRID[0], 2 * GRID[1]):
+            return F.avg_pool3d(maps, (1, 2, 2))
+        return self.pool(maps)
 
 
 def block(inputs: int, outputs: int) -> nn.Sequential:
