@@ -29,6 +29,8 @@ class HandInput(LetterReader):
         path: the file or folder.
         model: path of a MediaPipe ``hand_landmarker.task``; None for the user's cache.
         min_confidence: below this MediaPipe's finding is not taken for a hand, 0 to 1.
+        keep_empty: whether an image without a hand is a sample of zeros, as images of the class
+            ``nothing`` are in training; else it is rejected.
 
     Raises:
         ValueError: nothing is there that can be read.
@@ -37,7 +39,11 @@ class HandInput(LetterReader):
     endings = ACCEPTED_INPUTS["asl"].files
 
     def __init__(
-        self, path: str | Path | None, model: str | None = None, min_confidence: float = 0.5
+        self,
+        path: str | Path | None,
+        model: str | None = None,
+        min_confidence: float = 0.5,
+        keep_empty: bool | None = None,
     ) -> None:
         if not path:
             raise ValueError("stage=predict needs input=<a picture, video, landmark file, folder>")
@@ -45,6 +51,7 @@ class HandInput(LetterReader):
         refuse_no_input(self.path)
         super().__init__(self.path if self.path.is_dir() else self.path.parent)
         self.model, self.min_confidence = model, min_confidence
+        self.keep_empty = bool(keep_empty)
 
     def items(self) -> list[Item]:
         """One item a file."""
@@ -67,7 +74,9 @@ class HandInput(LetterReader):
         read = next(function for endings, function in reads.items() if name.endswith(endings))
         try:
             for identity, landmarks in read(item):
-                if landmarks is None:
+                if landmarks is None and self.keep_empty:
+                    yield Sample(identity, np.zeros((1, 63), np.float32), "", source=item.id)
+                elif landmarks is None:
                     yield Rejected(identity, "no hand found", item.id)
                 else:
                     yield Sample(identity, landmarks.reshape(1, 63), "", source=item.id)

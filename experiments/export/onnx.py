@@ -91,8 +91,8 @@ class Pair:
 def samples_for(config: DictConfig, module: TaskModule, folder: Path) -> PreparedDataModule:
     """The test split of ``data_dir``, by default of the set that the model was trained with.
 
-    Where that is not there, or was simulated, simulated samples in the model's own frames. A set that is too small
-    to be split is compared as a whole.
+    Where that is not there, or was simulated, simulated samples in the model's own frames. A set
+    that is too small to be split is compared as a whole.
     """
     changed = _with_set(config, module.card)
     with open_dict(changed):

@@ -25,6 +25,8 @@ from modules.base import TaskModule
 from unvoiced.networks import as_trained
 from unvoiced.processes import PARENT_VARIABLE
 
+EMPTY_CLASS = "nothing"  # of images without a hand
+
 
 def build_datamodule(config: DictConfig, trained: ModelCard | None = None) -> PreparedDataModule:
     """The datamodule, ready (prepared and split).
@@ -88,6 +90,8 @@ def build_input_reader(config: DictConfig, card: ModelCard) -> Any:
     The model's settings come from a file: they are given to the class itself, never to Hydra.
     """
     settings = as_trained(plain(config.input_reader), card.frame, card.reader)
+    if settings.get("keep_empty", False) is None:
+        settings["keep_empty"] = EMPTY_CLASS in card.classes
     target = settings.pop("_target_")
     return instantiate({"_target_": target, "_partial_": True})(**settings)
 

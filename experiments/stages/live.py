@@ -218,6 +218,11 @@ def _source(
     if str(where).startswith(LSL):
         name, rate = where.removeprefix(LSL), listener.conditioner.rate
         return LSLStream(name, listener.channels, rate, **waiting)
+    accepted = ACCEPTED_INPUTS["emg"]
+    if Path(where).is_file() and not accepted.accepts(Path(where)):
+        raise ValueError(
+            f"input={where} cannot be read; expected lsl:NAME or {accepted.description}"
+        )
     if str(where).lower().endswith(ARRAYS):
         rate = listener.conditioner.rate
         return recording_source(Path(where), settings, listener.channels, rate)

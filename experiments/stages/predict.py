@@ -52,8 +52,8 @@ def run(config: DictConfig) -> None:
     data = build_datamodule(changed, trained=module.card)
     table = _predict(changed, module, data)
     spreadsheet_cells(table).to_csv(folder / "predictions.csv", index=False)
-    _tell(table, folder, module.card.simulated)
     tell_spoken(changed, reader, module, data, folder / "events.csv")
+    _tell(table, folder, module.card.simulated)
     if config.show:
         _draw(reader, data, table, folder / "shown")
     tell(f"\nRun folder: {folder}")
