@@ -423,7 +423,7 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
 @pytest.mark.parametrize(
     ("mistake", "said"),
     [
-        ("input=null", "needs input=<a text table that is being written> or lsl:NAME"),
+        ("input=null", "needs input=lsl:NAME, or a recording"),
         ("input=nothing.csv", r"nothing\.csv does not exist"),
         ("live.window_s=0.05", r"live\.window_s=0\.05: expected 0\.1 seconds or more"),
         ("live.hop_s=0", r"live\.hop_s=0: expected seconds above 0"),

@@ -401,7 +401,7 @@ def test_a_mistake_of_the_program_is_told_and_logged(tmp_path: Path, caplog) -> 
         ("e.mp4", lambda path: written(path, b""), "the file is empty"),
         ("f.jpg", lambda path: written(path, b"\xff\xd8\xff rest"), r"f\.jpg: .* truncated"),
         ("g.jpg", lambda path: written(path, jpeg(hand("A"))[:9000]), "truncated"),
-        ("h.pdf", lambda path: written(path, b"%PDF"), r"h\.pdf is of a kind .* take a picture"),
+        ("h.pdf", lambda path: written(path, b"%PDF"), r"h\.pdf is of a kind .* take an image"),
         (
             "i.png",
             lambda path: huge(path),
