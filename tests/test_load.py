@@ -121,7 +121,7 @@ def test_only_the_network_and_the_module_may_name_classes(
 
 
 def test_another_task(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="model of task emg, not asl\. Set task=emg"):
+    with pytest.raises(ValueError, match=r"model of task emg, not asl\. Set task=emg"):
         load_checkpoint(changed(checkpoint, tmp_path, task="emg"), "asl")
 
 

@@ -66,7 +66,7 @@ class Letters:
     def seen(self) -> np.ndarray | None:
         if self.eye is not None:
             return self.eye.seen
-        from unvoiced.vision.hands import draw_hand  # of those alone who look
+        from unvoiced.vision.skeleton import draw_hand  # of those alone who look
 
         canvas = np.zeros((CANVAS, CANVAS, 3), np.uint8)
         return draw_hand(canvas, self.kept[-1]) if self.kept else canvas
