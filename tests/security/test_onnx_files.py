@@ -1,0 +1,115 @@
+"""ONNX files of strangers: no loops, no other files, bounded memory, checked metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tests.security.hostile import VALUES
+from unvoiced import Recognizer
+from unvoiced.networks import FORMAT, KEY, TEXTS, OnnxNetwork
+
+FACTS: dict[str, Any] = {
+    KEY: FORMAT,
+    "task": "asl",
+    "classes": ["A", "B"],
+    "frame": {"shape": [63], "dtype": "float32", "rate": None},
+    "input": {"frames": 1},
+    "simulated": True,
+    "told": "Made for a test.",
+}
+
+
+def save_network(path: Path, nodes: list, initializers: list, **facts: object) -> Path:
+    """Write an ONNX file of these nodes, from ``frames`` to ``logits``."""
+    sizes = ["batch", "length", 63]
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("frames", TensorProto.FLOAT, sizes)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
+        initializers,
+    )
+    opset = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    for key, value in (FACTS | facts).items():
+        text = value if key in TEXTS and isinstance(value, str) else json.dumps(value)
+        helper.set_model_props(model, {p.key: p.value for p in model.metadata_props} | {key: text})
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def plain_network(path: Path, **facts: object) -> Path:
+    """A network that adds 1."""
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    node = helper.make_node("Add", ["frames", "one"], ["logits"])
+    return save_network(path, [node], [one], **facts)
+
+
+def loop_body() -> onnx.GraphProto:
+    return helper.make_graph([], "body", [], [])
+
+
+@pytest.mark.parametrize("operator", ["Loop", "Scan", "If"])
+def test_loops_and_branches_are_refused(operator: str, tmp_path: Path) -> None:
+    node = helper.make_node(operator, ["frames"], ["logits"], body=loop_body())
+    with pytest.raises(ValueError, match="has loops or branches"):
+        OnnxNetwork(save_network(tmp_path / "loop.onnx", [node], []))
+
+
+def test_tensors_in_other_files_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"1234")
+    tensor = onnx.TensorProto(name="one", data_type=TensorProto.FLOAT, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="secret")
+    node = helper.make_node("Add", ["frames", "one"], ["logits"])
+    with pytest.raises(ValueError, match="tensors in other files"):
+        OnnxNetwork(save_network(tmp_path / "other.onnx", [node], [tensor]))
+
+
+def test_unknown_operators_are_refused(tmp_path: Path) -> None:
+    node = helper.make_node("Evil", ["frames"], ["logits"], domain="evil")
+    with pytest.raises(ValueError, match="not ONNX Runtime's own"):
+        OnnxNetwork(save_network(tmp_path / "evil.onnx", [node], []))
+
+
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    size = helper.make_tensor("size", TensorProto.INT64, [1], [10**11])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["frames", "sum"], ["logits"]),
+    ]
+    with pytest.raises(ValueError, match="cannot be run|is not an ONNX file"):
+        network = OnnxNetwork(save_network(tmp_path / "large.onnx", nodes, [size]))
+        network(np.zeros((1, 1, 63), np.float32))
+
+
+def test_answers_that_the_metadata_does_not_name(tmp_path: Path) -> None:
+    recognizer = Recognizer(plain_network(tmp_path / "wide.onnx"))
+    with pytest.raises(ValueError, match="names 2 answers"):
+        recognizer.read(np.zeros(63, np.float32))
+
+
+@pytest.mark.parametrize("key", [*FACTS, "reader", "clip_s", "boundary", "objective", "beam_width"])
+def test_metadata_is_accepted_or_refused_with_one_sentence(key: str, tmp_path: Path) -> None:
+    values = [v for v in VALUES if not isinstance(v, list) or len(v) not in (1, 2)]
+    for value in values:
+        path = plain_network(tmp_path / "changed.onnx", **{key: value})
+        try:
+            Recognizer(path)
+        except ValueError as error:
+            assert "\n" not in str(error) and "\x1b" not in str(error)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9, 0.99])
+def test_a_cut_file_is_refused(share: float, tmp_path: Path) -> None:
+    content = plain_network(tmp_path / "whole.onnx").read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ValueError, match=r"cut\.onnx"):
+        OnnxNetwork(tmp_path / "cut.onnx")
