@@ -213,7 +213,9 @@ def test_a_file_of_another_task_is_named(composed, tmp_path: Path) -> None:
 
 
 def test_settings_of_recordings_are_no_settings_of_streams(composed, tmp_path: Path) -> None:
-    path = tiny_onnx(tmp_path / "m.onnx", **written(FACTS | {"task": "lipread"}))
+    frame = {"shape": [48, 80], "dtype": "uint8", "meaning": "grey mouth", "rate": 25.0}
+    facts = FACTS | {"task": "lipread", "frame": frame}
+    path = tiny_onnx(tmp_path / "m.onnx", **written(facts))
     model = "task=lipread", f"ckpt_path={path}"
     assert recognizer_of(composed(*model, "input_reader.min_confidence=0.7")).min_confidence == 0.7
     with pytest.raises(ValueError, match=r"input_reader\.zoom=2\.4 is for stage=predict"):
