@@ -99,6 +99,8 @@ def _explain_setting(error: OmegaConfBaseException) -> str:
     key, message = str(error.full_key), str(error).partition("\n")[0]
     if re.match(r"Key .* (is not in struct|not in )", message):
         return explain_unknown(key)
+    if "incompatible container types" in message:
+        return f"{key}={{}} is not valid; expected a list."
     return f"{key}: {message}."
 
 

@@ -44,6 +44,10 @@ DURATION = Rule(
     "a duration as dd:hh:mm:ss",
     is_text=True,
 )
+DEVICES = Rule(
+    lambda value: isinstance(value, str) and bool(fullmatch(r"\d+(,\d+)*", value)),
+    'numbers of devices, such as "0,1"',
+)
 BATCH_LIMIT = integer(0, 10**9, "batches") | number(0, 1, "a share")
 
 ROOT: dict[str, Rule] = {
@@ -108,7 +112,7 @@ TRAINING: dict[str, Rule] = {
     "optimizer.weight_decay": number(0, 10),
     "optimizer.betas": list_of(SHARE_BELOW_ONE, 2, 2),
     "scheduler.interval": choice("epoch", "step"),
-    "scheduler.length_argument": NAME | NULL,
+    "scheduler.length_argument": choice("T_max", "total_steps", "total_iters", "max_iters") | NULL,
     "scheduler.monitor": NAME,
     "scheduler.build.max_lr": number(0, 10, above=True),
     "scheduler.build.pct_start": number(0, 1, "a share of the steps", above=True),
@@ -120,9 +124,10 @@ TRAINING: dict[str, Rule] = {
     "trainer.devices": integer(1, 4096)
     | choice("auto", -1)
     | list_of(integer(0, 4095), 1, 4096)
-    | text('numbers of devices, such as "0,1"', high=100),
+    | DEVICES,
     "trainer.num_nodes": integer(1, 100_000, "machines"),
-    "trainer.max_epochs": integer(1, MOST_EPOCHS) | choice(-1),
+    "trainer.max_epochs": integer(1, MOST_EPOCHS),
+    "trainer.default_root_dir": FOLDER,
     "trainer.max_steps": integer(1, 10**12, "steps") | choice(-1),
     "trainer.gradient_clip_val": number(0, 1e6) | NULL,
     "trainer.gradient_clip_algorithm": choice("norm", "value") | NULL,
@@ -203,6 +208,9 @@ DATA: dict[str, Rule] = {
     "datamodule.simulator.words": integer(2, 100_000, "words"),
     "datamodule.simulator.seed": SEED,
     "datamodule.simulator.*": integer(1, 100_000),
+    "datamodule.data_dir": FOLDER | NULL,
+    "datamodule.calibrate": integer(0, 10_000, "recordings of each class"),
+    "datamodule.seed": SEED,
     "datamodule.batch_size": integer(1, 100_000, "samples"),
     "datamodule.eval_batch_size": integer(1, 100_000, "samples"),
     "datamodule.frames": integer(1, 10_000, "frames"),
@@ -224,6 +232,9 @@ DATA: dict[str, Rule] = {
 
 READING: dict[str, Rule] = {
     "reader.raw_dir": FOLDER | NULL,
+    "*reader.crop": choice("none", "mouth", "fixed") | NULL,
+    "reader.label": text("the name of a column, or a pattern of columns"),
+    "reader.text": text("the name of a column"),
     "reader.manifest": FILE,
     "reader.group": text("the name of a column") | NULL,
     "reader.split": text("the name of a column") | NULL,

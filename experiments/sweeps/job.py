@@ -25,6 +25,7 @@ from datamodules.locks import (
     lock_folder,
     read_owner,
 )
+from experiments.launch.command import validate_job
 from experiments.launch.console import tell
 from experiments.sweeps.job_status import SWEEP, read_status, write_status
 from unvoiced.processes import PARENT_VARIABLE, end_when, end_with_parent
@@ -109,6 +110,7 @@ def _make_ready(config: DictConfig, folder: Path, status: str | None) -> None:
 
 
 def _run(config: DictConfig, folder: Path) -> float | None:
+    validate_job(config)
     if runs_apart(config):
         return _run_apart(config, folder)
     from experiments.stages import run_stage
