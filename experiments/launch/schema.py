@@ -54,9 +54,18 @@ def validate_configuration(config: DictConfig) -> None:
         name = str(key)
         if name == "hydra" or (name in ALL_GROUPS and name not in GROUPS[stage]):
             continue
-        _validate(name, _resolve(config, name))
+        validate_key(config, name)
     for name in GROUPS[stage]:
         _require_group(config, name)
+
+
+def validate_key(config: DictConfig, name: str) -> None:
+    """Check a setting of the root, or all settings of a group.
+
+    Raises:
+        ValueError: with the setting, the value and what is expected.
+    """
+    _validate(name, _resolve(config, name))
 
 
 def _resolve(config: DictConfig, key: str) -> Any:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import types
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -35,6 +36,7 @@ def find_class(target: str) -> Any:
         raise ValueError(f"{shown(target)} cannot be imported ({error})") from None
 
 
+@cache
 def arguments_of(found: Any) -> tuple[dict[str, Rule], bool]:
     """Return the rule of each argument, and whether others are passed on to an unknown place."""
     owners = found.__mro__ if isinstance(found, type) else (found,)

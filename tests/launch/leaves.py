@@ -9,8 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.launch.overrides import quote_values
-from experiments.launch.requirements import require_relations
-from experiments.launch.schema import ALL_GROUPS, GROUPS, validate_configuration
+from experiments.launch.schema import ALL_GROUPS, GROUPS, validate_key
 from tests.launch.commands import composed_command
 
 VALUES = ("abc", "0", "-1", "1e9", "nan", "null", "[]", "{}")
@@ -64,21 +63,18 @@ def settings_of(task: str, folder: str) -> list[tuple[DictConfig, str]]:
     return [(config, key) for key, config in found.items()]
 
 
-def changed(config: DictConfig, key: str, value: str) -> DictConfig:
-    """Return the configuration with one setting as the command line would set it."""
+def validation_error(config: DictConfig, key: str, value: str) -> str:
+    """Return the sentence that refuses a setting as the command line sets it; empty if valid."""
     (argument,) = quote_values([f"{key}={value}"])
-    result = config.copy()
-    with open_dict(result):
-        parsed = OverridesParser.create().parse_override(argument).value()
-        OmegaConf.update(result, key, parsed if not hasattr(parsed, "text") else parsed.text)
-    return result
-
-
-def validation_error(config: DictConfig) -> str:
-    """Return the sentence that refuses a configuration; empty if it is valid."""
+    parsed = OverridesParser.create().parse_override(argument).value()
+    parent, _, leaf = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    before = OmegaConf.to_container(node, resolve=False)[leaf]
     try:
-        validate_configuration(config)
-        require_relations(config)
+        node[leaf] = getattr(parsed, "text", parsed)
+        validate_key(config, key.partition(".")[0])
     except ValueError as error:
         return str(error)
+    finally:
+        node[leaf] = before
     return ""
