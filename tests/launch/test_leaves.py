@@ -13,6 +13,7 @@ from tests.launch.leaves import (
     SHOWN,
     VALUES,
     composed_stage,
+    leaves,
     settings_of,
     validation_error,
 )
