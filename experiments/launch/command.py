@@ -68,7 +68,7 @@ def validate_command(config: DictConfig) -> None:
         ValueError: with the setting, its value and what is expected.
     """
     folder = config.hydra.run.dir
-    validate_overrides(_typed_overrides(config), config)
+    validate_overrides(typed_overrides(config), config)
     changed = config.copy()
     with open_dict(changed):
         changed.pop("hydra")
@@ -85,10 +85,11 @@ def validate_job(config: DictConfig) -> None:
     Raises:
         ValueError: a key does not exist or has no effect.
     """
-    validate_overrides(_typed_overrides(HydraConfig.instance().cfg), config)
+    validate_overrides(typed_overrides(HydraConfig.instance().cfg), config)
 
 
-def _typed_overrides(config: Any) -> list[Override]:
+def typed_overrides(config: Any) -> list[Override]:
+    """Return the overrides as they were typed, without resolving interpolations."""
     typed = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     return OverridesParser.create().parse_overrides(list(map(str, typed)))
 

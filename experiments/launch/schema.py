@@ -154,6 +154,8 @@ def _require_class(key: str, target: Any) -> Any:
             "or callbacks/."
         )
     try:
-        return find_class(target)
+        found = find_class(target)
     except ValueError as error:
         raise ValueError(f"{name}={error}; expected the dotted path of a class.") from None
+    require(name, target, isinstance(found, type), "the dotted path of a class")
+    return found
