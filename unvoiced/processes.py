@@ -41,11 +41,10 @@ def end_with_named_parent() -> None:
 
     Processes of torchrun and Lightning's DDP (``LOCAL_RANK`` is set) end with whatever began them.
     """
-    parent = os.environ.pop(PARENT_VARIABLE, None)
-    if parent is None and "LOCAL_RANK" in os.environ:
-        parent = str(os.getppid())
-    if parent is not None and parent.isdecimal():
-        end_with_parent(int(parent))
+    parent = os.getppid()
+    is_named = os.environ.pop(PARENT_VARIABLE, "") == str(parent)  # not by a process further up
+    if is_named or "LOCAL_RANK" in os.environ:
+        end_with_parent(parent)
 
 
 def isolate_imports(folders: Iterable[str | Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -45,8 +46,9 @@ def write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
             f"format=program: {type(module.net).__name__} cannot be exported ({reason}). Use "
             "format=pth, or another net="
         ) from error
-    with path.open("wb") as file:
-        torch.export.save(program, file, extra_files={ABOUT: json.dumps(about(module))})
+    buffer = BytesIO()
+    torch.export.save(program, buffer, extra_files={ABOUT: json.dumps(about(module))})
+    path.write_bytes(buffer.getbuffer())
     with path.open("rb") as file:
         again = partial(in_numpy, torch.export.load(file).module())
     agreement(again, [longer(model, pairs[0])])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.trainer_checks import named_profiler, trainer_errors
 from modules.base import TaskModule
 from unvoiced.networks import as_trained
-from unvoiced.processes import PARENT_VARIABLE
 
 EMPTY_CLASS = "nothing"  # of images without a hand
 
@@ -158,7 +156,6 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
         ValueError: the machine has not what the configuration asks for.
     """
     refuse_excess_devices(config)
-    os.environ[PARENT_VARIABLE] = str(os.getpid())  # with which processes of DDP end
     loggers: list[Logger] = list(named(config.logger).values())
     # What says that an epoch is done comes after all that is to be done of it.
     callbacks = sorted(named(config.callbacks).values(), key=_is_last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ def write_pth(module: TaskModule, path: Path, config: DictConfig | None = None) 
     Raises:
         ValueError: what is read back is not what was written.
     """
-    with path.open("wb") as file:  # by its name, torch would write that name into it
-        torch.save(plain_content(module), file)
+    buffer = BytesIO()  # a full disk is an OSError of ours, and no RuntimeError of torch
+    torch.save(plain_content(module), buffer)
+    path.write_bytes(buffer.getbuffer())
     again = load_checkpoint(path).net.state_dict()
     _refuse_other_weights(plain_content(module)[WEIGHTS], again)
     return f"read back, its {len(again)} weights are the same bit by bit"

@@ -102,5 +102,6 @@ def _draw(reader: Any, data: PreparedDataModule, table: pd.DataFrame, folder: Pa
         text, place = f"{row.prediction} {row.probability:.2f}", (10, picture.shape[0] - 12)
         cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.0, (255, 255, 0), 2)
         name = row.id.replace("/", "_").replace("#", "_") + ".png"
-        cv2.imwrite(str(folder / name), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+        (folder / name).write_bytes(encoded)  # cv2.imwrite would not say that the disk is full
     tell(f"{min(len(table), DRAWN)} pictures of what the model saw: {folder}")
