@@ -31,6 +31,7 @@ from datamodules.prepared import (
 from datamodules.splits import PHASES, Parts, Split, calibrated
 from datamodules.training_record import TrainingRecord
 from unvoiced.cache import cache_folder
+from unvoiced.text import count_noun
 
 Batch = dict[str, Any]
 
@@ -189,8 +190,9 @@ class PreparedDataModule(L.LightningDataModule):
             return ""
         count = int(labels.isin(unseen).sum())
         return (
-            f"{len(unseen)} classes in this set ({', '.join(unseen[:20])}; {count:,} samples) have "
-            "no training sample: the model cannot know them, and they count as they come out."
+            f"{count_noun(len(unseen), 'class')} in this set ({', '.join(unseen[:20])}; "
+            f"{count_noun(count, 'sample')}) without a training sample: the model cannot know "
+            "them, and they count as they come out."
         )
 
     def write_beside(self, folder: Path) -> None:

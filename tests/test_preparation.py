@@ -51,7 +51,7 @@ def test_command_prepares_and_says_what_came_of_it(tmp_path: Path) -> None:
     common += [f"data_dir={tmp_path / 'set'}", f"hydra.run.dir={tmp_path / 'run'}"]
     first = command_line(*common)
     assert first.returncode == 0, first.stderr
-    assert "30 samples of 3 classes, 1 groups" in first.stdout
+    assert "30 samples of 3 classes, 1 group" in first.stdout
     assert "was complete already" in command_line(*common).stdout
     shutil.move(raw, tmp_path / "other")
     (raw).mkdir()

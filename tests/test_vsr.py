@@ -179,7 +179,7 @@ def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) ->
     frame = Frame((24, 24), "uint8", "a test", 25.0)
     write_all(tmp_path / "set", Description("vsr", frame, {}), samples)
     folder = run("task=vsr", "trainer=smoke", *TINY, f"data_dir={tmp_path / 'set'}")
-    note = "1 classes in this set (water; 3 samples) have no training sample"
+    note = "1 class in this set (water; 3 samples) without a training sample"
     assert f"BEWARE: {note}" in capsys.readouterr().out
     assert note in (folder / "report.md").read_text().partition("## Warnings")[2]
 

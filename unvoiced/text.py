@@ -42,6 +42,16 @@ def shorten(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 
+def count_noun(count: int, noun: str) -> str:
+    """Return ``1 group`` or ``2 groups``.
+
+    >>> count_noun(1, "class"), count_noun(1_200, "class")
+    ('1 class', '1,200 classes')
+    """
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
 # ---- what is shown
 
 

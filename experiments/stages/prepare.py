@@ -13,7 +13,7 @@ from datamodules.preparation import prepare
 from datamodules.prepared import MANIFEST, REJECTED, PreparedSet
 from experiments.launch.instantiate import instantiate, plain
 from experiments.launch.limits import refuse_excess
-from unvoiced.text import printable
+from unvoiced.text import count_noun, printable
 
 
 def run(config: DictConfig) -> None:
@@ -45,10 +45,11 @@ def _tell(data_dir: Path, already_complete: bool) -> None:
     prepared = PreparedSet(data_dir)
     rejected = pd.read_csv(data_dir / REJECTED, dtype=str, keep_default_na=False)
     done = "was complete already" if already_complete else "is ready"
-    groups = f", {len(prepared.groups)} groups" if prepared.groups else ""
+    groups = f", {count_noun(len(prepared.groups), 'group')}" if prepared.groups else ""
     present = prepared.manifest["label"].nunique()
     _say(
-        f"{data_dir} {done}: {len(prepared):,} samples of {present} classes{groups} "
+        f"{data_dir} {done}: {count_noun(len(prepared), 'sample')} of "
+        f"{count_noun(present, 'class')}{groups} "
         f"({MANIFEST}); {len(rejected):,} rejected ({REJECTED} says why)"
     )
     rate = prepared.meta["frame"]["rate"]
