@@ -223,7 +223,7 @@ def test_a_border_changes_no_units(finder, border):
     path = shared_data("asl/images/s01/B_000.jpg")
     picture, detector = load_image(path), finder._detector(1.0)
     plain = detector.find(picture).landmarks.reshape(21, 3)
-    hand = detector.find(landmarks._with_border(picture, border))
+    hand = detector.find(landmarks.with_border(picture, border))
     found = landmarks._without_border(hand, border).landmarks.reshape(21, 3)
     assert np.abs(found - plain)[:, :2].max() < 0.05
     assert np.ptp(found[:, 2]) == pytest.approx(np.ptp(plain[:, 2]), rel=0.3)

@@ -16,13 +16,12 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from unvoiced.cache import cache_folder
 from unvoiced.vision.images import is_grey, limit_side, refuse_unlike_image, to_skin_tones
 from unvoiced.vision.mediapipe_tasks import as_image, import_mediapipe, open_task, quiet_stderr
-from unvoiced.vision.parts import part_around, part_centres
+from unvoiced.vision.parts import part_around, part_centres, with_border
 
 HAND_MODEL, FACE_MODEL = "hand_landmarker.task", "face_detection_short_range.tflite"
 # MediaPipe >= 1.0 ships no model; this wheel does, and an index never changes a wheel.
@@ -48,9 +47,7 @@ SEARCHED_SIDE = 2560  # pixels; borders double it
 # Parts of a large image in which a small hand is looked for, as shares of its shorter side: the
 # detector sees 192 x 192 pixels. Hands in parts of fewer pixels were found in the whole image.
 PARTS, SMALLEST_PART = (0.5, 0.25), 160
-
-
-# ---- models
+CLOSE = (2.0, 3.0)  # hand sizes: a small hand must be seen again in such a part
 
 
 def hand_model(path: str | Path | None = None) -> Path:
@@ -192,7 +189,7 @@ class HandLandmarks:
         for border, factor in self.attempts:
             followed = self._video if border == 0 else None
             detector = followed or self._detector(factor)
-            hand = detector.find(_with_border(picture, border))
+            hand = detector.find(with_border(picture, border))
             if hand is not None:
                 return _without_border(hand, border)
         return self._search(picture) if self.thorough else None
@@ -204,11 +201,22 @@ class HandLandmarks:
             if side < SMALLEST_PART:
                 break
             for centre in part_centres(picture.shape, side):
-                part, corner = part_around(picture, centre, side)
-                hand = self._detector(1.0).find(part)
-                if hand is not None:
-                    return _in_whole(hand, part.shape, corner, picture.shape)
+                hand = self._find_part(picture, centre, side)
+                if hand is not None and (closer := self._closer(picture, hand)):
+                    return closer
         return None
+
+    def _closer(self, picture: np.ndarray, hand: Hand) -> Hand | None:
+        """Return the same hand with more exact points; faces taken for hands are not seen again."""
+        points = hand.landmarks.reshape(21, 3)[:, :2] * picture.shape[1::-1]
+        centre, size = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0).max()
+        views = (self._find_part(picture, centre, share * size) for share in CLOSE)
+        return next((view for view in views if view is not None), None)
+
+    def _find_part(self, picture: np.ndarray, centre: np.ndarray, side: float) -> Hand | None:
+        part, corner = part_around(picture, centre, side)
+        hand = self._detector(1.0).find(part)
+        return hand and _in_whole(hand, part.shape, corner, picture.shape)
 
     def _detector(self, factor: float) -> _Detector:
         if factor not in self._pictures:
@@ -269,13 +277,6 @@ class _Detector:
 def hand_landmarks(model: str, min_confidence: float = 0.5) -> HandLandmarks:
     """The finder of this process for single pictures, made on first use."""
     return HandLandmarks(model, min_confidence)
-
-
-def _with_border(picture: np.ndarray, border: float) -> np.ndarray:
-    if border == 0:
-        return picture
-    rows, columns = (round(border * size) for size in picture.shape[:2])
-    return cv2.copyMakeBorder(picture, rows, rows, columns, columns, cv2.BORDER_CONSTANT)
 
 
 def _without_border(hand: Hand, border: float) -> Hand:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 
 
@@ -28,3 +29,11 @@ def part_centres(shape: tuple[int, ...], side: int) -> Iterator[np.ndarray]:
         axes.append(np.linspace(side / 2, max(size - side / 2, side / 2), count))
     for x, y in itertools.product(*axes):
         yield np.array([x, y])
+
+
+def with_border(picture: np.ndarray, border: float) -> np.ndarray:
+    """Return an image with a black border, in image sizes, on each side."""
+    if border == 0:
+        return picture
+    rows, columns = (round(border * size) for size in picture.shape[:2])
+    return cv2.copyMakeBorder(picture, rows, rows, columns, columns, cv2.BORDER_CONSTANT)
