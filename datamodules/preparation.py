@@ -19,6 +19,8 @@ from unvoiced.processes import end_with_parent
 
 LAP = 512  # files; at most two laps of outcomes wait for a file that takes long
 
+MEASURED_FILES = 10  # before that the start of the processes hides the speed
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -146,6 +148,6 @@ class _Progress:
         self.spoke, rate = now, self.done / max(now - self.started, 1e-9)
         left = timedelta(seconds=round((self.total - self.done) / rate))
         self.say(
-            f"{self.done:,}/{self.total:,} files, {rejected:,} rejected, {rate:,.1f} files/s, "
-            f"{left} left"
+            f"{self.done:,}/{self.total:,} files, {rejected:,} rejected, {rate:,.1f} files/s"
+            + (f", {left} left" if self.done >= MEASURED_FILES else "")
         )

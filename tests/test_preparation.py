@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datamodules.preparation import prepare
+from datamodules.preparation import MEASURED_FILES, _Progress, prepare
 from datamodules.prepared import PreparedSet
 from datamodules.readers.landmark_npy import LandmarkNPY
 from tests.conftest import ROOT, command_line
@@ -62,7 +62,7 @@ def test_command_prepares_and_says_what_came_of_it(tmp_path: Path) -> None:
 SLOW = """
 import sys, time
 sys.path.insert(0, {root!r})
-from datamodules.preparation import prepare
+from datamodules.preparation import MEASURED_FILES, _Progress, prepare
 from datamodules.readers.landmark_npy import LandmarkNPY
 class Slow(LandmarkNPY):
     def read(self, item):
@@ -130,3 +130,11 @@ def test_a_crop_that_no_reader_heeds_is_refused(run, tmp_path: Path) -> None:
             *("stage=prepare", "reader=landmark_npy", "crop=none", f"raw_dir={raw}"),
             f"data_dir={tmp_path / 'set'}",
         )
+
+
+def test_the_time_left_is_estimated_from_some_files_on() -> None:
+    lines: list[str] = []
+    progress = _Progress(30, lines.append, every_s=0.0)
+    for _ in range(MEASURED_FILES):
+        progress.step(0)
+    assert "left" not in lines[0] and "left" in lines[-1]

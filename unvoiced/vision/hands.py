@@ -109,8 +109,8 @@ def _download_wheel(folder: Path, wanted: Path) -> Path:
         said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
         raise ValueError(
             f"MediaPipe's model {wanted.name} could not be fetched: no package index gives the "
-            f"wheel {WHEEL} (pip: {said}). Put the official {wanted.name} at {wanted}, or name "
-            "it with reader.model=<path>"
+            f"wheel {WHEEL} (pip: {said}; environments of uv have none: uv pip install pip). "
+            f"Put the official {wanted.name} at {wanted}, or name it with reader.model=<path>"
         )
     return wheels[0]
 
