@@ -44,8 +44,7 @@ FACE_DETECTION = (
 # that fills the picture is found once there is a border: 94 % of 654 pictures, 67 % without.
 ATTEMPTS = ((0.0, 1.0), (0.25, 1.0), (0.5, 1.0), (0.25, 0.5), (0.5, 0.5))
 SEARCHED_SIDE = 2560  # pixels; borders double it
-# Parts of a large image in which a small hand is looked for, as shares of its shorter side: the
-# detector sees 192 x 192 pixels. Hands in parts of fewer pixels were found in the whole image.
+# Parts of a large image, as shares of its shorter side: the detector sees 192 x 192 pixels.
 PARTS, SMALLEST_PART = (0.5, 0.25), 160
 CLOSE = (2.0, 3.0)  # hand sizes: a small hand must be seen again in such a part
 
