@@ -1,0 +1,95 @@
+"""Random damage to each kind of file that stage=prepare and stage=predict read."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+
+from datamodules.preparation import prepare
+from datamodules.readers import hand_input, image_folder
+from tests.datamodules.readers.random_trees import good_content
+from tests.datamodules.readers.test_every_file import READERS
+from unvoiced.vision.hands import Hand
+
+# Reader, the file that is damaged, and others that it needs.
+FILES = (
+    *(("image_folder", "A/a.jpg", ()), ("image_folder", "A/IMG.HEIC", ())),
+    *(("landmark_csv", "t.csv", ()), ("landmark_csv", "t.csv.gz", ())),
+    *(("landmark_npy", "A/d.npy", ()), ("video_folder", "A/v.mkv", ())),
+    *(("frame_folder", "words/01/01/a.jpg", ()), ("lrw", "ABOUT/train/x.mp4", ())),
+    *(("video_manifest", "manifest.csv", ("a.mkv", "v.mkv")), ("somach", "q.npz", ())),
+    *(
+        ("emg_manifest", "manifest.csv", ("1_emg.npy",)),
+        ("gaddy", "s/1_emg.npy", ("s/1_info.json",)),
+    ),
+    *(("gaddy", "s/1_info.json", ("s/1_emg.npy",)), ("emg_input", "1_emg.npy", ())),
+    *(("hand_input", "d.npy", ()), ("hand_input", "v.mkv", ()), ("mouth_input", "v.mkv", ())),
+)
+TEXTS = (b"nan", b"-1", b"1e999", b"99999999999999999999", b"\x1b[31m", b"\0", b"\xff\xfe", b'"')
+
+
+@pytest.fixture(autouse=True)
+def _every_picture_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finder:
+        def read(self, picture: np.ndarray) -> Hand:
+            return Hand(np.linspace(0.01, 0.63, 63, dtype=np.float32), "Right", 1.0)
+
+    for module in (image_folder, hand_input):
+        monkeypatch.setattr(module, "hand_landmarks", lambda *_: Finder())
+        monkeypatch.setattr(module, "hand_model", lambda path: Path(path or "model"))
+    monkeypatch.setattr(hand_input, "HandLandmarks", lambda *_, **__: Finder())
+
+
+def damage(content: bytes, rng: random.Random) -> bytes:
+    """Cut, swap, overwrite, repeat or replace parts of a file; its beginning more often."""
+    found = bytearray(content)
+    reach = len(found) if rng.random() < 0.5 else min(len(found), 300)
+    place = rng.randrange(reach)
+    kind = rng.randrange(6)
+    if kind == 0:
+        return bytes(found[:place])
+    if kind == 1:
+        for _ in range(rng.choice([1, 5, 50])):
+            found[rng.randrange(reach)] = rng.randrange(256)
+    elif kind == 2:
+        found[place:place] = rng.choice(TEXTS)
+    elif kind == 3:
+        other = rng.randrange(reach)
+        found[place], found[other] = found[other], found[place]
+    elif kind == 4:
+        del found[place : place + rng.choice([1, 8, 64])]
+    else:
+        return good_content(rng.choice(["a.jpg", "v.mkv", "d.npy", "q.npz", "t.csv", "x.txt"]))
+    return bytes(found)
+
+
+def check_damaged(name: str, file: str, needed: tuple[str, ...], number: int) -> None:
+    """Prepare a folder with one damaged file: a set, or one printable sentence."""
+    rng = random.Random(number)
+    with TemporaryDirectory() as folder:
+        raw = Path(folder, "raw")
+        for path in (file, *needed):
+            (raw / path).parent.mkdir(parents=True, exist_ok=True)
+            content = good_content(Path(path).name)
+            (raw / path).write_bytes(damage(content, rng) if path == file else content)
+        try:
+            prepare(READERS[name](raw), Path(folder, "set"), {}, 1, lambda line: None)
+        except ValueError as error:
+            assert str(error).isprintable() and len(str(error)) < 3000, repr(str(error))
+
+
+@pytest.mark.parametrize(("name", "file", "needed"), FILES)
+def test_damaged_files_end_in_a_sentence(name: str, file: str, needed: tuple[str, ...]) -> None:
+    for number in range(8):
+        check_damaged(name, file, needed, number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "file", "needed"), FILES)
+def test_many_damaged_files(name: str, file: str, needed: tuple[str, ...]) -> None:
+    for number in range(8, 300):
+        check_damaged(name, file, needed, number)
