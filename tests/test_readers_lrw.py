@@ -295,6 +295,16 @@ def test_durations_that_cannot_be_read(tmp_path: Path) -> None:
         read_duration(path)
 
 
+def test_nothing_of_a_text_outside_is_shown(tmp_path: Path, clip: Path) -> None:
+    add(clip, tmp_path / "raw", "ABOUT")
+    (tmp_path / "secret").write_text("hunter2")
+    (path,) = (tmp_path / "raw").rglob("*.txt")
+    path.unlink()
+    path.symlink_to(tmp_path / "secret")
+    (rejected,) = outcomes(LRW(tmp_path / "raw"))
+    assert "leads out of raw_dir" in rejected.reason and "hunter2" not in rejected.reason
+
+
 def test_the_configuration_reads_it(composed, tmp_path: Path, clip: Path) -> None:
     for word in ("ABOUT", "PEOPLE"):
         add(clip, tmp_path, word)

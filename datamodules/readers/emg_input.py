@@ -9,8 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from datamodules.readers.base import Item, Leftover, refuse_no_input
+from datamodules.readers.base import Item, Leftover
 from datamodules.readers.emg import RECORDING_ENDINGS, EMGReader, Recording
+from datamodules.readers.inputs import refuse_no_input
 from unvoiced.emg.conditioning import MAY_BE_NONE
 
 KEPT_NONE = (*MAY_BE_NONE, "max_s")  # None says: none

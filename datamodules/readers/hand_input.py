@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.prepared import Rejected, Sample
-from datamodules.readers.base import Item, Leftover, input_files, refuse_no_input
+from datamodules.readers.base import Item, Leftover
+from datamodules.readers.inputs import input_files, refuse_no_input
 from datamodules.readers.landmark_csv import LandmarkCSV
 from datamodules.readers.landmark_npy import load_frames
 from datamodules.readers.letters import FRAME, LetterReader

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 
 from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import SPLIT_FOLDERS, Item
 from datamodules.readers.files import natural_key
+from datamodules.readers.inputs import refuse_outside
 from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip
 from unvoiced.files import read_bytes
 from unvoiced.text import normal_form
@@ -149,6 +149,8 @@ class LRW(MouthReader):
         frames = source.announced or source.to_file(len(strip.numbers))
         path = item.path.with_suffix(".txt")
         try:
+            if path.is_symlink():
+                refuse_outside(path, self.raw_dir, "is a link and", MAX_DURATION_BYTES)
             word = word_place(read_duration(path), frames, source.fps)
         except ValueError as error:
             raise ValueError(f"{path.name} {error}") from error
@@ -215,16 +217,7 @@ class LRW(MouthReader):
 
     def _folders(self, above: Path) -> list[Path]:
         """The folders in ``above``, without hidden ones and links that lead out of ``raw_dir``."""
-        return [above / name for name in self._subfolders.get(self.name_of(above), ())]
-
-    @cached_property
-    def _subfolders(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for name in sorted(self.scan.folders):
-            above, _, last = name.rpartition("/")
-            if last:
-                found.setdefault(above, []).append(last)
-        return found
+        return [above / name for name in self.scan.subfolders(self.name_of(above))]
 
     def _clip_files(self, folder: Path) -> list[Path]:
         """The clips directly in a folder."""

@@ -10,8 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from datamodules.readers.base import Item, Leftover, refuse_no_input
+from datamodules.readers.base import Item, Leftover
 from datamodules.readers.frame_folder import PictureClip, pictures_in
+from datamodules.readers.inputs import refuse_no_input
 from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip
 from unvoiced.files import PICTURES, VIDEOS
 from unvoiced.vision.mouth_windows import Window, draw_mouth

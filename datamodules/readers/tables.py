@@ -9,7 +9,8 @@ import re
 import zlib
 from pathlib import Path
 
-from datamodules.readers.base import SPLIT_FOLDERS, refuse_outside
+from datamodules.readers.base import SPLIT_FOLDERS
+from datamodules.readers.inputs import refuse_outside
 from unvoiced.files import MAX_TABLE_BYTES, read_bytes
 from unvoiced.text import escape_controls, shorten
 
