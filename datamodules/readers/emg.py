@@ -192,7 +192,7 @@ def load_array(path: Path, raw_dir: Path) -> np.ndarray:
     try:
         # Mapped: a damaged header cannot ask for more memory than the file has bytes.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError, RecursionError) as error:
+    except Exception as error:  # NumPy's parser raises anything at a damaged header
         raise ValueError(
             f"{path.name} is damaged, or no array of numbers as np.save writes it"
         ) from error
