@@ -100,7 +100,7 @@ def _explain_setting(error: OmegaConfBaseException) -> str:
     if re.match(r"Key .* (is not in struct|not in )", message):
         return explain_unknown(key)
     if "incompatible container types" in message:
-        return f"{key}={{}} is not valid; expected a list."
+        return f"{key} takes another kind of value; expected a list or a dict, as in conf/."
     return f"{key}: {message}."
 
 

@@ -8,9 +8,33 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from functools import cache
-from re import fullmatch
 
+from experiments.launch.reader_rules import READING
+from experiments.launch.rule_kinds import (
+    BATCH_LIMIT,
+    COUNT,
+    DEVIATION,
+    DEVICES,
+    DURATION,
+    FEATURES,
+    FILE,
+    FOLDER,
+    LAYERS,
+    MOST_EPOCHS,
+    NAME,
+    NAMES,
+    PRECISIONS,
+    RATE,
+    SECONDS,
+    SECONDS_ABOVE_ZERO,
+    SEED,
+    SHARE,
+    SHARE_BELOW_ONE,
+    SIDE,
+    STRATEGIES,
+)
 from unvoiced.validation import (
+    ANYTHING,
     FLAG,
     NULL,
     Rule,
@@ -20,35 +44,6 @@ from unvoiced.validation import (
     number,
     text,
 )
-
-MOST_EPOCHS = 1_000_000
-FOLDER = text("the path of a folder")
-FILE = text("the path of a file")
-NAME = text("a text")
-NAMES = list_of(NAME | integer(-(10**18), 10**18), meaning="a list of texts, such as [yes,no]")
-SHARE = number(0, 1, "a share")
-SHARE_BELOW_ONE = number(0, 1, "a share", below=True)
-SEED = integer(0, 2**32 - 1)
-COUNT = integer(1, MOST_EPOCHS)
-LAYERS = integer(1, 64)
-FEATURES = integer(1, 8192, "features")
-SECONDS = number(0, 86_400, "seconds")
-SECONDS_ABOVE_ZERO = number(0, 86_400, "seconds", above=True)
-RATE = number(0, 100_000, "Hz", above=True)
-SIDE = integer(8, 1024, "pixels")
-DEVIATION = number(0, 10, "a standard deviation")
-PRECISIONS = ("64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
-STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_spawn", "fsdp", "deepspeed")
-DURATION = Rule(
-    lambda value: isinstance(value, str) and bool(fullmatch(r"\d+(:\d\d?){3}", value)),
-    "a duration as dd:hh:mm:ss",
-    is_text=True,
-)
-DEVICES = Rule(
-    lambda value: isinstance(value, str) and bool(fullmatch(r"\d+(,\d+)*", value)),
-    'numbers of devices, such as "0,1"',
-)
-BATCH_LIMIT = integer(0, 10**9, "batches") | number(0, 1, "a share")
 
 ROOT: dict[str, Rule] = {
     "task": NAME,
@@ -136,6 +131,11 @@ TRAINING: dict[str, Rule] = {
     "trainer.max_time": DURATION | NULL,
     "trainer.precision": choice(*PRECISIONS, "32", "16", "bf16", "64", 16, 32, 64),
     "trainer.strategy": choice(*STRATEGIES),
+    "trainer.overfit_batches": BATCH_LIMIT,
+    "trainer.val_check_interval": integer(1, 10**9, "batches")
+    | number(0, 1, "a share", above=True)
+    | NULL,
+    "trainer.plugins": list_of(ANYTHING, 0, meaning="a list of plugins") | NULL,
     "trainer.limit_*_batches": BATCH_LIMIT,
     "trainer.num_sanity_val_steps": integer(-1, 10**9, "batches"),
     "trainer.log_every_n_steps": integer(1, 10**9, "steps"),
@@ -211,6 +211,8 @@ DATA: dict[str, Rule] = {
     "datamodule.data_dir": FOLDER | NULL,
     "datamodule.calibrate": integer(0, 10_000, "recordings of each class"),
     "datamodule.seed": SEED,
+    "datamodule.objective": choice("ctc", "cross_entropy"),
+    "datamodule.classes": integer(2, 1_000_000) | NAMES | NULL,
     "datamodule.batch_size": integer(1, 100_000, "samples"),
     "datamodule.eval_batch_size": integer(1, 100_000, "samples"),
     "datamodule.frames": integer(1, 10_000, "frames"),
@@ -230,59 +232,6 @@ DATA: dict[str, Rule] = {
     "datamodule.curriculum_start": number(0, 1, "a share", above=True),
 }
 
-READING: dict[str, Rule] = {
-    "reader.raw_dir": FOLDER | NULL,
-    "*reader.crop": choice("none", "mouth", "fixed") | NULL,
-    "reader.label": text("the name of a column, or a pattern of columns"),
-    "reader.text": text("the name of a column"),
-    "reader.manifest": FILE,
-    "reader.group": text("the name of a column") | NULL,
-    "reader.split": text("the name of a column") | NULL,
-    "reader.rates": text("the name of a column") | NULL,
-    "reader.path": text("the name of a column, or a pattern of columns"),
-    "reader.mode": choice("all", "silent", "voiced"),
-    "reader.kind": choice("words", "phrases"),
-    "reader.testset": FILE | NULL,
-    "reader.start": text("the name of a column") | NULL,
-    "reader.end": text("the name of a column") | NULL,
-    "reader.classes": integer(1, 1_000_000) | NAMES | NULL,
-    "reader.labels": NAMES | NULL,
-    "reader.grouped": FLAG,
-    "reader.sequences": FLAG,
-    "reader.min_frames": integer(1, 100_000, "frames"),
-    "reader.context_s": SECONDS | NULL,
-    "reader.max_gap_s": SECONDS,
-    "reader.min_s": SECONDS,
-    "reader.max_s": SECONDS_ABOVE_ZERO | NULL,
-    "reader.max_clipped": SHARE,
-    "reader.height": SIDE,
-    "reader.width": SIDE,
-    "reader.rate": RATE | NULL,
-    "reader.split_folders": FLAG | NULL,
-    "reader.zoom": number(0, 100, above=True),
-    "reader.uv_per_count": number(0, 1e12, "µV", above=True),
-    "reader.skip_samples": integer(0, 10**9, "samples"),
-    "reader.low_hz": RATE,
-    "*reader.mains_hz": RATE | NULL,
-    "*reader.high_hz": RATE | NULL,
-    "*reader.resample_hz": RATE | NULL,
-    "*reader.channels": integer(1, 4096, "channels") | NULL,
-    "*reader.model": FILE | NULL,
-    "*reader.landmarker": FILE | NULL,
-    "*reader.min_confidence": SHARE,
-    "*reader.min_found": SHARE,
-    "*reader.path": FILE | list_of(NAME) | NULL,
-    "input_reader.height": SIDE | NULL,
-    "input_reader.width": SIDE | NULL,
-    "input_reader.rate": RATE | NULL,
-    "input_reader.window_s": SECONDS_ABOVE_ZERO | NULL,
-    "input_reader.hop_s": SECONDS_ABOVE_ZERO | NULL,
-    "input_reader.zoom": number(0, 100, above=True) | NULL,
-    "input_reader.uv_per_count": number(0, 1e12, "µV", above=True) | NULL,
-    "input_reader.skip_samples": integer(0, 10**9, "samples") | NULL,
-    "input_reader.low_hz": RATE | NULL,
-}
-
 MODEL: dict[str, Rule] = {
     "module.label_smoothing": SHARE_BELOW_ONE,
     "module.mixup": number(0, 100),
@@ -290,6 +239,7 @@ MODEL: dict[str, Rule] = {
     "module.contrastive": number(0, 1000),
     "module.temperature": number(0, 1000, above=True),
     "module.shared_size": FEATURES,
+    "module.objective": choice("ctc", "cross_entropy"),
     "module.top_k": integer(1, 1000),
     "net.*dropout": SHARE_BELOW_ONE,
     "net.members": integer(1, 64, "networks"),

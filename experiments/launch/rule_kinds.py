@@ -1,0 +1,36 @@
+"""Rules that many settings share."""
+
+from __future__ import annotations
+
+from re import fullmatch
+
+from unvoiced.validation import Rule, integer, list_of, number, text
+
+MOST_EPOCHS = 1_000_000
+FOLDER = text("the path of a folder")
+FILE = text("the path of a file")
+NAME = text("a text")
+NAMES = list_of(NAME | integer(-(10**18), 10**18), meaning="a list of texts, such as [yes,no]")
+SHARE = number(0, 1, "a share")
+SHARE_BELOW_ONE = number(0, 1, "a share", below=True)
+SEED = integer(0, 2**32 - 1)
+COUNT = integer(1, MOST_EPOCHS)
+LAYERS = integer(1, 64)
+FEATURES = integer(1, 8192, "features")
+SECONDS = number(0, 86_400, "seconds")
+SECONDS_ABOVE_ZERO = number(0, 86_400, "seconds", above=True)
+RATE = number(0, 100_000, "Hz", above=True)
+SIDE = integer(8, 1024, "pixels")
+DEVIATION = number(0, 10, "a standard deviation")
+PRECISIONS = ("64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_spawn", "fsdp", "deepspeed")
+DURATION = Rule(
+    lambda value: isinstance(value, str) and bool(fullmatch(r"\d+(:\d\d?){3}", value)),
+    "a duration as dd:hh:mm:ss",
+    is_text=True,
+)
+DEVICES = Rule(
+    lambda value: isinstance(value, str) and bool(fullmatch(r"\d+(,\d+)*", value)),
+    'numbers of devices, such as "0,1"',
+)
+BATCH_LIMIT = integer(0, 10**9, "batches") | number(0, 1, "a share")
