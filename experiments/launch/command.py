@@ -85,7 +85,8 @@ def validate_job(config: DictConfig) -> None:
     Raises:
         ValueError: a key does not exist or has no effect.
     """
-    validate_overrides(typed_overrides(HydraConfig.instance().cfg), config)
+    if HydraConfig.initialized():  # not in a job that a program runs by itself
+        validate_overrides(typed_overrides(HydraConfig.instance().cfg), config)
 
 
 def typed_overrides(config: Any) -> list[Override]:
