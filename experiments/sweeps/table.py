@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.launch.monitor import metric_mode
 from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.runs.run_folder import Run, read_run
 from experiments.sweeps.job_status import Job
@@ -89,10 +90,11 @@ def _composed(run: Run) -> dict[str, str]:
     content = content if isinstance(content, dict) else {}
     monitor = content.get("monitor")
     monitor = monitor if isinstance(monitor, dict) else {}
+    metric = str(monitor.get("metric", ""))
     return {
         "task": str(content.get("task", "unknown")),
-        "metric": str(monitor.get("metric", "")),
-        "mode": str(monitor.get("mode", "")),
+        "metric": metric,
+        "mode": metric_mode(metric),  # Hydra's copy holds the interpolation
     }
 
 
