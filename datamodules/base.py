@@ -240,7 +240,8 @@ class PreparedDataModule(L.LightningDataModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        if self.trainer is None or not self.trainer.lightning_module.takes_stored_frames:
+        module = self.trainer.lightning_module if self.trainer is not None else None
+        if module is None or not module.takes_stored_frames:
             batch["x"] = self.to_input(batch["x"])
         if self.augment is not None and self.trainer is not None and self.trainer.training:
             self.augmented(batch)

@@ -45,7 +45,7 @@ def test_training_alone_is_augmented(composed, tmp_path: Path) -> None:
     data = build_datamodule(composed(f"data_dir={hands(tmp_path / 'set')}"))
 
     class Phase:
-        training = True
+        training, lightning_module = True, None
 
     batch = next(iter(data.val_dataloader()))
     before = batch["x"].clone()

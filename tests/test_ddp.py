@@ -151,7 +151,9 @@ def test_sentences_are_tested_each_once(composed, tmp_path: Path) -> None:
 
 
 def test_fewer_samples_than_processes_are_refused(composed, tmp_path: Path) -> None:
-    config = composed(*TWO[:2], "trainer.devices=20", f"data_dir={hands(tmp_path / 'set')}")
+    config = composed(
+        *TWO[:2], "trainer.devices=20", "oversubscribe=true", f"data_dir={hands(tmp_path / 'set')}"
+    )
     data = build_datamodule(config)
     data.trainer = build_trainer(config)
     with pytest.raises(ValueError, match="9 samples to test on are too few for 20 processes"):

@@ -100,7 +100,7 @@ def card_of(data: EMGDataModule, **module: str) -> ModelCard:
 class Phase:
     """A trainer that trains."""
 
-    training = True
+    training, lightning_module = True, None
 
 
 @pytest.fixture(scope="module")

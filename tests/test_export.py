@@ -150,7 +150,7 @@ def test_a_weight_that_is_not_a_number_is_the_same_as_itself(
     ("overrides", "said"),
     [
         ([], "stage=export needs ckpt_path="),
-        (["format=onx"], f"format=onx is not known. Formats: {', '.join(FORMATS)}"),
+        (["format=onx"], f"format=onx is not valid; expected one of {', '.join(FORMATS)}"),
         (["ckpt_path=nowhere.ckpt"], "nowhere.ckpt does not exist"),
     ],
     ids=["no checkpoint", "format", "nowhere"],
@@ -171,7 +171,7 @@ def test_the_input_is_never_written_over(plain: Path, run, tmp_path: Path) -> No
 
 
 def test_another_task_is_named(plain: Path, run) -> None:
-    with pytest.raises(ValueError, match="of task asl, not emg: say task=asl"):
+    with pytest.raises(ValueError, match="of task asl, not emg. Set task=asl"):
         run("task=emg", "stage=export", f"ckpt_path={plain}")
 
 

@@ -74,9 +74,10 @@ class Recognizer:
         """Raise ``ValueError`` where the metadata does not fit the task's way of reading."""
         frame = self.about["frame"]
         shape = tuple(frame.get("shape", ()))
-        dimensions = {"asl": 1, "emg": 1}.get(self.task, 2)
+        dimensions = {"asl": 1, "emg": 1, "lipread": 2, "vsr": 2}.get(self.task)
         known = shape == (63,) if self.task == "asl" else frame.get("rate") is not None
-        if frame and (len(shape) != dimensions or not known):  # older checkpoints say nothing
+        # Older checkpoints say nothing about their frames, and other tasks have frames of their own.
+        if frame and dimensions and (len(shape) != dimensions or not known):
             raise ValueError(
                 f"a model of task {self.task} with frames of shape {shape} at "
                 f"{frame.get('rate')} Hz cannot be read with. Export or train it again"

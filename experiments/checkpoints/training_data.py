@@ -19,6 +19,10 @@ from experiments.launch.overrides import given_keys
 from unvoiced.metadata import check_number, check_text
 
 SPLITS = {kind.__name__: kind for kind in Split.__subclasses__()}
+NO_SPLIT = (
+    "the exported file does not state how its training set was split. split= of this command "
+    "holds, so some of the tested samples may have been trained on"
+)
 LARGEST_NUMBER = 1_000_000
 LARGEST_SIMULATED = 10_000  # people, words, … of a simulator
 SPLIT_KEYS, SIMULATOR_KEYS = ("split", "fold"), ("size", "datamodule.simulator")
@@ -41,6 +45,9 @@ def with_training_data(config: DictConfig, card: ModelCard) -> DictConfig:
         if card.simulated and not (card.data_dir or card.config.get("data_dir")):
             _keep_simulator(changed, card)
             where = "the built-in simulator"
+            if not card.config:  # an exported file says nothing about its training
+                tell(f"warning: {NO_SPLIT}")
+                return changed
         else:
             where = changed.data_dir = str(find_training_set(card))
         if not _is_given(SPLIT_KEYS):

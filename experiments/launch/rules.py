@@ -103,13 +103,13 @@ NODES: dict[str, Rule] = {
 }
 
 TRAINING: dict[str, Rule] = {
-    "optimizer.lr": number(0, 10, above=True),
+    "optimizer.lr": number(0, 10),
     "optimizer.weight_decay": number(0, 10),
     "optimizer.betas": list_of(SHARE_BELOW_ONE, 2, 2),
     "scheduler.interval": choice("epoch", "step"),
     "scheduler.length_argument": choice("T_max", "total_steps", "total_iters", "max_iters") | NULL,
     "scheduler.monitor": NAME,
-    "scheduler.build.max_lr": number(0, 10, above=True),
+    "scheduler.build.max_lr": number(0, 10),
     "scheduler.build.pct_start": number(0, 1, "a share of the steps", above=True),
     "scheduler.build.anneal_strategy": choice("cos", "linear"),
     "scheduler.build.mode": choice("min", "max"),
@@ -121,7 +121,7 @@ TRAINING: dict[str, Rule] = {
     | list_of(integer(0, 4095), 1, 4096)
     | DEVICES,
     "trainer.num_nodes": integer(1, 100_000, "machines"),
-    "trainer.max_epochs": integer(1, MOST_EPOCHS),
+    "trainer.max_epochs": integer(1, MOST_EPOCHS) | choice(-1),
     "trainer.default_root_dir": FOLDER,
     "trainer.max_steps": integer(1, 10**12, "steps") | choice(-1),
     "trainer.gradient_clip_val": number(0, 1e6) | NULL,
@@ -152,7 +152,7 @@ TRAINING: dict[str, Rule] = {
     "callbacks.learning_rate.logging_interval": choice("epoch", "step"),
     "callbacks.transcripts.recordings": integer(1, 64),
     "callbacks.progress.every_s": SECONDS,
-    "callbacks.last.every_minutes": number(0, 100_000, "minutes", above=True) | NULL,
+    "callbacks.last.every_minutes": number(0, 100_000, "minutes") | NULL,
     "callbacks.*.grace_s": SECONDS,
     "callbacks.*.every_n_epochs": integer(1, MOST_EPOCHS, "epochs"),
     "callbacks.*.save_top_k": integer(-1, MOST_EPOCHS, "checkpoints"),
