@@ -76,7 +76,7 @@ class Recognizer:
         shape = tuple(frame.get("shape", ()))
         dimensions = {"asl": 1, "emg": 1, "lipread": 2, "vsr": 2}.get(self.task)
         known = shape == (63,) if self.task == "asl" else frame.get("rate") is not None
-        # Older checkpoints say nothing about their frames, and other tasks have frames of their own.
+        # Older checkpoints do not state their frames, and other tasks have frames of their own.
         if frame and dimensions and (len(shape) != dimensions or not known):
             raise ValueError(
                 f"a model of task {self.task} with frames of shape {shape} at "
