@@ -142,19 +142,29 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     ("fold", lambda c: "fold" in c.split, "split=leave_one_group_out"),
     (
         "datamodule.simulator.*",
-        lambda c: _select(c, "datamodule.data_dir") is None or c.datamodule.simulated_share,
+        lambda c: (
+            _select(c, "datamodule.data_dir") is None or _select(c, "datamodule.simulated_share")
+        ),
         "the simulator: leave out data_dir=, or set datamodule.simulated_share=",
     ),
     (
         "datamodule.curriculum_start",
-        lambda c: c.datamodule.curriculum_epochs,
+        lambda c: _select(c, "datamodule.curriculum_epochs"),
         "datamodule.curriculum_epochs= above 0",
     ),
     (
         "datamodule.stretch*",
-        lambda c: c.datamodule.stretch_s is not None,
+        lambda c: _select(c, "datamodule.stretch_s") is not None,
         "datamodule.stretch_s=<seconds>",
     ),
-    ("module.temperature", lambda c: c.module.contrastive, "module.contrastive= above 0"),
-    ("module.shared_size", lambda c: c.module.contrastive, "module.contrastive= above 0"),
+    (
+        "module.temperature",
+        lambda c: _select(c, "module.contrastive"),
+        "module.contrastive= above 0",
+    ),
+    (
+        "module.shared_size",
+        lambda c: _select(c, "module.contrastive"),
+        "module.contrastive= above 0",
+    ),
 )

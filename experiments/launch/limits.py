@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from joblib import cpu_count
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 def refuse_excess(key: str, wanted: Any, config: DictConfig) -> None:
@@ -33,7 +33,8 @@ def refuse_excess_devices(config: DictConfig) -> None:
     accelerator = str(config.trainer.accelerator)
     if accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available()):
         refuse_excess("trainer.devices", config.trainer.devices, config)
-    refuse_excess("datamodule.workers", config.datamodule.workers, config)
+    workers = OmegaConf.select(config, "datamodule.workers")  # a task may do without this key
+    refuse_excess("datamodule.workers", workers, config)
 
 
 def is_count(value: Any) -> bool:

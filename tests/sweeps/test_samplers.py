@@ -26,7 +26,7 @@ def compose_search(folder: Path, *overrides: str):
 
 
 def test_the_documented_samplers_exist() -> None:
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
     assert {"tpe", "random", "grid", "cmaes", "gp", "qmc", "nsgaii"} == {*SAMPLERS}
     assert all(f"`{name}`" in text or f"sampler={name}" in text for name in {*SAMPLERS} - {"tpe"})
 
