@@ -14,7 +14,7 @@ MODEL_GRAPH, MODEL_FUNCTIONS = 7, 25
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE_INITIALIZER = 1, 5, 15
 NODE_ATTRIBUTE, NODE_OPERATOR, NODE_DOMAIN = 5, 4, 7
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPHS = 5, (6, 11)
-TENSOR_EXTERNAL = (13, 14)
+TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14  # the quantizer writes the location 0: in the file
 
 
 def check_structure(content: bytes) -> None:
@@ -62,32 +62,35 @@ def _check_node(node: memoryview) -> None:
 
 
 def _check_tensor(tensor: memoryview) -> None:
-    if any(number in TENSOR_EXTERNAL for number, _ in read_fields(tensor)):
+    fields = list(read_fields(tensor))
+    elsewhere = any(n == TENSOR_LOCATION and bytes(part) != b"\0" for n, part in fields)
+    if elsewhere or any(number == TENSOR_EXTERNAL for number, _ in fields):
         raise ValueError("it keeps tensors in other files, which are not read")
 
 
 def read_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield the number and the bytes of each field of a protocol buffer; numbers have none.
+    """Yield the number and the bytes of each field of a protocol buffer.
 
     Raises:
         ValueError: it is cut off, or no protocol buffer.
     """
-    place, end, nothing = 0, len(message), memoryview(b"")
+    place, end = 0, len(message)
     while place < end:
         tag, place = _read_varint(message, place)
         wire = tag & 7
         if wire == 2:
             length, place = _read_varint(message, place)
         elif wire == 0:
-            _, place = _read_varint(message, place)
-            length = 0
+            start = place
+            _, place = _read_varint(message, start)
+            place, length = start, place - start
         elif wire in (1, 5):
             length = 8 if wire == 1 else 4
         else:
             raise ValueError("it is no protocol buffer")
         if length > end - place:
             raise ValueError("it is cut off")
-        yield tag >> 3, message[place : place + length] if wire == 2 else nothing
+        yield tag >> 3, message[place : place + length]
         place += length
 
 

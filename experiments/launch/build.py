@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
@@ -161,6 +161,8 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
     callbacks = sorted(named(config.callbacks).values(), key=_is_last)
     if not config.trainer.enable_checkpointing:
         callbacks = [one for one in callbacks if not isinstance(one, ModelCheckpoint)]
+    if config.trainer.enable_progress_bar is False:
+        callbacks = [one for one in callbacks if not isinstance(one, ProgressBar)]
     # Without a callback that keeps checkpoints, Lightning would add its own.
     changes.setdefault(
         "enable_checkpointing", any(isinstance(one, ModelCheckpoint) for one in callbacks)

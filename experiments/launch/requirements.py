@@ -64,6 +64,7 @@ def require_relations(config: DictConfig) -> None:
     if config.stage not in TRAINS:
         return
     _require_accelerator(config.trainer.accelerator)
+    require_device_count(config.trainer)
     net = config.net
     name = str(net.get("_target_")).removeprefix("modules.networks.")
     size, divisor, factor = MULTIPLES.get(name, ("", 1, 1))
@@ -83,6 +84,25 @@ def _require_accelerator(name: str) -> None:
         raise ValueError(
             f"trainer.accelerator={name} is not available on this machine; expected one of "
             f"{', '.join(sorted(known))}."
+        )
+
+
+def require_device_count(trainer: DictConfig) -> None:
+    """Refuse a choice of devices where the processor trains, which has no numbered devices.
+
+    Raises:
+        ValueError: ``trainer.devices`` is -1 or a list.
+    """
+    import torch
+
+    is_count = trainer.devices == "auto" or (
+        isinstance(trainer.devices, int) and trainer.devices > 0
+    )
+    automatic = trainer.accelerator == "auto" and not torch.accelerator.is_available()
+    if (automatic or trainer.accelerator == "cpu") and not is_count:
+        raise ValueError(
+            f"trainer.devices={shown(trainer.devices)} is not valid on the processor; expected a "
+            "number of processes, such as 1. GPUs have numbers: trainer.accelerator=gpu"
         )
 
 

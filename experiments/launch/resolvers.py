@@ -64,7 +64,7 @@ def _cpu_has_bf16() -> bool:
 def fused(precision: str | int) -> bool:
     """Whether an optimizer may be fused: in mixed precision it unscales gradients by itself, and
     they could not be clipped before."""
-    return "mixed" not in str(precision)
+    return str(precision) in ("32", "32-true")
 
 
 def full_or_tiny(full: Any, tiny: Any, *, _root_: DictConfig) -> Any:

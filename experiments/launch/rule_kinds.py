@@ -34,3 +34,4 @@ DEVICES = Rule(
     'numbers of devices, such as "0,1"',
 )
 BATCH_LIMIT = integer(0, 10**9, "batches") | number(0, 1, "a share")
+BATCHES = integer(1, 10**9, "batches") | number(0, 1, "a share", above=True)

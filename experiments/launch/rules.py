@@ -12,6 +12,7 @@ from functools import cache
 from experiments.launch.reader_rules import READING
 from experiments.launch.rule_kinds import (
     BATCH_LIMIT,
+    BATCHES,
     COUNT,
     DEVIATION,
     DEVICES,
@@ -136,6 +137,8 @@ TRAINING: dict[str, Rule] = {
     | number(0, 1, "a share", above=True)
     | NULL,
     "trainer.plugins": list_of(ANYTHING, 0, meaning="a list of plugins") | NULL,
+    "trainer.limit_train_batches": BATCHES,
+    "trainer.limit_test_batches": BATCHES,
     "trainer.limit_*_batches": BATCH_LIMIT,
     "trainer.num_sanity_val_steps": integer(-1, 10**9, "batches"),
     "trainer.log_every_n_steps": integer(1, 10**9, "steps"),

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.launch.instantiate import BUILDABLE
 from experiments.launch.rules import rule_of
 from experiments.launch.signatures import arguments_of, find_class
-from experiments.launch.suggestions import suggest_key
+from experiments.launch.suggestions import known_keys, suggest_key
 from unvoiced.validation import require, shown
 
 TRAINING = ("module", "net", "datamodule", "optimizer", "scheduler", "augment", "split")
@@ -37,6 +37,16 @@ SETTINGS = ("monitor", "serve", "benchmark", "live")  # groups that are no class
 CLASSES = ("module", "net", "datamodule", "optimizer", "split", "trainer", "input_reader")
 ALL_GROUPS = {*NULLABLE, *NAMED, *SETTINGS, *CLASSES, "tokenizer"}
 PARTIAL = ("optimizer", "scheduler.build")  # the module calls them with its parameters
+# Arguments that a run sets itself, and the group that is meant.
+SET_BY_GROUP = {
+    "trainer.callbacks": "callbacks.<name>._target_=",
+    "trainer.logger": "logger=",
+    "module.net": "net=",
+    "module.optimizer": "optimizer=",
+    "module.scheduler": "scheduler=",
+    "datamodule.split": "split=",
+    "datamodule.augment": "augment=",
+}
 HYDRA_KEYS = ("_target_", "_partial_")
 
 
@@ -122,14 +132,22 @@ def _validate_class(key: str, node: dict[str, Any]) -> None:
         inner = f"{key}.{name}"
         if name in HYDRA_KEYS:
             continue
+        if inner in SET_BY_GROUP:
+            raise ValueError(f"{inner} has no effect; use {SET_BY_GROUP[inner]}")
         if name not in rules and not takes_others:
             raise ValueError(
-                f"{inner} is not a setting of {node['_target_']}.{suggest_key(inner, names=rules)}"
+                f"{inner} is not a setting of {node['_target_']}.{_advise(inner, rules)}"
             )
         if rule_of(inner) is None and name in rules and not _has_target(value):
             rules[name].require(inner, value)
         if rule_of(inner) is not None or isinstance(value, dict | list):
             _validate(inner, value)
+
+
+def _advise(key: str, rules: dict[str, Any]) -> str:
+    """Return what to write instead of an argument that a class does not take."""
+    is_written = key in known_keys()  # for the class that the group's file names
+    return f" Leave it out with ~{key}" if is_written else suggest_key(key, names=rules)
 
 
 def _require_partial(key: str, node: dict[str, Any]) -> None:

@@ -92,8 +92,9 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
         return f" Did you mean {parent + '.' if parent else ''}{near}?"
     if synonym:
         return f" Did you mean {synonym}?"
-    everywhere = nearest(key, known_keys()) or next(
-        (name for name in sorted(known_keys()) if name.endswith(f".{leaf}")), None
+    others = known_keys() - {key}
+    everywhere = nearest(key, others) or next(
+        (name for name in sorted(others) if name.endswith(f".{leaf}")), None
     )
     return f" Did you mean {everywhere}?" if everywhere else ""
 
@@ -120,7 +121,9 @@ def explain_unknown(key: str) -> str:
     if not leaf or (CONF / key).is_dir():
         return f"{shown(key)} is not used by this task."
     where = [name for name in sorted(known_keys()) if name.startswith(f"{group}.")] if group else []
-    beside = {name.removeprefix(f"{group}.") for name in where}
+    beside = {name.removeprefix(f"{group}.") for name in where if name != key}
+    if key in known_keys():  # another choice of the group has it
+        return f"{shown(key)} is not set in this configuration. Add it with +{shown(key)}="
     return f"{shown(key)} is not a setting.{suggest_key(key, beside)}"
 
 

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
+SHORT_PRECISIONS = ("32", "16", "bf16")  # as the Trainer reads them: the same three
 PROFILERS: dict[str, type[Profiler]] = {
     "simple": SimpleProfiler,
     "advanced": AdvancedProfiler,
@@ -40,7 +41,7 @@ def check_trainer(config: DictConfig) -> None:
     """
     trainer = config.trainer
     _check_length(trainer)
-    if trainer.precision not in PRECISIONS:
+    if str(trainer.precision) not in (*PRECISIONS, *SHORT_PRECISIONS):
         raise ValueError(
             f"trainer.precision={trainer.precision} is not supported: inputs, losses and exported "
             f"files are 32-bit; expected one of {', '.join(PRECISIONS)}"
@@ -108,8 +109,8 @@ def named_profiler(config: DictConfig) -> dict[str, Any]:
 
 @contextmanager
 def trainer_errors() -> Iterator[None]:
-    """Turn what Lightning refuses within into a ``ValueError`` of one line."""
+    """Turn what Lightning refuses or misses within into a ``ValueError`` of one line."""
     try:
         yield
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ModuleNotFoundError) as error:
         raise ValueError(f"trainer: {' '.join(str(error).split())}") from error

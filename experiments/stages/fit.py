@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.strategies import FSDPStrategy
 from omegaconf import DictConfig
 
@@ -72,8 +72,9 @@ def _fit(config: DictConfig) -> float | None:
     data.write_beside(Path(config.run_dir) / "checkpoints")
     tell_start(config, module, data)
     wrong = warn_of_untrained(data) + _train(trainer, module, data, checkpoint)
-    keeps = trainer.checkpoint_callback is not None and not trainer.fast_dev_run
-    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    chooses = _best_callback(trainer)
+    keeps = chooses is not None and not trainer.fast_dev_run
+    best = getattr(chooses, "best_model_path", "")
     scores = _test_best(trainer, module, data, best) if best or not keeps else {}
     trainer.strategy.barrier()  # all have written what they predicted
     if not trainer.is_global_zero:
@@ -87,11 +88,17 @@ def _fit(config: DictConfig) -> float | None:
         report = results.folder / "report.md"
         raise ValueError(f"no epoch ended well enough to be saved. See {report}")
     if not keeps:
-        tell("No checkpoint was kept: the configuration asks for none")
+        tell("No checkpoint was kept as the best: the configuration asks for none")
     for profile in sorted(results.folder.glob("*-profile.txt")):
         tell(f"Where the time went: {profile}")
     tell(f"\nRun folder: {results.folder}")
     return results.numbers.get(config.monitor.metric)
+
+
+def _best_callback(trainer: L.Trainer) -> ModelCheckpoint | None:
+    """Return the callback that keeps the best checkpoint; None where no callback chooses one."""
+    callbacks = (one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint))
+    return next((one for one in callbacks if one.monitor), None)
 
 
 def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> None:

@@ -29,6 +29,12 @@ def bad_commands() -> list[tuple[str, str]]:
     return [(command, fragment.strip()) for command, fragment in pairs]
 
 
+def good_commands() -> list[str]:
+    """Return the written command lines that must be accepted."""
+    lines = LIST.with_name("good_commands.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def refusal(command: str, folder: Path) -> str:
     """Return the sentence that refuses a command; empty if it ran.
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.launch.command import validate_command
+from experiments.launch.trainer_checks import check_trainer
 from tests.conftest import command_line
-from tests.launch.commands import bad_commands, refusal
+from tests.launch.commands import bad_commands, composed_command, good_commands, refusal
 
 COMMANDS = bad_commands()
 SAMPLE = random.Random(0).sample(COMMANDS, 12)
@@ -41,3 +43,10 @@ def test_the_program_ends_without_a_traceback(argument: str, tmp_path: Path) -> 
     assert done.returncode == 1
     assert done.stderr.startswith("\nerror: ") and "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", good_commands())
+def test_unusual_settings_that_make_sense_are_accepted(command: str, tmp_path: Path) -> None:
+    config = composed_command([*command.split(), f"hydra.run.dir={tmp_path / 'run'}"])
+    validate_command(config)
+    check_trainer(config)

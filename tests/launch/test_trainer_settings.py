@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -90,3 +91,16 @@ def test_run_folders_may_have_any_characters(run):
 
     assert (folder / "checkpoints" / "epoch_0001.ckpt").is_file()
     assert Path(folder, "report.md").is_file()
+
+
+def test_without_a_best_checkpoint_the_last_weights_are_tested(run, capsys):
+    folder = run("trainer=smoke", "callbacks.best=null", "callbacks.periodic.every_n_epochs=1")
+
+    assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
+    assert "No checkpoint was kept as the best" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(bool(find_spec("psutil")), reason="psutil is installed")
+def test_a_library_that_a_callback_misses_is_one_sentence(run):
+    with pytest.raises(ValueError, match="^trainer: .*psutil"):
+        run("trainer=smoke", f"+callbacks.a._target_={LIGHTNING}DeviceStatsMonitor")

@@ -72,6 +72,22 @@ def test_tensors_in_other_files_are_not_read(tmp_path: Path) -> None:
         OnnxNetwork(save_network(tmp_path / "other.onnx", [node], [tensor]))
 
 
+def test_tensors_that_the_quantizer_marks_as_inside_are_read(tmp_path: Path) -> None:
+    tensor = onnx.TensorProto(name="one", data_type=TensorProto.FLOAT, dims=[1], data_location=0)
+    tensor.float_data.append(1.0)
+    node = helper.make_node("Add", ["frames", "one"], ["logits"])
+    path = save_network(tmp_path / "inside.onnx", [node], [tensor])
+    assert b"\x70\x00" in path.read_bytes()  # the field is written
+    assert OnnxNetwork(path)(np.zeros((1, 1, 63), np.float32))[0].shape == (1, 1, 63)
+
+
+def test_tensors_marked_as_outside_without_a_place_are_refused(tmp_path: Path) -> None:
+    tensor = onnx.TensorProto(name="one", data_type=TensorProto.FLOAT, dims=[1], data_location=1)
+    node = helper.make_node("Add", ["frames", "one"], ["logits"])
+    with pytest.raises(ValueError, match="tensors in other files"):
+        OnnxNetwork(save_network(tmp_path / "outside.onnx", [node], [tensor]))
+
+
 def test_unknown_operators_are_refused(tmp_path: Path) -> None:
     node = helper.make_node("Evil", ["frames"], ["logits"], domain="evil")
     with pytest.raises(ValueError, match="not ONNX Runtime's own"):
