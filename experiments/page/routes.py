@@ -20,6 +20,7 @@ from unvoiced.vision.images import decode_image
 
 FRAME_BYTES = 2_000_000  # of a frame's JPEG; the page sends 640 pixels across, about 40 kB
 FRAME_AREA = 4e6  # pixels
+FRAME_FORMATS = ("JPEG", "PNG", "WEBP")  # browsers write these; decoded in the program itself
 Answer = Callable[[Request, ValueError], Awaitable[JSONResponse]]
 
 
@@ -80,7 +81,7 @@ def _read(visitor: Any, content: bytes, seconds: float) -> dict[str, Any]:
     try:
         visitor.refuse_gone()
         begun = time.perf_counter()
-        picture = decode_image(content, FRAME_AREA)
+        picture = decode_image(content, FRAME_AREA, FRAME_FORMATS)
         decoded = time.perf_counter()
         engine = visitor.engine
         events = engine.push(picture, seconds)

@@ -14,6 +14,12 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from unvoiced.files import read_bytes
+from unvoiced.vision.image_bombs import (
+    END_OF_IMAGE,
+    jpeg_markers,
+    refuse_large_tiles,
+    refuse_many_scans,
+)
 
 LARGEST_SIDE = 8192  # pixels; MediaPipe ends the process at images 20,000 pixels wide
 LARGEST_AREA = 50e6  # pixels; phones take 12 to 50 million
@@ -40,22 +46,27 @@ def load_image(path: str | Path) -> np.ndarray:
     return decode_image(read_bytes(Path(path)))
 
 
-def decode_image(content: bytes, largest_area: float = LARGEST_AREA) -> np.ndarray:
+def decode_image(
+    content: bytes, largest_area: float = LARGEST_AREA, formats: tuple[str, ...] = FORMATS
+) -> np.ndarray:
     """Return the image in a file's ``content``, as ``load_image`` does.
 
     Args:
         content: the whole file.
         largest_area: pixels; more are refused before they are decoded.
+        formats: that are read, by Pillow's names.
 
     Raises:
         ValueError: the content is empty, truncated, too large or not an image.
     """
     if not content:
         raise ValueError("the file is empty")
+    refuse_many_scans(content)
     if _is_truncated(content):  # decoders fill the rest with grey
         raise ValueError("the image is truncated")
-    with _open_header(content) as image:
+    with _open_header(content, formats) as image:
         refuse_size(*image.size, largest_area)
+        refuse_large_tiles(image, largest_area)
         return _decode(image)
 
 
@@ -131,8 +142,8 @@ def to_skin_tones(image: np.ndarray) -> np.ndarray:
 
 def _is_truncated(content: bytes) -> bool:
     """Return whether a JPEG, PNG or WebP lacks its end; others are left to Pillow."""
-    if content.startswith(b"\xff\xd8"):  # the end marker after the last scan, not a thumbnail's
-        return b"\xff\xd9" not in content[max(content.rfind(b"\xff\xda"), 0) :]
+    if content.startswith(b"\xff\xd8"):
+        return END_OF_IMAGE not in jpeg_markers(content)
     if content.startswith(b"\x89PNG"):
         return b"IEND" not in content[-4096:]
     if content.startswith(b"RIFF"):
@@ -140,11 +151,12 @@ def _is_truncated(content: bytes) -> bool:
     return False
 
 
-def _open_header(content: bytes) -> Image.Image:
+def _open_header(content: bytes, formats: tuple[str, ...]) -> Image.Image:
     try:
         with warnings.catch_warnings():
+            known = [name for name in _known_formats() if name in formats]
             warnings.simplefilter("ignore")  # damaged tags, and Pillow's own limit of the size
-            return Image.open(io.BytesIO(content), formats=_known_formats())
+            return Image.open(io.BytesIO(content), formats=known)
     except Image.DecompressionBombError as error:
         raise ValueError(_too_large("hundreds of millions of pixels", LARGEST_AREA)) from error
     except Exception as error:  # Pillow's parsers raise anything at damaged files
