@@ -10,6 +10,8 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from unvoiced.metadata import show_value
+
 # What a copy of the weights alone has: enough to build the model, nothing to train on with.
 WEIGHTS = ("card", "state_dict", "epoch", "global_step", "pytorch-lightning_version")
 PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
@@ -95,6 +97,16 @@ class Checkpoint(ModelCheckpoint):
         )
 
     def _here(self, name: str) -> str:
+        """Return where a file of this callback lies: Lightning deletes files at such paths.
+
+        Raises:
+            ValueError: it is no name of a file in the folder of this callback.
+        """
+        if not isinstance(name, str) or name != Path(name).name or name == "..":
+            raise ValueError(
+                f"the checkpoint to resume from names {show_value(name)} as a file of "
+                f"{self.state_key}; expected the name of a file beside it. Begin a new run"
+            )
         return str(Path(self.dirpath or "", name)) if name else ""
 
     def format_checkpoint_name(self, metrics: dict[str, Any], *arguments: Any, **named: Any) -> str:

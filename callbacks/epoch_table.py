@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 import pandas as pd
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
+
+from unvoiced.metadata import MAX_INT, check_number, require
+
+METRIC_NAME = re.compile(r"[A-Za-z][\w/ .:@-]{0,199}", re.ASCII)
 
 
 class EpochTable(Logger):
@@ -46,9 +51,20 @@ class EpochTable(Logger):
         return {"rows": rows, "pending": {} if finished else dict(self._pending)}
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """Have the rows of the moment at which a checkpoint was written."""
-        if state is not None:
-            self.rows, self._pending = state["rows"], state["pending"]
+        """Have the rows of the moment at which a checkpoint was written.
+
+        Raises:
+            ValueError: they are no numbers by epoch and metric.
+        """
+        if state is None:
+            return
+        for epoch, row in [*state["rows"].items(), (1, state["pending"])]:
+            check_number("metrics: an epoch", epoch, 1, MAX_INT, whole=True)
+            for metric, value in row.items():
+                named = isinstance(metric, str) and METRIC_NAME.fullmatch(metric) is not None
+                require(named, "metrics: a name", metric, "the name of a metric")
+                require(isinstance(value, float | int), f"metrics: {metric}", value, "a number")
+        self.rows, self._pending = state["rows"], state["pending"]
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

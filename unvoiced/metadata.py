@@ -48,7 +48,7 @@ def require(fits: bool, place: str, value: Any, expected: str) -> None:
 # ---- anything
 
 
-def check_plain(place: str, value: Any) -> None:
+def check_plain(place: str, value: Any, max_depth: int = MAX_DEPTH) -> None:
     """Accept bounded dicts, lists, texts and numbers without interpolations.
 
     Raises:
@@ -59,7 +59,7 @@ def check_plain(place: str, value: Any) -> None:
         where, part, depth = stack.pop()
         nodes += 1
         require(nodes <= MAX_NODES, place, value, f"at most {MAX_NODES:,} values in all")
-        require(depth <= MAX_DEPTH, place, value, f"at most {MAX_DEPTH} levels")
+        require(depth <= max_depth, place, value, f"at most {max_depth} levels")
         if isinstance(part, dict):
             require(len(part) <= MAX_NODES, where, part, f"at most {MAX_NODES:,} values")
             for key in part:

@@ -17,6 +17,11 @@ from datamodules.splits import PHASES
 from experiments.checkpoints.init_from import start_from
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes
+from experiments.checkpoints.training_state import (
+    check_callback_states,
+    check_training_state,
+    restoring,
+)
 from experiments.launch.build import build_datamodule, build_module, build_trainer, write_config
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
@@ -60,7 +65,9 @@ def _fit(config: DictConfig) -> float | None:
     check_trainer(config)
     checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
     if checkpoint:
-        tell_changes(read_checkpoint(checkpoint)["card"].config, plain(config))
+        content = read_checkpoint(checkpoint)
+        check_training_state(content, str(checkpoint))
+        tell_changes(content["card"].config, plain(config))
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)
     module = build_module(config, data)
@@ -68,6 +75,8 @@ def _fit(config: DictConfig) -> float | None:
         start_from(module, config.init_from)
     trainer = build_trainer(config)
     check_monitor(config, module.monitored_names(), trainer.callbacks)
+    if checkpoint:
+        check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
     write_config(config)
     data.write_beside(Path(config.run_dir) / "checkpoints")
     tell_start(config, module, data)
@@ -119,7 +128,7 @@ def _train(
 ) -> list[str]:
     """Train, from the beginning or from a checkpoint; returns what went wrong on the way."""
     try:
-        with trainer_errors():
+        with trainer_errors(), restoring(trainer, checkpoint):
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except NonFiniteLossError as error:
         tell(f"Stopped: {error}")
@@ -141,6 +150,8 @@ def _test_best(
     """
     if best and isinstance(trainer.strategy, FSDPStrategy):  # cannot share out a module again
         module = load_checkpoint(best)
+    if best:
+        read_checkpoint(Path(best))  # of a resumed run it may come from anyone
     weights: dict[str, Any] = {"ckpt_path": best, "weights_only": True} if best else {}
     if not len(data.parts.test):
         trainer.loggers = []  # it is no epoch of its own
