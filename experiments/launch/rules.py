@@ -66,6 +66,7 @@ ROOT: dict[str, Rule] = {
     "calibrate": integer(0, 10_000, "recordings of each class"),
     "fold": integer(0, 100_000),
     "workers": integer(1, 1024, "processes") | NULL,
+    "oversubscribe": FLAG,
     "size": choice("full", "tiny"),
     "run_dir": FOLDER,
     "run_id": NAME,
