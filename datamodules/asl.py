@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from datamodules.base import PreparedDataModule
-from datamodules.prepared import Description, Sample
-from datamodules.readers.letters import FRAME, LETTERS
+from datamodules.readers.asl.letters import FRAME, LETTERS
 from datamodules.simulators.hand import HandSimulator
+from datamodules.store.samples import Description, Sample
 
 
 class SimulatedHands(HandSimulator):

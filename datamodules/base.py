@@ -19,17 +19,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.batches import Batches, BatchOrder, WeightedOrder, as_is, balanced_weights
-from datamodules.loader import FromBatch, ResumableLoader
-from datamodules.prepared import (
-    Description,
-    PreparedSet,
-    Rejected,
-    Sample,
-    write_all,
-)
+from datamodules.loading.batches import Batches, BatchOrder, WeightedOrder, as_is, balanced_weights
+from datamodules.loading.resumable import FromBatch, ResumableLoader
 from datamodules.splits import PHASES, Parts, Split, calibrated
-from datamodules.training_record import TrainingRecord
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.samples import Description, Rejected, Sample
+from datamodules.store.training_record import TrainingRecord
+from datamodules.store.writer import write_all
 from unvoiced.cache import cache_folder
 from unvoiced.text import count_noun
 

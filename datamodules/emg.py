@@ -14,13 +14,14 @@ import torch
 from torch import nn
 
 from datamodules.base import Batch, PreparedDataModule
-from datamodules.prepared import Description, Frame, PreparedSet, Sample
-from datamodules.sequences import ByLength, SequenceBatches, ShortestFirst
+from datamodules.loading.sequences import ByLength, SequenceBatches, ShortestFirst
 from datamodules.simulators.muscle import MuscleSimulator
-from datamodules.tokenizers import Tokenizer, tokenizer_from
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.samples import Description, Frame, Sample
 from unvoiced.emg.activity import activity, frame_samples, most_active_window, stretch_start
 from unvoiced.emg.conditioning import Conditioner
 from unvoiced.emg.quality import SCALES, channel_rms, gain
+from unvoiced.tokenizers import Tokenizer, tokenizer_from
 
 STRETCHES = ("activity", "cue")
 CLOSED = 500  # phrases at most that are a closed vocabulary

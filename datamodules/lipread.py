@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.base import Batch, PreparedDataModule
-from datamodules.prepared import Description, Frame, Sample
 from datamodules.simulators.mouth import MouthSimulator
+from datamodules.store.samples import Description, Frame, Sample
 
 ZOOM = 1.5  # a face reader's window then shows a mouth as large as the simulator draws it
 

@@ -20,7 +20,8 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import DictConfig
 
-from datamodules.prepared import Description, Frame, Rejected, Sample, write_all
+from datamodules.store.samples import Description, Frame, Rejected, Sample
+from datamodules.store.writer import write_all
 from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
 
@@ -145,7 +146,7 @@ def hands(
         for letter in letters
         for n in range(each)
     ]
-    from datamodules.readers.letters import LETTERS
+    from datamodules.readers.asl.letters import LETTERS
 
     about: dict[str, Any] = {"task": "asl", "settings": {}, "classes": LETTERS} | changes
     write_all(folder, Description(frame=Frame((63,), "float32", "a test"), **about), samples)

@@ -9,14 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.batches import (
+from datamodules.loading.batches import (
     Batches,
     BatchOrder,
     WeightedOrder,
     balanced_weights,
     frame_places,
 )
-from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.samples import Description, Frame, Sample
+from datamodules.store.writer import write_all
 
 
 @given(

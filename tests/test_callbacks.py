@@ -16,8 +16,9 @@ from callbacks.checkpoint import Checkpoint
 from callbacks.checkpoint_files import CheckpointFiles
 from callbacks.confusion_matrix import draw_confusion
 from callbacks.disk_space import DiskSpace
-from datamodules.prepared import Description, Frame, Sample, write_all
-from datamodules.readers.letters import LETTERS
+from datamodules.readers.asl.letters import LETTERS
+from datamodules.store.samples import Description, Frame, Sample
+from datamodules.store.writer import write_all
 from experiments.checkpoints.load import load_checkpoint
 from tests.conftest import hands
 

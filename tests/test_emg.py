@@ -18,10 +18,11 @@ from scipy.ndimage import uniform_filter1d
 
 from callbacks.transcripts import draw_transcripts
 from datamodules.emg import EMGDataModule, SimulatedMuscles, channel_gains
-from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
-from datamodules.sequences import IGNORE
+from datamodules.loading.sequences import IGNORE
 from datamodules.splits import Column, Parts, Split, TestOnly, calibrated
-from datamodules.tokenizers import Characters, Phrases, SentencePiece
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.samples import Description, Frame, Sample
+from datamodules.store.writer import write_all
 from datamodules.transforms import Compose, EMGStrength, EMGTime
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
@@ -31,6 +32,7 @@ from experiments.stages import run_stage
 from modules.networks.emg_ctc import EMGCTC
 from tests.conftest import ROOT, shared_data
 from unvoiced.emg.quality import SCALES
+from unvoiced.tokenizers import Characters, Phrases, SentencePiece
 
 PHRASES = ("yes", "no thanks", "call me")
 OPEN = ("call me", "yes", "no", "i am cold", "you are cold", "are you hot", "call her", "help me")

@@ -17,7 +17,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from datamodules.batches import frame_places
+from datamodules.loading.batches import frame_places
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint
 from experiments.export.inference_module import about, deployed, in_numpy, recognizer_of, told

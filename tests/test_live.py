@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamodules.emg import channel_gains
-from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.samples import Description, Frame, Sample
+from datamodules.store.writer import write_all
 from experiments.checkpoints.load import load_checkpoint
 from experiments.stages import run_stage
 from unvoiced import Engine

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datamodules.readers.hand_input import HandInput
+from datamodules.readers.asl.hand_input import HandInput
 from datamodules.simulators.hand import HandSimulator
 from tests.conftest import shared_data
 from unvoiced.vision.hands import hand_model

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datamodules.preparation import MEASURED_FILES, _Progress, prepare
-from datamodules.prepared import PreparedSet
-from datamodules.readers.landmark_npy import LandmarkNPY
+from datamodules.readers.asl.landmark_npy import LandmarkNPY
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.prepare import MEASURED_FILES, _Progress, prepare
 from tests.conftest import ROOT, command_line
 
 
@@ -62,8 +62,8 @@ def test_command_prepares_and_says_what_came_of_it(tmp_path: Path) -> None:
 SLOW = """
 import sys, time
 sys.path.insert(0, {root!r})
-from datamodules.preparation import MEASURED_FILES, _Progress, prepare
-from datamodules.readers.landmark_npy import LandmarkNPY
+from datamodules.store.prepare import MEASURED_FILES, _Progress, prepare
+from datamodules.readers.asl.landmark_npy import LandmarkNPY
 class Slow(LandmarkNPY):
     def read(self, item):
         time.sleep(0.02)

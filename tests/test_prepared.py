@@ -16,17 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.prepared import (
-    Description,
-    Frame,
-    FrameFile,
-    Frames,
-    PreparedSet,
-    PreparedWriter,
-    Rejected,
-    Sample,
-    write_all,
-)
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.frames import FrameFile, Frames
+from datamodules.store.samples import Description, Frame, Rejected, Sample
+from datamodules.store.writer import PreparedWriter, write_all
 from tests.conftest import ROOT, hands
 
 FRAME = Frame((2, 3), "float32", "a test", rate=30.0)
@@ -315,7 +308,7 @@ FILL = """
 import resource, signal, sys
 sys.path.insert(0, {root!r})
 from tests.test_prepared import ABOUT, sample
-from datamodules.prepared import PreparedWriter
+from datamodules.store.writer import PreparedWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 with PreparedWriter({folder!r}, ABOUT, buffer_samples=10) as writer:
@@ -344,7 +337,7 @@ def test_killed_while_writing(tmp_path: Path) -> None:
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from tests.test_prepared import ABOUT, sample
-from datamodules.prepared import PreparedWriter
+from datamodules.store.writer import PreparedWriter
 with PreparedWriter({str(tmp_path / "set")!r}, ABOUT, buffer_samples=3) as writer:
     for i in range(10_000):
         writer.add(sample(f"s{{i}}", 2))

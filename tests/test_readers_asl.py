@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.prepared import Rejected, Sample
-from datamodules.readers import image_folder
-from datamodules.readers.image_folder import ImageFolder
-from datamodules.readers.landmark_columns import JOINTS, find_columns
-from datamodules.readers.landmark_csv import LandmarkCSV
-from datamodules.readers.landmark_npy import LandmarkNPY
-from datamodules.readers.letters import FRAME, LETTERS, canonical_letter
+from datamodules.readers.asl import image_folder
+from datamodules.readers.asl.image_folder import ImageFolder
+from datamodules.readers.asl.landmark_columns import JOINTS, find_columns
+from datamodules.readers.asl.landmark_csv import LandmarkCSV
+from datamodules.readers.asl.landmark_npy import LandmarkNPY
+from datamodules.readers.asl.letters import FRAME, LETTERS, canonical_letter
+from datamodules.store.samples import Rejected, Sample
 from tests.conftest import reasons, shared_data
 from unvoiced.vision.hands import Hand
 
@@ -412,7 +412,7 @@ def test_files_that_are_no_table(tmp_path, name, content, reason):
 
 def test_tables_need_neither_mediapipe_nor_torch():
     code = (
-        "import sys, datamodules.readers.landmark_csv, datamodules.readers.landmark_npy\n"
+        "import sys, datamodules.readers.asl.landmark_csv, datamodules.readers.asl.landmark_npy\n"
         "print([name for name in ('mediapipe', 'cv2', 'torch') if name in sys.modules])"
     )
     root = Path(__file__).parents[1]

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import yaml
 
-from datamodules.preparation import prepare
-from datamodules.prepared import PreparedSet, Rejected
-from datamodules.readers import emg_manifest
-from datamodules.readers.emg_input import EMGInput
-from datamodules.readers.gaddy import Gaddy
-from datamodules.readers.somach import Somach
+from datamodules.readers.emg import emg_manifest
+from datamodules.readers.emg.emg_input import EMGInput
+from datamodules.readers.emg.gaddy import Gaddy
+from datamodules.readers.emg.somach import Somach
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.prepare import prepare
+from datamodules.store.samples import Rejected
 from tests.conftest import ROOT, read_outcomes, read_samples, reasons, shared_data
 
 outcomes = partial(read_outcomes, dtype=np.float32)

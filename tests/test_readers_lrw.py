@@ -10,10 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datamodules.batches import Batches
-from datamodules.preparation import prepare
-from datamodules.prepared import PreparedSet, Sample
-from datamodules.readers.lrw import LRW, read_duration, word_place
+from datamodules.loading.batches import Batches
+from datamodules.readers.lips.lrw import LRW, read_duration, word_place
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.prepare import prepare
+from datamodules.store.samples import Sample
 from experiments.launch.instantiate import instantiate
 from tests.test_readers_mouth import outcomes, read_all
 from tests.test_videos import write_video

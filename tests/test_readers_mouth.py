@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datamodules.preparation import prepare
-from datamodules.prepared import PreparedSet, Rejected, Sample
-from datamodules.readers import frame_folder
-from datamodules.readers.frame_folder import FrameFolder
-from datamodules.readers.mouth_input import MouthInput
-from datamodules.readers.video_folder import VideoFolder
-from datamodules.readers.video_manifest import VideoManifest
+from datamodules.readers.lips import frame_folder
+from datamodules.readers.lips.frame_folder import FrameFolder
+from datamodules.readers.lips.mouth_input import MouthInput
+from datamodules.readers.lips.video_folder import VideoFolder
+from datamodules.readers.lips.video_manifest import VideoManifest
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.prepare import prepare
+from datamodules.store.samples import Rejected, Sample
 from tests.conftest import read_outcomes, read_samples, reasons, shared_data
 from tests.test_faces import model, scene  # noqa: F401 - model is a fixture
 from tests.test_videos import counted, noisy, write_video

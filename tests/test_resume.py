@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from callbacks.checkpoint import Checkpoint
-from datamodules.batches import BatchOrder
-from datamodules.loader import FromBatch, ResumableLoader
+from datamodules.loading.batches import BatchOrder
+from datamodules.loading.resumable import FromBatch, ResumableLoader
 from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
 from tests.conftest import TASKS, command_line
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from datamodules.readers.mouth_input import MouthInput
+from datamodules.readers.lips.mouth_input import MouthInput
 from experiments.export.inference_module import recognizer_of
 from experiments.stages.live import Minutes, _read
 from tests.conftest import ROOT, shared_data

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules import preparation
 from datamodules.asl import SimulatedHands
-from datamodules.prepared import PreparedSet, Sample
 from datamodules.readers.base import Item
+from datamodules.store import prepare as preparation
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.samples import Sample
 from experiments.benchmarks.scale import (
     DRAWN,
     RepeatedSamples,

@@ -11,9 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.batches import BatchOrder, WeightedOrder
-from datamodules.prepared import Description, Frame, PreparedSet, Sample, write_all
-from datamodules.sequences import IGNORE, POOL, ByLength, SequenceBatches, ShortestFirst, padded
+from datamodules.loading.batches import BatchOrder, WeightedOrder
+from datamodules.loading.sequences import (
+    IGNORE,
+    POOL,
+    ByLength,
+    SequenceBatches,
+    ShortestFirst,
+    padded,
+)
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.samples import Description, Frame, Sample
+from datamodules.store.writer import write_all
 
 lengths_drawn = st.lists(st.integers(1, 40), min_size=1, max_size=12)
 

@@ -9,7 +9,8 @@ import torch
 from lightning.pytorch.strategies import FSDPStrategy
 from omegaconf import OmegaConf
 
-from datamodules.prepared import Description, Frame, Sample, write_all
+from datamodules.store.samples import Description, Frame, Sample
+from datamodules.store.writer import write_all
 from experiments.checkpoints.load import load_checkpoint
 from experiments.launch.build import build_datamodule, build_module, build_trainer
 from experiments.launch.instantiate import instantiate

@@ -14,7 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from datamodules.tokenizers import (
+from experiments.launch.instantiate import instantiate
+from tests.conftest import ROOT, shared_data
+from unvoiced.tokenizers import (
     T5,
     Characters,
     Phrases,
@@ -22,8 +24,6 @@ from datamodules.tokenizers import (
     Tokenizer,
     tokenizer_from,
 )
-from experiments.launch.instantiate import instantiate
-from tests.conftest import ROOT, shared_data
 
 TEXTS = [
     "I need some water, please.",

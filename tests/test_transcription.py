@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torchmetrics.text import WordErrorRate
 
-from datamodules.sequences import IGNORE, padded
-from datamodules.tokenizers import Characters, Tokenizer
+from datamodules.loading.sequences import IGNORE, padded
 from modules.emg import EMGModule
 from modules.metrics import GroupInterval
 from modules.networks.contrastive import SharedSpace
 from modules.networks.emg_ctc import EMGCTC
 from modules.transcription import TranscriptionModule, word_errors
+from unvoiced.tokenizers import Characters, Tokenizer
 
 TRUE = ["call me", "no", "yes"]
 SAID = ["call her", "no", ""]

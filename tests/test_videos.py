@@ -217,7 +217,8 @@ def test_an_odd_rate(tmp_path):
 
 def test_opening_videos_needs_neither_mediapipe_nor_torch():
     code = (
-        "import sys, datamodules.readers.video_manifest, datamodules.readers.frame_folder\n"
+        "import sys, datamodules.readers.lips.video_manifest as _\n"
+        "import datamodules.readers.lips.frame_folder\n"
         "print([name for name in ('mediapipe', 'torch', 'hydra') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

@@ -13,8 +13,9 @@ from hydra import compose, initialize_config_dir
 from torch import Tensor
 
 from datamodules.base import PreparedDataModule
-from datamodules.prepared import Description, Frame, Sample, write_all
 from datamodules.splits import PHASES
+from datamodules.store.samples import Description, Frame, Sample
+from datamodules.store.writer import write_all
 from datamodules.vsr import chosen
 from experiments.checkpoints.init_from import start_from
 from experiments.checkpoints.load import load_checkpoint

@@ -159,7 +159,7 @@ class Recognizer:
     @cached_property
     def tokenizer(self) -> Any:
         """From tokens to text."""
-        from datamodules.tokenizers import tokenizer_from  # of EMG alone
+        from unvoiced.tokenizers import tokenizer_from  # of EMG alone
 
         return tokenizer_from(self.about["tokenizer"])
 

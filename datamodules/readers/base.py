@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from datamodules.prepared import Frame, Rejected, Sample
 from datamodules.readers.files import FolderScan, ending_of, scan_folder
+from datamodules.store.samples import Frame, Rejected, Sample
 from unvoiced.text import escape_controls, normal_form
 
 SPLIT_FOLDERS = {

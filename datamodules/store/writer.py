@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from datamodules.locks import LOCK, lock_folder
 from datamodules.store.copies import CopyFinder
 from datamodules.store.dataset import read_meta
 from datamodules.store.frames import FrameFile, npy_header
+from datamodules.store.locks import LOCK, lock_folder
 from datamodules.store.samples import (
     FEATURES,
     FORMAT_VERSION,

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.base import PreparedDataModule
-from datamodules.batches import frame_places
+from datamodules.loading.batches import frame_places
 from experiments.launch.build import build_module, build_trainer
 from experiments.launch.console import tell
 from modules.base import TaskModule

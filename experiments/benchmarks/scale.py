@@ -26,10 +26,10 @@ import torch
 from lightning.pytorch.profilers import SimpleProfiler
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules.batches import frame_places
-from datamodules.preparation import prepare
-from datamodules.prepared import FEATURES, Sample
+from datamodules.loading.batches import frame_places
 from datamodules.readers.base import Item, Leftover, Reader
+from datamodules.store.prepare import prepare
+from datamodules.store.samples import FEATURES, Sample
 from experiments.benchmarks.clips import NEXT_BATCH
 from experiments.launch.build import build_datamodule, build_module, build_trainer
 from experiments.launch.console import quiet, tell

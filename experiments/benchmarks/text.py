@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.emg import EMGDataModule, recording
-from datamodules.sequences import padded
+from datamodules.loading.sequences import padded
 from modules.transcription import TranscriptionModule
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from datamodules.tokenizers import tokenizer_from
 from experiments.checkpoints.card import TARGET, ModelCard
 from modules.base import TaskModule
 from modules.classification import ClassificationModule
 from modules.transcription import TranscriptionModule
 from unvoiced.networks import OnnxNetwork
+from unvoiced.tokenizers import tokenizer_from
 
 
 class ExportedNet(nn.Module):

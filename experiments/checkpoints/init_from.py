@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.training_record import TrainingRecord
+from datamodules.store.training_record import TrainingRecord
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.checkpoints.load import read_checkpoint
 from experiments.checkpoints.plain_file import NET

@@ -15,7 +15,6 @@ from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn.modules import module as torch_module
 
-from datamodules.tokenizers import tokenizer_from
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.checkpoints.known_classes import (
     import_class,
@@ -27,6 +26,7 @@ from experiments.checkpoints.torch_files import read_torch_file
 from modules.base import TaskModule
 from unvoiced.metadata import require
 from unvoiced.networks import OnnxNetwork
+from unvoiced.tokenizers import tokenizer_from
 
 ONNX, PROGRAM = ".onnx", ".pt2"  # the endings of exported networks
 SHOWN_NAMES = 3  # of weights, in an error

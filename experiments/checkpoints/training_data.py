@@ -11,8 +11,8 @@ from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
-from datamodules.prepared import META
 from datamodules.splits import Split
+from datamodules.store.samples import META
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.launch.console import tell
 from experiments.launch.overrides import given_keys

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from datamodules.base import PreparedDataModule
-from datamodules.batches import places_of
+from datamodules.loading.batches import places_of
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.exported import ExportedNet
 from experiments.checkpoints.load import require_model

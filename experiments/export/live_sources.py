@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.readers.emg_input import EMGInput
-from datamodules.readers.hand_input import HandInput
+from datamodules.readers.asl.hand_input import HandInput
+from datamodules.readers.emg.emg_input import EMGInput
 from datamodules.store.samples import Sample
 from unvoiced import Recognizer
 from unvoiced.files import ARRAYS, LANDMARK_TABLES, PICTURES

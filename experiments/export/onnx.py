@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from datamodules.base import PreparedDataModule
-from datamodules.prepared import PreparedSet, write_all
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.writer import write_all
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.training_data import with_training_data
 from experiments.export.inference_module import DeployedWriter, about, deployed, in_numpy

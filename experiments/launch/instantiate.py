@@ -13,7 +13,7 @@ from omegaconf import Container, DictConfig, OmegaConf
 # What a command line may name in ``_target_``: classes of these packages, and nothing else of them.
 # Nothing that a checkpoint or another file says ever gets here.
 BUILDABLE = [
-    *("modules.*", "datamodules.*", "callbacks.*"),
+    *("modules.*", "datamodules.*", "callbacks.*", "unvoiced.tokenizers.*"),
     *("torch.nn.*", "torch.optim.*", "torchmetrics.*", "lightning.Trainer"),
     *(
         f"lightning.pytorch.{package}.*"

@@ -36,7 +36,7 @@ class RunLock(Callback):
 
 def hold_lock(folder: Path, activity: str) -> None:
     """Lock ``folder`` until ``HELD`` is closed, or end this command where it is in use."""
-    from datamodules.locks import lock_folder
+    from datamodules.store.locks import lock_folder
 
     try:
         HELD.enter_context(lock_folder(folder, activity))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.readers.emg_input import EMGInput
+from datamodules.readers.emg.emg_input import EMGInput
 from experiments.export.live_sources import holds_landmarks, read_landmarks
 from experiments.page.clips import Clip, refuse_long
 from unvoiced.files import PICTURES

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from callbacks.figure_fonts import save_figure
 from datamodules.base import PreparedDataModule
-from datamodules.batches import frame_places
+from datamodules.loading.batches import frame_places
 from experiments.reports.results import Results
 
 STRIPS, FRAMES = 8, 8  # at most; a strip

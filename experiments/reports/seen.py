@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datamodules.base import PreparedDataModule
-from datamodules.training_record import SeenCounts, TrainingRecord
+from datamodules.store.training_record import SeenCounts, TrainingRecord
 from experiments.checkpoints.card import ModelCard
 from experiments.launch.console import tell
 

@@ -12,8 +12,8 @@ import torch
 from omegaconf import DictConfig, open_dict
 
 from datamodules.base import PreparedDataModule
-from datamodules.preparation import prepare
-from datamodules.prepared import META, REJECTED
+from datamodules.store.prepare import prepare
+from datamodules.store.samples import META, REJECTED
 from experiments.checkpoints.load import require_model
 from experiments.launch.build import (
     build_datamodule,

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from datamodules.preparation import prepare
-from datamodules.prepared import MANIFEST, REJECTED, PreparedSet
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.prepare import prepare
+from datamodules.store.samples import MANIFEST, REJECTED
 from experiments.launch.instantiate import instantiate, plain
 from experiments.launch.limits import refuse_excess
 from unvoiced.text import count_noun, printable

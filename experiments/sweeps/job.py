@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from datamodules.locks import (
+from datamodules.store.locks import (
     LOCK,
     FolderInUseError,
     describe_self,

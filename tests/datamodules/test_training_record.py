@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.prepared import PreparedSet
-from datamodules.training_record import KEPT_HASHES, HashSketch, TrainingRecord
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.training_record import KEPT_HASHES, HashSketch, TrainingRecord
 from tests.conftest import hands
 
 values = st.lists(st.integers(1, 2**64 - 1), max_size=50)

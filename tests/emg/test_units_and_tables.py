@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.preparation import prepare
-from datamodules.prepared import PreparedSet, Rejected, Sample
-from datamodules.readers.emg_input import EMGInput
-from datamodules.readers.emg_manifest import EMGManifest
+from datamodules.readers.emg.emg_input import EMGInput
+from datamodules.readers.emg.emg_manifest import EMGManifest
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.prepare import prepare
+from datamodules.store.samples import Rejected, Sample
 from tests.conftest import read_outcomes
 from unvoiced.emg.quality import PLAUSIBLE_RMS_UV, channel_rms, check_amplitude
 from unvoiced.emg.tables import estimate_sample_rate, parse_header, read_emg_table

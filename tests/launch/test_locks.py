@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.locks import (
+from datamodules.readers.asl.landmark_npy import LandmarkNPY
+from datamodules.store.locks import (
     LOCK,
     FolderInUseError,
     describe_self,
@@ -15,8 +16,7 @@ from datamodules.locks import (
     lock_folder,
     read_owner,
 )
-from datamodules.preparation import prepare
-from datamodules.readers.landmark_npy import LandmarkNPY
+from datamodules.store.prepare import prepare
 from tests.conftest import FORKS
 from tests.test_preparation import content, recordings
 

@@ -195,7 +195,7 @@ def test_commands_in_a_folder_of_shadows(what: str, tmp_path: Path) -> None:
 
 
 def test_two_commands_in_one_run_folder(tmp_path: Path) -> None:
-    from datamodules.locks import lock_folder
+    from datamodules.store.locks import lock_folder
 
     folder = tmp_path / "run"
     with lock_folder(folder, "stage=fit"):

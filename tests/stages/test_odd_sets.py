@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from datamodules.prepared import MANIFEST
+from datamodules.store.samples import MANIFEST
 from experiments.launch.build import build_datamodule
 from tests.conftest import hands, mouths
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.readers.video_folder import VideoFolder
+from datamodules.readers.lips.video_folder import VideoFolder
 from tests.conftest import ROOT
 from unvoiced.live.cameras import Film
 from unvoiced.vision.timestamps import LONGEST_GAP_S, Timeline, in_shown_order, timing_of

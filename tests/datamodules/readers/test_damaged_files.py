@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from datamodules.preparation import prepare
-from datamodules.readers import hand_input, image_folder
+from datamodules.readers.asl import hand_input, image_folder
+from datamodules.store.prepare import prepare
 from tests.datamodules.readers.random_trees import good_content
 from tests.datamodules.readers.test_every_file import READERS
 from unvoiced.vision.hands import Hand

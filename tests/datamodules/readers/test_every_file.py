@@ -13,22 +13,22 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from datamodules.preparation import prepare
-from datamodules.readers import hand_input, image_folder
-from datamodules.readers.emg_input import EMGInput
-from datamodules.readers.emg_manifest import EMGManifest
+from datamodules.readers.asl import hand_input, image_folder
+from datamodules.readers.asl.hand_input import HandInput
+from datamodules.readers.asl.image_folder import ImageFolder
+from datamodules.readers.asl.landmark_csv import LandmarkCSV
+from datamodules.readers.asl.landmark_npy import LandmarkNPY
+from datamodules.readers.emg.emg_input import EMGInput
+from datamodules.readers.emg.emg_manifest import EMGManifest
+from datamodules.readers.emg.gaddy import Gaddy
+from datamodules.readers.emg.somach import Somach
 from datamodules.readers.files import ending_of, is_hidden
-from datamodules.readers.frame_folder import FrameFolder
-from datamodules.readers.gaddy import Gaddy
-from datamodules.readers.hand_input import HandInput
-from datamodules.readers.image_folder import ImageFolder
-from datamodules.readers.landmark_csv import LandmarkCSV
-from datamodules.readers.landmark_npy import LandmarkNPY
-from datamodules.readers.lrw import LRW
-from datamodules.readers.mouth_input import MouthInput
-from datamodules.readers.somach import Somach
-from datamodules.readers.video_folder import VideoFolder
-from datamodules.readers.video_manifest import VideoManifest
+from datamodules.readers.lips.frame_folder import FrameFolder
+from datamodules.readers.lips.lrw import LRW
+from datamodules.readers.lips.mouth_input import MouthInput
+from datamodules.readers.lips.video_folder import VideoFolder
+from datamodules.readers.lips.video_manifest import VideoManifest
+from datamodules.store.prepare import prepare
 from tests.datamodules.readers.random_trees import make_tree, trees
 from unvoiced.text import escape_controls
 from unvoiced.vision.hands import Hand

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from datamodules.preparation import prepare
-from datamodules.prepared import PreparedSet
-from datamodules.readers.landmark_npy import LandmarkNPY
-from datamodules.readers.video_folder import VideoFolder
-from datamodules.readers.video_manifest import VideoManifest
+from datamodules.readers.asl.landmark_npy import LandmarkNPY
+from datamodules.readers.lips.video_folder import VideoFolder
+from datamodules.readers.lips.video_manifest import VideoManifest
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.prepare import prepare
 from tests.datamodules.readers.random_trees import good_content
 from unvoiced.vision import images
 

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datamodules.prepared import Description, Frame, PreparedSet, PreparedWriter, Sample, write_all
 from datamodules.splits import Auto
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.samples import Description, Frame, Sample
+from datamodules.store.writer import PreparedWriter, write_all
 
 COUNT = 200  # tamperings in the default suite
 WORDS = ("", "-1", "1e9", "99999999999999999999", "nan", "x", "1.5", "None", "\x1b[31m", "é" * 2000)

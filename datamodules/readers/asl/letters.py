@@ -9,8 +9,8 @@ import re
 import string
 from pathlib import Path
 
-from datamodules.prepared import Frame
 from datamodules.readers.base import Item, Reader
+from datamodules.store.samples import Frame
 
 LETTERS = (*string.ascii_uppercase, "del", "nothing", "space")
 FRAME = Frame(

@@ -11,7 +11,7 @@ from typing import Any
 
 from datamodules.readers.base import Item
 from datamodules.readers.inputs import refuse_outside
-from datamodules.readers.mouths import Clip, Cut, MouthReader
+from datamodules.readers.lips.mouths import Clip, Cut, MouthReader
 from datamodules.readers.tables import below, manifest_below, read_table, show_columns, split_named
 from unvoiced.vision.videos import Video, span
 

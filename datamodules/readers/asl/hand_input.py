@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.prepared import Rejected, Sample
+from datamodules.readers.asl.landmark_csv import LandmarkCSV
+from datamodules.readers.asl.landmark_npy import load_frames
+from datamodules.readers.asl.letters import FRAME, LetterReader
 from datamodules.readers.base import Item, Leftover
 from datamodules.readers.inputs import input_files, refuse_no_input
-from datamodules.readers.landmark_csv import LandmarkCSV
-from datamodules.readers.landmark_npy import load_frames
-from datamodules.readers.letters import FRAME, LetterReader
+from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import ARRAYS, LANDMARK_TABLES, PICTURES, VIDEOS
 from unvoiced.inputs import ACCEPTED_INPUTS
 from unvoiced.vision.hands import HandLandmarks, hand_landmarks, hand_model, no_hand_reason

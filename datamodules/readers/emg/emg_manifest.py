@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.readers.base import Item
-from datamodules.readers.emg import EMGReader, Recording, one_line
+from datamodules.readers.emg.base import EMGReader, Recording, one_line
 from datamodules.readers.tables import below, manifest_below, read_table, show_columns, split_named
 
 Row = dict[str, str]

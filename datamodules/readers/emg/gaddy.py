@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import SPLIT_FOLDERS, Item
-from datamodules.readers.emg import EMGReader, Recording, one_line
+from datamodules.readers.emg.base import EMGReader, Recording, one_line
 from datamodules.readers.inputs import refuse_outside
 from datamodules.readers.tables import below, show_columns
+from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import MAX_TEXT_BYTES, read_text
 
 EMG, INFO = "_emg.npy", "_info.json"

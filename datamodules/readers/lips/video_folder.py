@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.readers.base import Item
-from datamodules.readers.mouths import Clip, Cut, MouthReader
+from datamodules.readers.lips.mouths import Clip, Cut, MouthReader
 from unvoiced.files import VIDEOS
 from unvoiced.vision.videos import Video
 

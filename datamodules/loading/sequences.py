@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from datamodules.prepared import PreparedSet
+from datamodules.store.dataset import PreparedSet
 
 IGNORE = -100  # fills the targets of shorter texts; torch's losses leave it out
 POOL = 32  # batches that are sorted by length together: random enough, and little padding

@@ -13,8 +13,9 @@ from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
-from datamodules.prepared import MAX_LABEL, REJECTED, Description, PreparedWriter, Rejected, Sample
 from datamodules.readers.base import Item, Reader
+from datamodules.store.samples import MAX_LABEL, REJECTED, Description, Rejected, Sample
+from datamodules.store.writer import PreparedWriter
 from unvoiced.processes import end_with_parent
 
 LAP = 512  # files; at most two laps of outcomes wait for a file that takes long

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from datamodules.prepared import PreparedSet
+from datamodules.store.dataset import PreparedSet
 
 
 class _EpochOrder(Sampler[np.ndarray]):

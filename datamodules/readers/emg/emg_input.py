@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from datamodules.readers.base import Item, Leftover
-from datamodules.readers.emg import RECORDING_ENDINGS, EMGReader, Recording
+from datamodules.readers.emg.base import RECORDING_ENDINGS, EMGReader, Recording
 from datamodules.readers.inputs import refuse_no_input
 from unvoiced.emg.conditioning import MAY_BE_NONE
 

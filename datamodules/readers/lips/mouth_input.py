@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from datamodules.readers.base import Item, Leftover
-from datamodules.readers.frame_folder import PictureClip, pictures_in
 from datamodules.readers.inputs import refuse_no_input
-from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip
+from datamodules.readers.lips.frame_folder import PictureClip, pictures_in
+from datamodules.readers.lips.mouths import Clip, Cut, MouthReader, Source, Strip
 from unvoiced.files import PICTURES, VIDEOS
 from unvoiced.vision.mouth_windows import Window, draw_mouth
 from unvoiced.vision.videos import WHOLE, Video

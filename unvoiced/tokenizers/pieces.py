@@ -1,158 +1,21 @@
-"""Text to ids and back: trained pieces, characters, T5's vocabulary, whole phrases."""
+"""SentencePiece models: trained on the texts of a set, and T5's vocabulary."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import io
-import json
 import os
 import unicodedata
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
+
+from unvoiced.tokenizers.base import EOS, PAD, UNKNOWN, Tokenizer, check_texts, damaged_error
 
 if TYPE_CHECKING:
     import sentencepiece
 
-PAD, EOS, UNKNOWN = 0, 1, 2
 T5_PIECES, T5_VOCABULARY = 32_000, 32_128  # the network's table is padded to a multiple of 128
-
-
-class Tokenizer(ABC):
-    """Text in, ids out, and back.
-
-    ``pad`` fills short sequences and is CTC's blank; ``eos`` ends a sequence where the positions
-    are decoded in parallel. ``encode`` adds neither, so the same ids serve both.
-
-    Args:
-        lower: write everything in lower case.
-    """
-
-    kind: ClassVar[str]
-    pad: ClassVar[int] = PAD
-    eos: ClassVar[int] = EOS
-
-    def __init__(self, lower: bool = True) -> None:
-        self.lower = lower
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """How many ids there are, ``pad`` and ``eos`` included: the width of a network's head."""
-
-    @abstractmethod
-    def fit(self, texts: Sequence[str]) -> Tokenizer:
-        """One that is trained on these texts; ``ValueError`` where they hold nothing to learn."""
-
-    @abstractmethod
-    def encode(self, text: str) -> list[int]:
-        """The ids of the normalised text; what is unwritable is left out."""
-
-    @abstractmethod
-    def unwritable(self, text: str) -> list[str]:
-        """What of the text ``decode(encode(text))`` would lose, in order, each once."""
-
-    @abstractmethod
-    def plain(self) -> dict[str, Any]:
-        """Strings, numbers and lists from which ``tokenizer_from`` builds the same tokenizer."""
-
-    @abstractmethod
-    def _join(self, ids: list[int]) -> str:
-        """The text of ids that are neither ``pad`` nor ``eos``, some perhaps unknown."""
-
-    def normalise(self, text: str) -> str:
-        """The text as it is written: one space between words, lower case if ``lower``."""
-        text = " ".join(text.split())
-        return text.lower() if self.lower else text
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The normalised text up to the first ``eos``; ids that stand for no text are dropped."""
-        kept = []
-        for token in map(int, ids):
-            if token == self.eos:
-                break
-            if token != self.pad:
-                kept.append(token)
-        return self.normalise(self._join(kept))
-
-    def save(self, folder: Path) -> Path:
-        """Write ``tokenizer.json`` into the folder, and give its path."""
-        path = Path(folder) / "tokenizer.json"
-        path.write_text(json.dumps(self.plain(), indent=2) + "\n", encoding="utf-8")
-        return path
-
-
-class _Listed(Tokenizer):
-    """Every entry of a list is a token; the first has the id after ``eos``."""
-
-    entries_key: ClassVar[str]
-
-    def __init__(self, lower: bool = True, entries: Sequence[str] = ()) -> None:
-        super().__init__(lower)
-        self.entries = list(entries)
-        self._ids = {entry: number for number, entry in enumerate(self.entries, EOS + 1)}
-
-    @abstractmethod
-    def _split(self, text: str) -> Iterable[str]:
-        """The tokens that a normalised text is made of."""
-
-    @property
-    def size(self) -> int:
-        assert self.entries, "fit comes first"
-        return EOS + 1 + len(self.entries)
-
-    def fit(self, texts: Sequence[str]) -> Tokenizer:
-        entries = {entry for text in texts for entry in self._split(self.normalise(text))}
-        _check_texts(entries, self.kind)
-        return type(self)(self.lower, sorted(entries))
-
-    def encode(self, text: str) -> list[int]:
-        assert self.entries, "fit comes first"
-        tokens = self._split(self.normalise(text))
-        return [self._ids[token] for token in tokens if token in self._ids]
-
-    def unwritable(self, text: str) -> list[str]:
-        tokens = dict.fromkeys(self._split(self.normalise(text)))
-        return [token for token in tokens if token not in self._ids]
-
-    def plain(self) -> dict[str, Any]:
-        assert self.entries, "fit comes first"
-        return {"kind": self.kind, "lower": self.lower, self.entries_key: self.entries}
-
-    def _known(self, ids: list[int]) -> list[str]:
-        return [self.entries[i - EOS - 1] for i in ids if EOS < i <= EOS + len(self.entries)]
-
-
-class Characters(_Listed):
-    """Every distinct character of the training texts is a token."""
-
-    kind = "char"
-    entries_key = "characters"
-
-    def _split(self, text: str) -> Iterable[str]:
-        return text
-
-    def _join(self, ids: list[int]) -> str:
-        return "".join(self._known(ids))
-
-
-class Phrases(_Listed):
-    """Every distinct training text is one token: a closed vocabulary of words or phrases.
-
-    Of several ids the first one is the text. ``unwritable`` names a whole text that was not
-    trained on, and its ids are none.
-    """
-
-    kind = "phrase"
-    entries_key = "phrases"
-
-    def _split(self, text: str) -> Iterable[str]:
-        return [text] if text else []
-
-    def _join(self, ids: list[int]) -> str:
-        return next(iter(self._known(ids)), "")  # a text is one token
 
 
 class _Pieces(Tokenizer):
@@ -217,7 +80,7 @@ class SentencePiece(_Pieces):
             self.normalise(text).translate({0: None, 0x2581: None, 0x2585: None}) for text in texts
         )
         sentences = [text.replace("<", "< ") for text in kept if text.strip()]
-        _check_texts(sentences, self.kind)
+        check_texts(sentences, self.kind)
         self._check_vocabulary(sentences)
         return SentencePiece(self.vocabulary, self.lower, self._train(sentences))
 
@@ -295,64 +158,6 @@ class T5(_Pieces):
         return super().normalise(unicodedata.normalize("NFKC", text))
 
 
-def tokenizer_from(plain: dict[str, Any]) -> Tokenizer:
-    """The tokenizer of a ``plain()``, which may come from a stranger's checkpoint.
-
-    Raises:
-        ValueError: an unknown kind, or damaged data.
-    """
-    kind = plain.get("kind") if isinstance(plain, dict) else None
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise ValueError(f"tokenizer kind {kind!r}: expected one of {', '.join(_KINDS)}")
-    lower = plain.get("lower")
-    if not isinstance(lower, bool):
-        raise _damaged(kind, "lower", "true or false")
-    build = _KINDS[kind]
-    if issubclass(build, _Listed):
-        return build(lower, _entries(plain, build))
-    model = _model(plain, kind)
-    if build is T5:
-        return T5(lower=lower, model=model)
-    vocabulary = plain.get("vocabulary")
-    if not isinstance(vocabulary, int):
-        raise _damaged(kind, "vocabulary", "a whole number")
-    return SentencePiece(vocabulary, lower, model)
-
-
-_KINDS: dict[str, type[Tokenizer]] = {
-    kind.kind: kind for kind in (SentencePiece, Characters, T5, Phrases)
-}
-
-
-def _damaged(kind: str, key: str, expected: str) -> ValueError:
-    return ValueError(
-        f"the {kind} tokenizer's {key} is damaged: expected {expected}; train again, or take a "
-        "checkpoint that is whole"
-    )
-
-
-def _entries(plain: dict[str, Any], build: type[_Listed]) -> list[str]:
-    entries = plain.get(build.entries_key)
-    expected = "distinct texts in a list, at least one"
-    if not isinstance(entries, list) or not entries:
-        raise _damaged(build.kind, build.entries_key, expected)
-    texts = all(isinstance(entry, str) and entry for entry in entries)
-    if not texts or len(set(entries)) < len(entries):
-        raise _damaged(build.kind, build.entries_key, expected)
-    return entries
-
-
-def _model(plain: dict[str, Any], kind: str) -> bytes:
-    text = plain.get("model")
-    try:
-        model = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
-    except (binascii.Error, ValueError):
-        model = b""
-    if not model:
-        raise _damaged(kind, "model", "a SentencePiece model as base64 text")
-    return model
-
-
 def _processor(model: bytes, kind: str) -> sentencepiece.SentencePieceProcessor:
     """A loaded model whose special ids are the ones that every tokenizer here has."""
     import sentencepiece  # not needed by the other kinds
@@ -361,10 +166,10 @@ def _processor(model: bytes, kind: str) -> sentencepiece.SentencePieceProcessor:
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         processor.id_to_piece(list(range(processor.get_piece_size())))  # each of them is UTF-8
     except (RuntimeError, UnicodeDecodeError) as error:
-        raise _damaged(kind, "model", "a SentencePiece model") from error
+        raise damaged_error(kind, "model", "a SentencePiece model") from error
     ids = (processor.pad_id(), processor.eos_id(), processor.unk_id())
     if ids != (PAD, EOS, UNKNOWN):
-        raise _damaged(kind, "model", f"pad, eos, unk = {PAD}, {EOS}, {UNKNOWN}, found {ids}")
+        raise damaged_error(kind, "model", f"pad, eos, unk = {PAD}, {EOS}, {UNKNOWN}, found {ids}")
     return processor
 
 
@@ -377,13 +182,6 @@ def _with_borders(sentences: list[str]) -> Iterator[str]:
     for sentence in sentences:
         yield f"{sentence} {sentence}"
         yield from sentence.split()
-
-
-def _check_texts(texts: Sequence[str] | set[str], kind: str) -> None:
-    if not texts:
-        raise ValueError(
-            f"tokenizer {kind}: the training texts are empty; it needs at least one that is not"
-        )
 
 
 def _t5_file(path: str | None) -> Path:

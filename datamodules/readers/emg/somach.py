@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import Item
-from datamodules.readers.emg import EMGReader, Recording, one_line
+from datamodules.readers.emg.base import EMGReader, Recording, one_line
+from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import ARCHIVES, MAX_ARRAY_BYTES, open_regular
 
 RATE_TOLERANCE = 0.03  # of the time that a recording takes, plus the millisecond t_ms is rounded to

@@ -12,11 +12,11 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from datamodules.prepared import Rejected, Sample
 from datamodules.readers.base import SPLIT_FOLDERS, Item
 from datamodules.readers.files import natural_key
 from datamodules.readers.inputs import refuse_outside
-from datamodules.readers.mouths import Clip, Cut, MouthReader, Source, Strip
+from datamodules.readers.lips.mouths import Clip, Cut, MouthReader, Source, Strip
+from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import read_bytes
 from unvoiced.text import normal_form
 from unvoiced.vision.videos import WHOLE, Frames, Ranges, Video

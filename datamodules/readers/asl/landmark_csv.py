@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from datamodules.prepared import Rejected, Sample
+from datamodules.readers.asl.landmark_columns import Columns, find_columns, split_line
+from datamodules.readers.asl.letters import LETTERS, LetterReader, canonical_letter, unknown_label
 from datamodules.readers.base import SPLIT_FOLDERS, Item
-from datamodules.readers.landmark_columns import Columns, find_columns, split_line
-from datamodules.readers.letters import LETTERS, LetterReader, canonical_letter, unknown_label
 from datamodules.readers.tables import find_separator, read_table_text
+from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import LANDMARK_TABLES
 
 HEAD_ROWS = 50  # enough to tell text from numbers

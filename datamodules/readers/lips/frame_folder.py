@@ -14,7 +14,7 @@ import cv2
 
 from datamodules.readers.base import Item
 from datamodules.readers.files import ending_of, natural_key
-from datamodules.readers.mouths import Clip, Cut, MouthReader
+from datamodules.readers.lips.mouths import Clip, Cut, MouthReader
 from unvoiced.files import PICTURES, open_regular, read_bytes
 from unvoiced.text import escape_controls
 from unvoiced.vision.images import decode_image

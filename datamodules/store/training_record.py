@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from datamodules.prepared import PreparedSet
+from datamodules.store.dataset import PreparedSet
 
 KEPT_HASHES = 8_192  # of each kind: 88 kB as text, however large the set is
 CHUNK_BYTES = 4_096  # of a sample's middle, which are hashed

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from datamodules.prepared import Frame, Rejected, Sample
 from datamodules.readers.base import Item, Reader
+from datamodules.store.samples import Frame, Rejected, Sample
 from unvoiced.text import normal_form
 from unvoiced.vision.faces import Face, face_finder
 from unvoiced.vision.hands import face_model

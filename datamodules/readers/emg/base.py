@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.prepared import Frame, Rejected, Sample
 from datamodules.readers.base import Item, Reader
 from datamodules.readers.inputs import refuse_outside
+from datamodules.store.samples import Frame, Rejected, Sample
 from unvoiced.emg.conditioning import Conditioner
 from unvoiced.emg.quality import preprocess_recording
 from unvoiced.emg.tables import check_sample_rate, read_emg_table

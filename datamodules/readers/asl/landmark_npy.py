@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.prepared import Rejected, Sample
-from datamodules.readers.base import Item
-from datamodules.readers.letters import (
+from datamodules.readers.asl.letters import (
     FRAME,
     LetterReader,
     canonical_letter,
@@ -20,6 +18,8 @@ from datamodules.readers.letters import (
     refuse_if_all_unknown,
     unknown_label,
 )
+from datamodules.readers.base import Item
+from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import ARRAYS, read_bytes
 from unvoiced.text import shorten
 

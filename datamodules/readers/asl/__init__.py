@@ -1,0 +1,1 @@
+"""Readers of hands: images, videos and landmarks."""

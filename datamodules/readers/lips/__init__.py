@@ -1,0 +1,1 @@
+"""Readers of mouths and faces: videos, frames and manifests."""
