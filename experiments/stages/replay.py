@@ -22,6 +22,7 @@ from callbacks.post_mortem import (
     where,
 )
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
+from experiments.checkpoints.post_mortems import batch_errors, check_post_mortem
 from experiments.launch.console import quiet, tell
 
 SHOWN_SAMPLES = 5
@@ -46,7 +47,8 @@ def run(config: DictConfig) -> float:
     module.to(device).train()
     batch = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in content["batch"].items()}
     random = RandomStates(**content["random"])
-    found = examine(module, batch, random, _precision(facts["precision"], device))
+    with batch_errors(f"input={path}"):
+        found = examine(module, batch, random, _precision(facts["precision"], device))
     told = facts | {
         "loss": found.loss,
         "first_layer": found.first_layer,
@@ -63,9 +65,10 @@ def run(config: DictConfig) -> float:
 def _read(path: Path, ckpt_path: str | None) -> dict[str, Any]:
     """The content of a post-mortem, for which there are weights."""
     content = read_checkpoint(path)
-    facts = content.get("facts")
-    if not facts:
+    if "facts" not in content:
         raise ValueError(f"input={path} is no post-mortem: name a run folder or its nan/step_*.pt")
+    check_post_mortem(content, f"input={path}")
+    facts = content["facts"]
     if not (ckpt_path or content["state_dict"]):
         raise ValueError(
             f"input={path} was written without weights, which are too large: give some with "
@@ -86,6 +89,7 @@ def find_post_mortem(given: Any) -> Path:
     if path.is_file():
         return path
     found = [*path.glob("nan/step_*.pt"), *path.glob("step_*.pt")]
+    found = [file for file in found if file.stem.removeprefix("step_").isdecimal()]
     if not found:
         raise ValueError(
             f"input={path} holds no nan/step_*.pt: no step of that run was found not to be a number"

@@ -1,0 +1,94 @@
+"""Post-mortems of training steps, which may come from anyone: checked before they are run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.checkpoints.training_state import DAMAGE
+from unvoiced.metadata import (
+    MAX_INT,
+    MAX_NAME,
+    Check,
+    check_identifier,
+    check_number,
+    check_plain,
+    check_text,
+    require,
+)
+
+MAX_SAMPLES = 100_000  # of a batch
+
+
+def _check_loss(place: str, value: Any) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    require(number, place, value, "a number, which may be nan")
+
+
+def _check_samples(place: str, value: Any) -> None:
+    fits = isinstance(value, list | tuple) and len(value) <= MAX_SAMPLES
+    require(fits, place, value, "a list of samples")
+    for sample in value:
+        require(isinstance(sample, dict), place, sample, "a dict")
+        for key in ("id", "label"):
+            require(key in sample, f"{place}.{key}", None, "a text")
+            check_plain(f"{place}.{key}", sample[key])
+
+
+FACTS: dict[str, Check] = {
+    "task": check_identifier,
+    "precision": partial(check_text, most=MAX_NAME),
+    "epoch": partial(check_number, least=0, most=MAX_INT, whole=True),
+    "step": partial(check_number, least=0, most=MAX_INT, whole=True),
+    "loss": _check_loss,
+    "samples": _check_samples,
+}
+
+
+def check_post_mortem(content: dict[str, Any], place: str) -> None:
+    """Accept the facts, the batch and the random states that a run writes.
+
+    Raises:
+        ValueError: one is missing or of another kind.
+    """
+    for key in ("facts", "batch", "random"):
+        require(isinstance(content.get(key), dict), f"{place}: {key}", content.get(key), "a dict")
+    facts, batch, random = content["facts"], content["batch"], content["random"]
+    for key, check in FACTS.items():
+        check(f"{place}: facts.{key}", facts.get(key))
+    require("x" in batch, f"{place}: batch", batch, "a batch with x")
+    for key, value in batch.items():
+        named = isinstance(key, str) and isinstance(value, Tensor | list | int | float | None)
+        require(named, f"{place}: a value of batch", value, "tensors by name")
+    size = batch["x"].shape[0] if isinstance(batch["x"], Tensor) and batch["x"].ndim else -1
+    require(size == len(facts["samples"]), f"{place}: batch.x", batch["x"], "one row a sample")
+    _check_random(f"{place}: random", random)
+
+
+def _check_random(place: str, random: dict[str, Any]) -> None:
+    require(set(random) == {"cpu", "cuda"}, place, random, "the states cpu and cuda")
+    own = torch.get_rng_state()
+    cpu, cuda = random["cpu"], random["cuda"]
+    fits = isinstance(cpu, Tensor) and cpu.dtype == own.dtype and cpu.shape == own.shape
+    require(fits, f"{place}.cpu", cpu, "the state of torch's generator")
+    known = cuda is None or (isinstance(cuda, Tensor) and cuda.dtype == torch.uint8)
+    require(known, f"{place}.cuda", cuda, "the state of a GPU's generator, or null")
+
+
+@contextmanager
+def batch_errors(place: str) -> Iterator[None]:
+    """Turn the errors of a network that does not take the batch into a ``ValueError``."""
+    try:
+        yield
+    except DAMAGE as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{place}: its batch cannot be run by its network ({reason}). Take another post-mortem"
+        ) from error
