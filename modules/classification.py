@@ -107,18 +107,19 @@ class ClassificationModule(TaskModule):
         return outcome
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        return top_two(self(*self.inputs(batch)).float().softmax(1)) | {"index": batch["index"]}
+        return top_two(self(*self.inputs(batch)).float()) | {"index": batch["index"]}
 
     def _evaluate(self, phase: str, batch: Batch) -> dict[str, Tensor]:
         logits = self(*self.inputs(batch)).float()
         y = batch["y"]
         losses = F.cross_entropy(logits, y, reduction="none", label_smoothing=self.label_smoothing)
         self.losses[phase].update(losses)
-        self.rates[phase].update(logits, y)
-        self.confusions[phase].update(logits, y)
-        rank = 1 + (logits > logits.gather(1, y[:, None])).sum(1)
+        ranks = class_ranks(logits)  # no two are equal, as logits of 16 bits often are
+        self.rates[phase].update(-ranks.float(), y)
+        self.confusions[phase].update(-ranks.float(), y)
+        rank = ranks.gather(1, y[:, None])[:, 0]
         outcome = {"index": batch["index"], "label_rank": rank, "loss": losses}
-        return top_two(logits.softmax(1)) | outcome
+        return top_two(logits) | outcome
 
     # ---- once an epoch
 
@@ -159,7 +160,12 @@ class ClassificationModule(TaskModule):
         return pd.DataFrame(table)
 
 
-def top_two(probabilities: Tensor) -> dict[str, Tensor]:
+def class_ranks(logits: Tensor) -> Tensor:
+    """Return the rank of each class from 1, (B, classes); of equal logits the first is ahead."""
+    return 1 + logits.argsort(dim=1, descending=True, stable=True).argsort(1)
+
+
+def top_two(logits: Tensor) -> dict[str, Tensor]:
     """(B, classes) → the two best of each row: ``best`` (B, 2) shares, ``codes`` (B, 2)."""
-    best, codes = probabilities.topk(min(2, probabilities.shape[1]), dim=1)
-    return {"best": best, "codes": codes}
+    codes = logits.argsort(dim=1, descending=True, stable=True)[:, :2]
+    return {"best": logits.softmax(1).gather(1, codes), "codes": codes}

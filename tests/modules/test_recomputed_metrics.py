@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch import nn
 from torchmetrics.functional.text import char_error_rate
 
+from modules.classification import ClassificationModule
 from tests.conftest import FIRST_TASK, command_line, hands
 
 Run = Callable[..., Path]
@@ -124,3 +127,19 @@ def test_a_resumed_run_reports_what_its_predictions_give(run: Run, tmp_path: Pat
     tables = [pd.read_csv(part / "metrics.csv") for part in (folder, whole)]
     assert "val/f1" in tables[0]
     pd.testing.assert_frame_equal(*tables, check_exact=True, check_like=True)
+
+
+def test_equal_logits_are_counted_as_they_are_listed() -> None:
+    module = ClassificationModule(nn.Identity(), list("abcde"))
+    x = torch.tensor([[1.0, 1, 1, 1, 0], [2, 3, 3, 3, 3], [0, 0, 0, 0, 0], [1e-9, 0, 2e-9, 0, 0]])
+    y = torch.tensor([3, 4, 0, 2])
+    unknown = torch.full((4,), -1)
+    batch = {"x": x, "y": y, "index": torch.arange(4), "group": unknown, "sequence": unknown}
+
+    outcome = module.test_step(batch, 0)
+    rates = module.rates["test"].compute()
+
+    assert outcome["label_rank"].tolist() == [4, 4, 1, 1]
+    assert outcome["codes"][:, 0].tolist() == [0, 1, 0, 2]
+    assert rates["test/acc"] == (outcome["codes"][:, 0] == y).float().mean() == 0.5
+    assert rates["test/acc_top3"] == (outcome["label_rank"] <= 3).float().mean() == 0.5
