@@ -6,6 +6,7 @@ import importlib
 
 from omegaconf import DictConfig
 
+from experiments.checkpoints.misfits import network_errors
 from experiments.launch.schema import validate_configuration
 
 STAGES = {
@@ -30,4 +31,6 @@ def run_stage(config: DictConfig) -> float | None:
         ValueError: a setting is not valid, or the user's input does not fit the stage.
     """
     validate_configuration(config)
-    return importlib.import_module(STAGES[config.stage]).run(config)
+    stage = importlib.import_module(STAGES[config.stage])
+    with network_errors(config.ckpt_path):
+        return stage.run(config)

@@ -6,15 +6,18 @@ import io
 import json
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig
+from PIL import Image
 
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.known_classes import known_classes
@@ -254,3 +257,18 @@ def test_a_storage_that_claims_more_than_there_is(good, tmp_path: Path) -> None:
     repacked(tmp_path / "short.ckpt", {"records": {name: described}})
     with pytest.raises(ValueError, match="truncated or damaged"):
         read_checkpoint(tmp_path / "short.ckpt")
+
+
+@pytest.mark.parametrize("stage", ["test", "predict", "export"])
+def test_a_network_that_does_not_fit_its_own_input_is_one_sentence(
+    stage: str, composed: Callable[..., Any], tmp_path: Path
+) -> None:
+    path, clip = tmp_path / "misfit.ckpt", tmp_path / "mouth.png"
+    content = save_untrained(composed, "lipread", path)
+    content["card"]["input"]["frames"] = 3  # its network mixes others
+    torch.save(content, path)
+    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(clip)
+    given = {"test": ["size=tiny"], "export": [f"output={tmp_path / 'm.onnx'}"]}
+    given["predict"] = [f"input={clip}", "crop=none"]
+    with pytest.raises(ValueError, match="does not take the input that its card describes"):
+        run_stage(composed("task=lipread", f"stage={stage}", f"ckpt_path={path}", *given[stage]))
