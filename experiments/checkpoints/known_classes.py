@@ -1,6 +1,6 @@
-"""The exact classes that a checkpoint may name: those of conf/net and conf/module.
+"""The exact classes that a checkpoint may name: those of conf/net, conf/module and conf/task.
 
-A network of your own becomes known by its file in conf/net.
+A network of your own becomes known by its file in conf/net, or by its task's file.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from torch import nn
@@ -19,12 +20,18 @@ CONF = Path(__file__).parents[2] / "conf"
 
 @cache
 def known_classes(group: str) -> dict[str, str]:
-    """Return the ``_target_`` of each file of a configuration group, by the file's name."""
-    nodes = {
-        file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))
+    """Return the ``_target_`` of each choice of a group, and of each task that has its own."""
+    own = {name: content.get(group) for name, content in _read_files("task").items()}
+    nodes = own | _read_files(group)
+    return {name: node[TARGET] for name, node in nodes.items() if node and TARGET in node}
+
+
+def _read_files(group: str) -> dict[str, Any]:
+    """Return the content of the files of a configuration group, by their names."""
+    return {
+        file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         for file in sorted((CONF / group).glob("*.yaml"))
     }
-    return {name: node[TARGET] for name, node in nodes.items() if node and TARGET in node}
 
 
 def refuse_unknown_classes(card: ModelCard, place: str) -> None:
@@ -33,7 +40,8 @@ def refuse_unknown_classes(card: ModelCard, place: str) -> None:
         if node[TARGET] not in known_classes(group).values():
             raise ValueError(
                 f"{place} asks for {node[TARGET]} as its {group}, which a checkpoint may not build "
-                f"(allowed: the classes that conf/{group}/*.yaml name). Nothing of it was run"
+                f"(allowed: the classes that conf/{group}/*.yaml and conf/task/*.yaml name). "
+                "Nothing of it was run"
             )
 
 

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.launch.instantiate import BUILDABLE
 from experiments.launch.rules import rule_of
 from experiments.launch.signatures import arguments_of, find_class
-from experiments.launch.suggestions import known_keys, suggest_key
+from experiments.launch.suggestions import CONF, known_keys, suggest_key
 from unvoiced.validation import require, shown
 
 TRAINING = ("module", "net", "datamodule", "optimizer", "scheduler", "augment", "split")
@@ -92,7 +92,8 @@ def _require_group(config: DictConfig, name: str) -> None:
         return
     value = config.get(name)
     if not isinstance(value, DictConfig):
-        kind = "settings" if name in SETTINGS else f"one of the choices of conf/{name}/"
+        is_choice = (CONF / name).is_dir()
+        kind = f"one of the choices of conf/{name}/" if is_choice else "settings, as a task sets"
         raise ValueError(f"{name}={shown(value)} is not valid; expected {kind}.")
 
 

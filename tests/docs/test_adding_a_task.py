@@ -5,18 +5,19 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT, command_line
 
 PAGE = (ROOT / "docs" / "adding-a-task.md").read_text(encoding="utf-8")
 PACKAGES = ("conf", "unvoiced", "experiments", "modules", "datamodules", "callbacks")
 
 
-def test_a_task_from_the_files_of_the_page(tmp_path: Path) -> None:
-    """The files, at most 4 with at most 120 lines, in a copy of the checkout."""
+def copy_checkout_with_task(checkout: Path) -> None:
+    """Copy the checkout and add the files of the page: at most 4, with at most 120 lines."""
     files = re.findall(r"`(\S+)`\n\n```\w+\n(.*?)```", PAGE, re.DOTALL)
     assert 0 < len(files) <= 4
     assert sum(content.count("\n") for _, content in files) <= 120
-    checkout = tmp_path / "checkout"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, checkout / package)
     shutil.copy(ROOT / "run.py", checkout)
@@ -24,10 +25,31 @@ def test_a_task_from_the_files_of_the_page(tmp_path: Path) -> None:
         assert not (checkout / name).exists()
         (checkout / name).write_text(content)
 
+
+def train(folder: Path) -> Path:
+    """Run the training command of the page and return the run folder."""
+    copy_checkout_with_task(folder / "checkout")
     command = re.search(r"```\npython run.py (task=.*)\n", PAGE)
     assert command
-    arguments = command[1].split()
-    done = command_line(*arguments, f"hydra.run.dir={tmp_path / 'run'}", cwd=checkout)
+    run_in_checkout(folder, *command[1].split(), f"hydra.run.dir={folder / 'run'}")
+    return folder / "run"
+
+
+def run_in_checkout(folder: Path, *arguments: str) -> None:
+    done = command_line(*arguments, cwd=folder / "checkout")
     assert done.returncode == 0, done.stderr
-    numbers = json.loads((tmp_path / "run" / "metrics.json").read_text())
+
+
+def test_a_task_from_the_files_of_the_page(tmp_path: Path) -> None:
+    numbers = json.loads((train(tmp_path) / "metrics.json").read_text())
     assert numbers["test/acc"] > 0.9 and numbers["task"] == "blink"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["m.onnx", "m.pth"])
+def test_the_task_is_exported_and_tested(tmp_path: Path, name: str) -> None:
+    checkpoint, model = train(tmp_path) / "checkpoints" / "best.ckpt", tmp_path / name
+    run = tmp_path / "test"
+    run_in_checkout(tmp_path, "stage=export", f"ckpt_path={checkpoint}", f"output={model}")
+    run_in_checkout(tmp_path, "stage=test", f"ckpt_path={model}", f"hydra.run.dir={run}")
+    assert json.loads((run / "metrics.json").read_text())["test/acc"] > 0.9
