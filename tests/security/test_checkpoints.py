@@ -263,11 +263,13 @@ def test_a_storage_that_claims_more_than_there_is(good, tmp_path: Path) -> None:
 def test_a_network_that_does_not_fit_its_own_input_is_one_sentence(
     stage: str, composed: Callable[..., Any], tmp_path: Path
 ) -> None:
-    path, clip = tmp_path / "misfit.ckpt", tmp_path / "mouth.png"
+    path, clip = tmp_path / "misfit.ckpt", tmp_path / "clip"
     content = save_untrained(composed, "lipread", path)
     content["card"]["input"]["frames"] = 3  # its network mixes others
     torch.save(content, path)
-    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(clip)
+    clip.mkdir()
+    for number in range(12):
+        Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(clip / f"{number}.png")
     given = {"test": ["size=tiny"], "export": [f"output={tmp_path / 'm.onnx'}"]}
     given["predict"] = [f"input={clip}", "crop=none"]
     with pytest.raises(ValueError, match="does not take the input that its card describes"):
