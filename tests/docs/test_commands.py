@@ -72,3 +72,9 @@ def test_readme_is_short_and_has_the_install_commands() -> None:
     assert len(lines) <= 150
     assert "pip install -c constraints.txt -e . && python run.py" in lines
     assert 'pip install -c constraints.txt -e ".[test]" && pytest' in lines
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    site = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert {*re.findall(r'= "([\w/-]+\.md)"', site)} == pages
