@@ -19,6 +19,7 @@ from datamodules.transforms import Compose
 from experiments.checkpoints.card import ModelCard
 from experiments.launch.instantiate import instantiate, named, plain
 from experiments.launch.limits import refuse_excess_devices
+from experiments.launch.network_checks import require_arguments, require_fitting_frames
 from experiments.launch.trainer_checks import named_profiler, trainer_errors
 from modules.base import TaskModule
 from unvoiced.networks import as_trained
@@ -96,6 +97,7 @@ def build_input_reader(config: DictConfig, card: ModelCard) -> Any:
 
 def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
     """The module with its network, sized for the data, and the card that travels with it."""
+    require_arguments(plain(config.net), plain(config.module), data)
     net = plain(config.net) | data.net_arguments
     net |= {k: v for k, v in data.net_defaults.items() if k in net and net[k] is None}
     scheduler = instantiate(config.scheduler) if config.scheduler else None
@@ -106,6 +108,7 @@ def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
         scheduler=scheduler,
         **data.module_arguments,
     )
+    require_fitting_frames(module, data)
     data.refuse_unfit(module.net)
     module.card = make_card(config, data, net)
     return module

@@ -114,3 +114,10 @@ def trainer_errors() -> Iterator[None]:
         yield
     except (MisconfigurationException, ModuleNotFoundError) as error:
         raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 value per channel"):
+            raise
+        raise ValueError(
+            "a training batch has one sample, and this network's batch norm needs two or more. "
+            "Set datamodule.batch_size=2 or more"
+        ) from error

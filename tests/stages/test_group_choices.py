@@ -58,3 +58,24 @@ def test_other_keys_keep_their_null(argument: str) -> None:
 def test_a_group_that_every_run_needs_names_its_choices(group: str) -> None:
     with pytest.raises(SystemExit, match=rf"{group}=null: every run needs a {group}; expected one"):
         replace_nulls([f"{group}=null"])
+
+
+@pytest.mark.parametrize(
+    ("task", "net"),
+    [("asl", "emg_ctc"), ("asl", "lip_tcn"), ("vsr", "letter_net"), ("emg", "word_tcn")],
+)
+def test_a_network_of_another_task_is_refused(task: str, net: str, run, tmp_path) -> None:
+    with pytest.raises(ValueError, match=rf"does not fit task={task}.*Choose another net="):
+        run(f"task={task}", f"net={net}", "trainer=smoke")
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+@pytest.mark.parametrize("setting", ["net.num_classes=7", "module.classes=[a,b]"])
+def test_what_follows_from_the_data_is_not_set_by_hand(setting: str, run) -> None:
+    with pytest.raises(ValueError, match=rf"{setting[:15]}.* has no effect"):
+        run("trainer=smoke", f"+{setting}")
+
+
+def test_batches_of_one_sample_that_batch_norm_cannot_learn_from_are_named(run) -> None:
+    with pytest.raises(ValueError, match=r"batch norm .*Set datamodule\.batch_size=2"):
+        run("trainer=smoke", "datamodule.batch_size=1")

@@ -1,0 +1,66 @@
+"""Checks whether a network fits the task and the frames that it is to learn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from datamodules.base import PreparedDataModule
+from experiments.launch.signatures import arguments_of, find_class
+from experiments.launch.suggestions import choices_of
+from modules.base import TaskModule
+from unvoiced.validation import shown
+
+
+def require_arguments(
+    net: dict[str, Any], module: dict[str, Any], data: PreparedDataModule
+) -> None:
+    """Refuse a network that does not take what the data says of it, and settings against the data.
+
+    Raises:
+        ValueError: with the network's class and the argument.
+    """
+    names, takes_others = arguments_of(find_class(net["_target_"]))
+    for group, settings in (("net", net), ("module", module)):
+        for name in getattr(data, f"{group}_arguments"):
+            if name in settings:
+                value = shown(settings[name])
+                raise ValueError(f"{group}.{name}={value} has no effect: it follows from the data")
+    for name in data.net_arguments:
+        if name not in names and not takes_others:
+            raise ValueError(_explain(net["_target_"], data, f"it takes no {name}"))
+
+
+def require_fitting_frames(module: TaskModule, data: PreparedDataModule) -> None:
+    """Refuse a network that cannot read a recording of the training set.
+
+    Raises:
+        ValueError: with the network's class and the frames.
+    """
+    if not len(data.parts.train):
+        return
+    batch = data.batches(data.parts.train[:1])[np.arange(1)]
+    batch["x"] = data.to_input(batch["x"])
+    module.eval()
+    try:
+        with torch.no_grad():
+            _ = module(batch["x"], batch["length"]) if "text" in batch else _read(module, batch)
+    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(_explain(type(module.net).__name__, data, reason)) from error
+    finally:
+        module.train()
+
+
+def _read(module: Any, batch: dict[str, Any]) -> torch.Tensor:
+    return module(*module.inputs(batch))
+
+
+def _explain(name: str, data: PreparedDataModule, reason: str) -> str:
+    shape = " x ".join(map(str, data.prepared.meta["frame"]["shape"]))
+    return (
+        f"net: {name.rpartition('.')[2]} does not fit task={data.task}, whose frames are {shape} "
+        f"({reason}). Choose another net=; choices: {', '.join(choices_of('net'))}"
+    )
