@@ -149,6 +149,10 @@ class Reader(ABC):
         name = path.relative_to(self.raw_dir).as_posix()
         return "" if name == "." else name
 
+    def names_below(self, path: Path) -> list[str]:
+        """Return the path below ``raw_dir``, nothing where a table names an absolute one."""
+        return [self.name_of(path)] if path.is_relative_to(self.raw_dir) else []
+
     def note_unused_columns(self, header: Iterable[str], used: Iterable[str]) -> None:
         """Add a note on the columns of a table that this reader does not use."""
         unused = sorted(set(header) - set(used) - {""})

@@ -91,7 +91,7 @@ class EMGManifest(EMGReader):
 
     def files_of(self, item: Item) -> Iterable[str]:
         """The table, and the file that its row names."""
-        return self.name_of(self.manifest), item.path.relative_to(self.raw_dir).as_posix()
+        return (self.name_of(self.manifest), *self.names_below(item.path))
 
     def _columns(self, found: list[str]) -> Row:
         """Which column says what; those that the table has not and nobody asked for are left out.

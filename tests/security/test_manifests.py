@@ -1,0 +1,44 @@
+"""Manifests that name files elsewhere: such rows are rejected, and all others are prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+PLACES = ["/etc/passwd", "../../../etc/passwd", "//etc/passwd", "a/../../x.npy", "~/x.npy"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_row_of_another_place_is_rejected_alone(
+    place: str, run: Callable[..., Path], tmp_path: Path
+) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    random = np.random.default_rng(0)
+    np.save(raw / "r.npy", (30 * random.standard_normal((3_000, 8))).astype(np.float32))
+    (raw / "manifest.csv").write_text(f"path,text,session\nr.npy,hi,s1\n{place},yes,s1\n")
+    settings = ("reader=emg_manifest", "reader.rate=1000", f"raw_dir={raw}")
+    run("stage=prepare", "task=emg", *settings, f"data_dir={tmp_path / 'set'}", "workers=1")
+    assert list(pd.read_csv(tmp_path / "set" / "manifest.csv")["label"]) == ["hi"]
+    assert list(pd.read_csv(tmp_path / "set" / "rejected.csv")["label"]) == ["yes"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_clip_of_another_place_is_rejected(
+    place: str, run: Callable[..., Path], tmp_path: Path
+) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "words.csv").write_text(f"path,label\n{place},yes\n")
+    settings = (
+        "reader=video_manifest",
+        "reader.manifest=words.csv",
+        f"raw_dir={raw}",
+        f"data_dir={tmp_path / 'set'}",
+    )
+    with pytest.raises(ValueError, match="not one recording could be read"):
+        run("stage=prepare", "task=vsr", *settings, "workers=1")
