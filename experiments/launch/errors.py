@@ -7,10 +7,13 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.launch.signatures import arguments_of, find_class
 from experiments.launch.suggestions import explain_unknown, suggest_choice
 from unvoiced.text import printable
 from unvoiced.validation import shown
@@ -98,10 +101,22 @@ def _explain_syntax(error: OverrideParseException) -> str:
 def _explain_setting(error: OmegaConfBaseException) -> str:
     key, message = str(error.full_key), str(error).partition("\n")[0]
     if re.match(r"Key .* (is not in struct|not in )", message):
-        return explain_unknown(key)
+        return _explain_argument(key, error.parent_node) or explain_unknown(key)
     if "incompatible container types" in message:
         return f"{key} takes another kind of value; expected a list or a dict, as in conf/."
     return f"{key}: {message}."
+
+
+def _explain_argument(key: str, node: Any) -> str:
+    """Return how to add an argument that the class of ``node`` takes; empty if it takes none."""
+    target = node.get("_target_") if isinstance(node, DictConfig) else None
+    try:
+        names, _ = arguments_of(find_class(str(target)))
+    except ValueError:
+        return ""
+    if key.rpartition(".")[2] not in names:
+        return ""
+    return f"{shown(key)} is not set in this configuration. Add it with +{shown(key)}="
 
 
 def _explain_other(message: str) -> str:
@@ -113,6 +128,8 @@ def _explain_other(message: str) -> str:
         )
     if sweep := re.match(r"Sweep parameters '(.*)' requires", message):
         return f"{shown(sweep[1])} is a sweep; expected one value. Add -m to run all of them."
+    if "does not support sweep type" in message:
+        return "A sweep without sweep= takes lists of values alone. Add sweep=optuna to search."
     if gone := re.match(r"Could not delete from config. '(.*)' does not exist", message):
         return explain_unknown(gone[1])
     if unknown := re.match(r"Could not override '(.*?)'", message):

@@ -86,13 +86,14 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
     beside = [*(node or {}), *names]
     near = nearest(leaf, [name for name in beside if not name.startswith("_")])
     synonym = SYNONYMS.get(key) or SYNONYMS.get(leaf)
+    synonym = None if synonym == key else synonym  # which this task does not have
     if synonym and synonym.rpartition(".")[0] == parent and parent:
         near = synonym.rpartition(".")[2]
     if near:
         return f" Did you mean {parent + '.' if parent else ''}{near}?"
     if synonym:
         return f" Did you mean {synonym}?"
-    others = known_keys() - {key}
+    others = {name for name in known_keys() if not name.startswith("hydra.")} - {key}
     everywhere = nearest(key, others) or next(
         (name for name in sorted(others) if name.endswith(f".{leaf}")), None
     )
@@ -122,8 +123,6 @@ def explain_unknown(key: str) -> str:
         return f"{shown(key)} is not used by this task."
     where = [name for name in sorted(known_keys()) if name.startswith(f"{group}.")] if group else []
     beside = {name.removeprefix(f"{group}.") for name in where if name != key}
-    if key in known_keys():  # another choice of the group has it
-        return f"{shown(key)} is not set in this configuration. Add it with +{shown(key)}="
     return f"{shown(key)} is not a setting.{suggest_key(key, beside)}"
 
 

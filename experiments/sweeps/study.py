@@ -11,6 +11,9 @@ from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_override
 from omegaconf import DictConfig, OmegaConf, read_write
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from unvoiced.validation import integer
+
+COUNT = integer(1, 1_000_000)
 GRID = "optuna.samplers.GridSampler"
 INTERRUPTED = "interrupted"  # numbers of the trials that were killed, and are asked for again
 
@@ -36,6 +39,8 @@ def go_on(config: DictConfig) -> None:
     """
     register_direction()
     sweeper = config.hydra.sweeper
+    for name in ("n_trials", "n_jobs"):
+        COUNT.require(f"hydra.sweeper.{name}", sweeper[name])
     _refuse_other_directions(sweeper, config.monitor.mode)
     if OmegaConf.select(sweeper, "sampler._target_") == GRID:
         _count_grid(config)

@@ -55,6 +55,13 @@ def test_a_sampler_proposes_trials_and_survives_failed_ones(name: str, tmp_path:
     assert len(tried) >= 3
 
 
+@pytest.mark.parametrize("setting", ["n_trials=0", "n_trials=-1", "n_jobs=0"])
+def test_a_search_of_no_trials_is_refused(setting: str, tmp_path: Path) -> None:
+    config = compose_search(tmp_path, f"hydra.sweeper.{setting}")
+    with pytest.raises(ValueError, match=rf"hydra\.sweeper\.{setting} is not valid; expected an"):
+        go_on(config)
+
+
 def state_of(failed: bool) -> optuna.trial.TrialState:
     states = optuna.trial.TrialState
     return states.FAIL if failed else states.COMPLETE
