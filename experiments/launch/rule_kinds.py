@@ -21,6 +21,10 @@ SECONDS = number(0, 86_400, "seconds")
 SECONDS_ABOVE_ZERO = number(0, 86_400, "seconds", above=True)
 RATE = number(0, 100_000, "Hz", above=True)
 SIDE = integer(8, 1024, "pixels")
+CHOICE = Rule(
+    lambda value: isinstance(value, dict) and "_target_" in value,
+    "settings with a _target_, as the files of its group have",
+)
 DEVIATION = number(0, 10, "a standard deviation")
 PRECISIONS = ("64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_spawn", "fsdp", "deepspeed")

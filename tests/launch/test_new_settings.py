@@ -1,0 +1,17 @@
+"""Settings of a task that is added need no rule; the annotations of its classes hold."""
+
+import pytest
+
+from experiments.launch.rules import rule_of
+
+
+@pytest.mark.parametrize(
+    "key", ["datamodule.simulator.blink_s", "augment.eye.frame_rate", "module.gain", "net.kernel"]
+)
+def test_new_names_have_no_rule(key: str) -> None:
+    assert rule_of(key) is None
+
+
+def test_names_of_the_tasks_have_a_rule() -> None:
+    keys = ["datamodule.simulator.signers", "augment.hand.bend", "augment.tone.gamma"]
+    assert all(rule_of(key) for key in keys)
