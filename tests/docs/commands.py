@@ -31,10 +31,18 @@ def find_commands(page: str) -> list[str]:
     return [command for command in commands if command not in ("--help", "…")]
 
 
+def help_commands() -> list[str]:
+    """Return the commands of ``python run.py --help``, without the explanation beside them."""
+    text = (ROOT / "conf" / "hydra" / "default.yaml").read_text(encoding="utf-8")
+    lines = re.findall(r"^ +python run\.py (.+)$", text, re.MULTILINE)
+    commands = (re.split(r"\s{2,}", line)[0] for line in lines)
+    return [command for command in commands if "=" in command]
+
+
 def documented_commands() -> list[str]:
     """Return the commands of all pages, each once; a task that a page adds is not included."""
     pages = (path.read_text(encoding="utf-8") for path in PAGES)
-    commands = {command for page in pages for command in find_commands(page)}
+    commands = {command for page in pages for command in find_commands(page)} | {*help_commands()}
     return sorted(command for command in commands if "task=blink" not in command)
 
 

@@ -8,7 +8,14 @@ from lightning.pytorch.accelerators import CUDAAccelerator
 
 from experiments.launch.command import validate_command
 from tests.conftest import ROOT
-from tests.docs.commands import PAGES, documented_commands, find_commands, make_files, split_command
+from tests.docs.commands import (
+    PAGES,
+    documented_commands,
+    find_commands,
+    help_commands,
+    make_files,
+    split_command,
+)
 from tests.launch.commands import composed_command
 
 COMMANDS = documented_commands()
@@ -40,7 +47,7 @@ def test_a_documented_command_is_valid(
 def test_commands_are_found_in_blocks_and_in_text() -> None:
     page = "`python run.py task=asl`\n```\ntorchrun run.py a=1 \\\n  b=2  # c\n```\n"
     assert find_commands(page) == ["a=1    b=2", "task=asl"]
-    assert len(COMMANDS) > 70
+    assert len(COMMANDS) > 70 and len(help_commands()) > 10
 
 
 def test_a_wrong_command_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
