@@ -11,8 +11,11 @@ import numpy as np
 
 from unvoiced.metadata import READER, check_facts, show_value
 from unvoiced.onnx_structure import check_structure
+from unvoiced.time_limits import RUN_WATCH
 
 MAX_FILE, MAX_MEMORY = 2 << 30, 4 << 30  # bytes
+MAX_ANSWER_S = 120.0  # a batch of recordings takes about a second
+UNTIMED = ["ConstantFolding"]  # runs parts of the network while it is opened, for any time
 FORMAT = 1  # of the metadata; another one is refused
 KEY = "unvoiced"  # of ``FORMAT`` in the metadata
 TEXTS = ("task", "told", "network", "objective")  # written as they are; all else is JSON
@@ -72,10 +75,27 @@ class OnnxNetwork:
             raise ValueError(f"{self.path} has {len(self.names)} inputs; expected {len(arrays)}")
         feed = dict(zip(self.names, arrays, strict=True))
         try:
-            return tuple(self.session.run(None, feed))
+            return self._run(feed)
         except Exception as error:  # its own kinds of errors share no other base
             reason = str(error).partition("\n")[0][:300]
             raise ValueError(f"{self.path} cannot be run on this input ({reason})") from None
+
+    def _run(self, feed: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Return the outputs; a file can ask for any number of steps, so they are timed.
+
+        Raises:
+            ValueError: they take longer than ``MAX_ANSWER_S``.
+        """
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        try:
+            with RUN_WATCH.limit(options, MAX_ANSWER_S):
+                return tuple(self.session.run(None, feed, options))
+        except Exception as error:
+            if options.terminate:
+                raise ValueError(f"one answer took more than {MAX_ANSWER_S:g} s") from error
+            raise
 
     def _open(self, threads: int) -> Any:
         import onnxruntime
@@ -93,7 +113,7 @@ class OnnxNetwork:
                 raise ValueError(f"larger than {MAX_FILE >> 30} GiB")
             content = self.path.read_bytes()
             check_structure(content)
-            return onnxruntime.InferenceSession(content, options)
+            return onnxruntime.InferenceSession(content, options, disabled_optimizers=UNTIMED)
         except Exception as error:  # its own kinds of errors share no other base
             reason = str(error).partition("\n")[0]
             raise ValueError(

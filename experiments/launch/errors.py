@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -19,6 +20,8 @@ from unvoiced.text import printable
 from unvoiced.validation import shown
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+DISK_ADVICE = "Make room on its disk, or write elsewhere with hydra.run.dir=, data_dir= or output=."
 USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException, RecursionError)
 
 
@@ -64,6 +67,9 @@ def explain(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "The command is nested too deeply; expected at most a few brackets."
     if isinstance(error, OSError) and not isinstance(error, ValueError) and error.strerror:
+        if error.errno in DISK_FULL:
+            name = shown(error.filename) if error.filename else "A file of this command"
+            return f"{name} cannot be written ({error.strerror}). {DISK_ADVICE}"
         return f"{shown(error.filename or 'A file')}: {error.strerror}."
     return str(error)
 

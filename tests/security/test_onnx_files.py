@@ -129,3 +129,26 @@ def test_a_cut_file_is_refused(share: float, tmp_path: Path) -> None:
     (tmp_path / "cut.onnx").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(ValueError, match=r"cut\.onnx"):
         OnnxNetwork(tmp_path / "cut.onnx")
+
+
+def slow_network(path: Path) -> Path:
+    """A network of few bytes that multiplies large matrices of constants for minutes."""
+    side = helper.make_tensor("side", TensorProto.INT64, [2], [1024, 1024])
+    nodes = [helper.make_node("ConstantOfShape", ["side"], ["m0"])]
+    count = 10_000
+    nodes += [
+        helper.make_node("MatMul", [f"m{number}", "m0"], [f"m{number + 1}"])
+        for number in range(count)
+    ]
+    nodes.append(helper.make_node("ReduceSum", [f"m{count}"], ["sum"], keepdims=0))
+    nodes.append(helper.make_node("Add", ["frames", "sum"], ["logits"]))
+    return save_network(path, nodes, [side])
+
+
+def test_an_answer_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unvoiced.networks.MAX_ANSWER_S", 0.2)
+    network = OnnxNetwork(slow_network(tmp_path / "slow.onnx"))  # which folds no constants
+    with pytest.raises(ValueError, match=r"one answer took more than 0\.2 s"):
+        network(np.zeros((1, 1, 63), np.float32))
+    quick = OnnxNetwork(plain_network(tmp_path / "quick.onnx"))
+    assert quick(np.zeros((1, 1, 63), np.float32))[0].shape == (1, 1, 63)
