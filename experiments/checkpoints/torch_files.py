@@ -41,6 +41,10 @@ def read_torch_file(path: Path, place: str) -> Any:
         ValueError: no such file, truncated, larger inside than outside, or more in it than
             numbers, text and tensors.
     """
+    if path.is_dir():
+        inside = path / "checkpoints" / "best.ckpt"
+        known = inside if inside.is_file() else "<run folder>/checkpoints/best.ckpt"
+        raise ValueError(f"{place} is a folder; expected a file, such as {known}")
     if not path.is_file():
         raise ValueError(f"{place} does not exist")
     try:

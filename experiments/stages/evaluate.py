@@ -8,6 +8,7 @@ from experiments.checkpoints.load import require_model
 from experiments.checkpoints.training_data import with_training_data
 from experiments.launch.build import build_datamodule, build_trainer, write_config
 from experiments.launch.console import quiet, tell
+from experiments.launch.trainer_checks import trainer_errors
 from experiments.reports.confusions import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
@@ -33,7 +34,11 @@ def run(config: DictConfig) -> float | None:
     warnings += warn_of_untrained(data)
     trainer = build_trainer(config)
     evaluate = trainer.test if config.stage == "test" else trainer.validate
-    scores = dict(evaluate(module, data, verbose=False)[0]) | seen
+    with trainer_errors():
+        found = evaluate(module, data, verbose=False)
+    if not found:
+        raise ValueError(f"trainer.limit_{phase}_batches=0 leaves nothing to {config.stage}")
+    scores = dict(found[0]) | seen
     results = gather(config, module, data, scores, warnings)
     if config.stage == "test":
         tell_scores(module, scores)

@@ -155,10 +155,12 @@ def _test_best(
     weights: dict[str, Any] = {"ckpt_path": best, "weights_only": True} if best else {}
     if not len(data.parts.test):
         trainer.loggers = []  # it is no epoch of its own
-        scores = trainer.validate(module, data, verbose=False, **weights)[0]
+        with trainer_errors():
+            scores = trainer.validate(module, data, verbose=False, **weights)[0]
         tell_validation(module, scores, len(data.parts.val))
         tell("This split keeps nothing for testing; stage=test data_dir=… tests on another set")
         return dict(scores)
-    scores = trainer.test(module, data, verbose=False, **weights)[0]
+    with trainer_errors():
+        scores = trainer.test(module, data, verbose=False, **weights)[0]
     tell_scores(module, scores)
     return dict(scores)

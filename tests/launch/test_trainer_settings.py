@@ -44,6 +44,28 @@ def test_too_small_a_share_of_batches_is_one_sentence(run):
         run("task=lipread", "trainer=smoke", "trainer.limit_train_batches=0.1")
 
 
+def test_too_small_a_share_of_the_test_is_one_sentence(run):
+    with pytest.raises(ValueError, match=r"^trainer: .*limit_test_batches"):
+        run("trainer=smoke", "trainer.limit_test_batches=0.001")
+
+
+def test_a_validation_without_a_batch_is_one_sentence(run):
+    best = run("trainer=smoke") / "checkpoints" / "best.ckpt"
+    with pytest.raises(ValueError, match="limit_val_batches=0 leaves nothing to validate"):
+        run("stage=validate", f"ckpt_path={best}", "trainer.limit_val_batches=0", run_dir="val")
+
+
+def test_a_run_without_a_progress_bar_works_in_any_precision(run):
+    folder = run("trainer=smoke", "trainer.enable_progress_bar=false", "trainer.precision=bf16")
+    assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
+
+
+def test_a_run_folder_in_the_place_of_its_checkpoint_is_named(run):
+    folder = run("trainer=smoke", "trainer.precision=32")
+    with pytest.raises(ValueError, match=r"is a folder; expected a file, such as .*best\.ckpt"):
+        load_checkpoint(folder)
+
+
 @pytest.mark.parametrize("epochs", [2, -1])
 def test_max_steps_ends_within_an_epoch_with_a_validation_and_a_checkpoint(epochs, run):
     folder = run("trainer=smoke", "trainer.max_steps=3", f"trainer.max_epochs={epochs}")
