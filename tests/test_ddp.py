@@ -111,6 +111,10 @@ def test_unequal_shares_are_tested_each_sample_once(runs: Path) -> None:
         pd.testing.assert_frame_equal(one, two, atol=2e-4)  # of probabilities, which are rounded
         numbers = [json.loads((runs / part / "metrics.json").read_text()) for part in ("one", name)]
         tested = [{k: v for k, v in found.items() if "test/" in k} for found in numbers]
+        assert [k for k, v in tested[0].items() if v is None] == [
+            k for k, v in tested[1].items() if v is None
+        ]
+        tested = [{k: v for k, v in found.items() if v is not None} for found in tested]
         assert tested[1] == pytest.approx(tested[0], rel=1e-4) and tested[1]["test/n"] == 21
 
 

@@ -440,6 +440,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 
     data, folder = with_nan(tmp_path / "set"), tmp_path / "run"
     few = ("trainer=cpu", "datamodule.epoch_steps=8", "datamodule.batch_size=20")
+    few += ("datamodule.memory_limit_mb=0",)  # sets in memory are checked on loading
     done = command_line(*few, f"data_dir={data}", f"hydra.run.dir={folder}")
     assert done.returncode == 1 and "no epoch ended well enough" in done.stderr
     assert "Traceback" not in done.stderr and (folder / "report.md").exists()

@@ -75,7 +75,7 @@ class PreparedSet:
 
     @property
     def simulated(self) -> bool:
-        return bool(self.meta["simulated"])
+        return bool(self.meta.get("simulated", False))  # older sets do not state it
 
     @property
     def groups(self) -> list[str]:

@@ -82,6 +82,8 @@ def _explain_composition(error: HydraException | OmegaConfBaseException) -> str:
     for one in (error.__cause__, error):
         if isinstance(one, OmegaConfBaseException) and one.full_key:
             return _explain_setting(one)
+    if already := re.search(r"An item is already at '([^']*)'", str(error)):
+        return f"{shown(already[1])} is a setting already. Leave out the +."
     return _explain_other(str(error))
 
 

@@ -75,7 +75,7 @@ def test_a_run_folder_of_any_name_is_trained_resumed_and_read(name: str, tmp_pat
     folder = tmp_path / name
     done = command_line("trainer=smoke", f"hydra.run.dir={folder}")
     assert done.returncode == 0, done.stderr
-    assert command_line(f"resume={folder}", "epochs=3").returncode == 0
+    assert command_line(f"resume={folder}").returncode == 0
     best = folder / "checkpoints" / "best.ckpt"
     done = command_line("stage=export", f"ckpt_path={best}", f"hydra.run.dir={tmp_path / 'e'}")
     assert done.returncode == 0, done.stderr
