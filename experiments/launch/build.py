@@ -108,8 +108,8 @@ def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
         scheduler=scheduler,
         **data.module_arguments,
     )
-    require_fitting_frames(module, data)
     data.refuse_unfit(module.net)
+    require_fitting_frames(module, data)
     module.card = make_card(config, data, net)
     return module
 

@@ -55,6 +55,7 @@ def trained(folder: Path, value: float, overrides: list[str], **about: object) -
 def multirun(folder: Path, *overrides: str, sweeper: str = "basic"):
     """What a multirun's own configuration holds, as far as it is looked at."""
     hydra = {"sweep": {"dir": str(folder)}, "sweeper": {"_target_": sweeper, "storage": None}}
+    hydra["sweeper"] |= {"n_trials": 4, "n_jobs": 1}
     hydra["overrides"] = {"task": list(overrides), "hydra": ["hydra.mode=MULTIRUN"]}
     return OmegaConf.create({"hydra": hydra})
 
