@@ -14,6 +14,7 @@ from datamodules.store.prepare import prepare
 from datamodules.store.samples import MANIFEST, REJECTED
 from experiments.launch.instantiate import instantiate, plain
 from experiments.launch.limits import refuse_excess
+from experiments.reports.contact_sheet import draw_contact_sheet
 from unvoiced.text import count_noun, printable
 
 
@@ -57,6 +58,8 @@ def _tell(data_dir: Path, already_complete: bool) -> None:
     if rate:
         median_s = float(np.median(prepared.lengths)) / rate
         _say(f"Sample rate: {rate:g} Hz; the median recording is {median_s:.3g} s long")
+    if not already_complete:
+        _say(f"{draw_contact_sheet(prepared)} shows some of them: look at it before you train")
     lost = sorted(set(rejected["label"]) - set(prepared.manifest["label"]) - {""})
     if lost:
         _say(
