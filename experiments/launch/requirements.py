@@ -8,8 +8,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from unvoiced.files import refuse_irregular
 from unvoiced.validation import shown
 
+FILE_KEYS = ("ckpt_path", "init_from", "pronunciations", "serve.auth_file", "tokenizer.path")
 READS_DATA = ("fit", "validate", "test", "export", "benchmark", "replay")
 NEEDS_CHECKPOINT = ("validate", "test", "predict", "export", "live")
 TRAINS = ("fit", "benchmark", "serve")
@@ -32,9 +34,8 @@ def require_files(config: DictConfig) -> None:
     stage = config.stage
     if stage in NEEDS_CHECKPOINT and not config.ckpt_path:
         raise ValueError(f"stage={stage} needs ckpt_path=<a checkpoint>, such as {EXAMPLE}")
-    _require_path("ckpt_path", config.ckpt_path, "")
-    _require_path("init_from", config.init_from, "")
-    _require_path("pronunciations", config.pronunciations, "")
+    for key in FILE_KEYS:
+        _require_path(key, OmegaConf.select(config, key), "")
     if stage in READS_DATA:
         data_dir = OmegaConf.select(config, "datamodule.data_dir") or config.data_dir
         _require_path("data_dir", data_dir, " stage=prepare makes it")
@@ -53,6 +54,16 @@ def _require_path(key: str, path: Any, advice: str) -> None:
         raise ValueError(f"{key}={shown(path)} cannot be read ({_reason(error)}).") from None
     if not is_there:
         raise ValueError(f"{key}={path} does not exist.{advice}")
+    if not Path(path).is_dir():
+        _require_regular(key, Path(path))
+
+
+def _require_regular(key: str, path: Path) -> None:
+    """Refuse FIFOs, devices and sockets, which would be waited for without end."""
+    try:
+        refuse_irregular(path)
+    except ValueError as error:
+        raise ValueError(f"{key}={shown(path)} {error}.") from None
 
 
 def require_relations(config: DictConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from experiments.checkpoints.resume import with_saved_overrides
 from experiments.launch.instantiate import instantiate
 from experiments.launch.plain_yaml import read_plain_yaml
+from experiments.launch.requirements import require_files
 from experiments.launch.resolvers import run_id
 from experiments.sweeps.job_status import read_status
 
@@ -126,3 +128,13 @@ def test_a_job_s_status_is_numbers_and_words(said: object, tmp_path: Path) -> No
 def test_only_classes_are_built(target: object) -> None:
     with pytest.raises(ValueError, match="may not be built|cannot be imported"):
         instantiate({"a": [{"_target_": target}]})
+
+
+@pytest.mark.parametrize("key", ["ckpt_path", "init_from", "serve.auth_file", "pronunciations"])
+def test_a_file_that_never_ends_is_refused_by_its_key(key: str, tmp_path: Path, composed) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    stage = {"ckpt_path": "test", "serve.auth_file": "serve"}.get(key, "fit")
+    keys = {f"{key}={fifo}"} | ({f"ckpt_path={fifo}"} if stage == "test" else set())
+    with pytest.raises(ValueError, match=rf"{key}=.*FIFO.*not a regular file"):
+        require_files(composed(f"stage={stage}", *keys))
