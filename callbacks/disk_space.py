@@ -58,7 +58,7 @@ class DiskSpace(L.Callback):
     def _warn(self, what: str, saver: ModelCheckpoint, free: int) -> None:
         self._warned = True
         print(
-            f"BEWARE: {what}, and {_said(free)} are free at {saver.dirpath}. Make room, or keep "
+            f"warning: {what}, and {_said(free)} are free at {saver.dirpath}. Make room, or keep "
             "fewer: callbacks.periodic=null, or +callbacks.periodic.keep=3 for the newest three",
             flush=True,
         )

@@ -184,8 +184,8 @@ def test_too_little_room_is_said_before_the_first_step(tmp_path: Path, monkeypat
     monkeypatch.setattr("callbacks.disk_space._free", lambda saver: 100)
     fitted(tmp_path, saver, DiskSpace())
     said = capsys.readouterr().out
-    assert "BEWARE: the checkpoints of this run take up to" in said and "0.0 MB are free" in said
-    assert said.count("BEWARE") == 1
+    assert "warning: the checkpoints of this run take up to" in said and "0.0 MB are free" in said
+    assert said.count("warning:") == 1
 
 
 def test_a_disk_that_fills_keeps_the_checkpoint_before(tmp_path: Path) -> None:

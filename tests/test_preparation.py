@@ -120,7 +120,7 @@ def test_a_class_without_a_usable_recording_is_said(run, tmp_path: Path, capsys)
         *("workers=1", f"data_dir={tmp_path / 'set'}"),
     )
     said = capsys.readouterr().out
-    assert "BEWARE: not one recording of B could be used" in said
+    assert "warning: no recording of B could be used" in said
 
 
 def test_a_crop_that_no_reader_heeds_is_refused(run, tmp_path: Path) -> None:

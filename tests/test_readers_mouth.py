@@ -125,8 +125,8 @@ def test_two_spellings_of_a_word_are_named(run, tmp_path, capsys):
         *(f"raw_dir={tmp_path}", f"data_dir={tmp_path / 'set'}"),
     )
     said = capsys.readouterr().out
-    assert "BEWARE: 'Thank you' and 'thank_you' are spellings of one word" in said
-    assert said.count("BEWARE") == 1
+    assert "warning: 'Thank you' and 'thank_you' are spellings of one word" in said
+    assert said.count("are spellings of one word") == 1
 
 
 def test_sets_cut_with_context_say_so(tmp_path):

@@ -159,7 +159,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     damage(folder / "checkpoints" / "last.ckpt")
     assert checkpoint_to_resume(str(folder)).name == "before_last.ckpt"
     said = capsys.readouterr().out
-    assert "BEWARE" in said and "last.ckpt is damaged" in said and "from before_last.ckpt" in said
+    assert "warning:" in said and "last.ckpt is damaged" in said and "from before_last.ckpt" in said
     damage(folder / "checkpoints" / "before_last.ckpt")
     assert checkpoint_to_resume(str(folder)).name == "best.ckpt"
     damage(folder / "checkpoints" / "best.ckpt")
@@ -188,7 +188,7 @@ def test_fallen_back_it_ends_the_same(finished: Path, tmp_path: Path) -> None:
     (folder / "metrics.csv").unlink()  # the checkpoint has its rows
     done = command_line(f"resume={folder}")
     assert done.returncode == 0, done.stderr
-    assert "BEWARE" in done.stdout and "epoch 2/2" in done.stdout
+    assert "warning:" in done.stdout and "epoch 2/2" in done.stdout
     assert same_weights(finished, folder)
     tables = [pd.read_csv(f / "metrics.csv") for f in (finished, folder)]
     pd.testing.assert_frame_equal(*tables, check_like=True)

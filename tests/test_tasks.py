@@ -202,7 +202,7 @@ def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path, capsys) ->
     test = ["stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt", "split=test_only"]
     folder = run(*test, f"data_dir={hands(tmp_path / 'abcd', letters='ABCD')}", run_dir="t")
     said = capsys.readouterr().out
-    assert "BEWARE: 1 class in this set (D; 12 samples) without a training sample" in said
+    assert "warning: 1 class in this set (D; 12 samples) without a training sample" in said
     assert "without a training sample" in (folder / "report.md").read_text()
     foreign = hands(tmp_path / "foreign", classes=("A", "B", "C", "Q"), letters="ABCQ")
     run(*test, f"data_dir={foreign}", run_dir="subset")  # known letters in another order

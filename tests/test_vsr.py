@@ -181,7 +181,7 @@ def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) ->
     write_all(tmp_path / "set", Description("vsr", frame, {}), samples)
     folder = run("task=vsr", "trainer=smoke", *TINY, f"data_dir={tmp_path / 'set'}")
     note = "1 class in this set (water; 3 samples) without a training sample"
-    assert f"BEWARE: {note}" in capsys.readouterr().out
+    assert f"warning: {note}" in capsys.readouterr().out
     assert note in (folder / "report.md").read_text().partition("## Warnings")[2]
 
 

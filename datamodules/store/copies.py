@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.store.frames import Frames
-from unvoiced.text import escape_controls, shorten
+from unvoiced.text import count_noun, escape_controls, shorten
 
 SHOWN_COPIES = 3
 
@@ -47,7 +47,7 @@ class CopyFinder:
         shown = "; ".join(_pair(rows, ids, labels) for rows in found[:SHOWN_COPIES])
         more = f"; and {len(found) - SHOWN_COPIES:,} more" if len(found) > SHOWN_COPIES else ""
         return [
-            f"warning: {len(found):,} recordings are there under two labels: {shown}{more}. "
+            f"warning: {count_noun(len(found), 'recording')} under two labels: {shown}{more}. "
             "Correct the labels and prepare the set again"
         ]
 

@@ -87,7 +87,7 @@ def checkpoint_to_resume(folder: str) -> Path | None:
         reason = _damage(path)
         if not reason:
             if damaged:
-                tell(f"BEWARE: {damaged}Going on from {path.name}, which is older")
+                tell(f"warning: {damaged}Going on from {path.name}, which is older")
             return path
         damaged += f"{path} {reason}. "
     if damaged:
@@ -130,7 +130,7 @@ def tell_changes(began: dict[str, Any], now: dict[str, Any]) -> None:
         return
     tell(f"Changed since it began: {', '.join(changed)}")
     if any(line.startswith(("optimizer", "scheduler")) for line in changed):
-        tell("BEWARE: optimizer and schedule go on as the checkpoint has them, not as changed")
+        tell("warning: optimizer and schedule go on as the checkpoint has them, not as changed")
 
 
 def _changes(

@@ -113,7 +113,7 @@ def warn_of_untrained(data: PreparedDataModule) -> list[str]:
     """What the set holds and the model never saw counts as errors, and is named."""
     note = data.untrained()
     if note:
-        tell(f"BEWARE: {note}")
+        tell(f"warning: {note}")
     return [note] if note else []
 
 

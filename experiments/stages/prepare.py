@@ -63,7 +63,7 @@ def _tell(data_dir: Path, already_complete: bool) -> None:
     lost = sorted(set(rejected["label"]) - set(prepared.manifest["label"]) - {""})
     if lost:
         _say(
-            f"BEWARE: not one recording of {', '.join(lost)} could be used, and a model trained on "
+            f"warning: no recording of {', '.join(lost)} could be used. A model trained on "
             f"this set will not know {'them' if len(lost) > 1 else 'it'}; {REJECTED} says why"
         )
     if prepared.meta["task"] != "emg":  # there a label is a text, and text has capitals
@@ -78,8 +78,8 @@ def _tell_spellings(classes: tuple[str, ...]) -> None:
     for names in seen.values():
         if len(names) > 1:
             _say(
-                f"BEWARE: {' and '.join(map(repr, names))} are spellings of one word, and count as "
-                f"{len(names)} classes: spell the labels alike and prepare the set again"
+                f"warning: {' and '.join(map(repr, names))} are spellings of one word, but count "
+                f"as {len(names)} classes. Spell the labels alike and prepare the set again"
             )
 
 

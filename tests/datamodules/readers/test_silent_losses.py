@@ -89,7 +89,7 @@ def test_endings_are_counted_and_lost_classes_named(run, tmp_path: Path, capsys)
     )
     said = capsys.readouterr().out
     assert "Files that are not read: 1 .mkx, 1 .xlsx, 1 hidden, 1 without an ending" in said
-    assert "not one recording of two could be used" in said
+    assert "no recording of two could be used" in said
 
 
 def test_wmv_and_other_videos_are_read(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_one_clip_with_two_labels_is_named_after_resuming_too(tmp_path: Path) ->
     (raw / "manifest.csv").write_text(f"path,label\na.mkv,yes\na.mkv,no\na.mkv,{NFD}\n")
     for name in ("one", "two"):
         found, _, said = prepared(VideoManifest(raw, crop="none"), tmp_path / name)
-        assert "1 recordings are there under two labels: a.mkv ('yes')" in said
+        assert "1 recording under two labels: a.mkv ('yes')" in said
         assert found.classes == ("no", "yes", NFC)
 
 
