@@ -240,7 +240,7 @@ def test_uploads_of_each_kind_and_what_is_wrong_with_others(
         film(tmp_path / "slow.mp4", "AA", 1): "slow.mp4: it has 1 frame a second",
         film(tmp_path / "long.mp4", "ABCABCABC"): "long.mp4: it lasts 9 s",
         written(tmp_path / "text.mp4", b"only a text\n"): "text.mp4: not a video but a text.",
-        written(tmp_path / "broken.jpg", b"\xff\xd8\xff"): "broken.jpg: it is no picture",
+        written(tmp_path / "broken.jpg", b"\xff\xd8\xff"): "broken.jpg: the image is truncated",
     }
     with tab(camera, address) as shown:
         shown.get_by_role("tab", name="Picture or clip").click()

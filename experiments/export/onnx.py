@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -204,8 +205,9 @@ def _answer(network: Callable[..., tuple[np.ndarray, ...]], pair: Pair) -> np.nd
         reason = str(error).strip().partition("\n")[0]
         shapes = ", ".join(str(part.shape) for part in pair.inputs)
         raise ValueError(
-            f"the exported network cannot read what this one reads, of {shapes}: {reason}. Nothing "
-            "is kept"
+            f"the exported network cannot read inputs of shapes {shapes}, which PyTorch reads "
+            f"({shorten(reason, 100, placeholder=' …')}). Nothing is kept. Use format=pth, or "
+            "another net="
         ) from error
 
 
