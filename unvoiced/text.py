@@ -98,10 +98,11 @@ def spreadsheet_cells(table: Any) -> Any:
 def spreadsheet_cell(value: str) -> str:
     """Return the text as data for a spreadsheet."""
     text = escape_controls(value) if _CONTROL.search(value) else value
-    return f"'{text}" if _FORMULA.match(text) and len(text) > 1 and not _is_number(text) else text
+    return f"'{text}" if _FORMULA.match(text) and len(text) > 1 and not is_number(text) else text
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether ``float`` takes the text; NaN and infinity count as numbers here."""
     try:
         float(text)
     except ValueError:

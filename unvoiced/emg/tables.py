@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from unvoiced.files import read_text
+from unvoiced.text import is_number
 
 TIME_UNITS = {  # column name → seconds per unit
     **dict.fromkeys(
@@ -69,7 +70,7 @@ def parse_header(line: str) -> TableHeader:
     _reject_openbci(line)
     delimiter = max(",;\t", key=line.count)
     fields = [field.strip().strip('"').lower() for field in line.split(delimiter)]
-    has_names = not all(map(_is_number, fields))
+    has_names = not all(map(is_number, fields))
     names = fields if has_names else ["channel"] * len(fields)
     if not has_names and delimiter == "\t" and len(fields) >= BRAINFLOW_COLUMNS:
         raise ValueError(
@@ -139,7 +140,7 @@ def _parse_times(rows: list[str], header: TableHeader) -> np.ndarray | None:
     if header.time is None:
         return None
     fields = [row.split(header.delimiter)[header.time] for row in rows]
-    if not all(map(_is_number, fields)):
+    if not all(map(is_number, fields)):
         return None
     return np.array(fields, np.float64) * header.time_unit_s
 
@@ -183,11 +184,3 @@ def check_sample_rate(found: float | None, expected: float, key: str) -> None:
             f"its times tell {found:.4g} Hz, and {key}={expected:g} is expected. Set {key}="
             f"{found:.4g}, or leave out the column of times"
         )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

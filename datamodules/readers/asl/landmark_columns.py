@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from unvoiced.text import is_number
+
 JOINTS = (
     "wrist",
     *(f"thumb_{joint}" for joint in ("cmc", "mcp", "ip", "tip")),
@@ -80,15 +82,6 @@ def split_line(line: str, separator: str) -> list[str]:
         return next(csv.reader([line], delimiter=separator), [])
     except csv.Error as error:
         raise ValueError(f"not a table: {error}") from error
-
-
-def is_number(text: str) -> bool:
-    """Whether ``float`` takes the text; NaN and infinity count as numbers here."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _normal(name: str) -> str:
