@@ -92,12 +92,6 @@ def test_no_circles() -> None:
         pytest.fail(f"modules import each other: {' → '.join(error.args[1])}")
 
 
-def test_stages_import_no_stage() -> None:
-    for path in (ROOT / "experiments" / "stages").glob("[a-z]*.py"):
-        found = [name for name in find_imports(path) if name.startswith("experiments.stages.")]
-        assert found in ([], ["experiments.stages.run_stage"]), f"{path.name} imports {found}"
-
-
 def test_the_library_loads_without_training_libraries() -> None:
     modules = [name_module(path) for path in (ROOT / "unvoiced").rglob("*.py")]
     code = (

@@ -11,13 +11,12 @@ from matplotlib.figure import Figure
 
 from callbacks.figure_fonts import save_figure
 from datamodules.store.dataset import PreparedSet
+from unvoiced.vision.skeleton import BONES
 
 FILE_NAME = "samples.png"
 MAX_TILES, COLUMNS = 40, 8
 TITLE_LENGTH = 24  # characters
 HAND_SHAPE = (63,)
-FINGERS = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16), (0, 17, 18, 19, 20))
-PALM = (5, 9, 13, 17)
 
 
 def draw_contact_sheet(prepared: PreparedSet) -> Path:
@@ -60,8 +59,8 @@ def _draw_sample(axis: Any, prepared: PreparedSet, row: int) -> None:
 
 def _draw_hand(axis: Any, landmarks: np.ndarray) -> None:
     points = np.asarray(landmarks).reshape(21, 3)  # (63,) → (21, 3)
-    for line in (*FINGERS, PALM):
-        axis.plot(points[list(line), 0], points[list(line), 1], linewidth=1, color="tab:blue")
+    for bone in BONES:
+        axis.plot(*points[list(bone), :2].T, linewidth=1, color="tab:blue")
     axis.set_aspect("equal")
     axis.invert_yaxis()
 

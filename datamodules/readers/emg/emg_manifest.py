@@ -37,6 +37,8 @@ class EMGManifest(EMGReader):
             is neither given nor in the table.
     """
 
+    endings = ()  # files that no row names are not listed one by one
+
     def __init__(
         self,
         raw_dir: str | Path | None,
@@ -73,8 +75,6 @@ class EMGManifest(EMGReader):
                 f"{self.key}.rate=1000 (Hz)"
             )
         return votes.most_common(1)[0][0]
-
-    endings = ()  # files that no row names are not listed one by one
 
     def items(self) -> list[Item]:
         """One item per row, in the order of the table."""
