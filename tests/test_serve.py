@@ -26,11 +26,11 @@ pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 import httpx
 from starlette.testclient import TestClient
 
-from experiments.page import layout, markup
+from experiments.page import layout, markup, routes
 from experiments.page.clips import Clip
 from experiments.page.storage import temporary_folder
 from experiments.page.uploads import Finding, Uploads
-from experiments.page.visitors import FullError, GoneError, Visitors
+from experiments.page.visitors import FullError, GoneError, Visitor, Visitors
 from experiments.stages import serve
 from tests.test_landmarks import drawn_hand
 from unvoiced import Engine, Recognizer
@@ -156,6 +156,18 @@ def test_a_full_page_says_so_until_somebody_is_quiet_for_long() -> None:
     assert quiet.engine.closed and visitors.find(two) and visitors.find(three)
     with pytest.raises(GoneError):
         quiet.refuse_gone()
+
+
+def test_a_frame_that_meets_the_closing_of_its_engine_is_refused_as_expired() -> None:
+    visitor = Visitor(Bell(), 0.0)
+    with visitor.lock:  # as if a frame before were still being read
+        closing = threading.Thread(target=visitor.close)
+        closing.start()
+        while not visitor.gone:
+            time.sleep(0.001)
+        with pytest.raises(GoneError):
+            routes._read(visitor, b"", 0.0)
+    closing.join()
 
 
 def test_many_who_come_at_once_are_not_more_than_there_are_places() -> None:

@@ -77,6 +77,7 @@ def _read(visitor: Any, content: bytes, seconds: float) -> dict[str, Any]:
     if not math.isfinite(seconds):
         raise ValueError(f"seconds={seconds}: expected the time of the frame.")
     if not visitor.lock.acquire(blocking=False):
+        visitor.refuse_gone()
         raise BusyError("The frame before is still being read: send the next one afterwards.")
     try:
         visitor.refuse_gone()

@@ -32,18 +32,18 @@ class Visitor:
         self.lock = threading.Lock()
 
     def refuse_gone(self) -> None:
-        """Look, under the lock, whether the engine was closed meanwhile.
+        """Refuse a visitor whose engine is closed, or about to be.
 
         Raises:
-            GoneError: it was.
+            GoneError: always for such a visitor.
         """
         if self.gone:
             raise GoneError(GONE)
 
     def close(self) -> None:
         """Free the engine, once it has read what it is reading."""
+        self.gone = True  # before the lock: a frame that finds it taken must see why
         with self.lock:
-            self.gone = True
             self.engine.close()
 
 
