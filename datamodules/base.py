@@ -19,9 +19,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.loading.batches import Batches, BatchOrder, WeightedOrder, as_is, balanced_weights
-from datamodules.loading.resumable import FromBatch, ResumableLoader
-from datamodules.splits import PHASES, Parts, Split, calibrated
+from datamodules.loading.batches import (
+    Batches,
+    SeededBatchSampler,
+    WeightedBatchSampler,
+    as_is,
+    balanced_weights,
+)
+from datamodules.loading.resumable import ResumableLoader, SkipBatches
+from datamodules.splits import PHASES, Split, SplitIndices, calibrated
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Rejected, Sample
 from datamodules.store.training_record import TrainingRecord
@@ -43,7 +49,7 @@ class PreparedDataModule(L.LightningDataModule):
         batch_size: samples a training batch (a process).
         eval_batch_size: samples a validation, test or prediction batch.
         frames: frames that every recording becomes.
-        length_rule: how it becomes so long, ``resample`` or ``crop_pad``: see ``frame_places``.
+        length_rule: how it becomes so long, ``resample`` or ``crop_pad``: see ``frame_indices``.
         workers: loader processes; 0 is fastest for sets that fit in memory.
         memory_limit_mb: sets up to this size (MB) are held in memory.
         seed: of the order of training.
@@ -120,25 +126,25 @@ class PreparedDataModule(L.LightningDataModule):
     @property
     def answers(self) -> dict[str, Any]:
         """The fields of a checkpoint's card that say what may be answered, as plain data."""
-        trained_on = self.prepared.manifest["label"].iloc[self.parts.train]
+        trained_on = self.prepared.manifest["label"].iloc[self.indices.train]
         return {"classes": list(self.classes), "trained_classes": sorted(set(trained_on))}
 
     def record_training(self) -> dict[str, Any]:
         """Return what is trained on, as hashes; nothing of what the simulator gives."""
         if self.prepared.simulated:
             return {}
-        rows = self.parts.train[self.parts.train < self.real_rows]
+        rows = self.indices.train[self.indices.train < self.real_rows]
         return TrainingRecord.of(self.prepared, rows).to_plain()
 
-    def as_trained(self, card: Any) -> None:
+    def apply_model_card(self, card: Any) -> None:
         """Take the answers from a checkpoint's card instead of the data; before ``setup``."""
         self.trained = card
 
-    def to_input(self, x: Tensor) -> Tensor:
+    def preprocess(self, x: Tensor) -> Tensor:
         """Frames as they are stored, (B, T, *frame_shape), to what the network takes."""
         return x
 
-    def augmented(self, batch: Batch) -> None:
+    def augment_batch(self, batch: Batch) -> None:
         """Change a training batch, on its device, as the augmentation says."""
         assert self.augment is not None
         batch["x"] = self.augment(batch["x"])
@@ -153,7 +159,7 @@ class PreparedDataModule(L.LightningDataModule):
         """An order of batches of these rows, as the task wants them."""
         return order
 
-    def name_answers(self) -> None:
+    def encode_targets(self) -> None:
         """Set ``classes``, and ``targets`` (all rows,), the code of each row's class or -1.
 
         Raises:
@@ -174,10 +180,10 @@ class PreparedDataModule(L.LightningDataModule):
 
     def labels(self) -> pd.Series:
         """The label of each row that some part holds."""
-        rows = np.concatenate([self.parts[phase] for phase in PHASES])
+        rows = np.concatenate([self.indices[phase] for phase in PHASES])
         return self.prepared.manifest["label"].iloc[rows]
 
-    def untrained(self) -> str:
+    def unseen_class_warning(self) -> str:
         """A sentence on what this set holds and the model never saw; empty where there is none."""
         labels = self.labels()
         known = self.trained.trained_classes if self.trained else self.answers["trained_classes"]
@@ -191,10 +197,10 @@ class PreparedDataModule(L.LightningDataModule):
             "them, and they count as they come out."
         )
 
-    def write_beside(self, folder: Path) -> None:
+    def save_artifacts(self, folder: Path) -> None:
         """Write what belongs beside the checkpoints, such as a tokenizer."""
 
-    def refuse_unfit(self, net: torch.nn.Module) -> None:
+    def validate_network(self, net: torch.nn.Module) -> None:
         """``ValueError`` where this network cannot learn from these rows."""
 
     # ---- Lightning
@@ -208,11 +214,13 @@ class PreparedDataModule(L.LightningDataModule):
             return
         folder = self.data_dir or self._simulated_folder()
         self.prepared = PreparedSet(folder, self.task, self.memory_limit)
-        self.parts: Parts = self.split(self.prepared.manifest)
+        self.indices: SplitIndices = self.split(self.prepared.manifest)
         if self.calibrate:
-            self.parts = calibrated(self.parts, self.prepared.manifest, self.calibrate, self.seed)
+            self.indices = calibrated(
+                self.indices, self.prepared.manifest, self.calibrate, self.seed
+            )
         self._mix_in_simulated()
-        self.name_answers()
+        self.encode_targets()
         self.groups = self._codes(self.prepared.manifest["group"], self.prepared.groups)
         self.sequences = self._sequence_codes()
 
@@ -238,9 +246,9 @@ class PreparedDataModule(L.LightningDataModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         module = self.trainer.lightning_module if self.trainer is not None else None
         if module is None or not module.takes_stored_frames:
-            batch["x"] = self.to_input(batch["x"])
+            batch["x"] = self.preprocess(batch["x"])
         if self.augment is not None and self.trainer is not None and self.trainer.training:
-            self.augmented(batch)
+            self.augment_batch(batch)
         return batch
 
     # ---- what the run folder tells
@@ -249,16 +257,16 @@ class PreparedDataModule(L.LightningDataModule):
         """Samples a split, class and group: columns split, label, group, samples."""
         manifest = self.prepared.manifest.copy()
         manifest.loc[self.real_rows :, "group"] = "simulated"
-        rows = [manifest.iloc[self.parts[p]].assign(split=p) for p in PHASES]
+        rows = [manifest.iloc[self.indices[p]].assign(split=p) for p in PHASES]
         table = pd.concat(rows).groupby(["split", "label", "group"], sort=False)
         return table.size().rename("samples").reset_index()
 
     # ---- inside
 
     def _loader(self, phase: str, shuffle: bool = False) -> DataLoader:
-        rows = self.parts[phase]
+        rows = self.indices[phase]
         if not len(rows):
-            raise ValueError(f"no sample to {phase} on. Split: {self.parts.description}")
+            raise ValueError(f"no sample to {phase} on. Split: {self.indices.summary}")
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         if len(rows) < world:
@@ -267,15 +275,19 @@ class PreparedDataModule(L.LightningDataModule):
                 "(trainer.devices=, trainer.num_nodes=): each needs one"
             )
         size = self.batch_size if shuffle else self.eval_batch_size
-        order: Any = BatchOrder(len(rows), size, shuffle, self.seed, rank, world, self.same_order)
+        order: Any = SeededBatchSampler(
+            len(rows), size, shuffle, self.seed, rank, world, self.same_order
+        )
         if shuffle and (self.balance or self.simulated_share or self.epoch_steps):
             steps = self.epoch_steps or len(order)
-            order = WeightedOrder(self._weights(), size, steps, self.seed, rank, self.same_order)
+            order = WeightedBatchSampler(
+                self._weights(), size, steps, self.seed, rank, self.same_order
+            )
         order = self.ordered(order, rows, shuffle)
         kind = ResumableLoader if shuffle else DataLoader
         return kind(
             self.batches(rows),
-            sampler=FromBatch(order) if shuffle else order,
+            sampler=SkipBatches(order) if shuffle else order,
             batch_size=None,
             collate_fn=as_is,
             num_workers=self.workers,
@@ -289,16 +301,20 @@ class PreparedDataModule(L.LightningDataModule):
     def _mix_in_simulated(self) -> None:
         """Add the simulator's rows to those that are trained on, and to no others."""
         self.real_rows = len(self.prepared)
-        if not self.simulated_share or not len(self.parts.train):
+        if not self.simulated_share or not len(self.indices.train):
             return
         self.prepared.join(PreparedSet(self._simulated_folder(), self.task, self.memory_limit))
         added = np.arange(self.real_rows, len(self.prepared))
-        note = f"{self.parts.note}; {self.simulated_share:.0%} of what is trained on is simulated"
-        self.parts = replace(self.parts, train=np.concatenate([self.parts.train, added]), note=note)
+        self.indices = replace(
+            self.indices,
+            train=np.concatenate([self.indices.train, added]),
+            description=f"{self.indices.description}; {self.simulated_share:.0%} of what is "
+            "trained on is simulated",
+        )
 
     def _weights(self) -> np.ndarray:
         """(training rows,) how often each is drawn."""
-        rows = self.parts.train
+        rows = self.indices.train
         weights = np.ones(len(rows))
         for part, share in (
             (rows < self.real_rows, 1 - self.simulated_share),

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from datamodules.base import Batch, PreparedDataModule
-from datamodules.loading.sequences import ByLength, SequenceBatches, ShortestFirst
+from datamodules.loading.sequences import CurriculumSampler, LengthBucketSampler, SequenceBatches
 from datamodules.simulators.muscle import MuscleSimulator
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
@@ -115,7 +115,7 @@ class EMGDataModule(PreparedDataModule):
     def net_arguments(self) -> dict[str, Any]:
         """Channels, rate, tokens, and the positions that cross-entropy reads them at."""
         frame = self.prepared.meta["frame"]
-        longest = max((len(self.tokens[row]) for row in self.parts.train), default=0)
+        longest = max((len(self.tokens[row]) for row in self.indices.train), default=0)
         return {
             "channels": int(frame["shape"][0]),
             "rate": float(frame["rate"]),
@@ -133,24 +133,24 @@ class EMGDataModule(PreparedDataModule):
         plain = self.tokenizer.plain()
         return {"classes": classes, "trained_classes": classes, "tokenizer": plain}
 
-    def as_trained(self, card: Any) -> None:
+    def apply_model_card(self, card: Any) -> None:
         """Write text as the checkpoint does."""
-        super().as_trained(card)
+        super().apply_model_card(card)
         self.tokenizer = tokenizer_from(card.tokenizer)
         self.objective = card.module.get("objective", self.objective)
 
-    def write_beside(self, folder: Path) -> None:
+    def save_artifacts(self, folder: Path) -> None:
         """The tokenizer as its own library reads it; the checkpoint holds it too."""
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer.save(folder)
 
     # ---- text
 
-    def name_answers(self) -> None:
+    def encode_targets(self) -> None:
         """Texts to token ids; the texts are the classes where there are few of them."""
         labels = self.prepared.manifest["label"]
         if not self.trained:
-            self.tokenizer = self.tokenizer.fit(labels.iloc[self.parts.train].tolist())
+            self.tokenizer = self.tokenizer.fit(labels.iloc[self.indices.train].tolist())
         texts = {label: self.tokenizer.normalise(label) for label in labels.unique()}
         ids = {text: self.tokenizer.encode(text) for text in texts.values()}
         self.texts = [texts[label] for label in labels]
@@ -182,7 +182,7 @@ class EMGDataModule(PreparedDataModule):
 
     def _after_cue(self, frames: int) -> int:
         """The frame from which the recordings that are trained on have the most activity."""
-        curves = [self._activity(row) for row in self.parts.train]
+        curves = [self._activity(row) for row in self.indices.train]
         total = np.zeros(max(len(curve) for curve in curves))
         for curve in curves:
             total[: len(curve)] += curve
@@ -190,14 +190,14 @@ class EMGDataModule(PreparedDataModule):
 
     def _phrases(self) -> list[str]:
         """The trained texts where most of those held out are among them: a closed vocabulary."""
-        known = {self.texts[row] for row in self.parts.train}
-        others = [self.texts[row] for row in (*self.parts.val, *self.parts.test)]
+        known = {self.texts[row] for row in self.indices.train}
+        others = [self.texts[row] for row in (*self.indices.val, *self.indices.test)]
         unknown = sum(text not in known for text in others)
         closed = len(known) <= CLOSED and unknown <= len(others) / 2
         return sorted(known) if closed else []
 
     def _refuse_unwritable(self) -> None:
-        for row in self.parts.train:
+        for row in self.indices.train:
             lost = self.tokenizer.unwritable(self.texts[row])
             if lost or not self.tokens[row]:
                 raise ValueError(
@@ -206,7 +206,7 @@ class EMGDataModule(PreparedDataModule):
                     f"the text {self.texts[row]!r}. Correct the text, or use tokenizer=char"
                 )
 
-    def untrained(self) -> str:
+    def unseen_class_warning(self) -> str:
         """A sentence on texts that this model cannot write; empty where it can write all."""
         texts = sorted({text for text in self.texts if self.tokenizer.unwritable(text)})
         if not texts:
@@ -217,11 +217,11 @@ class EMGDataModule(PreparedDataModule):
             "count as errors."
         )
 
-    def refuse_unfit(self, net: nn.Module) -> None:
+    def validate_network(self, net: nn.Module) -> None:
         """CTC writes at most a token a frame, and needs a blank between two alike."""
         if self.objective != "ctc":
             return
-        rows = np.concatenate([self.parts.train, self.parts.val])
+        rows = np.concatenate([self.indices.train, self.indices.val])
         frames = net.output_lengths(torch.from_numpy(self.prepared.lengths[rows])).numpy()
         for row, has in zip(rows, frames, strict=True):
             ids = self.tokens[row]
@@ -241,16 +241,16 @@ class EMGDataModule(PreparedDataModule):
         codes = (self.groups, self.sequences)
         return SequenceBatches(self.prepared, rows, self.texts, self.tokens, *codes, self.gains)
 
-    def ordered(self, order: Any, rows: np.ndarray, shuffle: bool) -> ByLength:
+    def ordered(self, order: Any, rows: np.ndarray, shuffle: bool) -> LengthBucketSampler:
         """Recordings of like length together; in training perhaps the shortest first."""
         lengths = self.prepared.lengths[rows]
         if shuffle and self.curriculum_epochs:
-            order = ShortestFirst(order, lengths, self.curriculum_epochs, self.curriculum_start)
-        return ByLength(order, lengths, shuffle)
+            order = CurriculumSampler(order, lengths, self.curriculum_epochs, self.curriculum_start)
+        return LengthBucketSampler(order, lengths, shuffle)
 
-    def augmented(self, batch: Batch) -> None:
+    def augment_batch(self, batch: Batch) -> None:
         """What is added beyond the end of a recording is taken away again."""
-        super().augmented(batch)
+        super().augment_batch(batch)
         x = batch["x"]
         within = torch.arange(x.shape[1], device=x.device) < batch["length"][:, None]
         batch["x"] = x * within[..., None]

@@ -58,7 +58,7 @@ class LipreadDataModule(PreparedDataModule):
     def input_settings(self) -> dict[str, Any]:
         return super().input_settings | {"shrink": self.shrink}
 
-    def to_input(self, x: Tensor) -> Tensor:
+    def preprocess(self, x: Tensor) -> Tensor:
         """Stored as bytes, a quarter of the traffic to the device; (B, T, H, W) uint8."""
         grey = x.float().div(255)
         if self.shrink > 1:
@@ -69,7 +69,7 @@ class LipreadDataModule(PreparedDataModule):
     def net_defaults(self) -> dict[str, Any]:
         return {"boundary": self.prepared.words is not None}
 
-    def refuse_unfit(self, net: nn.Module) -> None:
+    def validate_network(self, net: nn.Module) -> None:
         """A network that wants to be told where a word is needs a set that says it."""
         if getattr(net, "boundary", False) and self.prepared.words is None:
             raise ValueError(
@@ -78,9 +78,9 @@ class LipreadDataModule(PreparedDataModule):
                 "reader.context_s=0.2, or set net.boundary=false"
             )
 
-    def augmented(self, batch: Batch) -> None:
+    def augment_batch(self, batch: Batch) -> None:
         """What moves frames in time moves the boundary with them."""
         if "boundary" not in batch:
-            super().augmented(batch)
+            super().augment_batch(batch)
         else:
             batch["x"], batch["boundary"] = self.augment.along(batch["x"], batch["boundary"])

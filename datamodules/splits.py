@@ -15,24 +15,24 @@ PHASES = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class Parts:
+class SplitIndices:
     """Rows of the manifest, a part each, and what a reader of the report must know.
 
-    ``note`` describes the parts, and ``unseen`` what the tested people have to do with training.
-    ``leaks`` is True where recordings of one person stand on both sides.
+    ``unseen`` states how the tested people relate to training.
+    ``has_leakage`` is True where recordings of one person stand on both sides.
     """
 
     train: np.ndarray
     val: np.ndarray
     test: np.ndarray
-    note: str
-    leaks: bool = False
+    description: str
+    has_leakage: bool = False
     unseen: str = ""
 
     @property
-    def description(self) -> str:
-        """Return ``note`` and ``unseen`` as one phrase."""
-        return "; ".join(part for part in (self.note, self.unseen) if part)
+    def summary(self) -> str:
+        """Return ``description`` and ``unseen`` as one phrase."""
+        return "; ".join(part for part in (self.description, self.unseen) if part)
 
     def __getitem__(self, phase: str) -> np.ndarray:
         assert phase in PHASES, phase
@@ -43,7 +43,7 @@ class Split(ABC):
     """Manifest in, parts out; the same parts for the same seed."""
 
     @abstractmethod
-    def __call__(self, manifest: pd.DataFrame) -> Parts:
+    def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         """Split the rows; ``ValueError`` where the manifest does not allow it."""
 
 
@@ -60,7 +60,7 @@ class ByGroup(Split):
     test_fraction: float = 0.15
     seed: int = 0
 
-    def __call__(self, manifest: pd.DataFrame) -> Parts:
+    def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         groups = _groups(manifest)
         val, test = (_share(len(groups), f) for f in (self.val_fraction, self.test_fraction))
         if val + test >= len(groups):
@@ -82,7 +82,7 @@ class Random(Split):
     test_fraction: float = 0.15
     seed: int = 0
 
-    def __call__(self, manifest: pd.DataFrame) -> Parts:
+    def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         rows = np.arange(len(manifest))
         counts = [_share(len(rows), f) for f in (self.test_fraction, self.val_fraction)]
         if sum(counts) >= len(rows):
@@ -92,7 +92,7 @@ class Random(Split):
             f"random split by {unit}: recordings of the same person are on both sides, so these "
             "numbers say little about people never seen"
         )
-        return Parts(train, val, test, note=note, leaks=True)
+        return SplitIndices(train, val, test, description=note, has_leakage=True)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Column(Split):
     val_fraction: float = 0.15
     seed: int = 0
 
-    def __call__(self, manifest: pd.DataFrame) -> Parts:
+    def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         marks = _marks(manifest)
         if not np.isin(marks, PHASES).any():
             raise ValueError(
@@ -122,7 +122,7 @@ class Column(Split):
             train, val, extra = _hold_out(manifest, train, self.val_fraction, self.seed)
             note += f"; validation: {extra}"
         held_out = np.concatenate([val, test])
-        return Parts(train, val, test, note, **_describe_shared(manifest, train, held_out))
+        return SplitIndices(train, val, test, note, **_describe_shared(manifest, train, held_out))
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class LeaveOneGroupOut(Split):
     val_fraction: float = 0.15
     seed: int = 0
 
-    def __call__(self, manifest: pd.DataFrame) -> Parts:
+    def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         groups = _groups(manifest)
         self._check(groups)
         start = self.fold * self.size
@@ -157,7 +157,7 @@ class LeaveOneGroupOut(Split):
         train, val, extra = _random_rows(manifest, rest_rows, self.val_fraction, self.seed)
         note = f"tested on {_some(names['test'])}; validation: {extra}"
         unseen = "the tested groups are not trained on"
-        return Parts(train, val, np.flatnonzero(left_out), note, unseen=unseen)
+        return SplitIndices(train, val, np.flatnonzero(left_out), note, unseen=unseen)
 
     def _check(self, groups: list[str]) -> None:
         folds = -(-len(groups) // self.size)
@@ -189,7 +189,7 @@ class TrainAll(Split):
     seed: int = 0
     include_test: bool = False
 
-    def __call__(self, manifest: pd.DataFrame) -> Parts:
+    def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         marks = _marks(manifest)
         kept = (marks == "test") & (not self.include_test)
         test, rows = np.flatnonzero(kept), np.flatnonzero(~kept)
@@ -205,9 +205,9 @@ class TrainAll(Split):
             train, val, extra = _random_rows(manifest, rows, self.val_fraction, self.seed)
         if not len(test):
             note = f"trained on all people, none kept aside to test; validation: {extra}"
-            return Parts(train, val, test, note, leaks=True)
+            return SplitIndices(train, val, test, note, has_leakage=True)
         note = f"tested on the {len(test):,} samples that the set marks test; validation: {extra}"
-        return Parts(train, val, test, note, **_describe_shared(manifest, train, test))
+        return SplitIndices(train, val, test, note, **_describe_shared(manifest, train, test))
 
 
 @dataclass(frozen=True)
@@ -216,9 +216,9 @@ class TestOnly(Split):
 
     __test__ = False  # pytest would take the name for a test class
 
-    def __call__(self, manifest: pd.DataFrame) -> Parts:
+    def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         none = np.arange(0)
-        return Parts(none, none, np.arange(len(manifest)), "everything is test data")
+        return SplitIndices(none, none, np.arange(len(manifest)), "everything is test data")
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ class Auto(Split):
     test_fraction: float = 0.15
     seed: int = 0
 
-    def __call__(self, manifest: pd.DataFrame) -> Parts:
+    def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         if (manifest["split"] != "").any():
             return Column(self.val_fraction, self.seed)(manifest)
         groups = len(_groups(manifest))
@@ -279,14 +279,14 @@ def _share(count: int, fraction: float) -> int:
     return max(1, round(count * fraction)) if fraction else 0
 
 
-def _by_names(manifest: pd.DataFrame, names: dict[str, list[str]]) -> Parts:
+def _by_names(manifest: pd.DataFrame, names: dict[str, list[str]]) -> SplitIndices:
     group = manifest["group"]
     rows = {phase: np.flatnonzero(group.isin(names[phase])) for phase in PHASES}
     unnamed = np.flatnonzero(group == "")  # nobody knows who these are: train only
     rows["train"] = np.sort(np.concatenate([rows["train"], unnamed]))
     told = "; ".join(f"{phase}: {_some(names[phase])}" for phase in PHASES)
     unseen = "the tested groups are not trained on" if len(rows["test"]) else ""
-    return Parts(**rows, note=f"by group ({told})", unseen=unseen)
+    return SplitIndices(**rows, description=f"by group ({told})", unseen=unseen)
 
 
 def _some(names: list[str] | np.ndarray, shown: int = 8) -> str:
@@ -373,18 +373,20 @@ def _draw_sequences(
 def _describe_shared(
     manifest: pd.DataFrame, train: np.ndarray, held_out: np.ndarray
 ) -> dict[str, Any]:
-    """Return ``leaks`` and ``unseen`` of a split that the recordings came with."""
+    """Return ``has_leakage`` and ``unseen`` of a split that the recordings came with."""
     train_groups, groups = (set(manifest["group"].iloc[rows]) for rows in (train, held_out))
     shared = train_groups & groups - {""}
     if not shared and "" in train_groups | groups:
-        return {"leaks": False, "unseen": "the set does not name everybody's group"}
+        return {"has_leakage": False, "unseen": "the set does not name everybody's group"}
     if not shared:
-        return {"leaks": False, "unseen": "the held-out groups are not trained on"}
+        return {"has_leakage": False, "unseen": "the held-out groups are not trained on"}
     note = f"{len(shared)} of {len(groups)} held-out groups are trained on too"
-    return {"leaks": True, "unseen": note}
+    return {"has_leakage": True, "unseen": note}
 
 
-def calibrated(parts: Parts, manifest: pd.DataFrame, count: int, seed: int = 0) -> Parts:
+def calibrated(
+    parts: SplitIndices, manifest: pd.DataFrame, count: int, seed: int = 0
+) -> SplitIndices:
     """Train on ``count`` recordings a label of each tested group instead of testing on them.
 
     What people would record once, before they use a model in a new session. Whole sequences are
@@ -416,7 +418,7 @@ def calibrated(parts: Parts, manifest: pd.DataFrame, count: int, seed: int = 0) 
         parts,
         train=np.concatenate([parts.train, taken]),
         test=parts.test[~is_taken],
-        leaks=True,
+        has_leakage=True,
         unseen=note,
     )
 

@@ -40,15 +40,17 @@ class VSRDataModule(LipreadDataModule):
         super().__init__(**named)
         self.wanted = classes
 
-    def name_answers(self) -> None:
+    def encode_targets(self) -> None:
         """Leave out, of every part, the clips of words that are not wanted."""
         if self.wanted is not None:
             names = self.vocabulary()
             wanted = self.prepared.manifest["label"].isin(names).to_numpy()
-            kept = {phase: self.parts[phase][wanted[self.parts[phase]]] for phase in PHASES}
-            note = f"{self.parts.note}; {len(names)} of {len(self.prepared.classes)} classes"
-            self.parts = replace(self.parts, **kept, note=note)
-        super().name_answers()
+            kept = {phase: self.indices[phase][wanted[self.indices[phase]]] for phase in PHASES}
+            note = (
+                f"{self.indices.description}; {len(names)} of {len(self.prepared.classes)} classes"
+            )
+            self.indices = replace(self.indices, **kept, description=note)
+        super().encode_targets()
 
     def vocabulary(self) -> tuple[str, ...]:
         """Those of the set that are wanted."""

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from datamodules.loading.batches import (
     Batches,
-    BatchOrder,
-    WeightedOrder,
+    SeededBatchSampler,
+    WeightedBatchSampler,
     balanced_weights,
-    frame_places,
+    frame_indices,
 )
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
@@ -31,7 +31,7 @@ def test_order(size: int, batch: int, world: int, epoch: int) -> None:
     seen: list[int] = []
     counts = set()
     for rank in range(world):
-        order = BatchOrder(size, batch, False, 0, rank, world)
+        order = SeededBatchSampler(size, batch, False, 0, rank, world)
         batches = list(order)
         assert len(batches) == len(order)
         assert all(0 < len(b) <= batch for b in batches)
@@ -41,7 +41,7 @@ def test_order(size: int, batch: int, world: int, epoch: int) -> None:
     assert sorted(seen) == list(range(size))  # evaluation: each exactly once, over all processes
 
     if size >= world * batch:
-        orders = [BatchOrder(size, batch, True, 7, rank, world) for rank in range(world)]
+        orders = [SeededBatchSampler(size, batch, True, 7, rank, world) for rank in range(world)]
         for order in orders:
             order.set_epoch(epoch)
         drawn = [[b.tolist() for b in order] for order in orders]
@@ -53,7 +53,7 @@ def test_order(size: int, batch: int, world: int, epoch: int) -> None:
 
 def test_epochs_differ_and_seeds_differ() -> None:
     def first(seed: int, epoch: int) -> list[int]:
-        order = BatchOrder(1000, 50, True, seed)
+        order = SeededBatchSampler(1000, 50, True, seed)
         order.set_epoch(epoch)
         return next(iter(order)).tolist()
 
@@ -105,7 +105,7 @@ def test_batches_are_the_frames_that_the_rule_names(
         for stored in (one, PreparedSet(folder, memory_limit=0)):
             batch = Batches(stored, rows, codes, codes, codes, frames, rule)[positions]
             row = rows[positions]
-            places = frame_places(one.lengths[row], frames, rule) + one.starts[row][:, None]
+            places = frame_indices(one.lengths[row], frames, rule) + one.starts[row][:, None]
             assert batch["x"][..., 0].tolist() == places.tolist()
             assert batch["length"].tolist() == one.lengths[row].tolist()
 
@@ -158,7 +158,7 @@ def test_a_boundary_is_where_the_frames_of_the_word_are(
 
 
 def test_weighted_draws_follow_the_weights_and_the_epoch() -> None:
-    order = WeightedOrder(np.array([0.0, 1.0, 3.0]), batch_size=100, batches=20, seed=0)
+    order = WeightedBatchSampler(np.array([0.0, 1.0, 3.0]), batch_size=100, batches=20, seed=0)
     drawn = np.concatenate(list(order))
     counts = np.bincount(drawn, minlength=3)
     assert len(order) == 20 and counts[0] == 0 and 2.5 < counts[2] / counts[1] < 3.5
@@ -183,7 +183,7 @@ def test_balance_gives_every_class_of_every_group_the_same(pairs: list[tuple[int
     rule=st.sampled_from(["resample", "crop_pad"]),
 )
 def test_any_length_becomes_the_wanted_one(lengths: list[int], frames: int, rule: str) -> None:
-    places = frame_places(np.array(lengths), frames, rule)
+    places = frame_indices(np.array(lengths), frames, rule)
     assert places.shape == (len(lengths), frames)
     for row, length in zip(places, lengths, strict=True):
         assert row.min() >= 0 and row.max() < length
@@ -198,4 +198,4 @@ def test_any_length_becomes_the_wanted_one(lengths: list[int], frames: int, rule
 
 def test_an_unknown_length_rule_is_named() -> None:
     with pytest.raises(ValueError, match="length_rule=stretch is not known: resample or crop_pad"):
-        frame_places(np.array([3]), 2, "stretch")
+        frame_indices(np.array([3]), 2, "stretch")

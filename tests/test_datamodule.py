@@ -17,13 +17,13 @@ def test_simulated_samples_are_trained_on_and_nowhere_else(composed, tmp_path: P
     )
     data = build_datamodule(config)
     assert data.real_rows == 60 < len(data.prepared)
-    assert (data.parts.val < 60).all() and (data.parts.test < 60).all()
+    assert (data.indices.val < 60).all() and (data.indices.test < 60).all()
     drawn = np.concatenate([batch["index"].numpy() for batch in data.train_dataloader()])
     assert len(drawn) == 2000
     assert 0.35 < (drawn >= 60).mean() < 0.45
     counts = data.counts()
     assert set(counts[counts["group"] == "simulated"]["split"]) == {"train"}
-    assert "40% of what is trained on is simulated" in data.parts.description
+    assert "40% of what is trained on is simulated" in data.indices.summary
     assert not data.prepared.simulated
 
 

@@ -148,7 +148,7 @@ def test_sentences_are_tested_each_once(composed, tmp_path: Path) -> None:
     said = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
     numbers = json.loads((tmp_path / "run" / "metrics.json").read_text())
     data = build_datamodule(composed("task=emg", "size=tiny"))
-    expected = data.prepared.manifest["id"].iloc[data.parts.test]
+    expected = data.prepared.manifest["id"].iloc[data.indices.test]
     assert sorted(said["id"]) == sorted(expected) and numbers["test/n"] == len(expected) > 5
     right = (said["label"] == said["prediction"]).mean()
     assert numbers["test/exact"] == pytest.approx(right, abs=1e-6)

@@ -19,7 +19,7 @@ from scipy.ndimage import uniform_filter1d
 from callbacks.transcripts import draw_transcripts
 from datamodules.emg import EMGDataModule, SimulatedMuscles, channel_gains
 from datamodules.loading.sequences import IGNORE
-from datamodules.splits import Column, Parts, Split, TestOnly, calibrated
+from datamodules.splits import Column, Split, SplitIndices, TestOnly, calibrated
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import write_all
@@ -89,7 +89,7 @@ def ready(folder: Path, split: Split | None = None, card: ModelCard | None = Non
     settled = {"tokenizer": Characters(), "objective": "ctc", "batch_size": 4} | more
     data = EMGDataModule(split=split or Column(), data_dir=str(folder), **settled)
     if card:
-        data.as_trained(card)
+        data.apply_model_card(card)
     data.setup()
     return data
 
@@ -132,14 +132,17 @@ def test_every_held_out_recording_is_read_once(folder: Path, phase: str) -> None
     data = ready(folder, eval_batch_size=4)
     batches = list(getattr(data, f"{phase}_dataloader")())
     seen = torch.cat([batch["index"] for batch in batches])
-    assert sorted(seen.tolist()) == data.parts[phase].tolist()
+    assert sorted(seen.tolist()) == data.indices[phase].tolist()
     lengths = torch.cat([batch["length"] for batch in batches])
     assert (lengths.diff() <= 0).all()
 
 
 def test_the_curriculum_starts_with_the_shortest(folder: Path) -> None:
     data = ready(folder, curriculum_epochs=2, curriculum_start=0.34)
-    loader, lengths = data.train_dataloader(), np.sort(data.prepared.lengths[data.parts.train])
+    loader, lengths = (
+        data.train_dataloader(),
+        np.sort(data.prepared.lengths[data.indices.train]),
+    )
     for number, count in enumerate((6, 12, 16)):
         loader.sampler.set_epoch(number)
         batches = list(loader)
@@ -283,11 +286,11 @@ def test_a_text_needs_as_many_frames_as_ctc_writes_tokens(tmp_path: Path) -> Non
     folder = relabelled(muscles(tmp_path / "set"), 4, "a" * 60)
     net = EMGCTC(2, 20, None, 250.0, hidden_size=4, layers=1)
     with pytest.raises(ValueError, match=r"s0/no thanks/1 of .* needs 119 frames, and the network"):
-        ready(folder).refuse_unfit(net)
-    ready(folder, objective="cross_entropy").refuse_unfit(net)
-    ready(folder, tokenizer=Phrases()).refuse_unfit(net)
+        ready(folder).validate_network(net)
+    ready(folder, objective="cross_entropy").validate_network(net)
+    ready(folder, tokenizer=Phrases()).validate_network(net)
     tested = relabelled(muscles(tmp_path / "tested"), 35, "a" * 60)
-    ready(tested).refuse_unfit(net)  # what is tested is read as well as it can be
+    ready(tested).validate_network(net)  # what is tested is read as well as it can be
 
 
 @pytest.mark.parametrize(
@@ -302,11 +305,13 @@ def test_a_trained_tokenizer_is_taken_over_and_what_it_lacks_is_told(
     json.dumps(card.to_plain())  # plain data: a checkpoint may come from a stranger
     same = ready(folder, card=card)
     assert same.tokens == first.tokens and same.objective == "cross_entropy"
-    assert same.untrained() == ""
+    assert same.unseen_class_warning() == ""
     other = relabelled(muscles(tmp_path / "other"), 7, "Éöß")
     data = ready(other, TestOnly(), card)
-    assert data.untrained().startswith("1 texts in this set hold what the model has no token for")
-    assert "('éöß'); they count as errors." in data.untrained()
+    assert data.unseen_class_warning().startswith(
+        "1 texts in this set hold what the model has no token for"
+    )
+    assert "('éöß'); they count as errors." in data.unseen_class_warning()
     assert data.classes == tuple(sorted(PHRASES))
     assert data.tokenizer.decode(data.tokens[7]) == ""
 
@@ -316,7 +321,7 @@ def test_recordings_without_texts_are_read_by_a_trained_model(folder: Path, tmp_
     data = ready(muscles(tmp_path / "set", texts=("",)), TestOnly(), card)
     batch = next(iter(data.predict_dataloader()))
     assert batch["text"] == [""] * 12 and (batch["y"] == IGNORE).all()
-    assert data.untrained() == ""
+    assert data.unseen_class_warning() == ""
 
 
 # ---- simulated muscles
@@ -366,7 +371,7 @@ def test_calibration_takes_so_many_of_each_text_of_a_session_and_never_the_last(
     manifest["sequence"] = manifest.index.astype(str)
     tested = np.arange(1, len(rows))
     none = np.arange(0)
-    parts = Parts(np.arange(1), none, tested, "a note")
+    parts = SplitIndices(np.arange(1), none, tested, "a note")
     keys = ["label", "group"]
     before = manifest[keys].iloc[tested].value_counts()
     if not (before > count).any():
@@ -380,7 +385,7 @@ def test_calibration_takes_so_many_of_each_text_of_a_session_and_never_the_last(
     for key, had in before.items():
         assert moved.get(key, 0) == (count if had > count else 0)
     assert f"{len(taken):,} samples of the tested groups are trained on" in after.description
-    assert after.leaks and "never seen" not in after.description and not len(after.val)
+    assert after.has_leakage and "never seen" not in after.description and not len(after.val)
     again = calibrated(parts, manifest, count, seed)
     assert again.train.tolist() == after.train.tolist()
 
@@ -388,18 +393,18 @@ def test_calibration_takes_so_many_of_each_text_of_a_session_and_never_the_last(
 @pytest.mark.parametrize(("count", "test"), [(2, []), (-1, [0, 1, 2])], ids=["no test", "below 0"])
 def test_calibration_needs_something_that_is_tested(count: int, test: list[int]) -> None:
     manifest = pd.DataFrame({"label": ["a"] * 3, "group": ["s"] * 3, "sequence": list("xyz")})
-    parts = Parts(np.arange(0), np.arange(0), np.array(test, dtype=int), "")
+    parts = SplitIndices(np.arange(0), np.arange(0), np.array(test, dtype=int), "")
     with pytest.raises(ValueError, match=f"calibrate={count} takes from what is tested"):
         calibrated(parts, manifest, count)
 
 
 def test_a_calibrated_run_trains_on_some_of_the_tested_session(folder: Path) -> None:
     plain, data = ready(folder), ready(folder, calibrate=2)
-    taken = np.setdiff1d(data.parts.train, plain.parts.train)
+    taken = np.setdiff1d(data.indices.train, plain.indices.train)
     groups = data.prepared.manifest["group"].iloc[taken]
-    assert len(taken) == 6 and set(groups) == {"s3"} and len(data.parts.test) == 3
+    assert len(taken) == 6 and set(groups) == {"s3"} and len(data.indices.test) == 3
     seen = torch.cat([batch["index"] for batch in data.train_dataloader()])
-    assert set(seen.tolist()) == set(data.parts.train.tolist()) or len(seen) % 4 == 0
+    assert set(seen.tolist()) == set(data.indices.train.tolist()) or len(seen) % 4 == 0
 
 
 # ---- transforms

@@ -17,7 +17,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from datamodules.loading.batches import frame_places
+from datamodules.loading.batches import frame_indices
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint
 from experiments.export.inference_module import about, deployed, in_numpy, recognizer_of, told
@@ -123,7 +123,7 @@ def test_a_letter_model_without_pytorch(composed, run, tmp_path, capsys) -> None
     hands = np.random.default_rng(0).normal(size=(5, 4, 63)).astype(np.float32)
     for count, frames in ((5, 4), (1, 1), (3, 2)):
         (logits,) = session.run(None, {"frames": hands[:count, :frames]})
-        (middle,) = frame_places(np.array([frames]), 1, "resample")
+        (middle,) = frame_indices(np.array([frames]), 1, "resample")
         read = torch.from_numpy(hands[:count, middle])
         np.testing.assert_allclose(logits, module(read).detach(), atol=1e-5)
 

@@ -36,14 +36,14 @@ def test_batches_are_grey_clips_from_zero_to_one(composed, clips: Path) -> None:
     data = build_datamodule(composed("task=lipread", f"data_dir={clips}", "datamodule.frames=32"))
     batch = next(iter(data.val_dataloader()))
     assert batch["x"].dtype == torch.uint8  # a quarter of the traffic
-    x = data.to_input(batch["x"])
+    x = data.preprocess(batch["x"])
     assert x.shape == (len(batch["y"]), 1, 32, 16, 24) and x.dtype == torch.float32
     assert x.min() >= 0 and 0.7 < x.max() <= 1
     block = batch["x"][0, 0, :2, :2].float().mean() / 255
     torch.testing.assert_close(x[0, 0, 0, 0, 0], block)  # shrunk by 2
     assert data.input_settings["shrink"] == 2
     data.shrink = 1
-    assert data.to_input(batch["x"]).shape[-2:] == (32, 48)
+    assert data.preprocess(batch["x"]).shape[-2:] == (32, 48)
     lengths = data.prepared.lengths[batch["index"].numpy()]
     assert batch["length"].tolist() == lengths.tolist()
 

@@ -369,7 +369,7 @@ def test_examining_draws_the_same_again_and_leaves_no_trace(composed, tmp_path: 
     data = build_datamodule(config)
     module = build_module(config, data).train()
     batch = next(iter(data.train_dataloader()))
-    batch["x"] = data.to_input(batch["x"])
+    batch["x"] = data.preprocess(batch["x"])
     random = RandomStates(torch.get_rng_state())
     state = [t.clone() for t in module.state_dict().values()]
     found = [examine(module, batch, random, nullcontext()) for _ in range(2)]

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamodules.store.dataset import PreparedSet
-from datamodules.store.frames import FrameFile, Frames
+from datamodules.store.frames import Frames, NpyFrameStore
 from datamodules.store.samples import Description, Frame, Rejected, Sample
 from datamodules.store.writer import PreparedWriter, write_all
 from tests.conftest import ROOT, hands
@@ -168,7 +168,7 @@ def test_goes_on_in_a_set_begun_before_rejections_had_labels(tmp_path: Path) -> 
 
 def test_large_sets_stay_on_disk(tmp_path: Path) -> None:
     write_all(tmp_path / "set", ABOUT, [sample("x", 3)])
-    assert isinstance(PreparedSet(tmp_path / "set", memory_limit=1).features, FrameFile)
+    assert isinstance(PreparedSet(tmp_path / "set", memory_limit=1).features, NpyFrameStore)
     assert isinstance(PreparedSet(tmp_path / "set").features, np.ndarray)
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from callbacks.checkpoint import Checkpoint
-from datamodules.loading.batches import BatchOrder
-from datamodules.loading.resumable import FromBatch, ResumableLoader
+from datamodules.loading.batches import SeededBatchSampler
+from datamodules.loading.resumable import ResumableLoader, SkipBatches
 from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
 from tests.conftest import TASKS, command_line
 
@@ -237,20 +237,20 @@ def test_a_checkpoint_with_a_command_in_it_is_refused(finished: Path, tmp_path: 
     assert not ran.exists() and "Traceback" not in done.stderr
 
 
-def resumable(order: BatchOrder, **settings: int) -> ResumableLoader:
+def resumable(order: SeededBatchSampler, **settings: int) -> ResumableLoader:
     """Its batches are the positions themselves."""
     data = torch.arange(order.size)
-    return ResumableLoader(data, sampler=FromBatch(order), batch_size=None, **settings)
+    return ResumableLoader(data, sampler=SkipBatches(order), batch_size=None, **settings)
 
 
 def test_an_epoch_of_another_length_is_refused_in_its_middle() -> None:
     """It has no place to go on at; a new epoch begins as it is."""
-    loader = resumable(BatchOrder(12, 3, shuffle=True, seed=0))
+    loader = resumable(SeededBatchSampler(12, 3, shuffle=True, seed=0))
     for _, _ in zip(range(2), loader, strict=False):
         pass
     state = loader.state_dict()
     assert state == {"epoch": 0, "given": 2, "batches": 4}
-    other = resumable(BatchOrder(12, 2, shuffle=True, seed=0))
+    other = resumable(SeededBatchSampler(12, 2, shuffle=True, seed=0))
     other.load_state_dict(state)
     with pytest.raises(ValueError, match="batch 2 of an epoch of 4, and an epoch now has 6"):
         next(iter(other))
@@ -266,7 +266,7 @@ def test_an_epoch_of_another_length_is_refused_in_its_middle() -> None:
 )
 def test_a_resumed_loader_gives_what_was_left(given: int, epoch: int, same_order: bool) -> None:
     def loader() -> ResumableLoader:
-        order = BatchOrder(21, 3, shuffle=True, seed=4, same_order=same_order)
+        order = SeededBatchSampler(21, 3, shuffle=True, seed=4, same_order=same_order)
         made = resumable(order)
         made.sampler.set_epoch(epoch)
         return made
@@ -284,7 +284,7 @@ def test_worker_processes_are_sent_after_the_batches_of_the_right_epoch() -> Non
     """They fetch ahead, before the first batch is asked for."""
 
     def loader(workers: int) -> ResumableLoader:
-        order = BatchOrder(20, 2, shuffle=True, seed=0)
+        order = SeededBatchSampler(20, 2, shuffle=True, seed=0)
         return resumable(order, num_workers=workers)
 
     one, two = loader(0), loader(2)

@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.loading.batches import BatchOrder, WeightedOrder
+from datamodules.loading.batches import SeededBatchSampler, WeightedBatchSampler
 from datamodules.loading.sequences import (
     IGNORE,
     POOL,
-    ByLength,
+    CurriculumSampler,
+    LengthBucketSampler,
     SequenceBatches,
-    ShortestFirst,
     padded,
 )
 from datamodules.store.dataset import PreparedSet
@@ -57,7 +57,7 @@ def padding(batches: list[np.ndarray], lengths: np.ndarray) -> float:
     return 1 - sum(lengths[batch].sum() for batch in batches) / whole
 
 
-def epoch(order: ByLength | ShortestFirst, number: int) -> list[list[int]]:
+def epoch(order: LengthBucketSampler | CurriculumSampler, number: int) -> list[list[int]]:
     order.set_epoch(number)
     return [batch.tolist() for batch in order]
 
@@ -68,9 +68,9 @@ def flat(batches: list[list]) -> list:
 
 def by_length(
     lengths: np.ndarray, batch: int, shuffle: bool, seed: int = 0, rank: int = 0, world: int = 1
-) -> ByLength:
-    order = BatchOrder(len(lengths), batch, shuffle, seed, rank, world)
-    return ByLength(order, lengths, shuffle)
+) -> LengthBucketSampler:
+    order = SeededBatchSampler(len(lengths), batch, shuffle, seed, rank, world)
+    return LengthBucketSampler(order, lengths, shuffle)
 
 
 @settings(max_examples=15, deadline=None)
@@ -124,8 +124,10 @@ def test_token_ids_are_filled_up_and_nothing_else_changes(tokens: list[list[int]
 
 def test_little_of_a_training_batch_is_padding() -> None:
     lengths = realistic()
-    plain = list(BatchOrder(len(lengths), 16, True, 0))
-    together = list(ByLength(BatchOrder(len(lengths), 16, True, 0), lengths, True))
+    plain = list(SeededBatchSampler(len(lengths), 16, True, 0))
+    together = list(
+        LengthBucketSampler(SeededBatchSampler(len(lengths), 16, True, 0), lengths, True)
+    )
     assert padding(together, lengths) < 0.1
     assert padding(plain, lengths) > 3 * padding(together, lengths)
 
@@ -174,7 +176,7 @@ def test_long_and_short_batches_come_mixed() -> None:
 
 def test_the_same_order_is_kept_where_one_batch_is_learnt_by_heart() -> None:
     lengths = realistic(100)
-    order = ByLength(BatchOrder(100, 8, True, 0, same_order=True), lengths, True)
+    order = LengthBucketSampler(SeededBatchSampler(100, 8, True, 0, same_order=True), lengths, True)
     assert epoch(order, 0) == epoch(order, 5)
 
 
@@ -203,8 +205,8 @@ def test_processes_evaluate_every_recording_once_between_them(
 
 def test_drawn_recordings_are_put_together_too() -> None:
     lengths = realistic()
-    order = WeightedOrder(np.ones(2000), 16, 40, 0)
-    together = ByLength(WeightedOrder(np.ones(2000), 16, 40, 0), lengths, True)
+    order = WeightedBatchSampler(np.ones(2000), 16, 40, 0)
+    together = LengthBucketSampler(WeightedBatchSampler(np.ones(2000), 16, 40, 0), lengths, True)
     assert len(together) == 40 == len(list(together))
     drawn, dealt = (np.sort(np.concatenate(list(one))) for one in (order, together))
     np.testing.assert_array_equal(drawn, dealt)
@@ -214,8 +216,10 @@ def test_drawn_recordings_are_put_together_too() -> None:
 # ---- the shortest first
 
 
-def curriculum(lengths: np.ndarray, epochs: int, start: float, batch: int = 8) -> ShortestFirst:
-    return ShortestFirst(BatchOrder(len(lengths), batch, True, 0), lengths, epochs, start)
+def curriculum(lengths: np.ndarray, epochs: int, start: float, batch: int = 8) -> CurriculumSampler:
+    return CurriculumSampler(
+        SeededBatchSampler(len(lengths), batch, True, 0), lengths, epochs, start
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -252,7 +256,7 @@ def test_more_is_seen_each_epoch() -> None:
 
 def test_the_shortest_first_are_put_together_by_length_as_well() -> None:
     lengths = realistic()
-    order = ByLength(curriculum(lengths, 3, 0.25, batch=16), lengths, True)
+    order = LengthBucketSampler(curriculum(lengths, 3, 0.25, batch=16), lengths, True)
     drawn = epoch(order, 0)
     assert len(drawn) == len(order) == 125
     assert lengths[np.concatenate(drawn)].max() <= np.quantile(lengths, 0.26)

@@ -12,8 +12,8 @@ from datamodules.splits import (
     ByGroup,
     Column,
     LeaveOneGroupOut,
-    Parts,
     Random,
+    SplitIndices,
     TestOnly,
     TrainAll,
     calibrated,
@@ -26,7 +26,7 @@ def manifest(groups: list[str], split: list[str] | None = None) -> pd.DataFrame:
     return pd.DataFrame(table | {"sequence": [f"own {n}" for n in range(len(groups))]})
 
 
-def people(parts: Parts, table: pd.DataFrame, phase: str) -> set[str]:
+def people(parts: SplitIndices, table: pd.DataFrame, phase: str) -> set[str]:
     return set(table["group"].iloc[parts[phase]])
 
 
@@ -75,7 +75,7 @@ def test_random_takes_every_row_once_and_says_that_it_leaks(count: int, seed: in
     parts = Random(seed=seed)(manifest(["a"] * count))
     together = np.sort(np.concatenate([parts[phase] for phase in PHASES]))
     assert together.tolist() == list(range(count))
-    assert parts.leaks and "people never seen" in parts.note
+    assert parts.has_leakage and "people never seen" in parts.description
 
 
 def test_eighty_five_to_fifteen() -> None:
@@ -88,25 +88,25 @@ def test_column_takes_the_marks_and_holds_out_for_validation() -> None:
     parts = Column()(table)
     assert people(parts, table, "test") == {"c"}
     assert len(people(parts, table, "train")) == len(people(parts, table, "val")) == 1
-    assert not parts.leaks
+    assert not parts.has_leakage
 
 
 def test_column_notices_people_on_both_sides() -> None:
     parts = Column()(manifest(list("aabb"), ["train", "val", "train", "test"]))
-    assert parts.leaks
+    assert parts.has_leakage
 
 
 def test_auto_takes_the_best_that_there_is() -> None:
     assert Auto()(manifest(list("aabbcc"), ["train"] * 4 + ["test"] * 2)).test.tolist() == [4, 5]
-    assert not Auto()(manifest(list("aabbcc"))).leaks
-    assert Auto()(manifest(["a"] * 20)).leaks
+    assert not Auto()(manifest(list("aabbcc"))).has_leakage
+    assert Auto()(manifest(["a"] * 20)).has_leakage
 
 
 def test_auto_keeps_one_of_two_people_aside() -> None:
     table = manifest(["a"] * 20 + ["b"] * 20)
     parts = Auto()(table)
     assert people(parts, table, "test") == {"a"} and people(parts, table, "train") == {"b"}
-    assert len(parts.val) == 3 and not parts.leaks
+    assert len(parts.val) == 3 and not parts.has_leakage
 
 
 def test_test_only_and_train_all() -> None:
@@ -120,7 +120,7 @@ def test_train_all_tests_what_the_set_marks_test() -> None:
     table = manifest(list("aabbcc"), ["train", "", "train", "val", "test", "test"])
     parts = TrainAll()(table)
     assert [parts[phase].tolist() for phase in PHASES] == [[0, 1, 2], [3], [4, 5]]
-    assert not parts.leaks or "held-out groups" in parts.description
+    assert not parts.has_leakage or "held-out groups" in parts.summary
     asked = TrainAll(include_test=True)(table)
     assert [asked[phase].tolist() for phase in PHASES] == [[0, 1, 2, 4, 5], [3], []]
     with pytest.raises(ValueError, match="marks every sample as test"):
@@ -150,7 +150,7 @@ def test_one_recording_of_each_class_is_drawn_by_samples_and_says_so() -> None:
     names = np.repeat(["clip A", "clip B"], 20)
     parts = TrainAll()(manifest(["a"] * 40).assign(sequence=names, label=names))
     assert len(parts.val) == 2 and len(parts.train) == 38
-    assert "near-copies of what is trained on" in parts.description
+    assert "near-copies of what is trained on" in parts.summary
 
 
 def test_calibration_takes_whole_recordings() -> None:

@@ -84,10 +84,10 @@ def test_only_the_wanted_words_are_kept_in_every_part(
     assert data.classes == expected and data.net_arguments == {"num_classes": len(expected)}
     labels = data.prepared.manifest["label"].to_numpy()
     for phase in PHASES:
-        kept = whole.parts[phase][np.isin(labels[whole.parts[phase]], expected)]
-        assert data.parts[phase].tolist() == kept.tolist() and len(kept)
+        kept = whole.indices[phase][np.isin(labels[whole.indices[phase]], expected)]
+        assert data.indices[phase].tolist() == kept.tolist() and len(kept)
         assert set(labels[kept]) == set(expected)
-    assert data.parts.note == f"{whole.parts.note}; {len(expected)} of 4 classes"
+    assert data.indices.description == f"{whole.indices.description}; {len(expected)} of 4 classes"
     assert data.answers["classes"] == data.answers["trained_classes"] == list(expected)
 
 
@@ -135,7 +135,7 @@ def test_a_model_of_some_words_is_not_tested_on_others(
         run(*test, f"data_dir={untold}")
     fewer = composed(*test, f"data_dir={clips(tmp_path / 'fewer', ('below', 'about'))}")
     data = build_datamodule(fewer, trained=load_checkpoint(checkpoint).card)
-    assert data.classes == ("about", "below") and len(data.parts.test) == 16
+    assert data.classes == ("about", "below") and len(data.indices.test) == 16
 
 
 def test_another_vocabulary_starts_from_all_but_the_head(
@@ -163,9 +163,9 @@ def test_a_model_is_tested_on_the_wanted_words_alone(
     with pytest.raises(ValueError, match=r"2 classes .*: people, water. .*classes=\[…\]"):
         build_datamodule(composed(*asked), trained)
     data = build_datamodule(composed(*asked, "classes=[below,about]"), trained)
-    labels = data.prepared.manifest["label"].iloc[data.parts.test]
-    assert set(labels) == {"about", "below"} and not data.untrained()
-    assert [data.classes[k] for k in data.targets[data.parts.test]] == labels.tolist()
+    labels = data.prepared.manifest["label"].iloc[data.indices.test]
+    assert set(labels) == {"about", "below"} and not data.unseen_class_warning()
+    assert [data.classes[k] for k in data.targets[data.indices.test]] == labels.tolist()
     with pytest.raises(ValueError, match="1 classes that the model does not know: water"):
         build_datamodule(composed(*asked, "classes=[about,water]"), trained)
 
@@ -228,7 +228,7 @@ def test_the_boundary_reaches_the_network_in_every_stage(composed, told: Path) -
     assert trainer.callback_metrics["val/acc"] == 1
     assert trainer.test(module, data, verbose=False)[0]["test/acc"] == 1
     read = module.told(trainer.predict(module, data))["prediction"]
-    rows = data.prepared.manifest["label"].iloc[data.parts.test]
+    rows = data.prepared.manifest["label"].iloc[data.indices.test]
     assert read.tolist() == rows.tolist()
 
 

@@ -24,7 +24,7 @@ class _EpochOrder(Sampler[np.ndarray]):
         self.epoch = 0 if self.same_order else epoch
 
 
-class BatchOrder(_EpochOrder):
+class SeededBatchSampler(_EpochOrder):
     """Batches of positions, each an array.
 
     The order of an epoch depends on ``seed`` and the epoch alone, so that a resumed run sees what
@@ -75,7 +75,7 @@ class BatchOrder(_EpochOrder):
             first = after
 
 
-class WeightedOrder(_EpochOrder):
+class WeightedBatchSampler(_EpochOrder):
     """Training batches drawn with replacement, each position by its weight.
 
     Args:
@@ -121,7 +121,7 @@ def balanced_weights(targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
 class Batches(Dataset[dict[str, Tensor]]):
     """Rows of a prepared set as batches of tensors.
 
-    A recording of any length becomes ``frames`` frames by ``length_rule``, see ``frame_places``;
+    A recording of any length becomes ``frames`` frames by ``length_rule``, see ``frame_indices``;
     ``length`` (B,) keeps how many it has. Where the set says which frames a word takes,
     ``boundary`` (B, frames) float32 is 1 in those that are taken of them and 0 in the context
     around; all are 1 where a row does not say, and 0 where the rule takes no frame of the word.
@@ -154,7 +154,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         # (lengths, frames): worked out once, for there is no time for it at every step; and for
         # each length, not for each sample, for there may be a million of those.
         lengths, self.kind = np.unique(self.lengths, return_inverse=True)
-        self.places = frame_places(lengths, frames, length_rule)
+        self.places = frame_indices(lengths, frames, length_rule)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -176,7 +176,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         return batch
 
 
-def frame_places(lengths: np.ndarray, frames: int, rule: str) -> np.ndarray:
+def frame_indices(lengths: np.ndarray, frames: int, rule: str) -> np.ndarray:
     """Which frames of recordings of ``lengths`` (n,) are taken: (n, frames), counted from 0.
 
     ``resample`` spreads them evenly from the first to the last (repeated where the recording is
@@ -186,11 +186,11 @@ def frame_places(lengths: np.ndarray, frames: int, rule: str) -> np.ndarray:
     Raises:
         ValueError: an unknown rule.
     """
-    return places_of(torch.from_numpy(lengths), frames, rule).numpy()
+    return frame_index_tensor(torch.from_numpy(lengths), frames, rule).numpy()
 
 
-def places_of(lengths: Tensor, frames: int, rule: str) -> Tensor:
-    """As ``frame_places``, in operations that are exported with a network: (n,) → (n, frames)."""
+def frame_index_tensor(lengths: Tensor, frames: int, rule: str) -> Tensor:
+    """As ``frame_indices``, in operations that are exported with a network: (n,) → (n, frames)."""
     last = (lengths - 1)[:, None]  # (n, 1)
     if rule == "resample":
         # (frames,) where in the recording each frame lies: 0 its beginning, 1 its end.

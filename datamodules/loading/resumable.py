@@ -10,7 +10,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
 
-class FromBatch(Sampler[np.ndarray]):
+class SkipBatches(Sampler[np.ndarray]):
     """The batches of another order from the ``first`` one on, from 0; as long as the whole order.
 
     Args:
@@ -33,7 +33,7 @@ class FromBatch(Sampler[np.ndarray]):
 
 
 class ResumableLoader(DataLoader):
-    """A DataLoader whose ``sampler`` is a ``FromBatch``.
+    """A DataLoader whose ``sampler`` is a ``SkipBatches``.
 
     Lightning keeps ``state_dict`` in each checkpoint, and a resumed run begins where that was.
     """

@@ -74,7 +74,7 @@ def padded(tokens: Sequence[Sequence[int]]) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.int64)
 
 
-class ByLength(Sampler[np.ndarray]):
+class LengthBucketSampler(Sampler[np.ndarray]):
     """The batches of another order with recordings of like length put together.
 
     In training, ``POOL`` batches at a time are sorted and dealt out again, in an order that the
@@ -114,7 +114,7 @@ class ByLength(Sampler[np.ndarray]):
         return [dealt[i] for i in rng.permutation(len(dealt))] if self.shuffle else dealt
 
 
-class ShortestFirst(Sampler[np.ndarray]):
+class CurriculumSampler(Sampler[np.ndarray]):
     """Curriculum: the first epochs see the shorter recordings alone, more of them each epoch.
 
     Each epoch has as many batches as the order below: while only some recordings are seen, they

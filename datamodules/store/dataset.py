@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from datamodules.store.frames import FrameFile, Frames, join_frames
+from datamodules.store.frames import Frames, NpyFrameStore, join_frames
 from datamodules.store.samples import (
     FEATURES,
     MANIFEST,
@@ -173,7 +173,7 @@ class PreparedSet:
     def _read_features(self, memory_limit: int) -> Frames:
         path = self.data_dir / FEATURES
         try:
-            features = FrameFile(path)
+            features = NpyFrameStore(path)
             check_header(features.shape, features.dtype, self.meta["frame"])
         except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read ({error}): prepare the set again") from error

@@ -17,7 +17,7 @@ MAX_FRAMES = 1 << 50
 SPARSE = 4  # a stretch this many times as long as what is wanted of it is still read in one piece
 
 
-class StoredFrames(ABC):
+class FrameStore(ABC):
     """Frames that are indexed as an array (frames, *frame_shape) is, and give an array in memory.
 
     They are indexed by a slice or by places (..., T), of which those along the last axis are of
@@ -46,7 +46,7 @@ class StoredFrames(ABC):
         """Fill ``found`` with the frames ``at``, of which there are some."""
 
 
-class FrameFile(StoredFrames):
+class NpyFrameStore(FrameStore):
     """The frames of a ``features.npy`` that is too large for memory, read when they are wanted.
 
     A memory map would do so too, but what it has once read counts as memory of the process, up to
@@ -131,7 +131,7 @@ def npy_header(frame: Frame, frames: int) -> bytes:
     return buffer.getvalue()
 
 
-class JoinedFrames(StoredFrames):
+class ConcatFrameStore(FrameStore):
     """The frames of two sets end to end, each in memory or in a file."""
 
     def __init__(self, first: Frames, second: Frames) -> None:
@@ -146,11 +146,11 @@ class JoinedFrames(StoredFrames):
         found[later] = self.second.take(at[later] - len(self.first), axis=0)
 
 
-Frames = np.ndarray | StoredFrames
+Frames = np.ndarray | FrameStore
 
 
 def join_frames(first: Frames, second: Frames) -> Frames:
     """Both end to end; in memory only where both are there already."""
     if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
         return np.concatenate([first, second])
-    return JoinedFrames(first, second)
+    return ConcatFrameStore(first, second)

@@ -24,7 +24,7 @@ import pandas as pd
 
 from datamodules.store.copies import CopyFinder
 from datamodules.store.dataset import read_meta
-from datamodules.store.frames import FrameFile, npy_header
+from datamodules.store.frames import NpyFrameStore, npy_header
 from datamodules.store.locks import LOCK, lock_folder
 from datamodules.store.samples import (
     FEATURES,
@@ -148,7 +148,7 @@ class PreparedWriter:
     def _find_copies(self, rows: pd.DataFrame) -> None:
         if len(self._copies) < len(rows):  # an earlier run wrote the first ones
             earlier = rows.iloc[: len(rows) - len(self._copies)]
-            self._copies.add_earlier(FrameFile(self.data_dir / FEATURES), earlier)
+            self._copies.add_earlier(NpyFrameStore(self.data_dir / FEATURES), earlier)
         self.warnings = self._copies.conflicts(rows["id"], rows["label"])
 
     # ---- the folder

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.base import PreparedDataModule
-from datamodules.loading.batches import frame_places
+from datamodules.loading.batches import frame_indices
 from experiments.launch.build import build_module, build_trainer
 from experiments.launch.console import tell
 from modules.base import TaskModule
@@ -44,14 +44,14 @@ class VideoFiles(Dataset[tuple[Tensor, int]]):
         while read:
             pictures.append(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
             read, picture = video.read()
-        places = frame_places(np.array([len(pictures)]), self.frames, "resample")[0]
+        places = frame_indices(np.array([len(pictures)]), self.frames, "resample")[0]
         clip = np.stack([pictures[place] for place in places])  # (T, H, W)
         return torch.from_numpy(clip)[None].float() / 255, int(self.targets[position])
 
 
 def compare_loaders(data: PreparedDataModule, batch_size: int, rounds: int) -> pd.DataFrame:
     """Clips a second of the same clips, both ways taking turns; the median over the rounds."""
-    rows = data.parts.train[:CLIPS]
+    rows = data.indices.train[:CLIPS]
     with tempfile.TemporaryDirectory() as folder:
         files = VideoFiles(_write_videos(data, rows, Path(folder)), data.targets[rows], data.frames)
         decoded = DataLoader(files, batch_size, num_workers=2, persistent_workers=True)
@@ -89,7 +89,7 @@ def share_waiting(config: DictConfig, data: PreparedDataModule, steps: int) -> f
 def compare_steps(config: DictConfig, data: PreparedDataModule, rounds: int) -> pd.DataFrame:
     """Seconds a training step of the network: as it is written down, and as it can be run."""
     batch = next(iter(data.train_dataloader()))
-    x, y = data.to_input(batch["x"]), batch["y"]
+    x, y = data.preprocess(batch["x"]), batch["y"]
     kinds = [(last, bf16) for bf16 in (False, True) for last in (False, True)]
     seconds: dict[str, list[float]] = {}
     modules = {last: _module(config, data, last) for last in (False, True)}
@@ -142,7 +142,7 @@ def _read_prepared(data: PreparedDataModule, rows: np.ndarray, batch_size: int) 
     batches = data.batches(rows)
     starts = range(0, len(rows), batch_size)
     order = np.random.default_rng(0).permutation(len(rows))
-    return sum(len(data.to_input(batches[order[at : at + batch_size]]["x"])) for at in starts)
+    return sum(len(data.preprocess(batches[order[at : at + batch_size]]["x"])) for at in starts)
 
 
 def _all(loader: DataLoader) -> int:

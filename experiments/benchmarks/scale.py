@@ -26,7 +26,7 @@ import torch
 from lightning.pytorch.profilers import SimpleProfiler
 from omegaconf import DictConfig, OmegaConf
 
-from datamodules.loading.batches import frame_places
+from datamodules.loading.batches import frame_indices
 from datamodules.readers.base import Item, Leftover, Reader
 from datamodules.store.prepare import prepare
 from datamodules.store.samples import FEATURES, Sample
@@ -76,7 +76,7 @@ class RepeatedSamples(Reader):
     def _sized(self, sample: Sample) -> Sample:
         if self.frames_wanted is None:
             return sample
-        places = frame_places(np.array([len(sample.features)]), self.frames_wanted, "resample")
+        places = frame_indices(np.array([len(sample.features)]), self.frames_wanted, "resample")
         return replace(sample, features=sample.features[places[0]], word=None)
 
 

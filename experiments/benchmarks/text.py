@@ -18,7 +18,7 @@ class OneByOne(Dataset[tuple[Tensor, list[int]]]):
     """The training recordings, one at a time: (T, C) scaled EMG and its token ids."""
 
     def __init__(self, data: EMGDataModule) -> None:
-        self.data, self.rows = data, data.parts.train
+        self.data, self.rows = data, data.indices.train
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from datamodules.base import PreparedDataModule
-from datamodules.loading.batches import places_of
+from datamodules.loading.batches import frame_index_tensor
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.exported import ExportedNet
 from experiments.checkpoints.load import require_model
@@ -42,13 +42,13 @@ class Deployed(nn.Module):
 
     def __init__(self, module: TaskModule, data: PreparedDataModule) -> None:
         super().__init__()
-        self.net, self.to_input = module.net, data.to_input
+        self.net, self.preprocess = module.net, data.preprocess
         self.frames, self.rule = data.frames, data.length_rule
 
     def forward(self, frames: Tensor, boundary: Tensor | None = None) -> Tensor:
         """``boundary`` (B, T): 1 in the frames that the word takes, where the network is told."""
-        places = places_of(torch.full((1,), frames.shape[1]), self.frames, self.rule)[0]
-        x = self.to_input(frames.index_select(1, places))
+        places = frame_index_tensor(torch.full((1,), frames.shape[1]), self.frames, self.rule)[0]
+        x = self.preprocess(frames.index_select(1, places))
         if boundary is None:
             return self.net(x)
         return self.net(x, boundary.index_select(1, places))
@@ -61,10 +61,10 @@ class DeployedWriter(nn.Module):
 
     def __init__(self, module: TaskModule, data: PreparedDataModule) -> None:
         super().__init__()
-        self.net, self.to_input = module.net, data.to_input
+        self.net, self.preprocess = module.net, data.preprocess
 
     def forward(self, signal: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        return self.net(self.to_input(signal), length)
+        return self.net(self.preprocess(signal), length)
 
 
 class TorchNetwork:

@@ -125,7 +125,7 @@ def _word_errors(
 
 def _trained(module: TaskModule, data: PreparedDataModule) -> list[Pair]:
     """Some samples to measure by: of the training, else of the test."""
-    rows = data.parts.train if len(data.parts.train) else data.parts.test
+    rows = data.indices.train if len(data.indices.train) else data.indices.test
     step = max(1, len(rows) // MEASURED)
     return list(compared(module, data, rows[::step][:MEASURED]))
 

@@ -145,14 +145,14 @@ def compared(
 
 def _held_out(data: PreparedDataModule) -> np.ndarray:
     """Return the rows that are tested; where none are, those that validate, or that train."""
-    parts = data.parts
+    parts = data.indices
     return next(rows for rows in (parts.test, parts.val, parts.train) if len(rows))
 
 
 def _pair(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Pair:
     batch = data.batches(rows)[np.arange(len(rows))]
     signal = batch["x"].numpy(), batch["length"].numpy()
-    batch["x"] = data.to_input(batch["x"])
+    batch["x"] = data.preprocess(batch["x"])
     with torch.inference_mode():
         if "text" in batch:
             return Pair(signal, module(batch["x"], batch["length"])[0].numpy(), rows)

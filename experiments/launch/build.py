@@ -37,7 +37,7 @@ def build_datamodule(config: DictConfig, trained: ModelCard | None = None) -> Pr
     augment = Compose(transforms) if transforms else None
     data = construct_datamodule(config, trained, split=instantiate(config.split), augment=augment)
     if trained:
-        data.as_trained(trained)
+        data.apply_model_card(trained)
     data.prepare_data()
     data.setup()
     if trained:
@@ -108,7 +108,7 @@ def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
         scheduler=scheduler,
         **data.module_arguments,
     )
-    data.refuse_unfit(module.net)
+    data.validate_network(module.net)
     require_fitting_frames(module, data)
     module.card = make_card(config, data, net)
     return module
@@ -130,8 +130,8 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "reader": _numbers(data.prepared.meta["settings"].get("reader") or {}),
         "clip_s": _clip_s(data),
         "simulated": data.prepared.simulated,
-        "split": data.parts.description,
-        "leaks": data.parts.leaks,
+        "split": data.indices.summary,
+        "leaks": data.indices.has_leakage,
         "data_dir": str(Path(data.data_dir).resolve()) if data.data_dir else None,
         "record": data.record_training(),
         "config": plain(config),
@@ -141,7 +141,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
 
 def _clip_s(data: PreparedDataModule) -> float | None:
     """Seconds of the median recording that is trained on; None where nobody knows the rate."""
-    rate, rows = data.prepared.meta["frame"]["rate"], data.parts.train
+    rate, rows = data.prepared.meta["frame"]["rate"], data.indices.train
     if not rate or not len(rows):
         return None
     return round(float(np.median(data.prepared.lengths[rows])) / rate, 3)

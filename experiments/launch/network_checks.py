@@ -39,10 +39,10 @@ def require_fitting_frames(module: TaskModule, data: PreparedDataModule) -> None
     Raises:
         ValueError: with the network's class and the frames.
     """
-    if not len(data.parts.train):
+    if not len(data.indices.train):
         return
-    batch = data.batches(data.parts.train[:1])[np.arange(1)]
-    batch["x"] = data.to_input(batch["x"])
+    batch = data.batches(data.indices.train[:1])[np.arange(1)]
+    batch["x"] = data.preprocess(batch["x"])
     module.eval()
     try:
         with torch.no_grad():

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from callbacks.figure_fonts import save_figure
 from datamodules.base import PreparedDataModule
-from datamodules.loading.batches import frame_places
+from datamodules.loading.batches import frame_indices
 from experiments.reports.results import Results
 
 STRIPS, FRAMES = 8, 8  # at most; a strip
@@ -42,5 +42,5 @@ def _strip(data: PreparedDataModule, identity: str) -> np.ndarray:
     """(H, FRAMES * W): frames of one clip, spread from its beginning to its end."""
     prepared = data.prepared
     place = pd.Index(prepared.manifest["id"]).get_loc(identity)
-    at = frame_places(prepared.lengths[[place]], FRAMES, "resample")[0] + prepared.starts[place]
+    at = frame_indices(prepared.lengths[[place]], FRAMES, "resample")[0] + prepared.starts[place]
     return np.hstack(list(prepared.features[at]))

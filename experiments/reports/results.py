@@ -111,7 +111,7 @@ def best_epoch(table: pd.DataFrame, metric: str, mode: str) -> int | None:
 
 def warn_of_untrained(data: PreparedDataModule) -> list[str]:
     """What the set holds and the model never saw counts as errors, and is named."""
-    note = data.untrained()
+    note = data.unseen_class_warning()
     if note:
         tell(f"warning: {note}")
     return [note] if note else []

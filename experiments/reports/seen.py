@@ -18,7 +18,7 @@ def warn_of_seen(
         data: what it is tested on.
         phase: ``test`` or ``val``.
     """
-    rows = data.parts[phase]
+    rows = data.indices[phase]
     if data.prepared.simulated or not len(rows):
         return {}, []
     if not card.record:

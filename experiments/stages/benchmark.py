@@ -186,10 +186,10 @@ def _device(config: DictConfig) -> torch.device:
 
 def _samples(data: PreparedDataModule) -> TensorDataset:
     """Training samples as the network takes them, (samples, ...) and (samples,)."""
-    one = data.to_input(data.batches(data.parts.train[:1])[np.arange(1)]["x"])
-    rows = data.parts.train[: min(SAMPLES, SAMPLE_BYTES // one.nbytes)]
+    one = data.preprocess(data.batches(data.indices.train[:1])[np.arange(1)]["x"])
+    rows = data.indices.train[: min(SAMPLES, SAMPLE_BYTES // one.nbytes)]
     batch = data.batches(rows)[np.arange(len(rows))]
-    return TensorDataset(data.to_input(batch["x"]), batch["y"])
+    return TensorDataset(data.preprocess(batch["x"]), batch["y"])
 
 
 def _forever(loader: Any) -> Iterator[Any]:

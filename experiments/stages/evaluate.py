@@ -43,7 +43,7 @@ def run(config: DictConfig) -> float | None:
     if config.stage == "test":
         tell_scores(module, scores)
     else:
-        tell_validation(module, scores, len(results.predictions) or len(data.parts.val))
+        tell_validation(module, scores, len(results.predictions) or len(data.indices.val))
     draw_mistakes(results, data)
     write_report(results, config)
     tell(f"\nRun folder: {results.folder}")

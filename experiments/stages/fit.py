@@ -78,7 +78,7 @@ def _fit(config: DictConfig) -> float | None:
     if checkpoint:
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
     write_config(config)
-    data.write_beside(Path(config.run_dir) / "checkpoints")
+    data.save_artifacts(Path(config.run_dir) / "checkpoints")
     tell_start(config, module, data)
     wrong = warn_of_untrained(data) + _train(trainer, module, data, checkpoint)
     chooses = _best_callback(trainer)
@@ -112,10 +112,10 @@ def _best_callback(trainer: L.Trainer) -> ModelCheckpoint | None:
 
 def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> None:
     """Three lines: what is trained on what, who tests, and how."""
-    sizes = ", ".join(f"{p} {len(data.parts[p]):,}" for p in PHASES)
+    sizes = ", ".join(f"{p} {len(data.indices[p]):,}" for p in PHASES)
     source = f"the built-in simulator ({data.prepared.data_dir})"
     tell(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
-    tell(f"Split: {'warning: ' if data.parts.leaks else ''}{data.parts.description}")
+    tell(f"Split: {'warning: ' if data.indices.has_leakage else ''}{data.indices.summary}")
     variant = f" (the {module.net.variant} variant)" if hasattr(module.net, "variant") else ""
     tell(
         f"Model: {type(module.net).__name__}{variant}, {count_parameters(module):,} parameters, "
@@ -153,11 +153,11 @@ def _test_best(
     if best:
         read_checkpoint(Path(best))  # of a resumed run it may come from anyone
     weights: dict[str, Any] = {"ckpt_path": best, "weights_only": True} if best else {}
-    if not len(data.parts.test):
+    if not len(data.indices.test):
         trainer.loggers = []  # it is no epoch of its own
         with trainer_errors():
             scores = trainer.validate(module, data, verbose=False, **weights)[0]
-        tell_validation(module, scores, len(data.parts.val))
+        tell_validation(module, scores, len(data.indices.val))
         tell("This split keeps nothing for testing; stage=test data_dir=… tests on another set")
         return dict(scores)
     with trainer_errors():

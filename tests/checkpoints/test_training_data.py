@@ -127,7 +127,7 @@ def card_with(**changes: object) -> ModelCard:
     ("split", "message"),
     [
         ({"_target_": "os.system", "fold": 1}, "does not say how its set was split"),
-        ({"_target_": "datamodules.splits.Parts"}, "does not say how its set was split"),
+        ({"_target_": "datamodules.splits.SplitIndices"}, "does not say how its set was split"),
         ({"_target_": "datamodules.splits.ByGroup", "seed": 1e300}, "split.seed is 1e.300"),
         ({"_target_": "datamodules.splits.ByGroup", "seed": [1]}, "split.seed is a list"),
         (None, "does not say how its set was split"),

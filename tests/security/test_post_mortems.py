@@ -21,7 +21,7 @@ def post_mortem(composed: Callable[..., Any]) -> dict[str, Any]:
     data = build_datamodule(config)
     module = build_module(config, data)
     batch = next(iter(data.train_dataloader()))
-    batch["x"] = data.to_input(batch["x"])
+    batch["x"] = data.preprocess(batch["x"])
     samples = [{"id": str(number), "label": "a"} for number in range(len(batch["x"]))]
     facts = {"task": "asl", "precision": "32-true", "epoch": 1, "step": 1, "loss": float("nan")}
     return {
