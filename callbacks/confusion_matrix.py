@@ -56,7 +56,9 @@ class ConfusionMatrix(L.Callback):
     def _write(self, trainer: L.Trainer, module: L.LightningModule, phase: str) -> None:
         if not module.classes:  # of open sentences there is no matrix
             return
-        counts = module.confusion(phase).cpu().numpy()  # every process takes part in the sum
+        counts = (
+            module.compute_confusion(phase).cpu().numpy()
+        )  # every process takes part in the sum
         if not trainer.is_global_zero:
             return
         self.folder.mkdir(parents=True, exist_ok=True)

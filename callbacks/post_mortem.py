@@ -63,7 +63,7 @@ def examine(
     with _untouched(module), torch.enable_grad(), _watched(module, first):
         random.restore()
         with precision:
-            loss = module.fit_batch(batch)[1]
+            loss = module.forward_and_loss(batch)[1]
         loss.backward()
         norms = gradient_norms(module)
     return Examination(loss.item(), first[0] if first else "", norms)

@@ -51,7 +51,7 @@ class Predictions(L.Callback):
         manifest = trainer.datamodule.prepared.manifest
         index = torch.cat([outcome["index"] for outcome in self._outcomes]).cpu().numpy()
         rows = manifest.iloc[index][["id", "group", "label"]].reset_index(drop=True)
-        table = pd.concat([rows, module.told(self._outcomes)], axis=1)
+        table = pd.concat([rows, module.prediction_table(self._outcomes)], axis=1)
         if trainer.world_size > 1:
             table = _from_all_processes(table, trainer.world_size)
         if not trainer.is_global_zero:

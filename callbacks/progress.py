@@ -43,7 +43,7 @@ class Progress(ProgressBar):
         self._say(trainer, f"step {index + 1:,}/{steps:,}", done)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        judged_by = f"val/{getattr(module, 'headline', 'acc')}"
+        judged_by = f"val/{module.primary_metric}"
         names = ("train/loss", "train/acc", "val/loss", judged_by, "val/closed_acc", self.monitor)
         shown = dict.fromkeys(names)
         values = trainer.callback_metrics

@@ -39,17 +39,17 @@ class TaskModule(L.LightningModule):
         scheduler: the learning-rate schedule; None for a constant rate.
 
     Attributes:
-        headline: the metric that a run is judged by, without ``test/``.
-        headline_words: what people call it.
+        primary_metric: the metric that a run is judged by, without ``test/``.
+        primary_metric_name: what people call it.
         card: facts that travel with the weights; None where nothing is saved.
         on_gradients: is shown the gradient's norm () before clipping and the optimizer's step, and
             says whether to go on; a step whose loss is not finite then counts in no sum.
     """
 
     takes_stored_frames = False  # whether the network reads frames as a prepared set stores them
-    headline = "acc"
-    headline_words = "accuracy"
-    train_score: str | None = "train/acc"
+    primary_metric = "acc"
+    primary_metric_name = "accuracy"
+    train_metric: str | None = "train/acc"
 
     def __init__(
         self,
@@ -73,44 +73,46 @@ class TaskModule(L.LightningModule):
 
     # ---- what a kind of problem adds
 
-    def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a step learns from: logits (B, ...) and their loss ()."""
         raise NotImplementedError
 
-    def hits(self, logits: Tensor, batch: Batch) -> tuple[Tensor, int | Tensor]:
+    def count_correct(self, logits: Tensor, batch: Batch) -> tuple[Tensor, int | Tensor]:
         """How many of how many the logits of a training batch have right."""
         raise NotImplementedError
 
-    def metrics(self, phase: str) -> list[Metric]:
+    def list_metrics(self, phase: str) -> list[Metric]:
         """All that is reset before an epoch of ``val`` or ``test``, besides the loss."""
         raise NotImplementedError
 
-    def scores(self, phase: str) -> dict[str, Tensor]:
+    def compute_scores(self, phase: str) -> dict[str, Tensor]:
         """The metrics of a finished ``val`` or ``test`` epoch by their whole names."""
         raise NotImplementedError
 
-    def score_names(self, phase: str) -> list[str]:
+    def list_score_names(self, phase: str) -> list[str]:
         """Return the whole names of ``scores`` after an epoch of ``val``."""
         raise NotImplementedError
 
-    def monitored_names(self) -> list[str]:
+    def list_monitored_metrics(self) -> list[str]:
         """Return the names of all metrics that an epoch of training gives."""
-        trained = ["train/loss", *([self.train_score] if self.train_score else [])]
-        return [*trained, "val/loss", *self.score_names("val")]
+        trained = ["train/loss", *([self.train_metric] if self.train_metric else [])]
+        return [*trained, "val/loss", *self.list_score_names("val")]
 
-    def confusion(self, phase: str) -> Tensor:
+    def compute_confusion(self, phase: str) -> Tensor:
         """(classes, classes) counts of the last ``val`` or ``test`` epoch: rows are the truth."""
         raise NotImplementedError
 
-    def told(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
+    def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
         """What the steps' outcomes say, in words: a row a sample."""
         raise NotImplementedError
 
     # ---- training
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        logits, loss = self.fit_batch(batch)
-        self._unsummed.append((loss.detach(), len(logits), *self.hits(logits.detach(), batch)))
+        logits, loss = self.forward_and_loss(batch)
+        self._unsummed.append(
+            (loss.detach(), len(logits), *self.count_correct(logits.detach(), batch))
+        )
         if len(self._unsummed) >= 256:
             self._sum_up()
         return loss
@@ -144,8 +146,8 @@ class TaskModule(L.LightningModule):
             sums = trainer.strategy.reduce(self.train_sums, reduce_op="sum")
             once = {"on_step": False, "on_epoch": True, "batch_size": 1}
             self.log("train/loss", sums[0] / sums[1], **once)
-            if self.train_score:
-                self.log(self.train_score, sums[2] / sums[3], **once)
+            if self.train_metric:
+                self.log(self.train_metric, sums[2] / sums[3], **once)
 
     def configure_gradient_clipping(
         self,
@@ -183,12 +185,12 @@ class TaskModule(L.LightningModule):
         self._log_scores("test")
 
     def _reset(self, phase: str) -> None:
-        for metric in (self.losses[phase], *self.metrics(phase)):
+        for metric in (self.losses[phase], *self.list_metrics(phase)):
             metric.reset()
 
     def _log_scores(self, phase: str) -> None:
         self.log(f"{phase}/loss", self.losses[phase].compute())
-        self.log_dict(self.scores(phase))
+        self.log_dict(self.compute_scores(phase))
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes the name of every hook here, some forty times a step; torch's own

@@ -69,33 +69,37 @@ class ClassificationModule(TaskModule):
         """(B, ...) → (B, classes) logits."""
         return self.net(*inputs)
 
-    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+    def network_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
         """What the network takes of a batch."""
         return (batch["x"],)
 
-    def loss(self, logits: Tensor, y: Tensor) -> Tensor:
+    def compute_loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy in float32 outside autocast: (B, classes), (B,) → ()."""
         if not torch.is_autocast_enabled(logits.device.type):
             return F.cross_entropy(logits.float(), y, label_smoothing=self.label_smoothing)
         with torch.autocast(logits.device.type, enabled=False):
             return F.cross_entropy(logits.float(), y, label_smoothing=self.label_smoothing)
 
-    def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a step learns from: logits (B, classes) and their loss ()."""
-        each = self.each(*self.inputs(batch))
-        return each.mean(0), self.loss_of_each(each, batch["y"])
+        each = self.member_logits(*self.network_inputs(batch))
+        return each.mean(0), self.ensemble_loss(each, batch["y"])
 
-    def hits(self, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
+    def count_correct(self, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
         return (logits.argmax(1) == batch["y"]).sum(), len(logits)
 
-    def each(self, *inputs: Tensor) -> Tensor:
+    def member_logits(self, *inputs: Tensor) -> Tensor:
         """The logits of every member, (members, B, classes); most networks are their only one."""
-        return self.net.each(*inputs) if hasattr(self.net, "each") else self.net(*inputs)[None]
+        return (
+            self.net.forward_members(*inputs)
+            if hasattr(self.net, "forward_members")
+            else self.net(*inputs)[None]
+        )
 
-    def loss_of_each(self, each: Tensor, y: Tensor) -> Tensor:
+    def ensemble_loss(self, each: Tensor, y: Tensor) -> Tensor:
         """Each member of an ensemble learns on its own: that is why they differ, and help."""
         # (members, B, classes), (B, …) → (members * B, classes), (members * B, …)
-        return self.loss(each.flatten(0, 1), torch.cat([y] * len(each)))
+        return self.compute_loss(each.flatten(0, 1), torch.cat([y] * len(each)))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", batch)
@@ -107,10 +111,10 @@ class ClassificationModule(TaskModule):
         return outcome
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        return top_two(self(*self.inputs(batch)).float()) | {"index": batch["index"]}
+        return top_two(self(*self.network_inputs(batch)).float()) | {"index": batch["index"]}
 
     def _evaluate(self, phase: str, batch: Batch) -> dict[str, Tensor]:
-        logits = self(*self.inputs(batch)).float()
+        logits = self(*self.network_inputs(batch)).float()
         y = batch["y"]
         losses = F.cross_entropy(logits, y, reduction="none", label_smoothing=self.label_smoothing)
         self.losses[phase].update(losses)
@@ -123,11 +127,11 @@ class ClassificationModule(TaskModule):
 
     # ---- once an epoch
 
-    def metrics(self, phase: str) -> list[Metric]:
+    def list_metrics(self, phase: str) -> list[Metric]:
         """All that is reset before an epoch."""
         return [self.rates[phase], self.confusions[phase], self.interval]
 
-    def scores(self, phase: str) -> dict[str, Tensor]:
+    def compute_scores(self, phase: str) -> dict[str, Tensor]:
         """The metrics of a finished epoch; a test has its interval and its count beside them."""
         scores = dict(self.rates[phase].compute())
         if phase == "test":
@@ -136,15 +140,15 @@ class ClassificationModule(TaskModule):
             scores |= {"test/acc_low": low, "test/acc_high": high, "test/n": count}
         return scores
 
-    def score_names(self, phase: str) -> list[str]:
+    def list_score_names(self, phase: str) -> list[str]:
         """Return the whole names of the metrics of an epoch."""
         return [str(name) for name in self.rates[phase]]
 
-    def confusion(self, phase: str) -> Tensor:
+    def compute_confusion(self, phase: str) -> Tensor:
         """(classes, classes) counts of the last ``val`` or ``test`` epoch: rows are the truth."""
         return self.confusions[phase].compute()
 
-    def told(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
+    def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
         """The two best classes of each sample, and the rank of its label among all classes."""
         codes = torch.cat([outcome["codes"] for outcome in outcomes]).cpu().numpy()
         best = torch.cat([outcome["best"] for outcome in outcomes]).float().cpu().numpy()

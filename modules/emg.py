@@ -41,16 +41,16 @@ class EMGModule(TranscriptionModule):
             width, size = self.net.width, self.tokenizer.size
             self.shared = SharedSpace(width, size, shared_size, temperature)
 
-    def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a step learns from: logits, and their loss () with the contrastive one."""
         frames, counts = self.net.encode(batch["x"], batch["length"])
-        if hasattr(self.net, "read_each"):  # an ensemble: each learns on its own, so they differ
-            each = self.net.read_each(frames, counts)  # (members, B, L or frames, V)
+        if hasattr(self.net, "read_members"):  # an ensemble: each learns on its own, so they differ
+            each = self.net.read_members(frames, counts)  # (members, B, L or frames, V)
             logits = each.mean(0)
-            loss = torch.stack([self.loss(one, counts, batch["y"]) for one in each]).mean()
+            loss = torch.stack([self.compute_loss(one, counts, batch["y"]) for one in each]).mean()
         else:
             logits, lengths = self.net.read(frames, counts)
-            loss = self.loss(logits, lengths, batch["y"])
+            loss = self.compute_loss(logits, lengths, batch["y"])
         if self.contrastive:
             with torch.autocast(frames.device.type, enabled=False):
                 loss = loss + self.contrastive * self.shared(frames, counts, batch["y"])

@@ -29,23 +29,25 @@ class LipreadModule(ClassificationModule):
             raise ValueError(f"module.mixup={mixup} must not be negative; 0 turns it off")
         self.mixup = mixup
 
-    def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+    def network_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
         if getattr(self.net, "boundary", False) and "boundary" in batch:
             return batch["x"], batch["boundary"]
         return (batch["x"],)
 
-    def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits (B, classes) of what was trained on, blended or not, and the loss ()."""
         if not self.mixup:
-            return super().fit_batch(batch)
+            return super().forward_and_loss(batch)
         x = batch["x"]
         share = torch.distributions.Beta(self.mixup, self.mixup).sample((len(x),)).to(x)
         share = torch.maximum(share, 1 - share)  # most of it is the clip whose word is counted
         other = torch.randperm(len(x), device=x.device)
         y = F.one_hot(batch["y"], len(self.classes)).to(x.dtype)
         y = torch.lerp(y[other], y, share[:, None])  # (B, classes)
-        each = self.each(*(_blended(part, other, share) for part in self.inputs(batch)))
-        return each.mean(0), self.loss_of_each(each, y)
+        each = self.member_logits(
+            *(_blended(part, other, share) for part in self.network_inputs(batch))
+        )
+        return each.mean(0), self.ensemble_loss(each, y)
 
 
 def _blended(x: Tensor, other: Tensor, share: Tensor) -> Tensor:

@@ -59,8 +59,8 @@ class TranscriptionModule(TaskModule):
         ValueError: an objective that is not known, or a beam where none is searched.
     """
 
-    headline = "wer"
-    headline_words = "word error rate"
+    primary_metric = "wer"
+    primary_metric_name = "word error rate"
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class TranscriptionModule(TaskModule):
         self.tokenizer, self.objective = tokenizer, objective
         self.label_smoothing = label_smoothing
         self.decoder = Decoder(objective, tokenizer.eos, tokenizer.pad, beam_width)
-        self.train_score = None if objective == "ctc" else "train/token_acc"
+        self.train_metric = None if objective == "ctc" else "train/token_acc"
         self._make_metrics()
 
     def _make_metrics(self) -> None:
@@ -105,17 +105,17 @@ class TranscriptionModule(TaskModule):
         """(B, T, C), (B,) samples → logits (B, L or frames, tokens), (B,) how many count."""
         return self.net(x, length)
 
-    def fit_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a step learns from: logits, and their loss ()."""
         logits, lengths = self(batch["x"], batch["length"])
-        return logits, self.loss(logits, lengths, batch["y"])
+        return logits, self.compute_loss(logits, lengths, batch["y"])
 
-    def loss(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
+    def compute_loss(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
         """In float32 outside autocast: (B, L, V) or (B, frames, V), (B,), (B, L) → ()."""
         with torch.autocast(logits.device.type, enabled=False):
             if self.objective == "ctc":
                 return self._ctc(logits.float(), lengths, y)
-            targets = self.positions(y, logits.shape[1])
+            targets = self.position_targets(y, logits.shape[1])
             # (B, L, V), (B, L) → (B * L, V), (B * L,)
             return F.cross_entropy(
                 logits.float().flatten(0, 1),
@@ -124,12 +124,12 @@ class TranscriptionModule(TaskModule):
                 label_smoothing=self.label_smoothing,
             )
 
-    def losses_of_recordings(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
+    def compute_sample_losses(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
         """Return (B,) the loss of each recording, whatever others are in its batch."""
         parts = zip(logits.split(1), lengths.split(1), y.split(1), strict=True)
-        return torch.stack([self.loss(*part) for part in parts])
+        return torch.stack([self.compute_loss(*part) for part in parts])
 
-    def positions(self, y: Tensor, count: int) -> Tensor:
+    def position_targets(self, y: Tensor, count: int) -> Tensor:
         """(B, L) token ids → (B, count): what each position should say, with the end after them.
 
         A text of more than ``count`` tokens, which training never has, is cut.
@@ -153,11 +153,11 @@ class TranscriptionModule(TaskModule):
         even = -(shares.mean(-1) * within).sum() / within.sum()
         return torch.lerp(loss, even, self.label_smoothing)
 
-    def hits(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def count_correct(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Positions that say what they should; none are counted for CTC, which has no places."""
         if self.objective == "ctc":
             return logits.new_zeros(()), logits.new_zeros(())
-        targets = self.positions(batch["y"], logits.shape[1])
+        targets = self.position_targets(batch["y"], logits.shape[1])
         return (logits.argmax(-1) == targets).sum(), (targets != IGNORE).sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
@@ -181,7 +181,7 @@ class TranscriptionModule(TaskModule):
 
     def _evaluate(self, phase: str, batch: Batch) -> dict[str, Any]:
         logits, lengths = self(batch["x"], batch["length"])
-        losses = self.losses_of_recordings(logits, lengths, batch["y"])
+        losses = self.compute_sample_losses(logits, lengths, batch["y"])
         self.losses[phase].update(losses)
         outcome, ids = self._read(logits, lengths, batch)
         outcome["loss"] = losses.tolist()
@@ -193,7 +193,7 @@ class TranscriptionModule(TaskModule):
         outcome |= self._count_tokens(phase, ids, batch["y"])
         outcome["reference"] = list(true)
         outcome["words"] = [len(text.split()) for text in true]
-        outcome["errors"] = [word_errors(*pair) for pair in zip(said, true, strict=True)]
+        outcome["errors"] = [count_word_errors(*pair) for pair in zip(said, true, strict=True)]
         self._count_errors(phase, outcome, batch)
         return outcome
 
@@ -233,13 +233,13 @@ class TranscriptionModule(TaskModule):
 
     # ---- once an epoch
 
-    def metrics(self, phase: str) -> list[Metric]:
+    def list_metrics(self, phase: str) -> list[Metric]:
         """All that is reset before an epoch."""
         closed = [self.closed[phase]] if self.classes else []
         one = (self.wers, self.cers, self.tokens, self.exact, self.confusions)
         return [*(metric[phase] for metric in one), *closed, self.interval, self.tested]
 
-    def scores(self, phase: str) -> dict[str, Tensor]:
+    def compute_scores(self, phase: str) -> dict[str, Tensor]:
         """``wer``, ``cer``, ``token_acc``, ``exact``, and ``closed_acc`` of a closed vocabulary.
 
         A test has the interval of its word error rate and its count beside them.
@@ -251,7 +251,7 @@ class TranscriptionModule(TaskModule):
             scores |= {"test/wer_low": low, "test/wer_high": high, "test/n": count}
         return scores
 
-    def score_names(self, phase: str) -> list[str]:
+    def list_score_names(self, phase: str) -> list[str]:
         """Return the whole names of the metrics of an epoch."""
         return [f"{phase}/{name}" for name in self._parts()]
 
@@ -259,12 +259,12 @@ class TranscriptionModule(TaskModule):
         parts = {"wer": self.wers, "cer": self.cers, "token_acc": self.tokens, "exact": self.exact}
         return parts | ({"closed_acc": self.closed} if self.classes else {})
 
-    def confusion(self, phase: str) -> Tensor:
+    def compute_confusion(self, phase: str) -> Tensor:
         """(phrases, phrases) counts by nearest phrase; rows are the truth."""
         count = len(self.classes)
         return self.confusions[phase].compute()[:count, :count]
 
-    def told(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
+    def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
         """What was written: prediction, probability and, where the truth is known, the errors."""
         table = {"prediction": _all(outcomes, "texts")}
         table["probability"] = torch.cat([one["probability"] for one in outcomes]).cpu().numpy()
@@ -274,7 +274,7 @@ class TranscriptionModule(TaskModule):
         return pd.DataFrame(table).round({"probability": 4})
 
 
-def word_errors(said: str, true: str) -> int:
+def count_word_errors(said: str, true: str) -> int:
     """Words to insert, delete or replace to come from one text to the other (Levenshtein)."""
     known = {word: chr(0xE000 + n) for n, word in enumerate({*said.split(), *true.split()})}
     one, other = ("".join(known[word] for word in text.split()) for text in (said, true))

@@ -84,7 +84,7 @@ def test_the_plain_file_holds_all_and_loads_back(task: str, composed, tmp_path: 
     batch = next(iter(data.test_dataloader()))
     batch = data.on_after_batch_transfer(batch, 0)
     with torch.no_grad():
-        one, other = (m.told([m.predict_step(batch, 0)]) for m in (module, again))
+        one, other = (m.prediction_table([m.predict_step(batch, 0)]) for m in (module, again))
     pd.testing.assert_frame_equal(one, other)
 
 

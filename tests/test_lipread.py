@@ -75,7 +75,7 @@ def test_mixup_blends_clips_and_targets() -> None:
     x, y = torch.rand(8, 1, 2, 3, 4), torch.arange(8) % 2
     module = LipreadModule(Mean(), ["a", "b"], mixup=0.4)
     torch.manual_seed(1)
-    logits, loss = module.fit_batch({"x": x, "y": y})
+    logits, loss = module.forward_and_loss({"x": x, "y": y})
     torch.manual_seed(1)
     share = torch.distributions.Beta(0.4, 0.4).sample((8,))
     share = torch.maximum(share, 1 - share)

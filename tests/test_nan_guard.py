@@ -195,13 +195,13 @@ def test_an_infinite_loss_stops_before_the_weights_are_touched(
     """Its gradient is finite: the loss alone tells."""
     from modules.classification import ClassificationModule
 
-    whole = ClassificationModule.fit_batch
+    whole = ClassificationModule.forward_and_loss
 
     def infinite(self, batch):
         logits, loss = whole(self, batch)
         return logits, loss + math.inf if self.trainer.global_step == 5 else loss
 
-    monkeypatch.setattr(ClassificationModule, "fit_batch", infinite)
+    monkeypatch.setattr(ClassificationModule, "forward_and_loss", infinite)
     ways = [OnDevice()] if way == "device" else []
     trainer, watch = fit("stop", *ways)
     assert "the training loss is not finite in epoch 2, step 6 (manifest rows" in trainer.failed
@@ -377,7 +377,7 @@ def test_examining_draws_the_same_again_and_leaves_no_trace(composed, tmp_path: 
     assert all(map(torch.equal, state, module.state_dict().values()))
     assert torch.equal(random.cpu, torch.get_rng_state())
     assert all(parameter.grad is None for parameter in module.parameters())
-    assert found[0].loss == module.fit_batch(batch)[1].item()  # which draws what it drew
+    assert found[0].loss == module.forward_and_loss(batch)[1].item()  # which draws what it drew
     layers = {name.rpartition(".")[0] for name, _ in module.named_parameters()}
     assert set(found[0].gradient_norms) == layers
 

@@ -55,7 +55,7 @@ def test_features_do_not_depend_on_place_size_or_side() -> None:
 def test_letter_net_is_the_mean_of_its_members() -> None:
     net, x = LetterNet().eval(), hands()
     seen = x[x.abs().sum((1, 2)) > 0]
-    torch.testing.assert_close(net(seen), net.each(seen).mean(0))
+    torch.testing.assert_close(net(seen), net.forward_members(seen).mean(0))
     torch.testing.assert_close(net(seen)[:1], net(seen[:1]), rtol=1e-4, atol=1e-4)
 
 
@@ -67,7 +67,7 @@ def test_letter_net_averages_the_frames() -> None:
 def test_no_hand_is_nothing_and_finite() -> None:
     net = LetterNet()
     zeros = torch.zeros(4, 1, 63, requires_grad=True)
-    net.each(zeros).sum().backward()
+    net.forward_members(zeros).sum().backward()
     assert zeros.grad is not None and zeros.grad.isfinite().all()
     assert net.eval()(torch.zeros(4, 1, 63)).argmax(1).tolist() == [27] * 4
 
@@ -104,8 +104,8 @@ def test_channels_last_changes_the_order_in_memory_alone() -> None:
 
 def test_lip_tcn_is_the_mean_of_its_members() -> None:
     net, x = LipTCN(5, members=2).eval(), torch.rand(3, 1, 12, 32, 48)
-    assert net.each(x).shape == (2, 3, 5)
-    torch.testing.assert_close(net(x), net.each(x).mean(0))
+    assert net.forward_members(x).shape == (2, 3, 5)
+    torch.testing.assert_close(net(x), net.forward_members(x).mean(0))
     torch.testing.assert_close(net(x)[:1], net(x[:1]), rtol=1e-4, atol=1e-4)
     assert count(LipTCN(4)) == 366_300 and count(LipTCN(4, members=3)) == 3 * 366_300
 

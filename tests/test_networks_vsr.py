@@ -266,7 +266,7 @@ def test_checkpointing_keeps_less(kind: type) -> None:
 
 def test_word_tcn_is_the_mean_of_its_members() -> None:
     net, x = small(WordTCN, members=2, boundary=True).eval(), clips()
-    each = net.each(x, middle(x))
+    each = net.forward_members(x, middle(x))
     assert each.shape == (2, 3, 5) and not torch.equal(each[0], each[1])
     torch.testing.assert_close(net(x, middle(x)), each.mean(0))
 

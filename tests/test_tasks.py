@@ -32,7 +32,7 @@ CLASSIFIED = ("acc", "acc", ["train/loss", "val/loss", "train/acc", "val/acc"])
 @pytest.mark.parametrize("task", TASKS)
 def test_smoke_run_leaves_a_whole_run_folder(task: str, run) -> None:
     folder = run(f"task={task}", "trainer=smoke", "callbacks.periodic.every_n_epochs=2")
-    share, headline, columns = SCORES.get(task, CLASSIFIED)
+    share, primary_metric, columns = SCORES.get(task, CLASSIFIED)
     expected = RUN_FOLDER + (MATRIX if task not in SCORES else ("transcripts/epoch_0002.png",))
     assert [name for name in expected if not (folder / name).stat().st_size] == []
     assert (folder / "checkpoints" / "epoch_0002.ckpt").exists()
@@ -44,8 +44,8 @@ def test_smoke_run_leaves_a_whole_run_folder(task: str, run) -> None:
     assert numbers["test/n"] == len(predictions) > 0
     right = (predictions["label"] == predictions["prediction"]).mean()
     assert numbers[f"test/{share}"] == pytest.approx(right, abs=1e-6)
-    low, high = (numbers[f"test/{headline}_{end}"] for end in ("low", "high"))
-    assert low <= numbers[f"test/{headline}"] <= high
+    low, high = (numbers[f"test/{primary_metric}_{end}"] for end in ("low", "high"))
+    assert low <= numbers[f"test/{primary_metric}"] <= high
 
     table = pd.read_csv(folder / "metrics.csv")
     assert table["epoch"].tolist() == [1, 2]
@@ -99,7 +99,7 @@ def first_losses(config) -> list[float]:
     optimizer = torch.optim.SGD(module.parameters(), lr=0.005)
     losses = []
     for _, batch in zip(range(5), data.train_dataloader(), strict=False):
-        _, loss = module.fit_batch(data.on_after_batch_transfer(batch, 0))
+        _, loss = module.forward_and_loss(data.on_after_batch_transfer(batch, 0))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

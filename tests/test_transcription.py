@@ -17,7 +17,7 @@ from modules.emg import EMGModule
 from modules.metrics import GroupInterval
 from modules.networks.contrastive import SharedSpace
 from modules.networks.emg_ctc import EMGCTC
-from modules.transcription import TranscriptionModule, word_errors
+from modules.transcription import TranscriptionModule, count_word_errors
 from unvoiced.tokenizers import Characters, Tokenizer
 
 TRUE = ["call me", "no", "yes"]
@@ -92,7 +92,7 @@ def judged(net: nn.Module, **more) -> tuple[TranscriptionModule, dict[str, objec
 def test_the_end_stands_after_the_tokens_and_what_is_too_long_is_cut(
     rows: list[list[int]], count: int
 ) -> None:
-    said = module(nn.Identity()).positions(padded(rows), count)
+    said = module(nn.Identity()).position_targets(padded(rows), count)
     assert said.shape == (len(rows), count)
     for row, tokens in zip(said.tolist(), rows, strict=True):
         whole = [*tokens, EOS, *[IGNORE] * count]
@@ -107,7 +107,9 @@ def test_wider_padding_of_the_texts_changes_no_loss(objective: str, smoothing: f
     one = module(nn.Identity(), objective=objective, label_smoothing=smoothing)
     y = batch_of(TRUE)["y"]
     wider = F.pad(y, (0, 11), value=IGNORE)
-    torch.testing.assert_close(one.loss(logits, lengths, wider), one.loss(logits, lengths, y))
+    torch.testing.assert_close(
+        one.compute_loss(logits, lengths, wider), one.compute_loss(logits, lengths, y)
+    )
 
 
 def test_cross_entropy_is_that_of_the_tokens_and_their_end() -> None:
@@ -116,7 +118,7 @@ def test_cross_entropy_is_that_of_the_tokens_and_their_end() -> None:
     y = torch.tensor([[4, 5, IGNORE], [3, IGNORE, IGNORE]])
     shares = logits.log_softmax(-1)
     said = [shares[0, 0, 4], shares[0, 1, 5], shares[0, 2, EOS], shares[1, 0, 3], shares[1, 1, EOS]]
-    loss = module(nn.Identity()).loss(logits, torch.tensor([5, 5]), y)
+    loss = module(nn.Identity()).compute_loss(logits, torch.tensor([5, 5]), y)
     torch.testing.assert_close(loss, -torch.stack(said).mean())
 
 
@@ -125,10 +127,10 @@ def test_label_smoothing_agrees_with_torch() -> None:
     logits = torch.randn(3, 8, writer().size)
     one = module(nn.Identity(), label_smoothing=0.3)
     y = batch_of(TRUE)["y"]
-    targets = one.positions(y, 8)
+    targets = one.position_targets(y, 8)
     kept = targets != IGNORE
     expected = F.cross_entropy(logits[kept], targets[kept], label_smoothing=0.3)
-    torch.testing.assert_close(one.loss(logits, torch.full((3,), 8), y), expected)
+    torch.testing.assert_close(one.compute_loss(logits, torch.full((3,), 8), y), expected)
 
 
 def test_ctc_is_that_of_torch_a_text_at_a_time() -> None:
@@ -139,7 +141,7 @@ def test_ctc_is_that_of_torch_a_text_at_a_time() -> None:
     for one, length, row in zip(logits, lengths.tolist(), y, strict=True):
         shares, target = one[:length].log_softmax(-1), row[row != IGNORE]
         each.append(F.ctc_loss(shares, target, torch.tensor(length), torch.tensor(len(target))))
-    loss = module(nn.Identity(), objective="ctc").loss(logits, lengths, y)
+    loss = module(nn.Identity(), objective="ctc").compute_loss(logits, lengths, y)
     torch.testing.assert_close(loss, torch.stack(each).mean())
 
 
@@ -149,12 +151,12 @@ def test_a_text_longer_than_its_frames_counts_nothing_and_stays_finite(smoothing
     logits = torch.randn(2, 5, writer().size, requires_grad=True)
     lengths, y = torch.tensor([5, 3]), batch_of(["no", "call me"])["y"]
     one = module(nn.Identity(), objective="ctc", label_smoothing=smoothing)
-    loss = one.loss(logits, lengths, y)
+    loss = one.compute_loss(logits, lengths, y)
     loss.backward()
     assert loss.isfinite() and logits.grad.isfinite().all()
     assert bool(logits.grad[1].any()) == bool(smoothing)
     if not smoothing:
-        alone = one.loss(logits[:1], lengths[:1], y[:1, :2])
+        alone = one.compute_loss(logits[:1], lengths[:1], y[:1, :2])
         torch.testing.assert_close(loss, alone / 2)
 
 
@@ -163,7 +165,9 @@ def test_smoothing_asks_the_frames_that_count_for_even_odds() -> None:
     logits, lengths = torch.randn(2, 9, writer().size), torch.tensor([9, 6])
     y = batch_of(["no", "yes"])["y"]
     plain, half, most = (
-        module(nn.Identity(), objective="ctc", label_smoothing=share).loss(logits, lengths, y)
+        module(nn.Identity(), objective="ctc", label_smoothing=share).compute_loss(
+            logits, lengths, y
+        )
         for share in (0.0, 0.5, 0.999)
     )
     shares = logits.log_softmax(-1)
@@ -178,9 +182,9 @@ def test_the_loss_of_half_precision_is_taken_in_float32(objective: str) -> None:
     one, lengths = module(nn.Identity(), objective=objective), torch.full((3,), 25)
     y = batch_of(TRUE)["y"]
     with torch.autocast("cpu", torch.bfloat16):
-        loss = one.loss(logits.bfloat16(), lengths, y)
+        loss = one.compute_loss(logits.bfloat16(), lengths, y)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, one.loss(logits, lengths, y), rtol=0.02, atol=0.02)
+    torch.testing.assert_close(loss, one.compute_loss(logits, lengths, y), rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def by_hand(**more: float) -> dict[str, float]:
 
 
 def assert_scores(one: TranscriptionModule, phase: str, expected: dict[str, float]) -> None:
-    scores = {name: float(value) for name, value in one.scores(phase).items()}
+    scores = {name: float(value) for name, value in one.compute_scores(phase).items()}
     named = {f"{phase}/{name}": value for name, value in expected.items()}
     assert {name: scores[name] for name in named} == pytest.approx(named)
     others = {"test/wer_low", "test/wer_high", "test/n"} if phase == "test" else set()
@@ -222,7 +226,7 @@ def test_scores_are_those_counted_by_hand(objective: str) -> None:
     assert outcome["texts"] == SAID and outcome["reference"] == TRUE
     assert outcome["errors"] == [1, 0, 1] and outcome["words"] == [2, 1, 1]
     assert_scores(one, "test", by_hand())
-    assert one.scores("test")["test/n"] == 3
+    assert one.compute_scores("test")["test/n"] == 3
     with torch.no_grad():
         one.validation_step(batch_of(TRUE), 0)
     assert_scores(one, "val", by_hand())
@@ -233,7 +237,10 @@ def test_scores_add_up_over_batches_and_start_anew() -> None:
     with torch.no_grad():
         one.net = Says(*spelt(TRUE))
         one.test_step(batch_of(TRUE), 1)
-        assert one.scores("test")["test/wer"] == 2 / 8 and one.scores("test")["test/n"] == 6
+        assert (
+            one.compute_scores("test")["test/wer"] == 2 / 8
+            and one.compute_scores("test")["test/n"] == 6
+        )
         one.on_test_epoch_start()
         one.test_step(batch_of(TRUE), 0)
     assert_scores(one, "test", {"wer": 0, "cer": 0, "exact": 1, "token_acc": 1})
@@ -243,30 +250,30 @@ def test_a_closed_vocabulary_takes_the_nearest_phrase() -> None:
     one, outcome = judged(Says(*spelt(SAID)), classes=tuple(TRUE))
     assert outcome["nearest"] == ["call me", "no", "no"]
     assert_scores(one, "test", by_hand(closed_acc=2 / 3))
-    assert one.confusion("test").tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
+    assert one.compute_confusion("test").tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
 
 
 def test_a_phrase_outside_the_vocabulary_is_wrong_and_in_no_row() -> None:
     one = module(Says(*spelt(["no", "no"])), classes=("no", "yes"))
     with torch.no_grad():
         one.test_step(batch_of(["call me", "no"]), 0)
-    assert one.scores("test")["test/closed_acc"] == 0.5
-    assert one.confusion("test").tolist() == [[1, 0], [0, 0]]
+    assert one.compute_scores("test")["test/closed_acc"] == 0.5
+    assert one.compute_confusion("test").tolist() == [[1, 0], [0, 0]]
 
 
 def test_a_vocabulary_of_one_phrase_has_one_row() -> None:
     one = module(Says(*spelt(["no"])), classes=("no",))
     with torch.no_grad():
         outcome = one.test_step(batch_of(["no"]), 0)
-    assert outcome["nearest"] == ["no"] and one.confusion("test").tolist() == [[1]]
+    assert outcome["nearest"] == ["no"] and one.compute_confusion("test").tolist() == [[1]]
 
 
 def test_losses_are_means_over_recordings_of_all_batches() -> None:
     one, _ = judged(Says(*spelt(SAID)))
-    expected = one.losses_of_recordings(*spelt(SAID), batch_of(TRUE)["y"])
+    expected = one.compute_sample_losses(*spelt(SAID), batch_of(TRUE)["y"])
     torch.testing.assert_close(one.losses["test"].compute(), expected.mean().detach())
     alone = [
-        one.loss(*spelt([said]), batch_of([true])["y"])
+        one.compute_loss(*spelt([said]), batch_of([true])["y"])
         for said, true in zip(SAID, TRUE, strict=True)
     ]
     torch.testing.assert_close(expected, torch.stack(alone))
@@ -274,17 +281,17 @@ def test_losses_are_means_over_recordings_of_all_batches() -> None:
 
 def test_hits_of_training_are_positions_with_their_ends() -> None:
     one = module(nn.Identity())
-    hits, count = one.hits(spelt(SAID)[0], batch_of(TRUE))
+    hits, count = one.count_correct(spelt(SAID)[0], batch_of(TRUE))
     assert (hits.item(), count.item()) == (6 + 3 + 0, 8 + 3 + 4)
     ctc = module(nn.Identity(), objective="ctc")
-    assert [int(part) for part in ctc.hits(aligned(SAID)[0], batch_of(TRUE))] == [0, 0]
+    assert [int(part) for part in ctc.count_correct(aligned(SAID)[0], batch_of(TRUE))] == [0, 0]
 
 
 def test_prediction_needs_no_truth() -> None:
     one = module(Says(*spelt(SAID)), classes=tuple(TRUE))
     batch = batch_of(["", "", ""])
     with torch.no_grad():
-        table = one.told([one.predict_step(batch, 0)])
+        table = one.prediction_table([one.predict_step(batch, 0)])
     assert list(table) == ["prediction", "probability"]
     assert table["prediction"].tolist() == SAID
 
@@ -306,7 +313,7 @@ def test_a_beam_reads_what_is_plain_as_the_best_path_does() -> None:
 
 def test_what_was_tested_is_told_a_row_a_recording() -> None:
     one, outcome = judged(Says(*spelt(SAID)), classes=tuple(TRUE))
-    table = one.told([outcome, outcome])
+    table = one.prediction_table([outcome, outcome])
     assert len(table) == 6
     assert table["reference"].tolist() == TRUE * 2 and table["errors"].tolist() == [1, 0, 1] * 2
     assert table["nearest"].tolist() == ["call me", "no", "no"] * 2
@@ -316,7 +323,7 @@ def test_what_was_tested_is_told_a_row_a_recording() -> None:
 @given(st.lists(st.tuples(words_drawn, words_drawn), min_size=1, max_size=5))
 def test_word_errors_agree_with_torchmetrics(pairs: list[tuple[list[str], list[str]]]) -> None:
     said, true = ([" ".join(words) for words in side] for side in zip(*pairs, strict=True))
-    errors = sum(word_errors(*pair) for pair in zip(said, true, strict=True))
+    errors = sum(count_word_errors(*pair) for pair in zip(said, true, strict=True))
     count = sum(len(text.split()) for text in true)
     if count:
         assert errors / count == pytest.approx(WordErrorRate()(said, true).item())
@@ -327,11 +334,11 @@ def test_word_errors_agree_with_torchmetrics(pairs: list[tuple[list[str], list[s
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_word_errors_are_a_distance_between_any_texts(one: str, other: str) -> None:
-    assert word_errors(one, one) == 0
-    assert word_errors(one, other) == word_errors(other, one)
-    assert word_errors(one, "") == len(one.split())
+    assert count_word_errors(one, one) == 0
+    assert count_word_errors(one, other) == count_word_errors(other, one)
+    assert count_word_errors(one, "") == len(one.split())
     longer = max(len(one.split()), len(other.split()))
-    assert abs(len(one.split()) - len(other.split())) <= word_errors(one, other) <= longer
+    assert abs(len(one.split()) - len(other.split())) <= count_word_errors(one, other) <= longer
 
 
 @pytest.mark.parametrize(
@@ -397,7 +404,7 @@ def test_the_interval_of_the_word_error_rate_brackets_it() -> None:
     one = module(Says(*spelt(said)))
     with torch.no_grad():
         one.test_step(batch_of(texts, [n // 6 for n in range(24)]), 0)
-    scores = {name: float(value) for name, value in one.scores("test").items()}
+    scores = {name: float(value) for name, value in one.compute_scores("test").items()}
     assert 0 <= scores["test/wer_low"] < scores["test/wer"] < scores["test/wer_high"] <= 1
 
 
@@ -469,15 +476,15 @@ def test_the_contrastive_loss_is_added_in_training() -> None:
     batch = batch_of(TRUE) | {"x": torch.randn(3, 200, 2), "length": torch.tensor([200, 150, 90])}
     plain, mixed = emg_module(), emg_module(contrastive=0.5)
     mixed.net.load_state_dict(plain.net.state_dict())
-    logits, loss = plain.fit_batch(batch)
-    same, more = mixed.fit_batch(batch)
+    logits, loss = plain.forward_and_loss(batch)
+    same, more = mixed.forward_and_loss(batch)
     torch.testing.assert_close(same, logits)
     assert more > loss
     more.backward()
     for name, parameter in mixed.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
     expected, lengths = plain(batch["x"], batch["length"])
-    torch.testing.assert_close(loss, plain.loss(expected, lengths, batch["y"]))
+    torch.testing.assert_close(loss, plain.compute_loss(expected, lengths, batch["y"]))
 
 
 @pytest.mark.parametrize("wrong", [{"contrastive": -0.1}, {"temperature": 0.0}], ids=str)

@@ -227,7 +227,7 @@ def test_the_boundary_reaches_the_network_in_every_stage(composed, told: Path) -
     assert trainer.callback_metrics["train/acc"] > 0.5
     assert trainer.callback_metrics["val/acc"] == 1
     assert trainer.test(module, data, verbose=False)[0]["test/acc"] == 1
-    read = module.told(trainer.predict(module, data))["prediction"]
+    read = module.prediction_table(trainer.predict(module, data))["prediction"]
     rows = data.prepared.manifest["label"].iloc[data.indices.test]
     assert read.tolist() == rows.tolist()
 
@@ -246,14 +246,17 @@ def test_a_network_that_is_not_told_gets_the_clip_alone(composed, told: Path) ->
     data = build_datamodule(config)
     module = build_module(config, data).eval()
     batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
-    assert "boundary" in batch and len(module.inputs(batch)) == 1
+    assert "boundary" in batch and len(module.network_inputs(batch)) == 1
     module = build_module(composed("task=vsr", *TINY, "net.boundary=true"), data).eval()
-    assert [tuple(part.shape[:1]) for part in module.inputs(batch)] == [(8,), (8,)]
+    assert [tuple(part.shape[:1]) for part in module.network_inputs(batch)] == [(8,), (8,)]
     moved = batch | {"boundary": batch["boundary"].flip(1)}
-    read = [module(*module.inputs(b)) for b in (batch, moved)]
+    read = [module(*module.network_inputs(b)) for b in (batch, moved)]
     assert not torch.allclose(*read, atol=1e-5)
     del batch["boundary"]  # such as of recordings that are only predicted
-    assert len(module.inputs(batch)) == 1 and module(*module.inputs(batch)).isfinite().all()
+    assert (
+        len(module.network_inputs(batch)) == 1
+        and module(*module.network_inputs(batch)).isfinite().all()
+    )
 
 
 @pytest.mark.parametrize("net", ["word_tcn", "resnet_bilstm"])
@@ -280,14 +283,14 @@ def test_mixup_blends_the_boundary_as_the_clips() -> None:
     batch["boundary"] = (torch.rand(8, 5) < 0.5).float()
     module = VSRModule(Both(), ["a", "b"], mixup=0.4)
     torch.manual_seed(1)
-    logits, _ = module.fit_batch(batch)
+    logits, _ = module.forward_and_loss(batch)
     torch.manual_seed(1)
     share = torch.distributions.Beta(0.4, 0.4).sample((8,))
     share = torch.maximum(share, 1 - share)[:, None]
     whole = module(batch["x"], batch["boundary"])  # linear: a blend's logits are blended logits
     torch.testing.assert_close(logits, share * whole + (1 - share) * whole[torch.randperm(8)])
     torch.testing.assert_close(
-        VSRModule(Both(), ["a", "b"]).fit_batch(batch)[0], whole
+        VSRModule(Both(), ["a", "b"]).forward_and_loss(batch)[0], whole
     )  # without mixup nothing is blended
 
 

@@ -113,8 +113,8 @@ def _module(config: DictConfig, data: PreparedDataModule, channels_last: bool) -
 def _step(module: TaskModule, x: Tensor, y: Tensor, bf16: bool) -> float:
     started = time.perf_counter()
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-        each = module.each(x)
-    module.loss_of_each(each, y).backward()
+        each = module.member_logits(x)
+    module.ensemble_loss(each, y).backward()
     return time.perf_counter() - started
 
 

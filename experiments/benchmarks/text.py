@@ -49,7 +49,7 @@ def text_loss(
 ) -> Tensor:
     """The loss of one batch, as the module computes it."""
     x, y = batch["x"].to(device), batch["y"].to(device)
-    return module.loss(*net(x, batch["length"]), y)
+    return module.compute_loss(*net(x, batch["length"]), y)
 
 
 def padding(batches: Iterable[dict[str, Any]]) -> float:

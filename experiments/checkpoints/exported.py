@@ -47,7 +47,7 @@ class ExportedClassifier(ClassificationModule):
 
     takes_stored_frames = True
 
-    def inputs(self, batch: dict[str, Any]) -> tuple[Tensor, ...]:
+    def network_inputs(self, batch: dict[str, Any]) -> tuple[Tensor, ...]:
         return (batch["x"], batch["boundary"]) if "boundary" in batch else (batch["x"],)
 
 

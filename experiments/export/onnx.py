@@ -156,7 +156,7 @@ def _pair(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Pai
     with torch.inference_mode():
         if "text" in batch:
             return Pair(signal, module(batch["x"], batch["length"])[0].numpy(), rows)
-        logits = module(*module.inputs(batch))
+        logits = module(*module.network_inputs(batch))
     return Pair(_stored(module, data, rows), logits.numpy(), rows)
 
 

@@ -55,7 +55,7 @@ def require_fitting_frames(module: TaskModule, data: PreparedDataModule) -> None
 
 
 def _read(module: Any, batch: dict[str, Any]) -> torch.Tensor:
-    return module(*module.inputs(batch))
+    return module(*module.network_inputs(batch))
 
 
 def _explain(name: str, data: PreparedDataModule, reason: str) -> str:

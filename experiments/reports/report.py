@@ -43,10 +43,10 @@ def write_report(results: Results, config: DictConfig) -> Path:
 def _title(results: Results, config: DictConfig) -> str:
     numbers = results.numbers
     lines = [f"# Task {config.task}, stage {config.stage}: {results.folder.name}\n"]
-    name = f"test/{results.headline}"
+    name = f"test/{results.primary_metric}"
     if name in numbers:
         lines.append(
-            f"**Test {results.headline_words} {numbers[name]:.4f}** on {numbers['test/n']:,} "
+            f"**Test {results.primary_metric_name} {numbers[name]:.4f}** on {numbers['test/n']:,} "
             f"samples, {interval_of(name, numbers)}{_over(results, name)}.\n"
         )
     if numbers["trained_on_simulated"]:
@@ -197,7 +197,7 @@ def _test(results: Results, config: DictConfig) -> str:
     rows = results.predictions
     if rows.empty:
         return ""
-    tested = f"test/{results.headline}" in results.numbers
+    tested = f"test/{results.primary_metric}" in results.numbers
     names = [n for n in results.numbers if n.startswith("test/" if tested else "val/")]
     values = [results.numbers[name] for name in names]
     shown = [f"{v:,}" if isinstance(v, int) else score(v) or "none" for v in values]

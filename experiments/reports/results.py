@@ -27,8 +27,8 @@ class Results:
         numbers: what metrics.json holds.
         counts: samples a split, class and group.
         wrong: sentences on what went wrong.
-        headline: the metric that the run is judged by, without ``test/``.
-        headline_words: what people call it.
+        primary_metric: the metric that the run is judged by, without ``test/``.
+        primary_metric_name: what people call it.
     """
 
     folder: Path
@@ -36,8 +36,8 @@ class Results:
     numbers: dict[str, Any]
     counts: pd.DataFrame
     wrong: list[str] = field(default_factory=list)
-    headline: str = "acc"
-    headline_words: str = "accuracy"
+    primary_metric: str = "acc"
+    primary_metric_name: str = "accuracy"
 
     @property
     def epochs(self) -> pd.DataFrame:
@@ -70,7 +70,7 @@ def gather(
 ) -> Results:
     """Put a finished run's facts together and write metrics.json."""
     folder = Path(config.run_dir)
-    judged_by = (module.headline, module.headline_words)
+    judged_by = (module.primary_metric, module.primary_metric_name)
     results = Results(folder, module.card, {}, data.counts(), wrong, *judged_by)
     table, metric = results.epochs, config.monitor.metric
     numbers: dict[str, Any] = {
@@ -119,16 +119,16 @@ def warn_of_untrained(data: PreparedDataModule) -> list[str]:
 
 def tell_scores(module: TaskModule, scores: dict[str, float]) -> None:
     """The line that people wait for."""
-    name = f"test/{module.headline}"
+    name = f"test/{module.primary_metric}"
     tell(
-        f"Test: {module.headline_words} {scores[name]:.4f} of {int(scores['test/n']):,} samples "
-        f"({interval_of(name, scores)})"
+        f"Test: {module.primary_metric_name} {scores[name]:.4f} of {int(scores['test/n']):,} "
+        f"samples ({interval_of(name, scores)})"
     )
 
 
 def tell_validation(module: TaskModule, scores: dict[str, float], count: int) -> None:
     """Print the score of ``count`` validation samples."""
-    score = f"{module.headline_words} {scores[f'val/{module.headline}']:.4f}"
+    score = f"{module.primary_metric_name} {scores[f'val/{module.primary_metric}']:.4f}"
     tell(f"Validation: {score} of {count:,} samples")
 
 

@@ -75,7 +75,7 @@ def _is_copy(name: str, table: pd.DataFrame) -> bool:
 
 def _row(one: Run, differing: pd.DataFrame) -> dict[str, Any]:
     """A row of summary.csv: numbers as they are."""
-    name, numbers = one.headline, one.numbers
+    name, numbers = one.primary_metric, one.numbers
     settings = differing.loc[one.name] if one.name in differing.index else {}
     return {
         "run": one.name,
@@ -211,7 +211,7 @@ def group_repeats(runs: list[Run], by: str) -> list[dict[str, Run]]:
 
 def _repeat(group: dict[str, Run], by: str) -> dict[str, Any]:
     runs = list(group.values())
-    metric = next((one.headline for one in runs if one.headline), "")
+    metric = next((one.primary_metric for one in runs if one.primary_metric), "")
     found = [one.numbers.get(metric) if metric else one.best_score for one in runs]
     scores = pd.Series(found, dtype=float)
     scores = scores[np.isfinite(scores)]

@@ -78,13 +78,13 @@ class PooledScore:
 
 def read_folds(runs: list[Run]) -> list[Fold]:
     """Return the folds that were tested."""
-    folds = [Fold(run, read_predictions(run.folder)) for run in runs if run.headline]
+    folds = [Fold(run, read_predictions(run.folder)) for run in runs if run.primary_metric]
     return [fold for fold in folds if len(fold.rows)]
 
 
 def pool_scores(folds: list[Fold]) -> PooledScore | None:
     """Return the score over all folds; None where they have no common rate."""
-    metrics = {fold.run.headline for fold in folds}
+    metrics = {fold.run.primary_metric for fold in folds}
     if len(folds) < 2 or len(metrics) > 1 or not metrics <= set(RATES):
         return None
     metric = metrics.pop()

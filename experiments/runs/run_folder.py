@@ -85,7 +85,7 @@ class Run:
         return float(self.scores[self.best]) if self.best is not None else float("nan")
 
     @property
-    def headline(self) -> str:
+    def primary_metric(self) -> str:
         """The test score with an interval, such as ``test/acc``; empty where nothing was tested."""
         bounded = (n for n in self.numbers if {f"{n}_low", f"{n}_high"} <= set(self.numbers))
         return next((name for name in bounded if name.startswith("test/")), "")
@@ -93,7 +93,7 @@ class Run:
     @property
     def tested(self) -> str:
         """``test/acc 0.6000 (0.5500 to 0.6500) of 1,500``; empty where nothing was tested."""
-        name, numbers = self.headline, self.numbers
+        name, numbers = self.primary_metric, self.numbers
         if not name:
             return ""
         bounds = interval(*(numbers[f"{name}{end}"] for end in ("_low", "_high")))

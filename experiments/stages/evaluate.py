@@ -47,4 +47,4 @@ def run(config: DictConfig) -> float | None:
     draw_mistakes(results, data)
     write_report(results, config)
     tell(f"\nRun folder: {results.folder}")
-    return scores.get(f"test/{module.headline}", scores.get(f"val/{module.headline}"))
+    return scores.get(f"test/{module.primary_metric}", scores.get(f"val/{module.primary_metric}"))

@@ -74,7 +74,7 @@ def _fit(config: DictConfig) -> float | None:
     if config.init_from and not checkpoint:
         start_from(module, config.init_from)
     trainer = build_trainer(config)
-    check_monitor(config, module.monitored_names(), trainer.callbacks)
+    check_monitor(config, module.list_monitored_metrics(), trainer.callbacks)
     if checkpoint:
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
     write_config(config)

@@ -74,7 +74,7 @@ def _predict(config: DictConfig, module: TaskModule, data: PreparedDataModule) -
     outcomes: Any = trainer.predict(module, data)
     index = torch.cat([outcome["index"] for outcome in outcomes]).numpy()
     names = data.prepared.manifest["id"].iloc[index].reset_index(drop=True)
-    return pd.concat([names, module.told(outcomes)], axis=1)
+    return pd.concat([names, module.prediction_table(outcomes)], axis=1)
 
 
 def _tell(table: pd.DataFrame, folder: Path, simulated: bool) -> None:

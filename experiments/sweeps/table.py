@@ -57,7 +57,7 @@ def _row(job: Job) -> dict[str, Any]:
     run = read_run(job.folder)
     about = _composed(run)
     stopped = job.status == "finished" and run.status() == "stopped by NaN"
-    test = run.headline
+    test = run.primary_metric
     row = {
         "job": job.folder.name,
         "task": about.get("task"),

@@ -194,7 +194,7 @@ class EMGWords(nn.Module):
         frames = [encoder(features, mask) for encoder in self.encoders]
         return torch.cat(frames, -1), lengths
 
-    def read_each(self, frames: Tensor, lengths: Tensor) -> Tensor:
+    def read_members(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Every member's own logits: (B, T', ``width``) → (members, B, L or T', vocabulary)."""
         own = zip(self.readers, frames.chunk(len(self.readers), -1), strict=True)
         if self.positions is None:
@@ -203,14 +203,14 @@ class EMGWords(nn.Module):
 
     def read(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Frames of ``encode`` → (B, L or T', vocabulary) logits and how many of them count."""
-        logits = self.read_each(frames, lengths).mean(0)
+        logits = self.read_members(frames, lengths).mean(0)
         if self.positions is None:
             return logits, lengths
         return logits, torch.full_like(lengths, self.positions)
 
-    def each(self, x: Tensor, length: Tensor) -> Tensor:
+    def forward_members(self, x: Tensor, length: Tensor) -> Tensor:
         """Every member's own logits: (B, T, C) → (members, B, L or T', vocabulary)."""
-        return self.read_each(*self.encode(x, length))
+        return self.read_members(*self.encode(x, length))
 
     def forward(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C) signals, (B,) samples → (B, L or T', vocabulary) logits and (B,) lengths."""

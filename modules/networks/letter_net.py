@@ -61,7 +61,7 @@ class LetterNet(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.leave = ManyLinear(members, hidden_size, num_classes)
 
-    def each(self, x: Tensor) -> Tensor:
+    def forward_members(self, x: Tensor) -> Tensor:
         """Every member's own logits: (B, T, 63) → (members, B, classes)."""
         batch, frames = x.shape[:2]
         features = self.features(x.reshape(batch * frames, 63))  # (B, T, 63) → (B * T, size)
@@ -76,7 +76,7 @@ class LetterNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, 63) landmarks → (B, classes) logits."""
-        logits = self.each(x).mean(0)
+        logits = self.forward_members(x).mean(0)
         empty = (x.abs().sum((1, 2)) == 0)[:, None]  # (B, 1)
         certain = 20.0 * (torch.arange(self.num_classes, device=x.device) == self.nothing)
         return torch.where(empty, certain.to(logits.dtype), logits)

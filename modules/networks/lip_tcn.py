@@ -144,7 +144,7 @@ class LipTCN(nn.Module):
             Member(num_classes, size, frames, parts, dropout) for _ in range(members)
         )
 
-    def each(self, x: Tensor) -> Tensor:
+    def forward_members(self, x: Tensor) -> Tensor:
         """Every member's own logits: (B, 1, T, H, W) → (members, B, classes)."""
         clips = self.even_light(x)
         logits = torch.stack([member(clips) for member in self.members])
@@ -162,4 +162,4 @@ class LipTCN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, T, H, W) clips → (B, classes) logits."""
-        return self.each(x).mean(0)
+        return self.forward_members(x).mean(0)

@@ -175,7 +175,7 @@ class WordTCN(nn.Module):
 
     even_light = LipTCN.even_light  # (B, 1, T, H, W) → (B, T, H, W), of mean 0 and deviation 1
 
-    def each(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
+    def forward_members(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
         """Every member's own logits: (B, 1, T, H, W), (B, T) or None → (members, B, classes).
 
         Raises:
@@ -192,4 +192,4 @@ class WordTCN(nn.Module):
 
     def forward(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
         """(B, 1, T, H, W) clips and perhaps their boundary (B, T) → (B, classes) logits."""
-        return self.each(x, boundary).mean(0)
+        return self.forward_members(x, boundary).mean(0)
