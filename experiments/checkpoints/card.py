@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from experiments.launch.renaming import (
+    Renamed,
+    rename_card_fields,
+    rename_card_settings,
+    warn_renamed,
+)
 from unvoiced.metadata import (
     check_facts,
     check_identifier,
     check_number,
+    check_plain,
     require,
 )
 
@@ -69,6 +76,7 @@ class ModelCard:
         Raises:
             ValueError: a field is missing, or has another type, range or size than any model.
         """
+        plain = _with_new_names(plain, place)
         check_facts(plain, NEEDED_FIELDS, place)
         _check_class(f"{place}.net", plain["net"])
         _check_class(f"{place}.module", plain["module"])
@@ -95,6 +103,17 @@ class ModelCard:
         datamodule = self.config.get("datamodule")
         share = datamodule.get("simulated_share") if isinstance(datamodule, dict) else 0
         return share if isinstance(share, int | float) else 0
+
+
+def _with_new_names(plain: Any, place: str) -> dict[str, Any]:
+    """Return the plain data of a card under its new names; only its own fields may be unknown."""
+    require(isinstance(plain, dict), place, plain, "a dict")
+    renamed: Renamed = {}
+    plain = rename_card_fields(plain, renamed)
+    check_plain(place, plain)
+    plain = rename_card_settings(plain, renamed)
+    warn_renamed(place.removesuffix(": card"), renamed)
+    return plain
 
 
 def _check_class(place: str, node: Any) -> None:

@@ -21,6 +21,7 @@ from experiments.checkpoints.known_classes import (
     known_classes,
     refuse_unknown_classes,
 )
+from experiments.checkpoints.old_checkpoints import rename_checkpoint
 from experiments.checkpoints.plain_file import NET, as_checkpoint, is_plain_file
 from experiments.checkpoints.torch_files import read_torch_file
 from modules.base import TaskModule
@@ -137,7 +138,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     else:
         raise ValueError(f"{place} is not a checkpoint that this suite wrote")
     refuse_unknown_classes(content["card"], place)
-    return content
+    return rename_checkpoint(content, content["card"], place)
 
 
 def _check_weights(weights: Any, place: str) -> dict[str, Tensor]:

@@ -47,8 +47,8 @@ def with_saved_overrides(arguments: list[str]) -> list[str]:
             "command and a new folder, to begin there"
         )
     given = {override_key(argument) for argument in arguments} | {"resume"}
-    before = read_saved_overrides(Path(folder), given)
-    merged = [a for a in before if override_key(a) not in given] + arguments
+    before, kept = read_saved_overrides(Path(folder), given)
+    merged = kept + arguments
     if {a for a in merged if override_key(a) != "resume"} <= set(before):
         merged.append("hydra.output_subdir=null")  # not written anew: a kill could leave half of it
     return merged

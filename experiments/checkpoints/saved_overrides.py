@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from experiments.launch.plain_yaml import read_plain_yaml
+from experiments.launch.renaming import rename_overrides
 from unvoiced.metadata import show_value
 
 OVERRIDES = Path(".hydra", "overrides.yaml")
@@ -34,8 +35,8 @@ VALUE = re.compile(r"""(?!/)[\w.,+\-%/:\[\]{} '"]*""")
 HIDDEN_SETTING = re.compile(r"\b_\w+_\b|\.\.")
 
 
-def read_saved_overrides(folder: Path, given: set[str]) -> list[str]:
-    """Return the overrides of a run folder; those of the keys that are given now do not count.
+def read_saved_overrides(folder: Path, given: set[str]) -> tuple[list[str], list[str]]:
+    """Return the overrides of a run folder, and those of them whose keys are not given now.
 
     Raises:
         ValueError: another one could build, write or reach what a run of this command would not.
@@ -44,14 +45,20 @@ def read_saved_overrides(folder: Path, given: set[str]) -> list[str]:
     lines = read_plain_yaml(folder / OVERRIDES) or []
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise ValueError(f"{folder / OVERRIDES} is no list of settings; begin a new run")
-    for line in lines:
-        if override_key(line) not in given and not _is_harmless(line, folder):
+    renamed = rename_overrides(lines)
+    kept = [
+        new
+        for old, new in zip(lines, renamed, strict=True)
+        if not {override_key(old), override_key(new)} & given
+    ]
+    for line in kept:
+        if not _is_harmless(line, folder):
             raise ValueError(
                 f"resume={folder}: its {OVERRIDES} sets {show_value(line)}, which is not taken "
                 f"over from a file. Repeat {show_value(override_key(line))} in this command if it "
                 "is meant"
             )
-    return lines
+    return renamed, kept
 
 
 def override_key(argument: str) -> str:

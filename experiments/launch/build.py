@@ -17,6 +17,7 @@ from callbacks.last_checkpoint import LastCheckpoint
 from datamodules.base import PreparedDataModule
 from datamodules.transforms import Compose
 from experiments.checkpoints.card import ModelCard
+from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
 from experiments.launch.instantiate import instantiate, named, plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
@@ -172,7 +173,9 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
     )
     changes = named_profiler(config) | changes
     with trainer_errors():  # such as a GPU that is not there
-        return instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
+        trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
+    trainer.strategy.checkpoint_io = RenamingCheckpointIO(trainer.strategy.checkpoint_io)
+    return trainer
 
 
 def _is_last(callback: L.Callback) -> bool:

@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
+from experiments.launch.renaming import rename_overrides
 from experiments.launch.rules import rule_of
 from experiments.launch.suggestions import suggest_choice
 from unvoiced.validation import shown
@@ -179,8 +180,8 @@ def prepare_arguments(
     Args:
         with_saved: adds what a resumed run was started with.
     """
-    typed = refuse_choices(replace_nulls(arguments))
-    return quote_values(with_epochs(with_saved(with_task(typed))))
+    typed = refuse_choices(replace_nulls(rename_overrides(with_task(arguments))))
+    return quote_values(with_epochs(with_saved(typed)))
 
 
 def given_keys() -> set[str]:

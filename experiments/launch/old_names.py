@@ -1,0 +1,23 @@
+"""Names of the version before this one, which commands, run folders and model files still hold.
+
+Every row is a name that a user typed or that a file holds, and its new name. The code that reads
+these tables is in ``experiments/launch/renaming.py``. A row is deleted one version later.
+"""
+
+from __future__ import annotations
+
+# Classes that ``_target_`` names: old dotted path → new dotted path. The states of callbacks in
+# checkpoints follow their class names.
+TARGETS: dict[str, str] = {}
+
+# Settings: old dotted key → new dotted key, or {task: new key, "": new key of the other tasks}.
+# A row holds for everything below its key. Files hold the same keys: a card's net, module and
+# reader are the groups of that name, its input is datamodule, its own fields are card.<field>.
+KEYS: dict[str, str | dict[str, str]] = {}
+
+# Choices of groups and values of settings: "group=old" → "group=new". Keys are new ones.
+CHOICES: dict[str, str] = {}
+
+# Names of weights: class of a network or module → (old regular expression, replacement). The
+# expressions are searched in the name inside that class, such as "layers.0.weight".
+WEIGHTS: dict[str, list[tuple[str, str]]] = {}

@@ -1,0 +1,156 @@
+"""Names of the version before load under their new names, with one line of warning each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from experiments.checkpoints.card import ModelCard
+from experiments.checkpoints.load import load_checkpoint, read_checkpoint
+from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
+from experiments.checkpoints.resume import with_saved_overrides
+from experiments.launch import renaming
+from experiments.launch.build import build_datamodule, build_module
+from experiments.launch.old_names import CHOICES, KEYS, TARGETS, WEIGHTS
+from experiments.launch.overrides import prepare_arguments
+from experiments.launch.renaming import rename_override, rename_settings
+
+NET = "modules.networks.letter_net.LetterNet"
+
+
+@pytest.fixture
+def invented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fill the tables with names that no version has had."""
+    monkeypatch.setitem(KEYS, "net.thickness", "net.hidden_size")
+    monkeypatch.setitem(KEYS, "form", "sending.form")
+    monkeypatch.setitem(KEYS, "reader.pace", {"emg": "reader.hertz", "": "reader.images_per_s"})
+    monkeypatch.setitem(KEYS, "card.leaky", "card.leaks")
+    monkeypatch.setitem(CHOICES, "trainer=tiny", "trainer=cpu")
+    monkeypatch.setitem(CHOICES, "trainer=glance", "logger=none")
+    monkeypatch.setitem(TARGETS, "modules.networks.old.Letters", NET)
+    monkeypatch.setattr(renaming, "_warned", set())
+
+
+@pytest.mark.parametrize(
+    ("typed", "renamed"),
+    [
+        ("net.thickness=3", "net.hidden_size=3"),
+        ("+net.thickness=1,2", "+net.hidden_size=1,2"),
+        ("++net.thickness=choice(1,2)", "++net.hidden_size=choice(1,2)"),
+        ("~net.thickness", "~net.hidden_size"),
+        ("form=pth", "sending.form=pth"),
+        ("form.detail=1", "sending.form.detail=1"),
+        ("hydra.sweeper.params.net.thickness=1,2", "hydra.sweeper.params.net.hidden_size=1,2"),
+        ("trainer=tiny,cpu", "trainer=cpu,cpu"),
+        ("trainer=glance", "logger=none"),
+        ("net._target_=modules.networks.old.Letters", f"net._target_={NET}"),
+        ("net.thick=3", "net.thick=3"),
+        ("reader.pace=25", "reader.images_per_s=25"),
+        ("--cfg", "--cfg"),
+    ],
+)
+@pytest.mark.usefixtures("invented")
+def test_an_override_gets_its_new_name(typed: str, renamed: str) -> None:
+    assert rename_override(typed, "asl") == renamed
+
+
+@pytest.mark.usefixtures("invented")
+def test_a_name_may_depend_on_the_task(capsys: pytest.CaptureFixture[str]) -> None:
+    expected = ["experiment=emg_best", "reader.hertz=250"]
+    given = ["experiment=emg_best", "reader.pace=250"]
+    assert prepare_arguments(given, lambda arguments: arguments) == expected
+    assert capsys.readouterr().err == "warning: reader.pace is now called reader.hertz\n"
+
+
+@pytest.mark.usefixtures("invented")
+def test_a_sweep_over_two_groups_is_refused() -> None:
+    with pytest.raises(ValueError, match="mixes choices of logger and trainer"):
+        rename_override("trainer=glance,cpu", "asl")
+
+
+@pytest.mark.usefixtures("invented")
+def test_a_resumed_run_is_read_under_new_names(tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    saved = "- task=asl\n- net.thickness=32\n- trainer=glance\n"
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(saved)
+    whole = with_saved_overrides([f"resume={tmp_path}"])
+    assert whole[:3] == ["task=asl", "net.hidden_size=32", "logger=none"]
+    assert with_saved_overrides([f"resume={tmp_path}", "trainer=cpu"])[:2] == whole[:2]
+
+
+@pytest.mark.usefixtures("invented")
+def test_a_configuration_is_moved() -> None:
+    settings = {"form": "pth", "net": {"thickness": 3, "_target_": "modules.networks.old.Letters"}}
+    expected = {"sending": {"form": "pth"}, "net": {"hidden_size": 3, "_target_": NET}}
+    assert rename_settings(settings, "asl", {}) == expected
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A checkpoint of this version."""
+    from tests.helpers.compose import compose_command
+
+    config = compose_command("trainer=smoke")
+    module = build_module(config, build_datamodule(config))
+    return {"state_dict": module.state_dict(), "card": module.card.to_plain()}
+
+
+@pytest.fixture
+def old(
+    content: dict[str, Any], tmp_path: Path, invented: None, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The same checkpoint, as the version before would have written it."""
+    layer = list(content["state_dict"])[-1].split(".")[1]
+    monkeypatch.setitem(WEIGHTS, "LetterNet", [(r"^begin\.", f"{layer}.")])
+    card = dict(content["card"])
+    card["net"] = {**card["net"], "_target_": "modules.networks.old.Letters"}
+    card["net"]["thickness"] = card["net"].pop("hidden_size")
+    card["leaky"] = card.pop("leaks")
+    card["config"] = {**card["config"], "form": "pth"}
+    weights = {
+        k.replace(f"net.{layer}.", "net.begin."): v for k, v in content["state_dict"].items()
+    }
+    assert weights.keys() != content["state_dict"].keys()
+    states = {"state_dict": weights, "current_model_state": weights, "callbacks": {"Letters{}": 1}}
+    torch.save({**states, "card": card}, tmp_path / "old.ckpt")
+    return tmp_path / "old.ckpt"
+
+
+def test_a_checkpoint_is_read_under_new_names(
+    old: Path, content: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = read_checkpoint(old)
+    assert read["card"].to_plain()["net"] == content["card"]["net"]
+    assert read["card"].config["sending"] == {"form": "pth"}
+    assert read["card"].leaks == content["card"]["leaks"]
+    assert list(read["state_dict"]) == list(content["state_dict"])
+    assert list(read["current_model_state"]) == list(content["state_dict"])
+    assert read["callbacks"] == {"LetterNet{}": 1}
+    told = capsys.readouterr().out
+    assert told.count("warning:") == 1 and "leaky → leaks" in told
+    assert type(load_checkpoint(old).net).__name__ == "LetterNet"
+    resumed = RenamingCheckpointIO(TorchCheckpointIO()).load_checkpoint(old)
+    assert list(resumed["current_model_state"]) == list(content["state_dict"])
+
+
+def test_a_plain_file_is_read_under_new_names(
+    old: Path, content: dict[str, Any], tmp_path: Path
+) -> None:
+    saved = torch.load(old, weights_only=True)
+    weights = {k.removeprefix("net."): v for k, v in saved["state_dict"].items()}
+    torch.save({"model_state_dict": weights, "config": saved["card"]}, tmp_path / "old.pth")
+    read = read_checkpoint(tmp_path / "old.pth")
+    assert read["card"].net == ModelCard.from_plain(content["card"]).net
+    assert list(read["state_dict"]) == [k for k in content["state_dict"] if k.startswith("net.")]
+
+
+def test_names_that_no_version_had_stay_refused(old: Path, tmp_path: Path) -> None:
+    saved = torch.load(old, weights_only=True)
+    saved["card"]["net"]["_target_"] = "modules.networks.older.Letters"
+    torch.save(saved, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match="may not build"):
+        load_checkpoint(tmp_path / "other.ckpt")
