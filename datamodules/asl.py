@@ -23,7 +23,7 @@ class SimulatedHands(HandSimulator):
         """Every sample of every signer."""
         for index in range(self.signers):
             group = f"simulated_{index:04d}"
-            for number, (label, landmarks) in enumerate(self.signer(index)):
+            for number, (label, landmarks) in enumerate(self.simulate_signer(index)):
                 yield Sample(f"{group}/{number:05d}", landmarks, label, group, source="simulator")
 
 

@@ -50,7 +50,7 @@ class SimulatedMuscles(MuscleSimulator):
         """Every recording of every session."""
         for index in range(self.sessions):
             group = f"simulated_{index:04d}"
-            for number, (text, split, emg) in enumerate(self.session(index)):
+            for number, (text, split, emg) in enumerate(self.simulate_session(index)):
                 name, ready = f"{group}/{number:05d}", self.conditioner(emg)
                 yield Sample(name, ready, text, group, split, source="simulator")
 

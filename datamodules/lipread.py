@@ -34,7 +34,7 @@ class SimulatedMouths(MouthSimulator):
         """Every clip of every speaker."""
         for index in range(self.speakers):
             group = f"simulated_{index:04d}"
-            for number, (label, frames) in enumerate(self.speaker(index)):
+            for number, (label, frames) in enumerate(self.simulate_speaker(index)):
                 yield Sample(f"{group}/{number:05d}", frames, label, group, source="simulator")
 
 

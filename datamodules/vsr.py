@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from datamodules.lipread import LipreadDataModule, SimulatedMouths
-from datamodules.simulators.mouth import words_of
+from datamodules.simulators.mouth.visemes import first_words
 from datamodules.splits import PHASES
 
 
@@ -18,7 +18,7 @@ class SimulatedWords(SimulatedMouths):
     task = "vsr"
 
     def __init__(self, words: int = 100, **named: Any) -> None:
-        super().__init__(vocabulary=words_of(words), **named)
+        super().__init__(vocabulary=first_words(words), **named)
 
 
 class VSRDataModule(LipreadDataModule):

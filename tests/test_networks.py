@@ -35,7 +35,7 @@ def test_landmark_gru_looks_at_every_frame() -> None:
 
 
 def hands(frames: int = 1) -> torch.Tensor:
-    samples = HandSimulator(signers=2, samples_per_class=2, frames=frames).signer(1)
+    samples = HandSimulator(signers=2, samples_per_class=2, frames=frames).simulate_signer(1)
     return torch.stack([torch.from_numpy(x) for _, x in samples])
 
 

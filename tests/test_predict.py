@@ -30,7 +30,7 @@ def predict(run, checkpoint: Path):
 
 
 def landmarks(count: int) -> np.ndarray:
-    samples = HandSimulator(signers=1, samples_per_class=1).signer(0)
+    samples = HandSimulator(signers=1, samples_per_class=1).simulate_signer(0)
     return np.concatenate([x for label, x in samples if label != "nothing"])[:count]
 
 

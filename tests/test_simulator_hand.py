@@ -7,19 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.simulators.hand import (
-    CLASSES,
-    FLEXION_LIMITS,
-    PARENT,
-    POSES,
-    SPLAY_LIMIT,
-    HandSimulator,
-    hand_points,
-    make_person,
-    simulate,
-)
+from datamodules.readers.asl.letters import LETTERS
+from datamodules.simulators.hand import HandSimulator
+from datamodules.simulators.hand.camera import PARENT_LANDMARK
+from datamodules.simulators.hand.kinematics import place_joints
+from datamodules.simulators.hand.poses import FLEXION_LIMITS, POSES, SPLAY_LIMIT
+from datamodules.simulators.hand.signers import make_signer
+from datamodules.simulators.hand.simulator import simulate_landmarks
 
-HANDS = [name for name in CLASSES if name != "nothing"]
+HANDS = [name for name in LETTERS if name != "nothing"]
 FINGER_FIRST = [5, 9, 13, 17]
 
 
@@ -36,15 +32,15 @@ def features(landmarks: np.ndarray) -> np.ndarray:
 def spell(seed: int, people: int, copies: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = HANDS * copies
-    rows = [simulate(labels, make_person(rng), rng)[:, 0] for _ in range(people)]
+    rows = [simulate_landmarks(labels, make_signer(rng), rng)[:, 0] for _ in range(people)]
     return features(np.concatenate(rows)), np.array(labels * people)
 
 
 def test_classes_cover_the_alphabet_and_have_poses():
-    assert len(CLASSES) == 29
-    assert CLASSES[:26] == tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    assert CLASSES[26:] == ("del", "nothing", "space")
-    assert set(POSES) == set(CLASSES)
+    assert len(LETTERS) == 29
+    assert LETTERS[:26] == tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    assert LETTERS[26:] == ("del", "nothing", "space")
+    assert set(POSES) == set(LETTERS)
 
 
 def test_poses_stay_within_the_joint_limits():
@@ -60,20 +56,20 @@ def test_poses_stay_within_the_joint_limits():
 @given(seed=st.integers(0, 2**32 - 1))
 def test_bone_lengths_belong_to_the_person_not_to_the_pose(seed):
     rng = np.random.default_rng(seed)
-    person = make_person(rng)
-    points = hand_points(np.arange(len(CLASSES)), person, rng, frames=3)
-    bones = np.linalg.norm(points - points[:, :, PARENT], axis=-1)
+    signer = make_signer(rng)
+    points = place_joints(np.arange(len(LETTERS)), signer, rng, frames=3)
+    bones = np.linalg.norm(points - points[:, :, PARENT_LANDMARK], axis=-1)
     np.testing.assert_allclose(bones, np.broadcast_to(bones[:1, :1], bones.shape), atol=1e-9)
-    np.testing.assert_allclose(bones[0, 0, 6:9], person.phalanges[0], atol=1e-9)
-    np.testing.assert_allclose(bones[0, 0, 2:5], person.thumb_bones, atol=1e-9)
+    np.testing.assert_allclose(bones[0, 0, 6:9], signer.phalanges[0], atol=1e-9)
+    np.testing.assert_allclose(bones[0, 0, 2:5], signer.thumb_bones, atol=1e-9)
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), label=st.sampled_from(HANDS))
 def test_finger_joints_bend_within_their_limits(seed, label):
     rng = np.random.default_rng(seed)
-    person = make_person(rng)
-    points = hand_points(np.array([CLASSES.index(label)]), person, rng)[0, 0]
+    signer = make_signer(rng)
+    points = place_joints(np.array([LETTERS.index(label)]), signer, rng)[0, 0]
     for first in FINGER_FIRST:
         bones = np.diff(points[first : first + 4], axis=0)
         bones /= np.linalg.norm(bones, axis=1, keepdims=True)
@@ -84,7 +80,7 @@ def test_finger_joints_bend_within_their_limits(seed, label):
 @pytest.mark.parametrize("frames", [1, 5])
 def test_landmarks_have_mediapipe_s_form(frames):
     rng = np.random.default_rng(0)
-    landmarks = simulate(HANDS, make_person(rng), rng, frames=frames)
+    landmarks = simulate_landmarks(HANDS, make_signer(rng), rng, frames=frames)
     assert landmarks.shape == (len(HANDS), frames, 63)
     assert landmarks.dtype == np.float32
     assert np.isfinite(landmarks).all()
@@ -95,7 +91,7 @@ def test_landmarks_have_mediapipe_s_form(frames):
 
 def test_nothing_is_all_zeros():
     rng = np.random.default_rng(0)
-    landmarks = simulate(["A", "nothing"], make_person(rng), rng, frames=4)
+    landmarks = simulate_landmarks(["A", "nothing"], make_signer(rng), rng, frames=4)
     assert not landmarks[1].any()
     assert landmarks[0].any(axis=-1).all()
 
@@ -105,26 +101,30 @@ def test_a_signer_depends_only_on_seed_and_index():
         HandSimulator(signers=3, samples_per_class=2),
         HandSimulator(signers=9, samples_per_class=2),
     )
-    many.signer(0)
-    for (label, landmarks), (other_label, other) in zip(few.signer(2), many.signer(2), strict=True):
+    many.simulate_signer(0)
+    for (label, landmarks), (other_label, other) in zip(
+        few.simulate_signer(2), many.simulate_signer(2), strict=True
+    ):
         assert label == other_label
         np.testing.assert_array_equal(landmarks, other)
-    assert not np.array_equal(few.signer(1)[0][1], few.signer(2)[0][1])
+    assert not np.array_equal(few.simulate_signer(1)[0][1], few.simulate_signer(2)[0][1])
     reseeded = HandSimulator(signers=3, samples_per_class=2, seed=1)
-    assert not np.array_equal(few.signer(1)[0][1], reseeded.signer(1)[0][1])
+    assert not np.array_equal(few.simulate_signer(1)[0][1], reseeded.simulate_signer(1)[0][1])
 
 
 def test_a_signer_gives_every_class_equally_often():
-    samples = HandSimulator(samples_per_class=3, classes=("B", "del", "J"), frames=2).signer(0)
+    samples = HandSimulator(
+        samples_per_class=3, classes=("B", "del", "J"), frames=2
+    ).simulate_signer(0)
     assert [label for label, _ in samples] == ["B"] * 3 + ["del"] * 3 + ["J"] * 3
     assert all(landmarks.shape == (2, 63) for _, landmarks in samples)
 
 
 def test_left_hand_mirrors_the_right_hand():
-    person = make_person(np.random.default_rng(3))
-    classes = np.arange(len(CLASSES))
-    right = hand_points(classes, replace(person, left_handed=False), np.random.default_rng(4))
-    left = hand_points(classes, replace(person, left_handed=True), np.random.default_rng(4))
+    signer = make_signer(np.random.default_rng(3))
+    classes = np.arange(len(LETTERS))
+    right = place_joints(classes, replace(signer, is_left_handed=False), np.random.default_rng(4))
+    left = place_joints(classes, replace(signer, is_left_handed=True), np.random.default_rng(4))
     np.testing.assert_allclose(left, right * [-1, 1, 1])
 
 
@@ -132,7 +132,7 @@ def test_j_and_z_move_and_a_holds_still():
     rng = np.random.default_rng(0)
     travel = {}
     for label in "AJZ":
-        landmarks = simulate([label] * 8, make_person(rng), rng, frames=30, noise=0.3)
+        landmarks = simulate_landmarks([label] * 8, make_signer(rng), rng, frames=30, noise=0.3)
         tips = landmarks.reshape(8, 30, 21, 3)[:, :, 8 if label == "Z" else 20, :2]
         size = np.ptp(landmarks.reshape(8, 30, 21, 3)[:, 0, :, 1], axis=1)
         travel[label] = np.median(np.ptp(tips, axis=1).max(axis=-1) / size)
@@ -152,11 +152,11 @@ def test_letters_can_be_told_apart_on_unseen_signers():
 def test_unknown_classes_are_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"unknown class names.*'ß'"):
-        simulate(["A", "ß"], make_person(rng), rng)
+        simulate_landmarks(["A", "ß"], make_signer(rng), rng)
     with pytest.raises(ValueError, match="unknown class names"):
         HandSimulator(classes=("A", "ä"))
 
 
 def test_signers_out_of_range_are_refused():
     with pytest.raises(ValueError, match="signer 5"):
-        HandSimulator(signers=5).signer(5)
+        HandSimulator(signers=5).simulate_signer(5)

@@ -21,7 +21,7 @@ NONE |= dict.fromkeys(("noise", "depth_noise", "perspective"), 0.0)
 
 
 def landmarks(frames: int = 1) -> torch.Tensor:
-    samples = HandSimulator(signers=1, samples_per_class=1, frames=frames).signer(0)
+    samples = HandSimulator(signers=1, samples_per_class=1, frames=frames).simulate_signer(0)
     return torch.stack([torch.from_numpy(x) for label, x in samples if label != "nothing"])
 
 

@@ -1,1 +1,1 @@
-"""Built-in samples: a hand, a mouth, muscles."""
+"""Simulated samples: a hand, a mouth, muscles."""

@@ -1,11 +1,11 @@
-"""The pronouncing table: words, what they are made of, and how phrases run together.
+"""The pronouncing table: words and phrases as phonemes.
 
 General American in ARPAbet without stress, as in the CMU Pronouncing Dictionary; written by hand.
 """
 
 from __future__ import annotations
 
-# A word and its phonemes, one word an entry.
+# One entry per word: the word and its phonemes.
 BEDSIDE = """
 doctor d aa k t er, pillow p ih l ow, water w ao t er, pain p ey n, nurse n er s, help hh eh l p,
 yes y eh s, no n ow, more m ao r, hot hh aa t, cold k ow l d, tired t ay er d,
@@ -52,23 +52,48 @@ PHRASES = (
     *("thank_you", "good_bye", "i_love_this_game", "nice_to_meet_you", "you_are_welcome"),
     *("how_are_you", "have_a_good_time"),
 )
-WEAK = {"a": ("ah",)}  # within a phrase "a" is the article, not the letter
+WEAK_FORMS = {"a": ("ah",)}  # within a phrase "a" is the article, not the letter
 
 
-def _read(table: str) -> dict[str, tuple[str, ...]]:
+def _parse_table(table: str) -> dict[str, tuple[str, ...]]:
     entries = (entry.split() for entry in table.split(","))
     return {entry[0]: tuple(entry[1:]) for entry in entries}
 
 
-# Letters come last: many of their names look alike.
-_TABLES = (BEDSIDE, COMMANDS, DIGITS, GRID, FUNCTION_WORDS, LETTERS)
-PRONUNCIATIONS = {word: phones for table in _TABLES for word, phones in _read(table).items()}
+PRONUNCIATIONS = {
+    word: phones
+    # Letters come last: many of their names look alike.
+    for table in (BEDSIDE, COMMANDS, DIGITS, GRID, FUNCTION_WORDS, LETTERS)
+    for word, phones in _parse_table(table).items()
+}
 for _phrase in PHRASES:
     PRONUNCIATIONS[_phrase] = tuple(
-        phone for part in _phrase.split("_") for phone in WEAK.get(part) or PRONUNCIATIONS[part]
+        phone
+        for part in _phrase.split("_")
+        for phone in WEAK_FORMS.get(part) or PRONUNCIATIONS[part]
     )
 
-GLIDES = {  # diphthongs by the vowels they run through
+DIPHTHONGS = {  # and the vowels that they run through
     **{"ay": ("aa", "iy"), "aw": ("aa", "uw"), "oy": ("ao", "iy")},
     **{"ey": ("eh", "iy"), "ow": ("ao", "uw")},
 }
+
+
+def split_phonemes(word: str) -> tuple[list[str], list[float]]:
+    """Return the phonemes of a word, diphthongs as two vowels, and their relative durations.
+
+    A duration of 1 is the phoneme's usual one; each half of a diphthong takes 0.7 of its own.
+
+    Raises:
+        ValueError: the pronouncing table lacks the word.
+    """
+    if word not in PRONUNCIATIONS:
+        raise ValueError(
+            f"cannot pronounce {word!r}: the pronouncing table knows {len(PRONUNCIATIONS)} words. "
+            "Add its phonemes to a table in datamodules/simulators/phonemes.py"
+        )
+    phones, durations = [], []
+    for phone in PRONUNCIATIONS[word]:
+        phones += DIPHTHONGS.get(phone, (phone,))
+        durations += [0.7, 0.7] if phone in DIPHTHONGS else [1.0]
+    return phones, durations

@@ -3,7 +3,7 @@
 Homophenes are words that look the same on the lips. Here they are those whose sequence of visemes
 is the same (Fisher, "Confusions among visually perceived consonants", J. Speech Hear. Res. 11,
 1968, whose word "viseme" is; Jeffers and Barley, "Speechreading (Lipreading)", 1971); which
-phonemes share a viseme stands in datamodules/simulators/mouth.py.
+phonemes share a viseme is in datamodules/simulators/mouth/visemes.py.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from datamodules.simulators.mouth import VISEME_OF, VISEMES
-from datamodules.simulators.phonemes import GLIDES, PRONUNCIATIONS, WEAK
+from datamodules.simulators.mouth.visemes import VISEME_OF, VISEMES
+from datamodules.simulators.phonemes import DIPHTHONGS, PRONUNCIATIONS, WEAK_FORMS
 from experiments.reports.markdown import markdown
 from unvoiced.text import spreadsheet_cells
 
@@ -26,7 +26,7 @@ WORST, BEST = 15, 5  # classes that it shows of more
 SHOWN = 20  # pairs and groups that it shows
 NAMED = 8  # words that it names one by one
 LIPS = ("lipread", "vsr")  # tasks whose words are read from lips
-PHONEMES = {*VISEME_OF, *GLIDES} - {"sil"}
+PHONEMES = {*VISEME_OF, *DIPHTHONGS} - {"sil"}
 UNKNOWN = "? "  # in front of a word that nobody has told how to say
 
 Dictionary = dict[str, tuple[str, ...]]
@@ -161,7 +161,7 @@ def phonemes_of(word: str, dictionary: Dictionary) -> tuple[str, ...] | None:
     parts = re.split("[_-]", key)
     if known or len(parts) == 1:
         return known
-    spoken = [WEAK.get(part) or phonemes_of(part, dictionary) for part in parts]
+    spoken = [WEAK_FORMS.get(part) or phonemes_of(part, dictionary) for part in parts]
     return None if None in spoken else tuple(phoneme for said in spoken for phoneme in said or ())
 
 
@@ -170,7 +170,7 @@ def look_of(word: str, dictionary: Dictionary) -> str | None:
     phonemes = phonemes_of(word, dictionary)
     if phonemes is None:
         return None
-    seen = [VISEME_OF[part] for phoneme in phonemes for part in GLIDES.get(phoneme, (phoneme,))]
+    seen = [VISEME_OF[part] for phoneme in phonemes for part in DIPHTHONGS.get(phoneme, (phoneme,))]
     return " ".join(VISEMES[k].phonemes.replace(" ", "/") for k in seen)
 
 

@@ -87,7 +87,7 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 def write_recording(path: Path, task: str) -> Path:
     """Write a short recording of the kind that the name says."""
     rng = np.random.default_rng(0)
-    hands = np.concatenate([x for _, x in HandSimulator(signers=1).signer(0)])[1:4]
+    hands = np.concatenate([x for _, x in HandSimulator(signers=1).simulate_signer(0)])[1:4]
     frames = [rng.integers(0, 255, (32, 48, 3), dtype=np.uint8) for _ in range(12)]
     if path.name == "landmarks.csv":
         names = [f"{axis}{joint}" for joint in range(21) for axis in "xyz"]

@@ -1,0 +1,3 @@
+"""A kinematic hand that fingerspells, as MediaPipe Hands would detect it."""
+
+from datamodules.simulators.hand.simulator import HandSimulator as HandSimulator
