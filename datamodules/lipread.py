@@ -67,11 +67,11 @@ class LipreadDataModule(PreparedDataModule):
 
     @property
     def net_defaults(self) -> dict[str, Any]:
-        return {"boundary": self.prepared.words is not None}
+        return {"boundary": self.prepared.word_spans is not None}
 
     def validate_network(self, net: nn.Module) -> None:
         """A network that wants to be told where a word is needs a set that says it."""
-        if getattr(net, "boundary", False) and self.prepared.words is None:
+        if getattr(net, "boundary", False) and self.prepared.word_spans is None:
             raise ValueError(
                 f"net.boundary=true, but {self.prepared.data_dir} does not say which frames a word "
                 "takes: prepare it with reader=lrw, or with reader=video_manifest "
@@ -83,4 +83,6 @@ class LipreadDataModule(PreparedDataModule):
         if "boundary" not in batch:
             super().augment_batch(batch)
         else:
-            batch["x"], batch["boundary"] = self.augment.along(batch["x"], batch["boundary"])
+            batch["x"], batch["boundary"] = self.augment.apply_with_mask(
+                batch["x"], batch["boundary"]
+            )

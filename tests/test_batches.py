@@ -67,7 +67,7 @@ def prepared(
     samples, at = [], 0
     for number, length in enumerate(lengths):
         frames = np.arange(at, at + length, dtype=np.float32)[:, None]
-        samples.append(Sample(f"s{number}", frames, "a", word=(words or {}).get(number)))
+        samples.append(Sample(f"s{number}", frames, "a", word_span=(words or {}).get(number)))
         at += length
     about = Description("test", Frame((1,), "float32", "its own number"), {}, ("a",))
     write_all(folder, about, samples)

@@ -23,7 +23,7 @@ from datamodules.splits import Column, Split, SplitIndices, TestOnly, calibrated
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import write_all
-from datamodules.transforms import Compose, EMGStrength, EMGTime
+from datamodules.transforms import Compose, EMGGain, EMGTimeWarp
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.launch.resolvers import register_resolvers
@@ -162,7 +162,7 @@ def test_the_network_is_told_what_the_data_is_like(folder: Path) -> None:
 
 
 def test_added_noise_never_reaches_the_padding(folder: Path) -> None:
-    data = ready(folder, augment=Compose([EMGTime(), EMGStrength()]))
+    data = ready(folder, augment=Compose([EMGTimeWarp(), EMGGain()]))
     batch = next(iter(data.train_dataloader()))
     data.trainer = Phase()
     before = batch["x"].clone()
@@ -410,12 +410,12 @@ def test_a_calibrated_run_trains_on_some_of_the_tested_session(folder: Path) -> 
 # ---- transforms
 
 STILL = {
-    "strength": EMGStrength(gain=0.0, noise=0.0, drop=0.0),
-    "time": EMGTime(shift=0.0, warp=0.0),
+    "strength": EMGGain(gain=0.0, noise=0.0, drop=0.0),
+    "time": EMGTimeWarp(shift=0.0, warp=0.0),
 }
 STRONG = {
-    "strength": EMGStrength(gain=0.5, noise=0.3, drop=0.3),
-    "time": EMGTime(shift=0.5, warp=0.4),
+    "strength": EMGGain(gain=0.5, noise=0.3, drop=0.3),
+    "time": EMGTimeWarp(shift=0.5, warp=0.4),
 }
 named = pytest.mark.parametrize("name", list(STILL))
 
@@ -445,7 +445,7 @@ def test_without_strength_emg_stays_as_it_is(name: str) -> None:
 def test_an_electrode_has_one_strength_for_a_whole_recording() -> None:
     torch.manual_seed(0)
     x = torch.rand(400, 20, 4) + 0.5
-    changed = EMGStrength(gain=0.3, noise=0.0, drop=0.2)(x)
+    changed = EMGGain(gain=0.3, noise=0.0, drop=0.2)(x)
     ratio = changed / x
     torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
     factors = ratio[:, 0]
@@ -459,14 +459,14 @@ def test_a_recording_is_told_later_or_faster_in_all_channels() -> None:
     x = torch.zeros(200, 1000, 2)
     x[:, 480:520] = 1.0
     x[:, -1] = 0.5
-    moved = EMGTime(shift=0.2, warp=0.0)(x)
+    moved = EMGTimeWarp(shift=0.2, warp=0.0)(x)
     torch.testing.assert_close(moved[..., 0], moved[..., 1])
     places = (moved[..., 0] > 0.9).float().argmax(1).float() - 480
     assert 190 < places.abs().max() <= 201 and abs(places.mean()) < 25
     sums = moved[:, :780].sum((1, 2))
     torch.testing.assert_close(sums, torch.full((200,), 80.0), atol=2, rtol=0)
     assert moved[:, -1].amax() == 0.5
-    lengths = (EMGTime(shift=0.0, warp=0.25)(x)[..., 0] > 0.9).sum(1)
+    lengths = (EMGTimeWarp(shift=0.0, warp=0.25)(x)[..., 0] > 0.9).sum(1)
     assert 30 <= lengths.min() < 34 and 50 < lengths.max() <= 54
 
 

@@ -31,7 +31,7 @@ Word = tuple[int, int] | None
 
 def sample(name: str, frames: int, label: str = "a", word: Word = None) -> Sample:
     features = np.full((frames, 2, 3), hash(name) % 1000, np.float32)
-    return Sample(name, features, label, "me", source=f"{name}.mp4", word=word)
+    return Sample(name, features, label, "me", source=f"{name}.mp4", word_span=word)
 
 
 @settings(max_examples=25, deadline=None)
@@ -86,7 +86,7 @@ def test_sets_without_words_are_as_they_were(tmp_path: Path) -> None:
     assert (tmp_path / "set" / "manifest.csv").read_bytes() == (
         b"id,label,group,sequence,split,source,start,length\nx,a,me,,,x.mp4,0,3\nz,a,me,,,z.mp4,3,2\n"
     )
-    assert PreparedSet(tmp_path / "set").words is None
+    assert PreparedSet(tmp_path / "set").word_spans is None
 
 
 def test_words_lie_somewhere_in_their_samples(tmp_path: Path) -> None:
@@ -97,8 +97,8 @@ def test_words_lie_somewhere_in_their_samples(tmp_path: Path) -> None:
         "x,a,me,,,x.mp4,0,3,,\ny,a,me,,,y.mp4,3,4,1,3\nz,a,me,,,z.mp4,7,2,0,2\n"
     )
     prepared = PreparedSet(tmp_path / "set")
-    assert prepared.words.tolist() == [[0, 3], [1, 3], [0, 2]]
-    assert prepared.words.dtype == np.int64
+    assert prepared.word_spans.tolist() == [[0, 3], [1, 3], [0, 2]]
+    assert prepared.word_spans.dtype == np.int64
     assert list(prepared.manifest)[-1] == "length"
     assert [path.name for path in (tmp_path / "set").glob("*.partial")] == []
 
@@ -153,7 +153,7 @@ def test_joined_sets_keep_their_words(tmp_path: Path, mine: Word, theirs: Word, 
     write_all(tmp_path / "two", ABOUT, [sample("y", 4, word=theirs)])
     one = PreparedSet(tmp_path / "one")
     one.join(PreparedSet(tmp_path / "two"))
-    assert (None if one.words is None else one.words.tolist()) == expected
+    assert (None if one.word_spans is None else one.word_spans.tolist()) == expected
     assert one.starts.tolist() == [0, 3] and one.lengths.tolist() == [3, 4]
 
 

@@ -69,7 +69,7 @@ def test_words_splits_and_the_place_of_the_word(tmp_path: Path, clip: Path) -> N
     reader = LRW(tmp_path, task="vsr")
     samples, rejected = read_all(reader)
     assert not rejected
-    assert [(s.id, s.label, s.split, s.word) for s in samples] == [
+    assert [(s.id, s.label, s.split, s.word_span) for s in samples] == [
         ("ABOUT/test/ABOUT_00050.mp4", "about", "test", (8, 21)),
         ("ABOUT/train/ABOUT_00002.mp4", "about", "train", (8, 21)),
         ("ABOUT/train/ABOUT_00010.mp4", "about", "train", (0, 29)),
@@ -96,7 +96,7 @@ def test_the_mouth_is_cut_out(tmp_path: Path, clip: Path) -> None:
 def test_another_rate(tmp_path: Path, clip: Path, rate: float, frames: int, word: tuple) -> None:
     add(clip, tmp_path)
     (sample,) = outcomes(LRW(tmp_path, rate=rate))
-    assert (len(sample.features), sample.word) == (frames, word)
+    assert (len(sample.features), sample.word_span) == (frames, word)
 
 
 @example(duration_s=1.16, scale=1.0)
@@ -118,7 +118,7 @@ def test_prepared_and_gone_on_with(tmp_path: Path, clip: Path) -> None:
     assert (done.samples, done.rejected) == (2, 1)
     prepared = PreparedSet(tmp_path / "set", "lipread")
     assert prepared.manifest["split"].tolist() == ["train", "val"]
-    assert prepared.words.tolist() == [[8, 21]] * 2
+    assert prepared.word_spans.tolist() == [[8, 21]] * 2
     rejected = pd.read_csv(tmp_path / "set" / "rejected.csv")
     assert rejected["label"].tolist() == ["about"]
     assert prepare(LRW(raw), tmp_path / "set", {}).already_complete

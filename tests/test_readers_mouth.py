@@ -76,7 +76,7 @@ def test_usual_columns_are_used_where_they_are(tmp_path):
     one, two = outcomes(manifest_of(tmp_path))
     assert (one.id, one.group, one.split, tens(one)) == ("a.mkv#2-8", "p1", "val", [*range(2, 8)])
     assert (two.id, two.split, tens(two)) == ("a.mkv", "", [*range(10)])
-    assert (one.word, two.word) == (None, None)
+    assert (one.word_span, two.word_span) == (None, None)
     wide, _ = outcomes(manifest_of(tmp_path, context_s=0.04))
     assert tens(wide) == [*range(1, 9)]
 
@@ -91,21 +91,21 @@ def test_cuts_with_context_tell_where_the_word_lies(tmp_path):
     assert [tens(s) for s in samples] == [
         [*range(6)], [*range(2, 12)], [*range(14, 20)], [*range(20)], [*range(10, 20)],
     ]  # fmt: skip
-    assert [s.word for s in samples] == [(0, 4), (2, 8), (2, 6), (0, 20), (2, 10)]
+    assert [s.word_span for s in samples] == [(0, 4), (2, 8), (2, 6), (0, 20), (2, 10)]
     assert {s.sequence for s in samples} == {"a.mkv"}
-    said = [tens(s)[slice(*s.word)] for s in samples[:3]]
+    said = [tens(s)[slice(*s.word_span)] for s in samples[:3]]
     assert said == [[*range(4)], [*range(4, 10)], [*range(16, 20)]]
     half, *_ = outcomes(manifest_of(tmp_path, context_s=0.16, rate=12.5))
-    assert (tens(half), half.word) == ([1, 3, 5, 7], (0, 2))
+    assert (tens(half), half.word_span) == ([1, 3, 5, 7], (0, 2))
 
 
 def test_words_of_large_vocabularies_come_with_context_unless_told_otherwise(tmp_path):
     make_manifest(tmp_path, "a.mkv,x,9,11", header="path,label,start_frame,end_frame")
     write_video(tmp_path / "a.mkv", counted(20))
     (one,) = outcomes(manifest_of(tmp_path, task="vsr"))
-    assert (tens(one), one.word) == ([*range(4, 16)], (5, 7))  # 0.2 s are 5 frames
+    assert (tens(one), one.word_span) == ([*range(4, 16)], (5, 7))  # 0.2 s are 5 frames
     (alone,) = outcomes(manifest_of(tmp_path, task="vsr", context_s=0.0, min_frames=1))
-    assert (tens(alone), alone.word) == ([9, 10], None)
+    assert (tens(alone), alone.word_span) == ([9, 10], None)
 
 
 def test_a_word_beyond_the_end_is_no_context(tmp_path):
@@ -135,7 +135,7 @@ def test_sets_cut_with_context_say_so(tmp_path):
     for context_s, words in ((0.0, None), (0.08, [[2, 8]])):
         folder = tmp_path / f"set{context_s}"
         prepare(manifest_of(tmp_path, context_s=context_s), folder, {}, workers=1)
-        found = PreparedSet(folder).words
+        found = PreparedSet(folder).word_spans
         assert (None if found is None else found.tolist()) == words
 
 
@@ -514,7 +514,7 @@ class TestFaces:
         write_video(tmp_path / "a.mkv", speaking(30, step=1, away=range(4)))
         make_manifest(tmp_path, "a.mkv,x,8,14", header="path,label,start_frame,end_frame")
         (sample,) = outcomes(VideoManifest(tmp_path, context_s=0.4, max_gap_s=0.1))
-        assert (len(sample.features), sample.word) == (20, (4, 10))
+        assert (len(sample.features), sample.word_span) == (20, (4, 10))
         write_video(tmp_path / "a.mkv", speaking(30, step=1, away=range(16)))
         options = {"context_s": 0.4, "min_found": 0.1, "max_gap_s": 0.1}
         (rejected,) = outcomes(VideoManifest(tmp_path, **options))

@@ -9,10 +9,10 @@ from datamodules.simulators.hand import HandSimulator
 from datamodules.transforms import (
     Compose,
     HandAugment,
+    MouthAffine,
     MouthLight,
-    MouthMask,
-    MouthMove,
-    MouthTime,
+    MouthTimeMask,
+    MouthTimeWarp,
     MouthTone,
 )
 
@@ -112,23 +112,23 @@ def clips(count: int = 6, frames: int = 9) -> torch.Tensor:
 def test_clips_keep_their_shape_and_range(frames: int, seed: int) -> None:
     torch.manual_seed(seed)
     x = clips(4, frames)
-    changed = Compose([MouthTime(), MouthMove(), MouthTone(), MouthMask()])(x)
+    changed = Compose([MouthTimeWarp(), MouthAffine(), MouthTone(), MouthTimeMask()])(x)
     assert changed.shape == x.shape and changed.isfinite().all()
     assert changed.min() >= 0 and changed.max() <= 1 + 1e-5
 
 
 def test_without_strength_clips_stay_as_they_are() -> None:
     x = clips()
-    still = MouthMove(shift=0, scale=0, aspect=0, turn=0, flip=0)
+    still = MouthAffine(shift=0, scale=0, aspect=0, turn=0, flip=0)
     calm = MouthTone(gamma=0, contrast=0, brightness=0)
-    for transform in (still, calm, MouthTime(trim=0, jitter=0), MouthMask(longest=0)):
+    for transform in (still, calm, MouthTimeWarp(trim=0, jitter=0), MouthTimeMask(longest=0)):
         torch.testing.assert_close(transform(x), x, rtol=1e-4, atol=1e-4)
 
 
 def test_frames_of_a_clip_move_alike() -> None:
     torch.manual_seed(0)
     x = torch.rand(5, 1, 1, 16, 24).expand(-1, -1, 7, -1, -1)
-    for transform in (MouthMove(), MouthTone()):
+    for transform in (MouthAffine(), MouthTone()):
         changed = transform(x)
         torch.testing.assert_close(changed, changed[:, :, :1].expand_as(changed))
         assert not torch.allclose(changed[0], changed[1])
@@ -136,13 +136,13 @@ def test_frames_of_a_clip_move_alike() -> None:
 
 def test_a_mirrored_clip_is_its_mirror_image() -> None:
     x = torch.rand(3, 1, 2, 16, 24)
-    mirrored = MouthMove(shift=0, scale=0, aspect=0, turn=0, flip=1.0)(x)
+    mirrored = MouthAffine(shift=0, scale=0, aspect=0, turn=0, flip=1.0)(x)
     torch.testing.assert_close(mirrored, x.flip(-1), rtol=1e-4, atol=1e-4)
 
 
 def test_time_keeps_the_order_of_frames() -> None:
     torch.manual_seed(0)
-    frame = MouthTime(trim=0.3)(clips(50))[:, 0, :, 0, 0]  # (50, T): the grey tells which frame
+    frame = MouthTimeWarp(trim=0.3)(clips(50))[:, 0, :, 0, 0]  # (50, T): the grey tells which frame
     assert (frame.diff(dim=1) >= 0).all() and frame.unique().numel() == 9
     assert (frame[:, 0] > 0.11).any() and (frame[:, -1] < 0.89).any()
 
@@ -162,32 +162,32 @@ def test_a_track_moves_as_the_frames_do(
     torch.manual_seed(seed)
     number = torch.arange(float(count * frames)).reshape(count, frames)
     x = number[:, None, :, None, None].expand(-1, 1, -1, 2, 3)
-    moved, track = MouthTime(trim, jitter).along(x, number)
+    moved, track = MouthTimeWarp(trim, jitter).apply_with_mask(x, number)
     assert moved.shape == x.shape and track.shape == number.shape
     torch.testing.assert_close(moved, track[:, None, :, None, None].expand_as(x), rtol=0, atol=0)
     assert torch.equal((track // frames).long(), (number // frames).long())  # of its own clip
     torch.manual_seed(seed)
-    assert torch.equal(MouthTime(trim, jitter)(x), moved)  # a track changes nothing of a clip
+    assert torch.equal(MouthTimeWarp(trim, jitter)(x), moved)  # a track changes nothing of a clip
 
 
 def test_a_track_stays_where_no_frames_are_moved_in_time() -> None:
     torch.manual_seed(0)
     x, track = clips(), torch.rand(6, 9)
-    still = Compose([MouthMove(), MouthTone(), MouthMask(), MouthLight()])
-    changed, same = still.along(x, track)
+    still = Compose([MouthAffine(), MouthTone(), MouthTimeMask(), MouthLight()])
+    changed, same = still.apply_with_mask(x, track)
     assert torch.equal(same, track) and not torch.allclose(changed, x)
 
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 100), place=st.integers(0, 3))
 def test_a_track_beside_it_changes_nothing_of_what_a_clip_becomes(seed: int, place: int) -> None:
-    order: list = [MouthMove(), MouthTone(), MouthMask()]
-    order.insert(place, MouthTime())
+    order: list = [MouthAffine(), MouthTone(), MouthTimeMask()]
+    order.insert(place, MouthTimeWarp())
     x, number = clips(), torch.arange(9.0).repeat(6, 1)
     torch.manual_seed(seed)
     alone = Compose(order)(x)
     torch.manual_seed(seed)
-    beside, track = Compose(order).along(x, number)
+    beside, track = Compose(order).apply_with_mask(x, number)
     assert torch.equal(alone, beside)
     assert not torch.equal(track, number) and (track.diff(dim=1) >= 0).all()
 
@@ -195,7 +195,7 @@ def test_a_track_beside_it_changes_nothing_of_what_a_clip_becomes(seed: int, pla
 def test_a_run_of_frames_is_masked_by_the_mean() -> None:
     torch.manual_seed(0)
     x = clips(200)
-    changed = MouthMask(longest=0.5)(x)
+    changed = MouthTimeMask(longest=0.5)(x)
     hidden = ~torch.isclose(changed, x).flatten(3).all(3)[:, 0]  # (200, T)
     grey = x.mean(2, keepdim=True).expand_as(x)
     torch.testing.assert_close(changed[:, 0][hidden], grey[:, 0][hidden])

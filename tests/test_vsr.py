@@ -39,7 +39,7 @@ def clips(folder: Path, words: tuple[str, ...] = WORDS, told: bool = False, each
         clip = rng.integers(0, 255, (2 * len(words), 24, 24), np.uint8)
         first = 2 * words.index(word)
         place = (first, first + 2) if told else None
-        samples.append(Sample(f"{group}/{word}/{number}", clip, word, f"s{group}", word=place))
+        samples.append(Sample(f"{group}/{word}/{number}", clip, word, f"s{group}", word_span=place))
     write_all(folder, Description("vsr", Frame((24, 24), "uint8", "a test", 25.0), {}), samples)
     return folder
 

@@ -150,7 +150,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         self.targets, self.groups = targets[rows], groups[rows]
         self.sequences = sequences[rows]
         self.starts, self.lengths = prepared.starts[rows], prepared.lengths[rows]
-        self.words = None if prepared.words is None else prepared.words[rows]
+        self.word_spans = None if prepared.word_spans is None else prepared.word_spans[rows]
         # (lengths, frames): worked out once, for there is no time for it at every step; and for
         # each length, not for each sample, for there may be a million of those.
         lengths, self.kind = np.unique(self.lengths, return_inverse=True)
@@ -170,8 +170,8 @@ class Batches(Dataset[dict[str, Tensor]]):
             "group": torch.from_numpy(self.groups[positions]),
             "sequence": torch.from_numpy(self.sequences[positions]),
         }
-        if self.words is not None:
-            inside = _inside(places, self.words[positions])
+        if self.word_spans is not None:
+            inside = _inside(places, self.word_spans[positions])
             batch["boundary"] = torch.from_numpy(inside.astype(np.float32))
         return batch
 

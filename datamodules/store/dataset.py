@@ -63,7 +63,7 @@ class PreparedSet:
         self.features = self._read_features(memory_limit)
         self.starts = self.manifest["start"].to_numpy(np.int64)
         self.lengths = self.manifest["length"].to_numpy(np.int64)
-        self.words = self._take_words()
+        self.word_spans = self._take_words()
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -86,9 +86,9 @@ class PreparedSet:
         """Take in the rows of another set of the same frames, after this one's."""
         mine, theirs = self.meta["frame"], other.meta["frame"]
         assert mine["shape"] == theirs["shape"], (mine, theirs)
-        if self.words is not None or other.words is not None:
-            sides = [s._whole() if s.words is None else s.words for s in (self, other)]
-            self.words = np.concatenate(sides)
+        if self.word_spans is not None or other.word_spans is not None:
+            sides = [s._whole() if s.word_spans is None else s.word_spans for s in (self, other)]
+            self.word_spans = np.concatenate(sides)
         self.starts = np.concatenate([self.starts, other.starts + len(self.features)])
         self.lengths = np.concatenate([self.lengths, other.lengths])
         self.features = join_frames(self.features, other.features)

@@ -24,7 +24,7 @@ MAX_LABEL, MAX_REASON = 1_000, 2_000  # characters
 class Sample:
     """One recording, ready to be stored: ``features`` is (frames, *frame_shape).
 
-    ``word`` is the first frame that the word itself takes and the one after its last, counted
+    ``word_span`` is the first frame that the word itself takes and the one after its last, counted
     within the sample; what is around it is context. None where nobody knows.
 
     ``sequence`` names the recording that the sample was cut from, unique in the set: samples of
@@ -37,15 +37,15 @@ class Sample:
     group: str = ""
     split: str = ""
     source: str = ""
-    word: tuple[int, int] | None = None
+    word_span: tuple[int, int] | None = None
     sequence: str = ""
 
     def __post_init__(self) -> None:
         for name in ("label", "group"):
             object.__setattr__(self, name, normal_form(getattr(self, name)))
-        if self.word is not None:
-            first, stop = self.word
-            assert 0 <= first < stop <= len(self.features), (self.id, self.word, len(self.features))
+        if self.word_span is not None:
+            first, stop = self.word_span
+            assert 0 <= first < stop <= len(self.features), (self.id, first, stop)
 
 
 @dataclass(frozen=True)
@@ -95,5 +95,5 @@ def manifest_row(sample: Sample, start: int, has_words: bool) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(sample, name) for name in TEXT_COLUMNS}
     row |= {"start": start, "length": len(sample.features)}
     if has_words:
-        row |= zip(WORD_COLUMNS, sample.word or ("", ""), strict=True)
+        row |= zip(WORD_COLUMNS, sample.word_span or ("", ""), strict=True)
     return row

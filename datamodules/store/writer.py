@@ -251,7 +251,7 @@ class PreparedWriter:
     def _write_features(self) -> None:
         if not self._samples:
             return
-        adds_words = not self._has_words and any(sample.word for sample in self._samples)
+        adds_words = not self._has_words and any(sample.word_span for sample in self._samples)
         rows, start = [], self.frames
         for sample in self._samples:
             features = np.ascontiguousarray(sample.features, dtype=self.description.frame.dtype)

@@ -77,7 +77,7 @@ class RepeatedSamples(Reader):
         if self.frames_wanted is None:
             return sample
         places = frame_indices(np.array([len(sample.features)]), self.frames_wanted, "resample")
-        return replace(sample, features=sample.features[places[0]], word=None)
+        return replace(sample, features=sample.features[places[0]], word_span=None)
 
 
 def prepare_set(config: DictConfig, count: int) -> float:

@@ -173,7 +173,11 @@ def _stored(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> I
     stored = set_.features[set_.starts[rows][:, None] + frame]
     if not getattr(module.net, "boundary", False):
         return (stored,)
-    words = set_.words[rows] if set_.words is not None else np.array([[0, len(frame)]] * len(rows))
+    words = (
+        set_.word_spans[rows]
+        if set_.word_spans is not None
+        else np.array([[0, len(frame)]] * len(rows))
+    )
     inside = (frame >= words[:, :1]) & (frame < words[:, 1:])
     return stored, inside.astype(np.float32)
 

@@ -250,7 +250,7 @@ class MouthReader(Reader):
     def _windows(
         self, cut: Cut, source: Source, strip: Strip
     ) -> tuple[np.ndarray, int, tuple[int, int] | None]:
-        """The (frames, height, width) of one cut, the faces seen with it, and ``Sample.word``."""
+        """The (frames, height, width) of one cut, the faces seen with it, and its word span."""
         first, stop = span(cut.start, cut.end, source.to_output)
         rows = strip.rows(first, stop)
         self._refuse_beyond_end(cut, rows, stop - first, strip)
