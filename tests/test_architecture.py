@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.helpers.paths import ROOT
 
 MAY_IMPORT = {  # package → packages of this project that its files may import
     "unvoiced": {"unvoiced"},
@@ -99,6 +99,13 @@ def test_the_library_loads_without_training_libraries() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_tests_import_helpers_only() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        names = {name for name in find_imports(path) if name.startswith("tests.")}
+        others = {name for name in names if not name.startswith("tests.helpers.")}
+        assert not others, f"{path.relative_to(ROOT)} imports {', '.join(sorted(others))}"
 
 
 def test_files_are_short() -> None:

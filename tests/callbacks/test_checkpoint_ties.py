@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from callbacks.checkpoint import Checkpoint
-from tests.conftest import hands
+from tests.helpers.prepared_sets import write_hands
 
 
 class Scores(L.LightningModule):
@@ -59,7 +59,7 @@ def test_ties_go_to_the_later_epoch(
 
 def test_a_recipe_on_an_easy_set_does_not_hand_on_the_first_epoch(run, tmp_path: Path) -> None:
     """Validation accuracy is 1 from early on; the loss goes on falling."""
-    data = hands(tmp_path / "set", groups=3, each=10)
+    data = write_hands(tmp_path / "set", groups=3, each=10)
     folder = run(
         "experiment=asl_best",
         "trainer=cpu",

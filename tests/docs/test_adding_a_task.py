@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, command_line
+from tests.helpers.command_line import run_command
+from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs" / "adding-a-task.md").read_text(encoding="utf-8")
 PACKAGES = ("conf", "unvoiced", "experiments", "modules", "datamodules", "callbacks")
@@ -36,7 +37,7 @@ def train(folder: Path) -> Path:
 
 
 def run_in_checkout(folder: Path, *arguments: str) -> None:
-    done = command_line(*arguments, cwd=folder / "checkout")
+    done = run_command(*arguments, cwd=folder / "checkout")
     assert done.returncode == 0, done.stderr
 
 

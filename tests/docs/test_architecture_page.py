@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from experiments.checkpoints.card import ModelCard
-from tests.conftest import ROOT
+from tests.helpers.paths import ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 

@@ -7,8 +7,8 @@ import pytest
 from lightning.pytorch.accelerators import CUDAAccelerator
 
 from experiments.launch.command import validate_command
-from tests.conftest import ROOT
-from tests.docs.commands import (
+from tests.helpers.commands import composed_command
+from tests.helpers.documented_commands import (
     PAGES,
     documented_commands,
     find_commands,
@@ -16,7 +16,7 @@ from tests.docs.commands import (
     make_files,
     split_command,
 )
-from tests.launch.commands import composed_command
+from tests.helpers.paths import ROOT
 
 COMMANDS = documented_commands()
 

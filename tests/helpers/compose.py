@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from experiments.launch.resolvers import register_resolvers
-from tests.conftest import ROOT
+from tests.helpers.paths import ROOT
 
 
 def compose_command(*overrides: str) -> DictConfig:

@@ -16,7 +16,7 @@ import yaml
 
 from experiments.launch.rules import rule_of
 from experiments.launch.signatures import arguments_of, find_class
-from tests.conftest import ROOT
+from tests.helpers.paths import ROOT
 
 CONF = ROOT / "conf"
 PAGE = ROOT / "docs" / "configuration.md"

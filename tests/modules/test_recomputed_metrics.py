@@ -14,7 +14,9 @@ from torch import nn
 from torchmetrics.functional.text import char_error_rate
 
 from modules.classification import ClassificationModule
-from tests.conftest import FIRST_TASK, command_line, hands
+from tests.helpers.command_line import run_command
+from tests.helpers.paths import FIRST_TASK
+from tests.helpers.prepared_sets import write_hands
 
 Run = Callable[..., Path]
 
@@ -83,9 +85,9 @@ def test_every_metric_is_what_the_predictions_give(task: str, run: Run) -> None:
 
 def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path) -> None:
     """The first batches are all right, so that hits of top 1 and of top 3 agree in them."""
-    data = hands(tmp_path / "easy", groups=3, each=6, letters="ABCDEF")
+    data = write_hands(tmp_path / "easy", groups=3, each=6, letters="ABCDEF")
     folder = run("trainer=cpu", f"data_dir={data}", "epochs=3", "datamodule.epoch_steps=10")
-    mixed = hands(tmp_path / "mixed", groups=3, each=6, letters="ABCDEF")
+    mixed = write_hands(tmp_path / "mixed", groups=3, each=6, letters="ABCDEF")
     manifest = pd.read_csv(mixed / "manifest.csv", keep_default_na=False)
     manifest.loc[60:, "label"] = np.roll(manifest["label"][60:], 7)  # wrong labels at the end
     manifest.to_csv(mixed / "manifest.csv", index=False)
@@ -106,7 +108,7 @@ def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["asl", "emg"])
 def test_two_processes_report_what_their_predictions_give(task: str, tmp_path: Path) -> None:
-    done = command_line(
+    done = run_command(
         *(f"task={task}", "size=tiny", "trainer=ddp", "trainer.accelerator=cpu"),
         *("trainer.devices=2", "trainer.max_epochs=1", "datamodule.epoch_steps=2"),
         *("datamodule.eval_batch_size=5", f"hydra.run.dir={tmp_path / 'run'}"),
@@ -117,7 +119,7 @@ def test_two_processes_report_what_their_predictions_give(task: str, tmp_path: P
 
 
 def test_a_resumed_run_reports_what_its_predictions_give(run: Run, tmp_path: Path) -> None:
-    data = f"data_dir={hands(tmp_path / 'set', each=6, letters='ABCDEF')}"
+    data = f"data_dir={write_hands(tmp_path / 'set', each=6, letters='ABCDEF')}"
     common = ("trainer=smoke", data, "scheduler=none")
     run(*common, "trainer.max_epochs=1", run_dir="resumed")
     folder = tmp_path / "resumed"

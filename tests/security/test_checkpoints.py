@@ -25,8 +25,8 @@ from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.launch.build import build_datamodule, build_input_reader
 from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
-from tests.conftest import ROOT, TASKS
-from tests.security.hostile import (
+from tests.helpers.hostile_cards import (
+    PickleAttack,
     interpolation,
     laughs,
     loop,
@@ -36,7 +36,7 @@ from tests.security.hostile import (
     paths,
     save_untrained,
 )
-from tests.test_load import Attack
+from tests.helpers.paths import ROOT, TASKS
 from unvoiced.metadata import check_plain
 
 Content = dict[str, Any]
@@ -69,7 +69,7 @@ def refuse(content: Content, path: Path, match: str = "") -> str:
 
 def test_no_text_of_a_card_is_ever_resolved_or_built(good, tmp_path: Path) -> None:
     ran, payload = tmp_path / "ran", tmp_path / "payload.ckpt"
-    torch.save({"state_dict": {}, "more": Attack(str(ran))}, payload)
+    torch.save({"state_dict": {}, "more": PickleAttack(str(ran))}, payload)
     for task, content in good.items():
         for path in paths(content["card"]):
             card = mutated(content["card"], path, interpolation(payload))
@@ -85,7 +85,7 @@ def test_no_stage_builds_what_a_card_asks_for(
     stage: str, place: str, good, composed, tmp_path: Path
 ) -> None:
     ran, payload, path = tmp_path / "ran", tmp_path / "payload.ckpt", tmp_path / "evil.ckpt"
-    torch.save({"state_dict": {}, "more": Attack(str(ran))}, payload)
+    torch.save({"state_dict": {}, "more": PickleAttack(str(ran))}, payload)
     where = ("reader",) if place == "reader" else ("frame", "rate")
     card = mutated(good["asl"]["card"], where, interpolation(payload))
     torch.save(good["asl"] | {"card": card}, path)
@@ -98,7 +98,7 @@ def test_no_stage_builds_what_a_card_asks_for(
 def test_values_of_a_card_reach_classes_and_not_hydra(good, composed, tmp_path: Path) -> None:
     """Even a card that was never checked cannot have anything built."""
     ran, payload = tmp_path / "ran", tmp_path / "payload.ckpt"
-    torch.save({"state_dict": {}, "more": Attack(str(ran))}, payload)
+    torch.save({"state_dict": {}, "more": PickleAttack(str(ran))}, payload)
     evil = {"rate": interpolation(payload), "zoom": interpolation(payload)}
     card = ModelCard("lipread", [], [], {}, {}, {"frames": 3}, True, frame=evil, reader=evil)
     config = composed("task=lipread", "size=tiny", f"input={payload}")

@@ -12,12 +12,18 @@ import pytest
 pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 
 from experiments.page.isolation import IsolatedUploads
-from tests.test_serve import Turns, film, hand, jpeg, written
+from tests.helpers.pages import (
+    PointingNetwork,
+    encode_jpeg,
+    paint_pointing_hand,
+    write_file,
+    write_hand_video,
+)
 from unvoiced import Recognizer
 from unvoiced.vision.hands import hand_model
 
 
-class Deadly(Turns):
+class Deadly(PointingNetwork):
     """A network whose first question ends the process that asks, as MediaPipe may."""
 
     asked = 0
@@ -44,15 +50,19 @@ def uploads():
 
 
 def test_a_process_that_dies_is_replaced(uploads: IsolatedUploads, tmp_path: Path, caplog) -> None:
-    clip = film(tmp_path / "clip.mp4", "AL")
+    clip = write_hand_video(tmp_path / "clip.mp4", "AL")
     with pytest.raises(ValueError, match=r"clip\.mp4: the file is damaged or unusual, and reading"):
         list(uploads.read(clip))
     assert "ended the process that read it (exit code -6)" in caplog.text
-    (found,) = uploads.read(written(tmp_path / "b.jpg", jpeg(hand("B"))))
+    (found,) = uploads.read(write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B"))))
     assert (found.text, found.seen.shape) == ("B", (480, 640, 3))
     (reader,) = multiprocessing.active_children()
     with pytest.raises(ValueError, match=r"c\.jpg: .*truncated\.$"):
-        list(uploads.read(written(tmp_path / "c.jpg", jpeg(hand("B"))[:3000])))
+        list(
+            uploads.read(
+                write_file(tmp_path / "c.jpg", encode_jpeg(paint_pointing_hand("B"))[:3000])
+            )
+        )
     *_, last = uploads.read(clip)
     assert last.text == "AL"
     assert multiprocessing.active_children() == [reader]  # one process read all three
@@ -64,12 +74,12 @@ def test_a_process_that_dies_is_replaced(uploads: IsolatedUploads, tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_mistake_of_the_network_is_told(tmp_path: Path, caplog) -> None:
-    class Broken(Turns):
+    class Broken(PointingNetwork):
         def __call__(self, *_):
             raise ZeroDivisionError("by zero")
 
     uploads = IsolatedUploads(Recognizer(Broken()), {}, 4.0)
     with pytest.raises(RuntimeError, match="ZeroDivisionError: by zero"):
-        list(uploads.read(written(tmp_path / "b.jpg", jpeg(hand("B")))))
+        list(uploads.read(write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B")))))
     uploads.close()
     assert "the network failed" in caplog.text

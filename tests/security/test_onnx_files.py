@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.security.hostile import VALUES
+from tests.helpers.hostile_cards import VALUES
 from unvoiced import Recognizer
 from unvoiced.networks import FORMAT, KEY, TEXTS, OnnxNetwork
 

@@ -22,8 +22,8 @@ from experiments.launch.secret_options import AUTH_VARIABLE, hide_auth
 from experiments.page.auth import AllowedHosts
 from experiments.page.storage import PREFIX, Quota, TooLargeError, _safe_name, temporary_folder
 from experiments.stages import serve
-from tests.conftest import ROOT
-from tests.test_serve import Turns, client_of
+from tests.helpers.pages import PointingNetwork, open_client
+from tests.helpers.paths import ROOT
 from unvoiced import Recognizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
@@ -34,7 +34,7 @@ WRITES = ("/camera/leave/x", "/camera/enter", UPLOAD, JOIN, "/gradio_api/cancel"
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    with client_of(Recognizer(Turns())) as client:
+    with open_client(Recognizer(PointingNetwork())) as client:
         yield client
 
 
@@ -112,7 +112,7 @@ def test_websockets_are_refused(client: TestClient) -> None:
 def test_a_proxys_name_is_answered_once_it_is_allowed() -> None:
     proxied = {"host": "page.example.org", "origin": "https://page.example.org"}
     plain = {"origin": "https://page.example.org"}  # a proxy that sets Host to 127.0.0.1
-    with client_of(Recognizer(Turns()), allowed_hosts=["page.example.org"]) as client:
+    with open_client(Recognizer(PointingNetwork()), allowed_hosts=["page.example.org"]) as client:
         for headers in (proxied, plain):
             assert client.post("/camera/leave/x", headers=headers).status_code == 200
         assert client.get("/", headers={"host": "evil.example"}).status_code == 403
@@ -200,7 +200,7 @@ def stored(client: TestClient) -> list[Path]:
 
 
 def test_a_request_takes_one_file_of_bounded_size() -> None:
-    with client_of(Recognizer(Turns())) as client:
+    with open_client(Recognizer(PointingNetwork())) as client:
         assert send(client, *[10] * 60).status_code == 400
         for size in (2**20 + 1, 2**20 + 70_000, 5 * 2**20):
             answer = send(client, size)
@@ -215,7 +215,7 @@ def test_a_request_takes_one_file_of_bounded_size() -> None:
 
 
 def test_a_visitor_stores_few_files_and_all_together_not_many() -> None:
-    with client_of(Recognizer(Turns())) as client:
+    with open_client(Recognizer(PointingNetwork())) as client:
         first, second, third = (send(client, 2**19) for _ in range(3))
         assert [first.status_code, second.status_code] == [200, 200]
         assert third.status_code == 413 and "Try again" in third.text
@@ -239,7 +239,7 @@ def test_many_uploads_at_once_stay_within_the_limits() -> None:
             jobs = [client.post(UPLOAD, files=files) for _ in range(30)]
             return [answer.status_code for answer in await asyncio.gather(*jobs)]
 
-    with client_of(Recognizer(Turns())) as client:
+    with open_client(Recognizer(PointingNetwork())) as client:
         codes = asyncio.run(flood(client.app))
         assert codes.count(200) == 2 == len(stored(client)) and codes.count(413) == 28
 
@@ -359,7 +359,7 @@ def test_the_password_may_stand_in_a_file(no_password, tmp_path: Path) -> None:
 
 
 def test_wrong_passwords_get_nothing() -> None:
-    with client_of(Recognizer(Turns()), auth="ann:sesame") as client:
+    with open_client(Recognizer(PointingNetwork()), auth="ann:sesame") as client:
         for given in ("x", "Basic", "Basic ", "Basic !!!", "Bearer YW5uOnNlc2FtZQ=="):
             for method, path in (("GET", "/"), ("POST", UPLOAD), ("POST", JOIN)):
                 answer = client.request(method, path, headers={"authorization": given})

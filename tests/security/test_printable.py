@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.reports.markdown import markdown
-from tests.conftest import command_line, mouths
+from tests.helpers.command_line import run_command
+from tests.helpers.prepared_sets import write_mouths
 from unvoiced.text import (
     PrintableStream,
     escape_controls,
@@ -79,9 +80,9 @@ def test_tables_hold_no_markup_and_no_formulas() -> None:
 @pytest.mark.slow
 def test_names_of_a_set_reach_terminal_report_and_tables_escaped(tmp_path: Path) -> None:
     words = ("\x1b]0;owned\x07<script>x</script>", "=cmd|' /C calc'!A0", "wa\u202eter")
-    made = mouths(tmp_path / "set", 4, words, 2)
+    made = write_mouths(tmp_path / "set", 4, words, 2)
     folder = tmp_path / "run"
-    shown = command_line(
+    shown = run_command(
         *("task=lipread", "trainer=smoke", f"data_dir={made}", f"hydra.run.dir={folder}"),
         "split=random",
     )
@@ -98,7 +99,7 @@ def test_names_of_a_set_reach_terminal_report_and_tables_escaped(tmp_path: Path)
 
 
 def test_an_error_that_names_a_file_is_escaped(tmp_path: Path) -> None:
-    shown = command_line(
+    shown = run_command(
         "stage=predict", f"input={tmp_path}/x\x1b[2J.png", "ckpt_path=a\x1b[2J.ckpt"
     )
     assert shown.returncode == 1

@@ -10,8 +10,7 @@ from itertools import cycle, repeat
 import numpy as np
 import pytest
 
-from tests.test_live import Script
-from tests.test_runtime import Lips, Signs
+from tests.helpers.streams import HandNetwork, LipNetwork, ScriptedRecognizer
 from unvoiced import Engine, Recognizer
 from unvoiced.decisions import MOST_CHARACTERS, Text
 from unvoiced.engine import LONGEST_GAP_S, StreamTime
@@ -40,17 +39,17 @@ CLOCKS: dict[str, Callable[[], Iterator[float]]] = {
 
 
 def letters() -> Callable[[float], object]:
-    engine, hand = Engine(Recognizer(Signs()), ready=True), np.ones(63, np.float32)
+    engine, hand = Engine(Recognizer(HandNetwork()), ready=True), np.ones(63, np.float32)
     return lambda seconds: engine.push(hand, seconds)
 
 
 def words() -> Callable[[float], object]:
-    engine, rng = Engine(Recognizer(Lips()), ready=True), np.random.default_rng(0)
+    engine, rng = Engine(Recognizer(LipNetwork()), ready=True), np.random.default_rng(0)
     return lambda seconds: engine.push(rng.integers(0, 255, (64, 96), np.uint8), seconds)
 
 
 def phrases() -> Callable[[float], object]:
-    script = Script([("yes", 0.9), ("no", 0.9)] * 5 * FRAMES)
+    script = ScriptedRecognizer([("yes", 0.9), ("no", 0.9)] * 5 * FRAMES)
     engine, rng = Engine(script, window_s=0.2, hop_s=0.2), np.random.default_rng(0)
     return lambda seconds: engine.push(rng.normal(size=(20, 2)), seconds)
 
@@ -75,7 +74,10 @@ def test_memory_does_not_grow_with_frames(make: Callable, clock: str) -> None:
 
 
 def test_a_looping_clock_still_writes() -> None:
-    engine, hand = Engine(Recognizer(Signs()), ready=True, repeat_s=0.5), np.ones(63, np.float32)
+    engine, hand = (
+        Engine(Recognizer(HandNetwork()), ready=True, repeat_s=0.5),
+        np.ones(63, np.float32),
+    )
     times = CLOCKS["looping"]()
     for _ in range(90):
         engine.push(hand, next(times))

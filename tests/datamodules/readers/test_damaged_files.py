@@ -11,8 +11,8 @@ import pytest
 
 from datamodules.readers.asl import hand_input, image_folder
 from datamodules.store.prepare import prepare
-from tests.datamodules.readers.random_trees import good_content
-from tests.datamodules.readers.test_every_file import READERS
+from tests.helpers.random_trees import good_content
+from tests.helpers.readers import READER_FACTORIES
 from unvoiced.vision.hands import Hand
 
 # Reader, the file that is damaged, and others that it needs.
@@ -77,7 +77,7 @@ def check_damaged(name: str, file: str, needed: tuple[str, ...], number: int) ->
             content = good_content(Path(path).name)
             (raw / path).write_bytes(damage(content, rng) if path == file else content)
         try:
-            prepare(READERS[name](raw), Path(folder, "set"), {}, 1, lambda line: None)
+            prepare(READER_FACTORIES[name](raw), Path(folder, "set"), {}, 1, lambda line: None)
         except ValueError as error:
             assert str(error).isprintable() and len(str(error)) < 3000, repr(str(error))
 

@@ -14,44 +14,12 @@ import pytest
 from hypothesis import given, settings
 
 from datamodules.readers.asl import hand_input, image_folder
-from datamodules.readers.asl.hand_input import HandInput
-from datamodules.readers.asl.image_folder import ImageFolder
-from datamodules.readers.asl.landmark_csv import LandmarkCSV
-from datamodules.readers.asl.landmark_npy import LandmarkNPY
-from datamodules.readers.emg.emg_input import EMGInput
-from datamodules.readers.emg.emg_manifest import EMGManifest
-from datamodules.readers.emg.gaddy import Gaddy
-from datamodules.readers.emg.somach import Somach
 from datamodules.readers.files import ending_of, is_hidden
-from datamodules.readers.lips.frame_folder import FrameFolder
-from datamodules.readers.lips.lrw import LRW
-from datamodules.readers.lips.mouth_input import MouthInput
-from datamodules.readers.lips.video_folder import VideoFolder
-from datamodules.readers.lips.video_manifest import VideoManifest
 from datamodules.store.prepare import prepare
-from tests.datamodules.readers.random_trees import make_tree, trees
+from tests.helpers.random_trees import make_tree, trees
+from tests.helpers.readers import READER_FACTORIES
 from unvoiced.text import escape_controls
 from unvoiced.vision.hands import Hand
-
-READERS: dict[str, Callable[[Path], Any]] = {
-    "image_folder": ImageFolder,
-    "landmark_csv": LandmarkCSV,
-    "landmark_npy": LandmarkNPY,
-    "landmark_npy sequences": lambda raw: LandmarkNPY(raw, sequences=True),
-    "video_folder": lambda raw: VideoFolder(raw, crop="none"),
-    "video_folder grouped": lambda raw: VideoFolder(raw, grouped=True, crop="none"),
-    "video_folder labels": lambda raw: VideoFolder(raw, crop="none", labels=["A"]),
-    "frame_folder": FrameFolder,
-    "video_manifest": lambda raw: VideoManifest(raw, crop="none"),
-    "lrw": LRW,
-    "emg_manifest": lambda raw: EMGManifest(raw, rate=250.0),
-    "gaddy": lambda raw: Gaddy(raw, rate=250.0),
-    "gaddy silent": lambda raw: Gaddy(raw, rate=250.0, mode="silent"),
-    "somach": Somach,
-    "hand_input": HandInput,
-    "mouth_input": lambda raw: MouthInput(raw, crop="none"),
-    "emg_input": lambda raw: EMGInput(raw, rate=250.0),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +68,7 @@ def check_account(make_reader: Callable[[Path], Any], raw: Path, data_dir: Path)
     return True
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", READER_FACTORIES)
 @settings(deadline=None, max_examples=6)
 @given(tree=trees)
 def test_no_file_is_lost(name: str, tree: list) -> None:
@@ -108,11 +76,11 @@ def test_no_file_is_lost(name: str, tree: list) -> None:
         raw = Path(folder, "raw")
         raw.mkdir()
         make_tree(raw, tree)
-        check_account(READERS[name], raw, Path(folder, "set"))
+        check_account(READER_FACTORIES[name], raw, Path(folder, "set"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", READER_FACTORIES)
 @settings(deadline=None, max_examples=300)
 @given(tree=trees)
 def test_no_file_is_lost_in_many_trees(name: str, tree: list) -> None:
@@ -120,4 +88,4 @@ def test_no_file_is_lost_in_many_trees(name: str, tree: list) -> None:
         raw = Path(folder, "raw")
         raw.mkdir()
         make_tree(raw, tree)
-        check_account(READERS[name], raw, Path(folder, "set"))
+        check_account(READER_FACTORIES[name], raw, Path(folder, "set"))

@@ -16,7 +16,7 @@ from datamodules.readers.lips.video_folder import VideoFolder
 from datamodules.readers.lips.video_manifest import VideoManifest
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
-from tests.datamodules.readers.random_trees import good_content
+from tests.helpers.random_trees import good_content
 from unvoiced.vision import images
 
 NFC, NFD = "été", "e\u0301te\u0301"

@@ -1,0 +1,240 @@
+"""Callbacks: a NaN ends the run well, the table survives, the matrix counts right."""
+
+import json
+import re
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
+
+from callbacks.average import Average
+from callbacks.checkpoint import Checkpoint
+from callbacks.checkpoint_files import CheckpointFiles
+from callbacks.confusion_matrix import draw_confusion
+from callbacks.disk_space import DiskSpace
+from experiments.checkpoints.load import load_checkpoint
+from tests.helpers.prepared_sets import write_hands, write_set_with_nan
+
+QUICK = ("trainer=cpu", "datamodule.epoch_steps=1")
+
+
+def test_nan_on_the_very_first_batch_ends_with_a_clear_error(run, tmp_path: Path, capsys) -> None:
+    data = write_set_with_nan(tmp_path / "set")
+    with pytest.raises(ValueError, match="no epoch ended well enough to be saved. See "):
+        run(
+            *(
+                "trainer=cpu",
+                "datamodule.epoch_steps=8",
+                f"data_dir={data}",
+                "datamodule.batch_size=20",
+                "datamodule.memory_limit_mb=0",  # smaller sets are checked when they are opened
+                "net=landmark_gru",
+            )
+        )
+    out = capsys.readouterr().out
+    assert "may help" in out and out.count("the training loss is not finite in epoch 1") == 1
+    assert " and 15 more" in out
+    assert not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "Not a number in epoch 1, step" in report and "is not finite: 0/7" in report
+    assert len(list((tmp_path / "run" / "nan").glob("step_*.pt"))) == 1
+
+
+def test_nan_later_keeps_the_best_and_is_reported(run, tmp_path: Path, monkeypatch) -> None:
+    """The loss overflows in a later epoch: the run ends, tests its best epoch and says so."""
+    from modules.classification import ClassificationModule
+
+    whole = ClassificationModule.training_step
+
+    def breaks_in_epoch_three(self, batch, batch_idx):
+        loss = whole(self, batch, batch_idx)
+        return loss * float("inf") if self.current_epoch == 2 else loss
+
+    monkeypatch.setattr(ClassificationModule, "training_step", breaks_in_epoch_three)
+    data = write_hands(tmp_path / "set", each=8)
+    folder = run(
+        "trainer=cpu", "datamodule.epoch_steps=8", f"data_dir={data}", "trainer.max_epochs=6"
+    )
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert numbers["epochs"] == 2 and numbers["test/n"] > 0
+    assert (
+        "NaN stop: the training loss is not finite in epoch 3" in (folder / "report.md").read_text()
+    )
+
+
+def test_early_stopping_is_reported(run, tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set", each=8)
+    folder = run(
+        *(
+            "trainer=cpu",
+            "datamodule.epoch_steps=8",
+            f"data_dir={data}",
+            "optimizer.lr=0.0",
+            "trainer.max_epochs=9",
+        ),
+        "callbacks.early_stopping.patience=2",
+    )
+    assert len(pd.read_csv(folder / "metrics.csv")) == 3
+    assert "Early stopping ended the run after epoch 3" in (folder / "report.md").read_text()
+
+
+def test_checkpoints_of_named_epochs_are_saved_and_no_others(run, tmp_path: Path) -> None:
+    """``epochs`` says it all: that the default saves each fifth epoch does not matter then."""
+    data, few = write_hands(tmp_path / "set"), ("datamodule.epoch_steps=1", "trainer.max_epochs=4")
+    folder = run("trainer=cpu", f"data_dir={data}", *few, "+callbacks.periodic.epochs=[1,3]")
+    saved = {path.stem for path in (folder / "checkpoints").glob("*.ckpt")}
+    assert saved == {"best", "last", "before_last", "epoch_0001", "epoch_0003"}
+
+
+def test_a_checkpoint_of_named_epochs_keeps_all_of_them(tmp_path: Path) -> None:
+    fitted(tmp_path, Checkpoint("e{epoch}", epochs=[1, 3], dirpath=tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e1.ckpt", "e3.ckpt"]
+
+
+def fitted(folder: Path, *callbacks: L.Callback, epochs: int = 4) -> L.Trainer:
+    """A tiny network trained for some epochs of one step."""
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        limit_train_batches=1,
+        callbacks=list(callbacks),
+        plugins=[CheckpointFiles()],
+        **quiet,
+    )
+    trainer.fit(BoringModel())
+    return trainer
+
+
+def test_only_the_newest_are_kept(tmp_path: Path) -> None:
+    fitted(tmp_path, Checkpoint("e{epoch}", keep=2, every_n_epochs=1, dirpath=tmp_path), epochs=5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e4.ckpt", "e5.ckpt"]
+    with pytest.raises(ValueError, match="has keep=0"):
+        Checkpoint("e{epoch}", keep=0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"epochs": [1, 3, 9]},
+        {"every_n_epochs": 2, "save_top_k": -1},
+        {"every_n_epochs": 1},
+        {"keep": 3, "every_n_epochs": 1},
+    ],
+    ids=str,
+)
+def test_as_many_files_as_foretold(arguments: dict, tmp_path: Path) -> None:
+    saver = Checkpoint("e{epoch}", dirpath=tmp_path, **arguments)
+    fitted(tmp_path, saver, epochs=5)
+    assert len(list(tmp_path.iterdir())) == saver.files(5)
+
+
+def test_the_size_is_foretold(run, tmp_path: Path, capsys) -> None:
+    """Weights, their average and the optimizer's state, of every file, within a tenth."""
+    data = write_hands(tmp_path / "set")
+    weights = "{_target_: callbacks.checkpoint.Checkpoint, filename: w, save_weights_only: true, "
+    more = f"+callbacks.w={weights}dirpath: '${{run_dir}}/checkpoints'}}"
+    folder = run(*QUICK, f"data_dir={data}", "trainer.max_epochs=5", more)
+    files = list((folder / "checkpoints").glob("*.ckpt"))
+    assert {path.name for path in files} == {
+        *("best.ckpt", "last.ckpt", "before_last.ckpt", "epoch_0005.ckpt", "w.ckpt")
+    }
+    told = re.search(r"at most (\d+) files, ([\d.]+) MB in all", capsys.readouterr().out)
+    assert int(told[1]) == len(files)
+    assert float(told[2]) * 1e6 == pytest.approx(sum(f.stat().st_size for f in files), rel=0.1)
+
+
+def test_a_copy_of_the_weights_is_the_average_that_was_judged(run, tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set")
+    weights = "{_target_: callbacks.checkpoint.Checkpoint, filename: w, save_weights_only: true, "
+    more = f"+callbacks.w={weights}dirpath: '${{run_dir}}/checkpoints'}}"
+    command = ("callbacks=averaged", f"data_dir={data}", "trainer.max_epochs=2", more)
+    folder = run(*QUICK, *command) / "checkpoints"
+    copy, last = (torch.load(folder / f"{n}.ckpt", weights_only=True) for n in ("w", "last"))
+    torch.testing.assert_close(copy["state_dict"], last["state_dict"], rtol=0, atol=0)
+    assert "optimizer_states" not in copy and copy["card"] == last["card"]
+    assert load_checkpoint(folder / "w.ckpt").classes
+
+
+def test_too_little_room_is_said_before_the_first_step(tmp_path: Path, monkeypatch, capsys) -> None:
+    saver = Checkpoint("e{epoch}", every_n_epochs=1, save_top_k=-1, dirpath=tmp_path)
+    monkeypatch.setattr("callbacks.disk_space._free", lambda saver: 100)
+    fitted(tmp_path, saver, DiskSpace())
+    said = capsys.readouterr().out
+    assert "warning: the checkpoints of this run take up to" in said and "0.0 MB are free" in said
+    assert said.count("warning:") == 1
+
+
+def test_a_disk_that_fills_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    """A link to /dev/full under the name that is written first: the system says "no space"."""
+    files, path = CheckpointFiles(), tmp_path / "run" / "checkpoints" / "last.ckpt"
+    files.save_checkpoint({"step": 1, "weights": torch.ones(1000)}, path)
+    partial = path.with_name("last.ckpt.partial")
+    partial.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left .* last.ckpt is as it was before. Make room"):
+        files.save_checkpoint({"step": 2, "weights": torch.ones(1000)}, path)
+    assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
+    assert torch.load(path, weights_only=True)["step"] == 1
+    files.save_checkpoint({"step": 3}, path)  # there is room again
+    steps = [
+        torch.load(p, weights_only=True)["step"] for p in (path, path.with_name("before_last.ckpt"))
+    ]
+    assert steps == [3, 1]
+
+
+def test_confusion_matrix_agrees_with_the_predictions(run, tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set", each=8)
+    folder = run(
+        "trainer=cpu", "datamodule.epoch_steps=8", f"data_dir={data}", "trainer.max_epochs=2"
+    )
+    matrix = pd.read_csv(folder / "confusion_matrix.csv", index_col="true")
+    said = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+    counted = said.groupby(["label", "prediction"]).size()
+    assert matrix.to_numpy().sum() == len(said)
+    for (label, prediction), count in counted.items():
+        assert matrix.loc[label, prediction] == count
+
+
+def test_confusion_picture_leaves_absent_classes_out() -> None:
+    counts = np.zeros((4, 4), int)
+    counts[0, 2] = 3
+    figure = draw_confusion(counts, ["a", "b", "c", "d"])
+    names = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert names == ["a", "c"]
+
+
+def test_what_a_run_tests_is_what_its_checkpoint_holds(run, tmp_path: Path) -> None:
+    """The average, and not the weights of the last step: a lower learning rate parts them less."""
+    data, few = (
+        write_hands(tmp_path / "set", each=8),
+        ("datamodule.epoch_steps=4", "optimizer.lr=0.01"),
+    )
+    split = ("split=random", f"data_dir={data}", "trainer=cpu")
+    folder = run("callbacks=averaged", *split, *few, "trainer.max_epochs=2")
+    best = folder / "checkpoints" / "best.ckpt"
+    run("stage=test", f"ckpt_path={best}", *split, run_dir="again")
+    for name in ("predictions.csv", "confusion_matrix.csv"):
+        first, again = ((tmp_path / f / name).read_text() for f in ("run", "again"))
+        assert first == again
+    scores = [json.loads((tmp_path / f / "metrics.json").read_text()) for f in ("run", "again")]
+    assert scores[0]["test/loss"] == scores[1]["test/loss"]
+
+
+def test_the_average_follows_fast_at_first() -> None:
+    """Of steps 0, 1, 2 … it lags by what the formula says, worked out by hand."""
+    average, kept = Average(decay=0.8), 1.0
+    model = torch.nn.Linear(1, 1)
+    averaged = torch.optim.swa_utils.AveragedModel(model, **average._kwargs)
+    for step in range(1, 60):
+        torch.nn.init.constant_(model.weight, step)
+        averaged.update_parameters(model)
+        n = step - 1  # updates before this one; the first one copies
+        share = min(0.8, (1 + n) / (10 + n)) if n else 0.0
+        kept = share * kept + (1 - share) * step
+        assert averaged.module.weight.item() == pytest.approx(kept, rel=1e-4)
+    with pytest.raises(ValueError, match="decay=1"):
+        Average(decay=1)

@@ -1,0 +1,643 @@
+"""The readers of EMG, on real files made here, bad ones among them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from functools import partial
+
+import numpy as np
+import pytest
+import yaml
+
+from datamodules.readers.emg import emg_manifest
+from datamodules.readers.emg.emg_input import EMGInput
+from datamodules.readers.emg.gaddy import Gaddy
+from datamodules.readers.emg.somach import Somach
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.prepare import prepare
+from datamodules.store.samples import Rejected
+from tests.helpers.paths import ROOT, require_shared_data
+from tests.helpers.readers import read_outcomes, read_samples, reasons_by_id
+
+outcomes = partial(read_outcomes, dtype=np.float32)
+read_all = partial(read_samples, dtype=np.float32)
+EMGManifest = partial(emg_manifest.EMGManifest, rate=1000.0)
+
+
+def signal(samples=500, channels=8, seed=0):
+    return np.random.default_rng(seed).normal(0, 40, (samples, channels))
+
+
+def save(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array)
+    return path
+
+
+def make_manifest(folder, *rows, header="path,text"):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return folder
+
+
+# ---- what all readers of EMG share
+
+
+def one(folder, array, **options):
+    """The outcome of one recording beside two sound ones of 8 channels."""
+    for name in ("good1", "good2"):
+        save(folder / f"{name}.npy", signal())
+    save(folder / "a.npy", array)
+    make_manifest(folder, "good1.npy,x", "good2.npy,x", "a.npy,x")
+    return outcomes(EMGManifest(folder, **options))[2]
+
+
+def test_a_recording_becomes_microvolts(tmp_path):
+    counts = np.rint(signal() * 100 - 2_000_000).astype(np.int32)
+    reader_options = {"uv_per_count": 0.5, "mains_hz": None, "high_hz": 400}
+    sample = one(tmp_path, counts, **reader_options)
+    assert (sample.id, sample.label, sample.source) == ("a.npy", "x", "a.npy")
+    assert sample.features.shape == (500, 8)
+    assert np.abs(sample.features.mean(0)).max() < 1000  # the offset was a million µV
+    assert 1500 < sample.features.std() < 2000
+    reader = EMGManifest(tmp_path, **reader_options)
+    assert reader.frame.meaning == "surface EMG, µV, from 0.5 Hz to 400 Hz"
+    assert (reader.task, reader.classes, reader.frame.rate) == ("emg", (), 1000)
+    assert pickle.loads(pickle.dumps(reader)).frame == reader.frame  # as worker processes get it
+
+
+def test_resampled_recordings(tmp_path):
+    sample = one(tmp_path, signal(1000), resample_hz=250)
+    assert len(sample.features) == 250
+    assert EMGManifest(tmp_path, resample_hz=250).frame.rate == 250
+
+
+def test_what_comes_before_the_signal_is_dropped(tmp_path):
+    offset = signal() + 30_000
+    offset[:3] = 0
+    sample = one(tmp_path, offset)
+    assert len(sample.features) == 497
+    assert np.abs(sample.features).max() < 400
+    offset[3:20] = np.pi * np.arange(17)[:, None]
+    assert np.abs(one(tmp_path, offset).features).max() > 5000
+    skipped = one(tmp_path, offset, skip_samples=20)
+    assert len(skipped.features) == 480
+    assert np.abs(skipped.features).max() < 400
+
+
+def broken(change):
+    emg = signal()
+    change(emg)
+    return emg
+
+
+def nan(emg):
+    emg[9, 2] = np.nan
+
+
+def flat(emg):
+    emg[:, [0, 4]] = 3
+
+
+def clipped(emg):
+    emg[:, 7] = np.clip(80 * np.sin(np.arange(500) / 20), -50, 90)
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        pytest.param(broken(nan), "channel 3: numbers that are not finite", id="nan"),
+        pytest.param(broken(flat), "channels 1, 5: flat for more than half", id="flat"),
+        pytest.param(broken(clipped), "channel 8: clipped, up to 2", id="clipped"),
+        pytest.param(signal(0), r"0 samples \(0 s\) long; min_s=0.1 asks", id="0 samples"),
+        pytest.param(signal(3), r"3 samples \(0.003 s\) long", id="3 samples"),
+        pytest.param(signal(9000), "max_s=5 asks for less", id="long"),
+        pytest.param(signal().T, r"shape \(8, 500\), which looks like \(chan.*: tran", id="turned"),
+        pytest.param(signal(400, 4), "4 channels; expected reader.channels=8, as most", id="few"),
+        pytest.param(signal()[:, 0], r"shape \(500,\); expected \(samples, channels\)", id="1-D"),
+        pytest.param(signal()[None], r"shape \(1, 500, 8\); expected", id="3-D"),
+        pytest.param(np.array(3.0), r"shape \(\); expected", id="0-D"),
+        pytest.param(signal().astype(object), "a.npy is damaged, or no array", id="objects"),
+        pytest.param(signal().astype(complex), "holds complex128; expected whole", id="complex"),
+        pytest.param(signal().astype(str), "holds <U.*; expected whole or real", id="text"),
+        pytest.param(signal() * 1e300, "too large for EMG", id="huge"),
+    ],
+)
+def test_bad_recordings_cost_a_row_each(tmp_path, array, reason):
+    outcome = one(tmp_path, array, max_s=5)
+    assert isinstance(outcome, Rejected)
+    assert outcome.label == "x"
+    outcome_of_fewer = reasons_by_id([outcome])["a.npy"]
+    assert re.search(reason, outcome_of_fewer), outcome_of_fewer
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"",
+        lambda whole: whole[:60],
+        lambda whole: whole[:-100],
+        lambda whole: b"hello, world" * 20,
+        lambda whole: whole.replace(b"(500, 8)", b"(9e9, 8)"),
+        lambda whole: whole.replace(b"'shape'", b"'shave'"),
+    ],
+    ids=["empty", "header cut", "data cut", "text", "shape", "key"],
+)
+def test_damaged_files_cost_a_row_each(tmp_path, damage):
+    one(tmp_path, signal())
+    path = tmp_path / "a.npy"
+    path.write_bytes(damage(path.read_bytes()))
+    *_, outcome = outcomes(EMGManifest(tmp_path))
+    assert outcome.reason == "a.npy is damaged, or no array of numbers as np.save writes it"
+
+
+def test_an_archive_under_another_name(tmp_path):
+    one(tmp_path, signal())
+    np.savez(tmp_path / "b.npz", signal())
+    (tmp_path / "b.npz").rename(tmp_path / "a.npy")
+    *_, outcome = outcomes(EMGManifest(tmp_path))
+    assert outcome.reason == "a.npy holds several arrays; expected one, as np.save writes it"
+
+
+def test_the_most_usual_count_of_channels_is_taken(tmp_path):
+    for number, channels in enumerate((2, 4, 4, 2, 4)):
+        save(tmp_path / f"{number}.npy", signal(200, channels))
+    save(tmp_path / "5.npy", signal(200).T)
+    make_manifest(tmp_path, "absent.npy,x", *(f"{n}.npy,x" for n in range(6)))
+    samples, rejected = read_all(EMGManifest(tmp_path))
+    assert [sample.id for sample in samples] == ["1.npy", "2.npy", "4.npy"]
+    assert list(reasons_by_id(rejected)) == ["absent.npy", "0.npy", "3.npy", "5.npy"]
+    samples, rejected = read_all(EMGManifest(tmp_path, channels=2))
+    assert [sample.id for sample in samples] == ["0.npy", "3.npy"]
+    assert reasons_by_id(rejected)["1.npy"] == "4 channels; expected reader.channels=2"
+
+
+def test_a_set_without_one_good_recording_says_why(tmp_path):
+    for number in range(3):
+        save(tmp_path / f"{number}.npy", signal(900).T)
+    make_manifest(tmp_path, *(f"{n}.npy,x" for n in range(3)))
+    with pytest.raises(ValueError, match=r"not one recording .*0.npy: .*looks like \(channels"):
+        prepare(EMGManifest(tmp_path), tmp_path / "out", {}, 1, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rate": -1}, "reader.rate=-1: expected a frequency in Hz above 0"),
+        ({"low_hz": 130, "rate": 250}, "reader.low_hz=130: expected less than half of rate=250"),
+        ({"uv_per_count": 0}, "reader.uv_per_count=0: expected µV a count, above 0"),
+        ({"channels": 0}, "reader.channels=0: expected 1 or more"),
+        ({"skip_samples": -1}, "reader.skip_samples=-1: expected 0 or more"),
+        ({"min_s": -1}, "reader.min_s=-1: expected"),
+        ({"max_s": 0.05}, "reader.max_s=0.05: expected more seconds than min_s=0.1"),
+        ({"max_clipped": 10}, "reader.max_clipped=10: expected a share, 0 to 1"),
+    ],
+)
+def test_impossible_settings(tmp_path, options, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        EMGManifest(tmp_path, **options)
+
+
+@pytest.mark.parametrize("name", ["emg_manifest", "gaddy", "somach"])
+def test_the_configuration_names_every_argument_once(name):
+    text = yaml.safe_load((ROOT / "conf" / "reader" / f"{name}.yaml").read_text("utf-8"))
+    kinds = {"emg_manifest": emg_manifest.EMGManifest, "gaddy": Gaddy, "somach": Somach}
+    kind = kinds[name]
+    assert text.pop("_target_") == f"{kind.__module__}.{kind.__name__}"
+    assert text.pop("raw_dir") == "${raw_dir}"
+    code = (kind.__init__.__code__, kind.__mro__[1].__init__.__code__)
+    arguments = {n for one in code for n in one.co_varnames[: one.co_argcount]}
+    no_use = {"split_folders"} if name == "emg_manifest" else set()  # its table has a column
+    assert set(text) == arguments - {"self", "raw_dir"} - no_use
+
+
+# ---- manifests
+
+
+def test_the_columns_of_a_manifest(tmp_path):
+    for name in ("a", "b", "c"):
+        save(tmp_path / "recordings" / f"{name}.npy", signal())
+    make_manifest(
+        tmp_path, "recordings/a.npy,0,enter ,train,1000", "./recordings//b.npy,1,the  quick\tfox,,",
+        'recordings\\c.npy,1,"well, yes",valid,1000.4',
+        header="path,session,text,split,rate",
+    )  # fmt: skip
+    samples, rejected = read_all(EMGManifest(tmp_path))
+    assert not rejected
+    assert [(s.id, s.label, s.group, s.split) for s in samples] == [
+        ("recordings/a.npy", "enter", "0", "train"),
+        ("recordings/b.npy", "the quick fox", "1", ""),
+        ("recordings/c.npy", "well, yes", "1", "val"),
+    ]
+
+
+def test_columns_of_other_names(tmp_path):
+    save(tmp_path / "a.npy", signal(250))
+    make_manifest(tmp_path, "a.npy;yes;p1;s2;250", header="file;said;group;day;hz")
+    options = {"path": "file", "text": "said", "group": "day", "rates": "hz", "rate": 250}
+    (sample,) = outcomes(EMGManifest(tmp_path, **options))
+    assert (sample.label, sample.group) == ("yes", "s2")
+    usual = options | {"group": None}
+    assert outcomes(EMGManifest(tmp_path, **usual))[0].group == "p1"
+
+
+def test_bad_rows_are_rejected_one_by_one(tmp_path):
+    outside = save(tmp_path / "outside.npy", signal())
+    folder = tmp_path / "raw"
+    save(folder / "a.npy", signal())
+    (folder / "link.npy").symlink_to(outside)
+    (folder / "folder.npy").mkdir()
+    make_manifest(
+        folder, "a.npy,x,1000,", "absent.npy,x,,", "a.npy, ,,", ",x,,", "a.npy,x,250,",
+        "a.npy,x,fast,", "../outside.npy,x,,", f"{outside},x,,", "C:\\a.npy,x,,", "link.npy,x,,",
+        "a.npy,y,,holdout", "a.npy,x", "folder.npy,x,,", "a.npy,z,,test",
+        header="path,text,rate,split",
+    )  # fmt: skip
+    samples, rejected = read_all(EMGManifest(folder))
+    assert [(s.id, s.label) for s in samples] == [("a.npy", "x"), ("a.npy#line15", "z")]
+    out = "leads out of raw_dir; expected a path below it"
+    assert reasons_by_id(rejected) == {
+        "absent.npy": "the file absent.npy is missing",
+        "a.npy#line4": "line 4: the text is missing",
+        "#line5": "line 5: the path is missing",
+        "a.npy#line6": "line 6: recorded at 250 Hz; reader.rate=1000 is expected. Prepare the "
+        "recordings of each rate on their own",
+        "a.npy#line7": "line 7: the rate 'fast' is not a number above 0 (Hz)",
+        "../outside.npy": f"line 8: the path ../outside.npy {out}",
+        str(outside): f"line 9: the path {outside} {out}",
+        "C:\\a.npy": f"line 10: the path C:/a.npy {out}",
+        "link.npy": "the file link.npy leads out of raw_dir",
+        "a.npy#line12": "line 12: unknown split 'holdout'; expected train, val or test",
+        "manifest.csv#line13": "line 13: found 2 fields, expected 4",
+        "folder.npy": "the file folder.npy: cannot be read: a folder, not a regular file",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (b"file,text\na,x\n", {}, "has no column 'path'; found file, text. Say .*reader.path="),
+        (b"path,label\na,x\n", {}, "has no column 'text'; found path, label. Say .*reader.text="),
+        (b"path,text\na,x\n", {"group": "day"}, "has no column 'day'"),
+        (b"path,text\na,x\n", {"manifest": "b.csv"}, "b.csv is missing.*there: manifest.csv"),
+        (b"", {}, "holds nothing; expected a row a recording"),
+        (b"path,text\n\n", {}, "holds a header and no row; expected"),
+        (b'path,text\n"a,b\n', {}, "is not a table .*unexpected end"),
+        ("path,text\nZoë,x".encode("latin-1"), {}, "is not a table .* in UTF-8"),
+    ],
+)
+def test_tables_that_are_no_manifest(tmp_path, content, options, message):
+    (tmp_path / "manifest.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        EMGManifest(tmp_path, **options).items()
+
+
+def test_no_manifest_and_one_outside(tmp_path):
+    with pytest.raises(ValueError, match=r"manifest.csv is missing.*there: none"):
+        EMGManifest(tmp_path).items()
+    with pytest.raises(ValueError, match=r"reader.manifest: the path ../m.csv leads out"):
+        EMGManifest(tmp_path, manifest="../m.csv")
+
+
+# ---- Gaddy & Klein
+
+
+def piece(folder, number=0, samples=600, **changes):
+    save(folder / f"{number}_emg.npy", signal(samples, seed=number))
+    info = {"book": "books/Mars.txt", "sentence_index": number, "text": f"Sentence {number}."}
+    info |= {"chunks": [[samples - 200, 3200, 40], [200, 1600, 20]]} | changes
+    (folder / f"{number}_info.json").write_text(json.dumps(info), encoding="utf-8")
+    return folder
+
+
+def corpus(root):
+    for name in ("silent_parallel_data/5-4_silent", "voiced_parallel_data/5-4_voiced"):
+        for number in range(3):
+            piece(root / "emg_data" / name, number)
+    return piece(root / "emg_data" / "nonparallel_data" / "5-5", 10)
+
+
+def test_silent_and_voiced_readings_share_texts(tmp_path):
+    corpus(tmp_path)
+    samples, rejected = read_all(Gaddy(tmp_path))
+    assert not rejected
+    assert len(samples) == 7
+    texts = {mode: {s.label for s in samples if mode in s.group} for mode in ("silent", "5-4_v")}
+    assert texts["silent"] == texts["5-4_v"] == {"Sentence 0.", "Sentence 1.", "Sentence 2."}
+    assert {s.split for s in samples} == {""}
+    assert samples[-1].group == "emg_data/voiced_parallel_data/5-4_voiced"
+    assert samples[0].id == "emg_data/nonparallel_data/5-5/10_emg.npy"
+
+
+@pytest.mark.parametrize(("mode", "count"), [("silent", 3), ("voiced", 4), ("all", 7)])
+def test_the_mode_chooses_readings(tmp_path, mode, count):
+    corpus(tmp_path)
+    assert len(outcomes(Gaddy(tmp_path, mode=mode))) == count
+    below = tmp_path / "emg_data" / "silent_parallel_data"
+    if mode != "voiced":
+        assert {s.group for s in outcomes(Gaddy(below, mode=mode))} == {"5-4_silent"}
+    else:
+        with pytest.raises(ValueError, match="expected voiced recordings <set>"):
+            Gaddy(below, mode=mode).items()
+
+
+def test_a_testset_sets_the_split(tmp_path):
+    corpus(tmp_path)
+    named = {"dev": [["books/Mars.txt", 1]], "test": [["books/Mars.txt", 2], ["other", 0]]}
+    (tmp_path / "testset.json").write_text(json.dumps(named))
+    samples = outcomes(Gaddy(tmp_path, testset="testset.json", mode="silent"))
+    assert [sample.split for sample in samples] == ["train", "val", "test"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"dev": 3}', '{"dev": [["a"]]}', '{"day": [["a", 1]]}', None]
+)
+def test_files_that_are_no_testset(tmp_path, content):
+    if content is not None:
+        (tmp_path / "t.json").write_text(content)
+    with pytest.raises(ValueError, match=r"reader.testset=t.json: expected a JSON file below"):
+        Gaddy(tmp_path, testset="t.json")
+
+
+def test_bad_pieces_are_rejected_one_by_one(tmp_path):
+    changes = {
+        1: {"sentence_index": -1, "text": ""},
+        2: {"text": " "},
+        3: {"text": None},
+        4: {"chunks": [[900, 1, 1]]},
+        5: {"chunks": [3]},
+        6: {"sentence_index": "six"},
+    }
+    for number in range(10):
+        piece(tmp_path / "s", number, **changes.get(number, {}))
+    (tmp_path / "s" / "7_info.json").write_text('{"text": ')
+    (tmp_path / "s" / "8_info.json").unlink()
+    (tmp_path / "s" / "9_info.json").write_text("[1]")
+    (sample,), rejected = read_all(Gaddy(tmp_path))
+    assert (sample.id, sample.group, sample.label) == ("s/0_emg.npy", "s", "Sentence 0.")
+    found = {name.split("/")[1][0]: reason for name, reason in reasons_by_id(rejected).items()}
+    assert found.pop("7").startswith("7_info.json: not a JSON file: ")
+    assert found == {
+        "1": "1_info.json: no sentence: sentence_index=-1",
+        "2": "2_info.json: the text is empty",
+        "3": "3_info.json: found book, sentence_index, text, chunks; expected a text under 'text'",
+        "4": "600 samples, where the chunks of 4_info.json add up to 900: damaged, or of another "
+        "rate",
+        "5": "5_info.json: chunks: expected [[samples of EMG, of audio, of button], …]",
+        "6": "6_info.json: sentence_index='six': expected a whole number",
+        "8": "8_info.json: the file is missing",
+        "9": "9_info.json: found a JSON list, expected an object {…}",
+    }
+
+
+def test_nothing_of_gaddys_layout(tmp_path):
+    (tmp_path / "a.npy").write_text("x")
+    with pytest.raises(ValueError, match=r"expected recordings <set>/.*_emg.npy, found a.npy"):
+        Gaddy(tmp_path).items()
+    with pytest.raises(ValueError, match="reader.mode=loud is unknown; expected one of silent"):
+        Gaddy(tmp_path, mode="loud")
+
+
+# ---- Somach
+
+
+def archive(path, lengths=(250, 240, 260), **changes):
+    offset = np.cumsum([0, *lengths])
+    total = int(offset[-1])
+    arrays = {
+        "adc": np.rint(2000 + signal(total, 2)).astype(np.int16),
+        "t_ms": 70_000 + 4 * np.arange(total, dtype=np.int32),
+        "offset": offset,
+        "label": np.arange(len(lengths), dtype=np.uint8) % 2,
+        "classes": np.array(["DOWN", "UP"]),
+        "phase": np.arange(len(lengths), dtype=np.uint8) // 2,
+        "phases": np.array(["overt", "covert"]),
+    }
+    arrays |= changes
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return path
+
+
+def test_an_archive_holds_many_recordings(tmp_path):
+    archive(tmp_path / "a.npz")
+    samples, rejected = read_all(Somach(tmp_path))
+    assert not rejected
+    assert [(s.id, s.label, s.group, len(s.features)) for s in samples] == [
+        ("a.npz#00000", "DOWN", "overt", 250),
+        ("a.npz#00001", "UP", "overt", 240),
+        ("a.npz#00002", "DOWN", "covert", 260),
+    ]
+    archive(tmp_path / "b.npz")
+    assert {s.group for s in outcomes(Somach(tmp_path))} == {
+        "a/overt", "a/covert", "b/overt", "b/covert",
+    }  # fmt: skip
+
+
+def test_another_array_may_tell_the_session(tmp_path):
+    days = {"folder": np.array([1, 0, 1]), "folders": np.array(["monday", "friday"])}
+    archive(tmp_path / "a.npz", **days)
+    samples = outcomes(Somach(tmp_path, group="folder"))
+    assert [sample.group for sample in samples] == ["friday", "monday", "friday"]
+
+
+def test_bad_recordings_of_an_archive(tmp_path):
+    path = archive(tmp_path / "a.npz", (250, 250, 250, 3, 0, 250, 250))
+    with np.load(path) as found:
+        arrays = dict(found)
+    arrays["t_ms"][250:500] = 2 * np.arange(250)  # at twice the rate
+    arrays["t_ms"][500:750] = 7
+    arrays["adc"][753:1003, 1] = 4095
+    arrays["label"][6] = 9
+    np.savez(path, **arrays)
+    (sample,), rejected = read_all(Somach(tmp_path))
+    assert sample.id == "a.npz#00000"
+    assert reasons_by_id(rejected) == {
+        "a.npz#00001": "t_ms tells 500 Hz; reader.rate=250 is expected",
+        "a.npz#00002": "t_ms tells no time; reader.rate=250 is expected",
+        "a.npz#00003": "3 samples (0.012 s) long; min_s=0.1 asks for more",
+        "a.npz#00004": "0 samples (0 s) long; min_s=0.1 asks for more",
+        "a.npz#00005": "channel 2: flat for more than half of the time",
+        "a.npz#00006": "its class is none of classes, or has no name",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"label": None}, "b.npz has no array label; found adc, t_ms"),
+        ({"classes": np.array(["a", "b"], object)}, "b.npz is damaged, or no archive.*allow_pick"),
+        ({"adc": np.zeros(750)}, r"adc: an array of shape \(750,\) and type float64; expected"),
+        ({"t_ms": np.zeros(7)}, r"t_ms: shape \(7,\); expected a number for each of 750"),
+        ({"offset": np.array([0, 500, 250, 750])}, "offset: expected numbers that grow"),
+        ({"offset": np.array([0, 250, 500, 900])}, "offset: expected numbers that grow from 0"),
+        ({"offset": np.zeros(4)}, "offset: expected a list of whole numbers"),
+        ({"offset": np.zeros(0, int)}, "expected a whole number for each of -1"),
+        ({"label": np.zeros(9, int)}, r"label: shape \(9,\); expected a whole number for each of"),
+        ({"phase": np.zeros(3)}, r"phase: shape \(3,\); expected a whole number"),
+    ],
+)
+def test_bad_archives_cost_a_row_each(tmp_path, changes, reason):
+    archive(tmp_path / "a.npz")
+    archive(tmp_path / "b.npz", **changes)
+    samples, (rejected,) = read_all(Somach(tmp_path))
+    assert len(samples) == 3
+    assert re.search(reason, rejected.reason), rejected.reason
+
+
+def test_damaged_archives_cost_a_row_each(tmp_path):
+    archive(tmp_path / "a.npz")
+    whole = (tmp_path / "a.npz").read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 4] ^= 255
+    for name, content in (("cut", whole[:-300]), ("bit", flipped), ("none", b""), ("text", b"x")):
+        (tmp_path / f"{name}.npz").write_bytes(content)
+    np.save(tmp_path / "array", signal())
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    samples, rejected = read_all(Somach(tmp_path))
+    assert len(samples) == 3
+    assert len(rejected) == 5
+    assert all(" is damaged, or no archive of arrays: " in row.reason for row in rejected)
+
+
+def test_nothing_of_somachs_layout(tmp_path):
+    with pytest.raises(ValueError, match=r"expected archives \*.npz, found an empty folder"):
+        Somach(tmp_path).items()
+
+
+# ---- input of predictions
+
+
+def test_inputs(tmp_path):
+    save(tmp_path / "s2" / "10.npy", signal(300))
+    save(tmp_path / "s2" / "9.npy", signal(400))
+    save(tmp_path / "s2" / ".trash" / "1.npy", signal(400))
+    samples = outcomes(EMGInput(tmp_path, channels=8, low_hz=None, mains_hz=None))
+    assert [(s.id, s.label, len(s.features)) for s in samples] == [
+        ("s2/9.npy", "", 400),
+        ("s2/10.npy", "", 300),
+    ]
+    (alone,) = outcomes(EMGInput(tmp_path / "s2" / "9.npy", rate=1000, resample_hz=250))
+    assert (alone.id, len(alone.features)) == ("9.npy", 100)
+
+
+def test_null_takes_the_default_or_says_none(tmp_path):
+    reader = EMGInput(tmp_path, rate=None, uv_per_count=None, low_hz=None, mains_hz=None)
+    assert (reader.rate, reader.uv_per_count, reader.min_s) == (1000, 1.0, 0.1)
+    assert (reader.conditioner.low_hz, reader.conditioner.mains_hz) == (0.5, None)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["time,ch1,ch2", *(f"{n / 250},{n % 7 + 1},{n % 5}" for n in range(100))],
+        ["Sample;a;b", *(f"{n};{n % 7 + 1};{n % 5}" for n in range(100)), ""],
+        [f"{n % 7 + 1},{n % 5}" for n in range(100)],
+    ],
+    ids=["time", "semicolons", "no header"],
+)
+def test_tables_as_input(tmp_path, lines):
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(lines), encoding="utf-8-sig")
+    (sample,) = outcomes(EMGInput(path, rate=250, channels=2))
+    counts = np.stack([np.arange(100) % 7 + 1, np.arange(100) % 5], 1)
+    reader = EMGInput(path, rate=250, channels=2)
+    np.testing.assert_array_equal(sample.features, reader.conditioner(counts))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "a.csv is empty"),
+        (b"a,b\n", "0 samples"),
+        (b"a,b\n1,2\n1,x\n", "a.csv is not a table of numbers: .*'x'"),
+        (b"a,b\n1,2\n1,2,3\n", "a.csv is not a table of numbers: "),
+        (
+            b"a,b\n1,2,3\n1,2,3\n",
+            "a.csv is not a table of numbers: 3 columns in row 2, and 2 in",
+        ),
+        (b"\xff\xfe\xfa", "a.csv is not a text table in UTF-8"),
+    ],
+)
+def test_tables_that_are_none(tmp_path, content, reason):
+    (tmp_path / "a.csv").write_bytes(content)
+    (outcome,) = outcomes(EMGInput(tmp_path / "a.csv", channels=2))
+    assert re.search(reason, outcome.reason), outcome.reason
+
+
+def test_inputs_that_do_not_fit_the_model(tmp_path):
+    save(tmp_path / "1.npy", signal(300, 4))
+    save(tmp_path / "2.npy", signal(300).T)
+    assert reasons_by_id(outcomes(EMGInput(tmp_path, channels=8))) == {
+        "1.npy": "4 channels; expected input_reader.channels=8",
+        "2.npy": "an array of shape (8, 300), which looks like (channels, samples); expected "
+        "(samples, 8 channels): transpose it",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (None, {}, "stage=predict needs input="),
+        ("absent.npy", {}, "does not exist"),
+        ("a.edf", {}, "is nothing to read: expected .npy, .csv, .*Convert other formats"),
+        ("", {}, "is nothing to read: expected .npy, .csv"),
+        ("a.edf", {"low_hz": 900}, "input_reader.low_hz=900: expected less than half"),
+    ],
+)
+def test_inputs_that_are_none(tmp_path, name, options, message):
+    (tmp_path / "a.edf").write_text("x")
+    with pytest.raises(ValueError, match=message):
+        EMGInput(None if name is None else tmp_path / name, **options).items()
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+def test_a_drawing_shows_every_channel(tmp_path, channels):
+    path = save(tmp_path / "a.npy", signal(1500, channels))
+    reader = EMGInput(path)
+    (sample,) = outcomes(reader)
+    drawn = reader.drawing(sample.id, sample.features)
+    assert drawn.dtype == np.uint8
+    assert drawn.shape[2] == 3
+    blue = (drawn[..., 2].astype(int) - drawn[..., 0]) > 60  # the ink of the traces
+    assert blue.any(0)[60:1000].all()
+    quiet = sample.features.copy()
+    quiet[:, 0] = 0
+    assert (reader.drawing("a.npy", quiet) != drawn).any()
+    for nothing in (np.zeros((0, channels)), np.zeros((1, channels)), np.zeros((50, channels))):
+        assert reader.drawing("a.npy", nothing.astype(np.float32)).shape == drawn.shape
+
+
+# ---- real recordings
+
+
+def silence(line):
+    """Takes a preparation's lines of progress."""
+
+
+@pytest.mark.shared_data
+def test_shared_words_of_a_brace(tmp_path):
+    with zipfile.ZipFile(require_shared_data("emg/nexus") / "brace_30words.zip") as packed:
+        packed.extractall(tmp_path / "raw")
+    reader = EMGManifest(tmp_path / "raw", rate=250, uv_per_count=0.02235, mains_hz=50)
+    done = prepare(reader, tmp_path / "out", {}, 1, silence)
+    found = PreparedSet(tmp_path / "out", "emg")
+    assert done.samples + done.rejected == 390
+    assert done.rejected <= 4
+    assert found.groups == ["0", "1"]
+    assert len(found.classes) == 30
+    assert found.meta["frame"]["shape"] == [8]
+    assert found.meta["frame"]["rate"] == 250
+    assert np.median(np.abs(found.features)) < 100
+
+
+@pytest.mark.shared_data
+def test_shared_words_from_overt_to_covert(tmp_path):
+    done = prepare(Somach(require_shared_data("emg/somach")), tmp_path / "out", {}, 1, silence)
+    found = PreparedSet(tmp_path / "out", "emg")
+    assert done.samples + done.rejected == 3034
+    assert done.rejected < 30
+    assert found.classes == ("DOWN", "LEFT", "NOISE", "RIGHT", "SILENCE", "UP")
+    assert len(found.groups) == 6

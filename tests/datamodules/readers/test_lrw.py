@@ -1,0 +1,318 @@
+"""The reader of LRW, on clips made here in its layout, bad ones among them."""
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from datamodules.loading.batches import Batches
+from datamodules.readers.lips.lrw import LRW, read_duration, word_place
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.prepare import prepare
+from datamodules.store.samples import Sample
+from experiments.launch.instantiate import instantiate
+from tests.helpers.readers import read_image_outcomes, read_image_samples
+from tests.helpers.videos import write_video
+from unvoiced.vision.videos import span
+
+FRAMES = 29
+OTHERS = "take the clips as LRW has them, or read these with reader=video_manifest, which finds the"
+
+
+def pictures(frames=FRAMES, shape=(256, 256)):
+    """Black, but for the mouth's 96x96 pixels: grey, 8 brighter a frame."""
+    found = np.zeros((frames, *shape, 3), np.uint8)
+    found[:, 116:212, 80:176] = (8 * np.arange(frames))[:, None, None, None]
+    return found
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One clip as LRW has them; writing it takes longer than copying it."""
+    return write_video(tmp_path_factory.mktemp("clip") / "a.mp4", pictures(), code="mp4v")
+
+
+def say(path, duration="0.53 seconds"):
+    path.with_suffix(".txt").write_text(
+        f"Disk reference: 6204509_0\nChannel: BBC\nDuration: {duration} \n", encoding="utf-8"
+    )
+    return path
+
+
+def add(clip, raw, word="ABOUT", split="train", number=1, duration="0.53 seconds"):
+    """One more clip below ``raw``: a link, which takes no time."""
+    path = raw / word / split / f"{word}_{number:05d}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.link(clip, path)
+    return say(path, duration)
+
+
+def touch(raw, *words, split="train"):
+    """Words whose clips are only listed."""
+    for word in words:
+        path = raw / word / split / f"{word}_00001.mp4"
+        path.parent.mkdir(parents=True)
+        path.touch()
+
+
+def test_words_splits_and_the_place_of_the_word(tmp_path: Path, clip: Path) -> None:
+    add(clip, tmp_path, split="test", number=50)
+    add(clip, tmp_path, number=2)
+    add(clip, tmp_path, number=10, duration="1.16 seconds")
+    add(clip, tmp_path, "PEOPLE", "val", duration=".04 seconds")
+    add(clip, tmp_path, "PEOPLE")
+    reader = LRW(tmp_path, task="vsr")
+    samples, rejected = read_image_samples(reader)
+    assert not rejected
+    assert [(s.id, s.label, s.split, s.word_span) for s in samples] == [
+        ("ABOUT/test/ABOUT_00050.mp4", "about", "test", (8, 21)),
+        ("ABOUT/train/ABOUT_00002.mp4", "about", "train", (8, 21)),
+        ("ABOUT/train/ABOUT_00010.mp4", "about", "train", (0, 29)),
+        ("PEOPLE/train/PEOPLE_00001.mp4", "people", "train", (8, 21)),
+        ("PEOPLE/val/PEOPLE_00001.mp4", "people", "val", (14, 15)),
+    ]
+    assert {(s.group, s.source == s.id) for s in samples} == {("", True)}
+    assert (reader.task, reader.frame.rate, reader.frame.shape) == ("vsr", 25.0, (96, 96))
+
+
+def test_the_mouth_is_cut_out(tmp_path: Path, clip: Path) -> None:
+    add(clip, tmp_path)
+    (sample,) = read_image_outcomes(LRW(tmp_path))
+    assert sample.features.shape == (29, 96, 96)
+    assert abs(sample.features[20].astype(int) - 160).max() < 25  # no black beside it; mp4v loses
+    (small,) = read_image_outcomes(LRW(tmp_path, height=32, width=48))
+    assert small.features.shape == (29, 32, 48)
+    (whole,) = read_image_outcomes(LRW(tmp_path, crop="none", height=64, width=64))
+    assert whole.features.shape == (29, 64, 64)
+    assert whole.features[20, :28].max() < 25 < 120 < whole.features[20, 31:51, 22:42].min()
+
+
+@pytest.mark.parametrize(("rate", "frames", "word"), [(12.5, 14, (4, 11)), (50.0, 58, (16, 42))])
+def test_another_rate(tmp_path: Path, clip: Path, rate: float, frames: int, word: tuple) -> None:
+    add(clip, tmp_path)
+    (sample,) = read_image_outcomes(LRW(tmp_path, rate=rate))
+    assert (len(sample.features), sample.word_span) == (frames, word)
+
+
+@example(duration_s=1.16, scale=1.0)
+@given(duration_s=st.floats(0.001, 1.16), scale=st.floats(0.2, 3))
+def test_the_word_is_in_the_middle(duration_s: float, scale: float) -> None:
+    first, stop = span(*word_place(duration_s, FRAMES, 25.0), lambda frame: frame * scale)
+    assert 0 <= first < stop <= max(1, round(FRAMES * scale) + 1)
+    if stop - first > 1:  # one frame is the least, wherever its centre is
+        assert abs(first + stop - FRAMES * scale) <= 1 + 1e-6  # as much before as after it
+    assert abs((stop - first) - 25 * duration_s * scale) <= 1 + 1e-6
+
+
+def test_prepared_and_gone_on_with(tmp_path: Path, clip: Path) -> None:
+    raw = tmp_path / "raw"
+    add(clip, raw)
+    add(clip, raw, split="val")
+    add(clip, raw, split="test", duration="none")
+    done = prepare(LRW(raw), tmp_path / "set", {}, workers=1, say=lambda _: None)
+    assert (done.samples, done.rejected) == (2, 1)
+    prepared = PreparedSet(tmp_path / "set", "lipread")
+    assert prepared.manifest["split"].tolist() == ["train", "val"]
+    assert prepared.word_spans.tolist() == [[8, 21]] * 2
+    rejected = pd.read_csv(tmp_path / "set" / "rejected.csv")
+    assert rejected["label"].tolist() == ["about"]
+    assert prepare(LRW(raw), tmp_path / "set", {}).already_complete
+    rows = np.arange(2)
+    batch = Batches(prepared, rows, rows, rows, rows, 29)[rows]
+    assert batch["boundary"].sum(1).tolist() == [13, 13]
+
+
+def test_items_are_small(tmp_path: Path) -> None:
+    """Half a million are held at once, and each travels to a worker process."""
+    for number in range(3):
+        (tmp_path / "ABOUT" / "train").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ABOUT" / "train" / f"ABOUT_{number:05d}.mp4").touch()
+    items = LRW(tmp_path).items()
+    assert len({id(item.path) for item in items}) == 1
+    assert len(pickle.dumps(items[0])) < 400 + len(str(tmp_path))
+
+
+# ---- which words
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [
+        (None, ["about", "people", "years"]),
+        (2, ["about", "people"]),
+        (3, ["about", "people", "years"]),
+        (["YEARS", "about"], ["about", "years"]),
+    ],
+    ids=["all", "two", "three", "named"],
+)
+def test_some_words_alone(tmp_path: Path, classes, labels: list[str]) -> None:
+    touch(tmp_path, "YEARS", "ABOUT", "PEOPLE")
+    touch(tmp_path, ".trash", "__MACOSX")
+    assert [item.label for item in LRW(tmp_path, classes=classes).items()] == labels
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (["abuot", "years"], "names abuot, and raw_dir=.* has no folder of it; near it: about"),
+        (["xyz"], "names xyz, .* has no folder of it; found about, people, years"),
+        (4, "reader.classes=4, and raw_dir=.* holds 3 words"),
+        (0, "reader.classes=0: expected how many words"),
+        (True, "reader.classes=True: expected how many words"),
+        (1.5, "reader.classes=1.5: expected how many words"),
+        ("about", "reader.classes='about': expected how many words .* a list of words"),
+        ([], r"reader.classes=\[\]: expected how many words"),
+    ],
+    ids=["near", "far", "too_many", "zero", "bool", "float", "text", "empty"],
+)
+def test_words_that_cannot_be_read(tmp_path: Path, classes, said: str) -> None:
+    touch(tmp_path, "YEARS", "ABOUT", "PEOPLE")
+    with pytest.raises(ValueError, match=said):
+        LRW(tmp_path, classes=classes).items()
+
+
+def test_two_spellings_of_one_word(tmp_path: Path) -> None:
+    touch(tmp_path, "PEOPLE", "about", "ABOUT")
+    with pytest.raises(ValueError, match="ABOUT and about are two spellings of one word, about"):
+        LRW(tmp_path).items()
+
+
+def test_a_word_without_a_training_clip(tmp_path: Path) -> None:
+    touch(tmp_path, "ABOUT", "YEARS")
+    touch(tmp_path, "PEOPLE", "PHONE", split="test")
+    (tmp_path / "PHONE" / "train").mkdir()
+    with pytest.raises(ValueError, match=r"no clip train/\*.mp4 of people, phone, so no model"):
+        LRW(tmp_path).items()
+    assert len(LRW(tmp_path, classes=["about", "years"]).items()) == 2
+
+
+def test_a_word_without_a_split(tmp_path: Path) -> None:
+    touch(tmp_path, "ABOUT", "YEARS")
+    (tmp_path / "PEOPLE").mkdir()
+    (tmp_path / "PEOPLE" / "PEOPLE_00001.mp4").touch()
+    with pytest.raises(ValueError, match="the folder of people has none of the folders train, val"):
+        LRW(tmp_path).items()
+    assert len(LRW(tmp_path, classes=1).items()) == 1
+
+
+def test_folders_that_are_no_lrw(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds nothing to read: .*found an empty folder"):
+        LRW(tmp_path).items()
+    touch(tmp_path / "data", "ABOUT")
+    (tmp_path / "data" / "notes.txt").touch()
+    with pytest.raises(ValueError, match=r"expected <WORD>/.*00001.txt beside it, found train"):
+        LRW(tmp_path / "data" / "ABOUT").items()
+    with pytest.raises(ValueError, match=r"holds the words in data: say raw_dir=.*data$"):
+        LRW(tmp_path).items()
+
+
+def test_links_that_lead_out_are_left_out(tmp_path: Path) -> None:
+    touch(tmp_path / "else", "YEARS")
+    touch(tmp_path / "raw", "ABOUT")
+    (tmp_path / "raw" / "YEARS").symlink_to(tmp_path / "else" / "YEARS")
+    link = tmp_path / "raw" / "ABOUT" / "train" / "ABOUT_00002.mp4"
+    link.symlink_to(tmp_path / "else" / "YEARS" / "train" / "YEARS_00001.mp4")
+    assert [item.id for item in LRW(tmp_path / "raw").items()] == ["ABOUT/train/ABOUT_00001.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"crop": "mouth"}, "crop=mouth is unknown; expected one of fixed, none"),
+        ({"rate": 0}, "reader.rate=0 is no rate in Hz"),
+        ({"height": 2}, "reader.height=2"),
+    ],
+    ids=["crop", "rate", "height"],
+)
+def test_impossible_settings(tmp_path: Path, options, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        LRW(tmp_path, **options)
+
+
+# ---- bad clips
+
+
+def test_bad_clips_are_rejected_each(tmp_path: Path, clip: Path) -> None:
+    folder = tmp_path / "ABOUT" / "train"
+    add(clip, tmp_path, number=1)
+    add(clip, tmp_path, number=2).with_suffix(".txt").unlink()
+    add(clip, tmp_path, number=3, duration="unknown")
+    add(clip, tmp_path, number=4, duration="1.2 seconds")
+    add(clip, tmp_path, number=5, duration="0 seconds")
+    add(clip, tmp_path, number=6).with_suffix(".txt").write_bytes(b"")
+    write_video(say(folder / "7.mp4"), pictures(3), code="mp4v", rate=30)
+    write_video(say(folder / "8.mp4"), pictures(3, (128, 96)), code="mp4v")
+    say(folder / "9.mp4").write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    say(folder / "10.mp4").write_text("hello")
+    say(folder / "11.mp4").touch()
+    write_video(say(folder / "12.mp4", "0.04 seconds"), pictures(3), code="mp4v")
+    samples, rejected = read_image_samples(LRW(tmp_path))
+    assert [sample.id for sample in samples] == ["ABOUT/train/ABOUT_00001.mp4"]
+    silent = (
+        "does not say how long the word takes: expected a line such as 'Duration: 0.53 seconds'"
+    )
+    text = "Disk reference: 6204509_0 Channel: BBC Duration:"
+    found = {row.id.removeprefix("ABOUT/train/"): row.reason for row in rejected}
+    assert found == {
+        "ABOUT_00002.mp4": "ABOUT_00002.txt is missing, which says how long the word takes: LRW "
+        "has it beside the video",
+        "ABOUT_00003.mp4": f"ABOUT_00003.txt {silent}, found {text} unknown",
+        "ABOUT_00004.mp4": "ABOUT_00004.txt says that the word takes 1.2 s, and the clip has 1.16 "
+        "s: one of the two is damaged, fetch both again",
+        "ABOUT_00005.mp4": f"ABOUT_00005.txt {silent}, found {text} 0 seconds",
+        "ABOUT_00006.mp4": f"ABOUT_00006.txt {silent}, found nothing",
+        "7.mp4": f"30 frames a second, and LRW's clips have 25: {OTHERS} face",
+        "8.mp4": f"96x128 pixels, and LRW's clips have 256x256: {OTHERS} face",
+        "9.mp4": "not a video that FFmpeg can decode, or its end is missing",
+        "10.mp4": "not a video but a text",
+        "11.mp4": "the file is empty",
+        "12.mp4": "3 frames long; reader.min_frames=4 asks for more",
+    }
+    assert {row.label for row in rejected} == {"about"}
+
+
+def test_a_clip_that_ends_early_says_so(tmp_path: Path, clip: Path) -> None:
+    """The video is at fault, not the duration that no longer fits."""
+    path = add(clip, tmp_path, duration="1.1 seconds")
+    path.unlink()
+    noise = np.random.default_rng(0).integers(0, 255, (10, 256, 256, 3), np.uint8)
+    whole = write_video(tmp_path / "a.mkv", list(noise), code="MJPG")
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert (
+        "frames can be decoded: the file is truncated"
+        in read_image_outcomes(LRW(tmp_path))[0].reason
+    )
+
+
+def test_durations_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xff\xfe\r\n duration:  0.5 sec\r\n")
+    assert read_duration(path) == 0.5
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match="cannot be read: a folder"):
+        read_duration(path)
+
+
+def test_nothing_of_a_text_outside_is_shown(tmp_path: Path, clip: Path) -> None:
+    add(clip, tmp_path / "raw", "ABOUT")
+    (tmp_path / "secret").write_text("hunter2")
+    (path,) = (tmp_path / "raw").rglob("*.txt")
+    path.unlink()
+    path.symlink_to(tmp_path / "secret")
+    (rejected,) = read_image_outcomes(LRW(tmp_path / "raw"))
+    assert "leads out of raw_dir" in rejected.reason and "hunter2" not in rejected.reason
+
+
+def test_the_configuration_reads_it(composed, tmp_path: Path, clip: Path) -> None:
+    for word in ("ABOUT", "PEOPLE"):
+        add(clip, tmp_path, word)
+    options = (f"raw_dir={tmp_path}", "reader=lrw", "reader.classes=[about]")
+    config = composed("task=lipread", "stage=prepare", *options)
+    (sample,) = read_image_outcomes(instantiate(config.reader))
+    assert isinstance(sample, Sample) and sample.label == "about"

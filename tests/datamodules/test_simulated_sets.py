@@ -1,0 +1,56 @@
+"""The datamodule: simulated samples on the training side only, sets that follow their code."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.launch.build import build_datamodule
+from tests.helpers.prepared_sets import write_hands
+
+
+def test_simulated_samples_are_trained_on_and_nowhere_else(composed, tmp_path: Path) -> None:
+    folder = write_hands(tmp_path / "set", groups=4, each=5)
+    config = composed(
+        *("size=tiny", f"data_dir={folder}", "datamodule.simulated_share=0.4"),
+        *("datamodule.batch_size=500", "datamodule.epoch_steps=4"),
+    )
+    data = build_datamodule(config)
+    assert data.real_rows == 60 < len(data.prepared)
+    assert (data.indices.val < 60).all() and (data.indices.test < 60).all()
+    drawn = np.concatenate([batch["index"].numpy() for batch in data.train_dataloader()])
+    assert len(drawn) == 2000
+    assert 0.35 < (drawn >= 60).mean() < 0.45
+    counts = data.counts()
+    assert set(counts[counts["group"] == "simulated"]["split"]) == {"train"}
+    assert "40% of what is trained on is simulated" in data.indices.summary
+    assert not data.prepared.simulated
+
+
+def test_share_must_be_a_share(composed, tmp_path: Path) -> None:
+    config = composed(f"data_dir={write_hands(tmp_path / 'set')}", "datamodule.simulated_share=1.0")
+    with pytest.raises(Exception, match=r"simulated_share=1.0 must be in \[0, 1\)"):
+        build_datamodule(config)
+
+
+def test_simulated_set_is_made_once(composed, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
+    for _ in range(2):
+        build_datamodule(composed("size=tiny"))
+    build_datamodule(composed("size=tiny", "datamodule.simulator.seed=1"))
+    assert len(list((tmp_path / "simulated").iterdir())) == 2
+
+
+def test_training_alone_is_augmented(composed, tmp_path: Path) -> None:
+    data = build_datamodule(composed(f"data_dir={write_hands(tmp_path / 'set')}"))
+
+    class Phase:
+        training, lightning_module = True, None
+
+    batch = next(iter(data.val_dataloader()))
+    before = batch["x"].clone()
+    data.trainer = Phase()
+    assert not np.array_equal(data.on_after_batch_transfer(batch, 0)["x"], before)
+    data.trainer.training = False
+    batch["x"] = before.clone()
+    assert np.array_equal(data.on_after_batch_transfer(batch, 0)["x"], before)

@@ -1,0 +1,56 @@
+"""Exported .onnx files are validated, tested and predict like the checkpoint they came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.helpers.paths import TASKS
+
+# An exported file does not state the label smoothing and the k of top-k accuracy of its training.
+UNKNOWN = ("test/loss", "test/acc_top")
+
+
+@pytest.fixture(params=["asl", *(pytest.param(t, marks=pytest.mark.slow) for t in TASKS[1:])])
+def models(request, run, tmp_path: Path) -> tuple[str, Path, Path]:
+    trained = run(f"task={request.param}", "trainer=smoke", run_dir="trained")
+    checkpoint, exported = trained / "checkpoints" / "best.ckpt", tmp_path / "model.onnx"
+    task = f"task={request.param}"
+    run(task, "stage=export", f"ckpt_path={checkpoint}", f"output={exported}")
+    return task, checkpoint, exported
+
+
+def test_an_exported_file_is_tested_as_its_checkpoint(models, run) -> None:
+    task, *files = models
+    scores, tables = [], []
+    for place, path in enumerate(files):
+        test = (task, "stage=test", f"ckpt_path={path}", "size=tiny", "trainer.accelerator=cpu")
+        folder = run(*test, run_dir=f"tested{place}")
+        numbers = json.loads((folder / "metrics.json").read_text())
+        scores.append(
+            {
+                k: v
+                for k, v in numbers.items()
+                if k.startswith("test/") and not k.startswith(UNKNOWN) and v is not None
+            }
+            | {"parameters": numbers["parameters"]}
+        )
+        tables.append(pd.read_csv(folder / "predictions.csv", keep_default_na=False))
+
+    assert scores[1] == pytest.approx(scores[0], rel=1e-4, nan_ok=True)
+    assert scores[0]["parameters"] > 1000
+    assert tables[0]["prediction"].tolist() == tables[1]["prediction"].tolist()
+    assert np.allclose(tables[0]["probability"], tables[1]["probability"], atol=2e-4)
+
+
+def test_a_file_without_training_state_is_refused_where_it_is_needed(models, run) -> None:
+    task, _, exported = models
+    with pytest.raises(ValueError, match=r"exported network without training state"):
+        run(task, "stage=export", f"ckpt_path={exported}", run_dir="again")
+    with pytest.raises(ValueError, match=r"is a model of task .*, not .*\. Set task="):
+        other = "task=lipread" if task == "task=asl" else "task=asl"
+        run(other, "stage=predict", f"ckpt_path={exported}", "input=x", run_dir="other")

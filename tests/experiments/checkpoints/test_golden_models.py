@@ -1,0 +1,38 @@
+"""Models and runs that the version before wrote still load, and give the same logits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.command_line import run_command
+from tests.helpers.golden import filled, logits_of
+from tests.helpers.paths import ROOT, TASKS
+
+GOLDEN = ROOT / "tests" / "golden"
+NETWORKS = sorted((GOLDEN / "networks").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+def test_each_network_has_the_weights_and_logits_it_had(path: Path, tmp_path: Path) -> None:
+    golden = json.loads(path.read_text())
+    checkpoint = filled(golden, tmp_path / "best.ckpt")
+    assert logits_of(checkpoint) == pytest.approx(golden["logits"], rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("ending", ["ckpt", "onnx"])
+@pytest.mark.parametrize("task", TASKS)
+def test_each_kind_of_file_gives_the_logits_it_gave(task: str, ending: str) -> None:
+    expected = json.loads((GOLDEN / "models" / f"{task}.json").read_text())
+    found = logits_of(GOLDEN / "models" / f"{task}.{ending}")
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
+def test_a_run_is_resumed(tmp_path: Path) -> None:
+    folder = shutil.copytree(GOLDEN / "run", tmp_path / "run")
+    result = run_command(f"resume={folder}", "trainer.max_epochs=3")
+    assert result.returncode == 0, result.stderr
+    assert (folder / "metrics.csv").read_text().count("\n") == 4

@@ -1,0 +1,295 @@
+"""resume=: the same folder, the same numbers as a run that was never stopped."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from callbacks.checkpoint import Checkpoint
+from datamodules.loading.batches import SeededBatchSampler
+from datamodules.loading.resumable import ResumableLoader, SkipBatches
+from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
+from tests.helpers.command_line import run_command
+from tests.helpers.paths import TASKS
+
+BRIEF = ("trainer=smoke", "trainer.limit_train_batches=2")
+
+
+def started(folder: Path, *overrides: str) -> Path:
+    (folder / ".hydra").mkdir(parents=True)
+    lines = "".join(f"- {override}\n" for override in overrides)
+    (folder / ".hydra" / "overrides.yaml").write_text(lines)
+    return folder
+
+
+def test_what_is_given_now_wins(tmp_path: Path) -> None:
+    folder = started(tmp_path / "r", "task=asl", "seed=3", "~callbacks.last", "resume=old")
+    merged = with_saved_overrides([f"resume={folder}", "seed=4", "trainer.max_epochs=9"])
+    assert merged == [
+        *("task=asl", "~callbacks.last"),
+        *(f"resume={folder}", "seed=4", "trainer.max_epochs=9"),
+    ]
+    assert with_saved_overrides(["task=asl"]) == ["task=asl"]
+
+
+def test_the_same_command_leaves_what_was_saved_of_it_alone(tmp_path: Path) -> None:
+    """Hydra writes it anew in place: a run that is killed meanwhile would forget what it was."""
+    folder = started(tmp_path / "r", "task=asl", "seed=3")
+    alone = "hydra.output_subdir=null"
+    for again in ([], ["seed=3"], ["task=asl", "seed=3"]):
+        assert with_saved_overrides([*again, f"resume={folder}"])[-1] == alone
+    assert alone not in with_saved_overrides([f"resume={folder}", "seed=4"])
+
+
+def test_not_a_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="is not a run folder"):
+        with_saved_overrides([f"resume={tmp_path}"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS[:2])  # averaged and not; test_kills.py has all of them
+def test_resumed_equals_unbroken(task: str, tmp_path: Path) -> None:
+    """Weights, optimizer, schedule and every row of metrics.csv, bit by bit."""
+    common = [f"task={task}", "trainer=smoke", "seed=3", "scheduler=plateau"]
+    common += ["scheduler.build.patience=0", "trainer.limit_train_batches=6"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder, epochs in ((whole, 4), (broken, 2)):
+        done = run_command(*common, f"trainer.max_epochs={epochs}", f"hydra.run.dir={folder}")
+        assert done.returncode == 0, done.stderr
+    with (broken / "metrics.csv").open("a") as table:
+        table.write("3,9\n")  # an epoch that was begun and not saved
+    known_as = OmegaConf.load(broken / "config.yaml").run_id
+    resumed = run_command(f"resume={broken}", "trainer.max_epochs=4")
+    assert OmegaConf.load(broken / "config.yaml").run_id == known_as  # the same logger run
+    assert resumed.returncode == 0, resumed.stderr
+    assert "epoch 3/4" in resumed.stdout and "epoch 2/4" not in resumed.stdout
+
+    one, other = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+        for folder in (whole, broken)
+    )
+    averaged = {"current_model_state", "averaging_state"} & set(one)
+    for key in ("state_dict", "optimizer_states", *averaged):
+        torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
+    for key in ("lr_schedulers", "epoch", "global_step"):
+        assert one[key] == other[key]
+    pd.testing.assert_frame_equal(
+        *(pd.read_csv(folder / "metrics.csv") for folder in (whole, broken)), check_like=True
+    )
+
+
+def test_nothing_saved_yet_begins_at_the_first_step(tmp_path: Path) -> None:
+    folder = started(tmp_path / "r", "task=asl", *BRIEF)
+    done = run_command(f"resume={folder}")
+    assert done.returncode == 0, done.stderr
+    assert "has no checkpoint yet: the run begins at its first step" in done.stdout
+    assert (folder / "metrics.json").exists()
+
+
+def test_a_whole_command_begins_in_a_free_folder_alone(tmp_path: Path) -> None:
+    """One command for a cluster's script: it begins the run, and goes on with it."""
+    assert with_saved_overrides(["task=asl", f"resume={tmp_path / 'new'}"])
+    started(tmp_path / "killed").joinpath(".hydra", "overrides.yaml").unlink()
+    assert with_saved_overrides(["task=asl", f"resume={tmp_path / 'killed'}"])
+    (tmp_path / "letters.txt").touch()
+    with pytest.raises(SystemExit, match="is not a run folder"):
+        with_saved_overrides(["task=asl", f"resume={tmp_path}"])
+    with pytest.raises(SystemExit, match="is not a run folder"):
+        with_saved_overrides([f"resume={tmp_path / 'new'}"])
+
+
+def test_what_was_changed_is_said(capsys) -> None:
+    run = {"run_dir": "/a/run", "seed": 0, "resume": None, "optimizer": {"lr": 0.1, "fused": None}}
+    began = run | {"callbacks": {"last": {"dirpath": "/a/run/checkpoints"}, "x": None}}
+    now = run | {"run_dir": "/b", "callbacks": {"last": {"dirpath": "/b/checkpoints"}, "x": None}}
+    tell_changes(began, now | {"resume": "/b"})
+    assert capsys.readouterr().out == ""
+    tell_changes(began, now | {"seed": 1})
+    assert capsys.readouterr().out == "Changed since it began: seed 0 → 1\n"
+    tell_changes(began, now | {"optimizer": {"lr": 0.2, "fused": None}})
+    said = capsys.readouterr().out
+    tell_changes(began | {"callbacks": {"periodic": {"a": 1}}}, now | {"callbacks": {}})
+    assert "callbacks.periodic … → None" in capsys.readouterr().out
+    assert "optimizer.lr 0.1 → 0.2" in said and "go on as the checkpoint has them" in said
+
+
+# ---- damaged checkpoints
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs that is over."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    done = run_command("task=asl", *BRIEF, f"hydra.run.dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def flipped(path: Path) -> None:
+    """One bit of one weight."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def halved(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def zeroed(path: Path) -> None:
+    """What some file systems leave after a loss of power."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("damage", [flipped, halved, emptied, zeroed])
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
+    damage: Callable[[Path], None], finished: Path, tmp_path: Path, capsys
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    damage(folder / "checkpoints" / "last.ckpt")
+    assert checkpoint_to_resume(str(folder)).name == "before_last.ckpt"
+    said = capsys.readouterr().out
+    assert "warning:" in said and "last.ckpt is damaged" in said and "from before_last.ckpt" in said
+    damage(folder / "checkpoints" / "before_last.ckpt")
+    assert checkpoint_to_resume(str(folder)).name == "best.ckpt"
+    damage(folder / "checkpoints" / "best.ckpt")
+    with pytest.raises(ValueError, match="last.ckpt is damaged .* Begin a new run"):
+        checkpoint_to_resume(str(folder))
+
+
+def test_weights_alone_are_no_state_to_go_on_from(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "checkpoints"
+    folder.mkdir(parents=True)
+    whole = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)
+    torch.save({k: whole[k] for k in ("card", "state_dict")}, folder / "weights.ckpt")
+    with pytest.raises(ValueError, match="weights.ckpt has the weights alone"):
+        checkpoint_to_resume(str(tmp_path / "run"))
+    half = folder / "last.ckpt.partial"
+    half.write_bytes(b"PK")  # of a run that was killed while it wrote
+    torch.save(whole, folder / "last.ckpt")
+    assert checkpoint_to_resume(str(tmp_path / "run")).name == "last.ckpt"
+    assert not half.exists()
+
+
+def test_fallen_back_it_ends_the_same(finished: Path, tmp_path: Path) -> None:
+    """From the checkpoint before, in a folder that was moved: as on another machine."""
+    folder = shutil.copytree(finished, tmp_path / "elsewhere" / "run")
+    halved(folder / "checkpoints" / "last.ckpt")
+    (folder / "metrics.csv").unlink()  # the checkpoint has its rows
+    done = run_command(f"resume={folder}")
+    assert done.returncode == 0, done.stderr
+    assert "warning:" in done.stdout and "epoch 2/2" in done.stdout
+    assert same_weights(finished, folder)
+    tables = [pd.read_csv(f / "metrics.csv") for f in (finished, folder)]
+    pd.testing.assert_frame_equal(*tables, check_like=True)
+
+
+def test_a_schedule_that_ends_with_the_run_is_not_made_longer(
+    finished: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    done = run_command(f"resume={folder}", "trainer.max_epochs=3")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "made for 4 steps, and 3 epochs have 6" in done.stderr
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Of last.ckpt, bit by bit."""
+    a, b = (
+        torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for f in (one, other)
+    )
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_moved_run_knows_its_best(finished: Path, tmp_path: Path) -> None:
+    """What another folder's checkpoint says of files holds in this one."""
+    state = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)
+    saved = state["callbacks"]["Checkpoint(best)"]
+    best = Checkpoint("best", dirpath=tmp_path, monitor="val/acc", mode="max")
+    best.load_state_dict(saved)
+    assert best.best_model_path == str(tmp_path / "best.ckpt")
+    assert best.best_model_score == saved["best_model_score"] > 0
+    assert not any(str(finished) in str(value) for value in saved.values())
+
+
+def test_a_checkpoint_with_a_command_in_it_is_refused(finished: Path, tmp_path: Path) -> None:
+    """Not passed over: what else is in the folder may be from the same stranger."""
+    folder, ran = shutil.copytree(finished, tmp_path / "run"), tmp_path / "ran"
+
+    class Command:
+        def __reduce__(self) -> tuple:
+            return os.system, (f"touch {ran}",)
+
+    torch.save({"state_dict": {}, "card": {}, "x": Command()}, folder / "checkpoints" / "last.ckpt")
+    done = run_command(f"resume={folder}")
+    assert done.returncode == 1 and "such a file can run commands" in done.stderr
+    assert not ran.exists() and "Traceback" not in done.stderr
+
+
+def resumable(order: SeededBatchSampler, **settings: int) -> ResumableLoader:
+    """Its batches are the positions themselves."""
+    data = torch.arange(order.size)
+    return ResumableLoader(data, sampler=SkipBatches(order), batch_size=None, **settings)
+
+
+def test_an_epoch_of_another_length_is_refused_in_its_middle() -> None:
+    """It has no place to go on at; a new epoch begins as it is."""
+    loader = resumable(SeededBatchSampler(12, 3, shuffle=True, seed=0))
+    for _, _ in zip(range(2), loader, strict=False):
+        pass
+    state = loader.state_dict()
+    assert state == {"epoch": 0, "given": 2, "batches": 4}
+    other = resumable(SeededBatchSampler(12, 2, shuffle=True, seed=0))
+    other.load_state_dict(state)
+    with pytest.raises(ValueError, match="batch 2 of an epoch of 4, and an epoch now has 6"):
+        next(iter(other))
+    other.load_state_dict(state)
+    other.sampler.set_epoch(1)
+    assert len(list(other)) == 6
+
+
+@given(
+    given=st.integers(0, 6),
+    epoch=st.integers(0, 5),
+    same_order=st.booleans(),
+)
+def test_a_resumed_loader_gives_what_was_left(given: int, epoch: int, same_order: bool) -> None:
+    def loader() -> ResumableLoader:
+        order = SeededBatchSampler(21, 3, shuffle=True, seed=4, same_order=same_order)
+        made = resumable(order)
+        made.sampler.set_epoch(epoch)
+        return made
+
+    whole = [batch.tolist() for batch in loader()]
+    broken, resumed = loader(), loader()
+    first = [batch.tolist() for _, batch in zip(range(given), broken, strict=False)]
+    resumed.load_state_dict(broken.state_dict())
+    assert first + [batch.tolist() for batch in resumed] == whole
+    resumed.sampler.set_epoch(epoch + 1)
+    assert len(list(resumed)) == 7  # the epoch after it is whole
+
+
+def test_worker_processes_are_sent_after_the_batches_of_the_right_epoch() -> None:
+    """They fetch ahead, before the first batch is asked for."""
+
+    def loader(workers: int) -> ResumableLoader:
+        order = SeededBatchSampler(20, 2, shuffle=True, seed=0)
+        return resumable(order, num_workers=workers)
+
+    one, two = loader(0), loader(2)
+    batches = iter(two)
+    for each in (one, two):
+        each.sampler.set_epoch(3)
+    assert [b.tolist() for b in batches] == [b.tolist() for b in one]

@@ -1,0 +1,174 @@
+"""The set and split of the training are the default of stage=test; what was seen is counted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from experiments.checkpoints.card import ModelCard
+from experiments.checkpoints.training_data import find_training_set, with_training_data
+from tests.helpers.command_line import run_command
+from tests.helpers.prepared_sets import write_hands
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A set of four signers and a run that left the third one out."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = write_hands(folder / "set", each=8)
+    split = ("split=leave_one_group_out", "fold=2", "split.val=random")
+    done = run_command(
+        "trainer=smoke", f"data_dir={data}", *split, f"hydra.run.dir={folder / 'run'}"
+    )
+    assert done.returncode == 0, done.stderr
+    return data, folder / "run"
+
+
+def numbers_of(folder: Path) -> dict[str, float]:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def checkpoint_of(folder: Path) -> str:
+    return f"ckpt_path={folder / 'checkpoints' / 'best.ckpt'}"
+
+
+def test_the_training_set_and_split_are_tested_by_default(trained, tmp_path: Path) -> None:
+    data, folder = trained
+    done = run_command(
+        "stage=test", checkpoint_of(folder), "trainer=cpu", f"hydra.run.dir={tmp_path / 'run'}"
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"Data: {data}, as the model was trained" in done.stdout
+    assert "warning: The model" not in done.stdout
+    groups = pd.read_csv(tmp_path / "run" / "predictions.csv")["group"]
+    found = numbers_of(tmp_path / "run")
+    assert set(groups) == {"s2"} and len(groups) == found["test/n"] == 24
+    assert (found["test/seen_n"], found["test/seen_groups"]) == (0, 0)
+
+
+def test_a_split_on_the_command_line_holds_and_what_was_seen_is_counted(
+    trained, tmp_path: Path
+) -> None:
+    done = run_command(
+        *("stage=test", checkpoint_of(trained[1]), "trainer=cpu", "split=test_only"),
+        f"hydra.run.dir={tmp_path / 'run'}",
+    )
+    assert done.returncode == 0, done.stderr
+    found, report = numbers_of(tmp_path / "run"), (tmp_path / "run" / "report.md").read_text()
+    count = found["test/seen_n"]
+    assert found["test/n"] == 96 and found["test/seen_groups"] == 3 and 55 <= count <= 65
+    said = f"The model was trained on {count} of the 96 samples that it is tested on here, and on 3"
+    assert f"warning: {said}" in done.stdout and said in report.partition("## Warnings")[2]
+
+
+def test_validation_prints_its_score(trained, tmp_path: Path) -> None:
+    done = run_command(
+        "stage=validate", checkpoint_of(trained[1]), f"hydra.run.dir={tmp_path / 'run'}"
+    )
+    accuracy = numbers_of(tmp_path / "run")["val/acc"]
+    rows = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert accuracy == pytest.approx((rows["label"] == rows["prediction"]).mean())
+    assert f"Validation: accuracy {accuracy:.4f} of {len(rows)} samples" in done.stdout
+
+
+def test_a_set_that_is_gone_is_named(trained, tmp_path: Path) -> None:
+    data, _ = trained
+    run = shutil.copytree(trained[1], tmp_path / "run")
+    path = run / "checkpoints" / "best.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["card"]["data_dir"] = str(tmp_path / "gone")
+    torch.save(content, path)
+    for stage in ("test", "validate"):
+        done = run_command(f"stage={stage}", f"ckpt_path={path}")
+        assert done.returncode == 1
+        assert (
+            f"is not there any more ({tmp_path / 'gone'}). Name one with data_dir=" in done.stderr
+        )
+    named = run_command("stage=test", f"ckpt_path={path}", f"data_dir={data}", "split=test_only")
+    assert named.returncode == 0, named.stderr
+
+
+@pytest.mark.slow
+def test_an_export_is_compared_on_the_training_set(trained, tmp_path: Path) -> None:
+    data, folder = trained
+    output = tmp_path / "letters.onnx"
+    done = run_command("stage=export", checkpoint_of(folder), f"output={output}", "quantize=int8")
+    assert done.returncode == 0, done.stderr
+    assert f"of 24 samples of {data}" in done.stdout
+    first, second = done.stdout.partition("\nBefore quantizing: ")[::2]
+    assert "int8, measured on this file: logits within" in first and "(float32: " in first
+    assert "logits within" in second
+    far = float(first.partition("logits within ")[2].split()[0])
+    assert far > 1e-4  # an int8 file cannot be as near as the float file
+
+
+def test_a_simulated_model_keeps_its_simulator(run, composed, tmp_path: Path) -> None:
+    folder = run("trainer=smoke", "datamodule.simulator.signers=5")
+    test = composed("stage=test", "task=asl")
+    card = ModelCard.from_plain(
+        torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["card"]
+    )
+    kept = with_training_data(test, card)
+    assert test.datamodule.simulator.signers == 2000
+    assert kept.datamodule.simulator.signers == 5 and kept.data_dir is None
+
+
+def card_with(**changes: object) -> ModelCard:
+    module, net = {"_target_": "modules.asl.ASLModule"}, {"_target_": "modules.networks.x.Net"}
+    plain = {"task": "asl", "classes": [], "trained_classes": [], "module": module, "net": net}
+    return ModelCard.from_plain(plain | {"input": {}, "simulated": False} | changes)
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"_target_": "os.system", "fold": 1}, "does not say how its set was split"),
+        ({"_target_": "datamodules.splits.SplitIndices"}, "does not say how its set was split"),
+        ({"_target_": "datamodules.splits.ByGroup", "seed": 1e300}, "split.seed is 1e.300"),
+        ({"_target_": "datamodules.splits.ByGroup", "seed": [1]}, "split.seed is a list"),
+        (None, "does not say how its set was split"),
+    ],
+)
+def test_a_strangers_split_is_checked(split, message: str, tmp_path: Path, composed) -> None:
+    data = write_hands(tmp_path / "set")
+    card = card_with(data_dir=str(data), config={"split": split})
+    with pytest.raises(ValueError, match=message):
+        with_training_data(composed("stage=test"), card)
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/proc/self", "no\x1bset", "", None])
+def test_a_strangers_path_is_only_looked_at(path: str | None) -> None:
+    with pytest.raises(ValueError, match="data_dir"):
+        find_training_set(card_with(data_dir=path))
+
+
+def test_a_calibrated_model_warns_when_it_is_tested_on_what_it_learned(run, tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set", each=8)
+    split = ("split=leave_one_group_out", "split.val=random")
+    folder = run("trainer=smoke", f"data_dir={data}", *split, "calibrate=2")
+    again = run(
+        *("stage=test", "trainer=cpu", checkpoint_of(folder), f"data_dir={data}", *split),
+        run_dir="again",
+    )
+    assert numbers_of(again)["test/seen_n"] == 6 and numbers_of(again)["test/n"] == 24
+    report = (folder / "report.md").read_text()
+    assert "never seen" not in report and "6 samples of the tested groups are trained on" in report
+
+
+@pytest.mark.slow
+def test_what_a_first_model_was_trained_on_travels_on(run, tmp_path: Path) -> None:
+    first, second = (write_hands(tmp_path / name, seed=n) for n, name in enumerate(("one", "two")))
+    begun = run("trainer=smoke", f"data_dir={first}", "split=train_all", run_dir="begun")
+    init = f"init_from={begun / 'checkpoints' / 'best.ckpt'}"
+    tuned = run("trainer=smoke", f"data_dir={second}", "split=train_all", init, run_dir="tuned")
+    tested = run(
+        *("stage=test", "trainer=cpu", checkpoint_of(tuned), f"data_dir={first}"),
+        "split=test_only",
+        run_dir="tested",
+    )
+    assert numbers_of(tested)["test/seen_n"] == 34  # 36 but for those that validated

@@ -1,0 +1,321 @@
+"""stage=export: the plain file, that it loads back in every place, and files that are refused."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from experiments.checkpoints.init_from import start_from
+from experiments.checkpoints.load import load_checkpoint, read_checkpoint
+from experiments.launch.build import build_datamodule, build_module
+from experiments.stages.export import FORMATS, write_pth
+from modules.base import TaskModule
+from tests.helpers.hostile_cards import PickleAttack
+from tests.helpers.paths import FIRST_TASK, TASKS
+from tests.helpers.runs import train_smoke
+
+REFUSED = "may not build|expected"
+Content = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_smoke(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def plain(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("plain") / "m.pth"
+    write_pth(load_checkpoint(checkpoint), path)
+    return path
+
+
+@pytest.fixture
+def changed(plain: Path, tmp_path: Path) -> Callable[..., Path]:
+    """``changed(change)``: the plain file after ``change(content)``."""
+
+    def make(change: Callable[[Content], object]) -> Path:
+        content = torch.load(plain, weights_only=True)
+        change(content)
+        torch.save(content, tmp_path / "changed.pth")
+        return tmp_path / "changed.pth"
+
+    return make
+
+
+def same_weights(one: TaskModule, other: TaskModule) -> bool:
+    mine, theirs = one.net.state_dict(), other.net.state_dict()
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[k], theirs[k]) for k in mine)
+
+
+# ---- there and back
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_plain_file_holds_all_and_loads_back(task: str, composed, tmp_path: Path) -> None:
+    config = composed(f"task={task}", "trainer=smoke", "augment=none")
+    data = build_datamodule(config)
+    module = build_module(config, data).eval()
+    path = tmp_path / "m.pth"
+    assert "bit by bit" in write_pth(module, path)
+
+    content = torch.load(path, weights_only=True)
+    assert set(content) == {"model_state_dict", "class_to_idx", "config"}
+    assert json.loads(json.dumps(content["config"])) == module.card.to_plain()
+    assert list(content["class_to_idx"]) == list(data.classes)
+    net = {k: v for k, v in module.card.net.items() if k != "_target_"}
+    place, _, name = module.card.net["_target_"].rpartition(".")
+    bare = getattr(importlib.import_module(place), name)(**net)
+    bare.load_state_dict(content["model_state_dict"])  # with none of this suite's loading
+
+    other = build_module(config, data)
+    start_from(other, path)  # init_from=
+    assert same_weights(other, module)
+    again = load_checkpoint(path, task)
+    assert same_weights(again, module) and again.card == module.card and not again.training
+    batch = next(iter(data.test_dataloader()))
+    batch = data.on_after_batch_transfer(batch, 0)
+    with torch.no_grad():
+        one, other = (m.prediction_table([m.predict_step(batch, 0)]) for m in (module, again))
+    pd.testing.assert_frame_equal(one, other)
+
+
+@pytest.mark.parametrize("task", FIRST_TASK)
+def test_a_trained_model_is_judged_the_same_after_it(
+    task: str, checkpoint: Path, run, tmp_path: Path, capsys
+) -> None:
+    best = tmp_path / "best.ckpt"
+    trained = checkpoint
+    if task != TASKS[0]:
+        trained = run(f"task={task}", "trainer=smoke", run_dir="a") / "checkpoints" / "best.ckpt"
+    best.write_bytes(trained.read_bytes())
+    capsys.readouterr()
+    run(f"task={task}", "stage=export", f"ckpt_path={best}")
+    path = tmp_path / "best.pth"  # output=null
+    said = capsys.readouterr().out
+    assert f"Wrote {path}: " in said and " parameters, " in said and said.count("\n") == 1
+    assert {file.name for file in tmp_path.glob("*best*")} == {"best.ckpt", "best.pth"}
+
+    again = tmp_path / "deep" / "again.pth"
+    run(f"task={task}", "stage=export", f"ckpt_path={path}", f"output={again}")
+    assert again.read_bytes() == path.read_bytes()
+    one, other = (
+        run(f"task={task}", "trainer=smoke", "stage=test", f"ckpt_path={file}", run_dir=file.suffix)
+        for file in (best, path)
+    )
+    for name in ("predictions.csv", "metrics.json"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    if task != TASKS[0]:
+        run(f"task={task}", "trainer=smoke", "stage=validate", f"ckpt_path={path}", run_dir="v")
+
+
+def test_predictions_are_the_same(checkpoint: Path, plain: Path, run, tmp_path: Path) -> None:
+    np.save(tmp_path / "hand.npy", np.random.default_rng(0).random((3, 63), np.float32))
+    one, other = (
+        run("stage=predict", f"ckpt_path={path}", f"input={tmp_path / 'hand.npy'}", run_dir=name)
+        for path, name in ((checkpoint, "one"), (plain, "other"))
+    )
+    assert (one / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
+
+
+def test_weights_that_only_training_needs_are_not_asked_for(composed, tmp_path: Path) -> None:
+    config = composed("task=emg", "trainer=smoke", "module.contrastive=0.1")
+    module = build_module(config, build_datamodule(config))
+    assert any(name.startswith("shared.") for name in module.state_dict())
+    write_pth(module, tmp_path / "m.pth")
+    assert same_weights(load_checkpoint(tmp_path / "m.pth"), module)
+
+
+def test_a_weight_that_is_not_a_number_is_the_same_as_itself(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    module = load_checkpoint(checkpoint)
+    with torch.no_grad():
+        next(module.net.parameters()).fill_(math.nan)
+    assert "bit by bit" in write_pth(module, tmp_path / "m.pth")
+
+
+# ---- what is asked for
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([], "stage=export needs ckpt_path="),
+        (["format=onx"], f"format=onx is not valid; expected one of {', '.join(FORMATS)}"),
+        (["ckpt_path=nowhere.ckpt"], "nowhere.ckpt does not exist"),
+    ],
+    ids=["no checkpoint", "format", "nowhere"],
+)
+def test_what_is_missing_is_named(overrides: list[str], said: str, run) -> None:
+    with pytest.raises(ValueError, match=said):
+        run("stage=export", *overrides)
+
+
+def test_the_input_is_never_written_over(plain: Path, run, tmp_path: Path) -> None:
+    before = plain.read_bytes()
+    for output in ("null", plain, plain.parent / ".." / plain.parent.name / plain.name):
+        with pytest.raises(ValueError, match="is ckpt_path itself"):
+            run("stage=export", f"ckpt_path={plain}", f"output={output}")
+    with pytest.raises(ValueError, match="is a folder; name a file"):
+        run("stage=export", f"ckpt_path={plain}", f"output={tmp_path}")
+    assert plain.read_bytes() == before and list(plain.parent.iterdir()) == [plain]
+
+
+def test_another_task_is_named(plain: Path, run) -> None:
+    with pytest.raises(ValueError, match="of task asl, not emg. Set task=asl"):
+        run("task=emg", "stage=export", f"ckpt_path={plain}")
+
+
+# ---- files of others
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        (None, "and no config, but .* must also say task, module, net, input, classes"),
+        ({"num_classes": 4, "dropout": 0.3}, "and a config of num_classes, dropout, but"),
+        ("model v2", r"a config that is no dict \(str\)"),
+        ({}, "a config of nothing, but"),
+        ({"task": 7, "classes": [1, 2]}, "must also say module, net"),
+    ],
+    ids=["none", "others", "text", "empty", "other kinds"],
+)
+def test_a_foreign_file_says_what_it_lacks(config: object, found: str, tmp_path: Path) -> None:
+    content = {"model_state_dict": {"fc.weight": torch.zeros(2, 3)}, "epoch": 3}
+    torch.save(content | ({} if config is None else {"config": config}), tmp_path / "theirs.pth")
+    with pytest.raises(ValueError, match=found) as refused:
+        load_checkpoint(tmp_path / "theirs.pth")
+    assert "\n" not in str(refused.value) and "stage=export wrote" in str(refused.value)
+
+
+def keep(key: str, names: Callable[[Content], Content]) -> Callable[[Content], None]:
+    return lambda content: content.update({key: names(content[key])})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (keep("model_state_dict", lambda w: dict(list(w.items())[1:])), "weights do not fit"),
+        (keep("model_state_dict", lambda w: w | {"more": torch.zeros(1)}), "weights do not fit"),
+        (keep("model_state_dict", lambda w: dict.fromkeys(w, 1.0)), "must be tensors by name"),
+        (keep("model_state_dict", lambda w: list(w.values())), "must be tensors by name"),
+        (keep("class_to_idx", lambda c: dict.fromkeys(c, 0)), "class_to_idx and config.classes"),
+        (lambda c: c["config"]["net"].update(sizes=3), "cannot be built: .*sizes"),
+        (lambda c: c["config"].pop("net"), "must also say net. Take"),
+        (lambda c: c["config"]["module"].update(_target_="torch.nn.Identity"), "may not build"),
+    ],
+    ids=["fewer", "more", "numbers", "list", "classes", "net", "no net", "no module"],
+)
+def test_a_changed_file_is_refused(change, said: str, changed) -> None:
+    with pytest.raises(ValueError, match=said):
+        load_checkpoint(changed(change))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_damaged_file_is_refused(share: float, plain: Path, tmp_path: Path) -> None:
+    content = plain.read_bytes()
+    (tmp_path / "cut.pth").write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ValueError, match=r"cut\.pth is truncated or damaged .* Export it again"):
+        load_checkpoint(tmp_path / "cut.pth")
+
+
+# ---- files that would run something
+
+
+def asks(target: str, marker: Path) -> dict[str, object]:
+    """Something to build, as Hydra and this suite would each understand it."""
+    return {"_target_": target, "_args_": [f"touch {marker}"], "command": f"touch {marker}"}
+
+
+def poison(place: str, evil: object) -> Callable[[Content], None]:
+    def change(content: Content) -> None:
+        card = content["config"]
+        if place in ("input", "reader", "frame"):
+            card[place] = card[place] | {"model": evil, "frames": evil}
+        elif place == "deep":
+            card["net"]["sizes"] = [{"more": [evil]}]
+        else:
+            card[place] = evil
+
+    return change
+
+
+@pytest.mark.parametrize("target", ["os.system", "subprocess.run", "modules.base.os.system"])
+@pytest.mark.parametrize("place", ["net", "module", "deep", "input", "reader", "frame"])
+def test_a_file_that_asks_for_a_command_is_refused_wherever_it_is_read(
+    place: str, target: str, changed, composed, tmp_path: Path
+) -> None:
+    marker = tmp_path / "ran"
+    path = changed(poison(place, asks(target, marker)))
+    for read in (read_checkpoint, load_checkpoint, lambda path: start_from(None, path)):
+        with pytest.raises(ValueError, match=REFUSED) as refused:
+            read(path)
+        assert "\n" not in str(refused.value)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("place", ["configuration of the run", "hyper-parameters", "anywhere"])
+def test_nothing_is_built_from_the_configuration_of_a_run(
+    place: str, changed, tmp_path: Path
+) -> None:
+    evil = asks("os.system", tmp_path / "ran")
+
+    def change(content: Content) -> None:
+        if place == "configuration of the run":
+            content["config"]["config"]["net"] = evil
+        elif place == "hyper-parameters":
+            content["hyper_parameters"] = [evil]
+        else:
+            content["config"]["config"]["callbacks"] = {"last": {"more": (evil,)}}
+
+    assert load_checkpoint(changed(change)).classes
+    assert not (tmp_path / "ran").exists()
+
+
+def test_this_project_s_own_functions_are_not_built_from_a_file(changed, tmp_path: Path) -> None:
+    """Hydra would build the datamodule with what ``input`` says, and may build all of ours."""
+    for place in ("input", "reader"):
+        target = "unvoiced.vision.hands.hand_model"
+        with pytest.raises(ValueError, match=REFUSED):
+            read_checkpoint(changed(poison(place, asks(target, tmp_path))))
+
+
+@pytest.mark.parametrize("where", ["model_state_dict", "class_to_idx", "config"])
+def test_a_pickled_command_is_refused_and_not_run(where: str, changed, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    path = changed(lambda content: content.update({where: PickleAttack(str(marker))}))
+    for read in (read_checkpoint, load_checkpoint, lambda path: start_from(None, path)):
+        with pytest.raises(ValueError, match="It was not loaded"):
+            read(path)
+    assert not marker.exists()
+    torch.load(path, weights_only=False)  # it would have run
+    assert marker.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("stage=test ckpt_path=", "stage=predict ckpt_path=", "stage=export ckpt_path="),
+        *("stage=replay input=", "trainer=smoke init_from="),
+    ],
+)
+def test_every_stage_refuses_them(command: str, changed, run, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    *before, last = command.split()
+    for change, said in (
+        (poison("net", asks("os.system", marker)), REFUSED),
+        (lambda content: content.update(config=PickleAttack(str(marker))), "It was not loaded"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            run(*before, f"{last}{changed(change)}")
+    assert not marker.exists()

@@ -1,0 +1,284 @@
+"""format=onnx and program: what is exported says what the checkpoint says, without PyTorch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from datamodules.loading.batches import frame_indices
+from experiments.checkpoints.card import ModelCard
+from experiments.checkpoints.load import load_checkpoint
+from experiments.export.inference_module import about, deployed, in_numpy, recognizer_of, told
+from experiments.export.onnx import agreement, compared, samples_for, write_network
+from experiments.launch.build import build_datamodule, build_module
+from experiments.launch.overrides import with_task
+from experiments.stages.export import write_pth
+from modules.base import TaskModule
+from tests.helpers.paths import ROOT, TASKS
+from unvoiced import Recognizer
+from unvoiced.networks import FORMAT, KEY, OnnxNetwork
+
+SMALL = {
+    "asl": ("net.members=1", "net.hidden_size=8"),
+    "lipread": ("net.size=8",),
+    "vsr": ("net.size=6",),
+    "emg": ("net.hidden_size=8", "net.layers=1"),
+}
+FACTS = {
+    **{"task": "asl", "classes": ["A", "B"], "input": {"frames": 1}, KEY: FORMAT},
+    **{"frame": {"shape": [63], "rate": None}, "simulated": True, "told": "nothing"},
+}
+
+
+def untrained(composed: Any, task: str, *more: str) -> tuple[DictConfig, TaskModule]:
+    config = composed(f"task={task}", "trainer=smoke", "augment=none", *SMALL[task], *more)
+    return config, build_module(config, build_datamodule(config)).eval()
+
+
+def tiny_onnx(path: Path, **metadata: str) -> Path:
+    """A network that gives its input back, with this metadata."""
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 2])
+        for name in ("frames", "logits")
+    ]
+    node = onnx.helper.make_node("Identity", ["frames"], ["logits"])
+    graph = onnx.helper.make_graph([node], "tiny", ends[:1], ends[1:])
+    opset = [onnx.helper.make_opsetid("", 20)]
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=10)
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, path)
+    return path
+
+
+def written(facts: dict[str, Any]) -> dict[str, str]:
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in facts.items()}
+
+
+# ---- what is exported
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_stored_recordings_are_answered_as_they_are_tested(task, composed, tmp_path) -> None:
+    """What training does between the set and the network is part of what is deployed."""
+    config, module = untrained(composed, task)
+    pairs = list(compared(module, samples_for(config, module, tmp_path)))
+    model = deployed(module, config)
+    with torch.inference_mode():
+        said = agreement(lambda *inputs: in_numpy(model, *inputs), pairs)
+    assert said.startswith("logits within ")
+    assert sum(len(pair.rows) for pair in pairs) >= 6
+
+
+@pytest.mark.parametrize("rule", ["resample", "crop_pad"])
+def test_frames_are_taken_inside_as_they_are_outside(rule: str, composed, tmp_path) -> None:
+    changed = f"datamodule.length_rule={rule}", "datamodule.frames=7"
+    config, module = untrained(composed, "lipread", *changed)
+    pairs = list(compared(module, samples_for(config, module, tmp_path)))
+    with torch.inference_mode():
+        agreement(lambda *inputs: in_numpy(deployed(module, config), *inputs), pairs)
+
+
+def test_other_answers_are_refused(composed, tmp_path) -> None:
+    config, module = untrained(composed, "asl")
+    pairs = list(compared(module, samples_for(config, module, tmp_path)))
+    pair = pairs[0]
+    with pytest.raises(ValueError, match=r"not the same: logits within 2\.0e-03 of PyTorch's"):
+        agreement(lambda *_: (pair.logits + 2e-3,), [pair])
+    with pytest.raises(ValueError, match="the same answer to 0 of "):
+        agreement(lambda *_: (np.roll(pair.logits, 1, axis=1),), [pair])
+
+
+def test_a_letter_model_without_pytorch(composed, run, tmp_path, capsys) -> None:
+    """The whole way: a run, its file, plain ONNX Runtime, and a process that has no torch."""
+    trained = run("trainer=smoke", "net=landmark_gru", "net.hidden_size=8")
+    checkpoint, path = trained / "checkpoints" / "best.ckpt", tmp_path / "letters.onnx"
+    export = ("stage=export", "format=onnx", f"ckpt_path={checkpoint}", f"output={path}")
+    run(*export, run_dir="export")
+    said = capsys.readouterr().out
+    assert f"Wrote {path}: LandmarkGRU of task asl, 29 classes" in said
+    assert "the same answer to 348 of 348 simulated samples" in said and "ms in PyTorch" in said
+
+    session = onnxruntime.InferenceSession(path)
+    assert [(one.name, one.shape) for one in (*session.get_inputs(), *session.get_outputs())] == [
+        ("frames", ["batch", "length", 63]),
+        ("logits", ["batch", 29]),
+    ]
+    facts = session.get_modelmeta().custom_metadata_map
+    classes = json.loads(facts["classes"])
+    assert facts["task"] == "asl" and len(classes) == 29 and facts[KEY] == str(FORMAT)
+    assert json.loads(facts["frame"])["shape"] == [63] and "simulated" in facts["told"]
+    module = load_checkpoint(checkpoint)
+    hands = np.random.default_rng(0).normal(size=(5, 4, 63)).astype(np.float32)
+    for count, frames in ((5, 4), (1, 1), (3, 2)):
+        (logits,) = session.run(None, {"frames": hands[:count, :frames]})
+        (middle,) = frame_indices(np.array([frames]), 1, "resample")
+        read = torch.from_numpy(hands[:count, middle])
+        np.testing.assert_allclose(logits, module(read).detach(), atol=1e-5)
+
+    np.save(tmp_path / "hands.npy", hands[:, :1])
+    alone = Recognizer(path)
+    expected = [alone.read(hand).label for hand in hands[:, 0]]
+    script = f"""
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {{"torch", "lightning", "hydra", "omegaconf", "pandas",
+                                      "torchmetrics", "sentencepiece", "scipy"}}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+from unvoiced import Recognizer
+read = Recognizer({str(path)!r}).read
+print(*(read(hand[0]).label for hand in np.load({str(tmp_path / "hands.npy")!r})))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == expected, done.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_is_exported_and_quantized(task, composed, tmp_path) -> None:
+    from experiments.export.int8 import quantize
+    from experiments.export.program import write_program
+
+    config, module = untrained(composed, task)
+    data = samples_for(config, module, tmp_path / "set")
+    pairs, path = list(compared(module, data)), tmp_path / "m.onnx"
+    write_network(deployed(module, config), pairs[0].inputs, about(module), path)
+    network = OnnxNetwork(path)
+    assert "samples" not in agreement(network, pairs) and network.about["task"] == task
+    alone = [tuple(part[:1] for part in pair.inputs) for pair in pairs]  # another batch size
+    for pair, one in zip(pairs, alone, strict=True):
+        np.testing.assert_allclose(network(*one)[0][0], pair.logits[0], atol=1e-4)
+    before = path.stat().st_size
+    assert "int8, measured on this file: logits within" in quantize(path, data, module, pairs)
+    assert path.stat().st_size < before and OnnxNetwork(path).about == network.about
+    if task == "emg":  # its recurrent layers are written out for one length
+        with pytest.raises(ValueError, match="cannot"):
+            write_program(module, tmp_path / "m.pt2", config)
+    elif task == "asl":
+        assert "logits within" in write_program(module, tmp_path / "m.pt2", config)
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "does not exist"),
+        (b"A letter to a friend", "is not an ONNX file that can be run"),
+        (b"", "is not an ONNX file that can be run"),
+    ],
+    ids=["missing", "text", "empty"],
+)
+def test_what_is_no_onnx_file_is_named(content: bytes | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        Recognizer(path)
+
+
+def test_a_file_of_somebody_else_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not say its task and classes"):
+        Recognizer(tiny_onnx(tmp_path / "a.onnx"))
+    with pytest.raises(ValueError, match=r"does not state frame.*Export it again"):
+        facts = {k: v for k, v in FACTS.items() if k != "frame"}
+        Recognizer(tiny_onnx(tmp_path / "b.onnx", **written(facts)))
+    with pytest.raises(ValueError, match="has format 99"):
+        Recognizer(tiny_onnx(tmp_path / "c.onnx", **written(FACTS | {KEY: 99})))
+    with pytest.raises(ValueError, match="its metadata is damaged"):
+        Recognizer(tiny_onnx(tmp_path / "d.onnx", **written(FACTS) | {"classes": "[A"}))
+    assert Recognizer(tiny_onnx(tmp_path / "e.onnx", **written(FACTS))).classes == ["A", "B"]
+
+
+def test_a_file_of_another_task_is_named(composed, tmp_path: Path) -> None:
+    path = tiny_onnx(tmp_path / "m.onnx", **written(FACTS))
+    config = composed("task=lipread", f"ckpt_path={path}")
+    with pytest.raises(ValueError, match=r"a model of task asl, not lipread. Set task=asl"):
+        recognizer_of(config)
+
+
+def test_settings_of_recordings_are_no_settings_of_streams(composed, tmp_path: Path) -> None:
+    frame = {"shape": [48, 80], "dtype": "uint8", "meaning": "grey mouth", "rate": 25.0}
+    facts = FACTS | {"task": "lipread", "frame": frame}
+    path = tiny_onnx(tmp_path / "m.onnx", **written(facts))
+    model = "task=lipread", f"ckpt_path={path}"
+    assert recognizer_of(composed(*model, "input_reader.min_confidence=0.7")).min_confidence == 0.7
+    with pytest.raises(ValueError, match=r"input_reader\.zoom=2\.4 is for stage=predict"):
+        recognizer_of(composed(*model, "input_reader.zoom=2.4"))
+
+
+def test_an_exported_network_is_not_exported_again(run, tmp_path: Path) -> None:
+    path = tiny_onnx(tmp_path / "m.onnx", **written(FACTS))
+    with pytest.raises(ValueError, match="exported network without training state"):
+        run("stage=export", f"ckpt_path={path}")
+
+
+def test_a_model_says_its_task_itself(tmp_path: Path, composed) -> None:
+    exported = tiny_onnx(tmp_path / "m.onnx", **written(FACTS | {"task": "vsr"}))
+    _, module = untrained(composed, "emg")
+    write_pth(module, tmp_path / "m.pth")
+    for path, task in ((exported, "vsr"), (tmp_path / "m.pth", "emg")):
+        assert with_task(["stage=serve", f"ckpt_path={path}"])[0] == f"task={task}"
+        said = [f"ckpt_path={path}", "task=asl"]
+        assert with_task(said) == said
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes(b"nothing")
+    for alone in (["stage=fit"], [f"ckpt_path={damaged}"], ["ckpt_path=nowhere.ckpt"]):
+        assert with_task(alone) == alone
+
+
+class Wavers(nn.Module):
+    """Decides by what it sees: no exporter can follow."""
+
+    inputs, outputs = ("frames",), ("logits",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Identity()
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return frames if frames.sum() > 0 else -frames
+
+
+def test_a_network_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    with pytest.raises(ValueError, match="Identity has a part that ONNX cannot express"):
+        write_network(Wavers(), (np.ones((2, 3), np.float32),), {}, path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("quantize=int8", "quantize=int8 is for format=onnx, not pth"),
+        ("quantize=int4", "quantize=int4 is not valid; expected int8, or null"),
+        ("format=tflite", "format=tflite is not valid; expected one of pth, onnx, program"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(run, mistake: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        run("stage=export", mistake)
+
+
+def test_what_a_model_was_trained_on_is_told() -> None:
+    card = ModelCard("asl", [], [], {}, {}, {}, simulated=True, split="by group")
+    assert told(card) == "Trained on simulated recordings alone: no real person's are in it."
+    card = replace(card, simulated=False, config={"datamodule": {}})
+    assert told(card) == "Trained on recordings of people (by group)."
+    card.config["datamodule"]["simulated_share"] = 0.7
+    assert told(card) == "Trained on recordings of people and on simulated ones (by group)."

@@ -1,0 +1,51 @@
+"""What a person types: help that reads well, and mistakes that are named."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.command_line import run_command
+from tests.helpers.paths import TASKS
+
+
+def test_help_is_written_for_a_newcomer() -> None:
+    said = run_command("--help").stdout
+    for word in ("First runs", "stage=prepare", "resume=", "data_dir", "split", "task: "):
+        assert word in said
+    assert all(task in said for task in TASKS)
+    written, _, _ = said.partition("Choices")  # Hydra writes the lists of files below it
+    assert max(map(len, written.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("task=als", "Did you mean task=asl? Choices: asl, emg, lipread, vsr."),
+        ("sed=1", "Did you mean seed?"),
+        ("trainer.max_epoch=3", "Did you mean trainer.max_epochs?"),
+        ("split=bygroup", "leave_one_group_out"),
+        ("stage=fitt", "Stages: fit, validate, test"),
+        ("stage=prepare", "reader=<one of emg_manifest, frame_folder, gaddy"),
+        ("stage=test", "needs ckpt_path="),
+        ("trainer=gpu", "trainer.accelerator=gpu is not available on this machine"),
+        ("data_dir=/nowhere", "data_dir=/nowhere does not exist"),
+    ],
+)
+def test_mistakes_are_named(mistake: str, said: str, tmp_path: Path) -> None:
+    done = run_command(mistake, "size=tiny", f"hydra.run.dir={tmp_path}")
+    assert done.returncode != 0
+    assert said in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_cfg_job_composes() -> None:
+    done = run_command(f"task={TASKS[-1]}", "--cfg", "job")
+    assert done.returncode == 0 and f"task: {TASKS[-1]}" in done.stdout
+
+
+def test_a_run_prints_its_folder_last_and_nothing_needless(tmp_path: Path) -> None:
+    done = run_command("trainer=smoke", f"hydra.run.dir={tmp_path / 'r'}", fresh=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == f"Run folder: {tmp_path / 'r'}"
+    assert done.stderr.strip() == ""
+    assert len(done.stdout.splitlines()) < 12

@@ -1,0 +1,71 @@
+"""Lock files: one process in a folder, and none that is dead."""
+
+import multiprocessing
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from datamodules.readers.asl.landmark_npy import LandmarkNPY
+from datamodules.store.locks import (
+    LOCK,
+    FolderInUseError,
+    describe_self,
+    is_locked_by,
+    lock_folder,
+    read_owner,
+)
+from datamodules.store.prepare import prepare
+from tests.helpers.command_line import FORK_CONTEXT
+from tests.helpers.prepared_sets import read_set_files, write_landmark_files
+
+
+def hold(folder: Path, begun) -> None:
+    with lock_folder(folder, "a preparation"):
+        begun.set()
+        time.sleep(600)
+
+
+@pytest.fixture
+def holder(tmp_path: Path):
+    """Another process that holds the lock of tmp_path / "set"."""
+    begun = FORK_CONTEXT.Event()
+    process = FORK_CONTEXT.Process(target=hold, args=(tmp_path / "set", begun))
+    process.start()
+    assert begun.wait(120)
+    yield process
+    process.kill()
+    process.join()
+
+
+def test_a_folder_in_use_is_refused_until_its_process_is_killed(
+    holder: multiprocessing.Process, tmp_path: Path
+) -> None:
+    raw, folder = write_landmark_files(tmp_path / "raw"), tmp_path / "set"
+    with pytest.raises(FolderInUseError, match=rf"a preparation, process {holder.pid} on .*Wait"):
+        prepare(LandmarkNPY(raw), folder, {}, 1, lambda line: None)
+    owner = read_owner(folder / LOCK)
+    assert is_locked_by(folder / LOCK, owner) and not is_locked_by(folder / LOCK, "another")
+    holder.kill()
+    holder.join()
+    assert holder.exitcode == -signal.SIGKILL and (folder / LOCK).exists()
+    assert not is_locked_by(folder / LOCK, owner)
+    prepare(LandmarkNPY(raw), folder, {}, 1, lambda line: None)  # the stale lock does not block
+    prepare(LandmarkNPY(raw), tmp_path / "other", {}, 1, lambda line: None)
+    assert read_set_files(folder) == read_set_files(tmp_path / "other")
+    assert not (folder / LOCK).exists()
+
+
+def test_a_lock_is_freed_by_an_error_and_says_who_holds_it(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), lock_folder(tmp_path, "a test"):
+        assert read_owner(tmp_path / LOCK) == describe_self("a test")
+        raise RuntimeError
+    with lock_folder(tmp_path, "a test", wait_s=0):
+        pass
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_what_a_lock_file_says_is_shown_without_control_characters(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text("a\x1b[31m name\n" + "x" * 1000)
+    assert "\x1b" not in read_owner(tmp_path / LOCK) and len(read_owner(tmp_path / LOCK)) <= 200

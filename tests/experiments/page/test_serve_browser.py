@@ -1,0 +1,510 @@
+"""stage=serve in a real Chromium, whose camera shows hands, and which reaches no other host."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
+
+from tests.helpers.pages import (
+    POINTING_LETTERS,
+    PointingNetwork,
+    encode_jpeg,
+    paint_pointing_hand,
+    serve_page,
+    write_file,
+    write_hand_video,
+)
+from tests.helpers.paths import ROOT, require_shared_data
+from unvoiced import Recognizer
+from unvoiced.vision.mediapipe_tasks import outlive_profiling_timer
+from unvoiced.vision.videos import Video
+
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio"),
+]
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+ALLOWED = "--use-fake-ui-for-media-stream"
+HEARD = """
+window.heard = [];
+const speak = speechSynthesis.speak.bind(speechSynthesis);
+speechSynthesis.speak = (said) => { window.heard.push(said.text); speak(said); };
+"""
+PATIENCE_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Callable[..., Any]]:
+    """``chromium(flags)``: a browser; all are closed at the end."""
+    with playwright.sync_playwright() as driver:
+        running: dict[tuple[str, ...], Any] = {}
+
+        def launch(*flags: str) -> Any:
+            if flags not in running:
+                running[flags] = driver.chromium.launch(
+                    executable_path=CHROMIUM, args=[*QUIET, *flags]
+                )
+            return running[flags]
+
+        yield launch
+        for browser in running.values():
+            browser.close()
+
+
+@pytest.fixture(scope="module")
+def reel(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The flag of a camera that shows A, B, C, L, over and over, 30 frames a second."""
+    path = tmp_path_factory.mktemp("reel") / "hands.mjpeg"
+    path.write_bytes(
+        b"".join(encode_jpeg(paint_pointing_hand(letter)) * 45 for letter in POINTING_LETTERS)
+    )
+    return f"--use-file-for-fake-video-capture={path}"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    outlive_profiling_timer()
+    folder = tmp_path_factory.mktemp("uploads")
+    with serve_page(Recognizer(PointingNetwork()), folder, max_upload_s=8.0) as address:
+        yield address
+
+
+@pytest.fixture
+def camera(chromium, reel: str) -> Any:
+    return chromium(ALLOWED, "--use-fake-device-for-media-stream", reel)
+
+
+@contextmanager
+def tab(browser: Any, address: str, **options: Any) -> Iterator[Any]:
+    """A new person's page; whatever it asks of others, and whatever fails in it, is an error."""
+    options = {"viewport": {"width": 1100, "height": 900}} | options
+    context = browser.new_context(**options)
+    context.add_init_script(HEARD)
+    shown, wrong = context.new_page(), []
+    shown.set_default_timeout(PATIENCE_MS)
+    inside = (address, "data:", "blob:")
+    shown.on("request", lambda one: one.url.startswith(inside) or wrong.append(one.url))
+    shown.on("pageerror", lambda error: wrong.append(str(error)))
+    shown.goto(address)
+    yield shown
+    context.close()
+    assert wrong == []
+
+
+def start(shown: Any) -> None:
+    shown.get_by_role("button", name="Start the camera").click()
+
+
+def wait_for_text(shown: Any, least: int) -> str:
+    enough = f"document.querySelector('#uv-text').textContent.length >= {least}"
+    shown.wait_for_function(enough)
+    return shown.locator("#uv-text").inner_text()
+
+
+def complaint(shown: Any) -> str:
+    place = shown.locator("#uv-alert")
+    place.wait_for(state="visible")
+    return place.inner_text()
+
+
+def keep(shown: Any, folder: Path, name: str) -> None:
+    """A picture of the whole page, for people: UNVOICED_PICTURES=<folder> keeps them."""
+    folder = Path(os.environ.get("UNVOICED_PICTURES", folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    shown.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+# ---- the camera
+
+
+def test_one_button_starts_the_camera_and_letters_are_written_and_spoken(
+    camera, address: str, tmp_path: Path
+) -> None:
+    with tab(camera, address) as shown:
+        shown.get_by_role("button", name="Start the camera").wait_for()
+        keep(shown, tmp_path, "begin")
+        start(shown)
+        text = wait_for_text(shown, 5)
+        assert text in POINTING_LETTERS * 4
+        heard = shown.evaluate("window.heard")
+        assert "".join(heard).startswith(text[: len(heard)]) and heard
+        assert shown.locator("#uv-top li").count() == 3
+        assert shown.locator("#uv-seen").evaluate("one => one.naturalWidth") == 320
+        assert shown.locator("#uv-pace").inner_text().startswith("From the camera to the answer:")
+        keep(shown, tmp_path, "camera_light")
+        shown.get_by_label("Speak as I go").uncheck()
+        shown.get_by_role("button", name="Stop the camera").click()
+        before = len(shown.evaluate("window.heard"))
+        text = shown.locator("#uv-text").inner_text()
+        shown.get_by_role("button", name="Speak", exact=True).click()
+        assert shown.evaluate("window.heard")[before:] == [text]
+        shown.get_by_role("button", name="Clear").click()
+        assert shown.locator("#uv-text").inner_text() == ""
+
+
+def test_two_visitors_do_not_see_each_others_text_and_reload_is_clean(camera, address) -> None:
+    with tab(camera, address) as one, tab(camera, address) as two:
+        start(one)
+        wait_for_text(one, 2)
+        assert two.locator("#uv-text").inner_text() == ""
+        start(two)
+        wait_for_text(two, 1)
+        one.get_by_role("button", name="Clear").click()
+        assert two.locator("#uv-text").inner_text() != ""
+        with tab(camera, address) as three:
+            start(three)
+            assert "All 2 places are taken" in complaint(three)
+            one.reload()
+            assert one.locator("#uv-text").inner_text() == ""
+            assert one.get_by_role("button", name="Start the camera").is_visible()
+            start(three)  # the reloaded page has given its place back
+            wait_for_text(three, 1)
+
+
+def test_a_camera_that_is_missing_refused_or_gone_gets_a_sentence(
+    chromium, camera, address: str
+) -> None:
+    with tab(chromium(ALLOWED), address) as shown:
+        start(shown)
+        assert "No camera was found" in complaint(shown)
+    refused = chromium("--use-fake-device-for-media-stream", "--deny-permission-prompts")
+    with tab(refused, address) as shown:
+        start(shown)
+        assert "may not use the camera" in complaint(shown)
+    with tab(camera, address) as shown:
+        start(shown)
+        wait_for_text(shown, 1)
+        shown.evaluate(
+            "document.querySelector('#uv-video').srcObject.getVideoTracks()[0]"
+            ".dispatchEvent(new Event('ended'))"
+        )
+        assert "The camera went away" in complaint(shown)
+        start(shown)
+        shown.get_by_role("button", name="Stop the camera").wait_for()
+        assert not shown.locator("#uv-alert").is_visible()
+
+
+def test_a_place_that_went_to_somebody_else_and_a_program_that_ended_get_a_sentence(
+    camera, tmp_path: Path
+) -> None:
+    context = camera.new_context()
+    with serve_page(Recognizer(PointingNetwork()), tmp_path, visitors=1, idle_s=1e-6) as address:
+        shown = context.new_page()
+        shown.goto(address)
+        start(shown)
+        wait_for_text(shown, 1)
+        assert context.request.post(f"{address}/camera/enter").ok
+        assert "went to somebody else" in complaint(shown)
+        text = shown.locator("#uv-text").inner_text()
+        start(shown)
+        assert wait_for_text(shown, len(text) + 1).startswith(text)  # nothing was lost
+    assert "The program does not answer" in complaint(shown)
+    context.close()
+
+
+def test_a_page_with_a_password_works_for_whoever_knows_it(camera, tmp_path: Path) -> None:
+    known = {"http_credentials": {"username": "ann", "password": "sésame"}}
+    picture = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("B")))
+    with (
+        serve_page(Recognizer(PointingNetwork()), tmp_path / "kept", auth="ann:sésame") as address,
+        tab(camera, address, **known) as shown,
+    ):
+        start(shown)
+        wait_for_text(shown, 1)
+        shown.get_by_role("tab", name="Picture or clip").click()
+        assert upload(shown, picture) == "B"
+
+
+# ---- uploads
+
+
+def test_uploads_of_each_kind_and_what_is_wrong_with_others(
+    camera, address: str, tmp_path: Path
+) -> None:
+    picture = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("L")))
+    files = {
+        picture: "L",
+        write_hand_video(tmp_path / "clip.mp4", "ABL"): "ABL",
+        write_hand_video(tmp_path / "large.mp4", "C", 5, 1.0, (3840, 2160)): "C",
+        write_hand_video(tmp_path / "slow.mp4", "AA", 1): "slow.mp4: it has 1 frame a second",
+        write_hand_video(tmp_path / "long.mp4", "ABCABCABC"): "long.mp4: it lasts 9 s",
+        write_file(tmp_path / "text.mp4", b"only a text\n"): "text.mp4: not a video but a text.",
+        write_file(tmp_path / "broken.jpg", b"\xff\xd8\xff"): "broken.jpg: the image is truncated",
+    }
+    with tab(camera, address) as shown:
+        shown.get_by_role("tab", name="Picture or clip").click()
+        for file, said in files.items():
+            assert said in upload(shown, file)
+            if file.name == "clip.mp4":
+                keep(shown, tmp_path, "clip")
+        big = write_file(tmp_path / "big.mp4", bytes(1_100_000))
+        for file, said in (
+            (big, "exceed the maximum allowed size"),
+            (write_file(tmp_path / "page.pdf", b"%PDF"), "Invalid file type: page.pdf"),
+        ):
+            shown.locator("#uv-upload input[type=file]").set_input_files(file)
+            shown.get_by_text(said).wait_for()
+        assert "L" in upload(shown, picture)
+        shown.locator("#uv-found").get_by_role("button", name="Speak").click()
+        assert shown.evaluate("window.heard") == ["L"]
+
+
+RECORDED = """async () => {
+  const seen = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+  const recorder = new MediaRecorder(seen, { mimeType: "video/webm" }), parts = [];
+  recorder.ondataavailable = (event) => parts.push(event.data);
+  const ended = new Promise((done) => { recorder.onstop = done; });
+  recorder.start();
+  await new Promise((done) => setTimeout(done, 4000));
+  recorder.stop();
+  await ended;
+  const content = new Uint8Array(await new Blob(parts).arrayBuffer());
+  return btoa(content.reduce((all, one) => all + String.fromCharCode(one), ""));
+}"""
+
+
+def test_a_clip_that_a_browser_recorded_is_read(camera, address: str, tmp_path: Path) -> None:
+    with tab(camera, address) as shown:  # such a file has no even rate, and may say 1000 Hz
+        content = base64.b64decode(shown.evaluate(RECORDED))
+        shown.get_by_role("tab", name="Picture or clip").click()
+        text = upload(shown, write_file(tmp_path / "recorded.webm", content))
+        assert 2 <= len(text) <= 4 and text in POINTING_LETTERS * 2
+
+
+def upload(shown: Any, file: Path) -> str:
+    """What is said of it in the end: its text, or what is wrong."""
+    shown.locator("#uv-upload input[type=file]").set_input_files(file)
+    found = shown.locator("#uv-found")
+    found.locator(":scope :not([aria-busy=true])", has_text=file.name).first.wait_for()
+    shown.wait_for_function(
+        "name => !document.querySelector('#uv-found [aria-busy=true]') && "
+        "document.querySelector('#uv-found').textContent.includes(name)",
+        arg=file.name,
+    )
+    said = found.locator(".uv-text, .uv-alert")
+    return said.first.inner_text()
+
+
+# ---- for everybody
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_readable_on_a_phone_and_without_a_mouse(
+    camera, address: str, tmp_path: Path, scheme: str
+) -> None:
+    small = {"viewport": {"width": 360, "height": 740}, "color_scheme": scheme}
+    with tab(camera, address, **small) as shown:
+        button = shown.get_by_role("button", name="Start the camera")
+        button.wait_for()
+        order = []
+        for _ in range(12):
+            shown.keyboard.press("Tab")
+            order.append(shown.evaluate("document.activeElement.id"))
+        wanted = ["uv-start", "uv-aloud", "uv-text", "uv-speak", "uv-copy", "uv-space"]
+        wanted += ["uv-backspace", "uv-clear"]
+        assert [name for name in order if name in wanted][:8] == wanted
+        button.focus()
+        shown.keyboard.press("Enter")
+        wait_for_text(shown, 1)
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+        sizes = shown.locator(".uv button:visible").evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect().height)"
+        )
+        assert min(sizes) >= 44  # a thumb's width
+        live = shown.locator("#uv-text")
+        assert live.get_attribute("role") == "log" and live.get_attribute("aria-live") == "polite"
+        assert contrasts(shown) == {}
+        keep(shown, tmp_path, f"phone_{scheme}")
+        shown.get_by_role("tab", name="Picture or clip").click()
+        place = shown.get_by_role("button", name="Click to upload or drop files")
+        place.wait_for()
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("task_tab", ["Camera", "Picture or clip"])
+def test_bars_and_text_fit_on_a_small_phone(
+    camera, address: str, tmp_path: Path, task_tab: str
+) -> None:
+    with tab(camera, address, viewport={"width": 375, "height": 667}) as shown:
+        shown.get_by_role("tab", name=task_tab).click()
+        if task_tab == "Camera":
+            start(shown)
+            wait_for_text(shown, 1)
+            text, seen = (shown.locator(name).bounding_box() for name in ("#uv-text", "#uv-video"))
+            assert text["y"] + text["height"] < seen["y"] and text["y"] + text["height"] < 667
+        else:
+            upload(
+                shown, write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("L")))
+            )
+        keep(shown, tmp_path, f"small_{task_tab.split()[0].lower()}")
+        widths = shown.evaluate(  # in one go: bars are made anew with each picture
+            "() => [...document.querySelectorAll('.uv-bar')]"
+            ".map(one => one.getBoundingClientRect().width).filter(width => width > 0)"
+        )
+        assert len(widths) == 3 and min(widths) > 100
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def test_the_keyboard_stays_on_the_button_that_it_pressed(camera, address: str) -> None:
+    with tab(camera, address) as shown:
+        button = shown.get_by_role("button", name="Start the camera")
+        button.focus()
+        shown.keyboard.press("Enter")
+        assert shown.evaluate("document.activeElement.id") == "uv-start"
+        wait_for_text(shown, 1)
+        assert shown.evaluate("document.activeElement.id") == "uv-start"
+        shown.keyboard.press("Enter")
+        shown.get_by_role("button", name="Start the camera").wait_for()
+        assert shown.evaluate("document.activeElement.id") == "uv-start"
+
+
+def test_buttons_write_a_space_and_take_letters_back(camera, address: str) -> None:
+    with tab(camera, address) as shown:
+        place = shown.locator("#uv-text")
+        read = "one => one.textContent"
+        start(shown)
+        wait_for_text(shown, 2)
+        shown.get_by_role("button", name="Stop the camera").click()
+        before = place.evaluate(read)
+        shown.get_by_role("button", name="Space", exact=True).click()
+        shown.wait_for_function(f"document.querySelector('#uv-text').textContent === '{before} '")
+        for _ in range(2):
+            shown.get_by_role("button", name="Backspace").click()
+        shown.wait_for_function(
+            f"document.querySelector('#uv-text').textContent === '{before[:-1]}'"
+        )
+        shown.get_by_role("button", name="Clear").click()
+        assert place.evaluate(read) == ""
+
+
+def contrasts(shown: Any) -> dict[str, float]:
+    """Texts of ours whose contrast is below 4.5, WCAG's limit, by the text."""
+    colours = shown.locator(".uv *:visible").evaluate_all(
+        # The bars are made anew with each picture: some may have left the page meanwhile.
+        """all => all.filter(one => one.isConnected && [...one.childNodes].some(
+            node => node.nodeType === 3 && node.textContent.trim())).map(one => {
+          let ground = one;
+          const clear = (c) => c === 'rgba(0, 0, 0, 0)' || c === 'transparent';
+          while (ground && clear(getComputedStyle(ground).backgroundColor))
+            ground = ground.parentElement;
+          const numbers = (c) => c.match(/[\\d.]+/g).slice(0, 3).map(Number);
+          const under = ground ? getComputedStyle(ground).backgroundColor : 'rgb(255, 255, 255)';
+          return [one.textContent.trim(), numbers(getComputedStyle(one).color), numbers(under)];
+        })"""
+    )
+    found = {text: _contrast(np.array(ink), np.array(ground)) for text, ink, ground in colours}
+    assert len(found) > 8
+    return {text: ratio for text, ratio in found.items() if ratio < 4.5}
+
+
+def _contrast(ink: np.ndarray, ground: np.ndarray) -> float:
+    low, high = sorted(_luminance(one / 255) for one in (ink, ground))
+    return round((high + 0.05) / (low + 0.05), 2)
+
+
+def _luminance(colour: np.ndarray) -> float:
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+# ---- the stage, with real checkpoints
+
+
+@contextmanager
+def served(*overrides: str, cwd: Path) -> Iterator[str]:
+    """The address that ``python run.py stage=serve …`` prints; it ends cleanly."""
+    command = [sys.executable, str(ROOT / "run.py"), "stage=serve", "port=0", *overrides]
+    process = subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    said = []
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("Open "):
+                break
+        assert said and said[-1].startswith("Open http://127.0.0.1:"), "".join(said)
+        yield said[-1].split()[1]
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=30)
+        assert process.returncode == 0 and rest == "The page is closed.\n", rest
+    finally:
+        process.kill()
+        process.wait()
+
+
+def trained(run: Callable[..., Path], task: str, *overrides: str) -> Path:
+    return run(f"task={task}", "trainer=smoke", *overrides) / "checkpoints" / "best.ckpt"
+
+
+def test_the_checkpoint_decides_what_the_page_offers(camera, run, tmp_path: Path) -> None:
+    quick = ("net.hidden_size=8", "net.layers=1", "tokenizer=char", "trainer.max_epochs=1")
+    checkpoint = trained(run, "emg", *quick)
+    recording = tmp_path / "emg.csv"
+    noise = np.random.default_rng(0).normal(size=(2000, 8)) * 20
+    np.savetxt(recording, noise, "%.2f", delimiter=",")
+    few = tmp_path / "few.csv"
+    np.savetxt(few, noise[:, :3], "%.2f", delimiter=",")
+    with (
+        served(
+            f"ckpt_path={checkpoint}", f"hydra.run.dir={tmp_path / 'served'}", cwd=tmp_path
+        ) as at,
+        tab(camera, at) as shown,
+    ):
+        assert "signals that a computer made up" in shown.locator(".uv-told").inner_text()
+        assert shown.locator("#uv-start").count() == 0
+        assert "8" in upload(shown, few)
+        upload(shown, recording)
+        assert shown.locator("#uv-found img").get_attribute("alt") == (
+            "The recording as the model sees it, filtered: 8 channels, 2.0 seconds"
+        )
+        keep(shown, tmp_path, "emg")
+
+
+@pytest.mark.shared_data
+def test_lips_are_followed_and_a_clip_of_them_is_read(chromium, run, tmp_path: Path) -> None:
+    clip = sorted((require_shared_data("lip") / "grid_s1" / "video").glob("*.mpg"))[0]
+    checkpoint = trained(run, "lipread")
+    device = "--use-fake-device-for-media-stream"
+    reel = f"--use-file-for-fake-video-capture={faces(clip, tmp_path / 'face.mjpeg')}"
+    with (
+        served(
+            f"ckpt_path={checkpoint}", f"hydra.run.dir={tmp_path / 'served'}", cwd=tmp_path
+        ) as at,
+        tab(chromium(ALLOWED, device, reel), at) as shown,
+    ):
+        start(shown)
+        shown.locator("#uv-seen[src]").wait_for(state="visible")
+        time.sleep(4)
+        keep(shown, tmp_path, "lips")
+        shown.get_by_role("button", name="Stop the camera").click()
+        shown.get_by_role("tab", name="Clip").click()
+        upload(shown, clip)
+        assert shown.locator("#uv-found img").count() == 1
+        keep(shown, tmp_path, "lips_clip")
+
+
+def faces(clip: Path, path: Path) -> Path:
+    path.write_bytes(b"".join(encode_jpeg(picture) for _, picture in Video(clip).frames()))
+    return path

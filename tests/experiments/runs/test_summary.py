@@ -1,0 +1,325 @@
+"""stage=summary: the story of a run, runs side by side, and run folders that are damaged."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from experiments.runs.compare import bootstrap_interval, differences, repeats, tell_several
+from experiments.runs.epochs import SHOWN_EPOCHS, find_notes, shown_epochs, tell_epochs
+from experiments.runs.one_run import early_stopping_advice, tell_one
+from experiments.runs.run_folder import read_run, read_runs
+from tests.helpers.prepared_sets import write_hands
+from tests.helpers.runs import make_epoch_table, make_metrics, table, write_run_folder
+
+NAN = float("nan")
+STORY = [  # epoch, validation accuracy, training loss, learning rate: a run of 800 epochs
+    (1, 0.089304, 3.864742, 0.00100000),
+    (2, 0.098705, 3.800580, 0.00099999),
+    (3, 0.102778, 3.781655, 0.00099998),
+    (4, 0.107374, 3.766921, 0.00099996),
+    (7, 0.085858, 4.605722, 0.00099988),
+    (18, 0.109881, 3.541063, 0.00099921),
+    (33, 0.112179, 3.279792, 0.00099734),
+    (100, 0.096407, 2.478594, 0.00097577),
+    (200, 0.090244, 1.394623, 0.00090546),
+    (300, 0.091498, 0.733861, 0.00079595),
+    (400, 0.096825, 0.408226, 0.00065796),
+    (500, 0.095885, 0.284559, 0.00050500),
+    (600, 0.074055, NAN, 0.00035204),
+    (700, 0.074055, NAN, 0.00021405),
+    (800, 0.074055, NAN, 0.00010454),
+]
+
+
+def test_the_story_of_a_run(tmp_path: Path) -> None:
+    """The hand-written table of a run of 800 epochs comes out of its numbers."""
+    files = ("best", "last", *(f"epoch_{epoch:04d}" for epoch, *_ in STORY))
+    run = read_run(write_run_folder(tmp_path / "r", table(STORY), make_metrics(0.1), files))
+    notes = find_notes(run)
+    assert notes[1] == ["initial"] and notes[33] == ["best"]
+    assert notes[7] == ["drop"] and notes[18] == ["recovery"]
+    assert notes[100] == ["drop", "overfitting"]
+    assert notes[600] == ["NaN"] and notes[800] == ["NaN", "last"]
+    assert not {2, 3, 4, 200, 300, 400, 500} & set(notes)
+    text, saved = tell_one(run)
+    assert "**`checkpoints/best.ckpt`**: it holds epoch 33" in text
+    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
+    cells = next(row for row in rows if row[0] == "600")
+    assert cells[:4] == ["600", "0.1122", "0.0741", "NaN"] and cells[-1] == "NaN"
+    assert "not finite in 3 of 15 epochs, from 600 to 800. In all of them val/acc is 0.0741" in text
+    assert "From epoch 1 to 33: val/acc 0.0893 → 0.1122, training loss 3.8647 → 3.2798" in text
+    assert "training loss 3.2798 → 0.2846 at epoch 500, the last that is a number" in text
+    assert "Drop at epoch 7: val/acc 0.0859 after 0.1074 at epoch 4; back at epoch 18" in text
+    assert "Overfitting from epoch 100 on: by epoch 500 the training loss is 0.2846" in text
+    assert "The learning rate went from 0.001 to 0.0001045" in text
+    assert "patience=15 would have ended the run after epoch 48" in text
+    assert "optimizer.lr=" in text and "smaller network" in text
+    assert "Together 4.25 MB" in text
+    assert len(saved) == len(STORY)
+    assert saved["train/loss"].tolist()[-3:] == ["NaN"] * 3
+
+
+def test_less_is_better_for_an_error_rate(tmp_path: Path) -> None:
+    epochs = make_epoch_table([1.0, 0.8, 0.5, 0.9, 0.5, 0.52], "val/wer")
+    run = read_run(write_run_folder(tmp_path / "r", epochs, mode="min"))
+    notes = find_notes(run)
+    assert run.best == 5  # of equal epochs the later one
+    assert notes == {1: ["initial"], 4: ["drop"], 5: ["best", "recovery"], 6: ["last"]}
+    assert tell_epochs(run)["best val/wer"].tolist() == [1.0, 0.8, 0.5, 0.5, 0.5, 0.5]
+    assert "val/wer 0.5000" in tell_one(run)[0]
+
+
+def test_an_epoch_that_was_cut_short_is_no_nan(tmp_path: Path) -> None:
+    epochs = make_epoch_table([0.5, 0.6, 0.7])
+    epochs["train/acc"] = [0.5, 0.6, NAN]
+    epochs.loc[2, "train/loss"] = NAN
+    run = read_run(write_run_folder(tmp_path / "r", epochs))
+    assert find_notes(run)[3] == ["best", "cut short", "last"] and not run.nan_epochs
+    assert "NaN" not in tell_one(run)[0]
+    epochs["train/acc"] = [0.5, 0.6, 0.7]  # the accuracy came, so the loss was not a number
+    run = read_run(write_run_folder(tmp_path / "s", epochs))
+    assert run.status() == "unfinished: no metrics.json, training loss NaN from epoch 3"
+
+
+def test_infinite_losses_are_shown(tmp_path: Path) -> None:
+    epochs = table([(1, 0.5, 2.0, 0.1), (2, 0.5, float("inf"), 0.1)])
+    run = read_run(write_run_folder(tmp_path / "r", epochs))
+    assert run.nan_epochs == [2]
+    text, saved = tell_one(run)
+    assert "inf" in text and saved["train/loss"].iloc[-1] == float("inf")
+
+
+def test_long_runs_are_told_in_a_few_rows(tmp_path: Path) -> None:
+    losses = [3.0] * 200 + [NAN] * 600
+    scores = 0.5 + 0.2 * np.sin(np.arange(800))  # falls and rises a hundred times
+    scores[150] = 0.9
+    epochs = table([(n + 1, scores[n], losses[n], 0.001) for n in range(800)])
+    files = tuple(f"epoch_{epoch:04d}" for epoch in range(5, 801, 5))
+    run = read_run(write_run_folder(tmp_path / "r", epochs, checkpoints=files))
+    shown = shown_epochs(tell_epochs(run))
+    assert {1, 151, 201, 800} <= set(shown)
+    assert len(shown) == SHOWN_EPOCHS and shown == sorted(set(shown))
+    text, saved = tell_one(run)
+    assert len(saved) == 800 and "40 of 800 epochs" in text
+    kept = 5 + 5 * int(scores[4::5].argmax())
+    assert f"`checkpoints/epoch_{kept:04d}.ckpt`**: it holds epoch {kept}" in text
+    assert "the best epoch, 151 with 0.9000, has no file" in text
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.sampled_from(["max", "min"]))
+def test_notes_and_rows_hold_for_any_scores(tmp_path_factory, scores: list[float], mode: str):
+    folder = tmp_path_factory.mktemp("any") / "r"
+    run = read_run(write_run_folder(folder, make_epoch_table(scores), mode=mode))
+    notes = find_notes(run)
+    names = [name for epoch in sorted(notes) for name in notes[epoch]]
+    turns = [name for name in names if name in ("drop", "recovery")]
+    assert turns == (["drop", "recovery"] * len(turns))[: len(turns)]  # they take turns
+    assert names.count("best") == names.count("initial") == names.count("last") == 1
+    assert "nan" not in tell_one(run)[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        pytest.param([0.1, 0.2, 0.3], "", id="still rising"),
+        pytest.param(
+            [0.1, 0.9, *[0.5] * 12],
+            "patience=10 would have ended the run after epoch 12",
+            id="best long ago",
+        ),
+        pytest.param([0.1, *[0.05] * 14, 0.9, *[0.5] * 20], "patience=15 would", id="a long wait"),
+        pytest.param(
+            [0.1, *[0.05] * 14, 0.9, *[0.5] * 12],
+            "no longer than the longest",
+            id="no longer than before",
+        ),
+    ],
+)
+def test_early_stopping_keeps_the_best_epoch(scores: list, said: str, tmp_path: Path) -> None:
+    lines = early_stopping_advice(
+        read_run(write_run_folder(tmp_path / "r", make_epoch_table(scores)))
+    )
+    assert (said in lines[0]) if said else not lines
+
+
+def test_a_half_written_line_is_left_out(tmp_path: Path) -> None:
+    whole = "epoch,val/acc,train/loss\n1,0.5,2.0\n2,0.75,1.5\n3,0.9"
+    run = read_run(write_run_folder(tmp_path / "r", whole))
+    assert run.epochs.index.tolist() == [1, 2] and run.best == 2
+    assert "The last line of metrics.csv does not end, and was left out" in tell_one(run)[0]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "settings", "said"),
+    [
+        pytest.param(None, {}, "metrics.csv is missing", id="no table"),
+        pytest.param("", {}, "metrics.csv is empty", id="empty"),
+        pytest.param("epoch,val/acc\n", {}, "metrics.csv is empty", id="header alone"),
+        pytest.param("a,b\n1,2\n", {}, "has no column epoch", id="foreign table"),
+        pytest.param("epoch,val/f1\n1,2\n", {}, "no value of val/acc", id="other metric"),
+        pytest.param(
+            "epoch,val/acc\n1,2\n", {"monitor": {}}, "no monitor.metric", id="old version"
+        ),
+    ],
+)
+def test_what_cannot_be_told_is_named(epochs, settings: dict, said: str, tmp_path: Path) -> None:
+    broken = write_run_folder(tmp_path / "broken", epochs, **settings)
+    with pytest.raises(ValueError, match=said):
+        read_runs(str(broken))
+    good = write_run_folder(tmp_path / "good", make_epoch_table([0.5, 0.6]), make_metrics(0.6))
+    text, saved = tell_several(read_runs([str(broken), str(good)]))
+    assert said in saved["status"][0] and saved["status"][1] == "finished"
+    assert said in text and "Not ranked, for there is no score: broken" in text
+
+
+def test_inputs_that_are_no_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    named = {"nowhere": "does not exist", "file": "is a file", "empty": "is not a run folder"}
+    for name, said in named.items():
+        with pytest.raises(ValueError, match=said):
+            read_runs(str(tmp_path / name))
+    for nothing in (None, [], ""):
+        with pytest.raises(ValueError, match="needs input="):
+            read_runs(nothing)
+
+
+def test_a_run_of_another_version_is_told_as_far_as_it_goes(tmp_path: Path) -> None:
+    folder = write_run_folder(tmp_path / "r", "epoch,val/acc\n1,0.5\n2,0.6\n", checkpoints=())
+    (folder / "config.yaml").write_text("monitor: {metric: val/acc, mode: max}\n")
+    (folder / "metrics.json").write_text('{"test/ac')
+    text, _ = tell_one(read_run(folder))
+    assert "Task unknown; unfinished" in text and "metrics.json is damaged" in text
+    assert "None: the folder holds no checkpoint" in text
+
+
+def test_a_configuration_runs_nothing(tmp_path: Path) -> None:
+    folder = write_run_folder(tmp_path / "r", make_epoch_table([0.5]))
+    config = folder / "config.yaml"
+    config.write_text(f"{config.read_text()}x: ${{oc.env:HOME}}\n")
+    assert read_run(folder).settings["x"] == "${oc.env:HOME}"
+    config.write_text(f"x: !!python/object/apply:os.mkdir ['{tmp_path / 'made'}']\n")
+    assert "is no plain YAML" in read_run(folder).problem
+    config.write_text("a: &a [1]\nb: [*a, *a]\n")
+    assert "YAML aliases" in read_run(folder).problem
+    assert not (tmp_path / "made").exists()
+
+
+def seeds(folder: Path) -> list[Path]:
+    """Three seeds, a larger network, and a run that stopped by NaN."""
+    runs = [
+        write_run_folder(
+            folder / str(seed), make_epoch_table([0.5, score]), make_metrics(score), seed=seed
+        )
+        for seed, score in enumerate((0.6, 0.7, 0.8))
+    ]
+    runs.append(
+        write_run_folder(
+            folder / "3", make_epoch_table([0.9]), make_metrics(0.9), net={"size": 64}, seed=0
+        )
+    )
+    runs.append(
+        write_run_folder(
+            folder / "10", make_epoch_table([0.4]), make_metrics(0.4), net={"size": 64}, lr=3
+        )
+    )
+    (runs[-1] / "report.md").write_text("## Warnings\n\n- NaN stop: in epoch 2.\n")
+    return runs
+
+
+def test_runs_side_by_side(tmp_path: Path) -> None:
+    seeds(tmp_path / "sweep")
+    (tmp_path / "sweep" / ".hydra").mkdir()
+    (tmp_path / "sweep" / ".hydra" / "config.yaml").write_text("a: 1\n")
+    write_run_folder(tmp_path / "sweep" / "summary", None, stage="summary")
+    runs = read_runs(str(tmp_path / "sweep"))
+    assert [run.name for run in runs] == ["0", "1", "2", "3", "10"]
+    table = differences(runs)
+    assert table.columns.tolist() == ["seed", "lr", "net.size"]  # nor paths, nor copies of seed
+    text, saved = tell_several(runs)
+    assert saved["status"].tolist() == ["finished"] * 4 + ["stopped by NaN"]
+    assert saved["best_validation"].tolist() == [0.6, 0.7, 0.8, 0.9, 0.4]
+    assert saved["checkpoints_mb"].tolist() == [0.5] * 5
+    assert "0.6000 (0.5500 to 0.6500) of 1,500" in text and "1,234,567" in text
+    ranking = text.partition("## Ranking")[2].partition("## Repeats")[0]
+    places = [line.split("|")[1:3] for line in ranking.splitlines() if "|" in line][2:]
+    assert [name.strip() for _, name in places] == ["3", "2", "1", "0", "10"]
+    assert "They differ in seed" in ranking
+
+
+def test_repeats_are_put_together(tmp_path: Path) -> None:
+    runs = read_runs([str(folder) for folder in seeds(tmp_path)])
+    (row,) = repeats(runs, "seed")
+    assert row["n"] == 3 and row["seed"] == "0, 1, 2"
+    assert row["mean"] == pytest.approx(0.7) and row["standard deviation"] == pytest.approx(0.1)
+    low, high = row["95 % interval"]
+    assert low == pytest.approx(0.6) and high == pytest.approx(0.8)
+    low, high = row["by Student's t"]  # 0.7 ± 4.3027 · 0.1 / √3
+    assert low == pytest.approx(0.4516, abs=1e-4) and high == pytest.approx(0.9484, abs=1e-4)
+    assert repeats(runs, "fold") == []
+    assert "|   3 | 0.7000 |" in tell_several(runs)[0]
+
+
+def test_a_fold_without_a_test_score_is_not_counted(tmp_path: Path) -> None:
+    numbers = [make_metrics(0.5), None, make_metrics(0.7)]
+    folders = [
+        write_run_folder(
+            tmp_path / str(fold), make_epoch_table([0.5]), n, fold=fold, split={"fold": fold}
+        )
+        for fold, n in enumerate(numbers)
+    ]
+    (row,) = repeats(read_runs([str(folder) for folder in folders]), "fold")
+    assert row["n"] == 2 and row["fold"] == "0, 1, 2" and row["mean"] == pytest.approx(0.6)
+
+
+def test_repeats_without_a_test_are_told_by_their_best_validation(tmp_path: Path) -> None:
+    folders = [
+        write_run_folder(tmp_path / str(seed), make_epoch_table([0.5, score]), {}, seed=seed)
+        for seed, score in enumerate((0.6, 0.8))
+    ]
+    (row,) = repeats(read_runs([str(folder) for folder in folders]), "seed")
+    assert row["score"] == "val/acc" and row["mean"] == pytest.approx(0.7)
+
+
+def test_tasks_are_ranked_apart(tmp_path: Path) -> None:
+    one = write_run_folder(tmp_path / "a", make_epoch_table([0.5]), make_metrics(0.5))
+    error = make_epoch_table([0.9, 0.2], "val/wer")
+    other = write_run_folder(tmp_path / "b|c", error, {}, mode="min", task="emg")
+    text, _ = tell_several(read_runs([str(one), str(other)]))
+    assert "asl, val/acc (max):" in text and "emg, val/wer (min):" in text
+    assert r"b\|c" in text  # a name does not break the table
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
+def test_the_interval_lies_within_the_scores(scores: list[float]) -> None:
+    low, high = bootstrap_interval(np.array(scores), draws=200)
+    slack = 1e-9
+    assert min(scores) - slack <= low <= high <= max(scores) + slack
+
+
+def test_a_real_run_is_summarised_and_left_alone(run, tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set", each=8)
+    folder = run("trainer=smoke", f"data_dir={data}", "seed=3")
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    own = run("stage=summary", f"input={folder}", run_dir="one")
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+    text, rows = (own / "summary.md").read_text(), pd.read_csv(own / "summary.csv")
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert "Task asl; finished" in text and f"{numbers['parameters']:,}" in text
+    assert f"test/acc {numbers['test/acc']:.4f}" in text
+    epochs = pd.read_csv(folder / "metrics.csv")
+    assert rows["val/acc"].tolist() == pytest.approx(epochs["val/acc"].tolist())
+    assert rows["checkpoint"].str.contains("best.ckpt").sum() == 1
+    both = run("stage=summary", f"input=[{folder},{tmp_path / 'nowhere'}]", run_dir="two")
+    assert "does not exist" in (both / "summary.md").read_text()
+    with pytest.raises(ValueError, match="is the run that is read"):
+        run("stage=summary", f"input={folder}")
+    assert OmegaConf.load(folder / "config.yaml").stage == "fit"

@@ -1,0 +1,24 @@
+"""A full disk while a model is exported is one sentence."""
+
+import resource
+from pathlib import Path
+
+from tests.helpers.command_line import run_command
+from tests.helpers.prepared_sets import write_hands
+
+
+def limit_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+
+def test_a_model_that_does_not_fit_on_the_disk(run, tmp_path: Path) -> None:
+    trained = run(
+        "trainer=smoke", f"data_dir={write_hands(tmp_path / 'set', each=4)}", run_dir="fit"
+    )
+    done = run_command(
+        *("stage=export", f"ckpt_path={trained}/checkpoints/best.ckpt", "format=pth"),
+        *(f"output={tmp_path / 'model.pth'}", f"hydra.run.dir={tmp_path / 'run'}"),
+        before=limit_files,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "error:" in done.stderr and "File too large" in done.stderr

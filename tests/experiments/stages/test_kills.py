@@ -1,0 +1,179 @@
+"""A run that is killed, at whatever moment, and resumed ends as if it had never been."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.helpers.command_line import FORK_CONTEXT, run_command
+from tests.helpers.kills import EPOCHS, MOMENTS, STEPS, kill_at, named
+from tests.helpers.paths import TASKS
+
+COMMAND = (
+    *("trainer=smoke", "seed=3", f"trainer.max_epochs={EPOCHS}"),
+    *(f"trainer.limit_train_batches={STEPS}", "callbacks.last.every_minutes=0"),
+    "callbacks.confusion_matrix=null",  # takes longer than the training
+)
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    """Weights, optimizer, schedules, random state, every row of metrics.csv, every test score."""
+    last = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (one, other)]
+    averaged = {"current_model_state", "averaging_state"} & set(last[0])
+    for key in ("state_dict", "optimizer_states", "run_state", *averaged):
+        torch.testing.assert_close(last[0][key], last[1][key], rtol=0, atol=0, equal_nan=True)
+    for state in last:  # a count of calls that nothing looks at
+        del state["loops"]["fit_loop"]["epoch_loop.scheduler_progress"]
+    for key in ("lr_schedulers", "epoch", "global_step", "loops"):
+        assert last[0][key] == last[1][key], key
+    assert named(one / "checkpoints") == named(other / "checkpoints")
+    for table in ("metrics.csv", "predictions.csv"):
+        pd.testing.assert_frame_equal(
+            *(pd.read_csv(folder / table) for folder in (one, other)), check_like=True
+        )
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a run of that task that nothing has happened to."""
+    folders: dict[str, Path] = {}
+    first = FORK_CONTEXT.Process(target=os.getpid)  # the imports are not a run's time
+    first.start()
+    first.join()
+
+    def run(task: str) -> Path:
+        if task not in folders:
+            folders[task] = tmp_path_factory.mktemp(task) / "run"
+            start = time.monotonic()
+            done = run_command(f"task={task}", *COMMAND, f"hydra.run.dir={folders[task]}")
+            assert done.returncode == 0, done.stderr
+            (folders[task] / "seconds").write_text(str(time.monotonic() - start))
+        return folders[task]
+
+    return run
+
+
+def gone_on(task: str, folder: Path, *overrides: str, **arguments: Any) -> Any:
+    """The whole command with ``resume=``: it begins the run, and goes on with it."""
+    command = [o for o in COMMAND if o.split("=")[0] not in {x.split("=")[0] for x in overrides}]
+    return run_command(f"task={task}", *command, *overrides, f"resume={folder}", **arguments)
+
+
+slow = partial(pytest.param, marks=pytest.mark.slow)
+USUAL = ("in a step", "while a checkpoint is written")
+
+
+@pytest.mark.parametrize("moment", [m if m in USUAL else slow(m) for m in MOMENTS])
+def test_killed_at(moment: str, unbroken: Callable[[str], Path], tmp_path: Path) -> None:
+    killed = gone_on("asl", tmp_path / "run", before=partial(kill_at, moment))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    done = gone_on("asl", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert_same_end(unbroken("asl"), tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("trainer.check_val_every_n_epoch=2", "trainer.accumulate_grad_batches=2"),
+        ("+trainer.val_check_interval=0.4", "scheduler=plateau"),
+        ("callbacks.nan_guard.policy=rollback", "datamodule.workers=1"),
+    ],
+    ids=lambda changes: changes[0],
+)
+def test_killed_in_a_run_of_another_rhythm(changes: tuple[str, ...], tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert gone_on("asl", whole, *changes).returncode == 0
+    for moment in ("in a step", "between gradient and update"):
+        killed = gone_on("asl", broken, *changes, before=partial(kill_at, moment))
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    done = gone_on("asl", broken, *changes)
+    assert done.returncode == 0, done.stderr
+    assert_same_end(whole, broken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_killed_twenty_times_at_random(
+    task: str, unbroken: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Each within the time of a whole run, so that it gets somewhere."""
+    whole = unbroken(task)
+    seconds = float((whole / "seconds").read_text())
+    rng, kills, folder = np.random.default_rng(TASKS.index(task)), 0, tmp_path / "run"
+
+    def kill(process: Any) -> None:
+        process.join(rng.uniform(0.1, 0.7 * seconds))  # the last third is test and report
+        process.kill()
+
+    while kills < 20:
+        kills += gone_on(task, folder, during=kill).returncode == -signal.SIGKILL
+    done = gone_on(task, folder)
+    assert done.returncode == 0, done.stderr
+    assert_same_end(whole, folder)
+
+
+# ---- signals that ask a run to end
+
+ENDS = {
+    "in a step": "after step 8, and all is saved",
+    "in a validation": "after epoch 2, and all is saved",
+    "in the test": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("in a step", signal.SIGTERM),
+        slow("in a step", signal.SIGUSR1),
+        slow("in a step", signal.SIGINT),
+        slow("in a validation", signal.SIGUSR1),
+        slow("in the test", signal.SIGTERM),
+    ],
+)
+def test_asked_to_end_it_saves_and_says_how_to_go_on(
+    moment: str, number: int, unbroken: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder, rarely = tmp_path / "run", "callbacks.last.every_minutes=10"
+    ended = gone_on("asl", folder, rarely, before=partial(kill_at, moment, number))
+    assert ended.returncode == 128 + number, ended.stderr
+    said = f"Stopped by {signal.Signals(number).name} {ENDS[moment]}".strip()
+    assert f"{said}. Go on with: python run.py resume={folder}" in ended.stdout
+    assert "Traceback" not in ended.stderr
+    done = run_command(f"resume={folder}")  # as it says
+    assert done.returncode == 0, done.stderr
+    assert_same_end(unbroken("asl"), folder)
+
+
+@pytest.mark.slow
+def test_a_validation_gets_so_much_grace_and_is_done_again(
+    unbroken: Callable[[str], Path], tmp_path: Path
+) -> None:
+    stop = partial(kill_at, "in a validation", signal.SIGTERM)
+    ended = gone_on("asl", tmp_path / "run", "callbacks.last.grace_s=0", before=stop)
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
+    assert "Stopped by SIGTERM in a validation, which will be done again." in ended.stdout
+    done = gone_on("asl", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert_same_end(unbroken("asl"), tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_signal_before_training_ends_it_at_once(tmp_path: Path) -> None:
+    stop = partial(kill_at, "before training", signal.SIGTERM)
+    ended = gone_on("asl", tmp_path / "run", before=stop)
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert f"Stopped by SIGTERM. Go on with: python run.py resume={tmp_path}" in ended.stdout
+    assert gone_on("asl", tmp_path / "run").returncode == 0

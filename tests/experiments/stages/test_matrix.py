@@ -1,0 +1,250 @@
+"""Every stage of every task with every kind of model and recording, at smoke size.
+
+tests/helpers/stage_matrix.py holds the expected outcomes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_dir
+
+from datamodules.simulators.hand import HandSimulator
+from experiments.launch.resolvers import register_resolvers
+from experiments.page.uploads import Uploads
+from experiments.stages import run_stage, serve
+from tests.helpers import stage_matrix as matrix
+from tests.helpers.paths import ROOT, TASKS
+from tests.helpers.videos import write_video
+
+FILES = {
+    **{".ckpt": "run/checkpoints/best.ckpt", ".pth": "model.pth", ".onnx": "model.onnx"},
+    **{".onnx (int8)": "int8.onnx", ".pt2": "model.pt2"},
+}
+FORMATS = {"pth": ".pth", "onnx": ".onnx", "int8": ".onnx (int8)", "program": ".pt2"}
+# Exporting takes most of the time: by default one task has exported files.
+DEFAULT = {*((task, ".ckpt") for task in TASKS), ("asl", ".pth"), ("asl", ".onnx")}
+
+
+class Workbench:
+    """Trains each recipe once, and runs stages with what it made.
+
+    Args:
+        folder: of all files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.runs = folder, 0
+        self.model = functools.cache(self._model)
+        self.recording = functools.cache(self._recording)
+
+    def run(self, recipe: str, *overrides: str, run_dir: Path | None = None) -> Path:
+        """Run a command in this process and return its run folder."""
+        self.runs += 1
+        run_dir = run_dir or self.folder / f"run_{self.runs}"
+        register_resolvers()
+        settings = [recipe, "size=tiny", "trainer.accelerator=cpu", *matrix.SMALL.get(recipe, ())]
+        with initialize_config_dir(str(ROOT / "conf")):
+            config = compose("config", [*settings, *overrides, f"run_dir='{run_dir}'"])
+        run_stage(config)
+        return run_dir
+
+    def _model(self, recipe: str, kind: str) -> Path:
+        """The model file of a recipe, of a kind; made when it is asked for first."""
+        folder = self.folder / recipe.replace("=", "_")
+        path = folder / FILES[kind]
+        if kind == ".ckpt":
+            self.run(recipe, "trainer=smoke", "trainer.max_epochs=1", run_dir=folder / "run")
+        elif kind == ".pt2" and recipe != "task=asl":
+            path.write_bytes(b"")  # refused by its ending
+        else:
+            self.export(recipe, path, kind)
+        return path
+
+    def export(self, recipe: str, path: Path, kind: str) -> None:
+        """Run stage=export to ``path``."""
+        quantize = ["quantize=int8"] if "int8" in kind else []
+        checkpoint = self.model(recipe, ".ckpt")
+        self.run(recipe, "stage=export", f"ckpt_path={checkpoint}", f"output={path}", *quantize)
+
+    def _recording(self, task: str, name: str) -> Path:
+        folder = self.folder / f"recordings_{task}"
+        folder.mkdir(exist_ok=True)
+        return write_recording(folder / name, task)
+
+
+@pytest.fixture(scope="session")
+def workbench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return Workbench(tmp_path_factory.mktemp("matrix"))
+
+
+def write_recording(path: Path, task: str) -> Path:
+    """Write a short recording of the kind that the name says."""
+    rng = np.random.default_rng(0)
+    hands = np.concatenate([x for _, x in HandSimulator(signers=1).simulate_signer(0)])[1:4]
+    frames = [rng.integers(0, 255, (32, 48, 3), dtype=np.uint8) for _ in range(12)]
+    if path.name == "landmarks.csv":
+        names = [f"{axis}{joint}" for joint in range(21) for axis in "xyz"]
+        pd.DataFrame(hands, columns=names).to_csv(path, index=False)
+    elif path.name == "landmarks.npy":
+        np.save(path, hands)
+    elif path.name == "image.png":
+        cv2.imwrite(str(path), frames[0])
+    elif path.name == "video.avi":
+        write_video(path, frames)
+    elif path.name == "frames":
+        path.mkdir()
+        for number, frame in enumerate(frames):
+            cv2.imwrite(str(path / f"{number:03d}.png"), frame)
+    elif path.name == "recording.npy":
+        np.save(path, rng.normal(0, 20, (2000, 8)))
+    else:
+        pd.DataFrame(rng.normal(0, 20, (2000, 8))).to_csv(path, index=False)
+    return path
+
+
+def outcome_of(call: Callable[[], object]) -> str:
+    """Return "works", or the sentence with which a call is refused."""
+    try:
+        call()
+    except ValueError as error:
+        return str(error)
+    return matrix.WORKS
+
+
+def expect(found: str, expected: str) -> None:
+    assert (found == expected) if expected == matrix.WORKS else (expected in found), found
+
+
+# ---- stages and model files
+
+EASIEST = {
+    "asl": "landmarks.npy",
+    "lipread": "video.avi",
+    "vsr": "video.avi",
+    "emg": "recording.npy",
+}
+
+
+def model_cells() -> list:
+    return [
+        pytest.param(
+            *(task, stage, kind, expected),
+            marks=[] if (task, kind) in DEFAULT else pytest.mark.slow,
+            id=f"{task}-{stage}-{kind}",
+        )
+        for task in TASKS
+        for stage, cells in matrix.MODEL_CELLS.items()
+        for kind, expected in cells.items()
+    ]
+
+
+def reading(task: str, stage: str, path: Path, out: Path) -> list[str]:
+    """The settings of predict or live that read a recording without a face in it."""
+    settings = [f"stage={stage}", f"input={path}"]
+    settings += ["crop=none"] if task in ("lipread", "vsr") else []
+    settings += ["workers=1"] if stage == "predict" else []
+    if stage == "live":
+        settings += ["live.idle_s=0.1"] if task == "emg" else [f"output={out}"]
+    return settings
+
+
+@pytest.mark.parametrize(("task", "stage", "kind", "expected"), model_cells())
+def test_stages_read_model_files(task, stage, kind, expected, workbench, tmp_path, monkeypatch):
+    recipe, model = f"task={task}", workbench.model(f"task={task}", kind)
+    monkeypatch.chdir(tmp_path)
+    given = [f"ckpt_path={model}"]
+    if stage in ("predict", "live"):
+        recording = workbench.recording(task, EASIEST[task])
+        given += reading(task, stage, recording, workbench.folder / f"{task}.avi")
+    elif stage == "export":
+        given += ["stage=export", f"output={workbench.folder / 'again.pth'}"]
+    elif stage == "fit init_from=":
+        given = [f"init_from={model}", "trainer=smoke", "trainer.max_epochs=1"]
+    elif stage == "serve":
+        monkeypatch.setattr(serve, "serve", lambda *_: None)  # the page has its own tests
+        given += ["stage=serve", "port=0"]
+    else:
+        given += [f"stage={stage}", "trainer=smoke"]
+
+    expect(outcome_of(lambda: workbench.run(recipe, *given)), expected)
+
+    assert list(tmp_path.iterdir()) == []  # nothing is written into the current folder
+
+
+# ---- recordings
+
+
+def input_cells() -> list:
+    return [
+        pytest.param(task, kind, stage, expected, id=f"{task}-{kind}-{stage}")
+        for task, kinds in matrix.INPUT_CELLS.items()
+        for kind, cells in kinds.items()
+        for stage, expected in zip(matrix.INPUT_STAGES, cells, strict=True)
+        if stage != "page" or expected != matrix.FOLDER
+    ]
+
+
+@pytest.mark.parametrize(("task", "kind", "stage", "expected"), input_cells())
+def test_stages_read_recordings(task, kind, stage, expected, workbench, tmp_path, monkeypatch):
+    recipe, recording = f"task={task}", workbench.recording(task, kind)
+    model = workbench.model(recipe, ".ckpt")
+    monkeypatch.chdir(tmp_path)
+    if stage == "page":
+        found = outcome_of(lambda: upload(workbench, recipe, model, recording))
+        nobody = "no face" in found or "No face" in found
+        expect(matrix.WORKS if nobody else found, expected)
+    else:
+        given = reading(task, stage, recording, workbench.folder / f"{task}_{stage}.avi")
+        found = outcome_of(lambda: workbench.run(recipe, f"ckpt_path={model}", *given))
+        nothing = "no hand found" in found  # the images show noise
+        expect(matrix.WORKS if nothing else found, expected)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def upload(workbench: Workbench, recipe: str, model: Path, recording: Path) -> None:
+    """Read a recording as the page does."""
+    from experiments.export.inference_module import recognizer_of
+    from unvoiced import Engine
+
+    with initialize_config_dir(str(ROOT / "conf")):
+        config = compose("config", [recipe, f"ckpt_path={model}", "size=tiny"])
+    recognizer = recognizer_of(config)
+    uploads = Uploads(recognizer, functools.partial(Engine, recognizer), 60.0)
+    assert list(uploads.read(recording))[-1].done
+
+
+# ---- exports
+
+
+def export_cells() -> list:
+    return [
+        pytest.param(recipe, name, expected, id=f"{recipe}-{name}")
+        for recipe, cells in matrix.EXPORT_CELLS.items()
+        for name, expected in zip(matrix.FORMATS, cells, strict=True)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "name", "expected"), export_cells())
+def test_recipes_are_exported(recipe, name, expected, workbench, tmp_path, monkeypatch):
+    path = workbench.folder / f"export{Path(FILES[FORMATS[name]]).suffix}"
+    workbench.model(recipe, ".ckpt")
+    monkeypatch.chdir(tmp_path)
+
+    expect(outcome_of(lambda: workbench.export(recipe, path, FORMATS[name])), expected)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_shows_the_tables():
+    assert matrix.PAGE.read_text(encoding="utf-8") == matrix.render_page(), (
+        "python -m tests.helpers.stage_matrix writes it"
+    )

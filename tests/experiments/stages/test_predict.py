@@ -1,0 +1,113 @@
+"""stage=predict: tables, arrays, pictures, videos, folders, and files that are none of these."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from datamodules.readers.asl.hand_input import HandInput
+from datamodules.simulators.hand import HandSimulator
+from tests.helpers.paths import require_shared_data
+from unvoiced.vision.hands import hand_model
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.helpers.runs import train_smoke
+
+    return train_smoke(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def predict(run, checkpoint: Path):
+    def make(path: Path, *overrides: str) -> pd.DataFrame:
+        folder = run("stage=predict", f"ckpt_path={checkpoint}", f"input={path}", *overrides)
+        return pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+
+    return make
+
+
+def landmarks(count: int) -> np.ndarray:
+    samples = HandSimulator(signers=1, samples_per_class=1).simulate_signer(0)
+    return np.concatenate([x for label, x in samples if label != "nothing"])[:count]
+
+
+def table(path: Path, rows: np.ndarray, **extra: list[str]) -> Path:
+    names = [f"{axis}{joint}" for joint in range(21) for axis in "xyz"]
+    pd.DataFrame(rows, columns=names).assign(**extra).to_csv(path, index=False)
+    return path
+
+
+def test_table_with_and_without_labels_says_the_same(predict, tmp_path: Path) -> None:
+    bare = predict(table(tmp_path / "bare.csv", landmarks(5)))
+    labelled = predict(
+        table(tmp_path / "labelled.csv", landmarks(5), label=list("ABCDE")), "workers=1"
+    )
+    assert len(bare) == 5
+    answers = ["prediction", "probability", "runner_up", "runner_up_probability"]
+    pd.testing.assert_frame_equal(bare[answers], labelled[answers])
+    assert (bare["probability"] >= bare["runner_up_probability"]).all()
+    assert bare["id"][0] == "bare.csv#2"
+
+
+def test_arrays_and_drawings(predict, tmp_path: Path, capsys) -> None:
+    np.save(tmp_path / "hand.npy", landmarks(3))
+    said = predict(tmp_path / "hand.npy", "show=true")
+    assert list(said["id"]) == [f"hand.npy#{n:06d}" for n in range(3)]
+    printed = capsys.readouterr().out
+    assert "| hand.npy#000000 |" in printed and "simulated recordings alone" in printed
+    drawn = sorted((tmp_path / "run" / "shown").glob("*.png"))
+    assert len(drawn) == 3 and cv2.imread(str(drawn[0])).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("text.mp4", b"hello", "not a video but a text"),
+        ("text.jpg", b"hello", "not an image that can be decoded"),
+        ("empty.png", b"", "the file is empty"),
+        ("text.npy", b"hello", "not a readable .npy file"),
+        ("empty.csv", b"", "the file is empty"),
+        ("song.mp3", b"hello", "nothing to read: expected"),
+    ],
+)
+def test_unreadable_files_are_named(
+    predict, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    try:
+        hand_model()
+    except ValueError as error:
+        pytest.skip(str(error))
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        predict(tmp_path / name)
+
+
+def test_input_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs input="):
+        HandInput(None)
+    with pytest.raises(ValueError, match="does not exist"):
+        HandInput(tmp_path / "nothing.jpg")
+
+
+@pytest.mark.shared_data
+def test_pictures_folder_and_video(predict, tmp_path: Path, run, checkpoint: Path) -> None:
+    pictures = sorted(require_shared_data("asl/images/s01").glob("[BL]_*.jpg"))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    video = cv2.VideoWriter(
+        str(folder / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (300, 360)
+    )
+    for picture in pictures:
+        for _ in range(3):
+            video.write(cv2.resize(cv2.imread(str(picture)), (300, 360)))
+        (folder / picture.name).write_bytes(picture.read_bytes())
+    video.release()
+    (folder / "broken.jpg").write_bytes(b"hello")
+    said = predict(folder, "show=true", "workers=1")
+    from_video = said["id"].str.startswith("clip.mp4#")
+    assert (~from_video).sum() == len(pictures)
+    assert from_video.sum() >= 2 * len(pictures)
+    assert len(list((tmp_path / "run" / "shown").glob("clip*.png"))) == from_video.sum()

@@ -1,0 +1,383 @@
+"""Sweeps: jobs that fail, jobs that are known again, studies that go on, what is told of them."""
+
+import json
+import math
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import optuna
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_dir
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from experiments.reports.markdown import score
+from experiments.sweeps.callback import job_folder, register_job_folder, typed
+from experiments.sweeps.importance import explained_variance, measure_importance
+from experiments.sweeps.job import run_job
+from experiments.sweeps.job_status import find_jobs, read_status, write_status
+from experiments.sweeps.report import write_sweep
+from experiments.sweeps.study import ask_again, count_done, direction, go_on
+from experiments.sweeps.table import comparable, settings_of, tabulate
+from tests.helpers.command_line import run_command
+from tests.helpers.paths import ROOT, TASKS
+from tests.helpers.prepared_sets import write_hands
+from tests.helpers.sweeps import SMOKE_OVERRIDES, make_multirun, write_job, write_trained_job
+
+# ---- job folders
+
+
+def number(folder: Path, overrides: list[str], num: int = 0) -> str:
+    """The folder that the job ``num`` with these overrides gets."""
+    register_job_folder(find_jobs(folder))
+    hydra = {"overrides": {"task": overrides}, "job": {"num": num}}
+    return str(OmegaConf.create({"hydra": hydra, "subdir": "${job_folder:}"}).subdir)
+
+
+def test_a_job_has_its_folder_again_and_a_new_one_takes_no_other(tmp_path: Path) -> None:
+    assert number(tmp_path, ["seed=0"], 3) == "3"
+    write_job(tmp_path / "2", ["seed=0", "epochs=3"], "finished", value=1.0)
+    write_job(tmp_path / "10", ["seed=1"], "unfinished")
+    assert number(tmp_path, ["epochs=3", "seed=0"]) == "2"  # in whatever order
+    assert number(tmp_path, ["seed=1"]) == "10"
+    assert number(tmp_path, ["seed=2"], 1) == "12"
+
+
+def test_of_two_jobs_with_the_same_overrides_the_finished_one_is_known(tmp_path: Path) -> None:
+    for place, status in enumerate(("failed", "finished", "unfinished")):
+        write_job(tmp_path / str(place), ["seed=0"], status)
+    assert number(tmp_path, ["seed=0"], 5) == "1"
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.sampled_from("abcdef"), min_size=1), st.sets(st.sampled_from("abcdef")))
+def test_jobs_never_share_a_folder(jobs: list[str], known: set[str]) -> None:
+    there = {(name,): str(place) for place, name in enumerate(sorted(known))}
+    given = [
+        job_folder(
+            _root_=OmegaConf.create({"hydra": {"overrides": {"task": [name]}, "job": {"num": n}}}),
+            known=there,
+            first=len(there),
+        )
+        for n, name in enumerate(jobs)
+    ]
+    new = [folder for folder, name in zip(given, jobs, strict=True) if name not in known]
+    assert len(set(new)) == len(new) and not set(new) & set(there.values())
+
+
+def test_a_status_that_was_broken_off_is_none(tmp_path: Path) -> None:
+    assert read_status(tmp_path) == {}
+    (tmp_path / "status.json").write_text('{"status": "fini')
+    assert read_status(tmp_path) == {}
+    write_status(tmp_path, "finished", value=0.5, unknown=1)
+    assert read_status(tmp_path) == {"status": "finished", "value": 0.5}
+
+
+# ---- jobs
+
+
+def test_a_job_that_fails_is_recorded_and_gives_nan(composed, capsys) -> None:
+    config = composed("data_dir=/nowhere")
+    assert math.isnan(run_job(config))
+    folder = Path(config.run_dir)
+    said = read_status(folder)
+    assert said["status"] == "failed" and said["error"].startswith("ValueError: data_dir=/nowhere")
+    assert "\n" not in said["error"] and "Traceback" in (folder / "error.txt").read_text()
+    assert f"Failed: {folder}" in capsys.readouterr().out
+
+
+def test_a_finished_job_is_not_run_again_and_a_killed_one_goes_on(composed, tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set", each=8)
+    short = (*SMOKE_OVERRIDES, "scheduler=plateau", f"data_dir={data}")
+    config = composed(*short, "trainer.max_epochs=1")
+    value = run_job(config)
+    folder = Path(config.run_dir)
+    assert value == json.loads((folder / "metrics.json").read_text())["val/acc"]
+    assert not (folder / "error.txt").exists()
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    assert run_job(composed(*short, "trainer.max_epochs=1")) == value
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+    first = pd.read_csv(folder / "metrics.csv").iloc[0]
+    write_status(folder, "unfinished")  # as a kill after the first epoch leaves it
+    run_job(composed(*short, "trainer.max_epochs=2"))
+    epochs = pd.read_csv(folder / "metrics.csv")
+    assert epochs["epoch"].tolist() == [1, 2] and epochs.iloc[0]["val/loss"] == first["val/loss"]
+
+
+def test_a_job_that_failed_begins_anew(composed) -> None:
+    config = composed("data_dir=/nowhere")
+    folder = Path(config.run_dir)
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints" / "last.ckpt").write_bytes(b"")
+    (folder / "metrics.csv").write_text("epoch,val/acc\n9,1.0\n")
+    write_status(folder, "failed", error="something")
+    run_job(config)
+    assert not (folder / "checkpoints").exists() and not (folder / "metrics.csv").exists()
+
+
+# ---- what is told
+
+
+def test_jobs_are_ranked_within_their_task_and_failures_are_shown(tmp_path: Path) -> None:
+    write_trained_job(tmp_path / "0", 0.6, ["task=asl", "optimizer.lr=0.1"])
+    write_trained_job(tmp_path / "1", 0.8, ["task=asl", "optimizer.lr=0.01"])
+    write_trained_job(tmp_path / "2", 0.4, ["task=emg", "optimizer.lr=0.1"], mode="min", task="emg")
+    write_trained_job(
+        tmp_path / "3", 0.3, ["task=emg", "optimizer.lr=0.01"], mode="min", task="emg"
+    )
+    write_job(
+        tmp_path / "4", ["task=asl", "optimizer.lr=9"], "failed", error="ValueError: too | fast"
+    )
+    write_job(
+        tmp_path / "5", ["task=asl", "optimizer.lr=8"], "failed", error="ValueError: too | fast"
+    )
+    write_job(tmp_path / "10", ["task=asl", "optimizer.lr=7"], "unfinished")
+    config = make_multirun(tmp_path, "task=asl,emg")
+    path = write_sweep(tmp_path, find_jobs(tmp_path), config, typed(config))
+    table = pd.read_csv(tmp_path / "sweep.csv")
+    assert table["job"].tolist() == [0, 1, 2, 3, 4, 5, 10]
+    assert table["rank"].tolist()[:4] == [2, 1, 2, 1] and table["rank"].isna().sum() == 3
+    assert table["optimizer.lr"].tolist()[:2] == [0.1, 0.01]
+    text = path.read_text()
+    assert "7 jobs: 4 finished, 2 failed, 1 unfinished" in text
+    assert "## asl, val/acc (max)" in text and "## emg, val/wer (min)" in text
+    assert "python run.py task=asl optimizer.lr=0.01\n" in text
+    assert "python run.py task=emg optimizer.lr=0.01\n" in text
+    assert "- 4, 5: ValueError: too | fast" in text and "killed): 10." in text
+    assert f"python run.py -m task=asl,emg hydra.sweep.dir={tmp_path}" in text
+    assert (tmp_path / "sweep.png").stat().st_size > 1000
+
+
+def test_a_sweep_in_which_everything_failed_is_told_too(tmp_path: Path) -> None:
+    write_job(tmp_path / "0", ["seed=0"], "failed", error="RuntimeError: no memory")
+    config = make_multirun(tmp_path)
+    text = write_sweep(tmp_path, find_jobs(tmp_path), config, typed(config)).read_text()
+    assert "1 jobs: 1 failed" in text and "No job has a score" in text and "no memory" in text
+
+
+def test_a_run_that_stopped_by_nan_keeps_its_score_and_says_so(tmp_path: Path) -> None:
+    folder = write_trained_job(tmp_path / "0", 0.6, ["seed=0"])
+    (folder / "report.md").write_text("## Warnings\n\n- NaN stop: in epoch 2.\n")
+    (row,) = tabulate(find_jobs(tmp_path)).to_dict("records")
+    assert row["status"] == "stopped by NaN" and row["rank"] == 1
+
+
+def test_a_setting_may_have_the_name_of_what_is_measured(tmp_path: Path) -> None:
+    write_trained_job(tmp_path / "0", 0.6, ["epochs=5", "seed=0"])
+    write_trained_job(tmp_path / "1", 0.7, ["epochs=10", "+seed=0"])
+    table = tabulate(find_jobs(tmp_path))
+    assert settings_of(table) == ["epochs"] and table.columns.is_unique
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=20))
+def test_a_setting_explains_between_nothing_and_all(scores: list[float]) -> None:
+    values = pd.Series([place % 2 for place in range(len(scores))])
+    share = explained_variance(values, pd.Series(scores))
+    assert math.isnan(share) or 0 <= share <= 1 + 1e-9
+
+
+def test_the_setting_that_decides_explains_most() -> None:
+    grid = pd.DataFrame([(a, b) for a in range(3) for b in range(3)], columns=["a", "b"])
+    scores = grid["a"] + 0.01 * grid["b"]
+    assert explained_variance(grid["a"], scores) > 0.99
+    assert explained_variance(grid["b"], scores) == 0
+    assert math.isnan(explained_variance(pd.Series(range(9)), scores))  # each value once
+
+
+# ---- studies
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_search_space_of_settings_that_exist(task: str) -> None:
+    with initialize_config_dir(str(ROOT / "conf")):
+        config = compose("config", [f"sweep={task}"], return_hydra_config=True)
+    assert config.task == task
+    assert config.hydra.sweeper.n_trials == 20 and config.hydra.sweeper.max_failure_rate == 1.0
+    for key in config.hydra.sweeper.params:
+        assert OmegaConf.select(config, key) is not None, key
+
+
+def test_the_direction_is_that_of_the_monitored_metric() -> None:
+    assert direction("max") == "maximize" and direction("min") == "minimize"
+
+
+def test_another_direction_than_that_of_the_metric_is_refused(tmp_path: Path) -> None:
+    config = make_multirun(tmp_path, sweeper="optuna")
+    config.hydra.sweeper.direction, config.monitor = "minimize", {"mode": "max"}
+    with pytest.raises(SystemExit, match=r"hydra\.sweeper\.direction=maximize"):
+        go_on(config)
+    config.monitor.mode = "min"
+    go_on(config)
+
+
+def test_a_trial_that_was_killed_is_asked_for_again(tmp_path: Path) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(study_name="sweep", storage=f"sqlite:///{tmp_path}/study.db")
+    space = {"lr": optuna.distributions.FloatDistribution(0, 1)}
+    study.tell(study.ask(space), 1.0)
+    study.tell(study.ask(space), state=optuna.trial.TrialState.FAIL)
+    killed = study.ask(space)
+    for _ in range(2):  # looking twice changes nothing
+        ask_again(study)
+        assert count_done(study) == 2
+    again = study.ask(space)
+    assert again.params == killed.params
+    study.tell(again, 2.0)
+    assert count_done(study) == 3 and study.ask(space).params != killed.params
+
+
+def test_the_importance_in_a_search_is_that_of_its_study(tmp_path: Path) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(study_name="sweep", storage=storage, direction="maximize")
+    space = {name: optuna.distributions.FloatDistribution(0, 1) for name in ("lr", "dropout")}
+    for place in range(12):
+        params = {"lr": place / 12, "dropout": place * 5 % 12 / 12}
+        study.add_trial(optuna.create_trial(params=params, distributions=space, value=params["lr"]))
+    jobs = pd.DataFrame({"lr": ["0", "1"], "score": [0.0, 1.0]})
+    config = make_multirun(tmp_path, sweeper="optuna")
+    config.hydra.sweeper |= {"storage": storage, "study_name": "sweep"}
+    importance = measure_importance(jobs, config)
+    assert list(importance.shares) == ["lr", "dropout"]
+    assert sum(importance.shares.values()) == pytest.approx(1) and "12 trials" in importance.note
+
+
+# ---- as a user types it
+
+
+def test_a_grid_with_a_failure_goes_on_and_says_so(tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set", each=8)
+    sweep = (f"data_dir=/nowhere,{data}", *SMOKE_OVERRIDES, f"hydra.sweep.dir={tmp_path / 'S'}")
+    done = run_command("-m", *sweep)
+    assert done.returncode == 1
+    assert "error: 1 of 2 jobs failed or did not finish:\n  0: data_dir=/nowhere" in done.stderr
+    assert f"{tmp_path / 'S' / 'sweep.md'} has the details" in done.stderr
+    assert "Traceback" not in done.stderr and "Warning" not in done.stderr
+    assert "/nowhere does not exist" in (tmp_path / "S" / "0" / "error.txt").read_text()
+    assert (tmp_path / "S" / "1" / "metrics.json").exists()
+    assert "2 jobs: 1 failed, 1 finished" in (tmp_path / "S" / "sweep.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_longer_grid_in_the_same_folder_runs_what_is_new(tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set", each=8)
+    sweep = (*SMOKE_OVERRIDES, f"data_dir={data}", f"hydra.sweep.dir={tmp_path / 'S'}")
+    assert run_command("-m", "seed=0,1", *sweep).returncode == 0
+    written = (tmp_path / "S" / "1" / "metrics.json").stat().st_mtime_ns
+    done = run_command("-m", "seed=1,2", *sweep)
+    assert done.returncode == 0 and "Finished before" in done.stdout
+    assert (tmp_path / "S" / "1" / "metrics.json").stat().st_mtime_ns == written
+    table = pd.read_csv(tmp_path / "S" / "sweep.csv")
+    assert table["seed"].tolist() == [0, 1, 2] and table["status"].eq("finished").all()
+
+
+@pytest.mark.slow
+def test_all_tasks_in_one_multirun(tmp_path: Path) -> None:
+    tasks = ",".join(TASKS)
+    done = run_command("-m", f"task={tasks}", "trainer=smoke", f"hydra.sweep.dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("*/metrics.json"))) == len(TASKS)
+    assert (tmp_path / "sweep.md").read_text().count("The best is job") == len(TASKS)
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_goes_on(tmp_path: Path) -> None:
+    folder, trials = tmp_path / "S", 4
+    command = [sys.executable, "run.py", "-m", "sweep=asl", "trainer=smoke"]
+    command += [f"hydra.sweep.dir={folder}", f"hydra.sweeper.n_trials={trials}"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    for _ in range(1200):  # until the second trial trains
+        if (folder / "1" / "config.yaml").exists():
+            break
+        time.sleep(0.1)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    written = (folder / "0" / "metrics.json").stat().st_mtime_ns
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=600)
+    assert (folder / "0" / "metrics.json").stat().st_mtime_ns == written
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder}/study.db")
+    assert count_done(study) == trials
+    assert study.trials[1].params == study.trials[2].params  # the killed one, once more
+    table = pd.read_csv(folder / "sweep.csv")
+    assert table["status"].eq("finished").all() and len(table) == trials
+    best = table.sort_values("rank").iloc[0]
+    assert best["score"] == pytest.approx(study.best_value)
+    assert score(best["score"]) in (folder / "sweep.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_other_launchers(launcher: str, tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set", each=8)
+    sweep = (f"data_dir=/nowhere,{data}", *SMOKE_OVERRIDES, f"hydra.sweep.dir={tmp_path / 'S'}")
+    done = run_command("-m", *sweep, f"hydra/launcher={launcher}", fresh=True)
+    assert done.returncode == 1 and "1 of 2 jobs failed" in done.stderr, done.stderr
+    assert "2 jobs: 1 failed, 1 finished" in (tmp_path / "S" / "sweep.md").read_text()
+    written = (tmp_path / "S" / "1" / "metrics.json").stat().st_mtime_ns
+    run_command("-m", *sweep, f"hydra/launcher={launcher}", fresh=True)
+    assert (tmp_path / "S" / "1" / "metrics.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_jobs_on_a_ray_cluster(tmp_path: Path, monkeypatch) -> None:
+    """A cluster of one processor that begins and ends with the command."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # none in the user's home
+    data, ray = write_hands(tmp_path / "set", each=8), "+hydra.launcher.ray.init"
+    small = (f"{ray}.num_cpus=1", f"{ray}.object_store_memory=100000000")
+    small += (f"{ray}.include_dashboard=false",)
+    with TemporaryDirectory() as folder:  # for sockets, whose paths must be short
+        done = run_command(
+            *(
+                "-m",
+                "seed=0,1",
+                *SMOKE_OVERRIDES,
+                f"data_dir={data}",
+                f"hydra.sweep.dir={tmp_path / 'S'}",
+            ),
+            *("hydra/launcher=ray", *small, f"{ray}._temp_dir={folder}"),
+            fresh=True,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "2 jobs: 2 finished" in (tmp_path / "S" / "sweep.md").read_text()
+    table = pd.read_csv(tmp_path / "S" / "sweep.csv")
+    assert table["seed"].tolist() == [0, 1] and table["score"].notna().all()
+
+
+@pytest.mark.slow
+def test_jobs_on_several_devices_run_as_commands_of_their_own(tmp_path: Path) -> None:
+    data = write_hands(tmp_path / "set", each=8)
+    ddp = ("trainer.strategy=ddp", "trainer.devices=2")
+    sweep = (
+        "seed=0,1",
+        *SMOKE_OVERRIDES,
+        *ddp,
+        f"data_dir={data}",
+        f"hydra.sweep.dir={tmp_path / 'S'}",
+    )
+    done = run_command("-m", *sweep)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "S" / "sweep.csv")
+    assert table["status"].tolist() == ["finished"] * 2 and table["score"].notna().all()
+    assert len(comparable(table)) == 1
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_from_job_to_job(composed, tmp_path: Path) -> None:
+    data, used = write_hands(tmp_path / "set", each=8), []
+    for seed in range(12):
+        run_job(composed(*SMOKE_OVERRIDES, f"data_dir={data}", f"seed={seed}", run_dir=str(seed)))
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        used.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+    assert used[-1] - used[3] < 40, used  # MB

@@ -1,0 +1,75 @@
+"""Kill this process at a chosen moment of a training."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import callbacks.checkpoint_files as checkpoint_files
+from callbacks.epoch_table import EpochTable
+from datamodules.base import PreparedDataModule
+from modules.base import TaskModule
+
+EPOCHS, STEPS = 3, 5
+
+
+def killing(
+    real: Callable[..., Any], nth: int, after: bool = False, number: int = signal.SIGKILL
+) -> Callable[..., Any]:
+    """As ``real``, with a signal to this very process at its ``nth`` call, from 1."""
+    calls = 0
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == nth and not after:
+            os.kill(os.getpid(), number)
+        value = real(*arguments, **named)
+        if calls == nth and after:
+            os.kill(os.getpid(), number)
+        return value
+
+    return called
+
+
+def half_written(checkpoint: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as file:
+        torch.save(checkpoint, file)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+# Where in the program a run is killed, and at which call of it.
+MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
+    "before training": (PreparedDataModule, "setup", 1, False),
+    "in the first step": (TaskModule, "training_step", 1, False),
+    "in a step": (TaskModule, "training_step", 8, False),
+    "between gradient and update": (TaskModule, "configure_gradient_clipping", 4, False),
+    "in a validation": (TaskModule, "_reset", 2, False),
+    "at the end of a validation": (TaskModule, "_log_scores", 1, True),
+    "while a checkpoint is written": (checkpoint_files, "_write", 9, False),
+    "before it is renamed": (checkpoint_files, "_write", 8, True),
+    "after it is renamed": (checkpoint_files, "_sync_folder", 7, False),
+    "before the epoch is in the table": (EpochTable, "save", 2, False),
+    "in the test": (TaskModule, "_log_scores", EPOCHS + 1, False),
+}
+
+
+def kill_at(moment: str, number: int = signal.SIGKILL) -> None:
+    """Have this process send itself a signal at that moment."""
+    owner, name, nth, after = MOMENTS[moment]
+    real = getattr(owner, name)
+    if name == "_write" and not after:
+        full, real = real, killing(half_written, 1, after=True)
+        count = iter(range(1, nth))
+        setattr(owner, name, lambda *a: full(*a) if next(count, None) else real(*a))
+        return
+    setattr(owner, name, killing(real, nth, after, number))
+
+
+def named(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}

@@ -1,0 +1,71 @@
+"""Read all outcomes of a reader, and check what every reader promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.readers.asl.hand_input import HandInput
+from datamodules.readers.asl.image_folder import ImageFolder
+from datamodules.readers.asl.landmark_csv import LandmarkCSV
+from datamodules.readers.asl.landmark_npy import LandmarkNPY
+from datamodules.readers.emg.emg_input import EMGInput
+from datamodules.readers.emg.emg_manifest import EMGManifest
+from datamodules.readers.emg.gaddy import Gaddy
+from datamodules.readers.emg.somach import Somach
+from datamodules.readers.lips.frame_folder import FrameFolder
+from datamodules.readers.lips.lrw import LRW
+from datamodules.readers.lips.mouth_input import MouthInput
+from datamodules.readers.lips.video_folder import VideoFolder
+from datamodules.readers.lips.video_manifest import VideoManifest
+from datamodules.store.samples import Rejected, Sample
+
+
+def read_outcomes(reader: Any, dtype: type) -> list[Any]:
+    """All that a reader reads, which has its frame's shape, ``dtype`` and names of its own."""
+    found = [outcome for item in reader.items() for outcome in reader.read(item)]
+    assert len({outcome.id for outcome in found}) == len(found)
+    for outcome in found:
+        if isinstance(outcome, Sample):
+            assert outcome.features.shape[1:] == reader.frame.shape
+            assert outcome.features.dtype == dtype
+    return found
+
+
+def read_samples(reader: Any, dtype: type) -> tuple[list[Sample], list[Rejected]]:
+    """The same, samples and what was rejected apart."""
+    found = read_outcomes(reader, dtype)
+    samples = [outcome for outcome in found if isinstance(outcome, Sample)]
+    return samples, [outcome for outcome in found if isinstance(outcome, Rejected)]
+
+
+def reasons_by_id(rejected: list[Rejected]) -> dict[str, str]:
+    """Why each was rejected, by its name."""
+    return {row.id: row.reason for row in rejected}
+
+
+read_image_outcomes = partial(read_outcomes, dtype=np.uint8)
+read_image_samples = partial(read_samples, dtype=np.uint8)
+READER_FACTORIES: dict[str, Callable[[Path], Any]] = {
+    "image_folder": ImageFolder,
+    "landmark_csv": LandmarkCSV,
+    "landmark_npy": LandmarkNPY,
+    "landmark_npy sequences": lambda raw: LandmarkNPY(raw, sequences=True),
+    "video_folder": lambda raw: VideoFolder(raw, crop="none"),
+    "video_folder grouped": lambda raw: VideoFolder(raw, grouped=True, crop="none"),
+    "video_folder labels": lambda raw: VideoFolder(raw, crop="none", labels=["A"]),
+    "frame_folder": FrameFolder,
+    "video_manifest": lambda raw: VideoManifest(raw, crop="none"),
+    "lrw": LRW,
+    "emg_manifest": lambda raw: EMGManifest(raw, rate=250.0),
+    "gaddy": lambda raw: Gaddy(raw, rate=250.0),
+    "gaddy silent": lambda raw: Gaddy(raw, rate=250.0, mode="silent"),
+    "somach": Somach,
+    "hand_input": HandInput,
+    "mouth_input": lambda raw: MouthInput(raw, crop="none"),
+    "emg_input": lambda raw: EMGInput(raw, rate=250.0),
+}

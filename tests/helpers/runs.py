@@ -1,0 +1,77 @@
+"""Train smoke models and write run folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from hydra import compose, initialize_config_dir
+
+from experiments.launch.resolvers import register_resolvers
+from experiments.stages import run_stage
+from tests.helpers.paths import ROOT
+
+
+def train_smoke(folder: Path) -> Path:
+    """A checkpoint as training writes it."""
+    register_resolvers()
+    with initialize_config_dir(str(ROOT / "conf")):
+        run_stage(compose("config", ["trainer=smoke", f"run_dir={folder}"]))
+    return folder / "checkpoints" / "best.ckpt"
+
+
+def table(rows: list[tuple], metric: str = "val/acc") -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["epoch", metric, "train/loss", "lr-AdamW"])
+
+
+def make_epoch_table(scores: list[float], metric: str = "val/acc") -> pd.DataFrame:
+    losses = np.linspace(3, 1, len(scores))
+    return table([(n + 1, s, losses[n], 0.001) for n, s in enumerate(scores)], metric)
+
+
+def write_run_folder(
+    folder: Path,
+    epochs: pd.DataFrame | str | None,
+    numbers: dict | None = None,
+    checkpoints: tuple[str, ...] = ("best", "last"),
+    mode: str = "max",
+    **settings: object,
+) -> Path:
+    """A run folder as this suite leaves one."""
+    (folder / "checkpoints").mkdir(parents=True)
+    metric = "val/acc" if not isinstance(epochs, pd.DataFrame) else epochs.columns[1]
+    seed = settings.get("seed", 0)
+    about = {
+        "stage": "fit",
+        "task": "asl",
+        "run_dir": str(folder),
+        "run_id": f"id of {folder.name}",
+    }
+    about |= {"monitor": {"metric": metric, "mode": mode}, "seed": seed, "fold": 0}
+    about |= {"datamodule": {"seed": seed, "simulator": {"seed": 0}}}
+    about |= {"logger": {"csv": {"path": f"{folder}/metrics.csv"}}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(about | settings))
+    if isinstance(epochs, pd.DataFrame):
+        epochs.to_csv(folder / "metrics.csv", index=False)
+    elif epochs is not None:
+        (folder / "metrics.csv").write_text(epochs)
+    if numbers is not None:
+        (folder / "metrics.json").write_text(json.dumps(numbers))
+    for name in checkpoints:
+        (folder / "checkpoints" / f"{name}.ckpt").write_bytes(bytes(250_000))
+    return folder
+
+
+def make_metrics(score: float) -> dict:
+    low, high = score - 0.05, score + 0.05
+    return {
+        "task": "asl",
+        "parameters": 1234567,
+        "test/acc": score,
+        "test/acc_low": low,
+        "test/acc_high": high,
+        "test/n": 1500,
+    }

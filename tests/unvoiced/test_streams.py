@@ -1,0 +1,588 @@
+"""What streams become: signs and words that count once, and cameras and videos as they may be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from datamodules.readers.lips.mouth_input import MouthInput
+from experiments.export.inference_module import recognizer_of
+from experiments.stages.live import Minutes, _read
+from tests.helpers.faces import paint_face, paint_scene
+from tests.helpers.hands import paint_hand
+from tests.helpers.paths import ROOT, require_shared_data
+from tests.helpers.runs import train_smoke
+from tests.helpers.streams import HandNetwork, LipNetwork
+from unvoiced import Engine, Event, Reading, Recognizer
+from unvoiced.decisions import Held, Text
+from unvoiced.eyes import LARGEST, MouthEye
+from unvoiced.live.cameras import CameraGoneError, Film, Latest, film_or_camera
+from unvoiced.live.screens import HEIGHT, PANEL, VideoFile, drawn
+from unvoiced.speech import Peaks, Rest, Speech, motion
+from unvoiced.vision.videos import Video
+from unvoiced.words import Words
+
+LABELS = ["A", "B", "nothing", "space", "del"]
+SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
+
+
+def sure_of(label: str, share: float = 0.9) -> np.ndarray:
+    """(5,) probabilities: ``share`` for one label, the rest evenly."""
+    rest = (1 - share) / (len(LABELS) - 1)
+    return np.array([share if name == label else rest for name in LABELS])
+
+
+def told(held: Held, moments: list[tuple[float, np.ndarray]]) -> list[Event]:
+    return [event for seconds, chances in moments for event in held.push(chances, LABELS, seconds)]
+
+
+def text_of(script: list[str], rate: float, **options: Any) -> str:
+    """What is written of signs that are held for 4 s, at so many pictures a second."""
+    held, text = Held(**{"repeat_s": None, **options}), Text()
+    for number in range(round(4 * len(script) * rate)):
+        label = script[int(number / rate / 4)]
+        for event in held.push(sure_of(label), LABELS, number / rate):
+            if event.kind in ("started", "held"):
+                text.add(event.label)
+    return text.written
+
+
+# ---- signs
+
+
+@settings(max_examples=25)
+@given(SHARES)
+def test_a_sign_that_hesitates_counts_once(shares: list[float]) -> None:
+    held = Held(repeat_s=None)
+    shown = [(n / 25, sure_of("A")) for n in range(25)]
+    wobble = [(1 + n / 25, sure_of("A", 0.31 + 0.69 * share)) for n, share in enumerate(shares)]
+    assert [event.kind for event in told(held, shown + wobble)] == ["started"]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from(LABELS), st.floats(0.2, 1)), max_size=80))
+def test_nothing_counts_before_it_was_held(moments: list[tuple[str, float]]) -> None:
+    pictures = [(n / 25, sure_of(*moment)) for n, moment in enumerate(moments)]
+    events = told(Held(hold_s=0.4, smooth_s=0.0), pictures)
+    assert all(event.label != "nothing" for event in events if event.kind != "released")
+    for event in events:
+        if event.kind == "started":
+            last = round(event.seconds * 25)
+            best = {LABELS[int(chances.argmax())] for _, chances in pictures[last - 10 : last + 1]}
+            assert last >= 10 and best == {event.label}
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(LABELS), max_size=6), st.floats(1, 60))
+def test_the_text_does_not_depend_on_the_rate(script: list[str], rate: float) -> None:
+    expected, before = Text(), ""
+    for label in script:
+        if label != before:  # held on, it is one sign
+            expected.add(label)
+        before = label
+    assert text_of(script, rate) == expected.written
+
+
+def test_signs_are_written_as_keys() -> None:
+    assert text_of(["A", "nothing", "A", "space", "B", "del", "nothing"], 10) == "AA "
+    assert text_of(["del", "nothing", "A"], 10) == "A"
+    assert text_of(["A", "A", "A"], 10, repeat_s=4.0) == "AAA"  # at 0.5, 4.5 and 8.5 s
+
+
+def test_letting_go_briefly_is_no_second_sign() -> None:
+    def with_gap(gap_s: float) -> list[str]:
+        gone = range(25, 25 + round(25 * gap_s))
+        shown = [(n / 25, sure_of("nothing" if n in gone else "A")) for n in range(100)]
+        return [event.kind for event in told(Held(repeat_s=None), shown)]
+
+    assert with_gap(0.2) == ["started"]
+    assert with_gap(1.0) == ["started", "released", "started"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"hold_s": -1}, r"live\.hold_s=-1: expected seconds of 0 or more"),
+        ({"repeat_s": 0}, r"live\.repeat_s=0"),
+        ({"keep_probability": 0.9}, r"live\.keep_probability=0\.9.*keep_probability <= min"),
+    ],
+)
+def test_impossible_settings_of_signs_are_named(setting: dict[str, float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Held(**setting)
+
+
+def test_the_configuration_says_what_the_classes_take_for_granted() -> None:
+    live = OmegaConf.load(ROOT / "conf" / "task" / "lipread.yaml").live
+    words = {
+        k: v.default
+        for k, v in signature(Words).parameters.items()
+        if v.default is not v.empty and k != "ready"
+    }
+    speech = Speech()
+    rest = {name: getattr(speech, name) for name in ("quiet_s", "least_s", "around_s")}
+    assert OmegaConf.to_container(live) == words | rest
+    live = OmegaConf.load(ROOT / "conf" / "task" / "asl.yaml").live
+    assert all(getattr(Held(), name) == value for name, value in live.items())
+
+
+# ---- lips
+
+
+def gape_at(seconds: float) -> float:
+    """Of a mouth that rests, speaks from 1 s to 2 s, and rests."""
+    return 0.1 + 0.9 * np.sin(2 * np.pi * 1.5 * (seconds - 1)) ** 2 * (1 <= seconds <= 2)
+
+
+def mouths_at(rate: float, gapes: Any = gape_at, seconds: float = 3.0) -> np.ndarray:
+    """(T, 64, 96) of a drawn face."""
+    faces = [paint_face(240, gapes(n / rate)) for n in range(round(seconds * rate))]
+    grey = [cv2.cvtColor(one[140:220, 60:180], cv2.COLOR_RGB2GRAY) for one in faces]
+    return np.stack([cv2.resize(one, (96, 64), interpolation=cv2.INTER_AREA) for one in grey])
+
+
+def speech_in(mouths: np.ndarray, rate: float) -> list[tuple[float, float]]:
+    """(begin, end) in seconds."""
+    change = Rest().beyond(motion(mouths, rate), len(mouths), rate)
+    return [(first / rate, stop / rate) for first, stop in Speech().stretches(change, rate)]
+
+
+@pytest.mark.parametrize("rate", [15.0, 25.0, 30.0])
+def test_speech_is_found_at_any_rate(rate: float) -> None:
+    ((begin, end),) = speech_in(mouths_at(rate), rate)
+    assert begin == pytest.approx(1, abs=0.12) and end == pytest.approx(2, abs=0.12)
+
+
+def test_motion_is_the_same_at_any_rate() -> None:
+    slow, fast = motion(mouths_at(15.0), 15.0), motion(mouths_at(30.0), 30.0)
+    assert np.median(slow[18:27]) == pytest.approx(np.median(fast[36:54]), rel=0.25)
+
+
+@pytest.fixture(scope="module")
+def still() -> np.ndarray:
+    return mouths_at(25.0, lambda seconds: 0.3)
+
+
+def test_a_still_mouth_does_not_speak(still: np.ndarray) -> None:
+    assert motion(still, 25.0).max() < 1e-3
+    noise = np.random.default_rng(0).normal(0, 4, still.shape)
+    noisy = np.clip(still + noise, 0, 255).astype(np.uint8)
+    assert speech_in(still, 25.0) == speech_in(noisy, 25.0) == []
+
+
+@settings(max_examples=10, deadline=None)
+@given(gain=st.floats(0, 0.3), light=st.floats(0, 30), hertz=st.floats(0.2, 3))
+def test_light_and_gain_are_no_speech(
+    still: np.ndarray, gain: float, light: float, hertz: float
+) -> None:
+    wave = np.sin(2 * np.pi * hertz * np.arange(len(still)) / 25)[:, None, None]
+    lit = np.clip(still * (0.6 + gain * wave) + 35 + light * wave, 0, 255)
+    assert speech_in(lit.astype(np.uint8), 25.0) == []
+
+
+@settings(max_examples=10, deadline=None)
+@given(pixels=st.floats(0, 2), nearer=st.floats(0, 0.03), hertz=st.floats(0.2, 1.0))
+def test_a_head_that_sways_does_not_speak(
+    still: np.ndarray, pixels: float, nearer: float, hertz: float
+) -> None:
+    def moved(n: int) -> np.ndarray:
+        wave = np.sin(2 * np.pi * hertz * n / 25)
+        matrix = cv2.getRotationMatrix2D((48, 32), 0, 1 + nearer * wave)
+        matrix[:, 2] += pixels * wave
+        return cv2.warpAffine(still[n], matrix, (96, 64), borderMode=cv2.BORDER_REPLICATE)
+
+    assert speech_in(np.stack([moved(n) for n in range(len(still))]), 25.0) == []
+
+
+@pytest.mark.parametrize("shape", [(0, 64, 96), (1, 64, 96), (3, 64, 96), (5, 8, 9)])
+def test_few_and_empty_pictures_do_not_move(shape: tuple[int, ...]) -> None:
+    assert (motion(np.zeros(shape, np.uint8), 25.0) == np.zeros(shape[0])).all()
+
+
+def test_rests_shorter_than_quiet_are_within_a_word() -> None:
+    change = np.zeros(100)
+    change[20:40] = change[44:60] = change[80:95] = 0.3  # at 25 Hz
+    change[10:15] = 0.2  # never reaches on
+    assert Speech().stretches(change, 25.0) == [(22, 58), (82, 93)]
+    assert Speech(least_s=1.0).stretches(change, 25.0) == [(22, 58)]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from(["yes", "no"]), st.floats(0, 1)), max_size=60))
+def test_words_of_a_stretch_are_sure_and_apart(read: list[tuple[str, float]]) -> None:
+    peaks, events = Peaks(apart_s=0.2, min_probability=0.4, next_s=1.0), []
+    for label, share in read:
+        events += peaks.push(label, share, 0.05)
+    events += peaks.end()
+    times = [event.seconds for event in events if event.kind == "released"]
+    assert (np.diff(times) >= 0.2 - 1e-6).all()
+    assert all(event.probability >= 0.4 for event in events)
+    assert bool(events) == any(share >= 0.4 for _, share in read)
+
+
+# ---- cameras
+
+
+def counted(count: int, ended: threading.Event, error: Exception | None = None) -> Iterator[Any]:
+    for number in range(count):
+        yield float(number), np.zeros((1, 1, 3), np.uint8)
+    ended.set()
+    if error:
+        raise error
+
+
+def test_the_oldest_pictures_are_dropped_and_counted() -> None:
+    ended = threading.Event()
+    latest = Latest(counted(10, ended), waiting=2)
+    assert ended.wait(5)
+    assert [seconds for seconds, _ in latest] == [8.0, 9.0] and latest.dropped == 8
+    latest.close()
+
+
+def test_what_went_wrong_comes_after_the_last_picture() -> None:
+    ended = threading.Event()
+    latest = Latest(counted(1, ended, CameraGoneError("gone")))
+    assert ended.wait(5)
+    moments = iter(latest)
+    assert next(moments)[0] == 0.0
+    with pytest.raises(CameraGoneError, match="gone"):
+        next(moments)
+
+
+def test_closing_ends_a_source_that_would_go_on() -> None:
+    latest = Latest((n / 1e3, np.zeros((1, 1, 3), np.uint8)) for n in iter(int, 1))
+    next(iter(latest))
+    latest.close()
+    assert not latest._thread.is_alive()
+
+
+def test_inputs_that_are_no_camera_and_no_video_are_named(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("hello")
+    with pytest.raises(ValueError, match=r"input=camera:9: no picture comes from it\. Expected"):
+        film_or_camera("camera:9", paced=False)
+    with pytest.raises(ValueError, match=r"input=camera:front: expected camera:0"):
+        film_or_camera("camera:front", paced=False)
+    with pytest.raises(ValueError, match=r"text\.mp4: not a video but a text"):
+        film_or_camera(str(tmp_path / "text.mp4"), paced=False)
+    with pytest.raises(ValueError, match=r"nothing\.mp4 does not exist"):
+        film_or_camera(str(tmp_path / "nothing.mp4"), paced=False)
+
+
+# ---- a hand
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_smoke(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def letters(hand_model_file: Path) -> Recognizer:
+    return Recognizer(HandNetwork())
+
+
+def test_a_hand_is_read_held_and_let_go(letters: Recognizer) -> None:
+    engine, picture = Engine(letters, hold_s=0.3), paint_hand()
+    blank = np.full_like(picture, 205)
+    events = [event for n in range(6) for event in engine.push(picture, n / 10)]
+    assert [(event.kind, event.seconds) for event in events] == [("started", 0.3)]
+    assert engine.text == events[0].label == engine.top[0][0]
+    assert (engine.seen != picture).any() and engine.seen.shape == picture.shape
+    assert set(engine.latency_ms) == {"landmarks", "network", "decision"}
+    assert drawn(engine, "A", 9.0).shape == (HEIGHT, HEIGHT + PANEL, 3)
+    events = [event for n in range(6, 14) for event in engine.push(blank, n / 10)]
+    assert events[0].kind == "released" and engine.top == ()
+    assert (engine.seen == blank).all()
+
+
+def test_a_picture_is_read_as_predict_reads_it(
+    checkpoint: Path,
+    composed,
+    hand_model_file: Path,
+    run,
+    tmp_path: Path,
+) -> None:
+    cv2.imwrite(str(tmp_path / "hand.png"), cv2.cvtColor(paint_hand(), cv2.COLOR_RGB2BGR))
+    folder = run(
+        *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "workers=1"),
+        f"input={tmp_path / 'hand.png'}",
+    )
+    said = pd.read_csv(folder / "predictions.csv").iloc[0]
+    reading = recognizer_of(composed("task=asl", f"ckpt_path={checkpoint}")).read(paint_hand())
+    assert reading.label == said["prediction"] and reading.top[1][0] == said["runner_up"]
+    assert reading.probability == pytest.approx(said["probability"], abs=1e-4)
+
+
+def test_predict_says_of_a_video_what_the_engine_says(
+    checkpoint: Path,
+    composed,
+    hand_model_file: Path,
+    run,
+    tmp_path: Path,
+    capsys,
+) -> None:
+    pictures = [paint_hand()] * 9 + [np.zeros((320, 320, 3), np.uint8)] * 4 + [paint_hand()] * 5
+    video = video_of(tmp_path / "clip.mp4", pictures, 10)
+    live = "live.min_probability=0.01", "live.keep_probability=0.0", "live.hold_s=0.3"
+    folder = run(
+        *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "workers=1", *live),
+        f"input={video}",
+    )
+    said = pd.read_csv(folder / "events.csv")
+    config = composed("task=asl", f"ckpt_path={checkpoint}", *live)
+    engine = Engine(recognizer_of(config), **OmegaConf.to_container(config.live))
+    events = [e for seconds, one in Film(video).moments() for e in engine.push(one, seconds)]
+    events += engine.end()
+    assert len(events) > 1 and set(said["video"]) == {"clip.mp4"}
+    assert [(e.kind, e.label, round(e.seconds, 4)) for e in events] == list(
+        said[["event", "label", "time_s"]].itertuples(index=False, name=None)
+    )
+    assert f"clip.mp4: {engine.text}" in capsys.readouterr().out
+
+
+def test_a_task_that_is_not_read_live_is_named() -> None:
+    signs = HandNetwork()
+    signs.about["task"] = "blink"
+    with pytest.raises(ValueError, match="task blink is not read live: asl, lipread, vsr, emg are"):
+        Engine(Recognizer(signs))
+
+
+@pytest.mark.parametrize(
+    "frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
+)
+def test_what_is_no_picture_is_named(letters: Recognizer, frame: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"a frame of .*; expected an image \(height, width, 3\)"):
+        Engine(letters).push(frame, 0.0)
+
+
+class Shown:
+    """A screen that keeps what it shows."""
+
+    def __init__(self) -> None:
+        self.pictures: list[np.ndarray] = []
+
+    def show(self, picture: np.ndarray) -> bool:
+        self.pictures.append(picture)
+        return True
+
+
+def test_a_camera_that_goes_away_leaves_what_was_read(
+    letters: Recognizer, tmp_path: Path, capsys
+) -> None:
+    def unplugged() -> Iterator[tuple[float, np.ndarray]]:
+        for number in range(6):
+            yield number / 10, paint_hand()
+        raise CameraGoneError("input=camera:0 gives no more pictures after 0.5 s")
+
+    screen, engine = Shown(), Engine(letters, hold_s=0.3)
+    with Minutes(tmp_path) as minutes:
+        _read(Latest(unplugged(), waiting=9), engine, screen, minutes)
+    table = pd.read_csv(tmp_path / "events.csv", keep_default_na=False)
+    assert table["event"].tolist() == ["started", "released"]
+    assert table["label"][0] == engine.text
+    assert len(screen.pictures) == minutes.pictures == 6
+    assert "warning: input=camera:0 gives no more pictures" in capsys.readouterr().out
+
+
+def video_of(path: Path, pictures: list[np.ndarray], rate: float) -> Path:
+    size = pictures[0].shape[1::-1]
+    code = "mp4v" if path.suffix == ".mp4" else "FFV1"  # the second keeps every pixel
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), rate, size)
+    for picture in pictures:
+        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize(("size", "rate", "count"), [((320, 320), 1, 3), ((3840, 2160), 25, 2)])
+def test_slow_and_large_videos_are_read(
+    checkpoint: Path,
+    hand_model_file: Path,
+    run,
+    tmp_path: Path,
+    size: tuple[int, int],
+    rate: float,
+    count: int,
+) -> None:
+    path = video_of(tmp_path / "in.mp4", [cv2.resize(paint_hand(), size)] * count, rate)
+    folder = run(
+        *("task=asl", "stage=live", f"ckpt_path={checkpoint}", f"input={path}"),
+        *("live.min_probability=0.01", "live.keep_probability=0", f"output={tmp_path / 'o.mp4'}"),
+    )
+    events = pd.read_csv(folder / "events.csv", keep_default_na=False)
+    assert events["event"].tolist() == (["started", "released"] if count > rate else [])
+    pictures = [picture for _, picture in Video(tmp_path / "o.mp4").frames()]
+    assert len(pictures) == count and pictures[0].shape[0] == HEIGHT
+    assert len(pd.read_csv(folder / "latency.csv")) == 4
+
+
+def test_a_video_with_another_ending_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"output=x\.gif: expected a name that ends in \.mp4"):
+        VideoFile("x.gif", 25)
+
+
+# ---- a mouth
+
+
+def face_at(gape: float) -> np.ndarray:
+    return paint_scene((80, 40, 160, gape))
+
+
+def written(network: LipNetwork, gapes: Any, seconds: float, rate: float = 25.0) -> list[Event]:
+    """What is written of a face on a stream."""
+    engine = Engine(Recognizer(network), hop_s=0.1, min_probability=0.5)
+    times = [n / rate for n in range(round(seconds * rate))]
+    events = [event for s in times for event in engine.push(face_at(gapes(s)), s)] + engine.end()
+    words = [event for event in events if event.kind == "released" and event.probability]
+    assert engine.text == " ".join(event.label for event in words)
+    assert (engine.seen != face_at(gapes(times[-1]))).any()  # the window is on it
+    return words
+
+
+@pytest.mark.parametrize("rate", [15.0, 30.0])
+def test_what_lies_between_two_rests_is_one_word(face_model_file: Path, rate: float) -> None:
+    (word,) = written(LipNetwork(), gape_at, 2.8, rate)
+    assert word.seconds == pytest.approx(2, abs=0.2)
+
+
+def test_a_word_that_turns_out_to_be_another_or_none_is_let_go_and_not_written() -> None:
+    engine = Engine(Recognizer(LipNetwork()), ready=True, min_probability=0.5)
+    words, told = engine.part, []
+    for label, sure, ended in (("yes", 0.9, False), ("no", 0.8, True), ("yes", 0.6, False)):
+        words.reading = Reading(label, sure)
+        told += engine._write(words._events(ended, 1.0))
+    told += engine.end()
+    assert [(event.kind, event.label, event.probability) for event in told] == [
+        ("started", "yes", 0.9),
+        ("released", "yes", 0.0),
+        ("started", "no", 0.8),
+        ("released", "no", 0.8),
+        ("started", "yes", 0.6),
+        ("released", "yes", 0.0),
+    ]
+    assert engine.text == "no"
+
+
+def test_mouths_that_are_cut_out_already_are_read_alike() -> None:
+    """As predict reads long clips, and crop=none live: no face is looked for."""
+    engine, clip = Engine(Recognizer(LipNetwork()), ready=True), mouths_at(25.0)
+    events = [e for n, mouth in enumerate(clip) for e in engine.push(mouth, n / 25)] + engine.end()
+    assert [event.kind for event in events if event.kind == "released"] == ["released"]
+    assert engine.text == events[-1].label and engine.seen.shape == (*clip.shape[1:], 3)
+
+
+def test_a_face_that_is_still_says_nothing(face_model_file: Path) -> None:
+    assert written(LipNetwork(), lambda seconds: 0.3, 1.5) == []
+
+
+def test_speech_without_rests_is_read_in_windows(face_model_file: Path) -> None:
+    network = LipNetwork()
+    network.about["clip_s"] = 0.4  # twice that is the longest word
+    words = written(network, lambda seconds: gape_at(1 + seconds % 1), 2.0)
+    times = [word.seconds for word in words]
+    assert len(times) > 3 and (np.diff(times) >= 0.2 - 1e-6).all()
+
+
+def test_mouths_of_a_stream_are_those_that_are_prepared(
+    face_model_file: Path,
+    tmp_path: Path,
+) -> None:
+    pictures = [paint_scene((80 + n // 3, 40, 160, gape_at(0.9 + n / 25))) for n in range(20)]
+    path = video_of(tmp_path / "face.avi", pictures, 25)
+    reader = MouthInput(path, rate=25.0, height=64, width=96)
+    ((sample,),) = [list(reader.read(item)) for item in reader.items()]
+    eye = MouthEye(Recognizer(LipNetwork()), np.inf)
+    for seconds, picture in Film(path).moments():
+        assert eye.push(picture, seconds)
+    np.testing.assert_array_equal(eye.mouths(), sample.features)
+    np.testing.assert_array_equal(eye.mouths(), sample.features)  # and those that were kept
+
+
+def test_a_face_that_goes_takes_its_mouth_along(face_model_file: Path) -> None:
+    eye = MouthEye(Recognizer(LipNetwork()), 2.0)
+    empty = paint_scene()
+    for n in range(25):
+        eye.push(face_at(0.3) if n < 5 else empty, n / 25)
+    assert len(eye.mouths()) == 5 and eye.until_s == pytest.approx(4 / 25)
+    for n in range(25, 60):
+        eye.push(empty, n / 25)
+    assert len(eye.mouths()) == 0 and (eye.seen == empty).all()
+
+
+def test_slow_and_large_pictures_of_a_face_are_read(face_model_file: Path) -> None:
+    engine = Engine(Recognizer(LipNetwork()))
+    for n in range(3):  # one a second
+        engine.push(cv2.resize(face_at(0.3), (2 * LARGEST, 3 * LARGEST // 2)), float(n))
+    assert engine.end() == [] and max(engine.seen.shape) == LARGEST
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"speech_off": 0.5}, r"live\.speech_off=0\.5, live\.speech_on=0\.22: expected 0 <= off"),
+        ({"quiet_s": -1}, r"live\.quiet_s=-1: expected seconds, 0 or more"),
+        ({"hop_s": 0}, r"live\.hop_s=0: expected seconds above 0"),
+        ({"window_s": 0}, r"live\.window_s=0: expected seconds above 0, or null"),
+        ({"min_probability": 50}, r"live\.min_probability=50: expected a share, 0 to 1"),
+    ],
+)
+def test_impossible_settings_of_words_are_named(
+    face_model_file: Path,
+    setting: dict[str, float],
+    said: str,
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        Engine(Recognizer(LipNetwork()), **setting)
+
+
+# ---- real faces
+
+
+@pytest.fixture(scope="module")
+def sentences() -> pd.DataFrame:
+    """Of real clips with a face: from the first word to the end of the last, in frames."""
+    words = pd.read_csv(require_shared_data("lip/grid_s1/words.csv")).groupby("clip")
+    spans = pd.DataFrame({"first": words["start_frame"].min(), "stop": words["end_frame"].max()})
+    paths = sorted(require_shared_data("lip/grid_s1/video").glob("*.mpg"))
+    return spans.loc[[path.stem for path in paths]].assign(path=[str(path) for path in paths])
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("zoom", [1.0, 2.4])
+def test_real_sentences_are_found(
+    face_model_file: Path, sentences: pd.DataFrame, zoom: float
+) -> None:
+    network, errors = LipNetwork(), []
+    network.about["reader"]["zoom"] = zoom
+    for clip in sentences.iloc[::4].itertuples():
+        eye = MouthEye(Recognizer(network), np.inf)
+        for seconds, picture in Film(clip.path).moments():
+            eye.push(picture, seconds)
+        found = speech_in(eye.mouths(), 25.0)
+        errors.append((found[0][0] - clip.first / 25, found[-1][1] - clip.stop / 25))
+    assert (np.abs(np.median(errors, axis=0)) < (0.45, 0.15)).all()  # lips begin before the voice
+
+
+@pytest.mark.shared_data
+def test_mouths_of_a_real_stream_are_those_that_are_prepared(
+    face_model_file: Path,
+    sentences: pd.DataFrame,
+) -> None:
+    path = sentences["path"].iloc[0]
+    reader = MouthInput(path, rate=25.0, height=64, width=96)
+    ((sample,),) = [list(reader.read(item)) for item in reader.items()]
+    eye = MouthEye(Recognizer(LipNetwork()), np.inf)
+    for seconds, picture in Film(path).moments():
+        eye.push(picture, seconds)
+    np.testing.assert_array_equal(eye.mouths(), sample.features)
