@@ -1,1 +1,1 @@
-"""What watches a run. Each can be removed, and the run still runs."""
+"""Optional Lightning callbacks; training works without any of them."""

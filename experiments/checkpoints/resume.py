@@ -73,15 +73,19 @@ def checkpoint_to_resume(folder: str) -> Path | None:
         ValueError: there are checkpoints, and not one of them is whole, or one of them is not
             safe to read.
     """
-    from callbacks.checkpoint_files import BEFORE, LAST, PARTIAL  # imports torch
+    from callbacks.checkpoints.atomic_io import (  # imports torch
+        LAST_FILE,
+        PARTIAL_SUFFIX,
+        PREVIOUS_FILE,
+    )
     from experiments.launch.console import tell
 
     refuse_links_out(Path(folder))
     checkpoints = Path(folder) / "checkpoints"
-    for left_over in checkpoints.glob("*" + PARTIAL):  # the run was killed while it wrote
+    for left_over in checkpoints.glob("*" + PARTIAL_SUFFIX):  # the run was killed while it wrote
         left_over.unlink(missing_ok=True)
     found = sorted(checkpoints.glob("*.ckpt"), key=_written, reverse=True)
-    first = [checkpoints / name for name in (LAST, BEFORE)]
+    first = [checkpoints / name for name in (LAST_FILE, PREVIOUS_FILE)]
     damaged = ""
     for path in [p for p in first if p in found] + [p for p in found if p not in first]:
         reason = _damage(path)

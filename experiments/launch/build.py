@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks.last_checkpoint import LastCheckpoint
+from callbacks.checkpoints.last_checkpoint import LastCheckpoint
 from datamodules.base import PreparedDataModule
 from datamodules.transforms import Compose
 from experiments.checkpoints.card import ModelCard

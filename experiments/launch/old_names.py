@@ -8,7 +8,20 @@ from __future__ import annotations
 
 # Classes that ``_target_`` names: old dotted path → new dotted path. The states of callbacks in
 # checkpoints follow their class names.
-TARGETS: dict[str, str] = {}
+TARGETS: dict[str, str] = {
+    "callbacks.average.Average": "callbacks.ema.WarmupEMA",
+    "callbacks.checkpoint.Checkpoint": "callbacks.checkpoints.epoch_checkpoint.EpochCheckpoint",
+    "callbacks.checkpoint_files.CheckpointFiles": "callbacks.checkpoints.atomic_io.AtomicCheckpointIO",
+    "callbacks.confusion_matrix.ConfusionMatrix": "callbacks.outputs.confusion_matrix.ConfusionMatrix",
+    "callbacks.disk_space.DiskSpace": "callbacks.checkpoints.disk_space.DiskSpaceMonitor",
+    "callbacks.epoch_table.EpochTable": "callbacks.outputs.epoch_table.EpochTable",
+    "callbacks.last_checkpoint.LastCheckpoint": "callbacks.checkpoints.last_checkpoint.LastCheckpoint",
+    "callbacks.nan_guard.NanGuard": "callbacks.nan.guard.NanGuard",
+    "callbacks.predictions.Predictions": "callbacks.outputs.predictions.PredictionWriter",
+    "callbacks.progress.Progress": "callbacks.progress.ProgressLines",
+    "callbacks.run_state.RunState": "callbacks.checkpoints.run_state.RunState",
+    "callbacks.transcripts.Transcripts": "callbacks.outputs.transcripts.TranscriptFigures",
+}
 
 # Settings: old dotted key → new dotted key, or {task: new key, "": new key of the other tasks}.
 # A row holds for everything below its key. Files hold the same keys: a card's net, module and

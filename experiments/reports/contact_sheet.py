@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from callbacks.figure_fonts import save_figure
+from callbacks.outputs.figure_fonts import save_figure
 from datamodules.store.dataset import PreparedSet
 from unvoiced.vision.skeleton import BONES
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from callbacks.figure_fonts import save_figure
+from callbacks.outputs.figure_fonts import save_figure
 from datamodules.base import PreparedDataModule
 from datamodules.loading.batches import frame_indices
 from experiments.reports.results import Results

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from callbacks.post_mortem import told
+from callbacks.nan.post_mortem import describe_post_mortems
 from experiments.reports.confusions import confusions, group_section, pair_section
 from experiments.reports.curves import draw_curves
 from experiments.reports.markdown import score
@@ -237,7 +237,7 @@ def _text(rows: pd.DataFrame, results: Results, config: DictConfig) -> list[str]
 
 
 def _wrong(results: Results, config: DictConfig) -> str:
-    notes = list(results.wrong) + told(results.folder)
+    notes = list(results.wrong) + describe_post_mortems(results.folder)
     table, best = results.epochs, results.numbers["best_epoch"]
     score = _score_of_both(table)
     if best is not None and score:

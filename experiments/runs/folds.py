@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from callbacks.confusion_matrix import draw_confusion
-from callbacks.figure_fonts import save_figure
+from callbacks.outputs.confusion_matrix import draw_confusion_matrix
+from callbacks.outputs.figure_fonts import save_figure
 from experiments.reports.markdown import score
 from experiments.reports.results import read_predictions
 from experiments.runs.run_folder import Run
@@ -125,5 +125,5 @@ def pool_confusions(folds: list[Fold]) -> pd.DataFrame | None:
 def write_confusions(counts: pd.DataFrame, path: Path) -> None:
     """Write pooled counts as ``path`` (.csv) and as a picture of the same name (.png)."""
     spreadsheet_cells(counts).rename_axis("true").to_csv(path)
-    figure = draw_confusion(counts.to_numpy(), list(counts))
+    figure = draw_confusion_matrix(counts.to_numpy(), list(counts))
     save_figure(figure, path.with_suffix(".png"), list(counts), dpi="figure", bbox_inches="tight")

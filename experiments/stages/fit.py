@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.strategies import FSDPStrategy
 from omegaconf import DictConfig
 
-from callbacks.nan_guard import NonFiniteLossError
-from callbacks.signals import SIGNALS_HEARD, Interrupted
+from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
+from callbacks.nan.steps import NonFiniteLossError
 from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
 from experiments.checkpoints.init_from import start_from
@@ -51,11 +51,11 @@ def run(config: DictConfig) -> float | None:
     """
     quiet()
     try:
-        with SIGNALS_HEARD.heard():
+        with STOP_SIGNALS.handle():
             return _fit(config)
-    except Interrupted as end:
+    except RunInterrupted as end:
         again = f"Go on with: python run.py resume={config.run_dir}"
-        tell(f"\nStopped by {end.name}{f' {end.told}' if end.told else ''}. {again}")
+        tell(f"\nStopped by {end.name}{f' {end.place}' if end.place else ''}. {again}")
         raise
 
 

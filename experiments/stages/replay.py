@@ -1,6 +1,6 @@
 """stage=replay: the batch that was not a number, forward and backward once more.
 
-The file that callbacks.nan_guard left is read as a checkpoint is: it may come from a stranger.
+The file that callbacks.nan.guard left is read as a checkpoint is: it may come from a stranger.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from callbacks.post_mortem import (
+from callbacks.nan.examination import (
     RandomStates,
-    examine,
-    named,
-    weights_not_finite,
-    where,
+    examine_batch,
+    find_non_finite_inputs,
+    find_non_finite_weights,
 )
+from callbacks.nan.post_mortem import describe_origin
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.post_mortems import batch_errors, check_post_mortem
 from experiments.launch.console import quiet, tell
@@ -48,13 +48,13 @@ def run(config: DictConfig) -> float:
     batch = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in content["batch"].items()}
     random = RandomStates(**content["random"])
     with batch_errors(f"input={path}"):
-        found = examine(module, batch, random, _precision(facts["precision"], device))
+        found = examine_batch(module, batch, random, _precision(facts["precision"], device))
     told = facts | {
         "loss": found.loss,
         "first_layer": found.first_layer,
         "gradient_norms": found.gradient_norms,
-        "weights_not_finite": weights_not_finite(module),
-        "input_not_finite": named(facts["samples"], batch),
+        "weights_not_finite": find_non_finite_weights(module),
+        "input_not_finite": find_non_finite_inputs(facts["samples"], batch),
     }
     tell(f"{path}: epoch {facts['epoch']}, step {facts['step']:,}, task {facts['task']}")
     tell(f"Weights: {config.ckpt_path or 'those in the file'}; precision {facts['precision']}\n")
@@ -111,7 +111,7 @@ def _precision(name: str, device: torch.device) -> AbstractContextManager:
 
 def _tell(then: dict[str, Any], now: dict[str, Any]) -> None:
     tell(f"Loss: {now['loss']:.6g} (in the run: {then['loss']:.6g})")
-    tell("All is finite with these weights." if _fine(now) else where(now))
+    tell("All is finite with these weights." if _fine(now) else describe_origin(now))
     tell("\nGradient norm of each layer:")
     width = max(map(len, now["gradient_norms"]), default=0)
     for name, norm in now["gradient_norms"].items():

@@ -19,7 +19,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from callbacks.signals import SIGNALS_HEARD, Interrupted
+from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
 from experiments.launch.errors import SHOW_TRACEBACK
 from experiments.launch.run_lock import HELD, hold_lock
 from experiments.sweeps.job_status import SWEEP, Job, find_jobs
@@ -42,7 +42,7 @@ class Sweep(Callback):
         _refuse_other_subdirs(config)
         folder = Path(config.hydra.sweep.dir)
         hold_lock(folder, SWEEP)
-        HELD.enter_context(SIGNALS_HEARD.heard())
+        HELD.enter_context(STOP_SIGNALS.handle())
         self.command = typed(config)
         jobs = find_jobs(folder)
         register_job_folder(jobs)
@@ -67,7 +67,7 @@ class Sweep(Callback):
         if not jobs:
             return
         path = _write_report(folder, jobs, config, self.command)
-        if isinstance(ended_by, Interrupted):
+        if isinstance(ended_by, RunInterrupted):
             print(f"Stopped by {ended_by.name}. To resume:\n  {self.command}", flush=True)
             return
         failures = describe_failures(jobs)

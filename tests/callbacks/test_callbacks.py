@@ -11,15 +11,19 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
-from callbacks.average import Average
-from callbacks.checkpoint import Checkpoint
-from callbacks.checkpoint_files import CheckpointFiles
-from callbacks.confusion_matrix import draw_confusion
-from callbacks.disk_space import DiskSpace
+from callbacks.checkpoints.atomic_io import AtomicCheckpointIO
+from callbacks.checkpoints.disk_space import DiskSpaceMonitor
+from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
+from callbacks.ema import WarmupEMA
+from callbacks.outputs.confusion_matrix import draw_confusion_matrix
 from experiments.checkpoints.load import load_checkpoint
 from tests.helpers.prepared_sets import write_hands, write_set_with_nan
 
 QUICK = ("trainer=cpu", "datamodule.epoch_steps=1")
+WEIGHTS_ONLY = (
+    "+callbacks.w={_target_: callbacks.checkpoints.epoch_checkpoint.EpochCheckpoint, filename: w, "
+    "save_weights_only: true, dirpath: '${run_dir}/checkpoints'}"
+)
 
 
 def test_nan_on_the_very_first_batch_ends_with_a_clear_error(run, tmp_path: Path, capsys) -> None:
@@ -91,7 +95,7 @@ def test_checkpoints_of_named_epochs_are_saved_and_no_others(run, tmp_path: Path
 
 
 def test_a_checkpoint_of_named_epochs_keeps_all_of_them(tmp_path: Path) -> None:
-    fitted(tmp_path, Checkpoint("e{epoch}", epochs=[1, 3], dirpath=tmp_path))
+    fitted(tmp_path, EpochCheckpoint("e{epoch}", epochs=[1, 3], dirpath=tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e1.ckpt", "e3.ckpt"]
 
 
@@ -103,7 +107,7 @@ def fitted(folder: Path, *callbacks: L.Callback, epochs: int = 4) -> L.Trainer:
         max_epochs=epochs,
         limit_train_batches=1,
         callbacks=list(callbacks),
-        plugins=[CheckpointFiles()],
+        plugins=[AtomicCheckpointIO()],
         **quiet,
     )
     trainer.fit(BoringModel())
@@ -111,10 +115,12 @@ def fitted(folder: Path, *callbacks: L.Callback, epochs: int = 4) -> L.Trainer:
 
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
-    fitted(tmp_path, Checkpoint("e{epoch}", keep=2, every_n_epochs=1, dirpath=tmp_path), epochs=5)
+    fitted(
+        tmp_path, EpochCheckpoint("e{epoch}", keep=2, every_n_epochs=1, dirpath=tmp_path), epochs=5
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e4.ckpt", "e5.ckpt"]
     with pytest.raises(ValueError, match="has keep=0"):
-        Checkpoint("e{epoch}", keep=0)
+        EpochCheckpoint("e{epoch}", keep=0)
 
 
 @pytest.mark.parametrize(
@@ -128,17 +134,15 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     ids=str,
 )
 def test_as_many_files_as_foretold(arguments: dict, tmp_path: Path) -> None:
-    saver = Checkpoint("e{epoch}", dirpath=tmp_path, **arguments)
+    saver = EpochCheckpoint("e{epoch}", dirpath=tmp_path, **arguments)
     fitted(tmp_path, saver, epochs=5)
-    assert len(list(tmp_path.iterdir())) == saver.files(5)
+    assert len(list(tmp_path.iterdir())) == saver.count_files(5)
 
 
 def test_the_size_is_foretold(run, tmp_path: Path, capsys) -> None:
     """Weights, their average and the optimizer's state, of every file, within a tenth."""
     data = write_hands(tmp_path / "set")
-    weights = "{_target_: callbacks.checkpoint.Checkpoint, filename: w, save_weights_only: true, "
-    more = f"+callbacks.w={weights}dirpath: '${{run_dir}}/checkpoints'}}"
-    folder = run(*QUICK, f"data_dir={data}", "trainer.max_epochs=5", more)
+    folder = run(*QUICK, f"data_dir={data}", "trainer.max_epochs=5", WEIGHTS_ONLY)
     files = list((folder / "checkpoints").glob("*.ckpt"))
     assert {path.name for path in files} == {
         *("best.ckpt", "last.ckpt", "before_last.ckpt", "epoch_0005.ckpt", "w.ckpt")
@@ -150,9 +154,7 @@ def test_the_size_is_foretold(run, tmp_path: Path, capsys) -> None:
 
 def test_a_copy_of_the_weights_is_the_average_that_was_judged(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set")
-    weights = "{_target_: callbacks.checkpoint.Checkpoint, filename: w, save_weights_only: true, "
-    more = f"+callbacks.w={weights}dirpath: '${{run_dir}}/checkpoints'}}"
-    command = ("callbacks=averaged", f"data_dir={data}", "trainer.max_epochs=2", more)
+    command = ("callbacks=averaged", f"data_dir={data}", "trainer.max_epochs=2", WEIGHTS_ONLY)
     folder = run(*QUICK, *command) / "checkpoints"
     copy, last = (torch.load(folder / f"{n}.ckpt", weights_only=True) for n in ("w", "last"))
     torch.testing.assert_close(copy["state_dict"], last["state_dict"], rtol=0, atol=0)
@@ -160,10 +162,12 @@ def test_a_copy_of_the_weights_is_the_average_that_was_judged(run, tmp_path: Pat
     assert load_checkpoint(folder / "w.ckpt").classes
 
 
-def test_too_little_room_is_said_before_the_first_step(tmp_path: Path, monkeypatch, capsys) -> None:
-    saver = Checkpoint("e{epoch}", every_n_epochs=1, save_top_k=-1, dirpath=tmp_path)
-    monkeypatch.setattr("callbacks.disk_space._free", lambda saver: 100)
-    fitted(tmp_path, saver, DiskSpace())
+def test_too_little_space_is_a_warning_after_the_first_step(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    saver = EpochCheckpoint("e{epoch}", every_n_epochs=1, save_top_k=-1, dirpath=tmp_path)
+    monkeypatch.setattr("callbacks.checkpoints.disk_space._free_bytes", lambda saver: 100)
+    fitted(tmp_path, saver, DiskSpaceMonitor())
     said = capsys.readouterr().out
     assert "warning: the checkpoints of this run take up to" in said and "0.0 MB are free" in said
     assert said.count("warning:") == 1
@@ -171,11 +175,11 @@ def test_too_little_room_is_said_before_the_first_step(tmp_path: Path, monkeypat
 
 def test_a_disk_that_fills_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     """A link to /dev/full under the name that is written first: the system says "no space"."""
-    files, path = CheckpointFiles(), tmp_path / "run" / "checkpoints" / "last.ckpt"
+    files, path = AtomicCheckpointIO(), tmp_path / "run" / "checkpoints" / "last.ckpt"
     files.save_checkpoint({"step": 1, "weights": torch.ones(1000)}, path)
     partial = path.with_name("last.ckpt.partial")
     partial.symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left .* last.ckpt is as it was before. Make room"):
+    with pytest.raises(OSError, match="No space left .* The old last.ckpt is intact. Free space"):
         files.save_checkpoint({"step": 2, "weights": torch.ones(1000)}, path)
     assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
     assert torch.load(path, weights_only=True)["step"] == 1
@@ -202,7 +206,7 @@ def test_confusion_matrix_agrees_with_the_predictions(run, tmp_path: Path) -> No
 def test_confusion_picture_leaves_absent_classes_out() -> None:
     counts = np.zeros((4, 4), int)
     counts[0, 2] = 3
-    figure = draw_confusion(counts, ["a", "b", "c", "d"])
+    figure = draw_confusion_matrix(counts, ["a", "b", "c", "d"])
     names = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert names == ["a", "c"]
 
@@ -226,7 +230,7 @@ def test_what_a_run_tests_is_what_its_checkpoint_holds(run, tmp_path: Path) -> N
 
 def test_the_average_follows_fast_at_first() -> None:
     """Of steps 0, 1, 2 … it lags by what the formula says, worked out by hand."""
-    average, kept = Average(decay=0.8), 1.0
+    average, kept = WarmupEMA(decay=0.8), 1.0
     model = torch.nn.Linear(1, 1)
     averaged = torch.optim.swa_utils.AveragedModel(model, **average._kwargs)
     for step in range(1, 60):
@@ -237,4 +241,4 @@ def test_the_average_follows_fast_at_first() -> None:
         kept = share * kept + (1 - share) * step
         assert averaged.module.weight.item() == pytest.approx(kept, rel=1e-4)
     with pytest.raises(ValueError, match="decay=1"):
-        Average(decay=1)
+        WarmupEMA(decay=1)

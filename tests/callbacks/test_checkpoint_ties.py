@@ -8,7 +8,7 @@ import lightning as L
 import pytest
 import torch
 
-from callbacks.checkpoint import Checkpoint
+from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
 from tests.helpers.prepared_sets import write_hands
 
 
@@ -41,7 +41,7 @@ class Scores(L.LightningModule):
 def test_ties_go_to_the_later_epoch(
     mode: str, scores: list[float], best: int, tmp_path: Path
 ) -> None:
-    saver = Checkpoint("best", monitor="val/score", mode=mode, dirpath=tmp_path)
+    saver = EpochCheckpoint("best", monitor="val/score", mode=mode, dirpath=tmp_path)
     trainer = L.Trainer(
         max_epochs=len(scores),
         callbacks=[saver],

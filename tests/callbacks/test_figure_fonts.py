@@ -12,9 +12,9 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
-from callbacks import figure_fonts
-from callbacks.confusion_matrix import draw_confusion
-from callbacks.figure_fonts import save_figure
+from callbacks.outputs import figure_fonts
+from callbacks.outputs.confusion_matrix import draw_confusion_matrix
+from callbacks.outputs.figure_fonts import save_figure
 
 
 def make_font(path: Path, family: str, character: str) -> Path:
@@ -52,7 +52,7 @@ def cjk_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def draw(path: Path, names: list[str]) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure = draw_confusion(np.eye(len(names), dtype=int), names)
+        figure = draw_confusion_matrix(np.eye(len(names), dtype=int), names)
         save_figure(figure, path, names, dpi=50)
     return mpl.image.imread(path)
 

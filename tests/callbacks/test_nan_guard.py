@@ -14,8 +14,12 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
-from callbacks.nan_guard import NanGuard, NonFiniteLossError, Snapshot, lower_rates
-from callbacks.post_mortem import RandomStates, examine, told
+from callbacks.nan.examination import RandomStates, examine_batch
+from callbacks.nan.guard import NanGuard
+from callbacks.nan.optimizers import lower_learning_rates
+from callbacks.nan.post_mortem import describe_post_mortems
+from callbacks.nan.snapshots import Snapshot
+from callbacks.nan.steps import NonFiniteLossError
 from experiments.checkpoints.card import ModelCard
 from experiments.launch.build import build_datamodule, build_module, build_trainer
 from experiments.launch.console import quiet
@@ -148,7 +152,7 @@ def test_a_skipped_step_changes_nothing(fit, tmp_path: Path, step: int, way: str
     blamed = post_mortem["samples"][2]
     assert post_mortem["input_not_finite"] == [blamed["id"]]
     assert blamed["id"].split("/")[:2] == [blamed["group"], blamed["label"]]
-    told_of = told(tmp_path / "run")[0]
+    told_of = describe_post_mortems(tmp_path / "run")[0]
     assert f"step {step}: loss nan" in told_of and blamed["id"] in told_of
 
 
@@ -325,7 +329,7 @@ def test_a_lowered_rate_stays_lower_whatever_the_schedule_sets(name: str) -> Non
         schedule, found = SCHEDULES[name](optimizer), []
         for step in range(11):
             if step == lowered_at:
-                lower_rates(optimizer, [schedule], 0.5)
+                lower_learning_rates(optimizer, [schedule], 0.5)
                 states = optimizer.state_dict(), schedule.state_dict()
                 optimizer = torch.optim.Adam([weight], lr=0.1)  # as a resumed run makes them
                 schedule = SCHEDULES[name](optimizer)
@@ -373,7 +377,7 @@ def test_examining_draws_the_same_again_and_leaves_no_trace(composed, tmp_path: 
     batch["x"] = data.preprocess(batch["x"])
     random = RandomStates(torch.get_rng_state())
     state = [t.clone() for t in module.state_dict().values()]
-    found = [examine(module, batch, random, nullcontext()) for _ in range(2)]
+    found = [examine_batch(module, batch, random, nullcontext()) for _ in range(2)]
     assert found[0] == found[1] and found[0].first_layer == ""
     assert all(map(torch.equal, state, module.state_dict().values()))
     assert torch.equal(random.cpu, torch.get_rng_state())
@@ -425,8 +429,8 @@ def test_weights_that_are_too_large_are_left_out(fit, composed, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"policy": "ignore"}, "policy=ignore is not known"),
-        ({"factor": 0}, "must be in"),
+        ({"policy": "ignore"}, "policy=ignore is not valid"),
+        ({"factor": 0}, "expected a number above 0"),
         ({"every_n_steps": 0}, "at least 1"),
     ],
 )

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-import callbacks.checkpoint_files as checkpoint_files
-from callbacks.epoch_table import EpochTable
+from callbacks.checkpoints import atomic_io
+from callbacks.outputs.epoch_table import EpochTable
 from datamodules.base import PreparedDataModule
 from modules.base import TaskModule
 
@@ -51,9 +51,9 @@ MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
     "between gradient and update": (TaskModule, "configure_gradient_clipping", 4, False),
     "in a validation": (TaskModule, "_reset", 2, False),
     "at the end of a validation": (TaskModule, "_log_scores", 1, True),
-    "while a checkpoint is written": (checkpoint_files, "_write", 9, False),
-    "before it is renamed": (checkpoint_files, "_write", 8, True),
-    "after it is renamed": (checkpoint_files, "_sync_folder", 7, False),
+    "while a checkpoint is written": (atomic_io, "_write_synced", 9, False),
+    "before it is renamed": (atomic_io, "_write_synced", 8, True),
+    "after it is renamed": (atomic_io, "_sync_folder", 7, False),
     "before the epoch is in the table": (EpochTable, "save", 2, False),
     "in the test": (TaskModule, "_log_scores", EPOCHS + 1, False),
 }
@@ -63,7 +63,7 @@ def kill_at(moment: str, number: int = signal.SIGKILL) -> None:
     """Have this process send itself a signal at that moment."""
     owner, name, nth, after = MOMENTS[moment]
     real = getattr(owner, name)
-    if name == "_write" and not after:
+    if name == "_write_synced" and not after:
         full, real = real, killing(half_written, 1, after=True)
         count = iter(range(1, nth))
         setattr(owner, name, lambda *a: full(*a) if next(count, None) else real(*a))

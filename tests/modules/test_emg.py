@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
-from callbacks.transcripts import draw_transcripts
+from callbacks.outputs.transcripts import draw_transcripts
 from datamodules.emg import EMGDataModule, SimulatedMuscles, channel_gains
 from datamodules.loading.sequences import IGNORE
 from datamodules.splits import Column, Split, SplitIndices, TestOnly, calibrated

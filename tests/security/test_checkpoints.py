@@ -119,7 +119,7 @@ def test_values_of_a_card_reach_classes_and_not_hydra(good, composed, tmp_path: 
         "lightning.pytorch.LightningModule.load_from_checkpoint",
         "modules.networks.letter_net.LetterNet.load_state_dict",
         "modules.networks.letter_net.nn.Linear",
-        "callbacks.predictions.Predictions",
+        "callbacks.outputs.predictions.PredictionWriter",
     ],
 )
 @pytest.mark.parametrize("place", ["net", "module"])

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from callbacks.checkpoint import Checkpoint
-from callbacks.epoch_table import EpochTable
+from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
+from callbacks.outputs.epoch_table import EpochTable
 from experiments.checkpoints.training_state import check_training_state
 
 VALUES = ["abc", -1, 1e308, float("nan"), None, [], {}, torch.zeros(3), [1, 2], {"a": 1}, ...]
@@ -23,13 +23,13 @@ MODEL = ("card", "state_dict")
 @pytest.mark.parametrize("name", ["../../diary.txt", "/home/diary.txt", "..", "a/b", 3, ["x"]])
 @pytest.mark.parametrize("key", ["best_model_path", "kth_best_model_path", "last_model_path"])
 def test_a_checkpoint_names_no_file_to_delete(name: Any, key: str, tmp_path: Path) -> None:
-    callback = Checkpoint("best", dirpath=tmp_path)
+    callback = EpochCheckpoint("best", dirpath=tmp_path)
     with pytest.raises(ValueError, match="expected the name of a file beside it"):
         callback.load_state_dict(callback.state_dict() | {key: name})
 
 
 def test_nor_among_the_best(tmp_path: Path) -> None:
-    callback = Checkpoint("best", dirpath=tmp_path)
+    callback = EpochCheckpoint("best", dirpath=tmp_path)
     state = callback.state_dict() | {"best_k_models": {"../../diary": torch.tensor(0.0)}}
     with pytest.raises(ValueError, match="expected the name of a file beside it"):
         callback.load_state_dict(state)
@@ -71,9 +71,9 @@ def test_a_diary_beside_the_run_survives(run: Callable[..., Path], tmp_path: Pat
     diary.parent.mkdir()
     diary.write_text("dear diary")
     content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    state, name = content["callbacks"]["Checkpoint(best)"], "../../diary"
+    state, name = content["callbacks"]["EpochCheckpoint(best)"], "../../diary"
     worst = torch.tensor(-1.0)
-    content["callbacks"]["Checkpoint(best)"] = state | {
+    content["callbacks"]["EpochCheckpoint(best)"] = state | {
         "best_k_models": {name: worst},
         **{"kth_best_model_path": name, "best_model_path": name},
         **{"kth_value": worst, "best_model_score": worst},

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from callbacks.checkpoint import Checkpoint
+from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
 from datamodules.loading.batches import SeededBatchSampler
 from datamodules.loading.resumable import ResumableLoader, SkipBatches
 from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
@@ -216,8 +216,8 @@ def same_weights(one: Path, other: Path) -> bool:
 def test_a_moved_run_knows_its_best(finished: Path, tmp_path: Path) -> None:
     """What another folder's checkpoint says of files holds in this one."""
     state = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)
-    saved = state["callbacks"]["Checkpoint(best)"]
-    best = Checkpoint("best", dirpath=tmp_path, monitor="val/acc", mode="max")
+    saved = state["callbacks"]["EpochCheckpoint(best)"]
+    best = EpochCheckpoint("best", dirpath=tmp_path, monitor="val/acc", mode="max")
     best.load_state_dict(saved)
     assert best.best_model_path == str(tmp_path / "best.ckpt")
     assert best.best_model_score == saved["best_model_score"] > 0

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from callbacks.confusion_matrix import clustered, draw_confusion
+from callbacks.outputs.confusion_matrix import cluster_classes, draw_confusion_matrix
 from datamodules.simulators.phonemes import PRONUNCIATIONS
 from experiments.reports.confusions import (
     BEST,
@@ -111,7 +111,7 @@ def test_nothing_wrong_leaves_no_pair_and_no_section() -> None:
 def test_clustering_only_moves_classes(data: st.DataObject, count: int) -> None:
     cells = st.lists(st.integers(0, 9), min_size=count**2, max_size=count**2)
     counts = np.array(data.draw(cells)).reshape(count, count)
-    order, blocks = clustered(counts)
+    order, blocks = cluster_classes(counts)
     assert sorted(order.tolist()) == list(range(count))
     inside = [place for block in blocks for place in range(count)[block]]
     assert len(inside) == len(set(inside)) and all(b.stop - b.start > 1 for b in blocks)
@@ -122,14 +122,14 @@ def test_classes_that_are_mixed_up_stand_together() -> None:
     counts = 20 * np.eye(14, dtype=int)
     for family in families:
         counts[np.ix_([*family], [*family])] += 5
-    order, blocks = clustered(counts)
+    order, blocks = cluster_classes(counts)
     assert [set(order[block].tolist()) for block in blocks] == [families[2], families[0], {1, 4}]
 
 
 def test_the_picture_of_many_classes_is_of_one_size(tmp_path: Path) -> None:
     rows, names = many(500, each=20)
     counts = pd.crosstab(rows["label"], rows["prediction"]).reindex(index=names, columns=names)
-    figure = draw_confusion(counts.fillna(0).to_numpy(int), names)
+    figure = draw_confusion_matrix(counts.fillna(0).to_numpy(int), names)
     axes = figure.axes[0]
     assert max(figure.get_size_inches()) <= 14
     ticks = [tick.get_text() for tick in axes.get_yticklabels()]
@@ -143,7 +143,7 @@ def test_the_picture_of_many_classes_is_of_one_size(tmp_path: Path) -> None:
 
 
 def test_few_classes_keep_their_order_and_their_numbers() -> None:
-    figure = draw_confusion(np.eye(12, dtype=int) + 1, [*"abcdefghijkl"])
+    figure = draw_confusion_matrix(np.eye(12, dtype=int) + 1, [*"abcdefghijkl"])
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert ticks == [*"abcdefghijkl"] and len(figure.axes[0].texts) == 144
 

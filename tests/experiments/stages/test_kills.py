@@ -127,8 +127,8 @@ def test_killed_twenty_times_at_random(
 # ---- signals that ask a run to end
 
 ENDS = {
-    "in a step": "after step 8, and all is saved",
-    "in a validation": "after epoch 2, and all is saved",
+    "in a step": "after step 8; all is saved",
+    "in a validation": "after epoch 2; all is saved",
     "in the test": "",
 }
 
@@ -164,7 +164,7 @@ def test_a_validation_gets_so_much_grace_and_is_done_again(
     stop = partial(kill_at, "in a validation", signal.SIGTERM)
     ended = gone_on("asl", tmp_path / "run", "callbacks.last.grace_s=0", before=stop)
     assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
-    assert "Stopped by SIGTERM in a validation, which will be done again." in ended.stdout
+    assert "Stopped by SIGTERM in a validation, which will be repeated." in ended.stdout
     done = gone_on("asl", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert_same_end(unbroken("asl"), tmp_path / "run")

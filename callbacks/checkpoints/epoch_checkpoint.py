@@ -1,4 +1,4 @@
-"""Checkpoints named as people count: the first epoch is 1."""
+"""Lightning's ModelCheckpoint with epochs counted from 1."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from torch import Tensor
 
 from unvoiced.metadata import show_value
 
-# What a copy of the weights alone has: enough to build the model, nothing to train on with.
-WEIGHTS = ("card", "state_dict", "epoch", "global_step", "pytorch-lightning_version")
-PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
+# Keys of a weights-only checkpoint: enough to build the model, too few to resume training.
+WEIGHTS_KEYS = ("card", "state_dict", "epoch", "global_step", "pytorch-lightning_version")
+PATH_KEYS = ("best_model_path", "kth_best_model_path", "last_model_path")
 
 
-class Checkpoint(ModelCheckpoint):
+class EpochCheckpoint(ModelCheckpoint):
     """Lightning's ModelCheckpoint, with epochs from 1 and no version suffix.
 
-    Several of them may watch one run: each is known by its file name. A run folder may be moved:
-    what they remember of their files holds wherever it is.
+    A run may have several of them, each identified by its file name. Their state holds file names
+    instead of paths, so that a run folder can be moved.
 
     Args:
         filename: such as ``best``, ``last`` or ``epoch_{epoch:04d}``.
-        epochs: those after which one is saved, from 1, whatever ``every_n_epochs`` is; all are kept
-            unless ``save_top_k`` is given. None for as the other arguments say.
-        keep: only so many, the newest. None for as ``save_top_k`` says.
-        arguments: as ModelCheckpoint takes them.
+        epochs: epochs to save after, from 1, regardless of ``every_n_epochs``; all files are kept
+            unless ``save_top_k`` is given. None: every ``every_n_epochs``.
+        keep: number of files to keep, the newest. None: as ``save_top_k`` says.
+        arguments: other arguments of ModelCheckpoint.
+
+    Raises:
+        ValueError: ``keep`` is below 1.
     """
 
     def __init__(
@@ -42,7 +45,9 @@ class Checkpoint(ModelCheckpoint):
             arguments = {"save_top_k": -1} | arguments | {"every_n_epochs": 1}
         if keep is not None:
             if keep < 1:
-                raise ValueError(f"callbacks: the checkpoint {filename} has keep={keep}: from 1")
+                raise ValueError(
+                    f"callbacks: the checkpoint {filename} has keep={keep}; expected at least 1"
+                )
             arguments |= {"monitor": "step", "mode": "max", "save_top_k": keep}
         super().__init__(
             filename=filename,
@@ -53,54 +58,59 @@ class Checkpoint(ModelCheckpoint):
         self.epochs = None if epochs is None else frozenset(epochs)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if self._due(trainer):
+        """Save after training, where this epoch is due."""
+        if self._is_due(trainer):
             super().on_train_epoch_end(trainer, module)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if self._due(trainer):
+        """Save after validation, where this epoch is due."""
+        if self._is_due(trainer):
             super().on_validation_end(trainer, module)
 
-    def _due(self, trainer: L.Trainer) -> bool:
+    def _is_due(self, trainer: L.Trainer) -> bool:
         return self.epochs is None or trainer.current_epoch + 1 in self.epochs
 
     def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
-        """Return whether ``current`` is among the best; of two equal ones the later epoch is."""
+        """Return whether ``current`` is among the best; ties go to the later epoch."""
         if current is not None and len(self.best_k_models) >= self.save_top_k > 0:
             worst = self.best_k_models[self.kth_best_model_path]
             if trainer.strategy.reduce_boolean_decision(bool(current == worst)):
                 return True
         return super().check_monitor_top_k(trainer, current)
 
-    def files(self, epochs: int) -> int:
-        """How many files there will be, at most, after so many epochs."""
+    def count_files(self, epochs: int) -> int:
+        """Return the largest number of files there can be after ``epochs`` epochs."""
         saved = epochs // max(1, self.every_n_epochs or 1)
         if self.epochs is not None:
-            saved = len([epoch for epoch in self.epochs if epoch <= epochs])
+            saved = sum(epoch <= epochs for epoch in self.epochs)
         return saved if self.save_top_k == -1 else min(saved, self.save_top_k)
 
     @property
     def state_key(self) -> str:
-        return f"Checkpoint({self.filename})"
+        """Name of the state in checkpoints."""
+        return f"EpochCheckpoint({self.filename})"
 
     def state_dict(self) -> dict[str, Any]:
-        """As Lightning's, with the names of files instead of where they lie."""
+        """Return Lightning's state with file names instead of paths."""
         state = super().state_dict() | {"dirpath": ""}
-        names = {name: Path(state[name]).name for name in PATHS}
+        names = {key: Path(state[key]).name for key in PATH_KEYS}
         models = {Path(path).name: score for path, score in state["best_k_models"].items()}
         return state | names | {"best_k_models": models}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        here = {name: self._here(state_dict[name]) for name in PATHS}
-        models = {self._here(name): score for name, score in state_dict["best_k_models"].items()}
-        super().load_state_dict(
-            state_dict | here | {"best_k_models": models, "dirpath": self.dirpath}
-        )
+        """Restore the state, with its files in this callback's folder."""
+        paths = {key: self._resolve_path(state_dict[key]) for key in PATH_KEYS}
+        models = {
+            self._resolve_path(name): score for name, score in state_dict["best_k_models"].items()
+        }
+        own = {"best_k_models": models, "dirpath": self.dirpath}
+        super().load_state_dict(state_dict | paths | own)
 
-    def _here(self, name: str) -> str:
-        """Return where a file of this callback lies: Lightning deletes files at such paths.
+    def _resolve_path(self, name: str) -> str:
+        """Return the path of a file of this callback; Lightning deletes files at such paths.
 
         Raises:
-            ValueError: it is no name of a file in the folder of this callback.
+            ValueError: ``name`` is not the name of a file in the folder of this callback.
         """
         if not isinstance(name, str) or name != Path(name).name or name == "..":
             raise ValueError(
@@ -109,22 +119,22 @@ class Checkpoint(ModelCheckpoint):
             )
         return str(Path(self.dirpath or "", name)) if name else ""
 
-    def format_checkpoint_name(self, metrics: dict[str, Any], *arguments: Any, **named: Any) -> str:
-        counted = dict(metrics)
-        if "epoch" in counted:
-            counted["epoch"] = counted["epoch"] + 1
-        return super().format_checkpoint_name(counted, *arguments, **named)
+    def format_checkpoint_name(self, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> str:
+        """Return the file name, with the epoch counted from 1."""
+        epoch = {"epoch": metrics["epoch"] + 1} if "epoch" in metrics else {}
+        return super().format_checkpoint_name(metrics | epoch, *args, **kwargs)
 
     def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
-        """Lightning leaves callbacks out of what it saves as weights alone, and averages with them.
+        """Save a checkpoint; a weights-only one has the same weights as a whole one.
 
-        Here a copy of the weights has those that the whole checkpoint has.
+        Lightning does not call callbacks for weights-only checkpoints, and so saves the weights of
+        the last step where the whole checkpoint has their average.
         """
         if not self.save_weights_only:
             super()._save_checkpoint(trainer, filepath)
             return
         whole = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
-        trainer.strategy.save_checkpoint({k: whole[k] for k in WEIGHTS}, filepath)
-        trainer.strategy.barrier("Checkpoint._save_checkpoint")
+        trainer.strategy.save_checkpoint({key: whole[key] for key in WEIGHTS_KEYS}, filepath)
+        trainer.strategy.barrier("EpochCheckpoint._save_checkpoint")
         self._last_global_step_saved = trainer.global_step
         self._last_checkpoint_saved = filepath

@@ -1,4 +1,4 @@
-"""metrics.csv: one row an epoch, kept whole through a resume."""
+"""Write metrics.csv: one row per epoch, complete also after a resume."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ METRIC_NAME = re.compile(r"[A-Za-z][\w/ .:@-]{0,199}", re.ASCII)
 
 
 class EpochTable(Logger):
-    """A logger that gathers all metrics of an epoch in one row; epochs count from 1.
+    """A logger that collects all metrics of an epoch in one row; epochs count from 1.
 
-    Lightning's CSVLogger writes several half-empty rows an epoch and deletes the file on resume.
+    Lightning's CSVLogger writes several half-empty rows per epoch and deletes the file on resume.
 
     Args:
-        path: the table.
+        path: of the table.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -33,44 +33,51 @@ class EpochTable(Logger):
 
     @property
     def name(self) -> str:
+        """Name of the logger."""
         return "epoch_table"
 
     @property
     def version(self) -> str:
+        """Version of the logger; a run has one table."""
         return ""
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
-        """The configuration has its own file, config.yaml."""
+        """Ignore the hyperparameters: config.yaml has them."""
 
-    def state(self, finished: dict[str, float]) -> dict[str, Any]:
-        """Plain data of all rows, with the values of an epoch that are not logged yet."""
+    def dump_state(self, finished: dict[str, float]) -> dict[str, Any]:
+        """Return all rows as plain data.
+
+        Args:
+            finished: epoch (from 0) and metrics of an epoch that is not logged yet, or nothing.
+        """
         rows, values = {epoch: dict(row) for epoch, row in self.rows.items()}, dict(finished)
         if values:
             epoch = int(values.pop("epoch")) + 1
-            rows[epoch] = values | rows.get(epoch, {}) | self._pending  # those are exact
+            rows[epoch] = values | rows.get(epoch, {}) | self._pending  # logged values are exact
         return {"rows": rows, "pending": {} if finished else dict(self._pending)}
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """Have the rows of the moment at which a checkpoint was written.
+        """Take over the rows of a checkpoint.
 
         Raises:
-            ValueError: they are no numbers by epoch and metric.
+            ValueError: the state does not hold numbers by epoch and metric.
         """
         if state is None:
             return
         for epoch, row in [*state["rows"].items(), (1, state["pending"])]:
             check_number("metrics: an epoch", epoch, 1, MAX_INT, whole=True)
             for metric, value in row.items():
-                named = isinstance(metric, str) and METRIC_NAME.fullmatch(metric) is not None
-                require(named, "metrics: a name", metric, "the name of a metric")
+                is_name = isinstance(metric, str) and METRIC_NAME.fullmatch(metric) is not None
+                require(is_name, "metrics: a name", metric, "the name of a metric")
                 require(isinstance(value, float | int), f"metrics: {metric}", value, "a number")
         self.rows, self._pending = state["rows"], state["pending"]
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Add metrics to the row of their epoch; test metrics are in metrics.json."""
         values = dict(metrics)
         epoch = values.pop("epoch", None)
-        if epoch is None:  # the learning rate comes before its epoch's other values
+        if epoch is None:  # the learning rate comes before the other values of its epoch
             self._pending |= values
             return
         trained = {k: v for k, v in values.items() if not k.startswith("test/")}
@@ -80,7 +87,7 @@ class EpochTable(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Write the table; a reader never sees half of it."""
+        """Write the table atomically: readers never see a part of it."""
         if not self.rows:
             return
         table = pd.DataFrame.from_dict(self.rows, orient="index").sort_index()
@@ -91,4 +98,5 @@ class EpochTable(Logger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
+        """Write the table when training ends."""
         self.save()

@@ -1,4 +1,4 @@
-"""Fonts of figures: class names may be in any script."""
+"""Fonts of figures, for class names in any script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-# Families with many scripts, those first that cover most of them; what is installed is used.
+# Font families with many scripts, in the order of preference.
 SCRIPT_FAMILIES = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei"),
     *("WenQuanYi Micro Hei", "Droid Sans Fallback", "Microsoft YaHei", "PingFang SC"),
@@ -23,31 +23,33 @@ SCRIPT_FAMILIES = (
 )
 
 
-def installed_families() -> list[str]:
-    """Return matplotlib's own font, and after it those of SCRIPT_FAMILIES that are installed."""
+def list_installed_families() -> list[str]:
+    """Return matplotlib's own font and the installed ones of SCRIPT_FAMILIES."""
     names = {font.name for font in font_manager.fontManager.ttflist}
     return ["DejaVu Sans", *(name for name in SCRIPT_FAMILIES if name in names)]
 
 
 def use_installed_families() -> None:
-    """Draw the texts of all later figures with these fonts, character by character."""
-    mpl.rcParams["font.family"] = installed_families()
+    """Draw all later figures with these fonts, chosen character by character."""
+    mpl.rcParams["font.family"] = list_installed_families()
 
 
 def save_figure(figure: Figure, path: Path, names: Iterable[str] = (), **options: Any) -> None:
     """Save a figure whose texts may be in any script.
 
-    Characters that no installed font has become boxes; one line says so.
+    Characters that no installed font has become boxes, with one warning.
 
     Args:
-        names: the texts that people chose, such as the names of classes.
-        options: as ``Figure.savefig`` takes them.
+        figure: the figure.
+        path: of the image.
+        names: texts in the figure that users chose, such as the names of classes.
+        options: other arguments of ``Figure.savefig``.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         figure.savefig(path, **options)
-    missing = _missing_characters("".join(names))
+    missing = _find_missing_characters("".join(names))
     if missing:
         print(
             f"warning: no installed font has the characters {missing[:5]} of names in {path.name}, "
@@ -56,20 +58,16 @@ def save_figure(figure: Figure, path: Path, names: Iterable[str] = (), **options
         )
 
 
-def _missing_characters(text: str) -> str:
+def _find_missing_characters(text: str) -> str:
     wanted = sorted({*re.sub(r"[\x00-\x7f\s]", "", text)})
     if not wanted:
         return ""
-    paths = {font.fname for font in _fonts()}
+    families = set(list_installed_families())
+    fonts = font_manager.fontManager.ttflist
     covered: set[int] = set()
-    for path in paths:
+    for path in {font.fname for font in fonts if font.name in families}:
         covered |= {*font_manager.get_font(path).get_charmap()}
     return "".join(character for character in wanted if ord(character) not in covered)
-
-
-def _fonts() -> list[font_manager.FontEntry]:
-    families = set(installed_families())
-    return [font for font in font_manager.fontManager.ttflist if font.name in families]
 
 
 use_installed_families()

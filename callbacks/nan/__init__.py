@@ -1,0 +1,1 @@
+"""The NaN guard: training steps that are not finite, and their post-mortems."""

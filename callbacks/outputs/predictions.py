@@ -1,0 +1,67 @@
+"""Write predictions.csv: every tested (or validated) sample with its prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pandas as pd
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
+
+from unvoiced.text import spreadsheet_cells
+
+
+class PredictionWriter(L.Callback):
+    """Writes id, group, label and the module's prediction columns of each sample.
+
+    Samples of validation are written by stage=validate alone, not after each training epoch.
+
+    Args:
+        path: of the table.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._outputs: list[dict[str, Any]] = []
+
+    def on_test_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Forget earlier outputs."""
+        self._outputs = []
+
+    def on_test_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        """Keep the outputs of the batch."""
+        self._outputs.append(outputs)
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Forget earlier outputs."""
+        self._outputs = []
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        """Keep the outputs of the batch, in stage=validate."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._outputs.append(outputs)
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Write the table, in stage=validate."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self.on_test_end(trainer, module)
+
+    def on_test_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Write the table of all processes."""
+        manifest = trainer.datamodule.prepared.manifest
+        index = torch.cat([outputs["index"] for outputs in self._outputs]).cpu().numpy()
+        rows = manifest.iloc[index][["id", "group", "label"]].reset_index(drop=True)
+        table = pd.concat([rows, module.prediction_table(self._outputs)], axis=1)
+        if trainer.world_size > 1:
+            tables: list[pd.DataFrame] = [table] * trainer.world_size
+            torch.distributed.all_gather_object(tables, table)
+            table = pd.concat(tables, ignore_index=True)
+        if trainer.is_global_zero:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            spreadsheet_cells(table).to_csv(self.path, index=False)
