@@ -11,11 +11,17 @@ from __future__ import annotations
 TARGETS: dict[str, str] = {
     "callbacks.average.Average": "callbacks.ema.WarmupEMA",
     "callbacks.checkpoint.Checkpoint": "callbacks.checkpoints.epoch_checkpoint.EpochCheckpoint",
-    "callbacks.checkpoint_files.CheckpointFiles": "callbacks.checkpoints.atomic_io.AtomicCheckpointIO",
-    "callbacks.confusion_matrix.ConfusionMatrix": "callbacks.outputs.confusion_matrix.ConfusionMatrix",
+    "callbacks.checkpoint_files.CheckpointFiles": (
+        "callbacks.checkpoints.atomic_io.AtomicCheckpointIO"
+    ),
+    "callbacks.confusion_matrix.ConfusionMatrix": (
+        "callbacks.outputs.confusion_matrix.ConfusionMatrix"
+    ),
     "callbacks.disk_space.DiskSpace": "callbacks.checkpoints.disk_space.DiskSpaceMonitor",
     "callbacks.epoch_table.EpochTable": "callbacks.outputs.epoch_table.EpochTable",
-    "callbacks.last_checkpoint.LastCheckpoint": "callbacks.checkpoints.last_checkpoint.LastCheckpoint",
+    "callbacks.last_checkpoint.LastCheckpoint": (
+        "callbacks.checkpoints.last_checkpoint.LastCheckpoint"
+    ),
     "callbacks.nan_guard.NanGuard": "callbacks.nan.guard.NanGuard",
     "callbacks.predictions.Predictions": "callbacks.outputs.predictions.PredictionWriter",
     "callbacks.progress.Progress": "callbacks.progress.ProgressLines",
