@@ -32,7 +32,7 @@ from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Rejected, Sample
 from datamodules.store.training_record import TrainingRecord
 from datamodules.store.writer import write_all
-from unvoiced.cache import cache_folder
+from unvoiced.cache import cache_directory
 from unvoiced.text import count_noun
 
 Batch = dict[str, Any]
@@ -355,7 +355,7 @@ class PreparedDataModule(L.LightningDataModule):
         key = hashlib.sha256(json.dumps(description.settings, sort_keys=True).encode())
         for kind in type(self.simulator).__mro__[:-1]:  # another simulator makes another set
             key.update(inspect.getsource(inspect.getmodule(kind) or kind).encode())
-        folder = cache_folder() / "simulated" / f"{self.task}-{key.hexdigest()[:16]}"
+        folder = cache_directory() / "simulated" / f"{self.task}-{key.hexdigest()[:16]}"
         if not folder.exists():
             print(f"Simulating samples for task {self.task}, once, into {folder}", flush=True)
             write_once(folder, description, self.simulator.samples())

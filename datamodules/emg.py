@@ -19,9 +19,9 @@ from datamodules.simulators.muscle import MuscleSimulator
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
 from unvoiced.emg.activity import activity, frame_samples, most_active_window, stretch_start
-from unvoiced.emg.conditioning import Conditioner
-from unvoiced.emg.quality import SCALES, channel_rms, gain
-from unvoiced.tokenizers import Tokenizer, tokenizer_from
+from unvoiced.emg.conditioning import EMGFilter
+from unvoiced.emg.quality import SCALE_MODES, channel_rms, gain
+from unvoiced.tokenizers import Tokenizer, build_tokenizer
 
 STRETCHES = ("activity", "cue")
 CLOSED = 500  # phrases at most that are a closed vocabulary
@@ -34,9 +34,9 @@ class SimulatedMuscles(MuscleSimulator):
     """
 
     @property
-    def conditioner(self) -> Conditioner:
+    def conditioner(self) -> EMGFilter:
         """Takes hum and drift away."""
-        return Conditioner(self.rate, mains_hz=self.mains)
+        return EMGFilter(self.rate, mains_hz=self.mains)
 
     @property
     def description(self) -> Description:
@@ -92,8 +92,8 @@ class EMGDataModule(PreparedDataModule):
         **named: Any,
     ) -> None:
         super().__init__(**named)
-        if scale not in SCALES:
-            raise ValueError(f"datamodule.scale={scale} is not known: {', '.join(SCALES)}")
+        if scale not in SCALE_MODES:
+            raise ValueError(f"datamodule.scale={scale} is not known: {', '.join(SCALE_MODES)}")
         if stretch not in STRETCHES:
             raise ValueError(f"datamodule.stretch={stretch} is not known: {', '.join(STRETCHES)}")
         if stretch_s is not None and not stretch_s > 0:
@@ -136,7 +136,7 @@ class EMGDataModule(PreparedDataModule):
     def apply_model_card(self, card: Any) -> None:
         """Write text as the checkpoint does."""
         super().apply_model_card(card)
-        self.tokenizer = tokenizer_from(card.tokenizer)
+        self.tokenizer = build_tokenizer(card.tokenizer)
         self.objective = card.module.get("objective", self.objective)
 
     def save_artifacts(self, folder: Path) -> None:

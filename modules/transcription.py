@@ -176,7 +176,7 @@ class TranscriptionModule(TaskModule):
         numbers, counts = logits.float().cpu().numpy(), lengths.cpu().numpy()
         ids = self.decoder.ids(numbers, counts)
         texts = [self.tokenizer.decode(one) for one in ids]
-        sure = torch.from_numpy(self.decoder.sureness(numbers, counts, ids)).float()
+        sure = torch.from_numpy(self.decoder.mean_confidence(numbers, counts, ids)).float()
         return {"index": batch["index"], "texts": texts, "probability": sure}, ids
 
     def _evaluate(self, phase: str, batch: Batch) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
 from tests.helpers.paths import ROOT
-from unvoiced.vision.hands import face_model, hand_model
+from unvoiced.vision.models import locate_face_model, locate_hand_model
 
 # The same examples in every run: a rare failure must not stop an unrelated change.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -68,10 +68,10 @@ def fetch_model(find_model: Callable[[], Path]) -> Path:
 @pytest.fixture(scope="session")
 def hand_model_file() -> Path:
     """Return the file of MediaPipe's hand model."""
-    return fetch_model(hand_model)
+    return fetch_model(locate_hand_model)
 
 
 @pytest.fixture(scope="session")
 def face_model_file() -> Path:
     """Return the file of MediaPipe's face model."""
-    return fetch_model(face_model)
+    return fetch_model(locate_face_model)

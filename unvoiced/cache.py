@@ -1,4 +1,4 @@
-"""Where models and simulated sets are kept between runs."""
+"""The directory in which models and simulated sets are kept between runs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 
-def cache_folder() -> Path:
-    """``$UNVOICED_CACHE``, or the user's own cache folder."""
-    named = os.environ.get("UNVOICED_CACHE")
-    if named:
-        return Path(named)
-    from platformdirs import user_cache_path  # not needed where a model is used by itself
+def cache_directory() -> Path:
+    """Return ``$UNVOICED_CACHE``, or the user's own cache directory."""
+    if configured := os.environ.get("UNVOICED_CACHE"):
+        return Path(configured)
+    from platformdirs import user_cache_path  # a model that is used by itself needs no cache
 
     return Path(user_cache_path("unvoiced"))

@@ -42,7 +42,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def sureness(logits: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def mean_confidence(logits: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """(B, L, V), of which ``counts`` (B,) positions count → (B,) their mean best probability."""
     counts = counts.clip(1, logits.shape[1])[:, None]
     within = np.arange(logits.shape[1]) < counts  # (B, L)
@@ -73,11 +73,13 @@ class Decoder:
             return beam_ctc(logits, lengths, self.pad, self.beam_width)
         return greedy_ctc(logits, lengths, self.pad)
 
-    def sureness(self, logits: np.ndarray, lengths: np.ndarray, ids: list[list[int]]) -> np.ndarray:
+    def mean_confidence(
+        self, logits: np.ndarray, lengths: np.ndarray, ids: list[list[int]]
+    ) -> np.ndarray:
         """(B,) the mean probability of what the positions (with their end) or frames say best."""
         if self.objective == "cross_entropy":
             lengths = np.array([len(one) + 1 for one in ids])
-        return sureness(logits, lengths)
+        return mean_confidence(logits, lengths)
 
 
 # fast-ctc-decode needs vocabulary × prefixes of memory (3.5 GB for 1,000 pieces, 100 frames),

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from unvoiced.vision.faces import Face, FaceFinder
-from unvoiced.vision.hands import HandLandmarks, face_model, hand_model
-from unvoiced.vision.images import limit_side, refuse_unlike_image
-from unvoiced.vision.mouth_windows import Window, draw_mouth, fit_window, mouth_views
+from unvoiced.vision.faces import Face, FaceDetector
+from unvoiced.vision.hands import HandLandmarker
+from unvoiced.vision.images import check_image, limit_side
+from unvoiced.vision.models import locate_face_model, locate_hand_model
+from unvoiced.vision.mouth_windows import (
+    MouthWindow,
+    draw_mouth,
+    find_mouth_windows,
+    fit_mouth_image,
+)
 from unvoiced.vision.skeleton import draw_hand
 
 if TYPE_CHECKING:
@@ -32,15 +38,15 @@ class HandEye:
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
-        model = hand_model(recognizer.model)
+        model = locate_hand_model(recognizer.model)
         confidence = recognizer.min_confidence
-        self.finder = HandLandmarks(model, confidence, rate=CAMERA_HZ, thorough=False)
+        self.finder = HandLandmarker(model, confidence, video_fps=CAMERA_HZ, thorough=False)
         self._picture: np.ndarray | None = None
         self._found: np.ndarray | None = None
 
     def push(self, picture: np.ndarray) -> np.ndarray | None:
         """(H, W, 3) uint8 → landmarks (63,) float32; None where no hand is seen."""
-        refuse_unlike_image(picture)
+        check_image(picture)
         self._picture = limit_side(picture, LARGEST)
         hand = self.finder.read(self._picture)
         self._found = hand and hand.landmarks
@@ -76,7 +82,7 @@ class MouthEye:
     """
 
     def __init__(self, recognizer: Recognizer, keep_s: float) -> None:
-        self.finder = FaceFinder(face_model(recognizer.model), recognizer.min_confidence)
+        self.finder = FaceDetector(locate_face_model(recognizer.model), recognizer.min_confidence)
         frame, reader = recognizer.about["frame"], recognizer.about.get("reader", {})
         self.height, self.width = frame["shape"]
         self.rate, self.keep_s = float(frame["rate"]), keep_s
@@ -84,14 +90,14 @@ class MouthEye:
         self.max_gap_s = float(reader.get("max_gap_s", 0.5))
         self.until_s = 0.0
         self.glances: deque[Glance] = deque()
-        self._cut: dict[float, tuple[Window, np.ndarray]] = {}  # by the time of the glance
+        self._cut: dict[float, tuple[MouthWindow, np.ndarray]] = {}  # by the time of the glance
         self._face: Face | None = None
         self._picture: np.ndarray | None = None
-        self._window: Window | None = None
+        self._window: MouthWindow | None = None
 
     def push(self, picture: np.ndarray, seconds: float) -> bool:
         """(H, W, 3) uint8 at a time of the stream; whether a face is seen."""
-        refuse_unlike_image(picture)
+        check_image(picture)
         self._picture = picture = limit_side(picture, LARGEST)
         face = self.finder.read(picture, self._face)
         self._face = face or self._face
@@ -105,7 +111,7 @@ class MouthEye:
         glances = at_rate(self.glances, self.rate)
         size = self.height, self.width
         points = np.array([glance.points for glance in glances]).reshape(-1, 3, 2)
-        views = mouth_views(points, self.rate, *size, self.zoom, self.max_gap_s)
+        views = find_mouth_windows(points, self.rate, *size, self.zoom, self.max_gap_s)
         self._window = views[-1] if views else None
         whole = _last_whole(views)
         if whole.stop:
@@ -116,12 +122,12 @@ class MouthEye:
         return np.array(mouths, np.uint8).reshape(-1, *size)
 
     def _mouth(
-        self, glance: Glance, view: Window, before: dict[float, tuple[Window, np.ndarray]]
+        self, glance: Glance, view: MouthWindow, before: dict[float, tuple[MouthWindow, np.ndarray]]
     ) -> np.ndarray:
         """The mouth of a glance; one that was cut out before at nearly the same place stays."""
         known = before.get(glance.seconds)
         if known is None or _apart(known[0], view) >= SAME:
-            known = view, view.cut(glance.grey)
+            known = view, view.crop_image(glance.grey)
         self._cut[glance.seconds] = known
         return known[1]
 
@@ -151,7 +157,7 @@ class ReadyMouths:
         """A mouth, (h, w) or (h, w, 3) uint8, at a time of the stream."""
         grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         self.seen = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
-        mouth = fit_window(grey, self.height, self.width)
+        mouth = fit_mouth_image(grey, self.height, self.width)
         add(Glance(seconds, mouth, np.zeros((3, 2))), self.glances, self.keep_s)
         return True
 
@@ -191,12 +197,12 @@ def at_rate(known: deque[Glance], rate: float) -> list[Glance]:
     return [known[n] for n in np.where(nearer, before, after)]
 
 
-def _apart(one: Window, other: Window) -> float:
+def _apart(one: MouthWindow, other: MouthWindow) -> float:
     """How far the corners of two windows are apart, in pixels of a window."""
     return float(np.abs(one.corners - other.corners).max()) / one.scale
 
 
-def _last_whole(views: list[Window | None]) -> slice:
+def _last_whole(views: list[MouthWindow | None]) -> slice:
     """The last stretch of windows without a gap."""
     stop = len(views)
     while stop and views[stop - 1] is None:

@@ -7,20 +7,20 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-PICTURES = (
+IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
     *(".avif", ".jp2", ".ppm", ".pgm", ".pnm", ".heic", ".heif"),
 )
-VIDEOS = (
+VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".asf", ".flv"),
     *(".3gp", ".3g2", ".mts", ".m2ts", ".ts", ".ogv", ".vob", ".mxf"),
 )
-ARRAYS = (".npy",)
-ARCHIVES = (".npz",)
-LANDMARK_TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-EMG_TABLES = (".csv", ".tsv", ".txt")
+ARRAY_SUFFIXES = (".npy",)
+ARCHIVE_SUFFIXES = (".npz",)
+LANDMARK_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+EMG_SUFFIXES = (".csv", ".tsv", ".txt")
 
-MAX_PICTURE_BYTES = 100_000_000
+MAX_IMAGE_BYTES = 100_000_000
 MAX_TABLE_BYTES = 500_000_000
 MAX_TEXT_BYTES = 10_000_000  # of a small file that describes a recording
 MAX_ARRAY_BYTES = 2_000_000_000
@@ -34,12 +34,12 @@ _KINDS = {
 }
 
 
-def irregular_kind(mode: int) -> str:
+def describe_special_file(mode: int) -> str:
     """Return what a file of this mode is where it is not a regular one, else ""."""
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "a special file")
 
 
-def refuse_irregular(path: Path, limit: int | None = None) -> None:
+def require_regular_file(path: Path, limit: int | None = None) -> None:
     """Refuse what is not a regular file, without opening it: a FIFO would never end.
 
     Args:
@@ -61,9 +61,9 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
     """Open a regular file for reading; it never waits for whoever writes to a FIFO.
 
     Raises:
-        ValueError: as ``refuse_irregular``, or the file may not be read.
+        ValueError: as ``require_regular_file``, or the file may not be read.
     """
-    refuse_irregular(path, limit)
+    require_regular_file(path, limit)
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(path, flags)
@@ -78,7 +78,7 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
     return file
 
 
-def read_bytes(path: Path, limit: int = MAX_PICTURE_BYTES) -> bytes:
+def read_bytes(path: Path, limit: int = MAX_IMAGE_BYTES) -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes.
 
     Raises:
@@ -104,7 +104,7 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
 
 
 def _refuse_state(state: os.stat_result, limit: int | None) -> None:
-    kind = irregular_kind(state.st_mode)
+    kind = describe_special_file(state.st_mode)
     if kind:
         raise ValueError(f"cannot be read: {kind}, not a regular file")
     if limit is not None and state.st_size > limit:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from unvoiced.files import ARRAYS, EMG_TABLES, LANDMARK_TABLES, PICTURES, VIDEOS
+from unvoiced.files import (
+    ARRAY_SUFFIXES,
+    EMG_SUFFIXES,
+    IMAGE_SUFFIXES,
+    LANDMARK_SUFFIXES,
+    VIDEO_SUFFIXES,
+)
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,11 @@ class AcceptedInputs:
 
 
 LIPS = AcceptedInputs(
-    VIDEOS, True, "a video, or a folder of images", "a clip (.mp4, .webm, .mov …)"
+    VIDEO_SUFFIXES, True, "a video, or a folder of images", "a clip (.mp4, .webm, .mov …)"
 )
 ACCEPTED_INPUTS = {
     "asl": AcceptedInputs(
-        (*PICTURES, *VIDEOS, *LANDMARK_TABLES, *ARRAYS),
+        (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, *LANDMARK_SUFFIXES, *ARRAY_SUFFIXES),
         False,
         "an image, a video, or landmarks (.csv, .npy)",
         "an image (.jpg, .png …), a clip (.mp4, .webm, .mov …) or landmarks (.csv, .npy)",
@@ -45,6 +51,9 @@ ACCEPTED_INPUTS = {
     "lipread": LIPS,
     "vsr": LIPS,
     "emg": AcceptedInputs(
-        (*EMG_TABLES, *ARRAYS), False, "a recording (.csv, .npy)", "a recording (.csv or .npy)"
+        (*EMG_SUFFIXES, *ARRAY_SUFFIXES),
+        False,
+        "a recording (.csv, .npy)",
+        "a recording (.csv or .npy)",
     ),
 }

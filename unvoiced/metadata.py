@@ -215,7 +215,7 @@ def check_reader(place: str, value: Any) -> None:
 
 
 def check_tokenizer(place: str, value: Any) -> None:
-    """Accept the size of a tokenizer's data; ``tokenizer_from`` checks what it says."""
+    """Accept the size of a tokenizer's data; ``build_tokenizer`` checks what it says."""
     require(value is None or isinstance(value, dict), place, value, "a dict")
     for key in ("characters", "phrases"):
         if value and key in value:
@@ -245,7 +245,7 @@ FACTS: dict[str, Check] = {
 }
 
 
-def check_facts(facts: Any, needed: Iterable[str], place: str) -> None:
+def check_metadata(facts: Any, needed: Iterable[str], place: str) -> None:
     """Accept what a model file states of itself.
 
     Raises:

@@ -9,7 +9,7 @@ import numpy as np
 
 from unvoiced.decisions import number, refuse
 from unvoiced.emg.activity import stretch_start
-from unvoiced.emg.conditioning import MAY_BE_NONE, Conditioner
+from unvoiced.emg.conditioning import OPTIONAL_SETTINGS, EMGFilter
 from unvoiced.emg.quality import channel_rms, check_amplitude, gain, preprocess_recording
 from unvoiced.live.emg_sources import Beginning, Window, Windows
 from unvoiced.networks import as_trained
@@ -150,15 +150,15 @@ class Listener:
         return samples / made.out_rate + self.beginning.dropped / made.rate
 
 
-def conditioner_of(settings: dict[str, Any]) -> Conditioner:
+def conditioner_of(settings: dict[str, Any]) -> EMGFilter:
     """The filters that a reader's settings ask for.
 
     Raises:
         ValueError: a setting is impossible.
     """
-    given = {n: settings[n] for n in FILTER if settings[n] is not None or n in MAY_BE_NONE}
+    given = {n: settings[n] for n in FILTER if settings[n] is not None or n in OPTIONAL_SETTINGS}
     try:
-        return Conditioner(**given)
+        return EMGFilter(**given)
     except ValueError as error:
         raise ValueError(f"input_reader.{error}") from error
 

@@ -148,7 +148,9 @@ class Recognizer:
         logits, lengths = self.network(signal[None], np.array([len(signal)]))
         self._refuse_other_width(logits, self.tokenizer.size, 3)
         ids = self.decoder.ids(logits, lengths)
-        return self.tokenizer.decode(ids[0]), float(self.decoder.sureness(logits, lengths, ids)[0])
+        return self.tokenizer.decode(ids[0]), float(
+            self.decoder.mean_confidence(logits, lengths, ids)[0]
+        )
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -159,19 +161,20 @@ class Recognizer:
     @cached_property
     def tokenizer(self) -> Any:
         """From tokens to text."""
-        from unvoiced.tokenizers import tokenizer_from  # of EMG alone
+        from unvoiced.tokenizers import build_tokenizer  # of EMG alone
 
-        return tokenizer_from(self.about["tokenizer"])
+        return build_tokenizer(self.about["tokenizer"])
 
     # ---- a hand
 
     def _read_hand(self, shown: np.ndarray, rate: float | None) -> Reading:
         if not _is_picture(shown):
             return self.reading(self.probabilities(_landmarks(shown)))
-        from unvoiced.vision.hands import hand_landmarks, hand_model
+        from unvoiced.vision.hands import shared_hand_landmarker
+        from unvoiced.vision.models import locate_hand_model
         from unvoiced.vision.skeleton import draw_hand
 
-        finder = hand_landmarks(str(hand_model(self.model)), self.min_confidence)
+        finder = shared_hand_landmarker(str(locate_hand_model(self.model)), self.min_confidence)
         hand = finder.read(shown)
         if hand is None:
             return NOTHING

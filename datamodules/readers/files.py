@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unvoiced.files import irregular_kind
+from unvoiced.files import describe_special_file
 
 
 @dataclass
@@ -134,7 +134,7 @@ def _special_kind(entry: os.DirEntry[str]) -> str:
     if entry.is_file(follow_symlinks=False):
         return ""
     try:
-        kind = irregular_kind(entry.stat(follow_symlinks=False).st_mode)
+        kind = describe_special_file(entry.stat(follow_symlinks=False).st_mode)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return f"{kind}, not a regular file" if kind else ""
@@ -152,7 +152,7 @@ def _link_problem(
     if not target.is_relative_to(inside):
         return "a link that leads out of raw_dir; links are followed inside it alone", False
     if not target.is_dir():
-        kind = irregular_kind(state.st_mode)
+        kind = describe_special_file(state.st_mode)
         return (f"a link to {kind}, not a regular file" if kind else ""), False
     if is_linked:
         return "a link to a folder inside a linked folder; one such step is followed", True

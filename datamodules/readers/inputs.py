@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from datamodules.readers.base import Reader
-from unvoiced.files import MAX_ARRAY_BYTES, refuse_irregular
+from unvoiced.files import MAX_ARRAY_BYTES, require_regular_file
 from unvoiced.text import shorten
 
 
@@ -19,7 +19,7 @@ def refuse_no_input(path: Path) -> None:
         raise ValueError(f"input={path} does not exist")
     if not path.is_dir():
         try:
-            refuse_irregular(path)
+            require_regular_file(path)
         except ValueError as error:
             raise ValueError(f"input={path} {error}") from error
 
@@ -45,7 +45,7 @@ def refuse_outside(
     if not is_there:
         raise ValueError(f"{name} is missing")
     try:
-        refuse_irregular(path, limit)
+        require_regular_file(path, limit)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 

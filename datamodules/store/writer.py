@@ -41,7 +41,7 @@ from datamodules.store.samples import (
 )
 from datamodules.store.tables import differences, drop_partial_line, read_rows
 from datamodules.store.validation import MAX_FRAMES, describe_error
-from unvoiced.files import refuse_irregular
+from unvoiced.files import require_regular_file
 
 ROW_TYPES = {"id": str, "label": str, "start": np.int64, "length": np.int64}
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota, limit on a file's size
@@ -196,7 +196,7 @@ class PreparedWriter:
             path = self.data_dir / name
             if not (path.exists() or path.is_symlink()):
                 path.write_text(",".join(columns) + "\n", encoding="utf-8")
-            refuse_irregular(path)
+            require_regular_file(path)
             drop_partial_line(path)
             if name == REJECTED and not frames:  # not one sample: what failed is read again
                 path.write_text(",".join(columns) + "\n", encoding="utf-8")
@@ -227,7 +227,7 @@ class PreparedWriter:
         path = self.data_dir / FEATURES
         if not (path.exists() or path.is_symlink()):
             path.write_bytes(npy_header(self.description.frame, 0))
-        refuse_irregular(path)
+        require_regular_file(path)
         features = path.open("r+b")
         size = len(npy_header(self.description.frame, 0)) + self.frames * self._frame_bytes
         if features.seek(0, os.SEEK_END) < size:

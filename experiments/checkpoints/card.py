@@ -12,8 +12,8 @@ from experiments.launch.renaming import (
     warn_renamed,
 )
 from unvoiced.metadata import (
-    check_facts,
     check_identifier,
+    check_metadata,
     check_number,
     check_plain,
     require,
@@ -77,7 +77,7 @@ class ModelCard:
             ValueError: a field is missing, or has another type, range or size than any model.
         """
         plain = _with_new_names(plain, place)
-        check_facts(plain, NEEDED_FIELDS, place)
+        check_metadata(plain, NEEDED_FIELDS, place)
         _check_class(f"{place}.net", plain["net"])
         _check_class(f"{place}.module", plain["module"])
         config = plain.get("config", {})

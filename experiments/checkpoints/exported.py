@@ -15,7 +15,7 @@ from modules.base import TaskModule
 from modules.classification import ClassificationModule
 from modules.transcription import TranscriptionModule
 from unvoiced.networks import OnnxNetwork
-from unvoiced.tokenizers import tokenizer_from
+from unvoiced.tokenizers import build_tokenizer
 
 
 class ExportedNet(nn.Module):
@@ -69,7 +69,7 @@ def load_exported(path: str | Path) -> TaskModule:
     module: TaskModule
     if "tokenizer" in about:
         settings = {key: about[key] for key in ("objective", "beam_width")}
-        module = ExportedTranscriber(net, classes, tokenizer_from(about["tokenizer"]), **settings)
+        module = ExportedTranscriber(net, classes, build_tokenizer(about["tokenizer"]), **settings)
     else:
         module = ExportedClassifier(net, classes)
     module.card = _card(about)

@@ -27,7 +27,7 @@ from experiments.checkpoints.torch_files import read_torch_file
 from modules.base import TaskModule
 from unvoiced.metadata import require
 from unvoiced.networks import OnnxNetwork
-from unvoiced.tokenizers import tokenizer_from
+from unvoiced.tokenizers import build_tokenizer
 
 ONNX, PROGRAM = ".onnx", ".pt2"  # the endings of exported networks
 SHOWN_NAMES = 3  # of weights, in an error
@@ -175,7 +175,7 @@ def _construct(card: ModelCard) -> TaskModule:
     )
     answers: dict[str, Any] = {"classes": list(card.classes)}
     if card.tokenizer is not None:
-        answers["tokenizer"] = tokenizer_from(card.tokenizer)
+        answers["tokenizer"] = build_tokenizer(card.tokenizer)
     built = module[0](**module[1], net=net[0](**net[1]), **answers)
     if not isinstance(built, TaskModule):
         raise ValueError(f"its module is a {type(built).__name__}, of no task")

@@ -11,9 +11,9 @@ from datamodules.readers.asl.hand_input import HandInput
 from datamodules.readers.emg.emg_input import EMGInput
 from datamodules.store.samples import Sample
 from unvoiced import Recognizer
-from unvoiced.files import ARRAYS, LANDMARK_TABLES, PICTURES
+from unvoiced.files import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LANDMARK_SUFFIXES
 from unvoiced.inputs import ACCEPTED_INPUTS
-from unvoiced.live.cameras import CAMERA, Camera, Film, film_or_camera
+from unvoiced.live.cameras import CAMERA, Camera, VideoSource, open_frame_source
 from unvoiced.live.recordings import LANDMARK_FPS, FrameSequence, Recording
 
 FRAME_FPS = 25.0  # of images whose model does not state a frame rate
@@ -21,10 +21,12 @@ FRAME_FPS = 25.0  # of images whose model does not state a frame rate
 
 def holds_landmarks(task: str, where: str) -> bool:
     """Return whether ``input`` is a file of hand landmarks, which need no detector."""
-    return task == "asl" and where.lower().endswith((*LANDMARK_TABLES, *ARRAYS))
+    return task == "asl" and where.lower().endswith((*LANDMARK_SUFFIXES, *ARRAY_SUFFIXES))
 
 
-def frame_source(where: str, recognizer: Recognizer, paced: bool) -> Camera | Film | FrameSequence:
+def frame_source(
+    where: str, recognizer: Recognizer, paced: bool
+) -> Camera | VideoSource | FrameSequence:
     """Return the source of frames that ``input`` names.
 
     Raises:
@@ -33,7 +35,7 @@ def frame_source(where: str, recognizer: Recognizer, paced: bool) -> Camera | Fi
     path, task = Path(where), recognizer.task
     accepted = ACCEPTED_INPUTS[task]
     if where.startswith(CAMERA):
-        return film_or_camera(where, paced)
+        return open_frame_source(where, paced)
     if path.exists() and not accepted.accepts(path):
         raise ValueError(f"input={where} cannot be read; expected camera:0, {accepted.description}")
     if path.exists() and holds_landmarks(task, where):
@@ -41,9 +43,9 @@ def frame_source(where: str, recognizer: Recognizer, paced: bool) -> Camera | Fi
     rate = float(recognizer.about["frame"].get("rate") or FRAME_FPS)
     if accepted.is_frame_folder(path):
         return FrameSequence(_images(path), rate, paced)
-    if path.is_file() and where.lower().endswith(PICTURES):
+    if path.is_file() and where.lower().endswith(IMAGE_SUFFIXES):
         return FrameSequence([path], rate, paced)
-    return film_or_camera(where, paced)
+    return open_frame_source(where, paced)
 
 
 def recording_source(path: Path, settings: dict[str, Any], channels: int, rate: float) -> Recording:
@@ -72,7 +74,7 @@ def read_landmarks(path: Path) -> np.ndarray:
 
 
 def _images(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.iterdir() if path.name.lower().endswith(PICTURES))
+    found = sorted(path for path in folder.iterdir() if path.name.lower().endswith(IMAGE_SUFFIXES))
     if not found:
         raise ValueError(f"input={folder} holds no images; expected one per frame")
     return found

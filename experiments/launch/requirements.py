@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from unvoiced.files import refuse_irregular
+from unvoiced.files import require_regular_file
 from unvoiced.validation import shown
 
 FILE_KEYS = ("ckpt_path", "init_from", "pronunciations", "serve.auth_file", "tokenizer.path")
@@ -61,7 +61,7 @@ def _require_path(key: str, path: Any, advice: str) -> None:
 def _require_regular(key: str, path: Path) -> None:
     """Refuse FIFOs, devices and sockets, which would be waited for without end."""
     try:
-        refuse_irregular(path)
+        require_regular_file(path)
     except ValueError as error:
         raise ValueError(f"{key}={shown(path)} {error}.") from None
 

@@ -23,7 +23,7 @@ class Clip:
 
     Attributes:
         fps: its own frames a second (Hz).
-        rate: of ``moments``, Hz.
+        rate: of ``timed_frames``, Hz.
         seconds: how long it is.
 
     Raises:
@@ -42,10 +42,10 @@ class Clip:
             )
         refuse_long(self.seconds, max_s)
 
-    def moments(self) -> Iterator[tuple[float, np.ndarray]]:
+    def timed_frames(self) -> Iterator[tuple[float, np.ndarray]]:
         """Yield (seconds, image), at most ``FASTEST_HZ``: (H, W, 3) uint8, at most ``LARGEST``."""
         due = 0.0
-        for seconds, image in self.video.moments():
+        for seconds, image in self.video.timed_frames():
             if seconds >= due - 1e-6:
                 due = max(due, seconds - 0.5 / FASTEST_HZ) + 1 / FASTEST_HZ
                 yield seconds, limit_side(image, LARGEST)
@@ -57,7 +57,7 @@ class Clip:
 
     def described(self) -> str:
         """Return its size and rate, and those that it is read at where they differ."""
-        _, first = next(self.video.moments())
+        _, first = next(self.video.timed_frames())
         said = f"{_size(first)} pixels, {_frames_a_second(self.fps)}"
         small = limit_side(first, LARGEST)
         changed = [f"{_size(small)} pixels"] if small.shape != first.shape else []

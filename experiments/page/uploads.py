@@ -13,7 +13,7 @@ import numpy as np
 from datamodules.readers.emg.emg_input import EMGInput
 from experiments.export.live_sources import holds_landmarks, read_landmarks
 from experiments.page.clips import Clip, refuse_long
-from unvoiced.files import PICTURES
+from unvoiced.files import IMAGE_SUFFIXES
 from unvoiced.inputs import ACCEPTED_INPUTS
 from unvoiced.live.recordings import LANDMARK_FPS, FrameSequence
 from unvoiced.muscles import signal_of
@@ -66,7 +66,7 @@ class Uploads:
                 f"{path.name} is of a kind that is not read here: take {accepted.upload}."
             )
         try:
-            if name.endswith(PICTURES):
+            if name.endswith(IMAGE_SUFFIXES):
                 yield self._picture(path)
             elif task == "emg":
                 yield self._recording(path)
@@ -106,7 +106,7 @@ class Uploads:
             reading = self.recognizer.read(frames)
             return Finding(reading.label, list(reading.top), reading.seen)
         engine = self.make_engine(ready=True)
-        for seconds, hand in FrameSequence(frames, LANDMARK_FPS).moments():
+        for seconds, hand in FrameSequence(frames, LANDMARK_FPS).timed_frames():
             engine.push(hand, seconds)
         engine.end()
         note = f"{len(frames)} hands, taken to be {LANDMARK_FPS:g} a second"
@@ -128,7 +128,7 @@ class Uploads:
         engine = self.make_engine()
         found, shown_at = Finding(note=note, done=False), time.monotonic()
         try:
-            for seconds, picture in clip.moments():
+            for seconds, picture in clip.timed_frames():
                 engine.push(picture, seconds)
                 found.text = engine.text
                 if engine.top:

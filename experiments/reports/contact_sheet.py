@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from callbacks.outputs.figure_fonts import save_figure
 from datamodules.store.dataset import PreparedSet
-from unvoiced.vision.skeleton import BONES
+from unvoiced.vision.skeleton import HAND_BONES
 
 FILE_NAME = "samples.png"
 MAX_TILES, COLUMNS = 40, 8
@@ -59,7 +59,7 @@ def _draw_sample(axis: Any, prepared: PreparedSet, row: int) -> None:
 
 def _draw_hand(axis: Any, landmarks: np.ndarray) -> None:
     points = np.asarray(landmarks).reshape(21, 3)  # (63,) → (21, 3)
-    for bone in BONES:
+    for bone in HAND_BONES:
         axis.plot(*points[list(bone), :2].T, linewidth=1, color="tab:blue")
     axis.set_aspect("equal")
     axis.invert_yaxis()

@@ -17,7 +17,7 @@ from experiments.launch.console import tell
 from experiments.launch.instantiate import plain
 from modules.base import TaskModule
 from unvoiced import Engine
-from unvoiced.files import VIDEOS
+from unvoiced.files import VIDEO_SUFFIXES
 from unvoiced.text import spreadsheet_cells
 from unvoiced.vision.videos import Video
 
@@ -63,7 +63,7 @@ def _signed(
     found: dict[str, dict[int, np.ndarray]] = {}
     for row, identity in enumerate(data.prepared.manifest["id"]):
         match = FRAME.fullmatch(identity)
-        if match and match[1].lower().endswith(VIDEOS):
+        if match and match[1].lower().endswith(VIDEO_SUFFIXES):
             hand = data.prepared.features[data.prepared.starts[row]]
             found.setdefault(match[1], {})[int(match[2])] = hand
     for name, hands in found.items():

@@ -21,12 +21,12 @@ from experiments.launch.instantiate import plain
 from unvoiced import Engine, Event, Recognizer
 from unvoiced.decisions import number, refuse
 from unvoiced.engine import STAGES
-from unvoiced.files import ARRAYS
+from unvoiced.files import ARRAY_SUFFIXES
 from unvoiced.inputs import ACCEPTED_INPUTS
 from unvoiced.live.cameras import CameraGoneError, Latest
 from unvoiced.live.emg_sources import GrowingTable, LSLStream
 from unvoiced.live.recordings import Recording
-from unvoiced.live.screens import OnScreen, VideoFile, drawn
+from unvoiced.live.screens import ScreenWindow, VideoFile, drawn
 from unvoiced.phrases import Phrases
 from unvoiced.text import spreadsheet_cell
 
@@ -62,12 +62,12 @@ def _watch(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> 
     ready = config.crop == "none" or holds_landmarks(config.task, where)
     engine = Engine(recognizer, **live, **({"ready": True} if ready else {}))
     source = frame_source(where, recognizer, paced=not config.output)
-    screen = VideoFile(config.output, source.rate) if config.output else OnScreen()
+    screen = VideoFile(config.output, source.rate) if config.output else ScreenWindow()
     folder = write_config(config)
     tell(f"Reading {config.input}. Ctrl-C ends it\n{recognizer.told}")
     film = config.output and not str(config.input).startswith("camera:")
     # A file that is written has every picture; whoever looks on wants to see what is now.
-    moments = source.moments() if film else Latest(source.moments())
+    moments = source.timed_frames() if film else Latest(source.timed_frames())
     with closing(screen), Minutes(folder) as minutes:
         _read(moments, engine, screen, minutes)
     minutes.tell_latency()
@@ -223,7 +223,7 @@ def _source(
         raise ValueError(
             f"input={where} cannot be read; expected lsl:NAME or {accepted.description}"
         )
-    if str(where).lower().endswith(ARRAYS):
+    if str(where).lower().endswith(ARRAY_SUFFIXES):
         rate = listener.conditioner.rate
         return recording_source(Path(where), settings, listener.channels, rate)
     return GrowingTable(where, listener.channels, **waiting)

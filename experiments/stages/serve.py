@@ -21,7 +21,7 @@ from experiments.launch.secret_options import AUTH_VARIABLE
 from experiments.page.trained_run import describe_model, find_newest
 from experiments.stages import run_stage
 from unvoiced import Engine, Recognizer
-from unvoiced.vision.mediapipe_tasks import outlive_profiling_timer
+from unvoiced.vision.mediapipe_tasks import ignore_profiling_signal
 
 EVERY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 FOR_OTHERS = (
@@ -45,7 +45,7 @@ def run(config: DictConfig) -> None:
     settings = plain(config.serve)
     auth = read_auth(config.auth, settings["auth_file"])
     refuse_impossible(auth)
-    outlive_profiling_timer()  # MediaPipe is used in threads, which may not say so
+    ignore_profiling_signal()  # MediaPipe is used in threads, which may not say so
     with listening(config.host, config.port) as sock:
         recognizer, make_engine, note = _parts(config)
         torch.set_num_threads(1)  # the networks are small, and every visitor has a thread

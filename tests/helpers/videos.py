@@ -1,9 +1,15 @@
-"""Write video files."""
+"""Write and read video files."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
 import cv2
 import numpy as np
+
+from unvoiced.vision.videos import Video, to_frame_range
 
 
 def write_video(path, pictures, rate=25.0, code="FFV1"):
@@ -26,3 +32,17 @@ def make_gray_images(frames, shape=(16, 32)):
 def make_noise_images(frames, shape=(48, 64)):
     """Pictures that do not compress away."""
     return list(np.random.default_rng(0).integers(0, 255, (frames, *shape, 3), np.uint8))
+
+
+def read_video(
+    path: Path,
+    start: float | None = None,
+    end: float | None = None,
+    output_fps: float | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield the (H, W, 3) uint8 RGB frames whose centres lie in [start, end) of the file's own."""
+    video = Video(path, output_fps)
+    stop = math.inf if end is None else end
+    frame_range = to_frame_range(start or 0.0, stop, video.to_output_frame)
+    for _, image in video.frames((frame_range,)):
+        yield image

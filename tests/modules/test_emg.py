@@ -31,7 +31,7 @@ from experiments.reports.transcription import error_rate_by, text_sections
 from experiments.stages import run_stage
 from modules.networks.emg_ctc import EMGCTC
 from tests.helpers.paths import ROOT, require_shared_data
-from unvoiced.emg.quality import SCALES
+from unvoiced.emg.quality import SCALE_MODES
 from unvoiced.tokenizers import Characters, Phrases, SentencePiece
 
 PHRASES = ("yes", "no thanks", "call me")
@@ -230,7 +230,7 @@ def test_a_recording_may_be_scaled_by_itself_or_not_at_all(folder: Path) -> None
     np.testing.assert_array_equal(channel_gains(one, "none"), np.ones((36, 2)))
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("scale", SCALE_MODES)
 def test_a_dead_electrode_stays_dead_and_finite(scale: str, tmp_path: Path) -> None:
     signal = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
     signal[:, 1] = 0

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from experiments.page.routes import FRAME_AREA, FRAME_FORMATS
-from unvoiced.vision.image_bombs import LARGEST_SCANS
-from unvoiced.vision.images import decode_image
+from unvoiced.vision.images import MAX_SCANS, decode_image
 
 
 def encoded(kind: str, size: int = 64, **options) -> bytes:
@@ -41,7 +40,7 @@ def tiled(side: int, data: bytes) -> bytes:
 def test_a_jpeg_of_many_scans_is_refused() -> None:
     assert decode_image(with_scans(50)).shape == (64, 64, 3)
     with pytest.raises(ValueError, match="more than 100 scans"):
-        decode_image(with_scans(LARGEST_SCANS))
+        decode_image(with_scans(MAX_SCANS))
 
 
 def test_what_only_looks_like_scans_is_not_counted() -> None:

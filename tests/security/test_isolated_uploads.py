@@ -20,7 +20,7 @@ from tests.helpers.pages import (
     write_hand_video,
 )
 from unvoiced import Recognizer
-from unvoiced.vision.hands import hand_model
+from unvoiced.vision.models import locate_hand_model
 
 
 class Deadly(PointingNetwork):
@@ -40,7 +40,7 @@ class Deadly(PointingNetwork):
 @pytest.fixture
 def uploads():
     try:
-        hand_model()
+        locate_hand_model()
     except ValueError as error:
         pytest.skip(str(error))
     uploads = IsolatedUploads(Recognizer(Deadly()), {}, 4.0)

@@ -27,7 +27,7 @@ from tests.helpers.streams import HandNetwork, LipNetwork
 from unvoiced import Engine, Event, Reading, Recognizer
 from unvoiced.decisions import Held, Text
 from unvoiced.eyes import LARGEST, MouthEye
-from unvoiced.live.cameras import CameraGoneError, Film, Latest, film_or_camera
+from unvoiced.live.cameras import CameraGoneError, Latest, VideoSource, open_frame_source
 from unvoiced.live.screens import HEIGHT, PANEL, VideoFile, drawn
 from unvoiced.speech import Peaks, Rest, Speech, motion
 from unvoiced.vision.videos import Video
@@ -270,13 +270,13 @@ def test_closing_ends_a_source_that_would_go_on() -> None:
 def test_inputs_that_are_no_camera_and_no_video_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("hello")
     with pytest.raises(ValueError, match=r"input=camera:9: no picture comes from it\. Expected"):
-        film_or_camera("camera:9", paced=False)
+        open_frame_source("camera:9", paced=False)
     with pytest.raises(ValueError, match=r"input=camera:front: expected camera:0"):
-        film_or_camera("camera:front", paced=False)
+        open_frame_source("camera:front", paced=False)
     with pytest.raises(ValueError, match=r"text\.mp4: not a video but a text"):
-        film_or_camera(str(tmp_path / "text.mp4"), paced=False)
+        open_frame_source(str(tmp_path / "text.mp4"), paced=False)
     with pytest.raises(ValueError, match=r"nothing\.mp4 does not exist"):
-        film_or_camera(str(tmp_path / "nothing.mp4"), paced=False)
+        open_frame_source(str(tmp_path / "nothing.mp4"), paced=False)
 
 
 # ---- a hand
@@ -342,7 +342,8 @@ def test_predict_says_of_a_video_what_the_engine_says(
     said = pd.read_csv(folder / "events.csv")
     config = composed("task=asl", f"ckpt_path={checkpoint}", *live)
     engine = Engine(recognizer_of(config), **OmegaConf.to_container(config.live))
-    events = [e for seconds, one in Film(video).moments() for e in engine.push(one, seconds)]
+    frames = VideoSource(video).timed_frames()
+    events = [event for seconds, frame in frames for event in engine.push(frame, seconds)]
     events += engine.end()
     assert len(events) > 1 and set(said["video"]) == {"clip.mp4"}
     assert [(e.kind, e.label, round(e.seconds, 4)) for e in events] == list(
@@ -503,7 +504,7 @@ def test_mouths_of_a_stream_are_those_that_are_prepared(
     reader = MouthInput(path, rate=25.0, height=64, width=96)
     ((sample,),) = [list(reader.read(item)) for item in reader.items()]
     eye = MouthEye(Recognizer(LipNetwork()), np.inf)
-    for seconds, picture in Film(path).moments():
+    for seconds, picture in VideoSource(path).timed_frames():
         assert eye.push(picture, seconds)
     np.testing.assert_array_equal(eye.mouths(), sample.features)
     np.testing.assert_array_equal(eye.mouths(), sample.features)  # and those that were kept
@@ -567,7 +568,7 @@ def test_real_sentences_are_found(
     network.about["reader"]["zoom"] = zoom
     for clip in sentences.iloc[::4].itertuples():
         eye = MouthEye(Recognizer(network), np.inf)
-        for seconds, picture in Film(clip.path).moments():
+        for seconds, picture in VideoSource(clip.path).timed_frames():
             eye.push(picture, seconds)
         found = speech_in(eye.mouths(), 25.0)
         errors.append((found[0][0] - clip.first / 25, found[-1][1] - clip.stop / 25))
@@ -583,6 +584,6 @@ def test_mouths_of_a_real_stream_are_those_that_are_prepared(
     reader = MouthInput(path, rate=25.0, height=64, width=96)
     ((sample,),) = [list(reader.read(item)) for item in reader.items()]
     eye = MouthEye(Recognizer(LipNetwork()), np.inf)
-    for seconds, picture in Film(path).moments():
+    for seconds, picture in VideoSource(path).timed_frames():
         eye.push(picture, seconds)
     np.testing.assert_array_equal(eye.mouths(), sample.features)

@@ -16,13 +16,13 @@ from scipy import signal
 
 ORDER = 4  # of the Butterworth filters at the edges of the band
 NOTCH_HZ = 3.0  # width of a notch; the mains drift by less than 0.1 Hz, the ninth harmonic by 0.9
-MAY_BE_NONE = ("mains_hz", "high_hz", "resample_hz")  # of a conditioner: None says none
+OPTIONAL_SETTINGS = ("mains_hz", "high_hz", "resample_hz")  # of a conditioner: None says none
 MIN_MAINS_HZ = 10.0  # railways have 16.7 Hz; far below, the notches would leave nothing
 MAX_FACTOR = 1000  # of a resampling ratio: its filter has 20 times as many taps
 
 
 @dataclass(frozen=True)
-class Conditioner:
+class EMGFilter:
     """Filters and resamples EMG.
 
     A Butterworth high-pass removes the DC and the drift, a Butterworth low-pass sets the upper
@@ -149,7 +149,7 @@ class Stream:
         channels: C.
     """
 
-    def __init__(self, conditioner: Conditioner, channels: int) -> None:
+    def __init__(self, conditioner: EMGFilter, channels: int) -> None:
         self.conditioner, self.channels = conditioner, channels
         self._last = np.zeros(channels)
         self._state: np.ndarray | None = None

@@ -11,10 +11,10 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from unvoiced.emg.activity import frame_samples
-from unvoiced.emg.conditioning import Conditioner
+from unvoiced.emg.conditioning import EMGFilter
 
 MIN_STRENGTH = 1e-3  # µV; a channel that is weaker is off, and must not be blown up
-SCALES = ("session", "recording", "none")  # by whose strength channels are divided
+SCALE_MODES = ("session", "recording", "none")  # by whose strength channels are divided
 PLAUSIBLE_RMS_UV = (0.05, 20_000.0)  # noise of the best electrodes; more than any muscle gives
 TYPICAL_RMS_UV = (0.3, 3_000.0)
 UNITS_UV = {"volts": 1e6, "millivolts": 1e3, "microvolts": 1.0, "nanovolts": 1e-3}
@@ -23,7 +23,7 @@ CLIPPED_RUN = 3  # samples in a row at the extreme value; a peak has one or two
 
 def preprocess_recording(
     counts: np.ndarray,
-    conditioner: Conditioner,
+    conditioner: EMGFilter,
     uv_per_count: float = 1.0,
     skip_samples: int = 0,
     min_s: float = 0.1,

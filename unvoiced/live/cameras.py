@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from unvoiced.files import VIDEOS
+from unvoiced.files import VIDEO_SUFFIXES
 from unvoiced.vision.mediapipe_tasks import quiet_stderr
 from unvoiced.vision.videos import Video
 
@@ -51,7 +51,7 @@ class Camera:
         said = self._camera.get(cv2.CAP_PROP_FPS)
         self.rate = said if 1 <= said <= 240 else 30.0
 
-    def moments(self) -> Moments:
+    def timed_frames(self) -> Moments:
         """Pictures with their times, until it is gone.
 
         Raises:
@@ -74,7 +74,7 @@ class Camera:
         )
 
 
-class Film:
+class VideoSource:
     """A video file, picture by picture.
 
     Args:
@@ -88,22 +88,24 @@ class Film:
     def __init__(self, path: str | Path, paced: bool = False) -> None:
         if not Path(path).is_file():
             raise ValueError(f"input={path} does not exist")
-        if not str(path).lower().endswith(VIDEOS):
-            raise ValueError(f"input={path} is no video: expected {' '.join(VIDEOS)}, or camera:0")
+        if not str(path).lower().endswith(VIDEO_SUFFIXES):
+            raise ValueError(
+                f"input={path} is no video: expected {' '.join(VIDEO_SUFFIXES)}, or camera:0"
+            )
         try:
             self.video = Video(path)
         except ValueError as error:
             raise ValueError(f"input={path}: {error}") from error
-        self.rate, self.paced = self.video.rate, paced
+        self.rate, self.paced = self.video.fps, paced
 
-    def moments(self) -> Moments:
+    def timed_frames(self) -> Moments:
         """Pictures with their times.
 
         Raises:
             ValueError: it cannot be decoded, or ends early.
         """
         begun = time.monotonic()
-        for seconds, picture in self.video.moments():
+        for seconds, picture in self.video.timed_frames():
             if self.paced:
                 time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
             yield seconds, picture
@@ -165,14 +167,14 @@ class Latest:
             self._changed.notify()
 
 
-def film_or_camera(where: str, paced: bool) -> Camera | Film:
+def open_frame_source(where: str, paced: bool) -> Camera | VideoSource:
     """What ``input`` names: ``camera:0``, or a video file.
 
     Raises:
         ValueError: something else, or nothing that is there.
     """
     if not where.startswith(CAMERA):
-        return Film(where, paced)
+        return VideoSource(where, paced)
     number = where.removeprefix(CAMERA)
     if not number.isdigit():
         raise ValueError(f"input={where}: expected camera:0, camera:1, …")

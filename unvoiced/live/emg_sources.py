@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.emg.quality import SCALES, channel_rms, gain
+from unvoiced.emg.quality import SCALE_MODES, channel_rms, gain
 from unvoiced.emg.tables import TableHeader, parse_header
 
 BLOCK = 1 << 20  # bytes that are read at once
@@ -290,7 +290,7 @@ class Window:
             scale: ``session``: that of the windows until now, ``recording``: of this one, or
                 ``none``.
         """
-        assert scale in SCALES, scale
+        assert scale in SCALE_MODES, scale
         if scale == "none":
             return self.samples.astype(np.float32)
         return self.samples * gain(self.own if scale == "recording" else self.usual)

@@ -28,7 +28,7 @@ class FrameSequence:
     ) -> None:
         self.frames, self.rate, self.paced = frames, rate, paced
 
-    def moments(self) -> Iterator[tuple[float, np.ndarray]]:
+    def timed_frames(self) -> Iterator[tuple[float, np.ndarray]]:
         """Yield frames with their times, in seconds.
 
         Raises:

@@ -192,7 +192,7 @@ class VideoFile:
             ) from error
 
 
-class OnScreen:
+class ScreenWindow:
     """A window; closed with q, Escape or its button.
 
     Raises:

@@ -19,7 +19,7 @@ __all__ = [
     "Phrases",
     "SentencePiece",
     "Tokenizer",
-    "tokenizer_from",
+    "build_tokenizer",
 ]
 
 _KINDS: dict[str, type[Tokenizer]] = {
@@ -27,7 +27,7 @@ _KINDS: dict[str, type[Tokenizer]] = {
 }
 
 
-def tokenizer_from(plain: dict[str, Any]) -> Tokenizer:
+def build_tokenizer(plain: dict[str, Any]) -> Tokenizer:
     """The tokenizer of a ``plain()``, which may come from a stranger's checkpoint.
 
     Raises:

@@ -47,7 +47,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def plain(self) -> dict[str, Any]:
-        """Strings, numbers and lists from which ``tokenizer_from`` builds the same tokenizer."""
+        """Strings, numbers and lists from which ``build_tokenizer`` builds the same tokenizer."""
 
     @abstractmethod
     def _join(self, ids: list[int]) -> str:

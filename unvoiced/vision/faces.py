@@ -1,4 +1,4 @@
-"""Faces in pictures, with MediaPipe's Tasks API: where their eyes and their mouth are."""
+"""Faces in images, found with MediaPipe's Tasks API: the positions of eyes and mouth."""
 
 from __future__ import annotations
 
@@ -9,44 +9,51 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.vision.hands import FACE_MODEL
-from unvoiced.vision.images import refuse_unlike_image
-from unvoiced.vision.mediapipe_tasks import as_image, import_mediapipe, open_task, quiet_stderr
-from unvoiced.vision.parts import part_around, part_centres
+from unvoiced.vision.crops import crop_around, crop_centres
+from unvoiced.vision.images import check_image
+from unvoiced.vision.mediapipe_tasks import import_mediapipe, open_task, quiet_stderr, to_mediapipe
+from unvoiced.vision.models import FACE_MODEL
 
-LANDMARKER_MODEL = "face_landmarker.task"
-EYES_AND_MOUTH = (0, 1, 3)  # of the detector's six points
 # Of the landmarker's 478 points: the corners of each eye, and of the lips their corners and middle.
-REFINED = ((33, 133), (362, 263), (61, 291, 13, 14))
-AROUND = 1.6  # the part of the picture that the landmarker sees, in face sizes
-# The detector sees 128 x 128 pixels. A face narrower than this share of the picture is looked at
-# again in a part of CLOSE face sizes: its points are then 2 to 5 times as exact. Below 0.1 it is
-# not seen at all, and the picture is searched in overlapping parts.
-SMALL, CLOSE, PART = 0.25, 2.5, 0.7
-STAYS = 1.3  # another face must be so much larger to be followed instead
+EYE_AND_LIP_POINTS = ((33, 133), (362, 263), (61, 291, 13, 14))
+# The detector sees 128 x 128 pixels. A face narrower than this share of the image is detected again
+# in a crop of some face sizes: its points are then 2 to 5 times as exact. Below 0.1 it is not
+# detected at all, and the image is searched in overlapping crops.
+SMALL_FACE_SHARE, CROP_FACE_SIZES, CROP_SHARE = 0.25, 2.5, 0.7
 
 
 @dataclass(frozen=True)
 class Face:
-    """The larger face of a picture.
+    """The largest face of an image.
 
-    ``points`` is (3, 2) float32, (x, y) in pixels: the eye on the left of the picture of an upright
-    face, the other one, and the middle of the mouth. ``size`` is the face's width in pixels, and
-    ``faces`` says how many faces the picture shows.
+    Attributes:
+        points: (3, 2) float32, (x, y) in pixels: the eye that is on the left in the image of an
+            upright face, the other eye, and the middle of the mouth.
+        size: the face's width in pixels.
+        num_faces: faces in the image.
     """
 
     points: np.ndarray
     size: float
-    faces: int = 1
+    num_faces: int = 1
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Mean of the points, (x, y) in pixels."""
+        return self.points.mean(0)
+
+    def is_near(self, other: Face) -> bool:
+        """Return whether the faces are less than half the size of ``other`` apart."""
+        return float(np.linalg.norm(self.centre - other.centre)) < other.size / 2
 
 
-class FaceFinder:
-    """Finds the larger face.
+class FaceDetector:
+    """Finds the largest face.
 
     Args:
-        model: a face detector's model, see ``unvoiced.vision.hands.face_model``.
-        min_confidence: below this a finding is not taken for a face, 0 to 1.
-        landmarker: a ``face_landmarker.task`` that says more exactly where eyes and mouth are.
+        model: a face detector's model, see ``unvoiced.vision.models``.
+        min_confidence: detections below this are dropped, 0 to 1.
+        landmarker: a ``face_landmarker.task``, which locates eyes and mouth more exactly.
 
     Raises:
         ValueError: a model is missing, damaged or of another kind.
@@ -62,62 +69,66 @@ class FaceFinder:
         self._detector = self._open_detector(Path(model))
         self._landmarker = self._open_landmarker(Path(landmarker)) if landmarker else None
 
-    def read(self, picture: np.ndarray, before: Face | None = None) -> Face | None:
-        """The larger face in a (height, width, 3) uint8 picture, red first; None without one.
+    def read(self, image: np.ndarray, previous: Face | None = None) -> Face | None:
+        """Return the largest face in a (H, W, 3) uint8 RGB image; None if there is none.
 
         Args:
-            before: the face of the frame before: it is followed while another one is hardly larger.
+            image: the image.
+            previous: the face of the previous frame, kept unless another face is clearly larger.
         """
-        refuse_unlike_image(picture)
-        faces = self._faces(picture) or self._search(picture, before)
+        check_image(image)
+        faces = self._detect_faces(image) or self._search_crops(image, previous)
         if not faces:
             return None
-        face = max(faces, key=lambda face: face.size * _loyalty(face, before))
-        face = replace(face, faces=len(faces))
-        if face.size < SMALL * max(picture.shape[:2]):
-            face = self._closer(picture, face)
-        return self._refined(picture, face) if self._landmarker else face
 
-    def _faces(self, picture: np.ndarray, corner: np.ndarray | float = 0.0) -> list[Face]:
-        """All faces; ``corner`` is where the picture lies in a larger one, (x, y)."""
-        found = self._run(self._detector, picture).detections
-        return [_face(detection, picture.shape, corner) for detection in found]
+        def rank_face(face: Face) -> float:
+            return face.size * (1.3 if previous is not None and face.is_near(previous) else 1.0)
 
-    def _closer(self, picture: np.ndarray, face: Face) -> Face:
-        """The same face with more exact points."""
-        seen = self._faces(*part_around(picture, face.points.mean(0), CLOSE * face.size))
-        if not seen:
+        face = replace(max(faces, key=rank_face), num_faces=len(faces))
+        if face.size < SMALL_FACE_SHARE * max(image.shape[:2]):
+            face = self._refine_face(image, face)
+        return self._locate_points(image, face) if self._landmarker else face
+
+    def _detect_faces(self, image: np.ndarray, corner: np.ndarray | float = 0.0) -> list[Face]:
+        """Return all faces; ``corner`` is the position (x, y) of a crop in its image."""
+        result = self._run_task(self._detector, image).detections
+        return [_to_face(detection, image.shape, corner) for detection in result]
+
+    def _refine_face(self, image: np.ndarray, face: Face) -> Face:
+        """Return the same face with more exact points, from a crop around it."""
+        faces = self._detect_faces(*crop_around(image, face.centre, CROP_FACE_SIZES * face.size))
+        if not faces:
             return face
-        nearest = min(seen, key=lambda other: _distance(other, face))
-        same = _distance(nearest, face) < face.size / 2
-        return replace(nearest, faces=face.faces) if same else face
+        nearest = min(faces, key=lambda near: np.linalg.norm(near.centre - face.centre))
+        return replace(nearest, num_faces=face.num_faces) if nearest.is_near(face) else face
 
-    def _search(self, picture: np.ndarray, before: Face | None) -> list[Face]:
-        """Small faces: where one was before, else everywhere."""
-        if before is not None:
-            return self._faces(*part_around(picture, before.points.mean(0), CLOSE * before.size))
+    def _search_crops(self, image: np.ndarray, previous: Face | None) -> list[Face]:
+        """Return small faces: near the previous one, else anywhere."""
+        if previous is not None:
+            side = CROP_FACE_SIZES * previous.size
+            return self._detect_faces(*crop_around(image, previous.centre, side))
         faces: list[Face] = []
-        side = round(PART * min(picture.shape[:2]))
-        for centre in part_centres(picture.shape, side):
-            for face in self._faces(*part_around(picture, centre, side)):
-                if all(_distance(face, other) > face.size / 2 for other in faces):
+        side = round(CROP_SHARE * min(image.shape[:2]))
+        for centre in crop_centres(image.shape, side):
+            for face in self._detect_faces(*crop_around(image, centre, side)):
+                if not any(known.is_near(face) for known in faces):
                     faces.append(face)
         return faces
 
-    def _run(self, task: Any, picture: np.ndarray) -> Any:
-        image = as_image(self._mediapipe, picture)
-        with quiet_stderr():  # it may note something at any picture: how its tensors are aligned
-            return task.detect(image)
+    def _run_task(self, task: Any, image: np.ndarray) -> Any:
+        converted = to_mediapipe(self._mediapipe, image)
+        with quiet_stderr():  # any image may cause a note on the alignment of tensors
+            return task.detect(converted)
 
-    def _refined(self, picture: np.ndarray, face: Face) -> Face:
-        """The landmarker's points; the detector's where it sees no face."""
-        part, corner = part_around(picture, face.points.mean(0), AROUND * face.size)
-        found = self._run(self._landmarker, part).face_landmarks
-        if not found:
+    def _locate_points(self, image: np.ndarray, face: Face) -> Face:
+        """Return the face with the landmarker's points, if it detects a face too."""
+        crop, corner = crop_around(image, face.centre, 1.6 * face.size)
+        landmarks = self._run_task(self._landmarker, crop).face_landmarks
+        if not landmarks:
             return face
-        places = np.array([(point.x, point.y) for point in found[0]])
-        means = np.array([places[list(numbers)].mean(0) for numbers in REFINED])
-        points = means * part.shape[1::-1] + corner
+        positions = np.array([(point.x, point.y) for point in landmarks[0]])
+        means = np.array([positions[list(numbers)].mean(0) for numbers in EYE_AND_LIP_POINTS])
+        points = means * crop.shape[1::-1] + corner
         return replace(face, points=points.astype(np.float32))
 
     # ---- models
@@ -127,7 +138,7 @@ class FaceFinder:
 
         # The content, not the path: MediaPipe cannot open every path on every system.
         options = vision.FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_buffer=_content(model, "reader.model")),
+            base_options=BaseOptions(model_asset_buffer=_read_model(model, "reader.model")),
             min_detection_confidence=self.min_confidence,
         )
         create = partial(vision.FaceDetector.create_from_options, options)
@@ -137,40 +148,30 @@ class FaceFinder:
         from mediapipe.tasks.python import BaseOptions, vision
 
         options = vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=_content(model, "reader.landmarker")),
+            base_options=BaseOptions(model_asset_buffer=_read_model(model, "reader.landmarker")),
             min_face_detection_confidence=self.min_confidence,
             min_face_presence_confidence=self.min_confidence,
         )
         create = partial(vision.FaceLandmarker.create_from_options, options)
-        return open_task(create, self, model, LANDMARKER_MODEL, "reader.landmarker")
+        return open_task(create, self, model, "face_landmarker.task", "reader.landmarker")
 
 
 @lru_cache(maxsize=1)
-def face_finder(
+def shared_face_detector(
     model: str, min_confidence: float = 0.5, landmarker: str | None = None
-) -> FaceFinder:
-    """The finder of this process, made on first use."""
-    return FaceFinder(model, min_confidence, landmarker)
+) -> FaceDetector:
+    """Return the detector of this process, created on first use."""
+    return FaceDetector(model, min_confidence, landmarker)
 
 
-def _content(path: Path, key: str) -> bytes:
+def _read_model(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise ValueError(f"{key}={path} cannot be read: {error.strerror}") from error
 
 
-def _face(detection: Any, shape: tuple[int, ...], corner: np.ndarray | float) -> Face:
-    places = [(detection.keypoints[n].x, detection.keypoints[n].y) for n in EYES_AND_MOUTH]
-    points = np.array(places) * shape[1::-1] + corner
+def _to_face(detection: Any, shape: tuple[int, ...], corner: np.ndarray | float) -> Face:
+    eyes_and_mouth = [detection.keypoints[number] for number in (0, 1, 3)]  # of six points
+    points = np.array([(point.x, point.y) for point in eyes_and_mouth]) * shape[1::-1] + corner
     return Face(points.astype(np.float32), float(detection.bounding_box.width))
-
-
-def _distance(face: Face, other: Face) -> float:
-    return float(np.linalg.norm(face.points.mean(0) - other.points.mean(0)))
-
-
-def _loyalty(face: Face, before: Face | None) -> float:
-    """STAYS for the face that was followed before, else 1."""
-    near = before is not None and _distance(face, before) < before.size / 2
-    return STAYS if near else 1.0

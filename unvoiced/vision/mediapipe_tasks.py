@@ -1,6 +1,6 @@
-"""What every use of MediaPipe's Tasks API needs: silence, a clean end, and its pictures.
+"""Shared handling of MediaPipe's Tasks API: quiet start, clean shutdown, image conversion.
 
-MediaPipe itself is imported on first use, which takes a second.
+MediaPipe is imported on first use, which takes a second.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.vision.images import LARGEST_SIDE
+from unvoiced.vision.images import MAX_SIDE
 
-_STDERR = threading.Lock()
+_STDERR_LOCK = threading.Lock()
 
 
 def open_task(
     create: Callable[[], Any], owner: object, model: Path, expected: str, key: str = "reader.model"
 ) -> Any:
-    """``create()``, a task's ``create_from_options``, closed when ``owner`` goes.
+    """Open a task with ``create()`` and close it together with its ``owner``.
 
     Args:
+        create: calls the ``create_from_options`` of the task.
+        owner: the object whose end closes the task.
         model: the model's file, for the error.
-        expected: the name of the file that it should be.
-        key: the key that names the file; only a reader.model is fetched.
+        expected: the name of the official model file.
+        key: the setting that gives the file; only a reader.model is fetched.
 
     Raises:
         ValueError: the model is damaged or of another kind.
@@ -49,35 +51,35 @@ def open_task(
 
 
 def import_mediapipe() -> Any:
-    """The package, imported silently and made safe to run."""
-    outlive_profiling_timer()
+    """Import MediaPipe without its notes on stderr, and make it safe to run."""
+    ignore_profiling_signal()
     with quiet_stderr():
         import mediapipe
     return mediapipe
 
 
-def as_image(mediapipe: Any, picture: np.ndarray) -> Any:
-    """Return MediaPipe's form of a (height, width, 3) uint8 image, red first."""
-    assert picture.dtype == np.uint8 and picture.shape[2:] == (3,), picture.shape
-    assert max(picture.shape) <= LARGEST_SIDE, picture.shape  # MediaPipe would end the process
-    data = np.ascontiguousarray(picture)
+def to_mediapipe(mediapipe: Any, image: np.ndarray) -> Any:
+    """Convert a (height, width, 3) uint8 RGB image to MediaPipe's type."""
+    assert image.dtype == np.uint8 and image.shape[2:] == (3,), image.shape
+    assert max(image.shape) <= MAX_SIDE, image.shape  # MediaPipe would end the process
+    data = np.ascontiguousarray(image)
     return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=data)
 
 
 def close_task(task: Any) -> None:
-    """Close before Python ends: left to MediaPipe's __del__, a run that fails hangs at its end."""
+    """Close a task before Python ends; MediaPipe's own ``__del__`` hangs after a failed run."""
     try:
         with quiet_stderr():
             task.close()
-    except RuntimeError:  # Python is ending, and has ended the thread that MediaPipe would use
-        task._handle = None  # or MediaPipe's __del__ tries the same again, and complains
+    except RuntimeError:  # Python is ending and has ended the thread that MediaPipe would use
+        task._handle = None  # keeps MediaPipe's __del__ from trying the same again
 
 
-def outlive_profiling_timer() -> None:
-    """Ignore SIGPROF where nobody handles it.
+def ignore_profiling_signal() -> None:
+    """Ignore SIGPROF unless the program handles it.
 
-    MediaPipe's library now and then sends it to its own threads, without a handler, and that ends
-    the process (seen with mediapipe 1.2.2 where torch and Lightning were loaded before it).
+    MediaPipe sometimes sends it to its own threads without a handler, which ends the process (with
+    mediapipe 1.2.2, if torch and Lightning were loaded before it).
     """
     in_main = threading.current_thread() is threading.main_thread()  # only it may set signals
     unhandled = hasattr(signal, "SIGPROF") and signal.getsignal(signal.SIGPROF) == signal.SIG_DFL
@@ -87,14 +89,14 @@ def outlive_profiling_timer() -> None:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Drop what C++ notes on stderr: MediaPipe does at every start, and heeds no setting."""
-    with _STDERR:  # two threads that swap it at once could leave it lost
+    """Drop what C++ code writes to stderr: MediaPipe's notes have no setting that silences them."""
+    with _STDERR_LOCK:  # two threads that swap it at once could lose it
         sys.stderr.flush()
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
+        original, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
+            os.dup2(original, 2)
+            os.close(original)
+            os.close(null)

@@ -1,4 +1,4 @@
-"""From eyes and mouths, frame by frame, to a window on the mouth that is stable over time."""
+"""Windows on the mouth that are stable over time, from eye and mouth positions per frame."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# A face's measure is the mean of the distances from eye to eye and from the eyes to the mouth. A
-# window as wide as this, with its centre as much above the mouth, is framed as GRID's mouth clips.
-WIDE, ABOVE = 1.86, 0.1
-# Seconds of the Gaussians over time: the head moves fast, its size, tilt and proportions do not.
-# The window must follow the head and not the mouth, or it would take out what the mouth does.
-HEAD_S, SHAPE_S = 0.06, 0.4
-MEDIAN = 5  # frames; outliers shorter than half of it go
-MAX_SAMPLES = 8  # a side and window pixel, where the picture is larger than the window
+# The unit of a face is the mean of the distances from eye to eye and from the eyes to the mouth. A
+# window of this width, with its centre this far above the mouth, is framed like GRID's mouth clips.
+WINDOW_WIDTH, CENTRE_ABOVE_MOUTH = 1.86, 0.1
+# Standard deviations in seconds of the Gaussians over time: the head moves fast; its size, tilt and
+# proportions do not. The window must follow the head and not the mouth, or it would remove the
+# movement of the mouth.
+HEAD_SMOOTHING_S, SHAPE_SMOOTHING_S = 0.06, 0.4
+MEDIAN_FRAMES = 5  # outliers shorter than half of this are removed
 
 
 @dataclass(frozen=True)
-class Window:
-    """A window on one picture.
+class MouthWindow:
+    """A window on one image.
 
-    ``matrix`` is (2, 3) float64: from a place (x, y, 1) in the window to one in the picture, both
-    in pixels with (0, 0) at the middle of the first. ``height`` and ``width`` are in pixels.
+    Attributes:
+        matrix: (2, 3) float64, maps a position (x, y, 1) in the window to one in the image, both
+            in pixels with (0, 0) at the centre of the first.
+        height, width: of the window, pixels.
     """
 
     matrix: np.ndarray
@@ -32,133 +34,132 @@ class Window:
 
     @property
     def scale(self) -> float:
-        """Picture pixels a window pixel."""
+        """Image pixels per window pixel."""
         return math.hypot(*self.matrix[:, 0])
 
     @property
     def corners(self) -> np.ndarray:
-        """(4, 2) float64, in picture pixels, clockwise from the top left one."""
+        """(4, 2) float64, in image pixels, clockwise from the top left."""
         right, bottom = self.width - 0.5, self.height - 0.5
-        places = np.array(
-            [(-0.5, -0.5, 1), (right, -0.5, 1), (right, bottom, 1), (-0.5, bottom, 1)]
-        )
-        return places @ self.matrix.T
+        positions = [(-0.5, -0.5, 1), (right, -0.5, 1), (right, bottom, 1), (-0.5, bottom, 1)]
+        return np.array(positions) @ self.matrix.T
 
-    def cut(self, picture: np.ndarray) -> np.ndarray:
-        """What it shows of a (H, W) or (H, W, 3) uint8 picture, at its own size.
+    def crop_image(self, image: np.ndarray) -> np.ndarray:
+        """Cut the window out of a (H, W) or (H, W, 3) uint8 image, at the window's own size.
 
-        Beyond the picture's edge, the edge is repeated.
+        Beyond the image, its edge is repeated.
         """
-        samples = min(max(1, math.ceil(self.scale - 0.2)), MAX_SAMPLES)
-        # Each pixel is the mean of samples x samples: a plain warp would skip picture pixels.
+        samples = min(max(1, math.ceil(self.scale - 0.2)), 8)
+        # Each pixel is the mean of samples x samples: a plain warp would skip image pixels.
         step, first = 1 / samples, 0.5 / samples - 0.5
-        place = np.array([[step, 0, first], [0, step, first], [0, 0, 1]])
+        grid = np.array([[step, 0, first], [0, step, first], [0, 0, 1]])
         size = (self.width * samples, self.height * samples)
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         fine = cv2.warpAffine(
-            picture, self.matrix @ place, size, flags=how, borderMode=cv2.BORDER_REPLICATE
+            image, self.matrix @ grid, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
         if samples == 1:
             return fine
         return cv2.resize(fine, (self.width, self.height), interpolation=cv2.INTER_AREA)
 
 
-def mouth_windows(
-    points: np.ndarray, rate: float, height: int, width: int, zoom: float = 1.0
-) -> list[Window]:
-    """A window for every frame, those without a face among them.
+def fit_mouth_windows(
+    points: np.ndarray, fps: float, height: int, width: int, zoom: float = 1.0
+) -> list[MouthWindow]:
+    """Return a window for every frame, with or without a face.
 
     Args:
-        points: (T, 3, 2) left eye, right eye and mouth, (x, y) in picture pixels; NaN where no
-            face was found. Gaps are bridged in a straight line, and the ends held.
-        rate: frames a second (Hz).
+        points: (T, 3, 2) left eye, right eye and mouth, (x, y) in image pixels; NaN if no face was
+            found. Gaps are interpolated, and the ends extended.
+        fps: frames per second.
         height, width: of a window, pixels.
-        zoom: 1 frames as GRID's mouth clips, 2.4 the lips alone.
+        zoom: 1 frames like GRID's mouth clips, 2.4 the lips alone.
 
     Raises:
         ValueError: no frame has a face.
     """
-    points = _bridged(points.astype(np.float64))
+    points = _interpolate_gaps(points.astype(np.float64))
     left, right, mouth = np.moveaxis(points, 1, 0)  # (T, 3, 2) → 3 x (T, 2)
     eyes, across = (left + right) / 2, right - left
-    measure = (np.linalg.norm(across, axis=1) + np.linalg.norm(mouth - eyes, axis=1)) / 2
-    measure = _smooth(np.maximum(measure, 1e-3), SHAPE_S * rate)
-    tilt = _smooth(np.unwrap(np.arctan2(across[:, 1], across[:, 0])), SHAPE_S * rate)
-    turn = np.exp(1j * tilt)
-    # The mouth as the head sees it; complex numbers turn and scale at once.
-    offset = (mouth - eyes) @ np.array([1, 1j]) / (turn * measure)
-    offset = _smooth(offset.real, SHAPE_S * rate) + 1j * _smooth(offset.imag, SHAPE_S * rate)
-    offset -= 1j * ABOVE / zoom
-    heads = [_smooth(eyes[:, axis], HEAD_S * rate, "odd") for axis in (0, 1)]
-    centres = heads[0] + 1j * heads[1] + offset * turn * measure
-    steps = turn * measure * WIDE / (zoom * width)  # a window pixel to the right, in the picture
-    return [_window(*frame, height, width) for frame in zip(centres, steps, strict=True)]
+    unit = (np.linalg.norm(across, axis=1) + np.linalg.norm(mouth - eyes, axis=1)) / 2
+    head_sigma, shape_sigma = HEAD_SMOOTHING_S * fps, SHAPE_SMOOTHING_S * fps  # frames
+    unit = _smooth_curve(np.maximum(unit, 1e-3), shape_sigma)
+    tilt = _smooth_curve(np.unwrap(np.arctan2(across[:, 1], across[:, 0])), shape_sigma)
+    rotation = np.exp(1j * tilt)
+    # The mouth in the head's coordinates; complex numbers rotate and scale at once.
+    offset = (mouth - eyes) @ np.array([1, 1j]) / (rotation * unit)
+    offset = _smooth_curve(offset.real, shape_sigma) + 1j * _smooth_curve(offset.imag, shape_sigma)
+    offset -= 1j * CENTRE_ABOVE_MOUTH / zoom
+    heads = [_smooth_curve(eyes[:, axis], head_sigma, "odd") for axis in (0, 1)]
+    centres = heads[0] + 1j * heads[1] + offset * rotation * unit
+    steps = rotation * unit * WINDOW_WIDTH / (zoom * width)  # a window pixel to the right
+    return [_build_window(*frame, height, width) for frame in zip(centres, steps, strict=True)]
 
 
-def mouth_views(
-    points: np.ndarray, rate: float, height: int, width: int, zoom: float, max_gap_s: float
-) -> list[Window | None]:
-    """``mouth_windows``; None where the face is away for longer than ``max_gap_s`` seconds."""
-    found = np.isfinite(points).all((1, 2))
-    if not found.any():
+def find_mouth_windows(
+    points: np.ndarray, fps: float, height: int, width: int, zoom: float, max_gap_s: float
+) -> list[MouthWindow | None]:
+    """Return ``fit_mouth_windows``, with None in gaps without a face longer than ``max_gap_s``."""
+    has_face = np.isfinite(points).all((1, 2))
+    if not has_face.any():
         return [None] * len(points)
-    usable = bridged_gaps(found, max_gap_s * rate)
-    windows = mouth_windows(points, rate, height, width, zoom)
+    usable = fill_short_gaps(has_face, max_gap_s * fps)
+    windows = fit_mouth_windows(points, fps, height, width, zoom)
     return [window if use else None for window, use in zip(windows, usable, strict=True)]
 
 
-def bridged_gaps(found: np.ndarray, longest: float) -> np.ndarray:
-    """(T,) bool: the frames with a face, and those in gaps of at most ``longest`` frames."""
-    usable = found.copy()
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], found, [True]]).astype(int)))
+def fill_short_gaps(has_face: np.ndarray, max_frames: float) -> np.ndarray:
+    """Return (T,) bool, true for frames with a face and in gaps of at most ``max_frames``."""
+    usable = has_face.copy()
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], has_face, [True]]).astype(int)))
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        usable[start:stop] = stop - start <= longest
+        usable[start:stop] = stop - start <= max_frames
     return usable
 
 
-def fit_window(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A ready mouth picture at a window's size.
+def fit_mouth_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Fit an image of a mouth to a window's size.
 
-    It is scaled to the width and keeps its shape; rows beyond ``height`` are cut off evenly at
-    the top and the bottom, and missing ones repeat the edge.
+    It is scaled to the width and keeps its aspect ratio; rows beyond ``height`` are cut off evenly
+    at the top and the bottom, and missing rows repeat the edge.
 
     Args:
-        picture: (H, W) uint8, grey.
+        image: (H, W) uint8, grey.
+        height, width: of the result, pixels.
 
     Returns:
         (height, width) uint8.
     """
-    assert picture.ndim == 2 and picture.dtype == np.uint8, (picture.shape, picture.dtype)
-    factor = width / picture.shape[1]
+    assert image.ndim == 2 and image.dtype == np.uint8, (image.shape, image.dtype)
+    factor = width / image.shape[1]
     if factor != 1:
-        rows = max(1, round(picture.shape[0] * factor))
-        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-        picture = cv2.resize(picture, (width, rows), interpolation=how)
-    missing = height - picture.shape[0]
+        rows = max(1, round(image.shape[0] * factor))
+        interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        image = cv2.resize(image, (width, rows), interpolation=interpolation)
+    missing = height - image.shape[0]
     if missing < 0:
         top = -missing // 2
-        return np.ascontiguousarray(picture[top : top + height])
+        return np.ascontiguousarray(image[top : top + height])
     above = missing // 2
-    return cv2.copyMakeBorder(picture, above, missing - above, 0, 0, cv2.BORDER_REPLICATE)
+    return cv2.copyMakeBorder(image, above, missing - above, 0, 0, cv2.BORDER_REPLICATE)
 
 
-def draw_mouth(picture: np.ndarray, window: Window) -> np.ndarray:
-    """A copy of the (H, W, 3) uint8 picture, red first, with the window's edge on it."""
-    drawn = picture.copy()
+def draw_mouth(image: np.ndarray, window: MouthWindow) -> np.ndarray:
+    """Draw the window's edge on a copy of the (H, W, 3) uint8 RGB image."""
     corners = np.rint(window.corners).astype(np.int32)
-    width = max(1, min(picture.shape[:2]) // 200)
-    return cv2.polylines(drawn, [corners], True, (0, 255, 0), width, cv2.LINE_AA)
+    width = max(1, min(image.shape[:2]) // 200)
+    return cv2.polylines(image.copy(), [corners], True, (0, 255, 0), width, cv2.LINE_AA)
 
 
-def _window(centre: complex, step: complex, height: int, width: int) -> Window:
+def _build_window(centre: complex, step: complex, height: int, width: int) -> MouthWindow:
     down = step * 1j
     first = centre - step * (width - 1) / 2 - down * (height - 1) / 2
     matrix = [[step.real, down.real, first.real], [step.imag, down.imag, first.imag]]
-    return Window(np.array(matrix), height, width)
+    return MouthWindow(np.array(matrix), height, width)
 
 
-def _bridged(points: np.ndarray) -> np.ndarray:
-    """(T, 3, 2) without NaN: straight lines over gaps, the nearest at the ends."""
+def _interpolate_gaps(points: np.ndarray) -> np.ndarray:
+    """Return (T, 3, 2) without NaN: linear over gaps, the nearest values at the ends."""
     found = np.flatnonzero(np.isfinite(points).all((1, 2)))
     if not len(found):
         raise ValueError("no face found in any frame")
@@ -168,16 +169,16 @@ def _bridged(points: np.ndarray) -> np.ndarray:
     return np.stack(filled, 1).reshape(points.shape)
 
 
-def _smooth(values: np.ndarray, sigma: float, trend: str = "even") -> np.ndarray:
-    """(T,) through a median of a few frames, then a Gaussian of ``sigma`` frames.
+def _smooth_curve(values: np.ndarray, sigma: float, reflection: str = "even") -> np.ndarray:
+    """Smooth (T,) with a median of a few frames, then a Gaussian of ``sigma`` frames.
 
-    ``trend`` is "odd" where values go on beyond the ends as they come, "even" where they turn back.
+    ``reflection`` beyond the ends is "odd" (continues the trend) or "even" (turns back).
     """
-    padded = np.pad(values, MEDIAN // 2, mode="edge")
-    values = np.median(np.lib.stride_tricks.sliding_window_view(padded, MEDIAN), axis=1)
+    padded = np.pad(values, MEDIAN_FRAMES // 2, mode="edge")
+    values = np.median(np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_FRAMES), axis=1)
     if len(values) == 1:
         return values
     reach = max(1, math.ceil(3 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2)
-    padded = np.pad(values, reach, mode="reflect", reflect_type=trend)
+    padded = np.pad(values, reach, mode="reflect", reflect_type=reflection)
     return np.convolve(padded, kernel / kernel.sum(), mode="valid")

@@ -13,10 +13,15 @@ from datamodules.readers.asl.letters import FRAME, LetterReader
 from datamodules.readers.base import Item, Leftover
 from datamodules.readers.inputs import input_files, refuse_no_input
 from datamodules.store.samples import Rejected, Sample
-from unvoiced.files import ARRAYS, LANDMARK_TABLES, PICTURES, VIDEOS
+from unvoiced.files import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LANDMARK_SUFFIXES, VIDEO_SUFFIXES
 from unvoiced.inputs import ACCEPTED_INPUTS
-from unvoiced.vision.hands import HandLandmarks, hand_landmarks, hand_model, no_hand_reason
+from unvoiced.vision.hands import (
+    HandLandmarker,
+    no_hand_reason,
+    shared_hand_landmarker,
+)
 from unvoiced.vision.images import load_image
+from unvoiced.vision.models import locate_hand_model
 from unvoiced.vision.skeleton import draw_hand
 from unvoiced.vision.videos import Video
 
@@ -57,8 +62,8 @@ class HandInput(LetterReader):
     def items(self) -> list[Item]:
         """One item a file."""
         found = input_files(self.path, self, self.endings)
-        if any(path.name.lower().endswith((*PICTURES, *VIDEOS)) for path in found):
-            self.model = str(hand_model(self.model))
+        if any(path.name.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)) for path in found):
+            self.model = str(locate_hand_model(self.model))
         return [Item(self.id_of(path), path) for path in found]
 
     def leftover(self, items: Iterable[Item]) -> Leftover:
@@ -68,10 +73,14 @@ class HandInput(LetterReader):
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
         """The frames of one file that hold a hand."""
         name = item.path.name.lower()
-        if name.endswith(LANDMARK_TABLES):
+        if name.endswith(LANDMARK_SUFFIXES):
             yield from LandmarkCSV(self.raw_dir, labelled=False).read(item)
             return
-        reads = {PICTURES: self._picture, VIDEOS: self._video, ARRAYS: self._array}
+        reads = {
+            IMAGE_SUFFIXES: self._picture,
+            VIDEO_SUFFIXES: self._video,
+            ARRAY_SUFFIXES: self._array,
+        }
         read = next(function for endings, function in reads.items() if name.endswith(endings))
         try:
             for identity, landmarks in read(item):
@@ -88,9 +97,9 @@ class HandInput(LetterReader):
         """The hand (1, 63) on the picture or frame it was found in, (height, width, 3) RGB."""
         name, _, frame = identity.partition("#")
         path = self.raw_dir / name
-        if name.lower().endswith(PICTURES):
+        if name.lower().endswith(IMAGE_SUFFIXES):
             return draw_hand(load_image(path), landmarks)
-        if name.lower().endswith(VIDEOS):
+        if name.lower().endswith(VIDEO_SUFFIXES):
             _, picture = next(Video(path).frames(((int(frame), int(frame) + 1),)))
             return draw_hand(picture, landmarks)
         return draw_hand(np.zeros((CANVAS, CANVAS, 3), np.uint8), landmarks)
@@ -98,7 +107,7 @@ class HandInput(LetterReader):
     def _picture(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
         assert self.model is not None, "items() finds the model"
         image = load_image(item.path)
-        hand = hand_landmarks(self.model, self.min_confidence).read(image)
+        hand = shared_hand_landmarker(self.model, self.min_confidence).read(image)
         if hand is None:
             raise ValueError(no_hand_reason(image))
         yield item.id, hand.landmarks
@@ -106,7 +115,9 @@ class HandInput(LetterReader):
     def _video(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
         assert self.model is not None, "items() finds the model"
         video = Video(item.path)
-        finder = HandLandmarks(self.model, self.min_confidence, rate=video.rate, thorough=False)
+        finder = HandLandmarker(
+            self.model, self.min_confidence, video_fps=video.fps, thorough=False
+        )
         for number, picture in video.frames():
             hand = finder.read(picture)
             yield f"{item.id}#{number:06d}", hand and hand.landmarks

@@ -20,9 +20,10 @@ from datamodules.readers.asl.letters import (
 )
 from datamodules.readers.base import Item
 from datamodules.store.samples import Rejected, Sample
-from unvoiced.files import PICTURES
-from unvoiced.vision.hands import hand_landmarks, hand_model, no_hand_reason
+from unvoiced.files import IMAGE_SUFFIXES
+from unvoiced.vision.hands import no_hand_reason, shared_hand_landmarker
 from unvoiced.vision.images import load_image
+from unvoiced.vision.models import locate_hand_model
 
 
 class ImageFolder(LetterReader):
@@ -42,7 +43,7 @@ class ImageFolder(LetterReader):
         ValueError: nothing to read, no folder named like a class, or no model.
     """
 
-    endings = PICTURES
+    endings = IMAGE_SUFFIXES
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class ImageFolder(LetterReader):
         pictures = [
             (split, root, path)
             for split, root in self.roots()
-            for path in self.files(root, PICTURES)
+            for path in self.files(root, IMAGE_SUFFIXES)
         ]
         if not pictures:
             raise self.nothing_found("pictures (jpg, png, heic …) in folders named A-Z, …")
@@ -69,7 +70,7 @@ class ImageFolder(LetterReader):
         items = [self._item(*picture, by_name) for picture in pictures]
         refuse_if_all_unknown(items, self.raw_dir)
         if any(canonical_letter(item.label) not in (None, "nothing") for item in items):
-            self.model = str(hand_model(self.model))
+            self.model = str(locate_hand_model(self.model))
         return items
 
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
@@ -98,7 +99,7 @@ class ImageFolder(LetterReader):
         picture, features = load_image(item.path), np.zeros((1, *FRAME.shape), np.float32)
         if label != "nothing":
             assert self.model is not None, "items() finds the model"
-            hand = hand_landmarks(self.model, self.min_confidence).read(picture)
+            hand = shared_hand_landmarker(self.model, self.min_confidence).read(picture)
             if hand is None:
                 raise ValueError(no_hand_reason(picture))
             features[0] = hand.landmarks

@@ -14,7 +14,7 @@ from datamodules.readers.asl.letters import LETTERS, LetterReader, canonical_let
 from datamodules.readers.base import SPLIT_FOLDERS, Item
 from datamodules.readers.tables import find_separator, read_table_text
 from datamodules.store.samples import Rejected, Sample
-from unvoiced.files import LANDMARK_TABLES
+from unvoiced.files import LANDMARK_SUFFIXES
 
 HEAD_ROWS = 50  # enough to tell text from numbers
 
@@ -39,7 +39,7 @@ class LandmarkCSV(LetterReader):
         ValueError: there is no table.
     """
 
-    endings = LANDMARK_TABLES
+    endings = LANDMARK_SUFFIXES
     layout = "tables with a label in every row"
 
     def __init__(
@@ -57,7 +57,7 @@ class LandmarkCSV(LetterReader):
         tables = [
             (split, path)
             for split, root in self.roots()
-            for path in self.files(root, LANDMARK_TABLES)
+            for path in self.files(root, LANDMARK_SUFFIXES)
         ]
         if not tables:
             raise self.nothing_found("tables (csv, csv.gz, tsv)")

@@ -20,7 +20,7 @@ from datamodules.readers.asl.letters import (
 )
 from datamodules.readers.base import Item
 from datamodules.store.samples import Rejected, Sample
-from unvoiced.files import ARRAYS, read_bytes
+from unvoiced.files import ARRAY_SUFFIXES, read_bytes
 from unvoiced.text import shorten
 
 MAX_FRAMES_BYTES = 200_000_000  # of one file
@@ -50,7 +50,7 @@ class LandmarkNPY(LetterReader):
         ValueError: there is no .npy file, or no folder named like a class.
     """
 
-    endings = ARRAYS
+    endings = ARRAY_SUFFIXES
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class LandmarkNPY(LetterReader):
         """One item a sequence folder, or a file directly in its letter."""
         names: dict[FrameFiles, list[str]] = {}
         for split, root in self.roots():
-            for path in self.files(root, ARRAYS):
+            for path in self.files(root, ARRAY_SUFFIXES):
                 item = self._item(split, root, path)
                 name = "" if item.path == path else path.relative_to(item.path).as_posix()
                 names.setdefault(item, []).append(name)

@@ -15,12 +15,12 @@ import numpy as np
 from datamodules.readers.base import Item, Reader
 from datamodules.readers.inputs import refuse_outside
 from datamodules.store.samples import Frame, Rejected, Sample
-from unvoiced.emg.conditioning import Conditioner
+from unvoiced.emg.conditioning import EMGFilter
 from unvoiced.emg.quality import preprocess_recording
 from unvoiced.emg.tables import check_sample_rate, read_emg_table
-from unvoiced.files import ARRAYS, EMG_TABLES
+from unvoiced.files import ARRAY_SUFFIXES, EMG_SUFFIXES
 
-RECORDING_ENDINGS = (*ARRAYS, *EMG_TABLES)
+RECORDING_ENDINGS = (*ARRAY_SUFFIXES, *EMG_SUFFIXES)
 VOTES = 20  # recordings that settle how many channels there are
 MANY_CHANNELS = 64  # a wider array with few rows is rather one of (channels, samples)
 
@@ -58,7 +58,7 @@ class EMGReader(Reader):
 
     task = "emg"
     key = "reader"  # where the configuration holds these settings, for errors
-    endings = ARRAYS
+    endings = ARRAY_SUFFIXES
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class EMGReader(Reader):
         self.min_s, self.max_s, self.max_clipped = min_s, max_s, max_clipped
         self._refuse_impossible()
         try:
-            self.conditioner = Conditioner(rate, mains_hz, low_hz, high_hz, resample_hz)
+            self.conditioner = EMGFilter(rate, mains_hz, low_hz, high_hz, resample_hz)
         except ValueError as error:
             raise ValueError(f"{self.key}.{error}") from error
 
@@ -126,7 +126,7 @@ class EMGReader(Reader):
     def load(self, item: Item) -> np.ndarray:
         """The (T, C) numbers as they were recorded; ValueError where they cannot be read."""
         root = self.allowed_root(item.path)
-        if not item.path.name.lower().endswith(EMG_TABLES):
+        if not item.path.name.lower().endswith(EMG_SUFFIXES):
             return load_array(item.path, root)
         refuse_outside(item.path, root, f"the file {item.path.name}")
         table = read_emg_table(item.path)

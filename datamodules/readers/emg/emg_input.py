@@ -12,9 +12,9 @@ import numpy as np
 from datamodules.readers.base import Item, Leftover
 from datamodules.readers.emg.base import RECORDING_ENDINGS, EMGReader, Recording
 from datamodules.readers.inputs import refuse_no_input
-from unvoiced.emg.conditioning import MAY_BE_NONE
+from unvoiced.emg.conditioning import OPTIONAL_SETTINGS
 
-KEPT_NONE = (*MAY_BE_NONE, "max_s")  # None says: none
+KEPT_NONE = (*OPTIONAL_SETTINGS, "max_s")  # None says: none
 WIDTH, LANE, MARGIN, FOOT = 960, 60, 48, 28  # pixels: of the traces, a channel, the texts
 INK, FAINT, TEXT = (31, 86, 140), (225, 225, 225), (60, 60, 60)
 

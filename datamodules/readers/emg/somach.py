@@ -14,7 +14,7 @@ import numpy as np
 from datamodules.readers.base import Item
 from datamodules.readers.emg.base import EMGReader, Recording, one_line
 from datamodules.store.samples import Rejected, Sample
-from unvoiced.files import ARCHIVES, MAX_ARRAY_BYTES, open_regular
+from unvoiced.files import ARCHIVE_SUFFIXES, MAX_ARRAY_BYTES, open_regular
 
 RATE_TOLERANCE = 0.03  # of the time that a recording takes, plus the millisecond t_ms is rounded to
 
@@ -49,7 +49,7 @@ class Somach(EMGReader):
         ValueError: there is no such file.
     """
 
-    endings = ARCHIVES
+    endings = ARCHIVE_SUFFIXES
 
     def __init__(
         self,
@@ -64,7 +64,9 @@ class Somach(EMGReader):
     def items(self) -> list[Item]:
         """One item a file; its name begins the group where there are several files."""
         found = [
-            (split, path) for split, root in self.roots() for path in self.files(root, ARCHIVES)
+            (split, path)
+            for split, root in self.roots()
+            for path in self.files(root, ARCHIVE_SUFFIXES)
         ]
         if not found:
             raise self.nothing_found("archives *.npz")

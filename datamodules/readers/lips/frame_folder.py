@@ -15,10 +15,10 @@ import cv2
 from datamodules.readers.base import Item
 from datamodules.readers.files import ending_of, natural_key
 from datamodules.readers.lips.mouths import Clip, Cut, MouthReader
-from unvoiced.files import PICTURES, open_regular, read_bytes
+from unvoiced.files import IMAGE_SUFFIXES, open_regular, read_bytes
 from unvoiced.text import escape_controls
 from unvoiced.vision.images import decode_image
-from unvoiced.vision.videos import WHOLE, Frames, Ranges
+from unvoiced.vision.videos import ALL_FRAMES, FrameRanges, NumberedFrames
 
 MAX_BYTES = 20_000_000  # of one picture, decompressed: a zip may unfold to anything
 KINDS = ("words", "phrases")
@@ -38,13 +38,13 @@ class Pictures:
     def __init__(self, load: Callable[[str], bytes], names: tuple[str, ...], rate: float) -> None:
         self.load, self.names, self.rate = load, names, rate
 
-    def to_output(self, frame: float) -> float:
+    def to_output_frame(self, frame: float) -> float:
         """Return where a frame lies among ``frames``: they are not converted."""
         return frame
 
-    to_file = to_output
+    to_file_frame = to_output_frame
 
-    def frames(self, ranges: Ranges = WHOLE, grey: bool = False) -> Frames:
+    def frames(self, ranges: FrameRanges = ALL_FRAMES, grey: bool = False) -> NumberedFrames:
         """(number, picture) as ``unvoiced.vision.videos.Video.frames`` gives them."""
         for number, name in enumerate(self.names):
             if not any(first <= number < stop for first, stop in ranges):
@@ -72,7 +72,7 @@ class FrameFolder(MouthReader):
     """
 
     default_crop = "none"
-    endings = (*PICTURES, ".zip")
+    endings = (*IMAGE_SUFFIXES, ".zip")
 
     def __init__(
         self, raw_dir: str | Path | None, kind: str = "words", rate: float = 15.0, **options: Any
@@ -129,7 +129,7 @@ class FrameFolder(MouthReader):
     # ---- finding
 
     def _below(self, root: Path, split: str) -> list[PictureClip]:
-        pictures = self.files(root, PICTURES)
+        pictures = self.files(root, IMAGE_SUFFIXES)
         names = [path.relative_to(root).as_posix() for path in pictures]
         clips = self._clips(root, names, "" if split else root.name, split)
         for path in self.files(root, (".zip",)):
@@ -153,7 +153,7 @@ class FrameFolder(MouthReader):
         folders: dict[PurePosixPath, list[str]] = {}
         for name in names:
             folder = PurePosixPath(name).parent
-            if name.lower().endswith(PICTURES) and self._is_clip(folder):
+            if name.lower().endswith(IMAGE_SUFFIXES) and self._is_clip(folder):
                 folders.setdefault(folder, []).append(name)
         return [
             self._clip(path, folder, folders[folder], speaker, split)

@@ -19,7 +19,7 @@ from datamodules.readers.lips.mouths import Clip, Cut, MouthReader, Source, Stri
 from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import read_bytes
 from unvoiced.text import normal_form
-from unvoiced.vision.videos import WHOLE, Frames, Ranges, Video
+from unvoiced.vision.videos import ALL_FRAMES, FrameRanges, NumberedFrames, Video
 
 LAYOUT = "<WORD>/{train,val,test}/<WORD>_00001.mp4 with a <WORD>_00001.txt beside it"
 MAX_DURATION_BYTES = 1_000_000
@@ -47,7 +47,7 @@ class WordClip(Video):
         if abs(self.fps / RATE - 1) > RATE_TOLERANCE:
             raise ValueError(f"{self.fps:g} frames a second, and LRW's clips have {RATE:g}: {ELSE}")
 
-    def frames(self, ranges: Ranges = WHOLE, grey: bool = False) -> Frames:
+    def frames(self, ranges: FrameRanges = ALL_FRAMES, grey: bool = False) -> NumberedFrames:
         for number, picture in super().frames(ranges, grey):
             height, width = picture.shape[:2]
             if (height, width) != (SIDE, SIDE):
@@ -146,7 +146,7 @@ class LRW(MouthReader):
         assert isinstance(source, WordClip)
         if strip.problem:  # the clip itself is damaged, whatever the text says
             return item.cuts
-        frames = source.announced or source.to_file(len(strip.numbers))
+        frames = source.stated_frames or source.to_file_frame(len(strip.numbers))
         path = item.path.with_suffix(".txt")
         try:
             if path.is_symlink():

@@ -14,9 +14,9 @@ from datamodules.readers.base import Item, Leftover
 from datamodules.readers.inputs import refuse_no_input
 from datamodules.readers.lips.frame_folder import PictureClip, pictures_in
 from datamodules.readers.lips.mouths import Clip, Cut, MouthReader, Source, Strip
-from unvoiced.files import PICTURES, VIDEOS
-from unvoiced.vision.mouth_windows import Window, draw_mouth
-from unvoiced.vision.videos import WHOLE, Video
+from unvoiced.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from unvoiced.vision.mouth_windows import MouthWindow, draw_mouth
+from unvoiced.vision.videos import ALL_FRAMES, Video
 
 DRAWN_HEIGHT, INSET_HEIGHT = 480, 240  # pixels
 
@@ -36,7 +36,7 @@ class MouthInput(MouthReader):
     """
 
     key = "input_reader"
-    endings = (*VIDEOS, *PICTURES)
+    endings = (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class MouthInput(MouthReader):
         refuse_no_input(self.path)
         given = {name: value for name, value in options.items() if value is not None}
         super().__init__(self.path if self.path.is_dir() else self.path.parent, **given)
-        self._viewed: tuple[str, list[Window | None]] = ("", [])
+        self._viewed: tuple[str, list[MouthWindow | None]] = ("", [])
         self.window_s, self.hop_s = window_s, hop_s or (window_s and window_s / 2)
         for name in ("window_s", "hop_s"):
             value = getattr(self, name)
@@ -62,9 +62,9 @@ class MouthInput(MouthReader):
 
     def items(self) -> list[Item]:
         """One item a video or folder of frames."""
-        videos = [self.path] if self.path.suffix.lower() in VIDEOS else []
+        videos = [self.path] if self.path.suffix.lower() in VIDEO_SUFFIXES else []
         if self.path.is_dir():
-            videos = self.files(self.raw_dir, VIDEOS)
+            videos = self.files(self.raw_dir, VIDEO_SUFFIXES)
         found = [*map(self._video, videos), *self._folders()]
         if not found:
             endings = " ".join(self.endings)
@@ -132,7 +132,7 @@ class MouthInput(MouthReader):
         if not self.path.is_dir():
             return []
         folders: dict[Path, list[Path]] = {}
-        for path in self.files(self.raw_dir, PICTURES):
+        for path in self.files(self.raw_dir, IMAGE_SUFFIXES):
             folders.setdefault(path.parent, []).append(path)
         return [self._folder(folder, paths) for folder, paths in folders.items()]
 
@@ -143,21 +143,21 @@ class MouthInput(MouthReader):
 
     def _window(self, item: Clip, first: int, stop: int, source: Source) -> Cut:
         identity = f"{item.id}#{first / self.rate:.2f}-{stop / self.rate:.2f}"
-        return Cut(identity, start=source.to_file(first), end=source.to_file(stop))
+        return Cut(identity, start=source.to_file_frame(first), end=source.to_file_frame(stop))
 
     def _named(self, identity: str) -> tuple[str, int, float]:
         """The item and the frames that a sample's id names."""
         found = re.fullmatch(r"(.*)#(\d+\.\d\d)-(\d+\.\d\d)", identity)
         if self.window_s is None or not found:
-            return identity, *WHOLE[0]
+            return identity, *ALL_FRAMES[0]
         return found[1], *(round(float(found[n]) * self.rate) for n in (2, 3))
 
-    def _views_of(self, item: Clip, source: Source) -> list[Window | None]:
+    def _views_of(self, item: Clip, source: Source) -> list[MouthWindow | None]:
         """The window of each frame of a whole item; found once for all its samples."""
         if self.crop != "mouth":
             return []
         if self._viewed[0] != item.id:
-            seen = self.faces(source, WHOLE)
+            seen = self.faces(source, ALL_FRAMES)
             self._viewed = (item.id, self.views(np.array(seen.numbers, int), seen.values))
         return self._viewed[1]
 

@@ -16,10 +16,17 @@ import numpy as np
 from datamodules.readers.base import Item, Reader
 from datamodules.store.samples import Frame, Rejected, Sample
 from unvoiced.text import normal_form
-from unvoiced.vision.faces import Face, face_finder
-from unvoiced.vision.hands import face_model
-from unvoiced.vision.mouth_windows import Window, fit_window, mouth_views
-from unvoiced.vision.videos import MAX_RATE, Frames, Ranges, TruncatedVideoError, merged, span
+from unvoiced.vision.faces import Face, shared_face_detector
+from unvoiced.vision.models import locate_face_model
+from unvoiced.vision.mouth_windows import MouthWindow, find_mouth_windows, fit_mouth_image
+from unvoiced.vision.videos import (
+    MAX_FPS,
+    FrameRanges,
+    NumberedFrames,
+    TruncatedVideoError,
+    merge_ranges,
+    to_frame_range,
+)
 
 CROPS = ("mouth", "none")
 
@@ -63,11 +70,11 @@ class Source(Protocol):
 
     rate: float
 
-    def to_output(self, frame: float) -> float: ...
+    def to_output_frame(self, frame: float) -> float: ...
 
-    def to_file(self, number: float) -> float: ...
+    def to_file_frame(self, number: float) -> float: ...
 
-    def frames(self, ranges: Ranges = ..., grey: bool = ...) -> Frames: ...
+    def frames(self, ranges: FrameRanges = ..., grey: bool = ...) -> NumberedFrames: ...
 
 
 @dataclass
@@ -168,10 +175,10 @@ class MouthReader(Reader):
                 f"{self.key}.height={self.height}, {self.key}.width={self.width}: expected 8 "
                 "pixels or more"
             )
-        if not 0 < self.rate <= MAX_RATE:
+        if not 0 < self.rate <= MAX_FPS:
             raise ValueError(
                 f"{self.key}.rate={self.rate:g} is no rate in Hz; expected more than 0, at most "
-                f"{MAX_RATE:g}"
+                f"{MAX_FPS:g}"
             )
         for name in ("min_confidence", "min_found"):
             if not 0 <= getattr(self, name) <= 1:
@@ -230,8 +237,12 @@ class MouthReader(Reader):
         if all(cut.problem for cut in item.cuts):  # nothing to open the file for
             return [Rejected(cut.id, cut.problem, item.id, cut.label) for cut in item.cuts]
         source = self.open(item)
-        spans = [span(cut.start, cut.end, source.to_output) for cut in item.cuts if not cut.problem]
-        strip = self.strip(source, merged([self._wider(*frames) for frames in spans]))
+        spans = [
+            to_frame_range(cut.start, cut.end, source.to_output_frame)
+            for cut in item.cuts
+            if not cut.problem
+        ]
+        strip = self.strip(source, merge_ranges([self._wider(*frames) for frames in spans]))
         cuts = self.cuts_of(item, source, strip)
         return [self._outcome(item, cut, source, strip) for cut in cuts]
 
@@ -251,7 +262,7 @@ class MouthReader(Reader):
         self, cut: Cut, source: Source, strip: Strip
     ) -> tuple[np.ndarray, int, tuple[int, int] | None]:
         """The (frames, height, width) of one cut, the faces seen with it, and its word span."""
-        first, stop = span(cut.start, cut.end, source.to_output)
+        first, stop = to_frame_range(cut.start, cut.end, source.to_output_frame)
         rows = strip.rows(first, stop)
         self._refuse_beyond_end(cut, rows, stop - first, strip)
         rows = strip.rows(*self._wider(first, stop))
@@ -271,7 +282,7 @@ class MouthReader(Reader):
         place = cut.word or ((cut.start, cut.end) if self.context_s else None)
         if place is None:
             return None
-        word = strip.rows(*span(*place, source.to_output))
+        word = strip.rows(*to_frame_range(*place, source.to_output_frame))
         first, stop = max(word.start, rows.start), min(word.stop, rows.stop)
         if first >= stop:
             raise ValueError(
@@ -334,11 +345,11 @@ class MouthReader(Reader):
         """
         if self.crop != "mouth":
             return
-        self.model = str(face_model(self.model))
+        self.model = str(locate_face_model(self.model))
         if self.landmarker and not Path(self.landmarker).is_file():
             raise ValueError(f"{self.key}.landmarker={self.landmarker} is not a file")
 
-    def strip(self, source: Source, ranges: Ranges) -> Strip:
+    def strip(self, source: Source, ranges: FrameRanges) -> Strip:
         """The windows of the frames in ``ranges``."""
         if self.crop != "mouth":
             return self._ready_strip(source, ranges)
@@ -348,11 +359,15 @@ class MouthReader(Reader):
         windows = self._shown(source, ranges, numbers, views)
         found = np.array([face is not None for face in seen.values], bool)
         usable = np.array([view is not None for view in views], bool)
-        faces = np.array([face.faces if face else 0 for face in seen.values], int)
+        faces = np.array([face.num_faces if face else 0 for face in seen.values], int)
         return Strip(numbers, windows, found, usable, faces, seen.problem)
 
     def _shown(
-        self, source: Source, ranges: Ranges, numbers: np.ndarray, views: Sequence[Window | None]
+        self,
+        source: Source,
+        ranges: FrameRanges,
+        numbers: np.ndarray,
+        views: Sequence[MouthWindow | None],
     ) -> np.ndarray:
         """The (n, height, width) in the windows; zeros where there is none.
 
@@ -365,13 +380,13 @@ class MouthReader(Reader):
         frames = source.frames([pair for pair in there if pair[0] < pair[1]], grey=True)
         for window, view, (_, picture) in zip(windows, views, frames, strict=True):
             if view is not None:
-                window[:] = view.cut(picture)
+                window[:] = view.crop_image(picture)
         return windows
 
-    def faces(self, source: Source, ranges: Ranges) -> Seen:
+    def faces(self, source: Source, ranges: FrameRanges) -> Seen:
         """The face, or None, of every frame in ``ranges``."""
         assert self.model is not None, "items() finds the model"
-        finder = face_finder(self.model, self.min_confidence, self.landmarker)
+        finder = shared_face_detector(self.model, self.min_confidence, self.landmarker)
         before: Face | None = None
 
         def find(picture: np.ndarray) -> Face | None:
@@ -382,25 +397,25 @@ class MouthReader(Reader):
 
         return _gather(source.frames(ranges), find)
 
-    def views(self, numbers: np.ndarray, faces: Sequence[Face | None]) -> list[Window | None]:
+    def views(self, numbers: np.ndarray, faces: Sequence[Face | None]) -> list[MouthWindow | None]:
         """The window of every frame; None where the face is away for too long.
 
         Args:
             numbers: (n,) of the frames; what is not next to each other is smoothed apart.
         """
-        views: list[Window | None] = []
+        views: list[MouthWindow | None] = []
         nowhere = np.full((3, 2), np.nan)
         for part in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers) > 1) + 1):
             points = np.array([face.points if (face := faces[i]) else nowhere for i in part])
             views += self._views(points.reshape(-1, 3, 2))
         return views
 
-    def _views(self, points: np.ndarray) -> list[Window | None]:
+    def _views(self, points: np.ndarray) -> list[MouthWindow | None]:
         size = self.height, self.width
-        return mouth_views(points, self.rate, *size, self.zoom, self.max_gap_s)
+        return find_mouth_windows(points, self.rate, *size, self.zoom, self.max_gap_s)
 
-    def _ready_strip(self, source: Source, ranges: Ranges) -> Strip:
-        fit = partial(fit_window, height=self.height, width=self.width)
+    def _ready_strip(self, source: Source, ranges: FrameRanges) -> Strip:
+        fit = partial(fit_mouth_image, height=self.height, width=self.width)
         seen = _gather(source.frames(ranges, grey=True), fit)
         every = np.ones(len(seen.numbers), bool)
         windows = np.array(seen.values, np.uint8).reshape(-1, self.height, self.width)
@@ -408,7 +423,7 @@ class MouthReader(Reader):
         return Strip(numbers, windows, every, every, every.astype(int), seen.problem)
 
 
-def _gather(frames: Frames, look: Callable[[np.ndarray], Any]) -> Seen:
+def _gather(frames: NumberedFrames, look: Callable[[np.ndarray], Any]) -> Seen:
     """What ``look`` makes of each frame; of a truncated video, of those that are there."""
     seen = Seen()
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from datamodules.readers.base import Item
 from datamodules.readers.lips.mouths import Clip, Cut, MouthReader
-from unvoiced.files import VIDEOS
+from unvoiced.files import VIDEO_SUFFIXES
 from unvoiced.vision.videos import Video
 
 
@@ -23,7 +23,7 @@ class VideoFolder(MouthReader):
         ValueError: nothing to read.
     """
 
-    endings = VIDEOS
+    endings = VIDEO_SUFFIXES
 
     def __init__(self, raw_dir: str | Path | None, grouped: bool = False, **options: Any) -> None:
         super().__init__(raw_dir, **options)
@@ -41,11 +41,11 @@ class VideoFolder(MouthReader):
         found = [
             self._clip(path, root, split)
             for split, root in self.roots()
-            for path in self.files(root, VIDEOS)
+            for path in self.files(root, VIDEO_SUFFIXES)
             if len(path.relative_to(root).parts) >= self.min_parts
         ]
         if not found:
-            raise self.nothing_found(f"{self.layout} (or {' '.join(VIDEOS)})")
+            raise self.nothing_found(f"{self.layout} (or {' '.join(VIDEO_SUFFIXES)})")
         self.find_models()
         return self.wanted(found)
 

@@ -13,7 +13,7 @@ from datamodules.readers.base import Item
 from datamodules.readers.inputs import refuse_outside
 from datamodules.readers.lips.mouths import Clip, Cut, MouthReader
 from datamodules.readers.tables import below, manifest_below, read_table, show_columns, split_named
-from unvoiced.vision.videos import Video, span
+from unvoiced.vision.videos import Video, to_frame_range
 
 Row = dict[str, str]
 # Columns that are used where the manifest has them and the configuration names no other.
@@ -133,7 +133,7 @@ def _placed(cut: Cut, texts: Row) -> Cut:
     """``cut`` with the split, the start and the end that a row names."""
     split = split_named(texts["split"])
     start, end = _number(texts["start"], 0.0), _number(texts["end"], math.inf)
-    span(start, end)  # refuses what is impossible
+    to_frame_range(start, end)  # refuses what is impossible
     return replace(cut, split=split, start=start, end=end)
 
 

@@ -77,8 +77,8 @@ def mediapipe_sees_hands(monkeypatch, tmp_path_factory):
         def read(self, picture):
             return Hand(POINTS, "Right", 1.0)
 
-    monkeypatch.setattr(image_folder, "hand_landmarks", lambda *_: Finder())
-    monkeypatch.setattr(image_folder, "hand_model", lambda path: Path(path or "model"))
+    monkeypatch.setattr(image_folder, "shared_hand_landmarker", lambda *_: Finder())
+    monkeypatch.setattr(image_folder, "locate_hand_model", lambda path: Path(path or "model"))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_bad_pictures_are_rejected(tmp_path, mediapipe_sees_hands):
 
 
 def test_a_picture_without_a_hand_is_rejected(tmp_path, mediapipe_sees_hands, monkeypatch):
-    monkeypatch.setattr(type(image_folder.hand_landmarks()), "read", lambda *_: None)
+    monkeypatch.setattr(type(image_folder.shared_hand_landmarker()), "read", lambda *_: None)
     make_picture(tmp_path / "A" / "1.jpg")
     assert reasons_by_id(read_all(ImageFolder(tmp_path))[1]) == {
         "A/1.jpg": "no hand found (the image is grey, and hands are found more often in colour)"

@@ -39,9 +39,9 @@ def _every_picture_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
             return Hand(np.linspace(0.01, 0.63, 63, dtype=np.float32), "Right", 1.0)
 
     for module in (image_folder, hand_input):
-        monkeypatch.setattr(module, "hand_landmarks", lambda *_: Finder())
-        monkeypatch.setattr(module, "hand_model", lambda path: Path(path or "model"))
-    monkeypatch.setattr(hand_input, "HandLandmarks", lambda *_, **__: Finder())
+        monkeypatch.setattr(module, "shared_hand_landmarker", lambda *_: Finder())
+        monkeypatch.setattr(module, "locate_hand_model", lambda path: Path(path or "model"))
+    monkeypatch.setattr(hand_input, "HandLandmarker", lambda *_, **__: Finder())
 
 
 def damage(content: bytes, rng: random.Random) -> bytes:

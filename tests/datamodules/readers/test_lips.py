@@ -321,7 +321,7 @@ def test_bad_videos_are_rejected_each(tmp_path):
     assert found == {
         "bad/zero.avi": "the video holds no frame that can be decoded",
         "bad/short.mkv": "3 frames long; reader.min_frames=4 asks for more",
-        "bad/odd.mkv": "the file says 4000 frames a second; expected more than 0, at most 1000. "
+        "bad/odd.mkv": "the file states 4000 frames a second; expected more than 0, at most 1000. "
         "Write it again with its true rate",
         "bad/renamed.mp4": "not a video that FFmpeg can decode, or its end is missing",
         "bad/empty.mp4": "the file is empty",

@@ -18,7 +18,7 @@ from datamodules.store.samples import Sample
 from experiments.launch.instantiate import instantiate
 from tests.helpers.readers import read_image_outcomes, read_image_samples
 from tests.helpers.videos import write_video
-from unvoiced.vision.videos import span
+from unvoiced.vision.videos import to_frame_range
 
 FRAMES = 29
 OTHERS = "take the clips as LRW has them, or read these with reader=video_manifest, which finds the"
@@ -102,7 +102,7 @@ def test_another_rate(tmp_path: Path, clip: Path, rate: float, frames: int, word
 @example(duration_s=1.16, scale=1.0)
 @given(duration_s=st.floats(0.001, 1.16), scale=st.floats(0.2, 3))
 def test_the_word_is_in_the_middle(duration_s: float, scale: float) -> None:
-    first, stop = span(*word_place(duration_s, FRAMES, 25.0), lambda frame: frame * scale)
+    first, stop = to_frame_range(*word_place(duration_s, FRAMES, 25.0), lambda frame: frame * scale)
     assert 0 <= first < stop <= max(1, round(FRAMES * scale) + 1)
     if stop - first > 1:  # one frame is the least, wherever its centre is
         assert abs(first + stop - FRAMES * scale) <= 1 + 1e-6  # as much before as after it

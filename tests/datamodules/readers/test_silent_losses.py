@@ -112,10 +112,10 @@ def test_heic_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     content = b"\0\0\0\x18ftypheic" + bytes(200)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.setattr(Image, "OPEN", {k: v for k, v in Image.OPEN.items() if k != "HEIF"})
-    images._known_formats.cache_clear()
+    images._readable_formats.cache_clear()
     with pytest.raises(ValueError, match="Install pillow-heif"):
         images.decode_image(content)
-    images._known_formats.cache_clear()
+    images._readable_formats.cache_clear()
 
 
 def test_links(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_only_the_network_and_the_module_may_name_classes(
     checkpoint: Path, tmp_path: Path, place: str
 ) -> None:
     """What else a card says becomes arguments of what Hydra builds, which builds more."""
-    evil = {"frames": {"_target_": "unvoiced.vision.hands.hand_model"}}
+    evil = {"frames": {"_target_": "unvoiced.vision.models.locate_hand_model"}}
     with pytest.raises(ValueError, match=REFUSED):
         load_checkpoint(changed(checkpoint, tmp_path, **{place: evil}))
 

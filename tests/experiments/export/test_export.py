@@ -285,7 +285,7 @@ def test_nothing_is_built_from_the_configuration_of_a_run(
 def test_this_project_s_own_functions_are_not_built_from_a_file(changed, tmp_path: Path) -> None:
     """Hydra would build the datamodule with what ``input`` says, and may build all of ours."""
     for place in ("input", "reader"):
-        target = "unvoiced.vision.hands.hand_model"
+        target = "unvoiced.vision.models.locate_hand_model"
         with pytest.raises(ValueError, match=REFUSED):
             read_checkpoint(changed(poison(place, asks(target, tmp_path))))
 

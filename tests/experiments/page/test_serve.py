@@ -40,7 +40,7 @@ from experiments.page.uploads import Finding, Uploads
 from experiments.page.visitors import FullError, GoneError, Visitor, Visitors
 from experiments.stages import serve
 from unvoiced import Engine, Recognizer
-from unvoiced.vision.hands import hand_model
+from unvoiced.vision.models import locate_hand_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
@@ -48,7 +48,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
     try:
-        hand_model()
+        locate_hand_model()
     except ValueError as error:
         pytest.skip(str(error))
     return Recognizer(PointingNetwork())
@@ -326,7 +326,7 @@ def test_a_clip_of_slow_motion_is_read_at_its_own_times(uploads: Uploads, tmp_pa
     fast = write_hand_video(tmp_path / "fast.mp4", "AB", 240, 0.8, (320, 240))
     *_, last = uploads.read(fast)
     assert last.text == "AB" and last.note.endswith("240 frames a second; read at 30 a second")
-    times = [seconds for seconds, _ in Clip(fast, 4.0).moments()]
+    times = [seconds for seconds, _ in Clip(fast, 4.0).timed_frames()]
     assert 40 <= len(times) <= 65 and times[-1] == pytest.approx(1.6, abs=0.04)
 
 

@@ -30,7 +30,7 @@ from tests.helpers.pages import (
 )
 from tests.helpers.paths import ROOT, require_shared_data
 from unvoiced import Recognizer
-from unvoiced.vision.mediapipe_tasks import outlive_profiling_timer
+from unvoiced.vision.mediapipe_tasks import ignore_profiling_signal
 from unvoiced.vision.videos import Video
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
@@ -84,7 +84,7 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    outlive_profiling_timer()
+    ignore_profiling_signal()
     folder = tmp_path_factory.mktemp("uploads")
     with serve_page(Recognizer(PointingNetwork()), folder, max_upload_s=8.0) as address:
         yield address

@@ -10,7 +10,7 @@ import pytest
 from datamodules.readers.asl.hand_input import HandInput
 from datamodules.simulators.hand import HandSimulator
 from tests.helpers.paths import require_shared_data
-from unvoiced.vision.hands import hand_model
+from unvoiced.vision.models import locate_hand_model
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_unreadable_files_are_named(
     predict, tmp_path: Path, name: str, content: bytes, said: str
 ) -> None:
     try:
-        hand_model()
+        locate_hand_model()
     except ValueError as error:
         pytest.skip(str(error))
     (tmp_path / name).write_bytes(content)

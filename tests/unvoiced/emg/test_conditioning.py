@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from unvoiced.emg.conditioning import Conditioner
+from unvoiced.emg.conditioning import EMGFilter
 from unvoiced.emg.quality import quality_issues
 
 PLAIN = {"mains_hz": None}
@@ -34,7 +34,7 @@ def inner_amplitude(emg, rate):
 def test_dc_and_drift_are_removed():
     clean = tone(80)
     seconds = np.arange(len(clean))[:, None] / 1000
-    emg = Conditioner(1000, **PLAIN)(clean + 57_000 + 300 * seconds)
+    emg = EMGFilter(1000, **PLAIN)(clean + 57_000 + 300 * seconds)
     assert emg.dtype == np.float32
     np.testing.assert_allclose(emg[500:-500], clean[500:-500], atol=0.5)
     assert np.abs(emg).max() < 16  # 57 mV make no jump at the ends either
@@ -43,30 +43,30 @@ def test_dc_and_drift_are_removed():
 def test_the_mains_and_its_harmonics_are_removed_and_the_rest_is_kept():
     hum = sum(tone(hz, microvolts=50) for hz in (50, 100, 150, 350))
     kept = sum(tone(hz) for hz in (20, 75, 125, 275, 430))
-    emg = Conditioner(1000, mains_hz=50)(hum + kept)
+    emg = EMGFilter(1000, mains_hz=50)(hum + kept)
     np.testing.assert_allclose(emg[1000:-1000], kept[1000:-1000], atol=1.0)
-    assert Conditioner(1000, mains_hz=50).hum()[-1] == 450
-    assert Conditioner(250, mains_hz=60).hum() == [60, 120]
-    assert Conditioner(240, mains_hz=60).hum() == [60]  # 120 is the Nyquist frequency
-    assert Conditioner(100, mains_hz=60).hum() == Conditioner(1000, mains_hz=None).hum() == []
+    assert EMGFilter(1000, mains_hz=50).hum()[-1] == 450
+    assert EMGFilter(250, mains_hz=60).hum() == [60, 120]
+    assert EMGFilter(240, mains_hz=60).hum() == [60]  # 120 is the Nyquist frequency
+    assert EMGFilter(100, mains_hz=60).hum() == EMGFilter(1000, mains_hz=None).hum() == []
 
 
 @pytest.mark.parametrize(("hz", "kept"), [(5, 0.0), (20, 0.5), (80, 1.0), (200, 0.5), (400, 0.0)])
 def test_the_band(hz, kept):
-    emg = Conditioner(1000, None, low_hz=20, high_hz=200)(tone(hz))
+    emg = EMGFilter(1000, None, low_hz=20, high_hz=200)(tone(hz))
     assert inner_amplitude(emg, 1000) / 10 == pytest.approx(kept, abs=0.02)
 
 
 def test_a_band_up_to_the_nyquist_frequency_has_no_upper_edge():
     emg = noise(500, 2)
     np.testing.assert_array_equal(
-        Conditioner(250, high_hz=125)(emg), Conditioner(250, high_hz=None)(emg)
+        EMGFilter(250, high_hz=125)(emg), EMGFilter(250, high_hz=None)(emg)
     )
 
 
 @pytest.mark.parametrize(("rate", "to"), [(1000, 250), (250, 1000), (1000, 516.79), (2048, 1000)])
 def test_resampling_keeps_a_tones_frequency_and_amplitude(rate, to):
-    condition = Conditioner(rate, resample_hz=to, **PLAIN)
+    condition = EMGFilter(rate, resample_hz=to, **PLAIN)
     emg = condition(tone(40, rate))
     assert condition.out_rate == to
     assert len(emg) == pytest.approx(4 * to, abs=1)
@@ -76,7 +76,7 @@ def test_resampling_keeps_a_tones_frequency_and_amplitude(rate, to):
 
 
 def test_resampling_leaves_no_mirror_frequencies():
-    emg = Conditioner(1000, resample_hz=250, **PLAIN)(tone(210))
+    emg = EMGFilter(1000, resample_hz=250, **PLAIN)(tone(210))
     assert inner_amplitude(emg, 250) < 0.2  # of 10
 
 
@@ -93,7 +93,7 @@ def centre(emg):
 
 
 def test_a_recorded_burst_stays_where_it_is_and_a_live_one_comes_late():
-    condition = Conditioner(1000, high_hz=120, **PLAIN)
+    condition = EMGFilter(1000, high_hz=120, **PLAIN)
     assert centre(condition(burst())) == pytest.approx(1500, abs=0.5)
     assert 1502 < centre(condition.stream(1).push(burst())) < 1550
 
@@ -101,8 +101,8 @@ def test_a_recorded_burst_stays_where_it_is_and_a_live_one_comes_late():
 @pytest.mark.parametrize("samples", [0, 1, 2, 3, 7, 30])
 def test_short_recordings(samples):
     emg = noise(samples, 3) + 1e5
-    assert Conditioner(1000)(emg).shape == (samples, 3)
-    down = Conditioner(1000, resample_hz=250)(emg)
+    assert EMGFilter(1000)(emg).shape == (samples, 3)
+    down = EMGFilter(1000, resample_hz=250)(emg)
     assert down.shape == (-(-samples // 4), 3)
     assert np.isfinite(down).all()
 
@@ -110,7 +110,7 @@ def test_short_recordings(samples):
 @pytest.mark.parametrize("emg", [np.zeros(5), np.zeros((5, 2, 2)), np.full((9, 2), np.nan)])
 def test_what_is_no_signal(emg):
     with pytest.raises(ValueError, match=r"expected \(samples, channels\)|not finite"):
-        Conditioner(1000)(emg)
+        EMGFilter(1000)(emg)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_what_is_no_signal(emg):
 )
 def test_impossible_settings_are_named(options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
-        Conditioner(**({"rate": 1000} | options))
+        EMGFilter(**({"rate": 1000} | options))
 
 
 # ---- live signals
@@ -158,7 +158,7 @@ def causal(condition, emg):
     seed=st.integers(0, 9),
 )
 def test_a_stream_does_not_depend_on_its_chunks(sizes, to, seed):
-    condition = Conditioner(1000, high_hz=200, resample_hz=to)
+    condition = EMGFilter(1000, high_hz=200, resample_hz=to)
     emg = noise(sum(sizes), 2, seed) + 57_000
     live = condition.stream(2)
     got = [live.push(chunk) for chunk in np.split(emg, np.cumsum(sizes)[:-1])]
@@ -170,7 +170,7 @@ def test_a_stream_does_not_depend_on_its_chunks(sizes, to, seed):
 
 
 def test_a_long_stream_keeps_its_place_and_forgets_what_is_past():
-    condition = Conditioner(1000, resample_hz=300)
+    condition = EMGFilter(1000, resample_hz=300)
     emg, live = noise(20_000, 1), condition.stream(1)
     got = np.concatenate([live.push(emg[n : n + 33]) for n in range(0, len(emg), 33)])
     np.testing.assert_allclose(got, causal(condition, emg), atol=1e-4)
@@ -183,7 +183,7 @@ def test_a_gap_in_a_stream_does_not_poison_what_follows():
     holed[700:705, 1] = [np.nan, np.inf, -np.inf, np.nan, np.nan]
     held = emg.copy()
     held[700:705, 1] = emg[699, 1]
-    condition = Conditioner(1000)
+    condition = EMGFilter(1000)
     live = condition.stream(2)
     got = np.concatenate([live.push(holed[:702]), live.push(holed[702:])])
     np.testing.assert_array_equal(got, condition.stream(2).push(held))
@@ -191,7 +191,7 @@ def test_a_gap_in_a_stream_does_not_poison_what_follows():
 
 def test_a_chunk_of_other_channels():
     with pytest.raises(ValueError, match=r"shape \(5, 3\): expected \(samples, 2 channels\)"):
-        Conditioner(1000).stream(2).push(np.zeros((5, 3)))
+        EMGFilter(1000).stream(2).push(np.zeros((5, 3)))
 
 
 # ---- faults

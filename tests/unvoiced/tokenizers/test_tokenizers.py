@@ -22,7 +22,7 @@ from unvoiced.tokenizers import (
     Phrases,
     SentencePiece,
     Tokenizer,
-    tokenizer_from,
+    build_tokenizer,
 )
 
 TEXTS = [
@@ -58,7 +58,7 @@ def test_what_is_writable_comes_back(kind: str, text: str) -> None:
     text = without_what_is_unwritable(tokenizer, text)
     if tokenizer.unwritable(text):  # a phrase's rest is another phrase
         return
-    for either in (tokenizer, tokenizer_from(json.loads(json.dumps(tokenizer.plain())))):
+    for either in (tokenizer, build_tokenizer(json.loads(json.dumps(tokenizer.plain())))):
         ids = either.encode(text)
         assert either.decode(ids) == tokenizer.normalise(text)
         assert not {either.pad, either.eos} & set(ids)
@@ -186,7 +186,7 @@ def test_a_saved_tokenizer_is_a_file_of_its_own_kind(name: str, tmp_path: Path) 
         assert model.get_piece_size() == tokenizer.size
     else:
         assert path == tmp_path / "tokenizer.json"
-        assert tokenizer_from(json.loads(path.read_text())).plain() == tokenizer.plain()
+        assert build_tokenizer(json.loads(path.read_text())).plain() == tokenizer.plain()
 
 
 def foreign_model() -> str:
@@ -231,7 +231,7 @@ good = FITTED["sentencepiece"].plain()
 )
 def test_damaged_data_is_refused(plain: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        tokenizer_from(plain)
+        build_tokenizer(plain)
 
 
 @pytest.mark.parametrize("name", ["char", "phrase", "sentencepiece"])
@@ -297,7 +297,7 @@ def test_t5_writes_what_is_writable(t5: T5, text: str) -> None:
 
 @pytest.mark.shared_data
 def test_t5_comes_back_from_plain_data_and_a_saved_file(t5: T5, tmp_path: Path) -> None:
-    assert tokenizer_from(t5.plain()).encode("Hello") == t5.encode("Hello")
+    assert build_tokenizer(t5.plain()).encode("Hello") == t5.encode("Hello")
     assert T5(str(t5.save(tmp_path))).plain() == t5.plain()
     assert t5.fit(["anything"]) is t5
 

@@ -11,15 +11,15 @@ import pytest
 
 from tests.helpers.faces import BACKGROUND, centre, paint_face, paint_scene
 from tests.helpers.paths import ROOT, require_shared_data
-from unvoiced.vision.faces import FaceFinder
+from tests.helpers.videos import read_video
+from unvoiced.vision.faces import FaceDetector
 from unvoiced.vision.mouth_windows import (
-    Window,
-    bridged_gaps,
+    MouthWindow,
     draw_mouth,
-    fit_window,
-    mouth_windows,
+    fill_short_gaps,
+    fit_mouth_image,
+    fit_mouth_windows,
 )
-from unvoiced.vision.videos import read_video
 
 EYES_AND_MOUTH = np.float32([(92, 113), (148, 113), (120, 178)]) / 240  # of the drawn face
 
@@ -31,7 +31,7 @@ def points_of(x, y, size):
 
 @pytest.fixture(scope="module")
 def finder(face_model_file):
-    return FaceFinder(face_model_file)
+    return FaceDetector(face_model_file)
 
 
 # ---- faces
@@ -42,7 +42,7 @@ def test_points_sit_on_the_drawn_face(finder, face):
     found = finder.read(paint_scene((*face, 0.3)))
     assert found.points.shape == (3, 2)
     assert found.points.dtype == np.float32
-    assert found.faces == 1
+    assert found.num_faces == 1
     assert np.linalg.norm(found.points - points_of(*face), axis=1).max() < 0.05 * face[2]
 
 
@@ -53,10 +53,10 @@ def test_no_face_is_none(finder):
 def test_a_small_face_is_searched_and_then_followed(finder):
     face = (430, 310, 70)
     picture = paint_scene((*face, 0.3), shape=(480, 640))
-    assert finder._faces(picture) == []
+    assert finder._detect_faces(picture) == []
     found = finder.read(picture)
     assert np.linalg.norm(found.points - points_of(*face), axis=1).max() < 5
-    assert finder.read(paint_scene((420, 320, 70, 0.3), shape=(480, 640)), found).faces == 1
+    assert finder.read(paint_scene((420, 320, 70, 0.3), shape=(480, 640)), found).num_faces == 1
 
 
 def test_points_of_a_small_face_are_as_exact(finder):
@@ -64,7 +64,7 @@ def test_points_of_a_small_face_are_as_exact(finder):
     errors = []
     for x in range(100, 300, 40):
         picture = paint_scene((x, 200, 160, 0.3), shape=(480, 640))
-        for found in (finder.read(picture), finder._faces(picture)[0]):
+        for found in (finder.read(picture), finder._detect_faces(picture)[0]):
             errors.append(np.linalg.norm(found.points - points_of(x, 200, 160), axis=1).mean())
     closer, first = np.reshape(errors, (-1, 2)).mean(0)
     assert closer < 4
@@ -79,7 +79,7 @@ def test_pictures_too_small_for_a_face(finder, shape):
 def test_the_larger_of_two_faces(finder):
     large, small = (0, 40, 160, 0.3), (190, 60, 110, 0.3)
     found = finder.read(paint_scene(small, large))
-    assert found.faces == 2
+    assert found.num_faces == 2
     assert np.linalg.norm(found.points - points_of(*large[:3]), axis=1).max() < 10
 
 
@@ -93,23 +93,23 @@ def test_a_face_is_followed_until_another_is_clearly_larger(finder):
 
 def test_models_that_are_none(tmp_path, face_model_file):
     with pytest.raises(ValueError, match=r"reader.model=.* cannot be read"):
-        FaceFinder(tmp_path / "absent.tflite")
+        FaceDetector(tmp_path / "absent.tflite")
     with pytest.raises(ValueError, match=r"reader.landmarker=.* cannot be read"):
-        FaceFinder(face_model_file, landmarker=tmp_path / "absent.task")
+        FaceDetector(face_model_file, landmarker=tmp_path / "absent.task")
     (tmp_path / "damaged").write_bytes(b"not a model")
     with pytest.raises(ValueError, match="is not a model that MediaPipe can use"):
-        FaceFinder(tmp_path / "damaged")
+        FaceDetector(tmp_path / "damaged")
     with pytest.raises(ValueError, match="another face_landmarker.task with reader.landmarker="):
-        FaceFinder(face_model_file, landmarker=tmp_path / "damaged")
+        FaceDetector(face_model_file, landmarker=tmp_path / "damaged")
 
 
 def test_mediapipe_says_nothing_and_loads_late(face_model_file, tmp_path):
     path = tmp_path / "face.npy"
     np.save(path, paint_scene((30, 20, 160, 0.3)))
     code = (
-        "import sys, numpy as np; from unvoiced.vision.faces import FaceFinder\n"
+        "import sys, numpy as np; from unvoiced.vision.faces import FaceDetector\n"
         "assert 'mediapipe' not in sys.modules\n"
-        f"finder, picture = FaceFinder({str(face_model_file)!r}), np.load({str(path)!r})\n"
+        f"finder, picture = FaceDetector({str(face_model_file)!r}), np.load({str(path)!r})\n"
         "print(sum(finder.read(picture[:, x:]) is not None for x in range(20)))\n"
         "assert 'torch' not in sys.modules; print('kept', file=sys.stderr)"
     )
@@ -121,7 +121,7 @@ def test_mediapipe_says_nothing_and_loads_late(face_model_file, tmp_path):
 
 
 def windows_of(points, **options):
-    return mouth_windows(np.asarray(points, np.float32), 25.0, 64, 96, **options)
+    return fit_mouth_windows(np.asarray(points, np.float32), 25.0, 64, 96, **options)
 
 
 def test_a_window_is_framed_around_the_mouth():
@@ -142,7 +142,7 @@ def test_a_window_turns_and_scales_with_the_head(degrees):
     points = EYES_AND_MOUTH * 240
     (upright,) = windows_of([points])
     (other,) = windows_of([points @ turn[:, :2].T + turn[:, 2]])
-    difference = upright.cut(face).astype(int) - other.cut(turned)
+    difference = upright.crop_image(face).astype(int) - other.crop_image(turned)
     assert np.abs(difference).mean() < 2
 
 
@@ -179,23 +179,23 @@ def test_outliers_and_gaps_do_not_move_it():
 
 def test_short_gaps_are_bridged():
     found = np.array([0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0], bool)
-    assert bridged_gaps(found, 2).tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1]
-    assert bridged_gaps(found, 0).tolist() == found.tolist()
-    assert bridged_gaps(~found, 99).all()
+    assert fill_short_gaps(found, 2).tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1]
+    assert fill_short_gaps(found, 0).tolist() == found.tolist()
+    assert fill_short_gaps(~found, 99).all()
 
 
 def test_what_a_window_cuts():
     picture = np.random.default_rng(0).integers(0, 255, (100, 120), np.uint8)
-    same = Window(np.array([[1.0, 0, 10], [0, 1, 20]]), 64, 96)
-    np.testing.assert_array_equal(same.cut(picture), picture[20:84, 10:106])
+    same = MouthWindow(np.array([[1.0, 0, 10], [0, 1, 20]]), 64, 96)
+    np.testing.assert_array_equal(same.crop_image(picture), picture[20:84, 10:106])
     np.testing.assert_allclose(
         same.corners, [(9.5, 19.5), (105.5, 19.5), (105.5, 83.5), (9.5, 83.5)]
     )
     # A window pixel that covers 4 x 4 of the picture is their mean.
-    wide = Window(np.array([[4.0, 0, 1.5], [0, 4, 1.5]]), 25, 30)
+    wide = MouthWindow(np.array([[4.0, 0, 1.5], [0, 4, 1.5]]), 25, 30)
     blocks = picture.reshape(25, 4, 30, 4).mean((1, 3))
-    assert np.abs(wide.cut(picture) - blocks).max() < 2
-    beyond = Window(np.array([[1.0, 0, -200], [0, 1, -200]]), 8, 8).cut(picture)
+    assert np.abs(wide.crop_image(picture) - blocks).max() < 2
+    beyond = MouthWindow(np.array([[1.0, 0, -200], [0, 1, -200]]), 8, 8).crop_image(picture)
     assert (beyond == picture[0, 0]).all()
 
 
@@ -205,7 +205,7 @@ def test_what_a_window_cuts():
 )
 def test_ready_pictures_keep_their_shape(shape, rows):
     picture = np.tile(np.linspace(0, 250, shape[0]).astype(np.uint8)[:, None], (1, shape[1]))
-    window = fit_window(picture, 64, 96)
+    window = fit_mouth_image(picture, 64, 96)
     assert window.shape == (64, 96)
     assert window.dtype == np.uint8
     if rows:
@@ -217,7 +217,7 @@ def test_ready_pictures_keep_their_shape(shape, rows):
 
 def test_drawing_leaves_the_picture_alone_and_may_leave_it():
     picture = np.zeros((100, 120, 3), np.uint8)
-    drawn = draw_mouth(picture, Window(np.array([[1.0, 0, 60], [0, 1, 60]]), 64, 96))
+    drawn = draw_mouth(picture, MouthWindow(np.array([[1.0, 0, 60], [0, 1, 60]]), 64, 96))
     assert drawn.any()
     assert not picture.any()
 
@@ -231,7 +231,7 @@ def test_windows_of_real_faces_are_framed_as_the_ready_clips(finder):
     for path in sorted(require_shared_data("lip/grid_s1/video").glob("*.mpg"))[::8]:
         pictures = list(read_video(path))
         windows = windows_of([finder.read(picture).points for picture in pictures])
-        mine = windows[40].cut(cv2.cvtColor(pictures[40], cv2.COLOR_RGB2GRAY))
+        mine = windows[40].crop_image(cv2.cvtColor(pictures[40], cv2.COLOR_RGB2GRAY))
         ready = list(read_video(path.parents[1] / "mouth" / f"{path.stem}.mp4"))[40]
         part = cv2.cvtColor(ready, cv2.COLOR_RGB2GRAY)[12:44, 20:76]
         match = cv2.matchTemplate(mine, part, cv2.TM_CCOEFF_NORMED)
@@ -244,7 +244,7 @@ def test_windows_of_real_faces_are_framed_as_the_ready_clips(finder):
 @pytest.mark.shared_data
 def test_the_landmarker_is_steadier(face_model_file, finder):
     path = require_shared_data("lip/grid_s1/video") / "bbaf2n.mpg"
-    refined = FaceFinder(
+    refined = FaceDetector(
         face_model_file, landmarker=require_shared_data("models/face_landmarker.task")
     )
     pictures = list(read_video(path, 0, 20))

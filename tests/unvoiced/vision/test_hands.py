@@ -14,22 +14,19 @@ import pytest
 
 from tests.helpers.hands import FINGERS, paint_hand
 from tests.helpers.paths import ROOT, require_shared_data
-from unvoiced.vision import hands as landmarks
-from unvoiced.vision.hands import (
-    HAND_MODEL,
-    HandLandmarks,
-    face_model,
-    hand_model,
-)
+from unvoiced.vision import models
+from unvoiced.vision.crops import add_border
+from unvoiced.vision.hands import HandLandmarker, no_hand_reason
 from unvoiced.vision.images import load_image
+from unvoiced.vision.models import HAND_MODEL, locate_face_model, locate_hand_model
 from unvoiced.vision.skeleton import draw_hand
 
 TIPS = (8, 12, 16, 20, 4)  # MediaPipe's numbers of the ends of FINGERS
 
 
 @pytest.fixture(scope="module")
-def finder(hand_model_file) -> HandLandmarks:
-    return HandLandmarks(hand_model_file)
+def finder(hand_model_file) -> HandLandmarker:
+    return HandLandmarker(hand_model_file)
 
 
 # ---- models
@@ -47,22 +44,22 @@ def test_a_path_in_the_configuration_goes_first(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path / "cache"))
     mine = tmp_path / "mine.task"
     mine.write_bytes(b"x")
-    assert hand_model(str(mine)) == mine
+    assert locate_hand_model(str(mine)) == mine
     with pytest.raises(ValueError, match=r"is not a file; expected MediaPipe's hand_landmarker"):
-        hand_model(tmp_path / "absent.task")
+        locate_hand_model(tmp_path / "absent.task")
 
 
 def test_a_file_in_the_cache_is_taken_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
     (tmp_path / HAND_MODEL).write_bytes(b"official")
-    assert hand_model().read_bytes() == b"official"
+    assert locate_hand_model().read_bytes() == b"official"
 
 
 def test_no_index_says_which_file_to_put_where(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(ValueError, match="could not be fetched") as error:
-        hand_model()
+        locate_hand_model()
     assert f"Put the official {HAND_MODEL} at {tmp_path / HAND_MODEL}" in str(error.value)
     assert "reader.model=<path>" in str(error.value)
     assert list(tmp_path.iterdir()) == []  # nothing is left lying about
@@ -77,10 +74,10 @@ def wheel_with(path: Path, contents: dict[str, bytes]) -> Path:
 
 def test_a_wheel_with_other_content_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
-    other = wheel_with(tmp_path / "other.whl", {landmarks.PALM_DETECTION[0]: b"other"})
-    monkeypatch.setattr(landmarks, "_download_wheel", lambda *_: other)
+    other = wheel_with(tmp_path / "other.whl", {models.PALM_DETECTION[0]: b"other"})
+    monkeypatch.setattr(models, "_download_wheel", lambda *_: other)
     with pytest.raises(ValueError, match="not the expected file: sha256 d9298a10d1b07358"):
-        hand_model()
+        locate_hand_model()
     assert not (tmp_path / HAND_MODEL).exists()
 
 
@@ -89,21 +86,21 @@ def test_a_damaged_wheel_is_refused(tmp_path, monkeypatch, content):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
     wheel = tmp_path / "damaged.whl"
     wheel.write_bytes(b"PK") if content is None else wheel_with(wheel, content)
-    monkeypatch.setattr(landmarks, "_download_wheel", lambda *_: wheel)
+    monkeypatch.setattr(models, "_download_wheel", lambda *_: wheel)
     with pytest.raises(ValueError, match="is damaged"):
-        hand_model()
+        locate_hand_model()
 
 
 def test_one_download_gives_both_models_to_many_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(landmarks, "_member", lambda _, name, __: name.encode())
+    monkeypatch.setattr(models, "_read_member", lambda _, name, __: name.encode())
     downloads = []
-    monkeypatch.setattr(landmarks, "_download_wheel", lambda *_: downloads.append(1) or Path())
+    monkeypatch.setattr(models, "_download_wheel", lambda *_: downloads.append(1) or Path())
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: hand_model(), range(4)))
+        found = list(pool.map(lambda _: locate_hand_model(), range(4)))
     fetched = len(downloads)
     assert set(found) == {tmp_path / "cache" / HAND_MODEL}
-    assert face_model().read_bytes() == landmarks.FACE_DETECTION[0].encode()
+    assert locate_face_model().read_bytes() == models.FACE_DETECTION[0].encode()
     assert len(downloads) == fetched
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
@@ -112,7 +109,7 @@ def test_damaged_model_is_a_clear_error(tmp_path):
     damaged = tmp_path / HAND_MODEL
     damaged.write_bytes(b"not a model")
     with pytest.raises(ValueError, match=r"is not a model that MediaPipe can use"):
-        HandLandmarks(damaged).read(paint_hand())
+        HandLandmarker(damaged).read(paint_hand())
 
 
 def test_draw_hand_leaves_the_picture_alone_and_may_leave_it():
@@ -141,7 +138,7 @@ def test_no_hand_is_none(finder):
 
 
 def test_a_video_is_followed(hand_model_file):
-    video = HandLandmarks(hand_model_file, rate=25.0, thorough=False)
+    video = HandLandmarker(hand_model_file, video_fps=25.0, thorough=False)
     wrists = [video.read(paint_hand()).landmarks[:2] for _ in range(4)]
     np.testing.assert_allclose(wrists[1:], wrists[:-1], atol=0.08)
     assert video.read(np.zeros((320, 320, 3), np.uint8)) is None
@@ -151,10 +148,10 @@ def test_mediapipe_says_nothing_and_loads_late(hand_model_file, tmp_path):
     picture = tmp_path / "hand.png"
     picture.write_bytes(cv2.imencode(".png", paint_hand()[..., ::-1])[1].tobytes())
     code = (
-        "import sys; from unvoiced.vision.hands import HandLandmarks\n"
+        "import sys; from unvoiced.vision.hands import HandLandmarker\n"
         "from unvoiced.vision.images import load_image\n"
         "assert 'mediapipe' not in sys.modules\n"
-        f"hand = HandLandmarks({str(hand_model_file)!r}).read(load_image({str(picture)!r}))\n"
+        f"hand = HandLandmarker({str(hand_model_file)!r}).read(load_image({str(picture)!r}))\n"
         "assert 'torch' not in sys.modules\n"
         "print(len(hand.landmarks)); print('kept', file=sys.stderr)"
     )
@@ -178,10 +175,10 @@ def test_real_pictures(finder):
 def test_a_border_changes_no_units(finder, border):
     """Found with a border, landmarks are where they are without one; z is in widths too."""
     path = require_shared_data("asl/images/s01/B_000.jpg")
-    picture, detector = load_image(path), finder._detector(1.0)
-    plain = detector.find(picture).landmarks.reshape(21, 3)
-    hand = detector.find(landmarks.with_border(picture, border))
-    found = landmarks._without_border(hand, border).landmarks.reshape(21, 3)
+    picture, detector = load_image(path), finder._get_task(1.0)
+    plain = detector.detect(picture).landmarks.reshape(21, 3)
+    hand = detector.detect(add_border(picture, border))
+    found = hand.rescaled(1 + 2 * border, -np.float32([border, border, 0])).landmarks.reshape(21, 3)
     assert np.abs(found - plain)[:, :2].max() < 0.05
     assert np.ptp(found[:, 2]) == pytest.approx(np.ptp(plain[:, 2]), rel=0.3)
 
@@ -218,14 +215,14 @@ def test_a_small_hand_is_found_where_it_is(finder, where):
 
 
 def test_parts_are_not_searched_where_a_hand_is_found_at_once(finder, monkeypatch):
-    monkeypatch.setattr(HandLandmarks, "_search", lambda *_: pytest.fail("searched"))
+    monkeypatch.setattr(HandLandmarker, "_search_crops", lambda *_: pytest.fail("searched"))
     assert finder.read(np.pad(paint_hand(), ((380, 380), (300, 300), (0, 0)), "edge"))
 
 
 def test_grey_hands_are_looked_for_in_tones_of_skin(finder, monkeypatch):
-    seen, find = [], HandLandmarks._find
+    seen, find = [], HandLandmarker._find_hand
     monkeypatch.setattr(
-        HandLandmarks, "_find", lambda self, image: seen.append(image) or find(self, image)
+        HandLandmarker, "_find_hand", lambda self, image: seen.append(image) or find(self, image)
     )
     empty = np.full((200, 200, 3), 128, np.uint8)
     assert finder.read(empty) is None
@@ -237,8 +234,8 @@ def test_grey_hands_are_looked_for_in_tones_of_skin(finder, monkeypatch):
 
 def test_the_reason_names_grey_images():
     grey = np.full((20, 20, 3), 128, np.uint8)
-    assert "the image is grey" in landmarks.no_hand_reason(grey)
-    assert landmarks.no_hand_reason(grey * np.uint8([1, 0, 1])) == "no hand found"
+    assert "the image is grey" in no_hand_reason(grey)
+    assert no_hand_reason(grey * np.uint8([1, 0, 1])) == "no hand found"
 
 
 @pytest.mark.shared_data

@@ -21,13 +21,13 @@ from tests.helpers.hands import paint_hand
 from tests.helpers.paths import ROOT
 from unvoiced import Engine, Reading, Recognizer
 from unvoiced.vision.images import (
-    LARGEST_SIDE,
+    MAX_SIDE,
     bgr_to_rgb,
+    check_image,
+    check_image_size,
     decode_image,
     is_grey,
     load_image,
-    refuse_size,
-    refuse_unlike_image,
 )
 
 
@@ -195,7 +195,7 @@ def test_a_small_file_of_a_huge_image_is_refused_by_its_header(width, height):
         decode_image(content)
     if width * height < 1e6:  # the same image as an array
         with pytest.raises(ValueError, match=r"too (large|narrow) \([\d,]+ x [\d,]+ pixels\)"):
-            refuse_unlike_image(np.zeros((height, width, 3), np.uint8))
+            check_image(np.zeros((height, width, 3), np.uint8))
 
 
 def test_a_packed_image_takes_no_memory():
@@ -211,17 +211,18 @@ def test_a_packed_image_takes_no_memory():
 
 
 def test_possible_sizes():
-    for size in [(1, 1), (LARGEST_SIDE, 6100), (500, 10), (4032, 3024), (8064, 6048)]:
-        refuse_size(*size)
+    for size in [(1, 1), (MAX_SIDE, 6100), (500, 10), (4032, 3024), (8064, 6048)]:
+        check_image_size(*size)
     with pytest.raises(ValueError, match="no pixels"):
-        refuse_size(0, 5)
+        check_image_size(0, 5)
 
 
 ABORTED = """
 import numpy as np, sys
-from unvoiced.vision.hands import HandLandmarks, hand_model, face_model
-from unvoiced.vision.faces import FaceFinder
-readers = HandLandmarks(hand_model()).read, FaceFinder(face_model()).read
+from unvoiced.vision.hands import HandLandmarker
+from unvoiced.vision.faces import FaceDetector
+from unvoiced.vision.models import locate_face_model, locate_hand_model
+readers = HandLandmarker(locate_hand_model()).read, FaceDetector(locate_face_model()).read
 for shape in ((2, 20_000, 3), (10, 65_535, 3), (1_000_000, 1, 3)):
     for read in readers:
         try:
@@ -317,7 +318,7 @@ def test_bgr_is_turned_round(monkeypatch):
     seen = []
     recognizer = Recognizer(Brightest())
     monkeypatch.setattr(
-        "unvoiced.vision.hands.HandLandmarks.read", lambda _, image: seen.append(image)
+        "unvoiced.vision.hands.HandLandmarker.read", lambda _, image: seen.append(image)
     )
     red = np.zeros((8, 9, 3), np.uint8)
     red[..., 0] = 200

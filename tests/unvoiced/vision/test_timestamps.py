@@ -14,9 +14,9 @@ from PIL import Image
 
 from datamodules.readers.lips.video_folder import VideoFolder
 from tests.helpers.paths import ROOT
-from unvoiced.live.cameras import Film
-from unvoiced.vision.timestamps import LONGEST_GAP_S, Timeline, in_shown_order, timing_of
-from unvoiced.vision.videos import TruncatedVideoError, Video, span
+from unvoiced.live.cameras import VideoSource
+from unvoiced.vision.timestamps import MAX_GAP_S, Timeline, measure_timing, sort_stamps
+from unvoiced.vision.videos import TruncatedVideoError, Video, to_frame_range
 
 
 def write_stamped(path, stamps_ms, codec="libvpx", size=(32, 16), values=None):
@@ -63,8 +63,10 @@ def test_a_browsers_recording_has_its_true_rate(tmp_path):
     assert video.fps == pytest.approx(30.3, abs=0.4)
     assert video.timing.duration_s == pytest.approx(1.0, abs=0.05)
     assert len(list(Video(path, 25.0).frames())) == 25
-    assert len(list(video.frames())) == len(list(video.moments())) == 30
-    assert [seconds for seconds, _ in Film(path).moments()][-1] == pytest.approx(0.96, abs=0.02)
+    assert len(list(video.frames())) == len(list(video.timed_frames())) == 30
+    assert [seconds for seconds, _ in VideoSource(path).timed_frames()][-1] == pytest.approx(
+        0.96, abs=0.02
+    )
 
 
 def test_a_browsers_recording_is_prepared_whole(tmp_path):
@@ -86,16 +88,16 @@ def test_a_rate_that_changes_half_way_is_followed(tmp_path):
     assert levels(images)[:10] == list(range(10))
     assert levels(images)[10:20] == [10, 10, 11, 11, 11, 12, 12, 13, 13, 13]
     assert 33 <= len(images) <= 36
-    assert [round(1000 * seconds) for seconds, _ in video.moments()] == stamps
+    assert [round(1000 * seconds) for seconds, _ in video.timed_frames()] == stamps
 
 
 def test_cuts_in_frames_of_an_uneven_file_are_cut_at_their_times(tmp_path):
     stamps = [40 * n for n in range(10)] + [400 + 100 * n for n in range(10)]
     video = Video(write_stamped(tmp_path / "a.mkv", stamps, "ffv1"), 50.0)
-    assert span(5, 10, video.to_output) == (10, 20)  # 0.2 to 0.4 s
-    assert span(10, 12, video.to_output) == (20, 30)  # 0.4 to 0.6 s
+    assert to_frame_range(5, 10, video.to_output_frame) == (10, 20)  # 0.2 to 0.4 s
+    assert to_frame_range(10, 12, video.to_output_frame) == (20, 30)  # 0.4 to 0.6 s
     for number in (0, 7, 19.5, 31, 60):
-        assert video.to_output(video.to_file(number)) == pytest.approx(number)
+        assert video.to_output_frame(video.to_file_frame(number)) == pytest.approx(number)
 
 
 @pytest.mark.parametrize("angle", [90, 180, 270])
@@ -213,20 +215,20 @@ def test_a_small_file_of_huge_frames_takes_no_memory(tmp_path):
     ],
 )
 def test_the_rate_is_what_the_stamps_say(stamps, stated, fps, is_even):
-    timing = timing_of(stamps, stated)
+    timing = measure_timing(stamps, stated)
     assert (timing.fps, timing.is_even) == (pytest.approx(fps), is_even)
     assert len(timing.times) == len(stamps) and timing.times[0] == 0
 
 
 def test_stamps_that_go_back_a_little_stand_still_and_those_far_back_begin_anew():
     timeline = Timeline(0.04)
-    seconds = [timeline.seconds(stamp) for stamp in (10, 10.04, 10.03, 10.08, 0, 0.04, None)]
+    seconds = [timeline.next_seconds(stamp) for stamp in (10, 10.04, 10.03, 10.08, 0, 0.04, None)]
     np.testing.assert_allclose(seconds, [0, 0.04, 0.04, 0.08, 0.12, 0.16, 0.2])
     with pytest.raises(ValueError, match="no frame comes between"):
-        timeline.seconds(LONGEST_GAP_S + 0.1)
+        timeline.next_seconds(MAX_GAP_S + 0.1)
 
 
 def test_frames_are_sorted_within_each_part_of_a_joined_file():
     packets = [(0.0, 0.0), (0.08, 0.04), (0.04, 0.08), (0.0, -5.0), (0.08, -4.9), (0.04, -4.8)]
-    assert in_shown_order(packets) == [0.0, 0.04, 0.08, 0.0, 0.04, 0.08]
-    assert in_shown_order([(None, 0.0), (None, 0.04)]) == [0.0, 0.04]
+    assert sort_stamps(packets) == [0.0, 0.04, 0.08, 0.0, 0.04, 0.08]
+    assert sort_stamps([(None, 0.0), (None, 0.04)]) == [0.0, 0.04]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.paths import ROOT, require_shared_data
-from tests.helpers.videos import make_gray_images, make_noise_images, write_video
-from unvoiced.vision.videos import TruncatedVideoError, Video, merged, read_video, span
+from tests.helpers.videos import make_gray_images, make_noise_images, read_video, write_video
+from unvoiced.vision.videos import TruncatedVideoError, Video, merge_ranges, to_frame_range
 
 
 def numbers(frames):
@@ -49,7 +49,7 @@ def test_frames_come_in_order_and_red_first(tmp_path, name, code):
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 20
     assert numbers(frames[10:]) == list(range(10, 20))
     np.testing.assert_allclose(frames[7].mean((0, 1)), (250, 70, 70), atol=12)
-    assert (Video(path).fps, Video(path).announced) == (25.0, 20)
+    assert (Video(path).fps, Video(path).stated_frames) == (25.0, 20)
 
 
 def test_grey_frames(tmp_path):
@@ -76,20 +76,20 @@ def test_a_frame_belongs_where_its_centre_does(tmp_path, start, end, expected):
 
 def test_neighbouring_cuts_lose_no_frame():
     borders = [0.75, 4.25, 5.5, 9.0, 9.5, 15.0]
-    cuts = [span(*cut) for cut in pairwise(borders)]
+    cuts = [to_frame_range(*cut) for cut in pairwise(borders)]
     assert cuts == [(1, 4), (4, 5), (5, 9), (9, 10), (9, 15)]  # the half-frame cut shares its one
-    assert span(3, 5, lambda frame: frame * 0.5) == (1, 2)
-    assert span(0, math.inf) == (0, math.inf)
+    assert to_frame_range(3, 5, lambda frame: frame * 0.5) == (1, 2)
+    assert to_frame_range(0, math.inf) == (0, math.inf)
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 5), (5, 4), (-1, 4), (math.nan, 4), (0, math.nan)])
 def test_impossible_cuts(start, end):
     with pytest.raises(ValueError, match=r"frame .* is (negative|not after)"):
-        span(start, end)
+        to_frame_range(start, end)
 
 
 def test_merged_ranges():
-    assert merged([(5, 7), (0, 2), (2, 3), (6, math.inf)]) == [(0, 3), (5, math.inf)]
+    assert merge_ranges([(5, 7), (0, 2), (2, 3), (6, math.inf)]) == [(0, 3), (5, math.inf)]
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_merged_ranges():
 )
 def test_rates_are_converted_by_the_nearest_frame(tmp_path, rate, expected):
     path = write_video(tmp_path / "a.mkv", make_gray_images(20))
-    assert numbers(read_video(path, rate=rate))[: len(expected)] == list(expected)
-    assert len(list(read_video(path, rate=rate))) == round(20 * rate / 25)
+    assert numbers(read_video(path, output_fps=rate))[: len(expected)] == list(expected)
+    assert len(list(read_video(path, output_fps=rate))) == round(20 * rate / 25)
 
 
 def test_only_wanted_frames_are_decoded_and_reading_stops(tmp_path):
