@@ -146,10 +146,10 @@ class _LandmarkerTask:
                 result = self._run_task(converted)
         else:
             result = self._run_task(converted)
-        if not result.shared_hand_landmarker:
+        if not result.hand_landmarks:
             return None
         self._is_quiet = False  # every part of the graph has run, and printed its notes
-        points = np.array([(p.x, p.y, p.z) for p in result.shared_hand_landmarker[0]], np.float32)
+        points = np.array([(p.x, p.y, p.z) for p in result.hand_landmarks[0]], np.float32)
         side = result.handedness[0][0]
         return Hand(points.reshape(63), side.category_name, side.score)  # (21, 3) → (63,)
 
