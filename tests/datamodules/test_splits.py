@@ -132,7 +132,7 @@ def test_train_all_tests_what_the_set_marks_test() -> None:
     classes=st.integers(1, 4),
     seed=st.integers(0, 3),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_random_draws_take_whole_recordings(lengths: list[int], classes: int, seed: int) -> None:
     names = np.repeat([f"clip {n}" for n in range(len(lengths))], lengths)
     labels = np.repeat([f"{n % classes}" for n in range(len(lengths))], lengths)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from omegaconf import DictConfig
 
 from experiments.checkpoints.load import require_model
 from experiments.export.inference_module import recognizer_of_module
@@ -33,12 +35,19 @@ def _weight(number: int, shape: list[int], dtype: str) -> torch.Tensor:
 def logits_of(path: Path) -> list[float]:
     """Return the first 50 logits of a checkpoint or exported file for a fixed random recording."""
     task = path_task(path)
-    config = compose_command(f"task={task}", f"ckpt_path={path}")
+    config = compose_task(task).copy()
+    config.ckpt_path = str(path)
     recognizer = recognizer_of_module(require_model(config), config)
     inputs = recording(recognizer.about, FRAMES[task])
     with torch.inference_mode():
         logits = np.asarray(recognizer.network(*inputs)[0])
     return [round(float(value), 5) for value in logits.ravel()[:50]]
+
+
+@cache
+def compose_task(task: str) -> DictConfig:
+    """Return the default configuration of a task."""
+    return compose_command(f"task={task}", "ckpt_path=unused")
 
 
 def path_task(path: Path) -> str:

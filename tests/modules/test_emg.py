@@ -354,7 +354,7 @@ def test_other_settings_are_another_simulated_set() -> None:
 # ---- calibration
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(["s0", "s1", ""])),
@@ -421,7 +421,7 @@ named = pytest.mark.parametrize("name", list(STILL))
 
 
 @named
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 60), st.integers(1, 9)),
     seed=st.integers(0, 99),

@@ -14,7 +14,7 @@ def interval(correct: list[bool], group: list[int]) -> tuple[float, float]:
     return low, high
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.integers(-1, 5)), min_size=2, max_size=60))
 def test_the_ends_are_accuracies_in_order(outcomes: list[tuple[bool, int]]) -> None:
     low, high = interval(*map(list, zip(*outcomes, strict=True)))

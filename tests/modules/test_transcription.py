@@ -84,7 +84,7 @@ def judged(net: nn.Module, **more) -> tuple[TranscriptionModule, dict[str, objec
 # ---- losses
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     rows=st.lists(st.lists(st.integers(2, 8), max_size=5), min_size=1, max_size=4),
     count=st.integers(1, 9),
@@ -319,7 +319,7 @@ def test_what_was_tested_is_told_a_row_a_recording() -> None:
     assert table["nearest"].tolist() == ["call me", "no", "no"] * 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(words_drawn, words_drawn), min_size=1, max_size=5))
 def test_word_errors_agree_with_torchmetrics(pairs: list[tuple[list[str], list[str]]]) -> None:
     said, true = ([" ".join(words) for words in side] for side in zip(*pairs, strict=True))
@@ -331,7 +331,7 @@ def test_word_errors_agree_with_torchmetrics(pairs: list[tuple[list[str], list[s
         assert errors == sum(len(text.split()) for text in said)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_word_errors_are_a_distance_between_any_texts(one: str, other: str) -> None:
     assert count_word_errors(one, one) == 0
@@ -360,7 +360,7 @@ def interval(counted: list[int], group: list[int], out_of: list[int]) -> tuple[f
     return low, high
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 1000), groups=st.integers(1, 6), each=st.integers(8, 20))
 def test_the_interval_brackets_the_rate(seed: int, groups: int, each: int) -> None:
     rng = torch.Generator().manual_seed(seed)

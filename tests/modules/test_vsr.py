@@ -332,7 +332,7 @@ def test_the_seed_recipe_is_the_documents(composed) -> None:
     optimizer = instantiate(config.optimizer)([torch.nn.Parameter(torch.zeros(1))])
     plan = instantiate(config.scheduler).attach(optimizer, 10_000, config.trainer.max_epochs)
     assert isinstance(plan["scheduler"], torch.optim.lr_scheduler.CosineAnnealingLR)
-    assert plan["scheduler"].T_max == 800 and plan["interval"] == "epoch"
+    assert plan["scheduler"].T_max == 1000 and plan["interval"] == "epoch"
     saved = [1, 2, 3, 4, 7, 18, 33, *range(100, 801, 100)]
     assert config.callbacks.periodic.epochs == saved
     assert instantiate(config.callbacks.periodic).epochs == set(saved)

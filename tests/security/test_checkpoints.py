@@ -153,9 +153,7 @@ def test_a_changed_card_loads_or_is_refused_with_one_sentence(
 ) -> None:
     path = tmp_path_factory.mktemp("changed") / "changed.ckpt"
 
-    @settings(
-        max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck), database=None)
     @given(card=mutations(good[task]["card"]))
     def check(card: dict[str, Any]) -> None:
         torch.save(good[task] | {"card": card}, path)
@@ -214,7 +212,7 @@ def test_a_beam_cannot_be_of_any_width(good, tmp_path: Path) -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=9) | st.integers(), inner),
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_plain_data_passes_or_is_refused(value: Any) -> None:
     try:
         check_plain("card", value)

@@ -48,7 +48,7 @@ def test_controls_are_escaped(text: str) -> None:
     assert escape_controls("a\nb") == r"a\nb" and printable("\x1b[0m") == r"\x1b[0m"
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(st.characters(codec=None, exclude_categories=())))
 def test_no_control_character_is_left(text: str) -> None:
     for made in (escape_controls(text), spreadsheet_cell(text) if "\t" not in text else ""):

@@ -58,7 +58,7 @@ def peaked(rows: list[list[int]], classes: int) -> tuple[Tensor, Tensor]:
     return logits, lengths
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shape=shapes, blank=st.integers(0, 3), seed=st.integers(0, 10**6))
 def test_a_beam_that_drops_nothing_finds_the_likeliest_of_all(shape, blank: int, seed: int) -> None:
     frames, classes = shape
@@ -70,7 +70,7 @@ def test_a_beam_that_drops_nothing_finds_the_likeliest_of_all(shape, blank: int,
     torch.testing.assert_close(log_probability(logits[0], [found], blank)[0], best)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shape=shapes, seed=st.integers(0, 10**6))
 def test_a_wide_beam_finds_nothing_less_likely_than_greedy_does(shape, seed: int) -> None:
     frames, classes = shape
@@ -107,7 +107,7 @@ def test_sure_frames_lose_repeats_and_blanks(blank: int) -> None:
         assert beam_ctc(logits, lengths, blank, width) == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     lengths=st.lists(st.integers(0, 9), min_size=1, max_size=4),
     width=st.integers(1, 6),

@@ -181,7 +181,7 @@ def test_a_still_mouth_does_not_speak(still: np.ndarray) -> None:
     assert speech_in(still, 25.0) == speech_in(noisy, 25.0) == []
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(gain=st.floats(0, 0.3), light=st.floats(0, 30), hertz=st.floats(0.2, 3))
 def test_light_and_gain_are_no_speech(
     still: np.ndarray, gain: float, light: float, hertz: float
@@ -191,7 +191,7 @@ def test_light_and_gain_are_no_speech(
     assert speech_in(lit.astype(np.uint8), 25.0) == []
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(pixels=st.floats(0, 2), nearer=st.floats(0, 0.03), hertz=st.floats(0.2, 1.0))
 def test_a_head_that_sways_does_not_speak(
     still: np.ndarray, pixels: float, nearer: float, hertz: float

@@ -86,7 +86,7 @@ def test_frames_are_spread_evenly(tmp_path: Path) -> None:
     assert batch["index"].tolist() == [2, 1, 0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=12),
     frames=st.integers(1, 9),
@@ -138,7 +138,7 @@ def test_sets_without_words_have_batches_without_a_boundary(tmp_path: Path) -> N
     assert list(batch) == ["x", "y", "length", "index", "group", "sequence"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     word=st.tuples(st.integers(0, 11), st.integers(1, 12)).filter(lambda word: word[0] < word[1]),
     frames=st.integers(1, 30),

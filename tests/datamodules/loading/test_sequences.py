@@ -73,7 +73,7 @@ def by_length(
     return LengthBucketSampler(order, lengths, shuffle)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(lengths=lengths_drawn, data=st.data())
 def test_a_batch_is_its_recordings_times_their_gains_and_then_zeros(
     lengths: list[int], data: st.DataObject, tmp_path_factory
@@ -112,7 +112,7 @@ def test_the_set_itself_is_not_scaled(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one.features, before)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(2, 99), max_size=6), min_size=1, max_size=6))
 def test_token_ids_are_filled_up_and_nothing_else_changes(tokens: list[list[int]]) -> None:
     table = padded(tokens)
@@ -132,7 +132,7 @@ def test_little_of_a_training_batch_is_padding() -> None:
     assert padding(plain, lengths) > 3 * padding(together, lengths)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     batches=st.integers(1, 2 * POOL + 1),
     batch=st.integers(1, 5),
@@ -180,7 +180,7 @@ def test_the_same_order_is_kept_where_one_batch_is_learnt_by_heart() -> None:
     assert epoch(order, 0) == epoch(order, 5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lengths=st.lists(st.integers(1, 99), min_size=4, max_size=60), batch=st.integers(1, 9))
 def test_evaluation_reads_the_longest_first(lengths: list[int], batch: int) -> None:
     one = np.array(lengths)
@@ -191,7 +191,7 @@ def test_evaluation_reads_the_longest_first(lengths: list[int], batch: int) -> N
     assert len(list(order)) == len(order)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(size=st.integers(1, 40), batch=st.integers(1, 9), world=st.integers(2, 4))
 def test_processes_evaluate_every_recording_once_between_them(
     size: int, batch: int, world: int
@@ -222,7 +222,7 @@ def curriculum(lengths: np.ndarray, epochs: int, start: float, batch: int = 8) -
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     batches=st.integers(1, 20),
     epochs=st.integers(1, 5),

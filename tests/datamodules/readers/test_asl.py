@@ -229,7 +229,7 @@ NAMINGS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     naming=st.sampled_from(sorted(NAMINGS)),
     order=st.permutations(range(64)),

@@ -69,7 +69,6 @@ def test_numbers_that_are_too_strong_are_refused(tmp_path, scale_uv):
 
 
 @given(st.floats(0.3, 3000), st.sampled_from([1e-6, 1e-3, 1.0]))
-@settings(deadline=None)
 def test_plausible_amplitudes_pass_and_the_named_factor_repairs_the_others(rms, factor):
     strengths = np.full(8, rms * factor)
     try:
@@ -189,7 +188,7 @@ def test_headers_name_channels_times_and_counters():
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_damaged_recordings_cost_a_row_each(data, tmp_path_factory):
     """Cut, changed or exchanged bytes of arrays and tables never end a preparation."""
     folder = tmp_path_factory.mktemp("damage")

@@ -69,7 +69,7 @@ def check_account(make_reader: Callable[[Path], Any], raw: Path, data_dir: Path)
 
 
 @pytest.mark.parametrize("name", READER_FACTORIES)
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(tree=trees)
 def test_no_file_is_lost(name: str, tree: list) -> None:
     with TemporaryDirectory() as folder:
@@ -81,7 +81,7 @@ def test_no_file_is_lost(name: str, tree: list) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READER_FACTORIES)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(tree=trees)
 def test_no_file_is_lost_in_many_trees(name: str, tree: list) -> None:
     with TemporaryDirectory() as folder:

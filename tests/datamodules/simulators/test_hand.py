@@ -52,7 +52,7 @@ def test_poses_stay_within_the_joint_limits():
         assert 5 <= pose.thumb[0] <= 20
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_bone_lengths_belong_to_the_person_not_to_the_pose(seed):
     rng = np.random.default_rng(seed)
@@ -64,7 +64,7 @@ def test_bone_lengths_belong_to_the_person_not_to_the_pose(seed):
     np.testing.assert_allclose(bones[0, 0, 2:5], signer.thumb_bones, atol=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), label=st.sampled_from(HANDS))
 def test_finger_joints_bend_within_their_limits(seed, label):
     rng = np.random.default_rng(seed)

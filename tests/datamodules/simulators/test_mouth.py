@@ -95,19 +95,19 @@ def test_speakers_out_of_range_are_refused():
         MouthSimulator(speakers=5).simulate_speaker(5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=SEEDS, consonant=st.sampled_from("pbm"))
 def test_lips_close_for_bilabials_and_open_for_vowels(seed, consonant):
     assert between_vowels(gaps(f"aa {consonant} aa", seed)).min() < 0.02
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=SEEDS, consonant=st.sampled_from(["t", "k", "s", "l", "th"]))
 def test_lips_stay_apart_for_other_consonants(seed, consonant):
     assert between_vowels(gaps(f"aa {consonant} aa", seed)).min() > 0.02
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=SEEDS, word=st.sampled_from(ALL_WORDS))
 def test_tracks_are_smooth_and_lips_in_order(seed, word):
     rng = np.random.default_rng(seed)
@@ -195,7 +195,7 @@ def test_without_noise_a_speaker_always_says_a_word_the_same_way():
     assert not np.array_equal(first[0], simulator.simulate_speaker(1)[0][1][0])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=SEEDS, pair=st.sampled_from([("by", "my"), ("b", "p"), ("bad", "mat"), ("t", "d")]))
 def test_words_that_look_alike_move_alike(seed, pair):
     with pytest.MonkeyPatch.context() as patch:

@@ -140,7 +140,7 @@ def test_each_muscle_serves_its_phonemes(phone, other, muscle):
     assert serves > 1.4 * rests
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=SEEDS, text=st.sampled_from(ALL_SENTENCES))
 def test_drives_are_smooth_within_bounds_and_low_at_rest(seed, text):
     drive = activate_muscles(text, make_session([seed]), np.random.default_rng(seed))
@@ -172,7 +172,7 @@ def test_muscles_act_before_the_rest_is_over():
 
 
 @given(drive=st.floats(0.1, 0.9), seed=SEEDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_motor_units_fire_more_the_more_they_are_driven(drive, seed):
     weak, strong = (
         fire_motor_units(np.full((1000, len(MUSCLES)), level), np.random.default_rng(seed)).sum(

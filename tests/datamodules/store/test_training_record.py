@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.store.dataset import PreparedSet
@@ -17,7 +17,6 @@ from tests.helpers.prepared_sets import write_hands
 values = st.lists(st.integers(1, 2**64 - 1), max_size=50)
 
 
-@settings(deadline=None)
 @given(trained=values, other=values)
 def test_a_small_set_is_known_hash_by_hash(trained: list[int], other: list[int]) -> None:
     sketch = HashSketch.of(np.array(trained, np.uint64))

@@ -24,7 +24,7 @@ from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import TEST_DESCRIPTION, TEST_FRAME, Word, make_sample, write_hands
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=20),
     stop=st.integers(0, 20),

@@ -25,7 +25,7 @@ def landmarks(frames: int = 1) -> torch.Tensor:
     return torch.stack([torch.from_numpy(x) for label, x in samples if label != "nothing"])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(frames=st.integers(1, 4), seed=st.integers(0, 100))
 def test_shape_and_wrist_stay(frames: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -107,7 +107,7 @@ def clips(count: int = 6, frames: int = 9) -> torch.Tensor:
     return x
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(frames=st.integers(1, 9), seed=st.integers(0, 100))
 def test_clips_keep_their_shape_and_range(frames: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -147,7 +147,7 @@ def test_time_keeps_the_order_of_frames() -> None:
     assert (frame[:, 0] > 0.11).any() and (frame[:, -1] < 0.89).any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     count=st.integers(1, 5),
     frames=st.integers(1, 12),
@@ -178,7 +178,7 @@ def test_a_track_stays_where_no_frames_are_moved_in_time() -> None:
     assert torch.equal(same, track) and not torch.allclose(changed, x)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 100), place=st.integers(0, 3))
 def test_a_track_beside_it_changes_nothing_of_what_a_clip_becomes(seed: int, place: int) -> None:
     order: list = [MouthAffine(), MouthTone(), MouthTimeMask()]

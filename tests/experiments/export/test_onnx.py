@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,11 +22,14 @@ from datamodules.loading.batches import frame_indices
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint
 from experiments.export.inference_module import about, deployed, in_numpy, recognizer_of, told
+from experiments.export.int8 import quantize
 from experiments.export.onnx import agreement, compared, samples_for, write_network
+from experiments.export.program import write_program
 from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.overrides import with_task
 from experiments.stages.export import write_pth
 from modules.base import TaskModule
+from tests.helpers.compose import compose_command
 from tests.helpers.paths import ROOT, TASKS
 from unvoiced import Recognizer
 from unvoiced.networks import FORMAT, KEY, OnnxNetwork
@@ -150,9 +154,6 @@ print(*(read(hand[0]).label for hand in np.load({str(tmp_path / "hands.npy")!r})
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_is_exported_and_quantized(task, composed, tmp_path) -> None:
-    from experiments.export.int8 import quantize
-    from experiments.export.program import write_program
-
     config, module = untrained(composed, task)
     data = samples_for(config, module, tmp_path / "set")
     pairs, path = list(compared(module, data)), tmp_path / "m.onnx"
@@ -170,6 +171,37 @@ def test_every_task_is_exported_and_quantized(task, composed, tmp_path) -> None:
             write_program(module, tmp_path / "m.pt2", config)
     elif task == "asl":
         assert "logits within" in write_program(module, tmp_path / "m.pt2", config)
+
+
+@pytest.fixture
+def golden(tmp_path: Path) -> tuple[DictConfig, TaskModule]:
+    """A small letter model that is read in milliseconds, and a configuration of its task."""
+    config = compose_command("task=asl", "trainer=smoke", "augment=none")
+    return config, load_checkpoint(ROOT / "tests" / "golden" / "models" / "asl.ckpt")
+
+
+def test_an_int8_file_gives_nearly_the_same_answers(golden, tmp_path: Path) -> None:
+    config, module = golden
+    path = Path(shutil.copy(ROOT / "tests" / "golden" / "models" / "asl.onnx", tmp_path))
+    metadata, size = OnnxNetwork(path).about, path.stat().st_size
+    data = samples_for(config, module, tmp_path / "set")
+    pairs = list(compared(module, data))
+    report = quantize(path, data, module, pairs)
+    assert "int8, measured on this file: logits within" in report
+    assert path.stat().st_size < size and OnnxNetwork(path).about == metadata
+    same = [
+        (OnnxNetwork(path)(*pair.inputs)[0].argmax(1) == pair.logits.argmax(1)) for pair in pairs
+    ]
+    assert np.concatenate(same).mean() > 0.95
+
+
+def test_a_program_gives_the_same_logits(golden, tmp_path: Path) -> None:
+    config, module = golden
+    path = tmp_path / "letters.pt2"
+    assert "the same answer to" in write_program(module, path, config)
+    hands = torch.rand(3, 1, 63)
+    program = torch.export.load(path).module()
+    torch.testing.assert_close(program(hands), module(hands), rtol=1e-4, atol=1e-4)
 
 
 # ---- what is refused

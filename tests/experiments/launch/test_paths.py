@@ -32,7 +32,7 @@ def test_paths_are_read_as_typed(key: str, path: str) -> None:
     assert read_value(key, path) == path
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
 def test_any_text_is_read_as_typed(text: str) -> None:
     is_special = text[0] in "[{~'\"" or text == "null"  # lists, dicts, home, quotes

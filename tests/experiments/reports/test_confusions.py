@@ -65,7 +65,7 @@ def many(count: int, each: int = 4, families: int = 5) -> tuple[pd.DataFrame, li
 # ---- classes and pairs
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(said)
 def test_tables_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
     rows = table(pairs)
@@ -106,7 +106,7 @@ def test_nothing_wrong_leaves_no_pair_and_no_section() -> None:
 # ---- the picture
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data(), st.integers(2, 12))
 def test_clustering_only_moves_classes(data: st.DataObject, count: int) -> None:
     cells = st.lists(st.integers(0, 9), min_size=count**2, max_size=count**2)
@@ -169,7 +169,7 @@ def test_words_look_as_their_visemes_do(dictionary: Path) -> None:
     assert phonemes_of("please qwerty", {}) is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(said)
 def test_groups_of_homophenes_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
     rows = table(pairs)

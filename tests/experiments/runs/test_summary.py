@@ -112,7 +112,7 @@ def test_long_runs_are_told_in_a_few_rows(tmp_path: Path) -> None:
     assert "the best epoch, 151 with 0.9000, has no file" in text
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.sampled_from(["max", "min"]))
 def test_notes_and_rows_hold_for_any_scores(tmp_path_factory, scores: list[float], mode: str):
     folder = tmp_path_factory.mktemp("any") / "r"
@@ -297,7 +297,7 @@ def test_tasks_are_ranked_apart(tmp_path: Path) -> None:
     assert r"b\|c" in text  # a name does not break the table
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
 def test_the_interval_lies_within_the_scores(scores: list[float]) -> None:
     low, high = bootstrap_interval(np.array(scores), draws=200)

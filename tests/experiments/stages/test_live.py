@@ -162,7 +162,7 @@ def test_a_half_written_line_is_waited_for(tmp_path: Path) -> None:
     writer.join()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(block=st.integers(1, 400), rows=st.integers(1, 30))
 def test_a_table_does_not_depend_on_how_it_is_cut(block: int, rows: int, tmp_path_factory) -> None:
     expected = signal(rows, 3).round(2)
@@ -175,7 +175,7 @@ def test_a_table_does_not_depend_on_how_it_is_cut(block: int, rows: int, tmp_pat
 # ---- windows
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(places=PLACES, size=st.integers(1, 40), hop=st.integers(1, 60), samples=st.integers(0, 150))
 def test_windows_do_not_depend_on_the_chunks(places, size: int, hop: int, samples: int) -> None:
     emg = signal(samples, 2).astype(np.float32)
@@ -200,7 +200,7 @@ def test_too_little_that_is_left_is_not_read() -> None:
     assert windows.rest(shortest=10) is None and windows.rest(shortest=9).end == 79
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(places=PLACES, resample_hz=st.sampled_from([None, 250.0]))
 def test_the_listener_does_not_depend_on_the_chunks(places, resample_hz: float | None) -> None:
     counts = np.vstack([np.zeros((7, 2)), signal(770, 2)])

@@ -40,7 +40,7 @@ def format_folder(folder: Path) -> tuple[pd.DataFrame, str]:
     return table, format_sweep(folder, table, shares, typed(config))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     names=st.sampled_from([("seed",), ("fold",), ("lr",), ("lr", "seed"), ("lr", "net.size")]),
     sizes=st.tuples(st.integers(2, 5), st.integers(2, 5)),

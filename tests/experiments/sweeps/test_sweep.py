@@ -57,7 +57,7 @@ def test_of_two_jobs_with_the_same_overrides_the_finished_one_is_known(tmp_path:
     assert number(tmp_path, ["seed=0"], 5) == "1"
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from("abcdef"), min_size=1), st.sets(st.sampled_from("abcdef")))
 def test_jobs_never_share_a_folder(jobs: list[str], known: set[str]) -> None:
     there = {(name,): str(place) for place, name in enumerate(sorted(known))}
@@ -177,7 +177,7 @@ def test_a_setting_may_have_the_name_of_what_is_measured(tmp_path: Path) -> None
     assert settings_of(table) == ["epochs"] and table.columns.is_unique
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=20))
 def test_a_setting_explains_between_nothing_and_all(scores: list[float]) -> None:
     values = pd.Series([place % 2 for place in range(len(scores))])

@@ -39,7 +39,7 @@ def recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
 
 
 @kinds_of_output
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(length=st.integers(1, 200), padding=st.integers(0, 200))
 def test_padding_changes_nothing(positions: int | None, length: int, padding: int) -> None:
     net = settled(positions)
@@ -74,7 +74,7 @@ def test_padding_changes_nothing_in_training_either() -> None:
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     lengths=st.lists(st.integers(1, 300), min_size=1, max_size=4),
     rate=st.sampled_from([100.0, 250.0, 516.8, 1000.0, 2000.0]),

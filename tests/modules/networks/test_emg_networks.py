@@ -83,7 +83,7 @@ def test_emg_spatiotemporal_takes_its_windows_in_milliseconds() -> None:
 
 
 @both
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(lengths=st.lists(st.integers(1, 400), min_size=1, max_size=4))
 def test_lengths_and_padding_are_as_promised(kind: type, lengths: list[int]) -> None:
     net = small(kind, positions=None).eval()
@@ -98,7 +98,7 @@ def test_lengths_and_padding_are_as_promised(kind: type, lengths: list[int]) -> 
 
 @both
 @kinds_of_output
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(length=st.integers(1, 300), padding=st.integers(0, 300), value=st.sampled_from([0.0, 1e3]))
 def test_padding_changes_nothing(
     kind: type, positions: int | None, length: int, padding: int, value: float

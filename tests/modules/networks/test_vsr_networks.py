@@ -88,7 +88,7 @@ def test_the_configuration_says_what_the_code_says(name: str) -> None:
 
 
 @every
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     batch=st.integers(1, 3),
     frames=st.integers(1, 5),

@@ -151,7 +151,7 @@ def causal(condition, emg):
     return signal.upfirdn(taps, emg, up, down, axis=0)[: -(-len(emg) * up // down)]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     sizes=st.lists(st.integers(0, 90), min_size=1, max_size=12),
     to=st.sampled_from([None, 250, 300, 1600]),

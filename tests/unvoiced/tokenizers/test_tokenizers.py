@@ -51,7 +51,7 @@ def without_what_is_unwritable(tokenizer: Tokenizer, text: str) -> str:
     return text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(kind=kinds, text=st.sampled_from(TEXTS) | st.text(LETTERS, max_size=30) | st.text())
 def test_what_is_writable_comes_back(kind: str, text: str) -> None:
     tokenizer = FITTED[kind]
@@ -64,7 +64,7 @@ def test_what_is_writable_comes_back(kind: str, text: str) -> None:
         assert not {either.pad, either.eos} & set(ids)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(kind=kinds, ids=st.lists(st.integers(-(10**20), 10**20) | st.integers(0, 90), max_size=20))
 def test_any_ids_are_text(kind: str, ids: list[int]) -> None:
     tokenizer = FITTED[kind]
@@ -72,14 +72,14 @@ def test_any_ids_are_text(kind: str, ids: list[int]) -> None:
     assert text == tokenizer.normalise(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(kind=kinds, text=st.text())
 def test_to_normalise_twice_changes_nothing(kind: str, text: str) -> None:
     once = FITTED[kind].normalise(text)
     assert FITTED[kind].normalise(once) == once
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(texts=st.lists(st.text(max_size=20), min_size=1, max_size=5))
 @example(texts=["</s> <pad>", "<unk>"])
 @example(texts=["▁", "\x00", "▅"])
@@ -286,7 +286,7 @@ def test_t5_has_the_ids_of_its_paper(t5: T5) -> None:
 
 
 @pytest.mark.shared_data
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.text() | st.text("aÀﬁ℡ ́̈\x7f▁Σ㎯", max_size=12))
 @example(text="\u0344\x7f\u0331a")
 def test_t5_writes_what_is_writable(t5: T5, text: str) -> None:

@@ -245,7 +245,7 @@ def test_images_that_end_mediapipes_process_never_reach_it():
 # ---- damage
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     kind=st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]),
     start=st.floats(0, 1),
