@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +11,8 @@ import numpy as np
 
 from unvoiced.decisions import Event, Text
 from unvoiced.recognizer import Reading, Recognizer
+from unvoiced.tasks import get_task, import_object
 
-# Imported where they are used: a hand needs no SciPy, and muscles no OpenCV.
-PARTS = {
-    "asl": ("unvoiced.letters", "Letters"),
-    "lipread": ("unvoiced.words", "Words"),
-    "vsr": ("unvoiced.words", "Words"),
-    "emg": ("unvoiced.phrases", "Phrases"),
-}
 LATEST_S = 1e10  # seconds; later times are too coarse in floating point
 LONGEST_GAP_S = 3600.0  # between two frames; a clock that jumps further is not believed
 STAGES = ("landmarks", "network", "decision")  # what an answer's time is made of
@@ -85,6 +78,32 @@ class Part(Protocol):
     def end(self, seconds: float, clock: Clock) -> list[Event]: ...
 
 
+class SignalPart(Part, Protocol):
+    """A part that reads samples (n, C) of a signal, in windows.
+
+    Attributes:
+        channels: C.
+        sample_rate: of the samples that are pushed, Hz.
+        heard_s: seconds of input until now.
+        heard: (end in seconds, text, probability) of each window of the last push.
+    """
+
+    channels: int
+    sample_rate: float
+    heard: list[tuple[float, str, float]]
+
+    @property
+    def heard_s(self) -> float: ...
+
+    def describe(self) -> str:
+        """Return the channels and windows in words."""
+        ...
+
+    def summary(self) -> str:
+        """Return how many windows were read, in words."""
+        ...
+
+
 class Engine:
     """Reads one stream: of one camera, file or visitor. Not to be shared between threads.
 
@@ -99,16 +118,14 @@ class Engine:
         latency_ms: milliseconds of the last push by stage: landmarks, network, decision.
 
     Raises:
-        ValueError: a task that is not read frame by frame, or an impossible setting.
+        ValueError: an unknown task, or an impossible setting.
     """
 
     def __init__(self, recognizer: Recognizer, **settings: Any) -> None:
         self.recognizer = recognizer
-        if recognizer.task not in PARTS:
-            raise ValueError(f"task {recognizer.task} is not read live: {', '.join(PARTS)} are")
-        place, name = PARTS[recognizer.task]
-        self.part: Part = getattr(importlib.import_module(place), name)(recognizer, **settings)
-        self._text = Text(joined=recognizer.task == "asl")
+        spec = get_task(recognizer.task)
+        self.part: Part = import_object(spec.stream)(recognizer, **settings)
+        self._text = Text(joined=spec.has_joined_labels)
         self._clock, self._time = Clock(), StreamTime()
 
     def push(self, frame: np.ndarray, seconds: float, bgr: bool = False) -> list[Event]:

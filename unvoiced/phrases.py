@@ -27,6 +27,8 @@ class Phrases:
         min_probability: a text that is less sure is not written.
 
     Attributes:
+        channels: C.
+        sample_rate: of the input, Hz.
         heard: each window of the last push: its end in seconds, its text, its probability.
     """
 
@@ -46,6 +48,8 @@ class Phrases:
         refuse_impossible(live)
         self.recognizer, self.min_probability = recognizer, min_probability
         self.listener = Listener(reader or {}, about, live)
+        self.channels = self.listener.channels
+        self.sample_rate = self.listener.conditioner.rate
         self.pace, self.scale = Pace(hop_s), about["input"].get("scale", "session")
         self.reading, self.heard = NOTHING, []
         self._read(self.listener.silence())  # the first reading takes longer than all others
@@ -58,6 +62,22 @@ class Phrases:
     def end(self, seconds: float, clock: Clock) -> list[Event]:
         self.heard, rest = [], self.listener.rest()
         return [] if rest is None else self._hear(rest, clock, True)
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of input until now."""
+        return self.listener.heard_s
+
+    def describe(self) -> str:
+        """Return the channels and windows in words."""
+        windows, out_rate = self.listener.windows, self.listener.conditioner.out_rate
+        size_s, hop_s = windows.size / out_rate, windows.hop / out_rate
+        rate = f"{self.channels} channels at {self.sample_rate:g} Hz"
+        return f"{rate}, windows of {size_s:g} s every {hop_s:g} s"
+
+    def summary(self) -> str:
+        """Return how many windows were read, and how many there was no time for."""
+        return self.pace.summary()
 
     def _hear(self, window: Window, clock: Clock, always: bool) -> list[Event]:
         """Read a window, if there is time for it; ``always``: in any case."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from unvoiced.decoding import Decoder, log_softmax
 from unvoiced.networks import Network, OnnxNetwork
+from unvoiced.tasks import get_task, import_object
 
 BEST = 3  # answers that a reading tells
 
@@ -22,14 +22,16 @@ class Reading:
     """What was read.
 
     ``label`` is the letter, word or text, and empty where there was nothing to read: no hand, no
-    face. ``top`` holds the best answers with their probabilities, and ``seen`` what the model saw
-    as a (H, W, 3) uint8 picture, red first; None for EMG.
+    face. ``top`` holds the best answers with their probabilities, ``seen`` what the model saw as a
+    (H, W, 3) uint8 picture, red first, and ``signal`` the samples (T, C) that it read; each is None
+    for tasks of the other kind.
     """
 
     label: str
     probability: float
     top: tuple[tuple[str, float], ...] = ()
     seen: np.ndarray | None = field(default=None, repr=False)
+    signal: np.ndarray | None = field(default=None, repr=False)
 
 
 NOTHING = Reading("", 0.0)
@@ -47,7 +49,8 @@ class Recognizer:
         min_confidence: below this a finding is not taken for a hand or face, 0 to 1.
 
     Attributes:
-        task: asl, lipread, vsr or emg.
+        task: such as asl.
+        spec: the task's description.
         classes: what it tells apart; empty where text is open.
         told: what it was trained on, as a sentence.
 
@@ -67,6 +70,7 @@ class Recognizer:
         self.task: str = self.about["task"]
         self.classes: list[str] = self.about["classes"]
         self.told: str = self.about["told"]
+        self.spec = get_task(self.task)
         self._refuse_unfit()
         self._lock = threading.Lock()  # MediaPipe's finders hold what they saw
 
@@ -74,16 +78,14 @@ class Recognizer:
         """Raise ``ValueError`` where the metadata does not fit the task's way of reading."""
         frame = self.about["frame"]
         shape = tuple(frame.get("shape", ()))
-        dimensions = {"asl": 1, "emg": 1, "lipread": 2, "vsr": 2}.get(self.task)
-        known = shape == (63,) if self.task == "asl" else frame.get("rate") is not None
-        # Older checkpoints do not state their frames, and other tasks have frames of their own.
-        if frame and dimensions and (len(shape) != dimensions or not known):
+        is_known = not self.spec.is_rate_required or frame.get("rate") is not None
+        # Older checkpoints do not state their frames.
+        if frame and not (is_known and _has_shape(shape, self.spec.frame_shape)):
             raise ValueError(
                 f"a model of task {self.task} with frames of shape {shape} at "
                 f"{frame.get('rate')} Hz cannot be read with. Export or train it again"
             )
-        needed = ("tokenizer", "objective", "beam_width") if self.task == "emg" else ("classes",)
-        missing = [name for name in needed if not self.about.get(name)]
+        missing = [name for name in self.spec.required_metadata if not self.about.get(name)]
         if missing:
             raise ValueError(f"a model of task {self.task} without {', '.join(missing)}")
 
@@ -104,19 +106,18 @@ class Recognizer:
         """
         if bgr:
             shown = self._from_bgr(shown)
-        ways: dict[str, Callable[..., Reading]]
-        ways = {"asl": self._read_hand, "emg": self._read_muscles}
+        read = import_object(self.spec.reader)
         with self._lock:
-            return ways.get(self.task, self._read_mouth)(shown, rate)
+            return read(self, shown, rate)
 
     def _from_bgr(self, shown: Any) -> Any:
         """Return images with blue first as images with red first."""
         from unvoiced.vision.images import bgr_to_rgb
 
-        if self.task == "asl":
+        if not self.spec.has_camera:
+            raise ValueError(f"bgr=True is for images; a recording of {self.task} has no colours")
+        if self.spec.has_single_images:
             return bgr_to_rgb(shown)
-        if self.task == "emg":
-            raise ValueError("bgr=True is for images; a recording of EMG has no colours")
         return [bgr_to_rgb(np.asarray(image)) for image in shown]
 
     # ---- answers
@@ -137,11 +138,16 @@ class Recognizer:
                 f"names {width:,} answers. Export it again"
             )
 
-    def reading(self, probabilities: np.ndarray, seen: np.ndarray | None = None) -> Reading:
+    def reading(
+        self,
+        probabilities: np.ndarray,
+        seen: np.ndarray | None = None,
+        signal: np.ndarray | None = None,
+    ) -> Reading:
         """What (classes,) probabilities say."""
         best = np.argsort(-probabilities, kind="stable")[:BEST]
         top = tuple((self.classes[n], float(probabilities[n])) for n in best)
-        return Reading(*top[0], top, seen)
+        return Reading(*top[0], top, seen, signal)
 
     def text(self, signal: np.ndarray) -> tuple[str, float]:
         """(T, C) float32 with scaled channels → what is said, and how sure that is."""
@@ -165,67 +171,10 @@ class Recognizer:
 
         return build_tokenizer(self.about["tokenizer"])
 
-    # ---- a hand
 
-    def _read_hand(self, shown: np.ndarray, rate: float | None) -> Reading:
-        if not _is_picture(shown):
-            return self.reading(self.probabilities(_landmarks(shown)))
-        from unvoiced.vision.hands import shared_hand_landmarker
-        from unvoiced.vision.models import locate_hand_model
-        from unvoiced.vision.skeleton import draw_hand
-
-        finder = shared_hand_landmarker(str(locate_hand_model(self.model)), self.min_confidence)
-        hand = finder.read(shown)
-        if hand is None:
-            return NOTHING
-        seen = draw_hand(shown, hand.landmarks)
-        return self.reading(self.probabilities(hand.landmarks[None]), seen)
-
-    # ---- a mouth
-
-    def _read_mouth(self, shown: Iterable[np.ndarray], rate: float | None) -> Reading:
-        from unvoiced.eyes import MouthEye
-
-        pictures = [np.asarray(picture) for picture in shown]
-        if pictures and pictures[0].ndim == 2:
-            return self._read_mouths(np.stack(pictures))
-        eye = MouthEye(self, np.inf)
-        for number, picture in enumerate(pictures):
-            eye.push(picture, number / (rate or eye.rate))
-        mouths = eye.mouths()
-        return self._read_mouths(mouths) if len(mouths) else NOTHING
-
-    def _read_mouths(self, mouths: np.ndarray) -> Reading:
-        expected = tuple(self.about["frame"]["shape"])
-        if mouths.shape[1:] != expected or mouths.dtype != np.uint8:
-            raise ValueError(
-                f"mouths of shape {mouths.shape[1:]}, {mouths.dtype}; the model reads {expected}, "
-                "uint8"
-            )
-        middle = np.repeat(mouths[len(mouths) // 2][..., None], 3, axis=2)
-        return self.reading(self.probabilities(mouths), middle)
-
-    # ---- muscles
-
-    def _read_muscles(self, counts: np.ndarray, rate: float | None) -> Reading:
-        from unvoiced.muscles import signal_of
-
-        text, probability = self.text(signal_of(np.asarray(counts), self.about, rate))
-        return Reading(text, probability, ((text, probability),))
-
-
-def _is_picture(shown: Any) -> bool:
-    return getattr(shown, "ndim", 0) == 3 and shown.shape[2] == 3 and shown.dtype == np.uint8
-
-
-def _landmarks(shown: Any) -> np.ndarray:
-    """(T, 63) float32."""
-    points = np.asarray(shown, np.float32)
-    if points.shape == (21, 3) or points.ndim == 1:
-        points = points.reshape(1, -1)
-    if points.ndim != 2 or points.shape[1] != 63:
-        raise ValueError(
-            f"an array of shape {points.shape}, which is neither a picture (height, width, 3) "
-            "uint8 nor landmarks (63,) or (T, 63)"
-        )
-    return points
+def _has_shape(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    """Return whether a shape has the expected sizes; None stands for any size."""
+    if not expected:
+        return True
+    pairs = zip(shape, expected, strict=False)
+    return len(shape) == len(expected) and all(size in (None, n) for n, size in pairs)

@@ -25,6 +25,7 @@ from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
 from unvoiced import Recognizer
 from unvoiced.networks import FORMAT, KEY
+from unvoiced.tasks import get_task
 
 OF_RECORDINGS = ("landmarker", "zoom", "height", "width", "rate", "window_s", "hop_s")
 KEPT = ("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer", "simulated")
@@ -134,7 +135,7 @@ def recognizer_of(config: DictConfig) -> Recognizer:
     reader = plain(config.input_reader)
     options = {name: reader[name] for name in ("model", "min_confidence") if name in reader}
     given = [name for name in OF_RECORDINGS if reader.get(name) is not None]
-    if given and config.task != "emg":
+    if given and get_task(config.task).has_camera:
         raise ValueError(
             f"input_reader.{given[0]}={reader[given[0]]} is for stage=predict: what streams is "
             "read as the model was trained"

@@ -8,20 +8,15 @@ from typing import Any
 import numpy as np
 
 from datamodules.readers.asl.hand_input import HandInput
-from datamodules.readers.emg.emg_input import EMGInput
 from datamodules.store.samples import Sample
+from experiments.launch.instantiate import instantiate
 from unvoiced import Recognizer
-from unvoiced.files import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LANDMARK_SUFFIXES
-from unvoiced.inputs import ACCEPTED_INPUTS
+from unvoiced.files import IMAGE_SUFFIXES
 from unvoiced.live.cameras import CAMERA, Camera, VideoSource, open_frame_source
-from unvoiced.live.recordings import LANDMARK_FPS, FrameSequence, Recording
+from unvoiced.live.recordings import LANDMARK_FPS, FrameSequence
+from unvoiced.tasks import get_task
 
 FRAME_FPS = 25.0  # of images whose model does not state a frame rate
-
-
-def holds_landmarks(task: str, where: str) -> bool:
-    """Return whether ``input`` is a file of hand landmarks, which need no detector."""
-    return task == "asl" and where.lower().endswith((*LANDMARK_SUFFIXES, *ARRAY_SUFFIXES))
 
 
 def frame_source(
@@ -32,30 +27,40 @@ def frame_source(
     Raises:
         ValueError: it does not exist, or the task does not read it.
     """
-    path, task = Path(where), recognizer.task
-    accepted = ACCEPTED_INPUTS[task]
+    path, spec = Path(where), get_task(recognizer.task)
     if where.startswith(CAMERA):
         return open_frame_source(where, paced)
-    if path.exists() and not accepted.accepts(path):
-        raise ValueError(f"input={where} cannot be read; expected camera:0, {accepted.description}")
-    if path.exists() and holds_landmarks(task, where):
+    if path.exists() and not spec.accepts(path):
+        expected = f"camera:0, {spec.input_description}"
+        raise ValueError(f"input={where} cannot be read; expected {expected}")
+    if path.exists() and spec.is_landmark_file(where):
         return FrameSequence(read_landmarks(path), LANDMARK_FPS, paced)
     rate = float(recognizer.about["frame"].get("rate") or FRAME_FPS)
-    if accepted.is_frame_folder(path):
+    if spec.is_frame_folder(path):
         return FrameSequence(_images(path), rate, paced)
     if path.is_file() and where.lower().endswith(IMAGE_SUFFIXES):
         return FrameSequence([path], rate, paced)
     return open_frame_source(where, paced)
 
 
-def recording_source(path: Path, settings: dict[str, Any], channels: int, rate: float) -> Recording:
-    """Return an EMG recording in memory as a source of samples.
+def load_recording(
+    path: Path, input_reader: dict[str, Any], channels: int, sample_rate: float
+) -> np.ndarray:
+    """Return the samples (T, C) of a file as recorded.
+
+    Args:
+        path: the file.
+        input_reader: the configuration of the task's input reader, whose class has ``load``.
+        channels: C, for readers that need it.
+        sample_rate: in Hz, for readers that need it.
 
     Raises:
-        ValueError: it cannot be read.
+        ValueError: the file cannot be read.
     """
-    reader = EMGInput(path, **settings | {"channels": channels, "rate": rate})
-    return Recording(reader.load(reader.items()[0]), rate)
+    known = {"channels": channels, "rate": sample_rate}
+    settings = {key: value for key, value in known.items() if key in input_reader}
+    reader = instantiate(input_reader | settings | {"path": str(path)})
+    return reader.load(reader.items()[0])
 
 
 def read_landmarks(path: Path) -> np.ndarray:

@@ -14,6 +14,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
@@ -38,9 +39,16 @@ class IsolatedUploads:
         recognizer: its network answers, whatever process asks.
         engine_settings: of the engines that read clips.
         max_s: seconds of a clip or recording.
+        input_reader: the configuration of the task's input reader, for recordings of samples.
     """
 
-    def __init__(self, recognizer: Any, engine_settings: dict[str, Any], max_s: float) -> None:
+    def __init__(
+        self,
+        recognizer: Any,
+        engine_settings: dict[str, Any],
+        max_s: float,
+        input_reader: dict[str, Any] | None = None,
+    ) -> None:
         self.recognizer = recognizer
         self._setup: Setup = {
             "about": recognizer.about,
@@ -48,6 +56,7 @@ class IsolatedUploads:
             "min_confidence": recognizer.min_confidence,
             "engine_settings": engine_settings,
             "max_s": max_s,
+            "input_reader": input_reader,
         }
         self._idle: list[_Process] = []
         self._lock = threading.Lock()
@@ -189,8 +198,8 @@ def _work(connection: Connection, setup: Setup) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
     network = _RemoteNetwork(setup["about"], connection)
     recognizer = Recognizer(network, setup["model"], setup["min_confidence"])
-    settings = setup["engine_settings"]
-    uploads = Uploads(recognizer, lambda: Engine(recognizer, **settings), setup["max_s"])
+    make_engine = partial(Engine, recognizer, **setup["engine_settings"])
+    uploads = Uploads(recognizer, make_engine, setup["max_s"], setup["input_reader"])
     try:
         while True:
             _read(uploads, connection.recv(), connection)

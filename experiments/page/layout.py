@@ -15,14 +15,13 @@ import numpy as np
 
 from experiments.page import markup
 from experiments.page.uploads import Finding, Uploads
-from unvoiced.inputs import ACCEPTED_INPUTS
+from unvoiced.tasks import get_task
 from unvoiced.text import escape_controls
 
 DELETE_S = (30, 300)  # how often what was uploaded is looked for, and how old it becomes, seconds
 MISTAKE = "the program made a mistake with this file; its terminal says which."
 LOGGER = logging.getLogger(__name__)
 DRAWN_POINTS = 2000  # of a channel
-CAMERAS = ("asl", "lipread", "vsr")  # tasks that a camera sees
 
 
 def theme() -> gr.themes.Base:
@@ -38,17 +37,17 @@ def blocks(
     recognizer: Any, uploads: Uploads, settings: dict[str, Any], note: str = ""
 ) -> gr.Blocks:
     """What the page offers for that recognizer's task."""
-    task = recognizer.task
+    task, spec = recognizer.task, get_task(recognizer.task)
     page = gr.Blocks(
-        title=f"Unvoiced: {markup.TITLES[task]}", analytics_enabled=False, delete_cache=DELETE_S
+        title=f"Unvoiced: {spec.title}", analytics_enabled=False, delete_cache=DELETE_S
     )
     with page:
         gr.HTML(markup.header(task, recognizer.classes, note, recognizer.told), **PLAIN)
-        if task in CAMERAS:
+        if spec.has_camera:
             with gr.Tabs():
                 with gr.Tab("Camera"):
                     gr.HTML(markup.camera_panel(task), **PLAIN)
-                with gr.Tab("Picture or clip" if task == "asl" else "Clip"):
+                with gr.Tab("Picture or clip" if spec.has_single_images else "Clip"):
                     _upload(task, uploads, settings)
         else:
             _upload(task, uploads, settings)
@@ -63,12 +62,12 @@ PLAIN: dict[str, Any] = {"apply_default_css": False, "container": False, "paddin
 
 def _upload(task: str, uploads: Uploads, settings: dict[str, Any]) -> None:
     """A place for a file, and below it what was found in it."""
-    accepted = ACCEPTED_INPUTS[task]
-    words = accepted.upload
+    spec = get_task(task)
+    words = spec.upload_description or spec.input_description
     limits = f"at most {settings['max_upload_mb']:g} MB, {settings['max_upload_s']:g} s"
     sentence = f"Choose {words}: {limits}. It is deleted once it is read."
     gr.HTML(f'<p class="uv uv-faint">{markup.escape(sentence)}</p>', **PLAIN)
-    place = gr.File(label="File", file_types=list(accepted.files), height=170, elem_id="uv-upload")
+    place = gr.File(label="File", file_types=list(spec.files), height=170, elem_id="uv-upload")
     found = gr.HTML("", elem_id="uv-found", **PLAIN)
 
     def read(path: str | None) -> Iterator[tuple[Any, str]]:
@@ -101,7 +100,7 @@ def finding_html(task: str, name: str, finding: Finding) -> str:
     """What was found in an upload: the picture, the likeliest three, the text."""
     about = ", ".join(filter(None, [name, finding.note]))
     if finding.done and not finding.text and not finding.top:
-        return markup.alert(f"{about}: {markup.nothing_found(task)}")
+        return markup.alert(f"{about}: {get_task(task).not_found}")
     drawn = signal = ""
     if finding.samples is not None:
         signal = signal_html(finding.samples, finding.seconds)

@@ -10,28 +10,11 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
+from unvoiced.tasks import get_task
 from unvoiced.text import escape_controls
 from unvoiced.vision.images import limit_side
 
-TITLES = {
-    "asl": "The ASL alphabet, read from your hand",
-    "lipread": "Words, read from your lips",
-    "vsr": "Words, read from your lips",
-    "emg": "Silent speech, read from your muscles",
-}
-HINTS = {
-    "asl": "Show one hand and hold each letter for a moment.",
-    "lipread": "Look into the camera and say one word at a time; no sound is recorded.",
-    "vsr": "Look into the camera and say one word at a time; no sound is recorded.",
-    "emg": "",
-}
-NOTHING = {"asl": "No hand is in sight.", "emg": "Nothing was heard."}  # lips: a face
 UNSURE = "nothing was sure enough to be written"
-NOT_SURE = {
-    "asl": "A hand, but no letter that is sure.",
-    "lipread": "A face; no word that is sure.",
-    "vsr": "A face; no word that is sure.",
-}
 TYPING_BUTTONS = """
       <button type="button" id="uv-space">Space</button>
       <button type="button" id="uv-backspace">Backspace</button>"""
@@ -55,11 +38,6 @@ def own_file(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def nothing_found(task: str) -> str:
-    """What is said when there is no hand or face."""
-    return NOTHING.get(task, "No face is in sight.")
-
-
 def header(task: str, classes: Sequence[str], note: str, told: str) -> str:
     """Return what the page is for, what its model can read, and what it was trained on.
 
@@ -71,7 +49,7 @@ def header(task: str, classes: Sequence[str], note: str, told: str) -> str:
     """
     more = f"<details><summary>More about the model</summary><p>{escape(told)}</p></details>"
     return (
-        f'<header class="uv"><h1>{TITLES[task]}</h1>'
+        f'<header class="uv"><h1>{get_task(task).title}</h1>'
         f'<p class="uv-told">{escape(note)}</p>{_known(classes)}{more if told else ""}</header>'
     )
 
@@ -93,12 +71,13 @@ def _known(classes: Sequence[str]) -> str:
 
 def camera_panel(task: str) -> str:
     """The camera, what the model makes of it, and the text; page.js brings it to life."""
+    spec = get_task(task)
     return (
         own_file("camera.html")
-        .replace("{hint}", HINTS[task])
-        .replace("{nothing}", nothing_found(task))
-        .replace("{unsure}", NOT_SURE[task])
-        .replace("{keys}", TYPING_BUTTONS if task == "asl" else "")
+        .replace("{hint}", spec.hint)
+        .replace("{nothing}", spec.not_found)
+        .replace("{unsure}", spec.not_sure)
+        .replace("{keys}", TYPING_BUTTONS if spec.has_joined_labels else "")
     )
 
 

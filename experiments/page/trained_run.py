@@ -7,16 +7,10 @@ from typing import Any
 
 from experiments.launch.console import tell
 from experiments.runs.run_folder import Run, read_run
+from unvoiced.tasks import get_task
 
 BEST_CHECKPOINT = "*/checkpoints/best.ckpt"
-SIMULATED_DATA = {
-    "asl": "on hands that a computer drew, not on people",
-    "lipread": "on mouths that a computer drew, not on people",
-    "vsr": "on mouths that a computer drew, not on people",
-    "emg": "on muscle signals that a computer made up, not on people",
-}
 UNMEASURED = "How well it reads was not measured."
-READ_UNITS = {"asl": "letters", "lipread": "words", "vsr": "words", "emg": "words"}
 
 
 def find_newest(task: str) -> Path | None:
@@ -55,7 +49,7 @@ def _score(run: Run) -> str:
 
 def describe_model(task: str, simulated: bool, leaks: bool, checkpoint: Path) -> str:
     """Return in plain words what the model was trained on, and how well it read in its test."""
-    trained = SIMULATED_DATA[task] if simulated else "on recordings of people"
+    trained = get_task(task).simulated_source if simulated else "on recordings of people"
     tested = _test_sentence(task, checkpoint)
     warning = " The same people were in its training: expect less from it with you."
     return (
@@ -74,7 +68,7 @@ def _test_sentence(task: str, checkpoint: Path) -> str:
     source = "made-up recordings" if numbers.get("simulated") else "recordings"
     return (
         f"In its test, on {count:,} {source}, it read {round(100 * right)} of 100 "
-        f"{READ_UNITS[task]} correctly."
+        f"{get_task(task).unit} correctly."
     )
 
 

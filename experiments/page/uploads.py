@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.readers.emg.emg_input import EMGInput
-from experiments.export.live_sources import holds_landmarks, read_landmarks
+from experiments.export.live_sources import load_recording, read_landmarks
 from experiments.page.clips import Clip, refuse_long
 from unvoiced.files import IMAGE_SUFFIXES
-from unvoiced.inputs import ACCEPTED_INPUTS
 from unvoiced.live.recordings import LANDMARK_FPS, FrameSequence
-from unvoiced.muscles import signal_of
+from unvoiced.tasks import get_task
 from unvoiced.vision.images import load_image
 
 ONE_WORD_S = 2.0  # a clip of lips is one word up to here; in longer ones words are looked for
@@ -48,10 +46,19 @@ class Uploads:
         recognizer: says what a picture, clip or recording shows.
         make_engine: for clips that are read frame by frame.
         max_s: seconds of a clip or recording.
+        input_reader: the configuration of the task's input reader, for recordings of samples.
     """
 
-    def __init__(self, recognizer: Any, make_engine: Callable[[], Any], max_s: float) -> None:
+    def __init__(
+        self,
+        recognizer: Any,
+        make_engine: Callable[..., Any],
+        max_s: float,
+        input_reader: dict[str, Any] | None = None,
+    ) -> None:
         self.recognizer, self.make_engine, self.max_s = recognizer, make_engine, max_s
+        self.input_reader = input_reader or {}
+        self.spec = get_task(recognizer.task)
 
     def read(self, path: Path) -> Iterator[Finding]:
         """Findings of that file, the last one ``done``.
@@ -59,18 +66,16 @@ class Uploads:
         Raises:
             ValueError: it is of another kind, damaged, too long or too large, in one sentence.
         """
-        name, task = path.name.lower(), self.recognizer.task
-        accepted = ACCEPTED_INPUTS[task]
-        if not name.endswith(accepted.files):
-            raise ValueError(
-                f"{path.name} is of a kind that is not read here: take {accepted.upload}."
-            )
+        name, spec = path.name.lower(), self.spec
+        if not name.endswith(spec.files):
+            expected = spec.upload_description or spec.input_description
+            raise ValueError(f"{path.name} is of a kind that is not read here: take {expected}.")
         try:
             if name.endswith(IMAGE_SUFFIXES):
                 yield self._picture(path)
-            elif task == "emg":
+            elif not spec.has_camera:
                 yield self._recording(path)
-            elif holds_landmarks(task, name):
+            elif spec.is_landmark_file(name):
                 yield self._landmarks(path)
             else:
                 yield from self._clip(path)
@@ -85,17 +90,15 @@ class Uploads:
         about = self.recognizer.about
         channels = int(about["frame"]["shape"][0])
         rate = float(about.get("reader", {}).get("rate") or about["frame"]["rate"])
-        reader = EMGInput(path, rate=rate, channels=channels)
-        counts = reader.load(reader.items()[0])
+        counts = load_recording(path, self.input_reader, channels, rate)
         refuse_long(len(counts) / rate, self.max_s)
         reading = self.recognizer.read(counts)
-        signal = signal_of(counts, about)
         note = f"{channels} channels, taken to have {rate:g} samples a second"
         return Finding(
             reading.label,
             list(reading.top),
-            samples=signal,
-            seconds=len(signal) / float(about["frame"]["rate"]),
+            samples=reading.signal,
+            seconds=len(reading.signal) / float(about["frame"]["rate"]),
             note=note,
         )
 
@@ -115,7 +118,7 @@ class Uploads:
     def _clip(self, path: Path) -> Iterator[Finding]:
         clip = Clip(path, self.max_s)
         note = clip.described()
-        if self.recognizer.task != "asl" and 0 < clip.seconds <= ONE_WORD_S:
+        if not self.spec.has_joined_labels and 0 < clip.seconds <= ONE_WORD_S:
             rate = float(self.recognizer.about["frame"]["rate"])
             reading = self.recognizer.read(list(clip.frames(rate)), rate)
             note += "; read as one word"

@@ -19,13 +19,13 @@ from omegaconf import DictConfig
 from datamodules.simulators.mouth.visemes import VISEME_OF, VISEMES
 from datamodules.simulators.phonemes import DIPHTHONGS, PRONUNCIATIONS, WEAK_FORMS
 from experiments.reports.markdown import markdown
+from unvoiced.tasks import get_task
 from unvoiced.text import spreadsheet_cells
 
 FEW = 60  # classes up to which report.md shows them all
 WORST, BEST = 15, 5  # classes that it shows of more
 SHOWN = 20  # pairs and groups that it shows
 NAMED = 8  # words that it names one by one
-LIPS = ("lipread", "vsr")  # tasks whose words are read from lips
 PHONEMES = {*VISEME_OF, *DIPHTHONGS} - {"sil"}
 UNKNOWN = "? "  # in front of a word that nobody has told how to say
 
@@ -62,7 +62,7 @@ def confusions(rows: pd.DataFrame, classes: Iterable[str], config: DictConfig) -
         ValueError: ``pronunciations`` names no pronouncing dictionary.
     """
     groups = None
-    if config.task in LIPS:
+    if get_task(config.task).has_lips:
         groups = homophenes(rows, classes, read_pronunciations(config.pronunciations))
     return Confusions(per_class(rows), confused_pairs(rows), groups)
 

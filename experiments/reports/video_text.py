@@ -18,6 +18,7 @@ from experiments.launch.instantiate import plain
 from modules.base import TaskModule
 from unvoiced import Engine
 from unvoiced.files import VIDEO_SUFFIXES
+from unvoiced.tasks import get_task
 from unvoiced.text import spreadsheet_cells
 from unvoiced.vision.videos import Video
 
@@ -40,12 +41,12 @@ def tell_spoken(
         data: the prepared frames.
         path: of the table, with ``COLUMNS``; not written without videos.
     """
-    ways = {"asl": _signed, "lipread": _mouthed, "vsr": _mouthed}
-    if config.task not in ways:
+    spec = get_task(config.task)
+    if not spec.has_camera:
         return
     recognizer = recognizer_of_module(module, config)
     rows: list[tuple[Any, ...]] = []
-    for name, frames in ways[config.task](reader, module, data):
+    for name, frames in (_mouthed if spec.has_lips else _signed)(reader, module, data):
         engine = Engine(recognizer, ready=True, **plain(config.live))
         events = [event for seconds, one in frames for event in engine.push(one, seconds)]
         events += engine.end()

@@ -14,24 +14,24 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from experiments.export.inference_module import recognizer_of
-from experiments.export.live_sources import frame_source, holds_landmarks, recording_source
+from experiments.export.live_sources import frame_source, load_recording
 from experiments.launch.build import write_config
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
 from unvoiced import Engine, Event, Recognizer
 from unvoiced.decisions import number, refuse
-from unvoiced.engine import STAGES
+from unvoiced.engine import STAGES, SignalPart
 from unvoiced.files import ARRAY_SUFFIXES
-from unvoiced.inputs import ACCEPTED_INPUTS
 from unvoiced.live.cameras import CameraGoneError, Latest
 from unvoiced.live.emg_sources import GrowingTable, LSLStream
 from unvoiced.live.recordings import Recording
 from unvoiced.live.screens import ScreenWindow, VideoFile, drawn
-from unvoiced.phrases import Phrases
+from unvoiced.tasks import TaskSpec, get_task
 from unvoiced.text import spreadsheet_cell
 
 LSL = "lsl:"
-WAITING = ("idle_s", "poll_s")  # settings of what is waited for, not of what is decided
+# Settings of the source, with their defaults; all others are of the stream.
+WAITING = {"idle_s": 10.0, "poll_s": 0.05}
 
 
 def run(config: DictConfig) -> None:
@@ -46,20 +46,20 @@ def run(config: DictConfig) -> None:
     quiet()
     recognizer = recognizer_of(config)
     live = plain(config.get("live") or {})
-    (_listen if config.task == "emg" else _watch)(config, recognizer, live)
+    (_watch if get_task(config.task).has_camera else _listen)(config, recognizer, live)
 
 
 # ---- pictures
 
 
 def _watch(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
+    spec = get_task(config.task)
     if not config.input:
-        expected = ACCEPTED_INPUTS[config.task].description
-        raise ValueError(f"stage=live needs input=camera:0, or {expected}")
-    if config.crop and config.task == "asl":
+        raise ValueError(f"stage=live needs input=camera:0, or {spec.input_description}")
+    if config.crop and not spec.has_lips:
         raise ValueError(f"crop={config.crop} is for lips: a hand is looked for in whole pictures")
     where = str(config.input)
-    ready = config.crop == "none" or holds_landmarks(config.task, where)
+    ready = config.crop == "none" or spec.is_landmark_file(where)
     engine = Engine(recognizer, **live, **({"ready": True} if ready else {}))
     source = frame_source(where, recognizer, paced=not config.output)
     screen = VideoFile(config.output, source.rate) if config.output else ScreenWindow()
@@ -172,26 +172,26 @@ class Minutes(Table):
 
 def _listen(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
     if config.output:
-        raise ValueError(f"output={config.output} is a video of pictures; EMG is in live.csv")
-    waiting = {name: live.pop(name) for name in WAITING}
+        raise ValueError(
+            f"output={config.output} is a video of pictures; the texts are in live.csv"
+        )
+    waiting = {name: live.pop(name, default) for name, default in WAITING.items()}
     _refuse_impossible(waiting)
-    settings = {
-        k: v for k, v in plain(config.input_reader).items() if k not in ("_target_", "path")
-    }
+    input_reader = plain(config.input_reader)
+    settings = {k: v for k, v in input_reader.items() if k not in ("_target_", "path")}
     engine = Engine(recognizer, reader=settings, **live)
-    part = engine.part
-    assert isinstance(part, Phrases)
-    source = _source(config.input, part, waiting, settings)
+    part: Any = engine.part
+    source = _source(config.input, part, waiting, input_reader, get_task(config.task))
     folder = write_config(config)
-    _announce(config.input, part, recognizer)
+    tell(f"Reading {config.input}: {part.describe()}. Ctrl-C ends it\n{recognizer.told}")
     with Heard(folder / "live.csv", part) as heard:
         try:
             for chunk in source.chunks():
-                heard.write(engine.push(chunk, part.listener.heard_s))
+                heard.write(engine.push(chunk, part.heard_s))
         except KeyboardInterrupt:
             tell("")
         heard.write(engine.end())
-    tell(f"{part.listener.heard_s:.2f} s heard, {part.pace.summary()}")
+    tell(f"{part.heard_s:.2f} s heard, {part.summary()}")
     tell(f"\nRun folder: {folder}")
 
 
@@ -204,39 +204,28 @@ def _refuse_impossible(waiting: dict[str, Any]) -> None:
 
 
 def _source(
-    where: str | None, part: Phrases, waiting: dict[str, Any], settings: dict[str, Any]
+    where: str | None,
+    part: SignalPart,
+    waiting: dict[str, Any],
+    input_reader: dict[str, Any],
+    spec: TaskSpec,
 ) -> GrowingTable | LSLStream | Recording:
-    """What ``input`` names.
+    """Return the source of samples that ``input`` names.
 
     Raises:
-        ValueError: nothing, or nothing that is there.
+        ValueError: it is not given, does not exist, or the task does not read it.
     """
+    expected = f"lsl:NAME, or {spec.input_description}"
     if not where:
-        expected = ACCEPTED_INPUTS["emg"].description
-        raise ValueError(f"stage=live needs input=lsl:NAME, or {expected} that may still grow")
-    listener = part.listener
+        raise ValueError(f"stage=live needs input={expected} that may still grow")
     if str(where).startswith(LSL):
-        name, rate = where.removeprefix(LSL), listener.conditioner.rate
-        return LSLStream(name, listener.channels, rate, **waiting)
-    accepted = ACCEPTED_INPUTS["emg"]
-    if Path(where).is_file() and not accepted.accepts(Path(where)):
-        raise ValueError(
-            f"input={where} cannot be read; expected lsl:NAME or {accepted.description}"
-        )
+        return LSLStream(where.removeprefix(LSL), part.channels, part.sample_rate, **waiting)
+    if Path(where).is_file() and not spec.accepts(Path(where)):
+        raise ValueError(f"input={where} cannot be read; expected {expected}")
     if str(where).lower().endswith(ARRAY_SUFFIXES):
-        rate = listener.conditioner.rate
-        return recording_source(Path(where), settings, listener.channels, rate)
-    return GrowingTable(where, listener.channels, **waiting)
-
-
-def _announce(where: str, part: Phrases, recognizer: Recognizer) -> None:
-    made, windows = part.listener.conditioner, part.listener.windows
-    size_s, hop_s = windows.size / made.out_rate, windows.hop / made.out_rate
-    tell(
-        f"Reading {where}: {part.listener.channels} channels at {made.rate:g} Hz, windows of "
-        f"{size_s:g} s every {hop_s:g} s. Ctrl-C ends it"
-    )
-    tell(recognizer.told)
+        samples = load_recording(Path(where), input_reader, part.channels, part.sample_rate)
+        return Recording(samples, part.sample_rate)
+    return GrowingTable(where, part.channels, **waiting)
 
 
 class Heard(Table):
@@ -247,7 +236,7 @@ class Heard(Table):
         part: what reads the windows.
     """
 
-    def __init__(self, path: Path, part: Phrases) -> None:
+    def __init__(self, path: Path, part: SignalPart) -> None:
         super().__init__(path, ["time_s", "text", "probability"])
         self.part = part
 

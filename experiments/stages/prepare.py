@@ -15,6 +15,7 @@ from datamodules.store.samples import MANIFEST, REJECTED
 from experiments.launch.instantiate import instantiate, plain
 from experiments.launch.limits import refuse_excess
 from experiments.reports.contact_sheet import draw_contact_sheet
+from unvoiced.tasks import get_task
 from unvoiced.text import count_noun, printable
 
 
@@ -66,7 +67,7 @@ def _tell(data_dir: Path, already_complete: bool) -> None:
             f"warning: no recording of {', '.join(lost)} could be used. A model trained on "
             f"this set will not know {'them' if len(lost) > 1 else 'it'}; {REJECTED} says why"
         )
-    if prepared.meta["task"] != "emg":  # there a label is a text, and text has capitals
+    if not get_task(prepared.meta["task"]).has_open_text:  # texts have capitals
         _tell_spellings(prepared.classes)
 
 

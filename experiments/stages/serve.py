@@ -21,6 +21,7 @@ from experiments.launch.secret_options import AUTH_VARIABLE
 from experiments.page.trained_run import describe_model, find_newest
 from experiments.stages import run_stage
 from unvoiced import Engine, Recognizer
+from unvoiced.tasks import get_task
 from unvoiced.vision.mediapipe_tasks import ignore_profiling_signal
 
 EVERY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
@@ -42,7 +43,7 @@ def run(config: DictConfig) -> None:
             that is taken.
     """
     quiet()
-    settings = plain(config.serve)
+    settings = plain(config.serve) | {"input_reader": plain(config.get("input_reader") or {})}
     auth = read_auth(config.auth, settings["auth_file"])
     refuse_impossible(auth)
     ignore_profiling_signal()  # MediaPipe is used in threads, which may not say so
@@ -97,7 +98,7 @@ def _parts(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     about = recognizer.about
     note = describe_model(recognizer.task, about["simulated"], bool(about.get("leaks")), path)
     tell(f"{path}: task {recognizer.task}. {recognizer.told} {note}")
-    if recognizer.task != "emg":  # whose recordings are read as a whole
+    if get_task(recognizer.task).has_camera:  # otherwise recordings are read as a whole
         Engine(recognizer, **live).close()  # what is wrong or missing shows now, to nobody else
     return recognizer, partial(Engine, recognizer, **live), note
 
@@ -192,7 +193,9 @@ def application(
     from experiments.page.visitors import Visitors
 
     visitors = Visitors(make_engine, settings["visitors"], settings["idle_s"])
-    uploads = IsolatedUploads(recognizer, make_engine.keywords, settings["max_upload_s"])
+    uploads = IsolatedUploads(
+        recognizer, make_engine.keywords, settings["max_upload_s"], settings.get("input_reader")
+    )
     page = layout.blocks(recognizer, uploads, settings, note)
     file_bytes = round(settings["max_upload_mb"] * 2**20)
     app = FastAPI(openapi_url=None)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from unvoiced import Engine
+from unvoiced.tasks import get_task
 
 HEIGHT = 480  # pixels of the picture, whatever the camera gives
 WIDEST = 960
@@ -66,7 +67,7 @@ def _last(engine: Engine) -> str:
     words = engine.text.split()
     if not words:
         return "-"
-    return words[-1][-1] if engine.recognizer.task == "asl" else words[-1]
+    return words[-1][-1] if get_task(engine.recognizer.task).has_joined_labels else words[-1]
 
 
 def _bar(panel: np.ndarray, y: int, name: str, share: float) -> None:

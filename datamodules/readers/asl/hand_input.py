@@ -14,12 +14,8 @@ from datamodules.readers.base import Item, Leftover
 from datamodules.readers.inputs import input_files, refuse_no_input
 from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LANDMARK_SUFFIXES, VIDEO_SUFFIXES
-from unvoiced.inputs import ACCEPTED_INPUTS
-from unvoiced.vision.hands import (
-    HandLandmarker,
-    no_hand_reason,
-    shared_hand_landmarker,
-)
+from unvoiced.tasks.asl import ASL
+from unvoiced.vision.hands import HandLandmarker, no_hand_reason, shared_hand_landmarker
 from unvoiced.vision.images import load_image
 from unvoiced.vision.models import locate_hand_model
 from unvoiced.vision.skeleton import draw_hand
@@ -42,7 +38,7 @@ class HandInput(LetterReader):
         ValueError: nothing is there that can be read.
     """
 
-    endings = ACCEPTED_INPUTS["asl"].files
+    endings = ASL.files
 
     def __init__(
         self,

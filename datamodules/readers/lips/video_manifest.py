@@ -13,6 +13,7 @@ from datamodules.readers.base import Item
 from datamodules.readers.inputs import refuse_outside
 from datamodules.readers.lips.mouths import Clip, Cut, MouthReader
 from datamodules.readers.tables import below, manifest_below, read_table, show_columns, split_named
+from unvoiced.tasks import get_task
 from unvoiced.vision.videos import Video, to_frame_range
 
 Row = dict[str, str]
@@ -21,7 +22,6 @@ USUAL = {"group": "group", "split": "split", "start": "start_frame", "end": "end
 
 # The lips shape a word before it is heard, and words of vsr are told with what is around them, as
 # in LRW's clips; those of lipread are commands that stand alone.
-CONTEXT_S = {"vsr": 0.2}
 
 
 class VideoManifest(MouthReader):
@@ -38,7 +38,7 @@ class VideoManifest(MouthReader):
             table has them.
         context_s: seconds taken in addition before and after each cut, as far as the video goes;
             where it is above 0, the samples tell which of their frames the cut itself takes. None
-            for CONTEXT_S of the task.
+            for ``context_s`` of the task.
         options: what every ``MouthReader`` takes.
 
     Raises:
@@ -59,7 +59,7 @@ class VideoManifest(MouthReader):
         **options: Any,
     ) -> None:
         super().__init__(raw_dir, **options)
-        self.context_s = CONTEXT_S.get(self.task, 0.0) if context_s is None else context_s
+        self.context_s = get_task(self.task).context_s if context_s is None else context_s
         self.manifest = self.raw_dir / manifest_below(manifest, self.key)
         self.path = path if "{" in path else "{" + path + "}"
         self.columns = {"label": label, "group": group, "split": split, "start": start, "end": end}

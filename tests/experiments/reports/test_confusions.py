@@ -98,7 +98,9 @@ def test_pairs_and_classes_are_told_in_full() -> None:
 
 
 def test_nothing_wrong_leaves_no_pair_and_no_section() -> None:
-    found = confusions(table([("a", "a"), ("b", "b")]), ["a", "b"], OmegaConf.create({"task": "x"}))
+    found = confusions(
+        table([("a", "a"), ("b", "b")]), ["a", "b"], OmegaConf.create({"task": "asl"})
+    )
     assert found.pairs.empty and found.homophenes is None
     assert len(found.sections()) == 1
 

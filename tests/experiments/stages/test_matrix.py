@@ -212,12 +212,14 @@ def test_stages_read_recordings(task, kind, stage, expected, workbench, tmp_path
 def upload(workbench: Workbench, recipe: str, model: Path, recording: Path) -> None:
     """Read a recording as the page does."""
     from experiments.export.inference_module import recognizer_of
+    from experiments.launch.instantiate import plain
     from unvoiced import Engine
 
     with initialize_config_dir(str(ROOT / "conf")):
         config = compose("config", [recipe, f"ckpt_path={model}", "size=tiny"])
     recognizer = recognizer_of(config)
-    uploads = Uploads(recognizer, functools.partial(Engine, recognizer), 60.0)
+    make_engine = functools.partial(Engine, recognizer)
+    uploads = Uploads(recognizer, make_engine, 60.0, plain(config.input_reader))
     assert list(uploads.read(recording))[-1].done
 
 

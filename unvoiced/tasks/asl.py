@@ -1,0 +1,28 @@
+"""The ASL alphabet, from hand landmarks."""
+
+from unvoiced.files import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LANDMARK_SUFFIXES, VIDEO_SUFFIXES
+from unvoiced.tasks.spec import TaskSpec, register_task
+
+ASL = register_task(
+    TaskSpec(
+        name="asl",
+        title="The ASL alphabet, read from your hand",
+        files=(*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, *LANDMARK_SUFFIXES, *ARRAY_SUFFIXES),
+        input_description="an image, a video, or landmarks (.csv, .npy)",
+        upload_description=(
+            "an image (.jpg, .png …), a clip (.mp4, .webm, .mov …) or landmarks (.csv, .npy)"
+        ),
+        reader="unvoiced.readers.read_hand",
+        stream="unvoiced.letters.Letters",
+        has_camera=True,
+        has_joined_labels=True,
+        landmark_files=(*LANDMARK_SUFFIXES, *ARRAY_SUFFIXES),
+        frame_shape=(63,),
+        is_rate_required=False,
+        unit="letters",
+        hint="Show one hand and hold each letter for a moment.",
+        not_found="No hand is in sight.",
+        not_sure="A hand, but no letter that is sure.",
+        simulated_source="on hands that a computer drew, not on people",
+    )
+)

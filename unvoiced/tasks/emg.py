@@ -1,0 +1,20 @@
+"""Silent speech, from surface EMG."""
+
+from unvoiced.files import ARRAY_SUFFIXES, EMG_SUFFIXES
+from unvoiced.tasks.spec import TaskSpec, register_task
+
+EMG = register_task(
+    TaskSpec(
+        name="emg",
+        title="Silent speech, read from your muscles",
+        files=(*EMG_SUFFIXES, *ARRAY_SUFFIXES),
+        input_description="a recording (.csv, .npy)",
+        upload_description="a recording (.csv or .npy)",
+        reader="unvoiced.readers.read_emg",
+        stream="unvoiced.phrases.Phrases",
+        has_open_text=True,
+        frame_shape=(None,),
+        not_found="Nothing was heard.",
+        simulated_source="on muscle signals that a computer made up, not on people",
+    )
+)

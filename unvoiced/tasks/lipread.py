@@ -1,0 +1,24 @@
+"""A few words or phrases, from clips of a mouth."""
+
+from unvoiced.files import VIDEO_SUFFIXES
+from unvoiced.tasks.spec import TaskSpec, register_task
+
+LIPREAD = register_task(
+    TaskSpec(
+        name="lipread",
+        title="Words, read from your lips",
+        files=VIDEO_SUFFIXES,
+        input_description="a video, or a folder of images",
+        upload_description="a clip (.mp4, .webm, .mov …)",
+        reader="unvoiced.readers.read_mouth",
+        stream="unvoiced.words.Words",
+        has_camera=True,
+        has_frame_folders=True,
+        has_lips=True,
+        frame_shape=(None, None),
+        hint="Look into the camera and say one word at a time; no sound is recorded.",
+        not_found="No face is in sight.",
+        not_sure="A face; no word that is sure.",
+        simulated_source="on mouths that a computer drew, not on people",
+    )
+)
