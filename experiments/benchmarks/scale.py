@@ -1,7 +1,7 @@
-"""stage=benchmark benchmark.samples=[1000,10000]: speed and memory by the size of the set.
+"""Speed and memory by the size of the prepared set (benchmark.samples=[1000,10000]).
 
-For each size, a simulated set is prepared, read for an epoch and trained on, each in a process of
-its own, so that its peak memory is its own; the set is deleted again.
+For each size, a simulated set is prepared, read for an epoch, trained on and deleted. Each part
+runs in a new process, which gives its own peak memory.
 """
 
 from __future__ import annotations
@@ -23,31 +23,28 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.profilers import SimpleProfiler
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.loading.batches import frame_indices
 from datamodules.readers.base import Item, Leftover, Reader
 from datamodules.store.prepare import prepare
 from datamodules.store.samples import FEATURES, Sample
-from experiments.benchmarks.clips import NEXT_BATCH
-from experiments.launch.build import build_datamodule, build_module, build_trainer
+from experiments.benchmarks.profiling import NEXT_BATCH_ACTION, STEP_ACTION, profile_training
+from experiments.launch.build import build_datamodule
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import instantiate
 
-DRAWN = 100  # samples that the simulator makes; larger sets repeat them under other names
-GROUPS = 50
-ONE_STEP = "run_training_batch"
-STATUS = Path("/proc/self/status")
+SIMULATED_SAMPLES = 100  # larger sets repeat them under other names
+NUM_GROUPS = 50
 
 
 class RepeatedSamples(Reader):
-    """Sets of any size of a few simulated samples, for a measurement.
+    """Reader of sets of any size, which repeat a few simulated samples.
 
     Args:
-        simulator: gives the samples.
+        simulator: of the samples.
         count: samples of the set.
-        frames: frames that each is made to have; None to leave them as simulated.
+        frames: frames per sample, resampled; None: as simulated.
     """
 
     def __init__(self, simulator: Any, count: int, frames: int | None = None) -> None:
@@ -57,23 +54,27 @@ class RepeatedSamples(Reader):
         self.notes: list[str] = []
 
     def leftover(self, items: Iterable[Item]) -> Leftover:
-        """Nothing: there is no folder."""
+        """Return nothing: there is no folder with other files."""
         return Leftover()
 
     @cached_property
-    def drawn(self) -> list[Sample]:
-        return [self._sized(sample) for sample in islice(self.simulator.samples(), DRAWN)]
+    def simulated(self) -> list[Sample]:
+        """The simulated samples that are repeated."""
+        samples = islice(self.simulator.samples(), SIMULATED_SAMPLES)
+        return [self._resample(sample) for sample in samples]
 
     def items(self) -> list[Item]:
+        """Return the items of the set, named by their numbers."""
         names = (f"{number:07d}" for number in range(self.count))
         return [Item(name, Path(name)) for name in names]
 
     def read(self, item: Item) -> Iterator[Sample]:
+        """Yield a simulated sample under the name of the item."""
         number = int(item.id)
-        sample = self.drawn[number % len(self.drawn)]
-        yield replace(sample, id=item.id, group=f"simulated_{number % GROUPS}")
+        sample = self.simulated[number % len(self.simulated)]
+        yield replace(sample, id=item.id, group=f"simulated_{number % NUM_GROUPS}")
 
-    def _sized(self, sample: Sample) -> Sample:
+    def _resample(self, sample: Sample) -> Sample:
         if self.frames_wanted is None:
             return sample
         places = frame_indices(np.array([len(sample.features)]), self.frames_wanted, "resample")
@@ -81,56 +82,54 @@ class RepeatedSamples(Reader):
 
 
 def prepare_set(config: DictConfig, count: int) -> float:
-    """Prepare a set of ``count`` samples in ``data_dir``; returns samples a second."""
+    """Prepare a set of ``count`` samples in ``data_dir``; return samples a second."""
     simulator, frames = instantiate(config.datamodule.simulator), config.datamodule.get("frames")
     reader = RepeatedSamples(simulator, count, frames)
     settings = reader.simulator.description.settings | {"count": count}
-    assert reader.drawn  # so that drawing is not in the time
+    assert reader.simulated  # the time does not include simulating them
     started = time.perf_counter()
     outcome = prepare(reader, config.data_dir, settings, workers=1, say=lambda line: None)
     return outcome.samples / (time.perf_counter() - started)
 
 
 def read_set(config: DictConfig, count: int) -> float:
-    """Read an epoch of training batches in random order; returns samples a second."""
+    """Read an epoch of training batches in random order; return samples a second."""
     data = build_datamodule(config)
     loader = data.train_dataloader()
-    _forget(Path(config.data_dir) / FEATURES)
+    _drop_cache(Path(config.data_dir) / FEATURES)
     started = time.perf_counter()
     samples = sum(len(batch["index"]) for batch in loader)
     return samples / (time.perf_counter() - started)
 
 
 def train_on_set(config: DictConfig, count: int) -> float:
-    """Train ``benchmark.steps`` steps; returns samples a second."""
+    """Train ``benchmark.steps`` steps; return samples a second."""
     quiet()
     L.seed_everything(config.seed, workers=True, verbose=False)
     data, steps = build_datamodule(config), config.benchmark.steps
-    _forget(Path(config.data_dir) / FEATURES)
-    profiler = SimpleProfiler()
-    trainer = build_trainer(
-        config, max_epochs=1, limit_train_batches=steps, limit_val_batches=1, profiler=profiler
-    )
-    trainer.fit(build_module(config, data), data)
-    spent = profiler.recorded_durations
-    seconds = sum(spent[NEXT_BATCH]) + sum(spent[ONE_STEP])
-    return len(spent[ONE_STEP]) * data.batch_size / seconds
+    _drop_cache(Path(config.data_dir) / FEATURES)
+    durations = profile_training(config, data, steps)
+    seconds = sum(durations[NEXT_BATCH_ACTION]) + sum(durations[STEP_ACTION])
+    return len(durations[STEP_ACTION]) * data.batch_size / seconds
 
 
-PARTS = {"preparing": prepare_set, "reading": read_set, "training": train_on_set}
+BENCHMARK_PARTS = {"preparing": prepare_set, "reading": read_set, "training": train_on_set}
 
 
-def scale(config: DictConfig) -> float:
+def measure_sizes(config: DictConfig) -> float:
     """Print and write (benchmark_scale.csv) samples a second and peak memory for each size.
 
-    Returns the largest peak, MB. The files are not in the system's memory when reading begins.
+    Reading starts with none of the files in the system's page cache.
+
+    Returns:
+        The largest peak, MB.
     """
     folder = Path(config.run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for count in config.benchmark.samples:
         with tempfile.TemporaryDirectory(prefix="scale_", dir=folder) as scratch:
-            rows.append(_measure(config, count, Path(scratch)))
+            rows.append(_measure_size(config, count, Path(scratch)))
         table = pd.DataFrame(rows).set_index("samples")
         table.to_csv(folder / "benchmark_scale.csv")
         tell(f"{count:,} samples measured")
@@ -141,53 +140,51 @@ def scale(config: DictConfig) -> float:
     return float(table[[name for name in table if name.endswith("MB")]].max(axis=None))
 
 
-def _measure(config: DictConfig, count: int, scratch: Path) -> dict[str, float]:
+def _measure_size(config: DictConfig, count: int, scratch: Path) -> dict[str, float]:
     changed = config.copy()
     changed.data_dir, changed.run_dir = str(scratch / "set"), str(scratch / "run")
     OmegaConf.save(changed, scratch / "config.yaml", resolve=True)
     row: dict[str, float] = {"samples": count}
-    for name, part in PARTS.items():
-        rate, peak = apart(part, scratch / "config.yaml", count, config.benchmark.memory_mb)
-        row |= {f"{name}, a second": round(rate), f"{name}, peak MB": round(peak)}
+    for name, part in BENCHMARK_PARTS.items():
+        memory_mb = config.benchmark.memory_mb
+        per_second, peak_mb = run_in_process(part, scratch / "config.yaml", count, memory_mb)
+        row |= {f"{name}, a second": round(per_second), f"{name}, peak MB": round(peak_mb)}
     row["GB"] = round((scratch / "set" / FEATURES).stat().st_size / 1e9, 4)
     return row
 
 
-def apart(
+def run_in_process(
     part: Callable[[DictConfig, int], float], config: Path, count: int, memory_mb: int | None = None
 ) -> tuple[float, float]:
-    """What ``part`` returns, in a fresh process of limited memory, and that one's peak in MB.
+    """Run ``part`` in a new process of limited memory; return its result and peak memory (MB).
 
     Raises:
         MemoryError, RuntimeError: the limit is too low.
     """
     with ProcessPoolExecutor(1, get_context("spawn"), limit_memory, (memory_mb,)) as pool:
-        return pool.submit(_measured, part, config, count).result()
+        return pool.submit(_run_and_measure, part, config, count).result()
 
 
 def limit_memory(memory_mb: int | None) -> None:
-    """Let this process have so much address space, mapped files among it, as ``ulimit -v`` does.
+    """Limit this process's address space, mapped files included, as ``ulimit -v`` does.
 
-    CUDA's libraries take more of it than any limit; with them it is data alone, ``ulimit -d``.
+    CUDA's libraries need more of it than any limit; with them the data is limited (``ulimit -d``).
     """
     if memory_mb:
         kind = resource.RLIMIT_DATA if torch.version.cuda else resource.RLIMIT_AS
         resource.setrlimit(kind, (memory_mb << 20, memory_mb << 20))
 
 
-def status_mb(name: str) -> float:
-    """A number of Linux's account of this process's memory, such as VmHWM: its peak."""
-    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
-    return int(lines[name].split()[0]) / 1024
-
-
-def _measured(
+def _run_and_measure(
     part: Callable[[DictConfig, int], float], config: Path, count: int
 ) -> tuple[float, float]:
-    return part(OmegaConf.load(config), count), status_mb("VmHWM")
+    result = part(OmegaConf.load(config), count)
+    status = Path("/proc/self/status").read_text()  # Linux; VmHWM is the peak, kB
+    lines = dict(line.split(":", 1) for line in status.splitlines())
+    return result, int(lines["VmHWM"].split()[0]) / 1024
 
 
-def _forget(path: Path) -> None:
-    """Ask the system to keep nothing of a file in its memory: it is then read from the disk."""
+def _drop_cache(path: Path) -> None:
+    """Drop a file from the system's page cache, so that it is read from the disk."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

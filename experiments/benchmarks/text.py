@@ -1,4 +1,4 @@
-"""What stage=benchmark compares with where recordings become text: the loop that people write."""
+"""Benchmark of recordings that become text: the loader and loss of a hand-written loop."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from datamodules.loading.sequences import padded
 from modules.transcription import TranscriptionModule
 
 
-class OneByOne(Dataset[tuple[Tensor, list[int]]]):
-    """The training recordings, one at a time: (T, C) scaled EMG and its token ids."""
+class TrainingRecordings(Dataset[tuple[Tensor, list[int]]]):
+    """Training recordings as (T, C) scaled EMG with their token ids.
+
+    Args:
+        data: of the recordings.
+    """
 
     def __init__(self, data: EMGDataModule) -> None:
         self.data, self.rows = data, data.indices.train
@@ -23,39 +27,40 @@ class OneByOne(Dataset[tuple[Tensor, list[int]]]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, list[int]]:
-        row = self.rows[place]
+    def __getitem__(self, position: int) -> tuple[Tensor, list[int]]:
+        row = self.rows[position]
         emg = recording(self.data.prepared, row) * self.data.gains[row]
         return torch.from_numpy(emg), self.data.tokens[row]
 
 
-def collate(samples: list[tuple[Tensor, list[int]]]) -> dict[str, Tensor]:
-    """Pad a batch to its longest recording."""
+def collate_recordings(samples: list[tuple[Tensor, list[int]]]) -> dict[str, Tensor]:
+    """Pad a batch to its longest recording: x (B, T, C), length (B,), y (B, tokens)."""
     signals, tokens = zip(*samples, strict=True)
     return {
-        "x": nn.utils.rnn.pad_sequence(list(signals), batch_first=True),  # (B, T, C)
+        "x": nn.utils.rnn.pad_sequence(list(signals), batch_first=True),
         "length": torch.tensor([len(signal) for signal in signals]),
         "y": padded(tokens),
     }
 
 
-def plain_loader(data: EMGDataModule) -> DataLoader:
-    """Recordings at random, padded to the longest of their batch."""
-    return DataLoader(OneByOne(data), data.batch_size, shuffle=True, collate_fn=collate)
+def build_plain_loader(data: EMGDataModule) -> DataLoader:
+    """Return a loader of random batches, padded to their longest recording."""
+    recordings = TrainingRecordings(data)
+    return DataLoader(recordings, data.batch_size, shuffle=True, collate_fn=collate_recordings)
 
 
-def text_loss(
+def compute_text_loss(
     module: TranscriptionModule, net: nn.Module, batch: dict[str, Any], device: torch.device
 ) -> Tensor:
-    """The loss of one batch, as the module computes it."""
+    """Return the loss () of a batch, as the module computes it."""
     x, y = batch["x"].to(device), batch["y"].to(device)
-    return module.compute_loss(*net(x, batch["length"]), y)
+    return module.loss(*net(x, batch["length"]), y)
 
 
-def padding(batches: Iterable[dict[str, Any]]) -> float:
-    """Share of the samples in these batches that are padding."""
-    real, held = 0, 0
+def measure_padding(batches: Iterable[dict[str, Any]]) -> float:
+    """Return the share of padding in the samples of these batches."""
+    real, total = 0, 0
     for batch in batches:
         real += int(batch["length"].sum())
-        held += batch["x"].shape[0] * batch["x"].shape[1]
-    return 1 - real / held
+        total += batch["x"].shape[0] * batch["x"].shape[1]
+    return 1 - real / total

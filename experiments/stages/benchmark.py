@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules.base import PreparedDataModule
 from datamodules.emg import EMGDataModule
-from experiments.benchmarks.callbacks import compare_callbacks
-from experiments.benchmarks.clips import write_clips
-from experiments.benchmarks.scale import scale
-from experiments.benchmarks.text import padding, plain_loader, text_loss
+from experiments.benchmarks.callback_costs import measure_callbacks
+from experiments.benchmarks.clips import write_clip_benchmarks
+from experiments.benchmarks.scale import measure_sizes
+from experiments.benchmarks.text import build_plain_loader, compute_text_loss, measure_padding
 from experiments.checkpoints.load import require_model
 from experiments.checkpoints.training_data import with_training_data
 from experiments.launch.build import build_datamodule, build_module, build_trainer
@@ -48,9 +48,9 @@ def run(config: DictConfig) -> float:
     """
     config = _with_set_of_model(config)
     if config.benchmark.samples:
-        return scale(config)
+        return measure_sizes(config)
     if config.benchmark.callbacks:
-        return compare_callbacks(config)
+        return measure_callbacks(config)
     quiet()
     L.seed_everything(config.seed, workers=True, verbose=False)
     with open_dict(config):
@@ -68,7 +68,7 @@ def run(config: DictConfig) -> float:
     table = summarise(rates)
     folder = _write(table, config, steps)
     if len(data.prepared.meta["frame"]["shape"]) == 2:  # pictures
-        write_clips(config, data, steps, folder)
+        write_clip_benchmarks(config, data, steps, folder)
     if isinstance(data, EMGDataModule):
         _tell_padding(config, data, float(table["steps a second"][OURS]))
     tell(f"\nRun folder: {folder}")
@@ -113,7 +113,11 @@ def _plain(
     """The loader that people write, batches that need no loading, and the loss of a batch."""
     if isinstance(data, EMGDataModule):
         assert isinstance(module, TranscriptionModule)
-        return plain_loader(data), list(data.train_dataloader()), partial(text_loss, module)
+        return (
+            build_plain_loader(data),
+            list(data.train_dataloader()),
+            partial(compute_text_loss, module),
+        )
     size, samples = config.datamodule.batch_size, _samples(data)
     return DataLoader(samples, size, shuffle=True), [samples[:size]], _class_loss
 
@@ -124,7 +128,9 @@ def _class_loss(net: nn.Module, batch: tuple[Tensor, Tensor], device: torch.devi
 
 
 def _tell_padding(config: DictConfig, data: EMGDataModule, steps_a_second: float) -> None:
-    ours, plain = (padding(loader) for loader in (data.train_dataloader(), plain_loader(data)))
+    ours, plain = (
+        measure_padding(loader) for loader in (data.train_dataloader(), build_plain_loader(data))
+    )
     tell(
         f"{steps_a_second * config.datamodule.batch_size:,.1f} recordings a second; padding is "
         f"{ours:.1%} of the samples, and {plain:.1%} in batches at random"

@@ -19,11 +19,11 @@ from datamodules.store import prepare as preparation
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Sample
 from experiments.benchmarks.scale import (
-    DRAWN,
+    SIMULATED_SAMPLES,
     RepeatedSamples,
-    apart,
     prepare_set,
     read_set,
+    run_in_process,
     train_on_set,
 )
 from experiments.launch.instantiate import instantiate
@@ -54,9 +54,9 @@ def saved(config: DictConfig, folder: Path, name: str) -> Path:
 def test_a_few_samples_become_a_set_of_any_size(composed, tmp_path: Path) -> None:
     config = composed("task=asl", "datamodule.simulator.signers=4", "datamodule.batch_size=50")
     config.data_dir = str(tmp_path / "set")
-    assert prepare_set(config, 3 * DRAWN + 7) > 0
+    assert prepare_set(config, 3 * SIMULATED_SAMPLES + 7) > 0
     one = PreparedSet(config.data_dir, "asl")
-    assert len(one) == one.manifest["id"].nunique() == 3 * DRAWN + 7
+    assert len(one) == one.manifest["id"].nunique() == 3 * SIMULATED_SAMPLES + 7
     assert len(one.groups) == 50 and (one.lengths == 1).all()
     np.testing.assert_array_equal(one.features[:7], one.features[-7:])
     assert not np.array_equal(one.features[:7], one.features[7:14])
@@ -72,11 +72,11 @@ def fill_memory(config: DictConfig, count: int) -> float:
 def test_a_process_is_held_to_its_limit(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: 1")
     (_, free), (_, limited) = (
-        apart(fill_memory, tmp_path / "config.yaml", n, LIMIT) for n in (9, 200)
+        run_in_process(fill_memory, tmp_path / "config.yaml", n, LIMIT) for n in (9, 200)
     )
     assert 100 < limited - free < 300
     with pytest.raises(MemoryError):
-        apart(fill_memory, tmp_path / "config.yaml", LIMIT, LIMIT)
+        run_in_process(fill_memory, tmp_path / "config.yaml", LIMIT, LIMIT)
 
 
 @pytest.mark.slow
@@ -136,8 +136,8 @@ def kill_half_prepared(config: Path, features: Path) -> None:
 def test_a_set_larger_than_the_memory_limit(composed, folder: Path) -> None:
     """Prepared, killed, gone on with, read and trained on; nothing takes more than a small set."""
     small, large = (saved(composed(*MANY), folder, name) for name in ("small", "large"))
-    apart(prepare_set, small, 300, LIMIT)
-    _, peak = apart(read_set, small, 0, LIMIT)  # in memory: 80 MB
+    run_in_process(prepare_set, small, 300, LIMIT)
+    _, peak = run_in_process(read_set, small, 0, LIMIT)  # in memory: 80 MB
 
     features = folder / "large" / "features.npy"
     kill_half_prepared(large, features)
@@ -145,19 +145,21 @@ def test_a_set_larger_than_the_memory_limit(composed, folder: Path) -> None:
     assert 0 < before < CLIPS
     with pytest.raises(ValueError, match="is incomplete"):
         PreparedSet(folder / "large")
-    apart(prepare_set, large, CLIPS, LIMIT)
+    run_in_process(prepare_set, large, CLIPS, LIMIT)
     assert features.stat().st_size > LIMIT << 20
 
     one = PreparedSet(folder / "large", "vsr")
-    drawn = RepeatedSamples(instantiate(OmegaConf.load(large).datamodule.simulator), 1, 29).drawn
+    drawn = RepeatedSamples(
+        instantiate(OmegaConf.load(large).datamodule.simulator), 1, 29
+    ).simulated
     assert one.manifest["id"].tolist() == [f"{number:07d}" for number in range(CLIPS)]
     for row in (0, before - 1, before, CLIPS - 1):
         clip = one.features[one.starts[row] : one.starts[row] + 29]
-        np.testing.assert_array_equal(clip, drawn[row % DRAWN].features)
+        np.testing.assert_array_equal(clip, drawn[row % SIMULATED_SAMPLES].features)
 
-    assert apart(read_set, large, 0, LIMIT)[1] < peak + 50
-    assert apart(train_on_set, large, 0, LIMIT)[0] > 0
+    assert run_in_process(read_set, large, 0, LIMIT)[1] < peak + 50
+    assert run_in_process(train_on_set, large, 0, LIMIT)[0] > 0
     changed = OmegaConf.load(large)
     changed.datamodule.memory_limit_mb = 10_000
     with pytest.raises(MemoryError):  # the limit is one
-        apart(read_set, saved(changed, folder, "large"), 0, LIMIT)
+        run_in_process(read_set, saved(changed, folder, "large"), 0, LIMIT)
