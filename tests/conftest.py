@@ -32,7 +32,7 @@ Composer = Callable[..., DictConfig]
 
 
 @pytest.fixture
-def composed(tmp_path: Path) -> Composer:
+def compose_config(tmp_path: Path) -> Composer:
     """``composed("task=asl", …)``: the configuration of that command, writing to tmp_path/run."""
 
     def make(*overrides: str, run_dir: str = "run") -> DictConfig:
@@ -44,11 +44,11 @@ def composed(tmp_path: Path) -> Composer:
 
 
 @pytest.fixture
-def run(composed: Composer) -> Callable[..., Path]:
+def run(compose_config: Composer) -> Callable[..., Path]:
     """``run("trainer=smoke", …)``: runs that command here and gives its run folder."""
 
     def make(*overrides: str, run_dir: str = "run") -> Path:
-        config = composed(*overrides, run_dir=run_dir)
+        config = compose_config(*overrides, run_dir=run_dir)
         run_stage(config)
         return Path(config.run_dir)
 

@@ -95,11 +95,11 @@ def test_checkpoints_of_named_epochs_are_saved_and_no_others(run, tmp_path: Path
 
 
 def test_a_checkpoint_of_named_epochs_keeps_all_of_them(tmp_path: Path) -> None:
-    fitted(tmp_path, EpochCheckpoint("e{epoch}", epochs=[1, 3], dirpath=tmp_path))
+    fit_tiny_network(tmp_path, EpochCheckpoint("e{epoch}", epochs=[1, 3], dirpath=tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e1.ckpt", "e3.ckpt"]
 
 
-def fitted(folder: Path, *callbacks: L.Callback, epochs: int = 4) -> L.Trainer:
+def fit_tiny_network(folder: Path, *callbacks: L.Callback, epochs: int = 4) -> L.Trainer:
     """A tiny network trained for some epochs of one step."""
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
     trainer = L.Trainer(
@@ -115,7 +115,7 @@ def fitted(folder: Path, *callbacks: L.Callback, epochs: int = 4) -> L.Trainer:
 
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
-    fitted(
+    fit_tiny_network(
         tmp_path, EpochCheckpoint("e{epoch}", keep=2, every_n_epochs=1, dirpath=tmp_path), epochs=5
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e4.ckpt", "e5.ckpt"]
@@ -135,7 +135,7 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
 )
 def test_as_many_files_as_foretold(arguments: dict, tmp_path: Path) -> None:
     saver = EpochCheckpoint("e{epoch}", dirpath=tmp_path, **arguments)
-    fitted(tmp_path, saver, epochs=5)
+    fit_tiny_network(tmp_path, saver, epochs=5)
     assert len(list(tmp_path.iterdir())) == saver.count_files(5)
 
 
@@ -167,7 +167,7 @@ def test_too_little_space_is_a_warning_after_the_first_step(
 ) -> None:
     saver = EpochCheckpoint("e{epoch}", every_n_epochs=1, save_top_k=-1, dirpath=tmp_path)
     monkeypatch.setattr("callbacks.checkpoints.disk_space._free_bytes", lambda saver: 100)
-    fitted(tmp_path, saver, DiskSpaceMonitor())
+    fit_tiny_network(tmp_path, saver, DiskSpaceMonitor())
     said = capsys.readouterr().out
     assert "warning: the checkpoints of this run take up to" in said and "0.0 MB are free" in said
     assert said.count("warning:") == 1

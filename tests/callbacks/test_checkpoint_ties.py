@@ -12,7 +12,7 @@ from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
 from tests.helpers.prepared_sets import write_hands
 
 
-class Scores(L.LightningModule):
+class ScriptedScores(L.LightningModule):
     """Scores that are given, one an epoch."""
 
     def __init__(self, scores: list[float]) -> None:
@@ -52,7 +52,7 @@ def test_ties_go_to_the_later_epoch(
         enable_model_summary=False,
     )
     loader = torch.utils.data.DataLoader(torch.zeros(1, 1))
-    trainer.fit(Scores(scores), loader, loader)
+    trainer.fit(ScriptedScores(scores), loader, loader)
     saved = torch.load(tmp_path / "best.ckpt", weights_only=True)
     assert saved["epoch"] == best and [p.name for p in tmp_path.glob("*.ckpt")] == ["best.ckpt"]
 

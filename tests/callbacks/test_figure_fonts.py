@@ -49,7 +49,7 @@ def cjk_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     figure_fonts.use_installed_families()
 
 
-def draw(path: Path, names: list[str]) -> np.ndarray:
+def draw_names(path: Path, names: list[str]) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure = draw_confusion_matrix(np.eye(len(names), dtype=int), names)
@@ -58,18 +58,18 @@ def draw(path: Path, names: list[str]) -> np.ndarray:
 
 
 def test_characters_without_a_font_are_one_warning(tmp_path: Path, capsys) -> None:
-    draw(tmp_path / "a.png", ["\U00013000文", "yes"])
+    draw_names(tmp_path / "a.png", ["\U00013000文", "yes"])
     said = capsys.readouterr().out
     assert said.count("warning") == 1 and "\U00013000" in said and "a.png" in said
 
 
 def test_installed_fonts_are_used(tmp_path: Path, capsys, cjk_font) -> None:
-    drawn = draw(tmp_path / "a.png", ["中", "no"])
+    drawn = draw_names(tmp_path / "a.png", ["中", "no"])
     assert capsys.readouterr().out == ""
     assert mpl.rcParams["font.family"][:2] == ["DejaVu Sans", "Noto Sans CJK SC"]
     assert (drawn[..., :3].mean(2) < 0.1).any()
 
 
 def test_european_and_arabic_names_need_no_other_font(tmp_path: Path, capsys) -> None:
-    draw(tmp_path / "a.png", ["été", "مرحبا", "Да"])
+    draw_names(tmp_path / "a.png", ["été", "مرحبا", "Да"])
     assert capsys.readouterr().out == ""

@@ -74,10 +74,10 @@ class Watch(L.Callback):
 
     def unchanged(self, step: int) -> bool:
         """Bit by bit, after ``step``, as it was before it."""
-        return same(self.before[step], self.after[step])
+        return is_same(self.before[step], self.after[step])
 
 
-def same(one: Iterable[torch.Tensor], other: Iterable[torch.Tensor]) -> bool:
+def is_same(one: Iterable[torch.Tensor], other: Iterable[torch.Tensor]) -> bool:
     """Bit by bit."""
     one, other = list(one), list(other)
     return len(one) == len(other) and all(map(torch.equal, one, other))
@@ -87,22 +87,22 @@ class OnDevice(L.Callback):
     """Takes the way of a GPU on a CPU, whose fused AdamW reads ``found_inf`` too."""
 
     def on_train_start(self, trainer, module) -> None:
-        guard = guard_of(trainer)
+        guard = find_guard(trainer)
         guard._waits, module.on_gradients = False, guard._check_on_device
 
 
-def guard_of(trainer: L.Trainer) -> NanGuard:
+def find_guard(trainer: L.Trainer) -> NanGuard:
     return next(one for one in trainer.callbacks if isinstance(one, NanGuard))
 
 
 @pytest.fixture
-def fit(composed, tmp_path: Path):
+def fit(compose_config, tmp_path: Path):
     """``fit("skip", fault, …)``: a small run; the trainer, and what ``Watch`` saw."""
     data = write_hands(tmp_path / "set", each=6)
     quiet()
 
     def run(policy: str, *callbacks: L.Callback, overrides=(), ckpt_path=None, **changes):
-        config = composed(
+        config = compose_config(
             *TINY, f"data_dir={data}", f"callbacks.nan_guard.policy={policy}", *overrides
         )
         L.seed_everything(0, verbose=False)
@@ -111,7 +111,7 @@ def fit(composed, tmp_path: Path):
         trainer = build_trainer(config, **changes)
         watch = Watch()
         trainer.callbacks += [*callbacks, watch]
-        trainer.guard, trainer.failed = guard_of(trainer), None
+        trainer.guard, trainer.failed = find_guard(trainer), None
         try:
             trainer.fit(module, loaded, ckpt_path=ckpt_path, weights_only=True)
         except NonFiniteLossError as error:
@@ -121,11 +121,11 @@ def fit(composed, tmp_path: Path):
     return run
 
 
-def facts(tmp_path: Path, step: int) -> dict:
+def read_facts(tmp_path: Path, step: int) -> dict:
     return json.loads((tmp_path / "run" / "nan" / f"step_{step}.json").read_text())
 
 
-def finite(path: Path) -> bool:
+def is_finite(path: Path) -> bool:
     kept = torch.load(path, weights_only=True)
     tensors = [*kept["state_dict"].values(), *kept["current_model_state"].values()]
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
@@ -143,10 +143,10 @@ def test_a_skipped_step_changes_nothing(fit, tmp_path: Path, step: int, way: str
     assert trainer.failed is None and trainer.global_step == 3 * STEPS
     if way == "host" or step > 1:  # on a GPU the first step makes the optimizer's state, zeros
         assert [s for s in watch.after if watch.unchanged(s)] == [step]
-    assert finite(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert is_finite(tmp_path / "run" / "checkpoints" / "last.ckpt")
     table = pd.read_csv(tmp_path / "run" / "metrics.csv")
     assert len(table) == 3 and table["train/loss"].notna().all()
-    post_mortem = facts(tmp_path, step)
+    post_mortem = read_facts(tmp_path, step)
     assert post_mortem["epoch"] == (step - 1) // STEPS + 1 and post_mortem["loss"] == "nan"
     assert len(post_mortem["samples"]) == 8
     blamed = post_mortem["samples"][2]
@@ -163,11 +163,11 @@ def test_a_poisoned_weight_is_rolled_back(fit, tmp_path: Path, way: str) -> None
     few = ("callbacks.nan_guard.every_n_steps=2", "scheduler=one_cycle")
     trainer, watch = fit("rollback", *ways, Fault("weight", 4), overrides=few)
     assert trainer.failed is None and trainer.guard.rollbacks == 1
-    post_mortem = facts(tmp_path, 4)
+    post_mortem = read_facts(tmp_path, 4)
     assert "weights before step 2" in post_mortem["done"]
-    assert same(watch.after[4], watch.between[2])  # between the gradient and the update
+    assert is_same(watch.after[4], watch.between[2])  # between the gradient and the update
     assert post_mortem["weights_not_finite"] and not post_mortem["input_not_finite"]
-    assert finite(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert is_finite(tmp_path / "run" / "checkpoints" / "last.ckpt")
     _, usual = fit("stop", overrides=few)
     for step, rate in usual.rates.items():
         factor = 1 if step <= 4 else 0.5
@@ -211,8 +211,8 @@ def test_an_infinite_loss_stops_before_the_weights_are_touched(
     trainer, watch = fit("stop", *ways)
     assert "the training loss is not finite in epoch 2, step 6 (manifest rows" in trainer.failed
     weights = trainer.lightning_module.state_dict().values()
-    assert same(watch.before[6][: len(weights)], weights)
-    told_of = facts(tmp_path, 6)
+    assert is_same(watch.before[6][: len(weights)], weights)
+    told_of = read_facts(tmp_path, 6)
     assert told_of["loss"] == "inf" and told_of["first_layer"] == ""
     assert not (tmp_path / "run" / "checkpoints" / "epoch_0002.ckpt").exists()
 
@@ -239,13 +239,13 @@ def test_without_clipping_and_with_another_optimizer(fit) -> None:
 # ---- mixed precision
 
 
-def scaled(initial: float) -> MixedPrecision:
+def make_scaler(initial: float) -> MixedPrecision:
     return MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=initial))
 
 
 def test_a_step_that_the_scaler_skips_is_no_alarm(fit, tmp_path: Path) -> None:
     few = ("~optimizer.fused", "trainer.precision=null")
-    trainer, watch = fit("stop", overrides=few, plugins=[scaled(2.0**40)])
+    trainer, watch = fit("stop", overrides=few, plugins=[make_scaler(2.0**40)])
     assert trainer.failed is None and not (tmp_path / "run" / "nan").exists()
     skipped = [step for step in watch.after if watch.unchanged(step)]
     assert skipped[:2] == [1, 2] and trainer.scaler.get_scale() <= 2.0 ** (40 - len(skipped))
@@ -253,8 +253,8 @@ def test_a_step_that_the_scaler_skips_is_no_alarm(fit, tmp_path: Path) -> None:
 
 def test_a_nan_under_the_scaler_is_an_alarm(fit, tmp_path: Path) -> None:
     few = ("~optimizer.fused", "trainer.precision=null")
-    trainer, _ = fit("stop", Fault("sample", 6), overrides=few, plugins=[scaled(1024.0)])
-    assert "epoch 2, step 6" in trainer.failed and facts(tmp_path, 6)["scale"] == 1024.0
+    trainer, _ = fit("stop", Fault("sample", 6), overrides=few, plugins=[make_scaler(1024.0)])
+    assert "epoch 2, step 6" in trainer.failed and read_facts(tmp_path, 6)["scale"] == 1024.0
 
 
 @pytest.mark.gpu
@@ -271,8 +271,8 @@ def test_a_gpu_keeps_poison_from_the_weights(
     assert trainer.failed is None and not trainer.guard._waits
     if policy == "skip":
         assert watch.unchanged(6) and not watch.unchanged(7)
-    assert finite(tmp_path / "run" / "checkpoints" / "last.ckpt")
-    assert facts(tmp_path, 6)["input_not_finite"]
+    assert is_finite(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert read_facts(tmp_path, 6)["input_not_finite"]
 
 
 @pytest.mark.gpu
@@ -287,7 +287,7 @@ def test_an_overflow_in_fp16_is_told_apart_from_a_nan(fit, tmp_path: Path) -> No
     trainer, _ = fit("stop", overrides=few, plugins=None, accelerator="gpu")
     assert trainer.failed is None  # the first, large scales are the scaler's affair
     trainer, _ = fit("stop", Loud("batch", 6), overrides=few, accelerator="gpu")
-    assert "step 6" in trainer.failed and facts(tmp_path, 6)["input_not_finite"] == []
+    assert "step 6" in trainer.failed and read_facts(tmp_path, 6)["input_not_finite"] == []
 
 
 # ---- resume
@@ -369,8 +369,8 @@ def test_a_snapshot_restores_bit_by_bit() -> None:
 # ---- post-mortem and replay
 
 
-def test_examining_draws_the_same_again_and_leaves_no_trace(composed, tmp_path: Path) -> None:
-    config = composed(*TINY, f"data_dir={write_hands(tmp_path / 'set')}")
+def test_examining_draws_the_same_again_and_leaves_no_trace(compose_config, tmp_path: Path) -> None:
+    config = compose_config(*TINY, f"data_dir={write_hands(tmp_path / 'set')}")
     data = build_datamodule(config)
     module = build_module(config, data).train()
     batch = next(iter(data.train_dataloader()))
@@ -387,17 +387,19 @@ def test_examining_draws_the_same_again_and_leaves_no_trace(composed, tmp_path: 
     assert set(found[0].gradient_norms) == layers
 
 
-def test_replay_tells_the_sample_and_the_layer(fit, composed, tmp_path: Path, capsys) -> None:
+def test_replay_tells_the_sample_and_the_layer(fit, compose_config, tmp_path: Path, capsys) -> None:
     fit("stop", Fault("sample", 6))
     capsys.readouterr()
-    config = composed("stage=replay", f"input={tmp_path / 'run'}", "task=lipread", run_dir="again")
+    config = compose_config(
+        "stage=replay", f"input={tmp_path / 'run'}", "task=lipread", run_dir="again"
+    )
     assert math.isnan(run_stage(config))
     text = capsys.readouterr().out
-    sample = facts(tmp_path, 6)["input_not_finite"][0]
+    sample = read_facts(tmp_path, 6)["input_not_finite"][0]
     assert f"The input of these samples is not finite: {sample}." in text
     assert "epoch 2, step 6, task asl" in text and "nan   <-" in text
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
-    run_stage(composed("stage=replay", f"input={tmp_path / 'run'}", f"ckpt_path={best}"))
+    run_stage(compose_config("stage=replay", f"input={tmp_path / 'run'}", f"ckpt_path={best}"))
     assert "best.ckpt" in capsys.readouterr().out
 
 
@@ -409,7 +411,9 @@ def test_replay_tells_the_sample_and_the_layer(fit, composed, tmp_path: Path, ca
         ("run/checkpoints/best.ckpt", "is no post-mortem"),
     ],
 )
-def test_replay_says_what_it_needs(composed, tmp_path: Path, given: str, message: str) -> None:
+def test_replay_says_what_it_needs(
+    compose_config, tmp_path: Path, given: str, message: str
+) -> None:
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     net = {"_target_": "modules.networks.letter_net.LetterNet"}
     card = ModelCard("asl", [], [], {"_target_": "modules.asl.ASLModule"}, net, {}, simulated=True)
@@ -417,13 +421,13 @@ def test_replay_says_what_it_needs(composed, tmp_path: Path, given: str, message
     torch.save(content, tmp_path / "run" / "checkpoints" / "best.ckpt")
     given = f"input={tmp_path / given}" if given else "input=null"
     with pytest.raises(ValueError, match=message):
-        run_stage(composed("stage=replay", given))
+        run_stage(compose_config("stage=replay", given))
 
 
-def test_weights_that_are_too_large_are_left_out(fit, composed, tmp_path: Path) -> None:
+def test_weights_that_are_too_large_are_left_out(fit, compose_config, tmp_path: Path) -> None:
     fit("stop", Fault("sample", 2), overrides=("+callbacks.nan_guard.weights_mb=0.001",))
     with pytest.raises(ValueError, match="ckpt_path=<a checkpoint of task asl>"):
-        run_stage(composed("stage=replay", f"input={tmp_path / 'run'}"))
+        run_stage(compose_config("stage=replay", f"input={tmp_path / 'run'}"))
 
 
 @pytest.mark.parametrize(

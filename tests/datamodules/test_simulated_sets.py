@@ -9,9 +9,9 @@ from experiments.launch.build import build_datamodule
 from tests.helpers.prepared_sets import write_hands
 
 
-def test_simulated_samples_are_trained_on_and_nowhere_else(composed, tmp_path: Path) -> None:
+def test_simulated_samples_are_trained_on_and_nowhere_else(compose_config, tmp_path: Path) -> None:
     folder = write_hands(tmp_path / "set", groups=4, each=5)
-    config = composed(
+    config = compose_config(
         *("size=tiny", f"data_dir={folder}", "datamodule.simulated_share=0.4"),
         *("datamodule.batch_size=500", "datamodule.epoch_steps=4"),
     )
@@ -27,22 +27,24 @@ def test_simulated_samples_are_trained_on_and_nowhere_else(composed, tmp_path: P
     assert not data.prepared.simulated
 
 
-def test_share_must_be_a_share(composed, tmp_path: Path) -> None:
-    config = composed(f"data_dir={write_hands(tmp_path / 'set')}", "datamodule.simulated_share=1.0")
+def test_share_must_be_a_share(compose_config, tmp_path: Path) -> None:
+    config = compose_config(
+        f"data_dir={write_hands(tmp_path / 'set')}", "datamodule.simulated_share=1.0"
+    )
     with pytest.raises(Exception, match=r"simulated_share=1.0 must be in \[0, 1\)"):
         build_datamodule(config)
 
 
-def test_simulated_set_is_made_once(composed, monkeypatch, tmp_path: Path) -> None:
+def test_simulated_set_is_made_once(compose_config, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
     for _ in range(2):
-        build_datamodule(composed("size=tiny"))
-    build_datamodule(composed("size=tiny", "datamodule.simulator.seed=1"))
+        build_datamodule(compose_config("size=tiny"))
+    build_datamodule(compose_config("size=tiny", "datamodule.simulator.seed=1"))
     assert len(list((tmp_path / "simulated").iterdir())) == 2
 
 
-def test_training_alone_is_augmented(composed, tmp_path: Path) -> None:
-    data = build_datamodule(composed(f"data_dir={write_hands(tmp_path / 'set')}"))
+def test_training_alone_is_augmented(compose_config, tmp_path: Path) -> None:
+    data = build_datamodule(compose_config(f"data_dir={write_hands(tmp_path / 'set')}"))
 
     class Phase:
         training, lightning_module = True, None

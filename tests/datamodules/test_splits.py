@@ -20,13 +20,13 @@ from datamodules.splits import (
 )
 
 
-def manifest(groups: list[str], split: list[str] | None = None) -> pd.DataFrame:
+def make_manifest(groups: list[str], split: list[str] | None = None) -> pd.DataFrame:
     marks = split or [""] * len(groups)
     table = {"group": groups, "split": marks, "label": "A"}
     return pd.DataFrame(table | {"sequence": [f"own {n}" for n in range(len(groups))]})
 
 
-def people(parts: SplitIndices, table: pd.DataFrame, phase: str) -> set[str]:
+def list_groups(parts: SplitIndices, table: pd.DataFrame, phase: str) -> set[str]:
     return set(table["group"].iloc[parts[phase]])
 
 
@@ -37,9 +37,9 @@ group_lists = st.lists(st.sampled_from("abcdefgh"), min_size=12, max_size=80).fi
 
 @given(groups=group_lists, seed=st.integers(0, 5))
 def test_by_group_nobody_is_on_two_sides(groups: list[str], seed: int) -> None:
-    table = manifest(groups)
+    table = make_manifest(groups)
     parts = ByGroup(seed=seed)(table)
-    sides = [people(parts, table, phase) for phase in PHASES]
+    sides = [list_groups(parts, table, phase) for phase in PHASES]
     assert all(sides)
     assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
     together = np.sort(np.concatenate([parts[phase] for phase in PHASES]))
@@ -50,81 +50,88 @@ def test_by_group_nobody_is_on_two_sides(groups: list[str], seed: int) -> None:
 
 @given(groups=group_lists, size=st.integers(1, 2))
 def test_leave_one_group_out_tests_everybody_once(groups: list[str], size: int) -> None:
-    table, names = manifest(groups), sorted(set(groups))
+    table, names = make_manifest(groups), sorted(set(groups))
     folds = -(-len(names) // size)
     if folds < 3:
         return
     tested: list[str] = []
     for fold in range(folds):
         parts = LeaveOneGroupOut(fold, size)(table)
-        left_out = people(parts, table, "test")
-        assert not left_out & (people(parts, table, "train") | people(parts, table, "val"))
+        left_out = list_groups(parts, table, "test")
+        assert not left_out & (
+            list_groups(parts, table, "train") | list_groups(parts, table, "val")
+        )
         tested += sorted(left_out)
     assert tested == names
 
 
 def test_leave_one_group_out_with_random_validation() -> None:
-    table = manifest(["a"] * 20 + ["b"] * 20)
+    table = make_manifest(["a"] * 20 + ["b"] * 20)
     parts = LeaveOneGroupOut(1, val="random", val_fraction=0.25)(table)
-    assert people(parts, table, "test") == {"b"}
+    assert list_groups(parts, table, "test") == {"b"}
     assert (len(parts.train), len(parts.val)) == (15, 5)
 
 
 @given(count=st.integers(10, 200), seed=st.integers(0, 3))
 def test_random_takes_every_row_once_and_says_that_it_leaks(count: int, seed: int) -> None:
-    parts = Random(seed=seed)(manifest(["a"] * count))
+    parts = Random(seed=seed)(make_manifest(["a"] * count))
     together = np.sort(np.concatenate([parts[phase] for phase in PHASES]))
     assert together.tolist() == list(range(count))
     assert parts.has_leakage and "people never seen" in parts.description
 
 
 def test_eighty_five_to_fifteen() -> None:
-    parts = Random(val_fraction=0.15, test_fraction=0.0)(manifest(["a"] * 200))
+    parts = Random(val_fraction=0.15, test_fraction=0.0)(make_manifest(["a"] * 200))
     assert (len(parts.train), len(parts.val), len(parts.test)) == (170, 30, 0)
 
 
 def test_column_takes_the_marks_and_holds_out_for_validation() -> None:
-    table = manifest(list("aabbcc"), ["train", "train", "", "", "test", "test"])
+    table = make_manifest(list("aabbcc"), ["train", "train", "", "", "test", "test"])
     parts = Column()(table)
-    assert people(parts, table, "test") == {"c"}
-    assert len(people(parts, table, "train")) == len(people(parts, table, "val")) == 1
+    assert list_groups(parts, table, "test") == {"c"}
+    assert len(list_groups(parts, table, "train")) == len(list_groups(parts, table, "val")) == 1
     assert not parts.has_leakage
 
 
 def test_column_notices_people_on_both_sides() -> None:
-    parts = Column()(manifest(list("aabb"), ["train", "val", "train", "test"]))
+    parts = Column()(make_manifest(list("aabb"), ["train", "val", "train", "test"]))
     assert parts.has_leakage
 
 
 def test_auto_takes_the_best_that_there_is() -> None:
-    assert Auto()(manifest(list("aabbcc"), ["train"] * 4 + ["test"] * 2)).test.tolist() == [4, 5]
-    assert not Auto()(manifest(list("aabbcc"))).has_leakage
-    assert Auto()(manifest(["a"] * 20)).has_leakage
+    assert Auto()(make_manifest(list("aabbcc"), ["train"] * 4 + ["test"] * 2)).test.tolist() == [
+        4,
+        5,
+    ]
+    assert not Auto()(make_manifest(list("aabbcc"))).has_leakage
+    assert Auto()(make_manifest(["a"] * 20)).has_leakage
 
 
 def test_auto_keeps_one_of_two_people_aside() -> None:
-    table = manifest(["a"] * 20 + ["b"] * 20)
+    table = make_manifest(["a"] * 20 + ["b"] * 20)
     parts = Auto()(table)
-    assert people(parts, table, "test") == {"a"} and people(parts, table, "train") == {"b"}
+    assert list_groups(parts, table, "test") == {"a"} and list_groups(parts, table, "train") == {
+        "b"
+    }
     assert len(parts.val) == 3 and not parts.has_leakage
 
 
 def test_test_only_and_train_all() -> None:
-    table = manifest(["a"] * 100)
+    table = make_manifest(["a"] * 100)
     assert len(TestOnly()(table).test) == 100
     parts = TrainAll(val_fraction=0.05)(table)
     assert (len(parts.train), len(parts.val), len(parts.test)) == (95, 5, 0)
 
 
 def test_train_all_tests_what_the_set_marks_test() -> None:
-    table = manifest(list("aabbcc"), ["train", "", "train", "val", "test", "test"])
+    table = make_manifest(list("aabbcc"), ["train", "", "train", "val", "test", "test"])
     parts = TrainAll()(table)
     assert [parts[phase].tolist() for phase in PHASES] == [[0, 1, 2], [3], [4, 5]]
     assert not parts.has_leakage or "held-out groups" in parts.summary
     asked = TrainAll(include_test=True)(table)
     assert [asked[phase].tolist() for phase in PHASES] == [[0, 1, 2, 4, 5], [3], []]
     with pytest.raises(ValueError, match="marks every sample as test"):
-        TrainAll()(manifest(list("ab"), ["test", "test"]))
+        TrainAll()(make_manifest(list("ab"), ["test", "test"]))
 
 
 @given(
@@ -136,7 +143,7 @@ def test_train_all_tests_what_the_set_marks_test() -> None:
 def test_random_draws_take_whole_recordings(lengths: list[int], classes: int, seed: int) -> None:
     names = np.repeat([f"clip {n}" for n in range(len(lengths))], lengths)
     labels = np.repeat([f"{n % classes}" for n in range(len(lengths))], lengths)
-    table = manifest(["a"] * len(names)).assign(sequence=names, label=labels)
+    table = make_manifest(["a"] * len(names)).assign(sequence=names, label=labels)
     for split in (Random(seed=seed), TrainAll(seed=seed), TrainAll(0.5, seed)):
         parts = split(table)
         sides = [set(names[parts[phase]]) for phase in PHASES]
@@ -148,14 +155,14 @@ def test_random_draws_take_whole_recordings(lengths: list[int], classes: int, se
 
 def test_one_recording_of_each_class_is_drawn_by_samples_and_says_so() -> None:
     names = np.repeat(["clip A", "clip B"], 20)
-    parts = TrainAll()(manifest(["a"] * 40).assign(sequence=names, label=names))
+    parts = TrainAll()(make_manifest(["a"] * 40).assign(sequence=names, label=names))
     assert len(parts.val) == 2 and len(parts.train) == 38
     assert "near-copies of what is trained on" in parts.summary
 
 
 def test_calibration_takes_whole_recordings() -> None:
     names = np.repeat([f"clip {n}" for n in range(6)], 10)
-    table = manifest(["a"] * 60).assign(sequence=names)
+    table = make_manifest(["a"] * 60).assign(sequence=names)
     parts = calibrated(TestOnly()(table), table, 2)
     assert len(set(names[parts.train])) == 2 and len(parts.train) == 20 and len(parts.test) == 40
     assert not set(names[parts.train]) & set(names[parts.test])
@@ -164,16 +171,20 @@ def test_calibration_takes_whole_recordings() -> None:
 @pytest.mark.parametrize(
     ("split", "table", "said"),
     [
-        (ByGroup(), manifest(["a"] * 9), "needs at least 3 groups .* found 1: a"),
-        (ByGroup(), manifest([""] * 9), "found 0: none"),
-        (ByGroup(), manifest(list("ab") * 9), "Use split=leave_one_group_out split.val=random"),
-        (LeaveOneGroupOut(7), manifest(list("abc")), r"fold must be in 0\.\.2"),
-        (LeaveOneGroupOut(), manifest(list("aa")), "at least 3 folds"),
-        (LeaveOneGroupOut(val="maybe"), manifest(list("abc")), "expected group or random"),
-        (Column(), manifest(list("abc")), "an empty column"),
-        (Column(), manifest(list("abc"), ["train", "tset", "val"]), "holds 'tset'"),
-        (Random(val_fraction=1.5), manifest(list("abc")), r"must be in \[0, 1\)"),
-        (Random(), manifest(["a"]), "needs more than"),
+        (ByGroup(), make_manifest(["a"] * 9), "needs at least 3 groups .* found 1: a"),
+        (ByGroup(), make_manifest([""] * 9), "found 0: none"),
+        (
+            ByGroup(),
+            make_manifest(list("ab") * 9),
+            "Use split=leave_one_group_out split.val=random",
+        ),
+        (LeaveOneGroupOut(7), make_manifest(list("abc")), r"fold must be in 0\.\.2"),
+        (LeaveOneGroupOut(), make_manifest(list("aa")), "at least 3 folds"),
+        (LeaveOneGroupOut(val="maybe"), make_manifest(list("abc")), "expected group or random"),
+        (Column(), make_manifest(list("abc")), "an empty column"),
+        (Column(), make_manifest(list("abc"), ["train", "tset", "val"]), "holds 'tset'"),
+        (Random(val_fraction=1.5), make_manifest(list("abc")), r"must be in \[0, 1\)"),
+        (Random(), make_manifest(["a"]), "needs more than"),
     ],
 )
 def test_impossible_splits_say_why(split, table: pd.DataFrame, said: str) -> None:

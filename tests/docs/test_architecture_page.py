@@ -9,16 +9,16 @@ from tests.helpers.paths import ROOT
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
-def packages(folder: Path) -> list[str]:
+def list_packages(folder: Path) -> list[str]:
     return [path.parent.name for path in folder.glob("*/__init__.py")]
 
 
 def test_every_package_is_described() -> None:
     missing = [
-        name for name in packages(ROOT / "experiments") if f"experiments/{name}/" not in PAGE
+        name for name in list_packages(ROOT / "experiments") if f"experiments/{name}/" not in PAGE
     ]
     for name in ("unvoiced", "datamodules", "modules"):
-        missing += [one for one in packages(ROOT / name) if f"`{one}/`" not in PAGE]
+        missing += [one for one in list_packages(ROOT / name) if f"`{one}/`" not in PAGE]
     assert not missing
 
 

@@ -7,26 +7,26 @@ import pytest
 from lightning.pytorch.accelerators import CUDAAccelerator
 
 from experiments.launch.command import validate_command
-from tests.helpers.commands import composed_command
+from tests.helpers.commands import compose_arguments
 from tests.helpers.documented_commands import (
     PAGES,
-    documented_commands,
     find_commands,
-    help_commands,
+    find_documented_commands,
+    find_help_commands,
     make_files,
     split_command,
 )
 from tests.helpers.paths import ROOT
 
-COMMANDS = documented_commands()
+COMMANDS = find_documented_commands()
 
 
-def validate(command: str, folder: Path) -> None:
+def validate_documented(command: str, folder: Path) -> None:
     arguments = split_command(command)
     make_files(arguments, folder)
     if not any(argument.startswith(("hydra.run.dir=", "resume=")) for argument in arguments):
         arguments.append(f"hydra.run.dir={folder / 'run'}")
-    validate_command(composed_command(arguments))
+    validate_command(compose_arguments(arguments))
 
 
 @pytest.fixture
@@ -41,19 +41,19 @@ def test_a_documented_command_is_valid(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    validate(command, tmp_path)
+    validate_documented(command, tmp_path)
 
 
 def test_commands_are_found_in_blocks_and_in_text() -> None:
     page = "`python run.py task=asl`\n```\ntorchrun run.py a=1 \\\n  b=2  # c\n```\n"
     assert find_commands(page) == ["a=1    b=2", "task=asl"]
-    assert len(COMMANDS) > 70 and len(help_commands()) > 10
+    assert len(COMMANDS) > 70 and len(find_help_commands()) > 10
 
 
 def test_a_wrong_command_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"ckpt_path=.* has no effect in stage=fit"):
-        validate("task=asl ckpt_path=my_run/checkpoints/best.ckpt", tmp_path)
+        validate_documented("task=asl ckpt_path=my_run/checkpoints/best.ckpt", tmp_path)
 
 
 def test_links_lead_to_files_and_headings() -> None:
@@ -65,10 +65,10 @@ def test_links_lead_to_files_and_headings() -> None:
                 continue
             path = (page.parent / name).resolve() if name else page
             assert path.exists(), f"{page.name}: {target}"
-            assert not anchor or anchor in headings(path), f"{page.name}: {target}"
+            assert not anchor or anchor in list_anchors(path), f"{page.name}: {target}"
 
 
-def headings(page: Path) -> set[str]:
+def list_anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

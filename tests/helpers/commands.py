@@ -22,20 +22,20 @@ LIST = ROOT / "tests" / "experiments" / "launch" / "bad_commands.txt"
 LIMIT_S = 30  # for a command that is not refused, and runs
 
 
-def bad_commands() -> list[tuple[str, str]]:
+def read_bad_commands() -> list[tuple[str, str]]:
     """Return the written command lines, each with a part of its error message."""
     lines = LIST.read_text(encoding="utf-8").splitlines()
     pairs = (line.split(" => ") for line in lines if line and not line.startswith("#"))
     return [(command, fragment.strip()) for command, fragment in pairs]
 
 
-def good_commands() -> list[str]:
+def read_good_commands() -> list[str]:
     """Return the written command lines that must be accepted."""
     lines = LIST.with_name("good_commands.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def refusal(command: str, folder: Path) -> str:
+def run_until_refused(command: str, folder: Path) -> str:
     """Return the sentence that refuses a command; empty if it ran.
 
     Raises:
@@ -57,7 +57,7 @@ def refusal(command: str, folder: Path) -> str:
         signal.signal(signal.SIGALRM, before)
 
 
-def composed_command(arguments: list[str]) -> Any:
+def compose_arguments(arguments: list[str]) -> Any:
     """Return the configuration of a command with Hydra's own settings."""
     register_resolvers()
     prepared = prepare_arguments(arguments, with_saved_overrides)
@@ -66,7 +66,7 @@ def composed_command(arguments: list[str]) -> Any:
 
 
 def _run(given: list[str]) -> str:
-    config = composed_command(given)
+    config = compose_arguments(given)
     validate_command(config)
     with open_dict(config):
         config.run_dir = config.hydra.run.dir

@@ -126,7 +126,7 @@ class Setting:
     comment: str
 
 
-def settings_of(path: Path) -> list[Setting]:
+def read_settings(path: Path) -> list[Setting]:
     """Return the settings of a file, by their whole names."""
     written = path.read_text(encoding="utf-8")
     root = yaml.compose(written)
@@ -166,7 +166,7 @@ def _comment(lines: list[str], key: yaml.Node) -> str:
 
 
 @cache
-def argument_meanings(target: str) -> dict[str, str]:
+def read_argument_meanings(target: str) -> dict[str, str]:
     """Return the arguments that the docstring of a class, or of its bases, describes."""
     found = find_class(target)
     owners = found.__mro__ if isinstance(found, type) else (found,)
@@ -183,7 +183,7 @@ def argument_meanings(target: str) -> dict[str, str]:
     return meanings
 
 
-def values_of(setting: Setting) -> str:
+def format_values(setting: Setting) -> str:
     """Return the values that a setting accepts, in words."""
     rule = rule_of(setting.key)
     if rule is None and setting.target:
@@ -192,10 +192,10 @@ def values_of(setting: Setting) -> str:
     return rule.expected if rule else "any value"
 
 
-def meaning_of(setting: Setting, others: dict[str, str]) -> str:
+def find_meaning(setting: Setting, others: dict[str, str]) -> str:
     """Return a setting's comment, else its meaning elsewhere."""
     name = setting.key.rpartition(".")[2]
-    documented = argument_meanings(setting.target) if setting.target else {}
+    documented = read_argument_meanings(setting.target) if setting.target else {}
     choices = (setting.comment, others.get(setting.key), documented.get(name), SHARED.get(name))
     return next((text for text in choices if text), "")
 
@@ -209,18 +209,18 @@ def format_default(text: str) -> str:
     return f"`{text}`" if text else "–"
 
 
-def table(settings: list[Setting], others: dict[str, str]) -> str:
+def format_table(settings: list[Setting], others: dict[str, str]) -> str:
     """Return a Markdown table of settings."""
     rows = [
-        f"| `{one.key}` | {format_default(one.default)} | {values_of(one)} | "
-        f"{meaning_of(one, others)} |"
+        f"| `{one.key}` | {format_default(one.default)} | {format_values(one)} | "
+        f"{find_meaning(one, others)} |"
         for one in settings
     ]
     rows = [re.sub(r"(?<=\S)\|(?=\S)", r"\\|", row) for row in rows]
     return "\n".join(["| key | default | values | meaning |", "|---|---|---|---|", *rows])
 
 
-def short_table(settings: list[Setting]) -> str:
+def format_short_table(settings: list[Setting]) -> str:
     """Return a Markdown table of settings that other tables describe."""
     rows = [
         f"| `{one.key.removeprefix('hydra.sweeper.params.')}` | {format_default(one.default)} |"
@@ -229,37 +229,48 @@ def short_table(settings: list[Setting]) -> str:
     return "\n".join(["| key | value |", "|---|---|", *rows])
 
 
-def files() -> dict[str, list[Path]]:
+def list_group_files() -> dict[str, list[Path]]:
     """Return the files of each group."""
     return {group: sorted((CONF / group).glob("*.yaml")) for group in GROUPS}
 
 
-def comments() -> dict[str, str]:
+def read_comments() -> dict[str, str]:
     """Return the first comment of each key."""
     found: dict[str, str] = {}
-    for path in [CONF / "config.yaml", *(path for paths in files().values() for path in paths)]:
-        for one in settings_of(path):
+    for path in [
+        CONF / "config.yaml",
+        *(path for paths in list_group_files().values() for path in paths),
+    ]:
+        for one in read_settings(path):
             if one.comment:
                 found.setdefault(one.key, one.comment)
     return found
 
 
-def render() -> str:
+def render_page() -> str:
     """Return the page."""
-    others = comments()
-    parts = [INTRODUCTION, "## Root\n", table(settings_of(CONF / "config.yaml"), others), ""]
-    for group, paths in files().items():
+    others = read_comments()
+    parts = [
+        INTRODUCTION,
+        "## Root\n",
+        format_table(read_settings(CONF / "config.yaml"), others),
+        "",
+    ]
+    for group, paths in list_group_files().items():
         parts += [f"## {group}\n", f"{GROUPS[group]}\n"]
         for path in paths:
-            settings = settings_of(path)
-            parts += [f"### `{group}={path.stem}`\n", f"{describe(path)}\n"]
+            settings = read_settings(path)
+            parts += [f"### `{group}={path.stem}`\n", f"{describe_file(path)}\n"]
             if settings:
                 is_preset = group in PRESETS
-                parts += [short_table(settings) if is_preset else table(settings, others), ""]
+                parts += [
+                    format_short_table(settings) if is_preset else format_table(settings, others),
+                    "",
+                ]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def describe(path: Path) -> str:
+def describe_file(path: Path) -> str:
     """Return the comment at the head of a file, else the class that it builds."""
     lines = path.read_text(encoding="utf-8").splitlines()
     head = [line for line in lines if not line.startswith("# @")]
@@ -274,4 +285,4 @@ def describe(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")
+    PAGE.write_text(render_page(), encoding="utf-8")

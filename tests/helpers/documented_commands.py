@@ -31,7 +31,7 @@ def find_commands(page: str) -> list[str]:
     return [command for command in commands if command not in ("--help", "…")]
 
 
-def help_commands() -> list[str]:
+def find_help_commands() -> list[str]:
     """Return the commands of ``python run.py --help``, without the explanation beside them."""
     text = (ROOT / "conf" / "hydra" / "default.yaml").read_text(encoding="utf-8")
     lines = re.findall(r"^ +python run\.py (.+)$", text, re.MULTILINE)
@@ -39,10 +39,12 @@ def help_commands() -> list[str]:
     return [command for command in commands if "=" in command]
 
 
-def documented_commands() -> list[str]:
+def find_documented_commands() -> list[str]:
     """Return the commands of all pages, each once; a task that a page adds is not included."""
     pages = (path.read_text(encoding="utf-8") for path in PAGES)
-    commands = {command for page in pages for command in find_commands(page)} | {*help_commands()}
+    commands = {command for page in pages for command in find_commands(page)} | {
+        *find_help_commands()
+    }
     return sorted(command for command in commands if "task=blink" not in command)
 
 

@@ -43,5 +43,5 @@ def paint_scene(*faces, shape=(240, 320)):
     return picture
 
 
-def centre(window):
+def find_center(window):
     return window.corners.mean(0)

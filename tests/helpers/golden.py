@@ -17,7 +17,7 @@ from tests.helpers.compose import compose_command
 FRAMES = {"asl": 1, "lipread": 20, "vsr": 20, "emg": 500}
 
 
-def filled(golden: dict[str, Any], path: Path) -> Path:
+def write_golden_checkpoint(golden: dict[str, Any], path: Path) -> Path:
     """Write a checkpoint with the golden card, whose weights are drawn anew by their position."""
     weights = {
         name: _weight(number, shape, dtype)
@@ -32,13 +32,13 @@ def _weight(number: int, shape: list[int], dtype: str) -> torch.Tensor:
     return torch.from_numpy(np.asarray(values)).to(getattr(torch, dtype))
 
 
-def logits_of(path: Path) -> list[float]:
+def compute_logits(path: Path) -> list[float]:
     """Return the first 50 logits of a checkpoint or exported file for a fixed random recording."""
-    task = path_task(path)
+    task = read_task(path)
     config = compose_task(task).copy()
     config.ckpt_path = str(path)
     recognizer = recognizer_of_module(require_model(config), config)
-    inputs = recording(recognizer.about, FRAMES[task])
+    inputs = make_recording(recognizer.about, FRAMES[task])
     with torch.inference_mode():
         logits = np.asarray(recognizer.network(*inputs)[0])
     return [round(float(value), 5) for value in logits.ravel()[:50]]
@@ -50,7 +50,7 @@ def compose_task(task: str) -> DictConfig:
     return compose_command(f"task={task}", "ckpt_path=unused")
 
 
-def path_task(path: Path) -> str:
+def read_task(path: Path) -> str:
     """Return the task of a model file."""
     from experiments.checkpoints.load import task_of
 
@@ -59,7 +59,7 @@ def path_task(path: Path) -> str:
     return task
 
 
-def recording(metadata: dict[str, Any], frames: int) -> list[np.ndarray]:
+def make_recording(metadata: dict[str, Any], frames: int) -> list[np.ndarray]:
     """Return the inputs of a network: a random recording, and its word's frames or length."""
     frame = metadata["frame"]
     rng = np.random.default_rng(0)

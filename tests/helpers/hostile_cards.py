@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from experiments.launch.build import build_datamodule, build_module
 
 
-def interpolation(checkpoint: Path) -> str:
+def make_interpolation(checkpoint: Path) -> str:
     """A text that OmegaConf would turn into a node, and Hydra into a call that unpickles."""
     return (
         "${oc.create:{_target_: lightning.pytorch.LightningModule.load_from_checkpoint, "
@@ -22,7 +22,7 @@ def interpolation(checkpoint: Path) -> str:
     )
 
 
-def laughs(levels: int = 20) -> list:
+def make_laughs(levels: int = 20) -> list:
     """A list that grows to 2 ** levels values where its shared parts are followed."""
     node: list = ["ha"]
     for _ in range(levels):
@@ -30,14 +30,14 @@ def laughs(levels: int = 20) -> list:
     return node
 
 
-def loop() -> list:
+def make_loop() -> list:
     """A list that holds itself."""
     node: list = []
     node.append(node)
     return node
 
 
-def nested(levels: int = 300) -> list:
+def nest_lists(levels: int = 300) -> list:
     """A list in a list in a list."""
     node: list = []
     for _ in range(levels):
@@ -47,15 +47,15 @@ def nested(levels: int = 300) -> list:
 
 VALUES: list[Any] = [
     *("", "abc", "../../etc/passwd", "os.system", "\x1b[31mred", "\u202eabc", "a" * 200_000),
-    *("${oc.env:HOME}", interpolation(Path("evil.ckpt")), "{0.__class__}", "%s%n"),
+    *("${oc.env:HOME}", make_interpolation(Path("evil.ckpt")), "{0.__class__}", "%s%n"),
     *(None, True, False, -1, 0, 1, 3, 10**7, 10**9, 2**70, 0.5, -0.5, 1e-300, 1e308),
     *(float("nan"), float("inf"), [], {}, [1, 2, 3], ["a", "a"], ["a"] * 300_000),
     *({"_target_": "os.system", "_args_": ["id"]}, {"a": {"b": 1}}, {1: 2}, {"__class__": 3}),
-    *(laughs(), loop(), nested()),
+    *(make_laughs(), make_loop(), nest_lists()),
 ]
 
 
-def paths(card: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+def list_paths(card: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     """The places in a card, but for those inside its configuration and its long lists."""
     for key, value in card.items():
         yield (key,)
@@ -66,7 +66,7 @@ def paths(card: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     yield from (("net", "extra"), ("input", "data_dir"), ("reader", "model"), ("config", "seed"))
 
 
-def mutated(card: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+def replace_value(card: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     """A copy of a card with another value at one place; ``...`` takes it away."""
     changed = copy.deepcopy(card)
     node = changed
@@ -79,15 +79,15 @@ def mutated(card: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str
     return changed
 
 
-def mutations(card: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+def draw_mutations(card: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     """Cards with one to three hostile values."""
-    change = st.tuples(st.sampled_from(list(paths(card))), st.sampled_from([*VALUES, ...]))
+    change = st.tuples(st.sampled_from(list(list_paths(card))), st.sampled_from([*VALUES, ...]))
 
     def apply(changes: list[tuple[tuple[Any, ...], Any]]) -> dict[str, Any]:
         changed = card
         for path, value in changes:
             try:
-                changed = mutated(changed, path, value)
+                changed = replace_value(changed, path, value)
             except (TypeError, KeyError, IndexError, AttributeError):
                 continue  # an earlier change took the place away
         return changed
@@ -95,9 +95,9 @@ def mutations(card: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.lists(change, min_size=1, max_size=3).map(apply)
 
 
-def save_untrained(composed: Any, task: str, path: Path) -> dict[str, Any]:
+def save_untrained(compose_config: Any, task: str, path: Path) -> dict[str, Any]:
     """Write a checkpoint of a small network that was not trained, and return its content."""
-    config = composed(f"task={task}", "size=tiny")
+    config = compose_config(f"task={task}", "size=tiny")
     data = build_datamodule(config)
     module = build_module(config, data)
     content = {"card": module.card.to_plain(), "state_dict": module.state_dict()}

@@ -18,7 +18,7 @@ from modules.base import TaskModule
 EPOCHS, STEPS = 3, 5
 
 
-def killing(
+def kill_at_call(
     real: Callable[..., Any], nth: int, after: bool = False, number: int = signal.SIGKILL
 ) -> Callable[..., Any]:
     """As ``real``, with a signal to this very process at its ``nth`` call, from 1."""
@@ -37,7 +37,7 @@ def killing(
     return called
 
 
-def half_written(checkpoint: dict[str, Any], path: Path) -> None:
+def write_half(checkpoint: dict[str, Any], path: Path) -> None:
     with path.open("wb") as file:
         torch.save(checkpoint, file)
     os.truncate(path, path.stat().st_size // 2)
@@ -64,12 +64,12 @@ def kill_at(moment: str, number: int = signal.SIGKILL) -> None:
     owner, name, nth, after = MOMENTS[moment]
     real = getattr(owner, name)
     if name == "_write_synced" and not after:
-        full, real = real, killing(half_written, 1, after=True)
+        full, real = real, kill_at_call(write_half, 1, after=True)
         count = iter(range(1, nth))
         setattr(owner, name, lambda *a: full(*a) if next(count, None) else real(*a))
         return
-    setattr(owner, name, killing(real, nth, after, number))
+    setattr(owner, name, kill_at_call(real, nth, after, number))
 
 
-def named(folder: Path) -> set[str]:
+def list_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 
-def stream(host: str, frame: bytes, until: float, hz: float, took: list[float]) -> None:
+def stream_frames(host: str, frame: bytes, until: float, hz: float, took: list[float]) -> None:
     """One visitor: a frame of a camera, the next one after the answer; the ms of each."""
     connection = http.client.HTTPConnection(host, timeout=30)
 
@@ -45,7 +45,7 @@ def main() -> None:
     for visitors in range(1, int(given.most) + 1):
         took: list[float] = []
         job = (host, frame, time.perf_counter() + given.seconds, given.hz, took)
-        threads = [threading.Thread(target=stream, args=job) for _ in range(visitors)]
+        threads = [threading.Thread(target=stream_frames, args=job) for _ in range(visitors)]
         _ = [thread.start() for thread in threads], [thread.join() for thread in threads]
         took = sorted(took[visitors:])  # each one's first frame opens its models
         p50, p95 = (took[int(share * len(took))] for share in (0.5, 0.95))

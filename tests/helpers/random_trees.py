@@ -61,7 +61,7 @@ def _make_file(root: Path, path: Path, kind: str, made: list[Path]) -> None:
         path.symlink_to(made[0] if len(made) % 2 else made[0].parent)
     else:
         content = {"text": b"path,label,text\na,b", "empty": b""}
-        path.write_bytes(content.get(kind, good_content(path.name)))
+        path.write_bytes(content.get(kind, make_content(path.name)))
 
 
 def _make_socket(path: Path) -> None:
@@ -74,7 +74,7 @@ def _make_socket(path: Path) -> None:
         Path(folder, "s").rename(path)
 
 
-def good_content(name: str) -> bytes:
+def make_content(name: str) -> bytes:
     """The content of a file that can be read, by its ending."""
     lower = name.lower()
     if lower.endswith("_info.json"):

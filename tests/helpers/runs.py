@@ -23,13 +23,13 @@ def train_smoke(folder: Path) -> Path:
     return folder / "checkpoints" / "best.ckpt"
 
 
-def table(rows: list[tuple], metric: str = "val/acc") -> pd.DataFrame:
+def make_metric_table(rows: list[tuple], metric: str = "val/acc") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", metric, "train/loss", "lr-AdamW"])
 
 
 def make_epoch_table(scores: list[float], metric: str = "val/acc") -> pd.DataFrame:
     losses = np.linspace(3, 1, len(scores))
-    return table([(n + 1, s, losses[n], 0.001) for n, s in enumerate(scores)], metric)
+    return make_metric_table([(n + 1, s, losses[n], 0.001) for n, s in enumerate(scores)], metric)
 
 
 def write_run_folder(

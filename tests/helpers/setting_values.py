@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.launch.overrides import quote_values
 from experiments.launch.schema import ALL_GROUPS, GROUPS, validate_key
-from tests.helpers.commands import composed_command
+from tests.helpers.commands import compose_arguments
 
 VALUES = ("abc", "0", "-1", "1e9", "nan", "null", "[]", "{}")
 SHOWN = ("abc", "0", "-1", "1000000000.0", "nan", "null", "[]", "{}")
@@ -25,10 +25,10 @@ NEEDED = {
 }
 
 
-def composed_stage(task: str, stage: str, folder: str) -> DictConfig:
+def compose_stage(task: str, stage: str, folder: str) -> DictConfig:
     """Return the configuration of a stage, with a run folder in place of Hydra's."""
     extra = NEEDED.get(stage, {}).get(task, [])
-    config = composed_command(
+    config = compose_arguments(
         [f"task={task}", f"stage={stage}", *extra, "size=tiny", f"hydra.run.dir={folder}"]
     )
     with open_dict(config):
@@ -37,7 +37,7 @@ def composed_stage(task: str, stage: str, folder: str) -> DictConfig:
     return config
 
 
-def leaves(config: DictConfig) -> list[str]:
+def list_settings(config: DictConfig) -> list[str]:
     """Return the whole names of all settings that are no groups."""
     return list(_leaves(OmegaConf.to_container(config, resolve=False), ""))
 
@@ -51,19 +51,19 @@ def _leaves(node: Any, prefix: str) -> Iterator[str]:
             yield key
 
 
-def settings_of(task: str, folder: str) -> list[tuple[DictConfig, str]]:
+def collect_settings(task: str, folder: str) -> list[tuple[DictConfig, str]]:
     """Return all settings of a task, each with a configuration of the first stage that uses it."""
     found: dict[str, DictConfig] = {}
     for stage in GROUPS:
-        config = composed_stage(task, stage, folder)
-        for key in leaves(config):
+        config = compose_stage(task, stage, folder)
+        for key in list_settings(config):
             root = key.partition(".")[0]
             if root not in ALL_GROUPS or root in GROUPS[stage]:
                 found.setdefault(key, config)
     return [(config, key) for key, config in found.items()]
 
 
-def validation_error(config: DictConfig, key: str, value: str) -> str:
+def find_error(config: DictConfig, key: str, value: str) -> str:
     """Return the sentence that refuses a setting as the command line sets it; empty if valid."""
     (argument,) = quote_values([f"{key}={value}"])
     parsed = OverridesParser.create().parse_override(argument).value()

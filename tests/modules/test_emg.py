@@ -39,7 +39,7 @@ OPEN = ("call me", "yes", "no", "i am cold", "you are cold", "are you hot", "cal
 PARTS = ("train", "train", "val", "test")
 
 
-def muscles(
+def write_muscles(
     folder: Path,
     groups: int = 4,
     texts: tuple[str, ...] = PHRASES,
@@ -68,9 +68,9 @@ def muscles(
     return folder
 
 
-def sentences(folder: Path, **more) -> Path:
+def write_sentences(folder: Path, **more) -> Path:
     """A set whose held-out sessions say what was never trained on."""
-    muscles(folder, texts=OPEN, each=1, **more)
+    write_muscles(folder, texts=OPEN, each=1, **more)
     rows = pd.read_csv(folder / "manifest.csv", keep_default_na=False)
     held_out = rows["split"] != "train"
     rows.loc[held_out, "label"] = rows.loc[held_out, "label"] + " please"
@@ -78,14 +78,14 @@ def sentences(folder: Path, **more) -> Path:
     return folder
 
 
-def relabelled(folder: Path, row: int, text: str) -> Path:
+def change_label(folder: Path, row: int, text: str) -> Path:
     rows = pd.read_csv(folder / "manifest.csv", keep_default_na=False)
     rows.loc[row, "label"] = text
     rows.to_csv(folder / "manifest.csv", index=False)
     return folder
 
 
-def ready(folder: Path, split: Split | None = None, card: ModelCard | None = None, **more):
+def set_up_data(folder: Path, split: Split | None = None, card: ModelCard | None = None, **more):
     settled = {"tokenizer": Characters(), "objective": "ctc", "batch_size": 4} | more
     data = EMGDataModule(split=split or Column(), data_dir=str(folder), **settled)
     if card:
@@ -94,7 +94,7 @@ def ready(folder: Path, split: Split | None = None, card: ModelCard | None = Non
     return data
 
 
-def card_of(data: EMGDataModule, **module: str) -> ModelCard:
+def make_card(data: EMGDataModule, **module: str) -> ModelCard:
     """The card of a model that was trained on this data."""
     return ModelCard("emg", module=module, net={}, input={}, simulated=True, **data.answers)
 
@@ -107,14 +107,14 @@ class Phase:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return muscles(tmp_path_factory.mktemp("muscles") / "set")
+    return write_muscles(tmp_path_factory.mktemp("muscles") / "set")
 
 
 # ---- batches
 
 
 def test_a_batch_is_padded_scaled_and_spelt(folder: Path) -> None:
-    data = ready(folder)
+    data = set_up_data(folder)
     batch = next(iter(data.train_dataloader()))
     assert batch["x"].shape == (4, batch["length"].max(), 2) and batch["x"].dtype == torch.float32
     for x, length, y, text, row in zip(
@@ -129,7 +129,7 @@ def test_a_batch_is_padded_scaled_and_spelt(folder: Path) -> None:
 
 @pytest.mark.parametrize("phase", ["val", "test"])
 def test_every_held_out_recording_is_read_once(folder: Path, phase: str) -> None:
-    data = ready(folder, eval_batch_size=4)
+    data = set_up_data(folder, eval_batch_size=4)
     batches = list(getattr(data, f"{phase}_dataloader")())
     seen = torch.cat([batch["index"] for batch in batches])
     assert sorted(seen.tolist()) == data.indices[phase].tolist()
@@ -138,7 +138,7 @@ def test_every_held_out_recording_is_read_once(folder: Path, phase: str) -> None
 
 
 def test_the_curriculum_starts_with_the_shortest(folder: Path) -> None:
-    data = ready(folder, curriculum_epochs=2, curriculum_start=0.34)
+    data = set_up_data(folder, curriculum_epochs=2, curriculum_start=0.34)
     loader, lengths = (
         data.train_dataloader(),
         np.sort(data.prepared.lengths[data.indices.train]),
@@ -153,16 +153,16 @@ def test_the_curriculum_starts_with_the_shortest(folder: Path) -> None:
 
 
 def test_the_network_is_told_what_the_data_is_like(folder: Path) -> None:
-    data = ready(folder, objective="cross_entropy")
+    data = set_up_data(folder, objective="cross_entropy")
     size = len(set("".join(PHRASES))) + 2
     longest = max(map(len, PHRASES)) + 1
     expected = {"channels": 2, "rate": 250.0, "vocabulary": size, "positions": longest}
     assert data.net_arguments == expected
-    assert ready(folder).net_arguments == expected | {"positions": None}
+    assert set_up_data(folder).net_arguments == expected | {"positions": None}
 
 
 def test_added_noise_never_reaches_the_padding(folder: Path) -> None:
-    data = ready(folder, augment=Compose([EMGTimeWarp(), EMGGain()]))
+    data = set_up_data(folder, augment=Compose([EMGTimeWarp(), EMGGain()]))
     batch = next(iter(data.train_dataloader()))
     data.trainer = Phase()
     before = batch["x"].clone()
@@ -183,13 +183,13 @@ def test_added_noise_never_reaches_the_padding(folder: Path) -> None:
 )
 def test_settings_that_cannot_be_are_refused(folder: Path, wrong: dict, word: str) -> None:
     with pytest.raises(ValueError, match=word):
-        ready(folder, **wrong)
+        set_up_data(folder, **wrong)
 
 
 # ---- strength of the electrodes
 
 
-def strengths(one: PreparedSet, gains: np.ndarray) -> np.ndarray:
+def compute_strengths(one: PreparedSet, gains: np.ndarray) -> np.ndarray:
     """(rows, C): root mean square of each scaled recording, without what takes over 50 ms."""
     ends = one.starts + one.lengths
     frames = [one.features[a:b] for a, b in zip(one.starts, ends, strict=True)]
@@ -202,13 +202,13 @@ def strengths(one: PreparedSet, gains: np.ndarray) -> np.ndarray:
 def test_the_median_makes_sessions_alike_and_keeps_what_is_loud(folder: Path) -> None:
     one = PreparedSet(folder)
     gains = channel_gains(one, "session")
-    scaled = strengths(one, gains)
+    scaled = compute_strengths(one, gains)
     groups = one.manifest["group"].to_numpy()
     for group in one.groups:
         rows = groups == group
         np.testing.assert_allclose(np.median(scaled[rows], axis=0), 1, rtol=1e-4)
         assert (gains[rows] == gains[rows][0]).all()
-        plain = strengths(one, np.ones_like(gains))[rows]
+        plain = compute_strengths(one, np.ones_like(gains))[rows]
         np.testing.assert_array_equal(scaled[rows].argsort(0), plain.argsort(0))
     assert gains.shape == (36, 2) and gains.dtype == np.float32
 
@@ -226,7 +226,9 @@ def test_skin_that_moves_slowly_is_no_strength(tmp_path: Path) -> None:
 
 def test_a_recording_may_be_scaled_by_itself_or_not_at_all(folder: Path) -> None:
     one = PreparedSet(folder)
-    np.testing.assert_allclose(strengths(one, channel_gains(one, "recording")), 1, rtol=1e-4)
+    np.testing.assert_allclose(
+        compute_strengths(one, channel_gains(one, "recording")), 1, rtol=1e-4
+    )
     np.testing.assert_array_equal(channel_gains(one, "none"), np.ones((36, 2)))
 
 
@@ -240,7 +242,7 @@ def test_a_dead_electrode_stays_dead_and_finite(scale: str, tmp_path: Path) -> N
     one = PreparedSet(tmp_path / "set")
     gains = channel_gains(one, scale)
     assert np.isfinite(gains).all()
-    assert not strengths(one, gains)[:, 1].any()
+    assert not compute_strengths(one, gains)[:, 1].any()
 
 
 # ---- text
@@ -249,48 +251,48 @@ def test_a_dead_electrode_stays_dead_and_finite(scale: str, tmp_path: Path) -> N
 def test_a_vocabulary_is_closed_where_held_out_texts_were_trained_on(
     folder: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    assert ready(folder).classes == tuple(sorted(PHRASES))
-    assert ready(sentences(tmp_path / "open")).classes == ()
+    assert set_up_data(folder).classes == tuple(sorted(PHRASES))
+    assert set_up_data(write_sentences(tmp_path / "open")).classes == ()
     monkeypatch.setattr("datamodules.emg.CLOSED", 2)  # more phrases than that are sentences
-    assert ready(folder).classes == ()
+    assert set_up_data(folder).classes == ()
 
 
 @pytest.mark.parametrize(("unknown", "closed"), [(1, True), (9, True), (10, False), (18, False)])
 def test_most_of_the_held_out_texts_decide(unknown: int, closed: bool, tmp_path: Path) -> None:
-    folder = muscles(tmp_path / "set")  # 18 are held out
+    folder = write_muscles(tmp_path / "set")  # 18 are held out
     for row in range(18, 18 + unknown):
-        relabelled(folder, row, "never said")
-    assert bool(ready(folder).classes) is closed
+        change_label(folder, row, "never said")
+    assert bool(set_up_data(folder).classes) is closed
 
 
 def test_texts_are_the_classes_as_they_are_written(tmp_path: Path) -> None:
-    data = ready(muscles(tmp_path / "set", texts=("Call  me", "Yes")))
+    data = set_up_data(write_muscles(tmp_path / "set", texts=("Call  me", "Yes")))
     assert data.classes == ("call me", "yes") and set(data.texts) == set(data.classes)
     assert sorted(set(data.targets)) == [0, 1]
 
 
 def test_only_what_is_trained_on_makes_the_tokenizer(tmp_path: Path) -> None:
-    folder = muscles(tmp_path / "set")
-    trained = set(ready(folder).tokenizer.entries)
-    assert set(ready(relabelled(folder, 35, "zzz")).tokenizer.entries) == trained
+    folder = write_muscles(tmp_path / "set")
+    trained = set(set_up_data(folder).tokenizer.entries)
+    assert set(set_up_data(change_label(folder, 35, "zzz")).tokenizer.entries) == trained
 
 
 def test_a_text_without_any_token_cannot_be_trained_on(tmp_path: Path) -> None:
-    folder = relabelled(muscles(tmp_path / "set"), 4, "  ")
+    folder = change_label(write_muscles(tmp_path / "set"), 4, "  ")
     with pytest.raises(ValueError, match=r"s0/no thanks/1 of .*char cannot write it of the text"):
-        ready(folder)
+        set_up_data(folder)
 
 
 def test_a_text_needs_as_many_frames_as_ctc_writes_tokens(tmp_path: Path) -> None:
     """Two alike have a blank between them: "aaaa" takes 7 frames."""
-    folder = relabelled(muscles(tmp_path / "set"), 4, "a" * 60)
+    folder = change_label(write_muscles(tmp_path / "set"), 4, "a" * 60)
     net = EMGCTC(2, 20, None, 250.0, hidden_size=4, layers=1)
     with pytest.raises(ValueError, match=r"s0/no thanks/1 of .* needs 119 frames, and the network"):
-        ready(folder).validate_network(net)
-    ready(folder, objective="cross_entropy").validate_network(net)
-    ready(folder, tokenizer=Phrases()).validate_network(net)
-    tested = relabelled(muscles(tmp_path / "tested"), 35, "a" * 60)
-    ready(tested).validate_network(net)  # what is tested is read as well as it can be
+        set_up_data(folder).validate_network(net)
+    set_up_data(folder, objective="cross_entropy").validate_network(net)
+    set_up_data(folder, tokenizer=Phrases()).validate_network(net)
+    tested = change_label(write_muscles(tmp_path / "tested"), 35, "a" * 60)
+    set_up_data(tested).validate_network(net)  # what is tested is read as well as it can be
 
 
 @pytest.mark.parametrize(
@@ -299,15 +301,15 @@ def test_a_text_needs_as_many_frames_as_ctc_writes_tokens(tmp_path: Path) -> Non
 def test_a_trained_tokenizer_is_taken_over_and_what_it_lacks_is_told(
     tokenizer, folder: Path, tmp_path: Path
 ) -> None:
-    first = ready(folder, tokenizer=tokenizer)
-    card = card_of(first, objective="cross_entropy")
+    first = set_up_data(folder, tokenizer=tokenizer)
+    card = make_card(first, objective="cross_entropy")
     assert card.classes == sorted(PHRASES)
     json.dumps(card.to_plain())  # plain data: a checkpoint may come from a stranger
-    same = ready(folder, card=card)
+    same = set_up_data(folder, card=card)
     assert same.tokens == first.tokens and same.objective == "cross_entropy"
     assert same.unseen_class_warning() == ""
-    other = relabelled(muscles(tmp_path / "other"), 7, "Éöß")
-    data = ready(other, TestOnly(), card)
+    other = change_label(write_muscles(tmp_path / "other"), 7, "Éöß")
+    data = set_up_data(other, TestOnly(), card)
     assert data.unseen_class_warning().startswith(
         "1 texts in this set hold what the model has no token for"
     )
@@ -317,8 +319,8 @@ def test_a_trained_tokenizer_is_taken_over_and_what_it_lacks_is_told(
 
 
 def test_recordings_without_texts_are_read_by_a_trained_model(folder: Path, tmp_path: Path) -> None:
-    card = card_of(ready(folder))
-    data = ready(muscles(tmp_path / "set", texts=("",)), TestOnly(), card)
+    card = make_card(set_up_data(folder))
+    data = set_up_data(write_muscles(tmp_path / "set", texts=("",)), TestOnly(), card)
     batch = next(iter(data.predict_dataloader()))
     assert batch["text"] == [""] * 12 and (batch["y"] == IGNORE).all()
     assert data.unseen_class_warning() == ""
@@ -399,7 +401,7 @@ def test_calibration_needs_something_that_is_tested(count: int, test: list[int])
 
 
 def test_a_calibrated_run_trains_on_some_of_the_tested_session(folder: Path) -> None:
-    plain, data = ready(folder), ready(folder, calibrate=2)
+    plain, data = set_up_data(folder), set_up_data(folder, calibrate=2)
     taken = np.setdiff1d(data.indices.train, plain.indices.train)
     groups = data.prepared.manifest["group"].iloc[taken]
     assert len(taken) == 6 and set(groups) == {"s3"} and len(data.indices.test) == 3
@@ -484,7 +486,7 @@ LEARNS = ("trainer.limit_train_batches=1.0", "optimizer.lr=0.02", "net.dropout=0
 WHOLE = ("trainer.limit_val_batches=1.0", "trainer.limit_test_batches=1.0")
 
 
-def trained(folder: Path, data_dir: Path, *overrides: str) -> Path:
+def train_model(folder: Path, data_dir: Path, *overrides: str) -> Path:
     register_resolvers()
     with initialize_config_dir(str(ROOT / "conf")):
         options = [*QUICK, *LEARNS, *WHOLE, f"data_dir={data_dir}", *overrides]
@@ -495,7 +497,7 @@ def trained(folder: Path, data_dir: Path, *overrides: str) -> Path:
 @pytest.fixture(scope="module")
 def closed_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three epochs on three phrases, of positions of characters."""
-    return trained(
+    return train_model(
         tmp_path_factory.mktemp("closed"),
         folder,
         *("tokenizer=char", "objective=cross_entropy", "trainer.max_epochs=3"),
@@ -507,35 +509,35 @@ def closed_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def open_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An epoch on sentences, of CTC; two sessions are tested."""
-    data_dir = sentences(
+    data_dir = write_sentences(
         tmp_path_factory.mktemp("data") / "set", splits=("train", "test", "val", "test")
     )
     once = ("tokenizer=char", "trainer.max_epochs=1", "callbacks.transcripts=null")
-    return trained(tmp_path_factory.mktemp("open"), data_dir, *once)
+    return train_model(tmp_path_factory.mktemp("open"), data_dir, *once)
 
 
-def checkpoint(run_folder: Path) -> Path:
+def find_checkpoint(run_folder: Path) -> Path:
     return run_folder / "checkpoints" / "best.ckpt"
 
 
-def predictions(run_folder: Path) -> pd.DataFrame:
+def read_predictions(run_folder: Path) -> pd.DataFrame:
     return pd.read_csv(run_folder / "predictions.csv", keep_default_na=False)
 
 
-def headings(run_folder: Path) -> list[str]:
+def read_headings(run_folder: Path) -> list[str]:
     lines = (run_folder / "report.md").read_text(encoding="utf-8").splitlines()
     return [line.lstrip("# ") for line in lines if line.startswith("###")]
 
 
 def test_a_closed_run_tells_of_phrases(closed_run: Path) -> None:
-    found = headings(closed_run)
+    found = read_headings(closed_run)
     assert "Each phrase, worst first" in found and "Each group" not in found
     text = (closed_run / "report.md").read_text(encoding="utf-8")
     assert "![confusion matrix](confusion_matrix.png)" in text and "test/closed_acc" in text
     assert "![signals with their texts](transcripts/epoch_0003.png)" in text
     assert "3 samples of the tested groups are trained on (calibrate=1" in text
     assert (closed_run / "confusion_matrix.png").stat().st_size
-    rows = predictions(closed_run)
+    rows = read_predictions(closed_run)
     numbers = json.loads((closed_run / "metrics.json").read_text())
     assert numbers["test/n"] == len(rows) == 6
     right = (rows["nearest"] == rows["reference"]).mean()
@@ -543,13 +545,13 @@ def test_a_closed_run_tells_of_phrases(closed_run: Path) -> None:
 
 
 def test_an_open_run_tells_of_sessions_and_of_the_worst_sentences(open_run: Path) -> None:
-    found = headings(open_run)
+    found = read_headings(open_run)
     assert {"Each group", "Most words wrong"} <= set(found)
     assert "Each phrase, worst first" not in found
     text = (open_run / "report.md").read_text(encoding="utf-8")
     assert "confusion" not in text and "bootstrap over 2 groups" in text
     assert not (open_run / "confusion_matrix.png").exists()
-    rows = predictions(open_run)
+    rows = read_predictions(open_run)
     numbers = json.loads((open_run / "metrics.json").read_text())
     assert "nearest" not in rows and "test/closed_acc" not in numbers
     assert numbers["test/wer"] == pytest.approx(rows["errors"].sum() / rows["words"].sum())
@@ -580,10 +582,10 @@ def test_a_picture_has_a_row_a_recording_with_both_texts() -> None:
 @pytest.mark.parametrize("kind", ["closed_run", "open_run"])
 def test_a_checkpoint_writes_what_its_run_wrote(kind: str, request) -> None:
     folder = request.getfixturevalue(kind)
-    module = load_checkpoint(checkpoint(folder), "emg")
-    rows = predictions(folder).set_index("id")
+    module = load_checkpoint(find_checkpoint(folder), "emg")
+    rows = read_predictions(folder).set_index("id")
     card = module.card
-    data = ready(Path(card.config["data_dir"]), card=card, **card.input)
+    data = set_up_data(Path(card.config["data_dir"]), card=card, **card.input)
     texts = {}
     with torch.no_grad():
         for batch in data.test_dataloader():
@@ -596,11 +598,11 @@ def test_a_checkpoint_writes_what_its_run_wrote(kind: str, request) -> None:
 
 
 def test_a_checkpoint_holds_its_tokenizer_as_plain_data(closed_run: Path) -> None:
-    card = read_checkpoint(checkpoint(closed_run))["card"]
+    card = read_checkpoint(find_checkpoint(closed_run))["card"]
     assert json.loads(json.dumps(card.tokenizer)) == card.tokenizer
     assert card.tokenizer["kind"] == "char" and card.classes == sorted(PHRASES)
     assert card.frame["rate"] == 250.0 and card.input["scale"] == "session"
-    assert load_checkpoint(checkpoint(closed_run)).tokenizer.plain() == card.tokenizer
+    assert load_checkpoint(find_checkpoint(closed_run)).tokenizer.plain() == card.tokenizer
 
 
 @pytest.mark.parametrize(
@@ -616,7 +618,7 @@ def test_a_checkpoint_holds_its_tokenizer_as_plain_data(closed_run: Path) -> Non
     ids=["none", "unknown kind", "no characters", "twice", "not a truth", "no model"],
 )
 def test_a_damaged_tokenizer_is_refused(damage, closed_run: Path, tmp_path: Path) -> None:
-    content = torch.load(checkpoint(closed_run), weights_only=True)
+    content = torch.load(find_checkpoint(closed_run), weights_only=True)
     content["card"]["tokenizer"] = damage
     torch.save(content, tmp_path / "damaged.ckpt")
     with pytest.raises(ValueError, match="tokenizer"):
@@ -626,16 +628,16 @@ def test_a_damaged_tokenizer_is_refused(damage, closed_run: Path, tmp_path: Path
 def test_another_number_of_tokens_does_not_fit_the_weights(
     closed_run: Path, tmp_path: Path
 ) -> None:
-    content = torch.load(checkpoint(closed_run), weights_only=True)
+    content = torch.load(find_checkpoint(closed_run), weights_only=True)
     content["card"]["net"]["vocabulary"] += 1
     torch.save(content, tmp_path / "changed.ckpt")
     with pytest.raises(ValueError, match="weights do not fit"):
         load_checkpoint(tmp_path / "changed.ckpt")
 
 
-def judged(run, run_folder: Path, data_dir: Path, *overrides: str) -> Path:
+def judge_run(run, run_folder: Path, data_dir: Path, *overrides: str) -> Path:
     return run(
-        *("task=emg", "stage=test", "trainer=cpu", f"ckpt_path={checkpoint(run_folder)}"),
+        *("task=emg", "stage=test", "trainer=cpu", f"ckpt_path={find_checkpoint(run_folder)}"),
         *(f"data_dir={data_dir}", "split=test_only", *overrides),
     )
 
@@ -643,12 +645,12 @@ def judged(run, run_folder: Path, data_dir: Path, *overrides: str) -> Path:
 def test_other_people_are_tested_whatever_their_texts(
     closed_run: Path, run, tmp_path: Path, capsys
 ) -> None:
-    other = relabelled(muscles(tmp_path / "other", groups=2), 7, "Éöß")
-    folder = judged(run, closed_run, other)
+    other = change_label(write_muscles(tmp_path / "other", groups=2), 7, "Éöß")
+    folder = judge_run(run, closed_run, other)
     assert "1 texts in this set hold what the model has no token for" in capsys.readouterr().out
     assert "has no token for ('éöß')" in (folder / "report.md").read_text(encoding="utf-8")
-    assert "Each group" in headings(folder)
-    rows = predictions(folder)
+    assert "Each group" in read_headings(folder)
+    rows = read_predictions(folder)
     assert len(rows) == 18 and "éöß" in set(rows["reference"])
 
 
@@ -664,24 +666,24 @@ def test_recordings_of_another_kind_are_refused(
     other: dict, word: str, closed_run: Path, run, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=word):
-        judged(run, closed_run, muscles(tmp_path / "other", **other))
+        judge_run(run, closed_run, write_muscles(tmp_path / "other", **other))
 
 
 def test_nothing_is_calibrated_where_nothing_is_trained(
     closed_run: Path, folder: Path, run
 ) -> None:
     with pytest.raises(ValueError, match="calibrate= is for stage=fit"):
-        judged(run, closed_run, folder, "calibrate=1")
+        judge_run(run, closed_run, folder, "calibrate=1")
 
 
 def test_a_file_without_text_is_read(closed_run: Path, run, tmp_path: Path) -> None:
     signal = 20 * np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
     np.save(tmp_path / "me.npy", signal)
     folder = run(
-        *("task=emg", "stage=predict", f"ckpt_path={checkpoint(closed_run)}", "trainer=cpu"),
+        *("task=emg", "stage=predict", f"ckpt_path={find_checkpoint(closed_run)}", "trainer=cpu"),
         *(f"input={tmp_path / 'me.npy'}", "workers=1"),
     )
-    rows = predictions(folder)
+    rows = read_predictions(folder)
     assert len(rows) == 1 and list(rows) == ["id", "prediction", "probability"]
     assert 0 < rows["probability"][0] <= 1
 
@@ -689,7 +691,7 @@ def test_a_file_without_text_is_read(closed_run: Path, run, tmp_path: Path) -> N
 # ---- the report's own tables
 
 
-def readings(said: list[str], groups: list[str]) -> pd.DataFrame:
+def make_readings(said: list[str], groups: list[str]) -> pd.DataFrame:
     true = ["yes", "call me", "call me"]
     errors = [int(a != b) for a, b in zip(said, true, strict=True)]
     return pd.DataFrame(
@@ -699,7 +701,7 @@ def readings(said: list[str], groups: list[str]) -> pd.DataFrame:
 
 
 def test_sections_of_a_report_are_those_that_have_something_to_tell(tmp_path: Path) -> None:
-    rows = readings(["yes", "yes", "call me"], ["a", "a", "b"])
+    rows = make_readings(["yes", "yes", "call me"], ["a", "a", "b"])
 
     def told(of: pd.DataFrame, closed: bool) -> list[str]:
         return [heading for heading, _ in text_sections(of, tmp_path, closed)]
@@ -707,7 +709,7 @@ def test_sections_of_a_report_are_those_that_have_something_to_tell(tmp_path: Pa
     assert told(rows, False) == ["Each group", "Most words wrong"]
     assert told(rows, True) == ["Each group", "Each phrase, worst first", "Most words wrong"]
     assert told(rows.assign(group="a"), False) == ["Most words wrong"]
-    assert told(readings(["yes", "call me", "call me"], ["a"] * 3), False) == []
+    assert told(make_readings(["yes", "call me", "call me"], ["a"] * 3), False) == []
     (tmp_path / "transcripts").mkdir()
     for epoch in (5, 10):
         (tmp_path / "transcripts" / f"epoch_{epoch:04d}.png").touch()
@@ -716,7 +718,7 @@ def test_sections_of_a_report_are_those_that_have_something_to_tell(tmp_path: Pa
 
 
 def test_phrases_are_told_worst_first_by_what_is_nearest(tmp_path: Path) -> None:
-    rows = readings(["yes", "yes", "call me"], ["a"] * 3)
+    rows = make_readings(["yes", "yes", "call me"], ["a"] * 3)
     table = dict(text_sections(rows, tmp_path, True))["Each phrase, worst first"].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     assert cells[0] == ["phrase", "right", "recordings", "accuracy"]
@@ -732,7 +734,7 @@ def test_the_worst_readings_come_first_and_no_more_than_ten(tmp_path: Path) -> N
 
 
 def test_the_error_rate_of_a_group_is_errors_by_words() -> None:
-    rows = readings(["yes", "yes", "call me"], ["a", "a", "b"])
+    rows = make_readings(["yes", "yes", "call me"], ["a", "a", "b"])
     table = error_rate_by(rows, "group").set_index("group")
     assert table["word error rate"].to_dict() == {"a": 0.3333, "b": 0.0}
     assert table[["recordings", "words", "errors"]].loc["a"].tolist() == [2, 3, 1]

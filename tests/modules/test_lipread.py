@@ -33,8 +33,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_mouths(tmp_path_factory.mktemp("mouths") / "set", size=(32, 48))
 
 
-def test_batches_are_grey_clips_from_zero_to_one(composed, clips: Path) -> None:
-    data = build_datamodule(composed("task=lipread", f"data_dir={clips}", "datamodule.frames=32"))
+def test_batches_are_grey_clips_from_zero_to_one(compose_config, clips: Path) -> None:
+    data = build_datamodule(
+        compose_config("task=lipread", f"data_dir={clips}", "datamodule.frames=32")
+    )
     batch = next(iter(data.val_dataloader()))
     assert batch["x"].dtype == torch.uint8  # a quarter of the traffic
     x = data.preprocess(batch["x"])
@@ -49,13 +51,13 @@ def test_batches_are_grey_clips_from_zero_to_one(composed, clips: Path) -> None:
     assert batch["length"].tolist() == lengths.tolist()
 
 
-def test_the_vocabulary_is_that_of_the_recordings(composed, clips: Path) -> None:
-    data = build_datamodule(composed("task=lipread", f"data_dir={clips}"))
+def test_the_vocabulary_is_that_of_the_recordings(compose_config, clips: Path) -> None:
+    data = build_datamodule(compose_config("task=lipread", f"data_dir={clips}"))
     assert data.classes == ("no", "water", "yes")
 
 
-def test_seed_recipe_is_the_documents(composed) -> None:
-    config = composed("experiment=lipread_seed")
+def test_seed_recipe_is_the_documents(compose_config) -> None:
+    config = compose_config("experiment=lipread_seed")
     assert config.optimizer._target_ == "torch.optim.AdamW"
     assert (config.optimizer.lr, config.optimizer.weight_decay) == (1e-4, 1e-4)
     assert (config.datamodule.batch_size, config.trainer.max_epochs) == (8, 45)
@@ -101,13 +103,13 @@ def test_start_from_another_vocabulary(run, clips: Path, tmp_path: Path, capsys)
     assert "Not loaded (another vocabulary), and learned anew: head.4.bias, head.4.weight" in said
 
 
-def test_weights_are_really_taken_over(composed, run, clips: Path, tmp_path: Path) -> None:
+def test_weights_are_really_taken_over(compose_config, run, clips: Path, tmp_path: Path) -> None:
     from experiments.checkpoints.init_from import start_from
 
     words = ("uno", "due", "tre")  # as many words, and others: the head must not be taken over
     path = run(*SMALL, f"data_dir={write_mouths(tmp_path / 'set', words=words, size=(32, 48))}")
     path = path / "checkpoints" / "best.ckpt"
-    config = composed(*SMALL, f"data_dir={clips}")
+    config = compose_config(*SMALL, f"data_dir={clips}")
     module = build_module(config, build_datamodule(config))
     before = {k: v.clone() for k, v in module.net.state_dict().items()}
     start_from(module, path)
@@ -166,7 +168,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "checkpoints" / "best.ckpt"
 
 
-def speaking(path: Path, seconds: float = 1.6) -> Path:
+def write_speaking_video(path: Path, seconds: float = 1.6) -> Path:
     """A video of a drawn face whose mouth opens and closes."""
     gapes = 0.3 + 0.25 * np.sin(np.arange(round(seconds * RATE)) / 3)
     return write_video(path, [paint_scene((90, 60, 150, gape)) for gape in gapes], RATE)
@@ -175,7 +177,7 @@ def speaking(path: Path, seconds: float = 1.6) -> Path:
 @pytest.mark.usefixtures("face_model_file")
 def test_from_face_to_word(run, checkpoint: Path, tmp_path: Path, capsys) -> None:
     predict = ("task=lipread", "stage=predict", f"ckpt_path={checkpoint}", "show=true")
-    speaking(tmp_path / "clips" / "clip.mkv")
+    write_speaking_video(tmp_path / "clips" / "clip.mkv")
     (tmp_path / "clips" / "broken.mp4").write_bytes(b"hello")
     folder = run(*predict, f"input={tmp_path / 'clips'}")
     said = pd.read_csv(folder / "predictions.csv")
@@ -194,12 +196,12 @@ def test_from_face_to_word(run, checkpoint: Path, tmp_path: Path, capsys) -> Non
     assert len(list((folder / "shown").glob("clip.mkv_*.png"))) == 3
 
 
-def test_input_is_read_as_the_training_set_was(composed) -> None:
+def test_input_is_read_as_the_training_set_was(compose_config) -> None:
     card = {"frame": {"shape": [48, 80], "rate": 15.0}, "reader": {"zoom": 2.4, "min_frames": 9}}
-    reader = as_trained(plain(composed("task=lipread", "input=x.mp4").input_reader), **card)
+    reader = as_trained(plain(compose_config("task=lipread", "input=x.mp4").input_reader), **card)
     assert (reader["height"], reader["width"], reader["rate"]) == (48, 80, 15.0)
     assert reader["zoom"] == 2.4 and reader["min_found"] == 0.5 and reader["crop"] is None
-    changed = composed("task=lipread", "input=x.mp4", "input_reader.zoom=1.1").input_reader
+    changed = compose_config("task=lipread", "input=x.mp4", "input_reader.zoom=1.1").input_reader
     assert as_trained(changed, **card)["zoom"] == 1.1
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from modules.metrics import GroupInterval
 
 
-def interval(correct: list[bool], group: list[int]) -> tuple[float, float]:
+def compute_interval(correct: list[bool], group: list[int]) -> tuple[float, float]:
     metric = GroupInterval(draws=200)
     metric.update(torch.tensor(correct), torch.tensor(group), torch.arange(len(group)))
     low, high = metric.compute().tolist()
@@ -17,20 +17,20 @@ def interval(correct: list[bool], group: list[int]) -> tuple[float, float]:
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.integers(-1, 5)), min_size=2, max_size=60))
 def test_the_ends_are_accuracies_in_order(outcomes: list[tuple[bool, int]]) -> None:
-    low, high = interval(*map(list, zip(*outcomes, strict=True)))
+    low, high = compute_interval(*map(list, zip(*outcomes, strict=True)))
     assert 0 <= low <= high <= 1
 
 
 def test_people_who_differ_widen_it() -> None:
     group = [i // 50 for i in range(200)]
-    alike = interval([i % 2 == 0 for i in range(200)], group)
-    differ = interval([g < 2 for g in group], group)
+    alike = compute_interval([i % 2 == 0 for i in range(200)], group)
+    differ = compute_interval([g < 2 for g in group], group)
     assert differ[1] - differ[0] > alike[1] - alike[0]
     assert alike == (0.5, 0.5)  # every person is at one half: no spread between people
 
 
 def test_of_a_single_group_sequences_are_drawn() -> None:
-    low, high = interval([True] * 80 + [False] * 20, [3] * 100)
+    low, high = compute_interval([True] * 80 + [False] * 20, [3] * 100)
     assert 0.7 < low < 0.8 < high < 0.9
     metric = GroupInterval(draws=200)  # the same samples as near-copies: ten of each recording
     hits, sequence = torch.tensor([True] * 80 + [False] * 20), torch.arange(100) // 10
@@ -52,4 +52,6 @@ def test_updates_add_up() -> None:
         group = torch.tensor([code, code])
         metric.update(torch.tensor([True, code > 0]), group, torch.arange(2))
     low, high = metric.compute().tolist()
-    assert (low, high) == (interval([True, False, True, True, True, True], [0, 0, 1, 1, 2, 2]))
+    assert (low, high) == (
+        compute_interval([True, False, True, True, True, True], [0, 0, 1, 1, 2, 2])
+    )

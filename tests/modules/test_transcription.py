@@ -26,7 +26,7 @@ EOS = Characters.eos
 words_drawn = st.lists(st.sampled_from(["no", "yes", "i", "am", "cold"]), max_size=6)
 
 
-class Says(nn.Module):
+class FixedNetwork(nn.Module):
     """A network that gives these logits whatever it is shown."""
 
     def __init__(self, logits: Tensor, lengths: Tensor) -> None:
@@ -37,32 +37,36 @@ class Says(nn.Module):
         return self.logits, self.lengths
 
 
-def writer() -> Tokenizer:
+def make_tokenizer() -> Tokenizer:
     return Characters().fit([*TRUE, *SAID])
 
 
-def spelt(texts: list[str], sure: float = 9.0) -> tuple[Tensor, Tensor]:
+def make_position_logits(texts: list[str], sure: float = 9.0) -> tuple[Tensor, Tensor]:
     """Logits of positions that say these texts, and their end."""
-    rows = [[*writer().encode(text), EOS] for text in texts]
+    rows = [[*make_tokenizer().encode(text), EOS] for text in texts]
     ids = padded(rows).clamp(min=0)  # (B, L)
-    return sure * F.one_hot(ids, writer().size).float(), torch.full((len(texts),), ids.shape[1])
+    return sure * F.one_hot(ids, make_tokenizer().size).float(), torch.full(
+        (len(texts),), ids.shape[1]
+    )
 
 
-def aligned(texts: list[str], sure: float = 9.0) -> tuple[Tensor, Tensor]:
+def make_frame_logits(texts: list[str], sure: float = 9.0) -> tuple[Tensor, Tensor]:
     """Logits of frames that say these texts: every token twice, and a blank after it."""
-    rows = [[i for token in writer().encode(text) for i in (token, token, 0)] for text in texts]
+    rows = [
+        [i for token in make_tokenizer().encode(text) for i in (token, token, 0)] for text in texts
+    ]
     lengths = torch.tensor([max(1, len(row)) for row in rows])
     frames = padded(rows).masked_fill(padded(rows) == IGNORE, 3)  # beyond the end: noise
     frames[lengths == 1] = 0
-    return sure * F.one_hot(frames, writer().size).float(), lengths
+    return sure * F.one_hot(frames, make_tokenizer().size).float(), lengths
 
 
-def batch_of(texts: list[str], groups: list[int] | None = None) -> dict[str, object]:
+def make_batch(texts: list[str], groups: list[int] | None = None) -> dict[str, object]:
     count = len(texts)
     return {
         "x": torch.zeros(count, 4, 2),
         "length": torch.full((count,), 4),
-        "y": padded([writer().encode(text) for text in texts]),
+        "y": padded([make_tokenizer().encode(text) for text in texts]),
         "text": texts,
         "index": torch.arange(count),
         "group": torch.tensor(groups or [0] * count),
@@ -70,15 +74,15 @@ def batch_of(texts: list[str], groups: list[int] | None = None) -> dict[str, obj
     }
 
 
-def module(net: nn.Module, classes: tuple[str, ...] = (), **more) -> TranscriptionModule:
+def make_module(net: nn.Module, classes: tuple[str, ...] = (), **more) -> TranscriptionModule:
     settled = {"label_smoothing": 0.0} | more
-    return TranscriptionModule(net, list(classes), writer(), **settled).eval()
+    return TranscriptionModule(net, list(classes), make_tokenizer(), **settled).eval()
 
 
-def judged(net: nn.Module, **more) -> tuple[TranscriptionModule, dict[str, object]]:
-    one = module(net, **more)
+def evaluate_module(net: nn.Module, **more) -> tuple[TranscriptionModule, dict[str, object]]:
+    one = make_module(net, **more)
     with torch.no_grad():
-        return one, one.test_step(batch_of(TRUE), 0)
+        return one, one.test_step(make_batch(TRUE), 0)
 
 
 # ---- losses
@@ -92,7 +96,7 @@ def judged(net: nn.Module, **more) -> tuple[TranscriptionModule, dict[str, objec
 def test_the_end_stands_after_the_tokens_and_what_is_too_long_is_cut(
     rows: list[list[int]], count: int
 ) -> None:
-    said = module(nn.Identity()).position_targets(padded(rows), count)
+    said = make_module(nn.Identity()).position_targets(padded(rows), count)
     assert said.shape == (len(rows), count)
     for row, tokens in zip(said.tolist(), rows, strict=True):
         whole = [*tokens, EOS, *[IGNORE] * count]
@@ -103,9 +107,9 @@ def test_the_end_stands_after_the_tokens_and_what_is_too_long_is_cut(
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_wider_padding_of_the_texts_changes_no_loss(objective: str, smoothing: float) -> None:
     torch.manual_seed(0)
-    logits, lengths = torch.randn(3, 30, writer().size), torch.tensor([30, 20, 25])
-    one = module(nn.Identity(), objective=objective, label_smoothing=smoothing)
-    y = batch_of(TRUE)["y"]
+    logits, lengths = torch.randn(3, 30, make_tokenizer().size), torch.tensor([30, 20, 25])
+    one = make_module(nn.Identity(), objective=objective, label_smoothing=smoothing)
+    y = make_batch(TRUE)["y"]
     wider = F.pad(y, (0, 11), value=IGNORE)
     torch.testing.assert_close(
         one.compute_loss(logits, lengths, wider), one.compute_loss(logits, lengths, y)
@@ -114,19 +118,19 @@ def test_wider_padding_of_the_texts_changes_no_loss(objective: str, smoothing: f
 
 def test_cross_entropy_is_that_of_the_tokens_and_their_end() -> None:
     torch.manual_seed(0)
-    logits = torch.randn(2, 5, writer().size)
+    logits = torch.randn(2, 5, make_tokenizer().size)
     y = torch.tensor([[4, 5, IGNORE], [3, IGNORE, IGNORE]])
     shares = logits.log_softmax(-1)
     said = [shares[0, 0, 4], shares[0, 1, 5], shares[0, 2, EOS], shares[1, 0, 3], shares[1, 1, EOS]]
-    loss = module(nn.Identity()).compute_loss(logits, torch.tensor([5, 5]), y)
+    loss = make_module(nn.Identity()).compute_loss(logits, torch.tensor([5, 5]), y)
     torch.testing.assert_close(loss, -torch.stack(said).mean())
 
 
 def test_label_smoothing_agrees_with_torch() -> None:
     torch.manual_seed(0)
-    logits = torch.randn(3, 8, writer().size)
-    one = module(nn.Identity(), label_smoothing=0.3)
-    y = batch_of(TRUE)["y"]
+    logits = torch.randn(3, 8, make_tokenizer().size)
+    one = make_module(nn.Identity(), label_smoothing=0.3)
+    y = make_batch(TRUE)["y"]
     targets = one.position_targets(y, 8)
     kept = targets != IGNORE
     expected = F.cross_entropy(logits[kept], targets[kept], label_smoothing=0.3)
@@ -135,22 +139,22 @@ def test_label_smoothing_agrees_with_torch() -> None:
 
 def test_ctc_is_that_of_torch_a_text_at_a_time() -> None:
     torch.manual_seed(0)
-    logits, lengths = torch.randn(3, 20, writer().size), torch.tensor([20, 12, 9])
-    y = batch_of(TRUE)["y"]
+    logits, lengths = torch.randn(3, 20, make_tokenizer().size), torch.tensor([20, 12, 9])
+    y = make_batch(TRUE)["y"]
     each = []
     for one, length, row in zip(logits, lengths.tolist(), y, strict=True):
         shares, target = one[:length].log_softmax(-1), row[row != IGNORE]
         each.append(F.ctc_loss(shares, target, torch.tensor(length), torch.tensor(len(target))))
-    loss = module(nn.Identity(), objective="ctc").compute_loss(logits, lengths, y)
+    loss = make_module(nn.Identity(), objective="ctc").compute_loss(logits, lengths, y)
     torch.testing.assert_close(loss, torch.stack(each).mean())
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_a_text_longer_than_its_frames_counts_nothing_and_stays_finite(smoothing: float) -> None:
     torch.manual_seed(0)
-    logits = torch.randn(2, 5, writer().size, requires_grad=True)
-    lengths, y = torch.tensor([5, 3]), batch_of(["no", "call me"])["y"]
-    one = module(nn.Identity(), objective="ctc", label_smoothing=smoothing)
+    logits = torch.randn(2, 5, make_tokenizer().size, requires_grad=True)
+    lengths, y = torch.tensor([5, 3]), make_batch(["no", "call me"])["y"]
+    one = make_module(nn.Identity(), objective="ctc", label_smoothing=smoothing)
     loss = one.compute_loss(logits, lengths, y)
     loss.backward()
     assert loss.isfinite() and logits.grad.isfinite().all()
@@ -162,10 +166,10 @@ def test_a_text_longer_than_its_frames_counts_nothing_and_stays_finite(smoothing
 
 def test_smoothing_asks_the_frames_that_count_for_even_odds() -> None:
     torch.manual_seed(0)
-    logits, lengths = torch.randn(2, 9, writer().size), torch.tensor([9, 6])
-    y = batch_of(["no", "yes"])["y"]
+    logits, lengths = torch.randn(2, 9, make_tokenizer().size), torch.tensor([9, 6])
+    y = make_batch(["no", "yes"])["y"]
     plain, half, most = (
-        module(nn.Identity(), objective="ctc", label_smoothing=share).compute_loss(
+        make_module(nn.Identity(), objective="ctc", label_smoothing=share).compute_loss(
             logits, lengths, y
         )
         for share in (0.0, 0.5, 0.999)
@@ -178,9 +182,9 @@ def test_smoothing_asks_the_frames_that_count_for_even_odds() -> None:
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "ctc"])
 def test_the_loss_of_half_precision_is_taken_in_float32(objective: str) -> None:
-    logits = torch.randn(3, 25, writer().size, generator=torch.Generator().manual_seed(0))
-    one, lengths = module(nn.Identity(), objective=objective), torch.full((3,), 25)
-    y = batch_of(TRUE)["y"]
+    logits = torch.randn(3, 25, make_tokenizer().size, generator=torch.Generator().manual_seed(0))
+    one, lengths = make_module(nn.Identity(), objective=objective), torch.full((3,), 25)
+    y = make_batch(TRUE)["y"]
     with torch.autocast("cpu", torch.bfloat16):
         loss = one.compute_loss(logits.bfloat16(), lengths, y)
     assert loss.dtype == torch.float32
@@ -198,13 +202,13 @@ def test_the_loss_of_half_precision_is_taken_in_float32(objective: str) -> None:
 )
 def test_what_cannot_be_is_said(wrong: dict[str, object], word: str) -> None:
     with pytest.raises(ValueError, match=word):
-        module(nn.Identity(), **wrong)
+        make_module(nn.Identity(), **wrong)
 
 
 # ---- scores
 
 
-def by_hand(**more: float) -> dict[str, float]:
+def count_by_hand(**more: float) -> dict[str, float]:
     """Of SAID against TRUE: one word of two replaced, one word of one missing."""
     rates = {"wer": 2 / 4, "cer": (2 + 0 + 3) / 12, "exact": 1 / 3}
     # "call " and the e stand in their places, "no" and its end, and nothing of "yes".
@@ -221,75 +225,77 @@ def assert_scores(one: TranscriptionModule, phase: str, expected: dict[str, floa
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "ctc"])
 def test_scores_are_those_counted_by_hand(objective: str) -> None:
-    says = Says(*(aligned if objective == "ctc" else spelt)(SAID))
-    one, outcome = judged(says, objective=objective)
+    says = FixedNetwork(*(make_frame_logits if objective == "ctc" else make_position_logits)(SAID))
+    one, outcome = evaluate_module(says, objective=objective)
     assert outcome["texts"] == SAID and outcome["reference"] == TRUE
     assert outcome["errors"] == [1, 0, 1] and outcome["words"] == [2, 1, 1]
-    assert_scores(one, "test", by_hand())
+    assert_scores(one, "test", count_by_hand())
     assert one.compute_scores("test")["test/n"] == 3
     with torch.no_grad():
-        one.validation_step(batch_of(TRUE), 0)
-    assert_scores(one, "val", by_hand())
+        one.validation_step(make_batch(TRUE), 0)
+    assert_scores(one, "val", count_by_hand())
 
 
 def test_scores_add_up_over_batches_and_start_anew() -> None:
-    one, _ = judged(Says(*spelt(SAID)))
+    one, _ = evaluate_module(FixedNetwork(*make_position_logits(SAID)))
     with torch.no_grad():
-        one.net = Says(*spelt(TRUE))
-        one.test_step(batch_of(TRUE), 1)
+        one.net = FixedNetwork(*make_position_logits(TRUE))
+        one.test_step(make_batch(TRUE), 1)
         assert (
             one.compute_scores("test")["test/wer"] == 2 / 8
             and one.compute_scores("test")["test/n"] == 6
         )
         one.on_test_epoch_start()
-        one.test_step(batch_of(TRUE), 0)
+        one.test_step(make_batch(TRUE), 0)
     assert_scores(one, "test", {"wer": 0, "cer": 0, "exact": 1, "token_acc": 1})
 
 
 def test_a_closed_vocabulary_takes_the_nearest_phrase() -> None:
-    one, outcome = judged(Says(*spelt(SAID)), classes=tuple(TRUE))
+    one, outcome = evaluate_module(FixedNetwork(*make_position_logits(SAID)), classes=tuple(TRUE))
     assert outcome["nearest"] == ["call me", "no", "no"]
-    assert_scores(one, "test", by_hand(closed_acc=2 / 3))
+    assert_scores(one, "test", count_by_hand(closed_acc=2 / 3))
     assert one.compute_confusion("test").tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
 
 
 def test_a_phrase_outside_the_vocabulary_is_wrong_and_in_no_row() -> None:
-    one = module(Says(*spelt(["no", "no"])), classes=("no", "yes"))
+    one = make_module(FixedNetwork(*make_position_logits(["no", "no"])), classes=("no", "yes"))
     with torch.no_grad():
-        one.test_step(batch_of(["call me", "no"]), 0)
+        one.test_step(make_batch(["call me", "no"]), 0)
     assert one.compute_scores("test")["test/closed_acc"] == 0.5
     assert one.compute_confusion("test").tolist() == [[1, 0], [0, 0]]
 
 
 def test_a_vocabulary_of_one_phrase_has_one_row() -> None:
-    one = module(Says(*spelt(["no"])), classes=("no",))
+    one = make_module(FixedNetwork(*make_position_logits(["no"])), classes=("no",))
     with torch.no_grad():
-        outcome = one.test_step(batch_of(["no"]), 0)
+        outcome = one.test_step(make_batch(["no"]), 0)
     assert outcome["nearest"] == ["no"] and one.compute_confusion("test").tolist() == [[1]]
 
 
 def test_losses_are_means_over_recordings_of_all_batches() -> None:
-    one, _ = judged(Says(*spelt(SAID)))
-    expected = one.compute_sample_losses(*spelt(SAID), batch_of(TRUE)["y"])
+    one, _ = evaluate_module(FixedNetwork(*make_position_logits(SAID)))
+    expected = one.compute_sample_losses(*make_position_logits(SAID), make_batch(TRUE)["y"])
     torch.testing.assert_close(one.losses["test"].compute(), expected.mean().detach())
     alone = [
-        one.compute_loss(*spelt([said]), batch_of([true])["y"])
+        one.compute_loss(*make_position_logits([said]), make_batch([true])["y"])
         for said, true in zip(SAID, TRUE, strict=True)
     ]
     torch.testing.assert_close(expected, torch.stack(alone))
 
 
 def test_hits_of_training_are_positions_with_their_ends() -> None:
-    one = module(nn.Identity())
-    hits, count = one.count_correct(spelt(SAID)[0], batch_of(TRUE))
+    one = make_module(nn.Identity())
+    hits, count = one.count_correct(make_position_logits(SAID)[0], make_batch(TRUE))
     assert (hits.item(), count.item()) == (6 + 3 + 0, 8 + 3 + 4)
-    ctc = module(nn.Identity(), objective="ctc")
-    assert [int(part) for part in ctc.count_correct(aligned(SAID)[0], batch_of(TRUE))] == [0, 0]
+    ctc = make_module(nn.Identity(), objective="ctc")
+    assert [
+        int(part) for part in ctc.count_correct(make_frame_logits(SAID)[0], make_batch(TRUE))
+    ] == [0, 0]
 
 
 def test_prediction_needs_no_truth() -> None:
-    one = module(Says(*spelt(SAID)), classes=tuple(TRUE))
-    batch = batch_of(["", "", ""])
+    one = make_module(FixedNetwork(*make_position_logits(SAID)), classes=tuple(TRUE))
+    batch = make_batch(["", "", ""])
     with torch.no_grad():
         table = one.prediction_table([one.predict_step(batch, 0)])
     assert list(table) == ["prediction", "probability"]
@@ -298,21 +304,25 @@ def test_prediction_needs_no_truth() -> None:
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "ctc"])
 def test_probability_is_how_sure_the_network_is(objective: str) -> None:
-    says = aligned if objective == "ctc" else spelt
-    for sure, low, high in ((0.0, 0.0, 2 / writer().size), (3.0, 0.3, 0.9), (20.0, 0.999, 1.0)):
-        _, outcome = judged(Says(*says(SAID, sure)), objective=objective)
+    says = make_frame_logits if objective == "ctc" else make_position_logits
+    for sure, low, high in (
+        (0.0, 0.0, 2 / make_tokenizer().size),
+        (3.0, 0.3, 0.9),
+        (20.0, 0.999, 1.0),
+    ):
+        _, outcome = evaluate_module(FixedNetwork(*says(SAID, sure)), objective=objective)
         assert (outcome["probability"] >= low).all() and (outcome["probability"] <= high).all()
         assert outcome["probability"].shape == (3,)
 
 
 def test_a_beam_reads_what_is_plain_as_the_best_path_does() -> None:
-    _, best = judged(Says(*aligned(SAID)), objective="ctc")
-    _, beam = judged(Says(*aligned(SAID)), objective="ctc", beam_width=4)
+    _, best = evaluate_module(FixedNetwork(*make_frame_logits(SAID)), objective="ctc")
+    _, beam = evaluate_module(FixedNetwork(*make_frame_logits(SAID)), objective="ctc", beam_width=4)
     assert beam["texts"] == best["texts"] == SAID
 
 
 def test_what_was_tested_is_told_a_row_a_recording() -> None:
-    one, outcome = judged(Says(*spelt(SAID)), classes=tuple(TRUE))
+    one, outcome = evaluate_module(FixedNetwork(*make_position_logits(SAID)), classes=tuple(TRUE))
     table = one.prediction_table([outcome, outcome])
     assert len(table) == 6
     assert table["reference"].tolist() == TRUE * 2 and table["errors"].tolist() == [1, 0, 1] * 2
@@ -346,13 +356,15 @@ def test_word_errors_are_a_distance_between_any_texts(one: str, other: str) -> N
     [("yes", "yes"), ("yess", "yes"), ("ca me", "call me"), ("nn", "no"), ("call you", "call me")],
 )
 def test_the_nearest_phrase_has_the_fewest_characters_to_change(text: str, phrase: str) -> None:
-    assert module(nn.Identity(), classes=("no", "yes", "call me")).nearest(text) == phrase
+    assert make_module(nn.Identity(), classes=("no", "yes", "call me")).nearest(text) == phrase
 
 
 # ---- the interval
 
 
-def interval(counted: list[int], group: list[int], out_of: list[int]) -> tuple[float, float]:
+def compute_interval(
+    counted: list[int], group: list[int], out_of: list[int]
+) -> tuple[float, float]:
     metric = GroupInterval(draws=200)
     parts = (counted, group, range(len(group)), out_of)
     metric.update(*(torch.tensor(part) for part in parts))
@@ -367,16 +379,16 @@ def test_the_interval_brackets_the_rate(seed: int, groups: int, each: int) -> No
     words = torch.randint(1, 9, (groups * each,), generator=rng)
     errors = (words * torch.rand(len(words), generator=rng)).round().int()
     group = torch.arange(len(words)) % groups
-    low, high = interval(errors.tolist(), group.tolist(), words.tolist())
+    low, high = compute_interval(errors.tolist(), group.tolist(), words.tolist())
     rate = (errors.sum() / words.sum()).item()
     assert 0 <= low <= rate + 1e-6 and rate - 1e-6 <= high <= 1
 
 
 def test_a_long_text_weighs_more_than_a_short_one() -> None:
     """Every session has one error in four words, told in texts of different lengths."""
-    low, high = interval([1, 0, 2, 0, 1], [0, 0, 1, 1, 2], [1, 3, 6, 2, 4])
+    low, high = compute_interval([1, 0, 2, 0, 1], [0, 0, 1, 1, 2], [1, 3, 6, 2, 4])
     assert (low, high) == pytest.approx((0.25, 0.25))
-    low, high = interval([1] * 40 + [0] * 40, [3] * 80, [9] * 40 + [1] * 40)
+    low, high = compute_interval([1] * 40 + [0] * 40, [3] * 80, [9] * 40 + [1] * 40)
     assert low < 0.1 < high < 0.11  # and with one session the texts are drawn: 40 of 400 words
 
 
@@ -389,21 +401,21 @@ def test_one_chance_each_is_what_none_says() -> None:
 
 
 def test_more_errors_than_words_are_a_rate_above_one() -> None:
-    low, high = interval([4, 6], [0, 1], [2, 2])
+    low, high = compute_interval([4, 6], [0, 1], [2, 2])
     assert (low, high) == (2.0, 3.0)
 
 
 def test_a_session_in_which_no_word_was_said_leaves_numbers() -> None:
-    low, high = interval([0, 1, 0], [0, 1, 2], [0, 2, 2])
+    low, high = compute_interval([0, 1, 0], [0, 1, 2], [0, 2, 2])
     assert 0 <= low <= 0.25 <= high <= 0.5
 
 
 def test_the_interval_of_the_word_error_rate_brackets_it() -> None:
     texts = ["no", "yes", "call me", "no", "call her", "yes"] * 4
     said = [*texts[:6], *["no"] * 6, *texts[12:]]
-    one = module(Says(*spelt(said)))
+    one = make_module(FixedNetwork(*make_position_logits(said)))
     with torch.no_grad():
-        one.test_step(batch_of(texts, [n // 6 for n in range(24)]), 0)
+        one.test_step(make_batch(texts, [n // 6 for n in range(24)]), 0)
     scores = {name: float(value) for name, value in one.compute_scores("test").items()}
     assert 0 <= scores["test/wer_low"] < scores["test/wer"] < scores["test/wer_high"] <= 1
 
@@ -411,7 +423,9 @@ def test_the_interval_of_the_word_error_rate_brackets_it() -> None:
 # ---- what recordings and texts share
 
 
-def matching(texts: list[list[int]], seed: int = 0) -> tuple[SharedSpace, Tensor, Tensor, Tensor]:
+def make_matching(
+    texts: list[list[int]], seed: int = 0
+) -> tuple[SharedSpace, Tensor, Tensor, Tensor]:
     """A space in which a recording lies where its text lies: frames are one-hot tokens."""
     torch.manual_seed(seed)
     space = SharedSpace(width=8, vocabulary=8, size=8, temperature=0.1)
@@ -427,7 +441,7 @@ def matching(texts: list[list[int]], seed: int = 0) -> tuple[SharedSpace, Tensor
 
 
 def test_matching_pairs_lose_less_than_mismatched_ones() -> None:
-    space, frames, lengths, y = matching([[2, 3], [4, 5, 6], [2, 6, 5, 5], [3]])
+    space, frames, lengths, y = make_matching([[2, 3], [4, 5, 6], [2, 6, 5, 5], [3]])
     matched = space(frames, lengths, y)
     assert 0 <= matched < 0.1
     for order in ([1, 0, 2, 3], [3, 2, 1, 0], [1, 2, 3, 0]):
@@ -435,7 +449,7 @@ def test_matching_pairs_lose_less_than_mismatched_ones() -> None:
 
 
 def test_recordings_of_equal_texts_are_no_strangers() -> None:
-    space, frames, lengths, y = matching([[2, 3], [2, 3], [4, 5]])
+    space, frames, lengths, y = make_matching([[2, 3], [2, 3], [4, 5]])
     frames = frames + 0.3 * torch.rand(frames.shape)  # two ways of saying the same
     loss = space(frames, lengths, y)
     exchanged = [1, 0, 2]
@@ -460,21 +474,21 @@ def test_a_text_said_twice_is_learnt_as_one() -> None:
 
 
 def test_wider_padding_changes_nothing_that_is_shared() -> None:
-    space, frames, lengths, y = matching([[2, 3], [4, 5, 6], [3]])
+    space, frames, lengths, y = make_matching([[2, 3], [4, 5, 6], [3]])
     frames = frames + torch.rand(frames.shape)
     wider = space(F.pad(frames, (0, 0, 0, 4), value=5.0), lengths, F.pad(y, (0, 2), value=IGNORE))
     torch.testing.assert_close(wider, space(frames, lengths, y))
 
 
-def emg_module(**more) -> EMGModule:
+def make_emg_module(**more) -> EMGModule:
     torch.manual_seed(0)
-    net = EMGCTC(2, writer().size, None, 250.0, hidden_size=4, layers=1, dropout=0.0)
-    return EMGModule(net, [], writer(), objective="ctc", label_smoothing=0.0, **more).eval()
+    net = EMGCTC(2, make_tokenizer().size, None, 250.0, hidden_size=4, layers=1, dropout=0.0)
+    return EMGModule(net, [], make_tokenizer(), objective="ctc", label_smoothing=0.0, **more).eval()
 
 
 def test_the_contrastive_loss_is_added_in_training() -> None:
-    batch = batch_of(TRUE) | {"x": torch.randn(3, 200, 2), "length": torch.tensor([200, 150, 90])}
-    plain, mixed = emg_module(), emg_module(contrastive=0.5)
+    batch = make_batch(TRUE) | {"x": torch.randn(3, 200, 2), "length": torch.tensor([200, 150, 90])}
+    plain, mixed = make_emg_module(), make_emg_module(contrastive=0.5)
     mixed.net.load_state_dict(plain.net.state_dict())
     logits, loss = plain.forward_and_loss(batch)
     same, more = mixed.forward_and_loss(batch)
@@ -490,4 +504,4 @@ def test_the_contrastive_loss_is_added_in_training() -> None:
 @pytest.mark.parametrize("wrong", [{"contrastive": -0.1}, {"temperature": 0.0}], ids=str)
 def test_a_contrast_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"module.contrastive=.* module.temperature="):
-        emg_module(**wrong)
+        make_emg_module(**wrong)

@@ -32,20 +32,20 @@ TINY += ("datamodule.shrink=1",)
 
 
 @pytest.fixture(scope="module")
-def untold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def set_without_spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clips(tmp_path_factory.mktemp("untold") / "set")
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def set_with_spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clips(tmp_path_factory.mktemp("told") / "set", told=True)
 
 
 @pytest.fixture(scope="module")
-def checkpoint(untold: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(set_without_spans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a run that told two of the four words apart."""
     folder = tmp_path_factory.mktemp("trained")
-    asked = ("task=vsr", "trainer=smoke", *TINY, f"data_dir={untold}", "classes=2")
+    asked = ("task=vsr", "trainer=smoke", *TINY, f"data_dir={set_without_spans}", "classes=2")
     register_resolvers()
     with initialize_config_dir(str(ROOT / "conf")):
         run_stage(compose("config", [*asked, f"run_dir={folder}"]))
@@ -63,11 +63,11 @@ def checkpoint(untold: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_only_the_wanted_words_are_kept_in_every_part(
-    asked: str, expected: tuple[str, ...], composed, untold: Path
+    asked: str, expected: tuple[str, ...], compose_config, set_without_spans: Path
 ) -> None:
-    config = composed("task=vsr", *TINY, f"data_dir={untold}", f"classes={asked}")
+    config = compose_config("task=vsr", *TINY, f"data_dir={set_without_spans}", f"classes={asked}")
     data = build_datamodule(config)
-    whole = build_datamodule(composed("task=vsr", *TINY, f"data_dir={untold}"))
+    whole = build_datamodule(compose_config("task=vsr", *TINY, f"data_dir={set_without_spans}"))
     assert data.classes == expected and data.net_arguments == {"num_classes": len(expected)}
     labels = data.prepared.manifest["label"].to_numpy()
     for phase in PHASES:
@@ -78,9 +78,9 @@ def test_only_the_wanted_words_are_kept_in_every_part(
     assert data.answers["classes"] == data.answers["trained_classes"] == list(expected)
 
 
-def test_targets_are_places_in_the_wanted_words(composed, untold: Path) -> None:
-    asked = ("task=vsr", *TINY, f"data_dir={untold}", "classes=[water,below]")
-    data = build_datamodule(composed(*asked))
+def test_targets_are_places_in_the_wanted_words(compose_config, set_without_spans: Path) -> None:
+    asked = ("task=vsr", *TINY, f"data_dir={set_without_spans}", "classes=[water,below]")
+    data = build_datamodule(compose_config(*asked))
     batch = next(iter(data.train_dataloader()))
     labels = data.prepared.manifest["label"].iloc[batch["index"].numpy()]
     assert [data.classes[y] for y in batch["y"]] == labels.tolist()
@@ -106,29 +106,29 @@ def test_words_that_cannot_be_told_apart_are_refused(asked: object, said: str) -
         chosen(WORDS, asked)
 
 
-def test_the_command_line_is_refused_as_well(composed, untold: Path) -> None:
-    config = composed("task=vsr", *TINY, f"data_dir={untold}", "classes=[peple,5]")
+def test_the_command_line_is_refused_as_well(compose_config, set_without_spans: Path) -> None:
+    config = compose_config("task=vsr", *TINY, f"data_dir={set_without_spans}", "classes=[peple,5]")
     with pytest.raises(ValueError, match="the set has no peple, 5; near 'peple' it has people"):
         build_datamodule(config)
 
 
 def test_a_model_of_some_words_is_not_tested_on_others(
-    run, composed, checkpoint: Path, untold: Path, tmp_path: Path
+    run, compose_config, checkpoint: Path, set_without_spans: Path, tmp_path: Path
 ) -> None:
     assert load_checkpoint(checkpoint, "vsr").classes == ["about", "below"]
     test = ("task=vsr", "stage=test", f"ckpt_path={checkpoint}", "split=test_only")
     said = r"2 classes that the model does not know: people, water\. It knows: about, below\. "
     with pytest.raises(ValueError, match=said):
-        run(*test, f"data_dir={untold}")
-    fewer = composed(*test, f"data_dir={write_clips(tmp_path / 'fewer', ('below', 'about'))}")
+        run(*test, f"data_dir={set_without_spans}")
+    fewer = compose_config(*test, f"data_dir={write_clips(tmp_path / 'fewer', ('below', 'about'))}")
     data = build_datamodule(fewer, trained=load_checkpoint(checkpoint).card)
     assert data.classes == ("about", "below") and len(data.indices.test) == 16
 
 
 def test_another_vocabulary_starts_from_all_but_the_head(
-    composed, checkpoint: Path, untold: Path, capsys
+    compose_config, checkpoint: Path, set_without_spans: Path, capsys
 ) -> None:
-    config = composed("task=vsr", *TINY, f"data_dir={untold}")
+    config = compose_config("task=vsr", *TINY, f"data_dir={set_without_spans}")
     module = build_module(config, build_datamodule(config))
     before = {name: value.clone() for name, value in module.net.state_dict().items()}
     start_from(module, checkpoint)
@@ -143,18 +143,18 @@ def test_another_vocabulary_starts_from_all_but_the_head(
 
 
 def test_a_model_is_tested_on_the_wanted_words_alone(
-    checkpoint: Path, composed, untold: Path
+    checkpoint: Path, compose_config, set_without_spans: Path
 ) -> None:
     trained = load_checkpoint(checkpoint).card
-    asked = ["task=vsr", *TINY, f"data_dir={untold}", "stage=test", "split=test_only"]
+    asked = ["task=vsr", *TINY, f"data_dir={set_without_spans}", "stage=test", "split=test_only"]
     with pytest.raises(ValueError, match=r"2 classes .*: people, water. .*classes=\[…\]"):
-        build_datamodule(composed(*asked), trained)
-    data = build_datamodule(composed(*asked, "classes=[below,about]"), trained)
+        build_datamodule(compose_config(*asked), trained)
+    data = build_datamodule(compose_config(*asked, "classes=[below,about]"), trained)
     labels = data.prepared.manifest["label"].iloc[data.indices.test]
     assert set(labels) == {"about", "below"} and not data.unseen_class_warning()
     assert [data.classes[k] for k in data.targets[data.indices.test]] == labels.tolist()
     with pytest.raises(ValueError, match="1 classes that the model does not know: water"):
-        build_datamodule(composed(*asked, "classes=[about,water]"), trained)
+        build_datamodule(compose_config(*asked, "classes=[about,water]"), trained)
 
 
 def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) -> None:
@@ -175,7 +175,7 @@ def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) ->
 # ---- where in the clip
 
 
-class ByPlace(torch.nn.Module):
+class SpanNetwork(torch.nn.Module):
     """Knows nothing but where in the clip the word is: (B, T) → (B, classes)."""
 
     boundary = True
@@ -189,26 +189,28 @@ class ByPlace(torch.nn.Module):
         return self.layer(boundary)
 
 
-def still(**arguments: int) -> L.Trainer:
+def make_quiet_trainer(**arguments: int) -> L.Trainer:
     """A trainer that writes and says nothing."""
     off = ("logger", "enable_progress_bar", "enable_checkpointing", "enable_model_summary")
     arguments |= dict.fromkeys(off, False) | {"use_distributed_sampler": False}
     return L.Trainer(accelerator="cpu", **arguments)
 
 
-def by_place(data: PreparedDataModule) -> VSRModule:
+def make_span_module(data: PreparedDataModule) -> VSRModule:
     def adam(parameters) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=0.3)
 
     torch.manual_seed(0)
-    net = ByPlace(data.frames, len(data.classes))
+    net = SpanNetwork(data.frames, len(data.classes))
     return VSRModule(net, list(data.classes), adam, mixup=0.2, top_k=2)
 
 
-def test_the_boundary_reaches_the_network_in_every_stage(composed, told: Path) -> None:
+def test_the_boundary_reaches_the_network_in_every_stage(
+    compose_config, set_with_spans: Path
+) -> None:
     asked = ("datamodule.frames=8", "datamodule.batch_size=4")
-    data = build_datamodule(composed("task=vsr", *TINY, f"data_dir={told}", *asked))
-    module, trainer = by_place(data), still(max_epochs=8)
+    data = build_datamodule(compose_config("task=vsr", *TINY, f"data_dir={set_with_spans}", *asked))
+    module, trainer = make_span_module(data), make_quiet_trainer(max_epochs=8)
     assert data.augment is not None and module.mixup
     trainer.fit(module, data)
     assert trainer.callback_metrics["train/acc"] > 0.5
@@ -220,21 +222,23 @@ def test_the_boundary_reaches_the_network_in_every_stage(composed, told: Path) -
 
 
 def test_a_network_is_told_where_the_word_is_if_the_set_says_it(
-    composed, told: Path, untold: Path
+    compose_config, set_with_spans: Path, set_without_spans: Path
 ) -> None:
-    for folder, expected in ((told, True), (untold, False)):
-        config = composed("task=vsr", *TINY, f"data_dir={folder}")
+    for folder, expected in ((set_with_spans, True), (set_without_spans, False)):
+        config = compose_config("task=vsr", *TINY, f"data_dir={folder}")
         module = build_module(config, build_datamodule(config))
         assert module.net.boundary is module.card.net["boundary"] is expected
 
 
-def test_a_network_that_is_not_told_gets_the_clip_alone(composed, told: Path) -> None:
-    config = composed("task=vsr", *TINY, f"data_dir={told}", "net.boundary=false")
+def test_a_network_that_is_not_told_gets_the_clip_alone(
+    compose_config, set_with_spans: Path
+) -> None:
+    config = compose_config("task=vsr", *TINY, f"data_dir={set_with_spans}", "net.boundary=false")
     data = build_datamodule(config)
     module = build_module(config, data).eval()
     batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
     assert "boundary" in batch and len(module.network_inputs(batch)) == 1
-    module = build_module(composed("task=vsr", *TINY, "net.boundary=true"), data).eval()
+    module = build_module(compose_config("task=vsr", *TINY, "net.boundary=true"), data).eval()
     assert [tuple(part.shape[:1]) for part in module.network_inputs(batch)] == [(8,), (8,)]
     moved = batch | {"boundary": batch["boundary"].flip(1)}
     read = [module(*module.network_inputs(b)) for b in (batch, moved)]
@@ -248,11 +252,11 @@ def test_a_network_that_is_not_told_gets_the_clip_alone(composed, told: Path) ->
 
 @pytest.mark.parametrize("net", ["word_tcn", "resnet_bilstm"])
 def test_a_set_that_does_not_say_where_words_are_is_refused(
-    net: str, composed, untold: Path
+    net: str, compose_config, set_without_spans: Path
 ) -> None:
     narrow = ["net.spatial_size=8", "net.hidden_size=8", "net.heads=2", "net.layers=1"]
     asked = ["task=vsr", *TINY] if net == "word_tcn" else ["task=vsr", f"net={net}", *narrow]
-    config = composed(*asked, f"data_dir={untold}", "net.boundary=true")
+    config = compose_config(*asked, f"data_dir={set_without_spans}", "net.boundary=true")
     data = build_datamodule(config)
     said = "net.boundary=true, but .*set does not say which frames a word takes: prepare it with "
     with pytest.raises(ValueError, match=said + "reader=lrw.* or set net.boundary=false"):
@@ -281,11 +285,11 @@ def test_mixup_blends_the_boundary_as_the_clips() -> None:
     )  # without mixup nothing is blended
 
 
-def test_training_moves_the_boundary_with_the_frames(composed, told: Path) -> None:
+def test_training_moves_the_boundary_with_the_frames(compose_config, set_with_spans: Path) -> None:
     """Each frame's grey says which it is, so that a moved clip shows what was taken."""
     only = [f"augment.{name}=null" for name in ("move", "tone", "mask")]
-    data = build_datamodule(composed("task=vsr", *TINY, f"data_dir={told}", *only))
-    data.trainer = still()
+    data = build_datamodule(compose_config("task=vsr", *TINY, f"data_dir={set_with_spans}", *only))
+    data.trainer = make_quiet_trainer()
     x = torch.arange(8, dtype=torch.uint8)[None, :, None, None].repeat(40, 1, 24, 24)
     boundary = ((torch.arange(8) >= 2) & (torch.arange(8) < 4)).float().repeat(40, 1)
     data.trainer.training = True
@@ -314,17 +318,21 @@ def test_the_simulators_words_are_learned_by_the_light_network(run, capsys) -> N
     assert predictions["label"].nunique() == 4
 
 
-def test_a_network_without_variants_names_none(composed, untold: Path, capsys) -> None:
+def test_a_network_without_variants_names_none(
+    compose_config, set_without_spans: Path, capsys
+) -> None:
     from experiments.stages.fit import tell_start
 
-    config = composed("task=vsr", "net=lip_tcn", f"data_dir={untold}", "trainer=cpu")
+    config = compose_config(
+        "task=vsr", "net=lip_tcn", f"data_dir={set_without_spans}", "trainer=cpu"
+    )
     data = build_datamodule(config)
     tell_start(config, build_module(config, data), data)
     assert "Model: LipTCN, " in capsys.readouterr().out
 
 
-def test_the_seed_recipe_is_the_documents(composed) -> None:
-    config = composed("experiment=vsr_seed")
+def test_the_seed_recipe_is_the_documents(compose_config) -> None:
+    config = compose_config("experiment=vsr_seed")
     assert config.net._target_.endswith("ResNetBiLSTM")
     assert config.optimizer._target_ == "torch.optim.AdamW"
     assert (config.optimizer.lr, config.optimizer.weight_decay) == (1e-3, 1e-4)

@@ -27,13 +27,13 @@ from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
 from tests.helpers.hostile_cards import (
     PickleAttack,
-    interpolation,
-    laughs,
-    loop,
-    mutated,
-    mutations,
-    nested,
-    paths,
+    draw_mutations,
+    list_paths,
+    make_interpolation,
+    make_laughs,
+    make_loop,
+    nest_lists,
+    replace_value,
     save_untrained,
 )
 from tests.helpers.paths import ROOT, TASKS
@@ -43,7 +43,7 @@ Content = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Content]:
+def good_contents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Content]:
     """The content of a checkpoint, by task."""
     folder = tmp_path_factory.mktemp("good")
 
@@ -55,7 +55,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Content]:
     return {task: save_untrained(composed, task, folder / "good.ckpt") for task in ("asl", "emg")}
 
 
-def refuse(content: Content, path: Path, match: str = "") -> str:
+def check_refused(content: Content, path: Path, match: str = "") -> str:
     """Load a changed file; returns the one sentence with which it is refused."""
     torch.save(content, path)
     with pytest.raises(ValueError, match=match) as refused:
@@ -67,13 +67,13 @@ def refuse(content: Content, path: Path, match: str = "") -> str:
 # ---- nothing runs
 
 
-def test_no_text_of_a_card_is_ever_resolved_or_built(good, tmp_path: Path) -> None:
+def test_no_text_of_a_card_is_ever_resolved_or_built(good_contents, tmp_path: Path) -> None:
     ran, payload = tmp_path / "ran", tmp_path / "payload.ckpt"
     torch.save({"state_dict": {}, "more": PickleAttack(str(ran))}, payload)
-    for task, content in good.items():
-        for path in paths(content["card"]):
-            card = mutated(content["card"], path, interpolation(payload))
-            refuse(content | {"card": card}, tmp_path / f"{task}.ckpt", r"without \$\{")
+    for task, content in good_contents.items():
+        for path in list_paths(content["card"]):
+            card = replace_value(content["card"], path, make_interpolation(payload))
+            check_refused(content | {"card": card}, tmp_path / f"{task}.ckpt", r"without \$\{")
     assert not ran.exists()
     torch.load(payload, weights_only=False)  # it would have run
     assert ran.exists()
@@ -82,26 +82,28 @@ def test_no_text_of_a_card_is_ever_resolved_or_built(good, tmp_path: Path) -> No
 @pytest.mark.parametrize("place", ["reader", "rate"])
 @pytest.mark.parametrize("stage", ["predict", "test", "validate", "export", "live", "serve"])
 def test_no_stage_builds_what_a_card_asks_for(
-    stage: str, place: str, good, composed, tmp_path: Path
+    stage: str, place: str, good_contents, compose_config, tmp_path: Path
 ) -> None:
     ran, payload, path = tmp_path / "ran", tmp_path / "payload.ckpt", tmp_path / "evil.ckpt"
     torch.save({"state_dict": {}, "more": PickleAttack(str(ran))}, payload)
     where = ("reader",) if place == "reader" else ("frame", "rate")
-    card = mutated(good["asl"]["card"], where, interpolation(payload))
-    torch.save(good["asl"] | {"card": card}, path)
+    card = replace_value(good_contents["asl"]["card"], where, make_interpolation(payload))
+    torch.save(good_contents["asl"] | {"card": card}, path)
     given = [f"input={payload}"] if stage in ("predict", "live") else []
     with pytest.raises(ValueError, match=r"without \$\{"):
-        run_stage(composed(f"stage={stage}", f"ckpt_path={path}", *given))
+        run_stage(compose_config(f"stage={stage}", f"ckpt_path={path}", *given))
     assert not ran.exists()
 
 
-def test_values_of_a_card_reach_classes_and_not_hydra(good, composed, tmp_path: Path) -> None:
+def test_values_of_a_card_reach_classes_and_not_hydra(
+    good_contents, compose_config, tmp_path: Path
+) -> None:
     """Even a card that was never checked cannot have anything built."""
     ran, payload = tmp_path / "ran", tmp_path / "payload.ckpt"
     torch.save({"state_dict": {}, "more": PickleAttack(str(ran))}, payload)
-    evil = {"rate": interpolation(payload), "zoom": interpolation(payload)}
+    evil = {"rate": make_interpolation(payload), "zoom": make_interpolation(payload)}
     card = ModelCard("lipread", [], [], {}, {}, {"frames": 3}, True, frame=evil, reader=evil)
-    config = composed("task=lipread", "size=tiny", f"input={payload}")
+    config = compose_config("task=lipread", "size=tiny", f"input={payload}")
     for build in (lambda: build_input_reader(config, card), lambda: build_datamodule(config, card)):
         try:
             build()
@@ -124,10 +126,10 @@ def test_values_of_a_card_reach_classes_and_not_hydra(good, composed, tmp_path: 
 )
 @pytest.mark.parametrize("place", ["net", "module"])
 def test_only_the_exact_classes_of_the_configuration_are_built(
-    place: str, target: str, good, tmp_path: Path
+    place: str, target: str, good_contents, tmp_path: Path
 ) -> None:
-    card = mutated(good["asl"]["card"], (place, "_target_"), target)
-    refuse(good["asl"] | {"card": card}, tmp_path / "evil.ckpt", "may not build")
+    card = replace_value(good_contents["asl"]["card"], (place, "_target_"), target)
+    check_refused(good_contents["asl"] | {"card": card}, tmp_path / "evil.ckpt", "may not build")
     assert target not in known_classes(place).values()
 
 
@@ -149,14 +151,14 @@ def test_a_pickle_names_containers_and_tensors_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["asl", "emg"])
 def test_a_changed_card_loads_or_is_refused_with_one_sentence(
-    task: str, good, tmp_path_factory: pytest.TempPathFactory
+    task: str, good_contents, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("changed") / "changed.ckpt"
 
     @settings(max_examples=15, suppress_health_check=list(HealthCheck), database=None)
-    @given(card=mutations(good[task]["card"]))
+    @given(card=draw_mutations(good_contents[task]["card"]))
     def check(card: dict[str, Any]) -> None:
-        torch.save(good[task] | {"card": card}, path)
+        torch.save(good_contents[task] | {"card": card}, path)
         try:
             module = load_checkpoint(path, task)
         except ValueError as error:
@@ -168,8 +170,8 @@ def test_a_changed_card_loads_or_is_refused_with_one_sentence(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_card_is_the_same_in_its_plain_form(task: str, composed, tmp_path: Path) -> None:
-    card = save_untrained(composed, task, tmp_path / "good.ckpt")["card"]
+def test_a_card_is_the_same_in_its_plain_form(task: str, compose_config, tmp_path: Path) -> None:
+    card = save_untrained(compose_config, task, tmp_path / "good.ckpt")["card"]
     assert ModelCard.from_plain(card).to_plain() == card
     assert json.loads(json.dumps(card)) == card
     assert read_checkpoint(tmp_path / "good.ckpt")["card"].task == task
@@ -189,21 +191,27 @@ def test_a_card_is_the_same_in_its_plain_form(task: str, composed, tmp_path: Pat
         (("classes",), [str(n) for n in range(100_000)]),
         (("input", "frames"), 10**9),
         (("frame", "shape"), [10**9]),
-        *((("config", "seed"), make) for make in (laughs, loop, nested)),
+        *((("config", "seed"), make) for make in (make_laughs, make_loop, nest_lists)),
     ],
     ids=[
         *("blocks", "more blocks", "members", "width", "outputs", "classes", "frames", "shape"),
         *("laughs", "loop", "nested"),
     ],
 )
-def test_a_card_cannot_ask_for_time_or_memory(path, value, good, tmp_path: Path) -> None:
-    card = mutated(good["asl"]["card"], path, value() if callable(value) else value)
-    refuse(good["asl"] | {"card": card}, tmp_path / "large.ckpt", "expected|more layers|do not fit")
+def test_a_card_cannot_ask_for_time_or_memory(path, value, good_contents, tmp_path: Path) -> None:
+    card = replace_value(good_contents["asl"]["card"], path, value() if callable(value) else value)
+    check_refused(
+        good_contents["asl"] | {"card": card},
+        tmp_path / "large.ckpt",
+        "expected|more layers|do not fit",
+    )
 
 
-def test_a_beam_cannot_be_of_any_width(good, tmp_path: Path) -> None:
-    card = mutated(good["emg"]["card"], ("module", "beam_width"), 10**9)
-    refuse(good["emg"] | {"card": card}, tmp_path / "beam.ckpt", "beam_width.*to 1000")
+def test_a_beam_cannot_be_of_any_width(good_contents, tmp_path: Path) -> None:
+    card = replace_value(good_contents["emg"]["card"], ("module", "beam_width"), 10**9)
+    check_refused(
+        good_contents["emg"] | {"card": card}, tmp_path / "beam.ckpt", "beam_width.*to 1000"
+    )
 
 
 @given(
@@ -220,7 +228,7 @@ def test_plain_data_passes_or_is_refused(value: Any) -> None:
         assert "expected" in str(error)
 
 
-def repacked(path: Path, change: Any) -> None:
+def repack_archive(path: Path, change: Any) -> None:
     """Write an archive again, its records changed."""
     with zipfile.ZipFile(path) as archive:
         records = {name: archive.read(name) for name in archive.namelist()}
@@ -230,21 +238,23 @@ def repacked(path: Path, change: Any) -> None:
 
 
 @pytest.mark.parametrize("damage", ["bomb", "two descriptions", "view"])
-def test_a_file_is_never_larger_inside_than_outside(damage: str, good, tmp_path: Path) -> None:
+def test_a_file_is_never_larger_inside_than_outside(
+    damage: str, good_contents, tmp_path: Path
+) -> None:
     path = tmp_path / "bomb.ckpt"
-    content = dict(good["asl"])
+    content = dict(good_contents["asl"])
     if damage == "view":  # a tensor whose every number is the same one
         content["state_dict"] = {"net.huge": torch.zeros(1).expand(10**6, 10**6)}
     torch.save(content | {"more": torch.zeros(10**6)}, path)
     if damage == "bomb":
-        repacked(path, {"compression": zipfile.ZIP_DEFLATED})
+        repack_archive(path, {"compression": zipfile.ZIP_DEFLATED})
     if damage == "two descriptions":
-        repacked(path, {"records": {"other/data.pkl": pickle.dumps({}, 2)}})
+        repack_archive(path, {"records": {"other/data.pkl": pickle.dumps({}, 2)}})
     with pytest.raises(ValueError, match="compressed|no archive|larger than"):
         load_checkpoint(path)
 
 
-def test_a_storage_that_claims_more_than_there_is(good, tmp_path: Path) -> None:
+def test_a_storage_that_claims_more_than_there_is(good_contents, tmp_path: Path) -> None:
     saved = io.BytesIO()
     torch.save({"a": torch.zeros(4)}, saved)
     with zipfile.ZipFile(saved) as archive:
@@ -252,17 +262,17 @@ def test_a_storage_that_claims_more_than_there_is(good, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(4)}, tmp_path / "short.ckpt")
     with zipfile.ZipFile(tmp_path / "short.ckpt") as archive:
         name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-    repacked(tmp_path / "short.ckpt", {"records": {name: described}})
+    repack_archive(tmp_path / "short.ckpt", {"records": {name: described}})
     with pytest.raises(ValueError, match="truncated or damaged"):
         read_checkpoint(tmp_path / "short.ckpt")
 
 
 @pytest.mark.parametrize("stage", ["test", "predict", "export"])
 def test_a_network_that_does_not_fit_its_own_input_is_one_sentence(
-    stage: str, composed: Callable[..., Any], tmp_path: Path
+    stage: str, compose_config: Callable[..., Any], tmp_path: Path
 ) -> None:
     path, clip = tmp_path / "misfit.ckpt", tmp_path / "clip"
-    content = save_untrained(composed, "lipread", path)
+    content = save_untrained(compose_config, "lipread", path)
     content["card"]["input"]["frames"] = 3  # its network mixes others
     torch.save(content, path)
     clip.mkdir()
@@ -271,4 +281,6 @@ def test_a_network_that_does_not_fit_its_own_input_is_one_sentence(
     given = {"test": ["size=tiny"], "export": [f"output={tmp_path / 'm.onnx'}"]}
     given["predict"] = [f"input={clip}", "crop=none"]
     with pytest.raises(ValueError, match="does not take the input that its card describes"):
-        run_stage(composed("task=lipread", f"stage={stage}", f"ckpt_path={path}", *given[stage]))
+        run_stage(
+            compose_config("task=lipread", f"stage={stage}", f"ckpt_path={path}", *given[stage])
+        )

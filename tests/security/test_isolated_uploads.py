@@ -23,7 +23,7 @@ from unvoiced import Recognizer
 from unvoiced.vision.models import locate_hand_model
 
 
-class Deadly(PointingNetwork):
+class DeadlyNetwork(PointingNetwork):
     """A network whose first question ends the process that asks, as MediaPipe may."""
 
     asked = 0
@@ -43,7 +43,7 @@ def uploads():
         locate_hand_model()
     except ValueError as error:
         pytest.skip(str(error))
-    uploads = IsolatedUploads(Recognizer(Deadly()), {}, 4.0)
+    uploads = IsolatedUploads(Recognizer(DeadlyNetwork()), {}, 4.0)
     yield uploads
     uploads.close()
     assert not multiprocessing.active_children()

@@ -45,20 +45,20 @@ def save_network(path: Path, nodes: list, initializers: list, **facts: object) -
     return path
 
 
-def plain_network(path: Path, **facts: object) -> Path:
+def write_plain_network(path: Path, **facts: object) -> Path:
     """A network that adds 1."""
     one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
     node = helper.make_node("Add", ["frames", "one"], ["logits"])
     return save_network(path, [node], [one], **facts)
 
 
-def loop_body() -> onnx.GraphProto:
+def make_loop_body() -> onnx.GraphProto:
     return helper.make_graph([], "body", [], [])
 
 
 @pytest.mark.parametrize("operator", ["Loop", "Scan", "If"])
 def test_loops_and_branches_are_refused(operator: str, tmp_path: Path) -> None:
-    node = helper.make_node(operator, ["frames"], ["logits"], body=loop_body())
+    node = helper.make_node(operator, ["frames"], ["logits"], body=make_loop_body())
     with pytest.raises(ValueError, match="has loops or branches"):
         OnnxNetwork(save_network(tmp_path / "loop.onnx", [node], []))
 
@@ -107,7 +107,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
 
 
 def test_answers_that_the_metadata_does_not_name(tmp_path: Path) -> None:
-    recognizer = Recognizer(plain_network(tmp_path / "wide.onnx"))
+    recognizer = Recognizer(write_plain_network(tmp_path / "wide.onnx"))
     with pytest.raises(ValueError, match="names 2 answers"):
         recognizer.read(np.zeros(63, np.float32))
 
@@ -116,7 +116,7 @@ def test_answers_that_the_metadata_does_not_name(tmp_path: Path) -> None:
 def test_metadata_is_accepted_or_refused_with_one_sentence(key: str, tmp_path: Path) -> None:
     values = [v for v in VALUES if not isinstance(v, list) or len(v) not in (1, 2)]
     for value in values:
-        path = plain_network(tmp_path / "changed.onnx", **{key: value})
+        path = write_plain_network(tmp_path / "changed.onnx", **{key: value})
         try:
             Recognizer(path)
         except ValueError as error:
@@ -125,13 +125,13 @@ def test_metadata_is_accepted_or_refused_with_one_sentence(key: str, tmp_path: P
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9, 0.99])
 def test_a_cut_file_is_refused(share: float, tmp_path: Path) -> None:
-    content = plain_network(tmp_path / "whole.onnx").read_bytes()
+    content = write_plain_network(tmp_path / "whole.onnx").read_bytes()
     (tmp_path / "cut.onnx").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(ValueError, match=r"cut\.onnx"):
         OnnxNetwork(tmp_path / "cut.onnx")
 
 
-def slow_network(path: Path) -> Path:
+def write_slow_network(path: Path) -> Path:
     """A network of few bytes that multiplies large matrices of constants for minutes."""
     side = helper.make_tensor("side", TensorProto.INT64, [2], [1024, 1024])
     nodes = [helper.make_node("ConstantOfShape", ["side"], ["m0"])]
@@ -147,8 +147,8 @@ def slow_network(path: Path) -> Path:
 
 def test_an_answer_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unvoiced.networks.MAX_ANSWER_S", 0.2)
-    network = OnnxNetwork(slow_network(tmp_path / "slow.onnx"))  # which folds no constants
+    network = OnnxNetwork(write_slow_network(tmp_path / "slow.onnx"))  # which folds no constants
     with pytest.raises(ValueError, match=r"one answer took more than 0\.2 s"):
         network(np.zeros((1, 1, 63), np.float32))
-    quick = OnnxNetwork(plain_network(tmp_path / "quick.onnx"))
+    quick = OnnxNetwork(write_plain_network(tmp_path / "quick.onnx"))
     assert quick(np.zeros((1, 1, 63), np.float32))[0].shape == (1, 1, 63)

@@ -151,7 +151,7 @@ def test_other_methods_are_refused(client: TestClient) -> None:
         assert client.request(method, "/camera/enter").status_code == 405
 
 
-def joined(path: Any, **more: Any) -> dict[str, Any]:
+def make_join_request(path: Any, **more: Any) -> dict[str, Any]:
     data = {"path": path, "meta": {"_type": "gradio.FileData"}} | more
     return {"data": [data], "fn_index": 0, "session_hash": "x"}
 
@@ -164,7 +164,7 @@ def joined(path: Any, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_only_files_that_were_uploaded_are_read(client: TestClient, path: Any) -> None:
-    answer = client.post(JOIN, json=joined(path))
+    answer = client.post(JOIN, json=make_join_request(path))
     assert answer.status_code == 422 and "not uploaded" in answer.text
 
 
@@ -190,38 +190,38 @@ def test_long_requests_are_refused(client: TestClient) -> None:
 # ---- uploads
 
 
-def send(client: TestClient, *sizes: int, name: str = "a.mp4") -> Any:
+def send_upload(client: TestClient, *sizes: int, name: str = "a.mp4") -> Any:
     return client.post(UPLOAD, files=[("files", (name, bytes(size))) for size in sizes])
 
 
-def stored(client: TestClient) -> list[Path]:
+def list_stored(client: TestClient) -> list[Path]:
     folder = Path(client.app.app.folder)
     return [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
 
 
 def test_a_request_takes_one_file_of_bounded_size() -> None:
     with open_client(Recognizer(PointingNetwork())) as client:
-        assert send(client, *[10] * 60).status_code == 400
+        assert send_upload(client, *[10] * 60).status_code == 400
         for size in (2**20 + 1, 2**20 + 70_000, 5 * 2**20):
-            answer = send(client, size)
+            answer = send_upload(client, size)
             assert answer.status_code == 413 and "maximum allowed size of 1 MB" in answer.text
         parts = (b"x" * 65536 for _ in range(40))  # of no announced length
         headers = {"content-type": "multipart/form-data; boundary=x"}
         assert client.post(UPLOAD, content=parts, headers=headers).status_code in (400, 413)
         for wrong in ({}, headers, {"content-type": "multipart/form-data"}):
             assert client.post(UPLOAD, content=b"x", headers=wrong).status_code == 400
-        assert stored(client) == []
-        assert send(client, 2**20).status_code == 200
+        assert list_stored(client) == []
+        assert send_upload(client, 2**20).status_code == 200
 
 
 def test_a_visitor_stores_few_files_and_all_together_not_many() -> None:
     with open_client(Recognizer(PointingNetwork())) as client:
-        first, second, third = (send(client, 2**19) for _ in range(3))
+        first, second, third = (send_upload(client, 2**19) for _ in range(3))
         assert [first.status_code, second.status_code] == [200, 200]
         assert third.status_code == 413 and "Try again" in third.text
         Path(first.json()[0]).unlink()  # it was read
-        assert send(client, 10).status_code == 200
-        assert len(stored(client)) == 2
+        assert send_upload(client, 10).status_code == 200
+        assert len(list_stored(client)) == 2
     quota = Quota(100, files=4)
     for visitor in "aabb":
         quota.reserve(visitor, 100)
@@ -241,7 +241,7 @@ def test_many_uploads_at_once_stay_within_the_limits() -> None:
 
     with open_client(Recognizer(PointingNetwork())) as client:
         codes = asyncio.run(flood(client.app))
-        assert codes.count(200) == 2 == len(stored(client)) and codes.count(413) == 28
+        assert codes.count(200) == 2 == len(list_stored(client)) and codes.count(413) == 28
 
 
 @pytest.mark.parametrize(

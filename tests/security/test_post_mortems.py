@@ -15,9 +15,9 @@ from experiments.stages import run_stage
 
 
 @pytest.fixture
-def post_mortem(composed: Callable[..., Any]) -> dict[str, Any]:
+def post_mortem(compose_config: Callable[..., Any]) -> dict[str, Any]:
     """What a run of a small network leaves of its first step."""
-    config = composed("task=asl", "size=tiny", "datamodule.batch_size=4", "net.hidden_size=8")
+    config = compose_config("task=asl", "size=tiny", "datamodule.batch_size=4", "net.hidden_size=8")
     data = build_datamodule(config)
     module = build_module(config, data)
     batch = next(iter(data.train_dataloader()))
@@ -54,18 +54,18 @@ DAMAGES: list[tuple[str, str, Any]] = [
 
 
 def test_damage_ends_in_one_sentence(
-    post_mortem: dict[str, Any], composed: Callable[..., Any], tmp_path: Path
+    post_mortem: dict[str, Any], compose_config: Callable[..., Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "step_1.pt"
     torch.save(post_mortem, path)
-    run_stage(composed("stage=replay", f"input={path}"))
+    run_stage(compose_config("stage=replay", f"input={path}"))
     refused = 0
     for part, key, value in DAMAGES:
         content = copy.copy(post_mortem)
         content[part] = content[part] | {key: value}
         torch.save(content, path)
         try:
-            run_stage(composed("stage=replay", f"input={path}"))
+            run_stage(compose_config("stage=replay", f"input={path}"))
         except ValueError as error:
             refused += 1
             assert "\n" not in str(error), (part, key)
@@ -74,9 +74,9 @@ def test_damage_ends_in_one_sentence(
 
 @pytest.mark.parametrize("part", ["facts", "batch", "random"])
 def test_parts_are_dicts(
-    post_mortem: dict[str, Any], composed: Callable[..., Any], tmp_path: Path, part: str
+    post_mortem: dict[str, Any], compose_config: Callable[..., Any], tmp_path: Path, part: str
 ) -> None:
     path = tmp_path / "step_1.pt"
     torch.save(post_mortem | {part: torch.zeros(0)}, path)
     with pytest.raises(ValueError, match=f"{part} is a Tensor; expected a dict"):
-        run_stage(composed("stage=replay", f"input={path}"))
+        run_stage(compose_config("stage=replay", f"input={path}"))

@@ -17,7 +17,7 @@ from experiments.launch.resolvers import run_id
 from experiments.sweeps.job_status import read_status
 
 
-def run_folder(folder: Path, *overrides: str) -> Path:
+def write_run(folder: Path, *overrides: str) -> Path:
     """A run folder with these saved overrides."""
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(list(overrides)))
@@ -52,7 +52,7 @@ def run_folder(folder: Path, *overrides: str) -> Path:
 def test_a_setting_that_does_more_than_train_is_not_taken_over(
     override: str, tmp_path: Path
 ) -> None:
-    folder = run_folder(tmp_path / "run", "task=asl", override)
+    folder = write_run(tmp_path / "run", "task=asl", override)
     with pytest.raises(ValueError, match="not taken over from a file") as refused:
         with_saved_overrides([f"resume={folder}"])
     assert "\n" not in str(refused.value) and "\x1b" not in str(refused.value)
@@ -66,12 +66,12 @@ def test_settings_of_training_are_taken_over(tmp_path: Path) -> None:
         *("callbacks.early_stopping.patience=3", "monitor.metric=val/loss", "logger=[csv]"),
         *("classes=[left,right]", "scheduler=none", f"run_dir={folder}"),
     ]
-    run_folder(folder, *saved)
+    write_run(folder, *saved)
     assert with_saved_overrides([f"resume={folder}"])[: len(saved)] == saved
 
 
 def test_links_out_of_a_run_folder_are_not_followed(tmp_path: Path) -> None:
-    folder = run_folder(tmp_path / "run", "task=asl")
+    folder = write_run(tmp_path / "run", "task=asl")
     (tmp_path / "elsewhere").mkdir()
     (folder / "checkpoints").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="is a link out of the run folder"):
@@ -131,10 +131,12 @@ def test_only_classes_are_built(target: object) -> None:
 
 
 @pytest.mark.parametrize("key", ["ckpt_path", "init_from", "serve.auth_file", "pronunciations"])
-def test_a_file_that_never_ends_is_refused_by_its_key(key: str, tmp_path: Path, composed) -> None:
+def test_a_file_that_never_ends_is_refused_by_its_key(
+    key: str, tmp_path: Path, compose_config
+) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     stage = {"ckpt_path": "test", "serve.auth_file": "serve"}.get(key, "fit")
     keys = {f"{key}={fifo}"} | ({f"ckpt_path={fifo}"} if stage == "test" else set())
     with pytest.raises(ValueError, match=rf"{key}=.*FIFO.*not a regular file"):
-        require_files(composed(f"stage={stage}", *keys))
+        require_files(compose_config(f"stage={stage}", *keys))

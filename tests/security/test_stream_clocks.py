@@ -19,7 +19,7 @@ FRAMES = 300  # of which each may hold 6 kB
 GROWTH = 600_000  # bytes; a third of what that many frames are
 
 
-def counted(step_s: float, start_s: float = 0.0) -> Iterator[float]:
+def count_frames(step_s: float, start_s: float = 0.0) -> Iterator[float]:
     number = 0
     while True:
         yield start_s + number * step_s
@@ -27,35 +27,35 @@ def counted(step_s: float, start_s: float = 0.0) -> Iterator[float]:
 
 
 CLOCKS: dict[str, Callable[[], Iterator[float]]] = {
-    "right": lambda: counted(1 / 25),
+    "right": lambda: count_frames(1 / 25),
     "still": lambda: repeat(5.0),
-    "backwards": lambda: counted(-1 / 25),
-    "crawling": lambda: counted(1e-9, 100.0),
+    "backwards": lambda: count_frames(-1 / 25),
+    "crawling": lambda: count_frames(1e-9, 100.0),
     "looping": lambda: cycle(n / 25 for n in range(30)),
-    "jumping": lambda: counted(1e6),
+    "jumping": lambda: count_frames(1e6),
     "there and back": lambda: cycle((1e10, -1e10)),
-    "of today": lambda: counted(1 / 25, 1.8e9),
+    "of today": lambda: count_frames(1 / 25, 1.8e9),
 }
 
 
-def letters() -> Callable[[float], object]:
+def make_letters() -> Callable[[float], object]:
     engine, hand = Engine(Recognizer(HandNetwork()), ready=True), np.ones(63, np.float32)
     return lambda seconds: engine.push(hand, seconds)
 
 
-def words() -> Callable[[float], object]:
+def make_words() -> Callable[[float], object]:
     engine, rng = Engine(Recognizer(LipNetwork()), ready=True), np.random.default_rng(0)
     return lambda seconds: engine.push(rng.integers(0, 255, (64, 96), np.uint8), seconds)
 
 
-def phrases() -> Callable[[float], object]:
+def make_phrases() -> Callable[[float], object]:
     script = ScriptedRecognizer([("yes", 0.9), ("no", 0.9)] * 5 * FRAMES)
     engine, rng = Engine(script, window_s=0.2, hop_s=0.2), np.random.default_rng(0)
     return lambda seconds: engine.push(rng.normal(size=(20, 2)), seconds)
 
 
-CASES = [(words, clock) for clock in CLOCKS]
-CASES += [(letters, "still"), (letters, "there and back"), (phrases, "still")]
+CASES = [(make_words, clock) for clock in CLOCKS]
+CASES += [(make_letters, "still"), (make_letters, "there and back"), (make_phrases, "still")]
 
 
 @pytest.mark.parametrize(("make", "clock"), CASES)

@@ -26,11 +26,11 @@ def until_eos(logits: Tensor, eos: int, pad: int) -> list[list[int]]:
 shapes = st.tuples(st.integers(1, 4), st.integers(2, 4))  # frames, classes
 
 
-def random_logits(*shape: int, seed: int) -> Tensor:
+def draw_logits(*shape: int, seed: int) -> Tensor:
     return 2 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def log_probability(logits: Tensor, labels: list[list[int]], blank: int) -> Tensor:
+def compute_log_probability(logits: Tensor, labels: list[list[int]], blank: int) -> Tensor:
     """(N,): of each label sequence, over all its alignments to ``logits`` (T, V)."""
     count, frames = len(labels), len(logits)
     spoken = torch.log_softmax(logits.double(), dim=-1)[:, None].expand(-1, count, -1)
@@ -44,12 +44,12 @@ def log_probability(logits: Tensor, labels: list[list[int]], blank: int) -> Tens
     )
 
 
-def every_sequence(frames: int, classes: int, blank: int) -> list[list[int]]:
+def list_sequences(frames: int, classes: int, blank: int) -> list[list[int]]:
     labels = [label for label in range(classes) if label != blank]
     return [list(row) for length in range(frames + 1) for row in product(labels, repeat=length)]
 
 
-def peaked(rows: list[list[int]], classes: int) -> tuple[Tensor, Tensor]:
+def make_peaked_logits(rows: list[list[int]], classes: int) -> tuple[Tensor, Tensor]:
     """Logits (B, T, V) whose frames are sure of these classes, and the lengths (B,)."""
     lengths = torch.tensor([len(row) for row in rows])
     logits = torch.zeros(len(rows), int(lengths.max()), classes)
@@ -63,27 +63,27 @@ def peaked(rows: list[list[int]], classes: int) -> tuple[Tensor, Tensor]:
 def test_a_beam_that_drops_nothing_finds_the_likeliest_of_all(shape, blank: int, seed: int) -> None:
     frames, classes = shape
     blank %= classes
-    logits = random_logits(1, frames, classes, seed=seed)
+    logits = draw_logits(1, frames, classes, seed=seed)
     (found,) = beam_ctc(logits, torch.tensor([frames]), blank, width=1000)
-    sequences = every_sequence(frames, classes, blank)
-    best = log_probability(logits[0], sequences, blank).max()
-    torch.testing.assert_close(log_probability(logits[0], [found], blank)[0], best)
+    sequences = list_sequences(frames, classes, blank)
+    best = compute_log_probability(logits[0], sequences, blank).max()
+    torch.testing.assert_close(compute_log_probability(logits[0], [found], blank)[0], best)
 
 
 @settings(max_examples=60)
 @given(shape=shapes, seed=st.integers(0, 10**6))
 def test_a_wide_beam_finds_nothing_less_likely_than_greedy_does(shape, seed: int) -> None:
     frames, classes = shape
-    logits, lengths = random_logits(1, frames, classes, seed=seed), torch.tensor([frames])
+    logits, lengths = draw_logits(1, frames, classes, seed=seed), torch.tensor([frames])
     found = beam_ctc(logits, lengths, 0, width=200) + greedy_ctc(logits, lengths, 0)
-    beam, greedy = log_probability(logits[0], found, 0)
+    beam, greedy = compute_log_probability(logits[0], found, 0)
     assert beam >= greedy - 1e-9
 
 
 def test_a_narrow_beam_is_likelier_than_greedy_on_the_whole() -> None:
-    logits, lengths = random_logits(40, 12, 6, seed=0), torch.full((40,), 12)
+    logits, lengths = draw_logits(40, 12, 6, seed=0), torch.full((40,), 12)
     rows = zip(beam_ctc(logits, lengths, 0, 4), greedy_ctc(logits, lengths, 0), logits, strict=True)
-    gains = [log_probability(row, [beam, greedy], 0) for beam, greedy, row in rows]
+    gains = [compute_log_probability(row, [beam, greedy], 0) for beam, greedy, row in rows]
     gain = torch.stack([beam - greedy for beam, greedy in gains])
     assert gain.mean() > 0.1 and (gain > -1e-9).float().mean() > 0.9
 
@@ -100,7 +100,7 @@ def test_many_alignments_beat_the_one_likeliest() -> None:
 def test_sure_frames_lose_repeats_and_blanks(blank: int) -> None:
     a, b = (label for label in range(3) if label != blank)
     rows = [[a, a, blank, a, b, b], [blank, blank], [b, a, b], [a]]
-    logits, lengths = peaked(rows, 3)
+    logits, lengths = make_peaked_logits(rows, 3)
     expected = [[a, a, b], [], [b, a, b], [a]]
     assert greedy_ctc(logits, lengths, blank) == expected
     for width in (1, 3, 50):
@@ -116,7 +116,7 @@ def test_sure_frames_lose_repeats_and_blanks(blank: int) -> None:
 def test_neither_the_batch_nor_what_follows_the_end_matters(
     lengths: list[int], width: int, seed: int
 ) -> None:
-    logits, counts = random_logits(len(lengths), 9, 5, seed=seed), torch.tensor(lengths)
+    logits, counts = draw_logits(len(lengths), 9, 5, seed=seed), torch.tensor(lengths)
     beams, greedy = beam_ctc(logits, counts, 0, width), greedy_ctc(logits, counts, 0)
     for sample, length in enumerate(lengths):
         alone = logits[sample : sample + 1, : max(length, 1)]
@@ -127,7 +127,7 @@ def test_neither_the_batch_nor_what_follows_the_end_matters(
 
 def test_a_large_vocabulary_is_searched_as_a_small_one() -> None:
     logits = torch.full((1, 10, 5000), -30.0)
-    logits[..., :6] = random_logits(1, 10, 6, seed=3)
+    logits[..., :6] = draw_logits(1, 10, 6, seed=3)
     small = beam_ctc(logits[..., :6], torch.tensor([10]), 0, 8)
     assert beam_ctc(logits, torch.tensor([10]), 0, 8) == small
 
@@ -145,5 +145,5 @@ def test_a_beam_needs_a_width() -> None:
 
 def test_positions_are_read_up_to_the_end_without_padding() -> None:
     rows = [[4, 4, 3, 1, 2], [0, 2, 0, 1, 1], [1, 2, 3, 4, 4], [2, 3, 4, 2, 3]]
-    logits, _ = peaked(rows, 5)
+    logits, _ = make_peaked_logits(rows, 5)
     assert until_eos(logits, eos=1, pad=0) == [[4, 4, 3], [2], [], [2, 3, 4, 2, 3]]

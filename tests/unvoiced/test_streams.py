@@ -37,22 +37,22 @@ LABELS = ["A", "B", "nothing", "space", "del"]
 SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
 
-def sure_of(label: str, share: float = 0.9) -> np.ndarray:
+def make_probabilities(label: str, share: float = 0.9) -> np.ndarray:
     """(5,) probabilities: ``share`` for one label, the rest evenly."""
     rest = (1 - share) / (len(LABELS) - 1)
     return np.array([share if name == label else rest for name in LABELS])
 
 
-def told(held: Held, moments: list[tuple[float, np.ndarray]]) -> list[Event]:
+def collect_signs(held: Held, moments: list[tuple[float, np.ndarray]]) -> list[Event]:
     return [event for seconds, chances in moments for event in held.push(chances, LABELS, seconds)]
 
 
-def text_of(script: list[str], rate: float, **options: Any) -> str:
+def read_script(script: list[str], rate: float, **options: Any) -> str:
     """What is written of signs that are held for 4 s, at so many pictures a second."""
     held, text = Held(**{"repeat_s": None, **options}), Text()
     for number in range(round(4 * len(script) * rate)):
         label = script[int(number / rate / 4)]
-        for event in held.push(sure_of(label), LABELS, number / rate):
+        for event in held.push(make_probabilities(label), LABELS, number / rate):
             if event.kind in ("started", "held"):
                 text.add(event.label)
     return text.written
@@ -65,16 +65,18 @@ def text_of(script: list[str], rate: float, **options: Any) -> str:
 @given(SHARES)
 def test_a_sign_that_hesitates_counts_once(shares: list[float]) -> None:
     held = Held(repeat_s=None)
-    shown = [(n / 25, sure_of("A")) for n in range(25)]
-    wobble = [(1 + n / 25, sure_of("A", 0.31 + 0.69 * share)) for n, share in enumerate(shares)]
-    assert [event.kind for event in told(held, shown + wobble)] == ["started"]
+    shown = [(n / 25, make_probabilities("A")) for n in range(25)]
+    wobble = [
+        (1 + n / 25, make_probabilities("A", 0.31 + 0.69 * share)) for n, share in enumerate(shares)
+    ]
+    assert [event.kind for event in collect_signs(held, shown + wobble)] == ["started"]
 
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.floats(0.2, 1)), max_size=80))
 def test_nothing_counts_before_it_was_held(moments: list[tuple[str, float]]) -> None:
-    pictures = [(n / 25, sure_of(*moment)) for n, moment in enumerate(moments)]
-    events = told(Held(hold_s=0.4, smooth_s=0.0), pictures)
+    pictures = [(n / 25, make_probabilities(*moment)) for n, moment in enumerate(moments)]
+    events = collect_signs(Held(hold_s=0.4, smooth_s=0.0), pictures)
     assert all(event.label != "nothing" for event in events if event.kind != "released")
     for event in events:
         if event.kind == "started":
@@ -91,20 +93,20 @@ def test_the_text_does_not_depend_on_the_rate(script: list[str], rate: float) ->
         if label != before:  # held on, it is one sign
             expected.add(label)
         before = label
-    assert text_of(script, rate) == expected.written
+    assert read_script(script, rate) == expected.written
 
 
 def test_signs_are_written_as_keys() -> None:
-    assert text_of(["A", "nothing", "A", "space", "B", "del", "nothing"], 10) == "AA "
-    assert text_of(["del", "nothing", "A"], 10) == "A"
-    assert text_of(["A", "A", "A"], 10, repeat_s=4.0) == "AAA"  # at 0.5, 4.5 and 8.5 s
+    assert read_script(["A", "nothing", "A", "space", "B", "del", "nothing"], 10) == "AA "
+    assert read_script(["del", "nothing", "A"], 10) == "A"
+    assert read_script(["A", "A", "A"], 10, repeat_s=4.0) == "AAA"  # at 0.5, 4.5 and 8.5 s
 
 
 def test_letting_go_briefly_is_no_second_sign() -> None:
     def with_gap(gap_s: float) -> list[str]:
         gone = range(25, 25 + round(25 * gap_s))
-        shown = [(n / 25, sure_of("nothing" if n in gone else "A")) for n in range(100)]
-        return [event.kind for event in told(Held(repeat_s=None), shown)]
+        shown = [(n / 25, make_probabilities("nothing" if n in gone else "A")) for n in range(100)]
+        return [event.kind for event in collect_signs(Held(repeat_s=None), shown)]
 
     assert with_gap(0.2) == ["started"]
     assert with_gap(1.0) == ["started", "released", "started"]
@@ -140,19 +142,19 @@ def test_the_configuration_says_what_the_classes_take_for_granted() -> None:
 # ---- lips
 
 
-def gape_at(seconds: float) -> float:
+def opening_at(seconds: float) -> float:
     """Of a mouth that rests, speaks from 1 s to 2 s, and rests."""
     return 0.1 + 0.9 * np.sin(2 * np.pi * 1.5 * (seconds - 1)) ** 2 * (1 <= seconds <= 2)
 
 
-def mouths_at(rate: float, gapes: Any = gape_at, seconds: float = 3.0) -> np.ndarray:
+def paint_mouths(rate: float, gapes: Any = opening_at, seconds: float = 3.0) -> np.ndarray:
     """(T, 64, 96) of a drawn face."""
     faces = [paint_face(240, gapes(n / rate)) for n in range(round(seconds * rate))]
     grey = [cv2.cvtColor(one[140:220, 60:180], cv2.COLOR_RGB2GRAY) for one in faces]
     return np.stack([cv2.resize(one, (96, 64), interpolation=cv2.INTER_AREA) for one in grey])
 
 
-def speech_in(mouths: np.ndarray, rate: float) -> list[tuple[float, float]]:
+def find_speech(mouths: np.ndarray, rate: float) -> list[tuple[float, float]]:
     """(begin, end) in seconds."""
     change = Rest().beyond(motion(mouths, rate), len(mouths), rate)
     return [(first / rate, stop / rate) for first, stop in Speech().stretches(change, rate)]
@@ -160,49 +162,49 @@ def speech_in(mouths: np.ndarray, rate: float) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize("rate", [15.0, 25.0, 30.0])
 def test_speech_is_found_at_any_rate(rate: float) -> None:
-    ((begin, end),) = speech_in(mouths_at(rate), rate)
+    ((begin, end),) = find_speech(paint_mouths(rate), rate)
     assert begin == pytest.approx(1, abs=0.12) and end == pytest.approx(2, abs=0.12)
 
 
 def test_motion_is_the_same_at_any_rate() -> None:
-    slow, fast = motion(mouths_at(15.0), 15.0), motion(mouths_at(30.0), 30.0)
+    slow, fast = motion(paint_mouths(15.0), 15.0), motion(paint_mouths(30.0), 30.0)
     assert np.median(slow[18:27]) == pytest.approx(np.median(fast[36:54]), rel=0.25)
 
 
 @pytest.fixture(scope="module")
-def still() -> np.ndarray:
-    return mouths_at(25.0, lambda seconds: 0.3)
+def still_image() -> np.ndarray:
+    return paint_mouths(25.0, lambda seconds: 0.3)
 
 
-def test_a_still_mouth_does_not_speak(still: np.ndarray) -> None:
-    assert motion(still, 25.0).max() < 1e-3
-    noise = np.random.default_rng(0).normal(0, 4, still.shape)
-    noisy = np.clip(still + noise, 0, 255).astype(np.uint8)
-    assert speech_in(still, 25.0) == speech_in(noisy, 25.0) == []
+def test_a_still_mouth_does_not_speak(still_image: np.ndarray) -> None:
+    assert motion(still_image, 25.0).max() < 1e-3
+    noise = np.random.default_rng(0).normal(0, 4, still_image.shape)
+    noisy = np.clip(still_image + noise, 0, 255).astype(np.uint8)
+    assert find_speech(still_image, 25.0) == find_speech(noisy, 25.0) == []
 
 
 @settings(max_examples=10)
 @given(gain=st.floats(0, 0.3), light=st.floats(0, 30), hertz=st.floats(0.2, 3))
 def test_light_and_gain_are_no_speech(
-    still: np.ndarray, gain: float, light: float, hertz: float
+    still_image: np.ndarray, gain: float, light: float, hertz: float
 ) -> None:
-    wave = np.sin(2 * np.pi * hertz * np.arange(len(still)) / 25)[:, None, None]
-    lit = np.clip(still * (0.6 + gain * wave) + 35 + light * wave, 0, 255)
-    assert speech_in(lit.astype(np.uint8), 25.0) == []
+    wave = np.sin(2 * np.pi * hertz * np.arange(len(still_image)) / 25)[:, None, None]
+    lit = np.clip(still_image * (0.6 + gain * wave) + 35 + light * wave, 0, 255)
+    assert find_speech(lit.astype(np.uint8), 25.0) == []
 
 
 @settings(max_examples=10)
 @given(pixels=st.floats(0, 2), nearer=st.floats(0, 0.03), hertz=st.floats(0.2, 1.0))
 def test_a_head_that_sways_does_not_speak(
-    still: np.ndarray, pixels: float, nearer: float, hertz: float
+    still_image: np.ndarray, pixels: float, nearer: float, hertz: float
 ) -> None:
     def moved(n: int) -> np.ndarray:
         wave = np.sin(2 * np.pi * hertz * n / 25)
         matrix = cv2.getRotationMatrix2D((48, 32), 0, 1 + nearer * wave)
         matrix[:, 2] += pixels * wave
-        return cv2.warpAffine(still[n], matrix, (96, 64), borderMode=cv2.BORDER_REPLICATE)
+        return cv2.warpAffine(still_image[n], matrix, (96, 64), borderMode=cv2.BORDER_REPLICATE)
 
-    assert speech_in(np.stack([moved(n) for n in range(len(still))]), 25.0) == []
+    assert find_speech(np.stack([moved(n) for n in range(len(still_image))]), 25.0) == []
 
 
 @pytest.mark.parametrize("shape", [(0, 64, 96), (1, 64, 96), (3, 64, 96), (5, 8, 9)])
@@ -234,7 +236,9 @@ def test_words_of_a_stretch_are_sure_and_apart(read: list[tuple[str, float]]) ->
 # ---- cameras
 
 
-def counted(count: int, ended: threading.Event, error: Exception | None = None) -> Iterator[Any]:
+def count_frames(
+    count: int, ended: threading.Event, error: Exception | None = None
+) -> Iterator[Any]:
     for number in range(count):
         yield float(number), np.zeros((1, 1, 3), np.uint8)
     ended.set()
@@ -244,7 +248,7 @@ def counted(count: int, ended: threading.Event, error: Exception | None = None) 
 
 def test_the_oldest_pictures_are_dropped_and_counted() -> None:
     ended = threading.Event()
-    latest = Latest(counted(10, ended), waiting=2)
+    latest = Latest(count_frames(10, ended), waiting=2)
     assert ended.wait(5)
     assert [seconds for seconds, _ in latest] == [8.0, 9.0] and latest.dropped == 8
     latest.close()
@@ -252,7 +256,7 @@ def test_the_oldest_pictures_are_dropped_and_counted() -> None:
 
 def test_what_went_wrong_comes_after_the_last_picture() -> None:
     ended = threading.Event()
-    latest = Latest(counted(1, ended, CameraGoneError("gone")))
+    latest = Latest(count_frames(1, ended, CameraGoneError("gone")))
     assert ended.wait(5)
     moments = iter(latest)
     assert next(moments)[0] == 0.0
@@ -308,7 +312,7 @@ def test_a_hand_is_read_held_and_let_go(letters: Recognizer) -> None:
 
 def test_a_picture_is_read_as_predict_reads_it(
     checkpoint: Path,
-    composed,
+    compose_config,
     hand_model_file: Path,
     run,
     tmp_path: Path,
@@ -319,28 +323,30 @@ def test_a_picture_is_read_as_predict_reads_it(
         f"input={tmp_path / 'hand.png'}",
     )
     said = pd.read_csv(folder / "predictions.csv").iloc[0]
-    reading = recognizer_of(composed("task=asl", f"ckpt_path={checkpoint}")).read(paint_hand())
+    reading = recognizer_of(compose_config("task=asl", f"ckpt_path={checkpoint}")).read(
+        paint_hand()
+    )
     assert reading.label == said["prediction"] and reading.top[1][0] == said["runner_up"]
     assert reading.probability == pytest.approx(said["probability"], abs=1e-4)
 
 
 def test_predict_says_of_a_video_what_the_engine_says(
     checkpoint: Path,
-    composed,
+    compose_config,
     hand_model_file: Path,
     run,
     tmp_path: Path,
     capsys,
 ) -> None:
     pictures = [paint_hand()] * 9 + [np.zeros((320, 320, 3), np.uint8)] * 4 + [paint_hand()] * 5
-    video = video_of(tmp_path / "clip.mp4", pictures, 10)
+    video = write_frames(tmp_path / "clip.mp4", pictures, 10)
     live = "live.min_probability=0.01", "live.keep_probability=0.0", "live.hold_s=0.3"
     folder = run(
         *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "workers=1", *live),
         f"input={video}",
     )
     said = pd.read_csv(folder / "events.csv")
-    config = composed("task=asl", f"ckpt_path={checkpoint}", *live)
+    config = compose_config("task=asl", f"ckpt_path={checkpoint}", *live)
     engine = Engine(recognizer_of(config), **OmegaConf.to_container(config.live))
     frames = VideoSource(video).timed_frames()
     events = [event for seconds, frame in frames for event in engine.push(frame, seconds)]
@@ -367,7 +373,7 @@ def test_what_is_no_picture_is_named(letters: Recognizer, frame: np.ndarray) -> 
         Engine(letters).push(frame, 0.0)
 
 
-class Shown:
+class RecordingScreen:
     """A screen that keeps what it shows."""
 
     def __init__(self) -> None:
@@ -386,7 +392,7 @@ def test_a_camera_that_goes_away_leaves_what_was_read(
             yield number / 10, paint_hand()
         raise CameraGoneError("input=camera:0 gives no more pictures after 0.5 s")
 
-    screen, engine = Shown(), Engine(letters, hold_s=0.3)
+    screen, engine = RecordingScreen(), Engine(letters, hold_s=0.3)
     with Minutes(tmp_path) as minutes:
         _read(Latest(unplugged(), waiting=9), engine, screen, minutes)
     table = pd.read_csv(tmp_path / "events.csv", keep_default_na=False)
@@ -396,7 +402,7 @@ def test_a_camera_that_goes_away_leaves_what_was_read(
     assert "warning: input=camera:0 gives no more pictures" in capsys.readouterr().out
 
 
-def video_of(path: Path, pictures: list[np.ndarray], rate: float) -> Path:
+def write_frames(path: Path, pictures: list[np.ndarray], rate: float) -> Path:
     size = pictures[0].shape[1::-1]
     code = "mp4v" if path.suffix == ".mp4" else "FFV1"  # the second keeps every pixel
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), rate, size)
@@ -416,7 +422,7 @@ def test_slow_and_large_videos_are_read(
     rate: float,
     count: int,
 ) -> None:
-    path = video_of(tmp_path / "in.mp4", [cv2.resize(paint_hand(), size)] * count, rate)
+    path = write_frames(tmp_path / "in.mp4", [cv2.resize(paint_hand(), size)] * count, rate)
     folder = run(
         *("task=asl", "stage=live", f"ckpt_path={checkpoint}", f"input={path}"),
         *("live.min_probability=0.01", "live.keep_probability=0", f"output={tmp_path / 'o.mp4'}"),
@@ -436,24 +442,26 @@ def test_a_video_with_another_ending_is_refused(tmp_path: Path) -> None:
 # ---- a mouth
 
 
-def face_at(gape: float) -> np.ndarray:
+def paint_face_at(gape: float) -> np.ndarray:
     return paint_scene((80, 40, 160, gape))
 
 
-def written(network: LipNetwork, gapes: Any, seconds: float, rate: float = 25.0) -> list[Event]:
+def read_words(network: LipNetwork, gapes: Any, seconds: float, rate: float = 25.0) -> list[Event]:
     """What is written of a face on a stream."""
     engine = Engine(Recognizer(network), hop_s=0.1, min_probability=0.5)
     times = [n / rate for n in range(round(seconds * rate))]
-    events = [event for s in times for event in engine.push(face_at(gapes(s)), s)] + engine.end()
+    events = [
+        event for s in times for event in engine.push(paint_face_at(gapes(s)), s)
+    ] + engine.end()
     words = [event for event in events if event.kind == "released" and event.probability]
     assert engine.text == " ".join(event.label for event in words)
-    assert (engine.seen != face_at(gapes(times[-1]))).any()  # the window is on it
+    assert (engine.seen != paint_face_at(gapes(times[-1]))).any()  # the window is on it
     return words
 
 
 @pytest.mark.parametrize("rate", [15.0, 30.0])
 def test_what_lies_between_two_rests_is_one_word(face_model_file: Path, rate: float) -> None:
-    (word,) = written(LipNetwork(), gape_at, 2.8, rate)
+    (word,) = read_words(LipNetwork(), opening_at, 2.8, rate)
     assert word.seconds == pytest.approx(2, abs=0.2)
 
 
@@ -477,20 +485,20 @@ def test_a_word_that_turns_out_to_be_another_or_none_is_let_go_and_not_written()
 
 def test_mouths_that_are_cut_out_already_are_read_alike() -> None:
     """As predict reads long clips, and crop=none live: no face is looked for."""
-    engine, clip = Engine(Recognizer(LipNetwork()), ready=True), mouths_at(25.0)
+    engine, clip = Engine(Recognizer(LipNetwork()), ready=True), paint_mouths(25.0)
     events = [e for n, mouth in enumerate(clip) for e in engine.push(mouth, n / 25)] + engine.end()
     assert [event.kind for event in events if event.kind == "released"] == ["released"]
     assert engine.text == events[-1].label and engine.seen.shape == (*clip.shape[1:], 3)
 
 
 def test_a_face_that_is_still_says_nothing(face_model_file: Path) -> None:
-    assert written(LipNetwork(), lambda seconds: 0.3, 1.5) == []
+    assert read_words(LipNetwork(), lambda seconds: 0.3, 1.5) == []
 
 
 def test_speech_without_rests_is_read_in_windows(face_model_file: Path) -> None:
     network = LipNetwork()
     network.about["clip_s"] = 0.4  # twice that is the longest word
-    words = written(network, lambda seconds: gape_at(1 + seconds % 1), 2.0)
+    words = read_words(network, lambda seconds: opening_at(1 + seconds % 1), 2.0)
     times = [word.seconds for word in words]
     assert len(times) > 3 and (np.diff(times) >= 0.2 - 1e-6).all()
 
@@ -499,8 +507,8 @@ def test_mouths_of_a_stream_are_those_that_are_prepared(
     face_model_file: Path,
     tmp_path: Path,
 ) -> None:
-    pictures = [paint_scene((80 + n // 3, 40, 160, gape_at(0.9 + n / 25))) for n in range(20)]
-    path = video_of(tmp_path / "face.avi", pictures, 25)
+    pictures = [paint_scene((80 + n // 3, 40, 160, opening_at(0.9 + n / 25))) for n in range(20)]
+    path = write_frames(tmp_path / "face.avi", pictures, 25)
     reader = MouthInput(path, rate=25.0, height=64, width=96)
     ((sample,),) = [list(reader.read(item)) for item in reader.items()]
     eye = MouthEye(Recognizer(LipNetwork()), np.inf)
@@ -514,7 +522,7 @@ def test_a_face_that_goes_takes_its_mouth_along(face_model_file: Path) -> None:
     eye = MouthEye(Recognizer(LipNetwork()), 2.0)
     empty = paint_scene()
     for n in range(25):
-        eye.push(face_at(0.3) if n < 5 else empty, n / 25)
+        eye.push(paint_face_at(0.3) if n < 5 else empty, n / 25)
     assert len(eye.mouths()) == 5 and eye.until_s == pytest.approx(4 / 25)
     for n in range(25, 60):
         eye.push(empty, n / 25)
@@ -524,7 +532,7 @@ def test_a_face_that_goes_takes_its_mouth_along(face_model_file: Path) -> None:
 def test_slow_and_large_pictures_of_a_face_are_read(face_model_file: Path) -> None:
     engine = Engine(Recognizer(LipNetwork()))
     for n in range(3):  # one a second
-        engine.push(cv2.resize(face_at(0.3), (2 * LARGEST, 3 * LARGEST // 2)), float(n))
+        engine.push(cv2.resize(paint_face_at(0.3), (2 * LARGEST, 3 * LARGEST // 2)), float(n))
     assert engine.end() == [] and max(engine.seen.shape) == LARGEST
 
 
@@ -551,7 +559,7 @@ def test_impossible_settings_of_words_are_named(
 
 
 @pytest.fixture(scope="module")
-def sentences() -> pd.DataFrame:
+def real_sentences() -> pd.DataFrame:
     """Of real clips with a face: from the first word to the end of the last, in frames."""
     words = pd.read_csv(require_shared_data("lip/grid_s1/words.csv")).groupby("clip")
     spans = pd.DataFrame({"first": words["start_frame"].min(), "stop": words["end_frame"].max()})
@@ -562,15 +570,15 @@ def sentences() -> pd.DataFrame:
 @pytest.mark.shared_data
 @pytest.mark.parametrize("zoom", [1.0, 2.4])
 def test_real_sentences_are_found(
-    face_model_file: Path, sentences: pd.DataFrame, zoom: float
+    face_model_file: Path, real_sentences: pd.DataFrame, zoom: float
 ) -> None:
     network, errors = LipNetwork(), []
     network.about["reader"]["zoom"] = zoom
-    for clip in sentences.iloc[::4].itertuples():
+    for clip in real_sentences.iloc[::4].itertuples():
         eye = MouthEye(Recognizer(network), np.inf)
         for seconds, picture in VideoSource(clip.path).timed_frames():
             eye.push(picture, seconds)
-        found = speech_in(eye.mouths(), 25.0)
+        found = find_speech(eye.mouths(), 25.0)
         errors.append((found[0][0] - clip.first / 25, found[-1][1] - clip.stop / 25))
     assert (np.abs(np.median(errors, axis=0)) < (0.45, 0.15)).all()  # lips begin before the voice
 
@@ -578,9 +586,9 @@ def test_real_sentences_are_found(
 @pytest.mark.shared_data
 def test_mouths_of_a_real_stream_are_those_that_are_prepared(
     face_model_file: Path,
-    sentences: pd.DataFrame,
+    real_sentences: pd.DataFrame,
 ) -> None:
-    path = sentences["path"].iloc[0]
+    path = real_sentences["path"].iloc[0]
     reader = MouthInput(path, rate=25.0, height=64, width=96)
     ((sample,),) = [list(reader.read(item)) for item in reader.items()]
     eye = MouthEye(Recognizer(LipNetwork()), np.inf)

@@ -61,7 +61,7 @@ def test_epochs_differ_and_seeds_differ() -> None:
     assert len({tuple(first(s, e)) for s in (0, 1) for e in (0, 1)}) == 4
 
 
-def prepared(
+def write_set(
     folder: Path, lengths: list[int], words: dict[int, tuple[int, int]] | None = None
 ) -> PreparedSet:
     samples, at = [], 0
@@ -75,7 +75,7 @@ def prepared(
 
 
 def test_frames_are_spread_evenly(tmp_path: Path) -> None:
-    one = prepared(tmp_path / "set", [1, 2, 9])
+    one = write_set(tmp_path / "set", [1, 2, 9])
     rows, codes = np.array([2, 1, 0]), np.zeros(3, np.int64)
     batch = Batches(one, rows, codes, codes, codes, frames=5)[np.arange(3)]
     assert batch["x"][..., 0].tolist() == [
@@ -101,7 +101,7 @@ def test_batches_are_the_frames_that_the_rule_names(
     rows, codes = rng.permutation(len(lengths)), np.zeros(len(lengths), np.int64)
     positions = rng.integers(0, len(rows), 7)
     with tempfile.TemporaryDirectory() as folder:
-        one = prepared(Path(folder), lengths)  # a frame is its own number
+        one = write_set(Path(folder), lengths)  # a frame is its own number
         for stored in (one, PreparedSet(folder, memory_limit=0)):
             batch = Batches(stored, rows, codes, codes, codes, frames, rule)[positions]
             row = rows[positions]
@@ -111,14 +111,14 @@ def test_batches_are_the_frames_that_the_rule_names(
 
 
 def test_one_frame_is_the_middle_one(tmp_path: Path) -> None:
-    one = prepared(tmp_path / "set", [1, 9])
+    one = write_set(tmp_path / "set", [1, 9])
     rows, codes = np.arange(2), np.zeros(2, np.int64)
     batch = Batches(one, rows, codes, codes, codes, frames=1)[np.arange(2)]
     assert torch.equal(batch["x"], torch.tensor([[[0.0]], [[5.0]]]))
 
 
 def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
-    one = prepared(tmp_path / "set", [3, 9, 4], {1: (2, 6), 2: (0, 1)})
+    one = write_set(tmp_path / "set", [3, 9, 4], {1: (2, 6), 2: (0, 1)})
     rows, codes = np.array([1, 2, 0]), np.zeros(3, np.int64)
     batch = Batches(one, rows, codes, codes, codes, frames=5)[np.array([2, 0])]
     assert batch["boundary"].tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 0, 0]]  # 0, 2, 4, 6, 8
@@ -132,7 +132,7 @@ def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
 
 
 def test_sets_without_words_have_batches_without_a_boundary(tmp_path: Path) -> None:
-    one = prepared(tmp_path / "set", [3, 9])
+    one = write_set(tmp_path / "set", [3, 9])
     rows, codes = np.arange(2), np.zeros(2, np.int64)
     batch = Batches(one, rows, codes, codes, codes, frames=5)[rows]
     assert list(batch) == ["x", "y", "length", "index", "group", "sequence"]
@@ -148,7 +148,7 @@ def test_a_boundary_is_where_the_frames_of_the_word_are(
     word: tuple[int, int], frames: int, rule: str
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        one = prepared(Path(folder), [5, 12], {1: word})
+        one = write_set(Path(folder), [5, 12], {1: word})
     rows, codes = np.arange(2), np.zeros(2, np.int64)
     batch = Batches(one, rows, codes, codes, codes, frames, rule)[rows]
     place = batch["x"][1, :, 0] - 5  # a frame is its own number

@@ -27,7 +27,7 @@ from datamodules.store.writer import write_all
 lengths_drawn = st.lists(st.integers(1, 40), min_size=1, max_size=12)
 
 
-def prepared(folder: Path, lengths: list[int], channels: int = 2) -> PreparedSet:
+def write_set(folder: Path, lengths: list[int], channels: int = 2) -> PreparedSet:
     """Recordings of these lengths, of numbers that are never 0."""
     rng = np.random.default_rng(0)
     samples = [
@@ -39,34 +39,34 @@ def prepared(folder: Path, lengths: list[int], channels: int = 2) -> PreparedSet
     return PreparedSet(folder)
 
 
-def sequences(one: PreparedSet, rows: np.ndarray, gains: np.ndarray) -> SequenceBatches:
+def make_sequences(one: PreparedSet, rows: np.ndarray, gains: np.ndarray) -> SequenceBatches:
     count = len(one)
     texts = [f"text {n}" for n in range(count)]
     tokens = [list(range(2, 3 + n % 4)) for n in range(count)]
     return SequenceBatches(one, rows, texts, tokens, np.arange(count) % 3, np.arange(count), gains)
 
 
-def realistic(count: int = 2000) -> np.ndarray:
+def draw_lengths(count: int = 2000) -> np.ndarray:
     """Samples of sentences of about three seconds at 250 Hz: a few are four times as long."""
     return np.random.default_rng(1).lognormal(np.log(750), 0.4, count).astype(np.int64)
 
 
-def padding(batches: list[np.ndarray], lengths: np.ndarray) -> float:
+def compute_padding(batches: list[np.ndarray], lengths: np.ndarray) -> float:
     """Share of all samples that are padding."""
     whole = sum(len(batch) * lengths[batch].max() for batch in batches)
     return 1 - sum(lengths[batch].sum() for batch in batches) / whole
 
 
-def epoch(order: LengthBucketSampler | CurriculumSampler, number: int) -> list[list[int]]:
+def draw_epoch(order: LengthBucketSampler | CurriculumSampler, number: int) -> list[list[int]]:
     order.set_epoch(number)
     return [batch.tolist() for batch in order]
 
 
-def flat(batches: list[list]) -> list:
+def flatten_batches(batches: list[list]) -> list:
     return list(chain.from_iterable(batches))
 
 
-def by_length(
+def make_length_sampler(
     lengths: np.ndarray, batch: int, shuffle: bool, seed: int = 0, rank: int = 0, world: int = 1
 ) -> LengthBucketSampler:
     order = SeededBatchSampler(len(lengths), batch, shuffle, seed, rank, world)
@@ -78,11 +78,11 @@ def by_length(
 def test_a_batch_is_its_recordings_times_their_gains_and_then_zeros(
     lengths: list[int], data: st.DataObject, tmp_path_factory
 ) -> None:
-    one = prepared(tmp_path_factory.mktemp("set"), lengths)
+    one = write_set(tmp_path_factory.mktemp("set"), lengths)
     rows = np.array(data.draw(st.permutations(range(len(lengths)))))
     gains = np.random.default_rng(2).random((len(lengths), 2), np.float32) + 0.5
     positions = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=5))
-    batch = sequences(one, rows, gains)[np.array(positions)]
+    batch = make_sequences(one, rows, gains)[np.array(positions)]
 
     known = [lengths[row] for row in rows[positions]]
     assert batch["x"].shape == (len(positions), max(known), 2)
@@ -96,9 +96,9 @@ def test_a_batch_is_its_recordings_times_their_gains_and_then_zeros(
 
 
 def test_a_batch_tells_texts_tokens_rows_and_groups(tmp_path: Path) -> None:
-    one = prepared(tmp_path / "set", [5, 9, 7, 3, 4])
+    one = write_set(tmp_path / "set", [5, 9, 7, 3, 4])
     rows = np.array([4, 1, 2])
-    batch = sequences(one, rows, np.ones((5, 2), np.float32))[np.array([2, 0])]
+    batch = make_sequences(one, rows, np.ones((5, 2), np.float32))[np.array([2, 0])]
     assert batch["text"] == ["text 2", "text 4"]
     assert batch["y"].tolist() == [[2, 3, 4], [2, IGNORE, IGNORE]]
     assert batch["index"].tolist() == [2, 4] and batch["group"].tolist() == [2, 1]
@@ -106,9 +106,9 @@ def test_a_batch_tells_texts_tokens_rows_and_groups(tmp_path: Path) -> None:
 
 
 def test_the_set_itself_is_not_scaled(tmp_path: Path) -> None:
-    one = prepared(tmp_path / "set", [5, 9])
+    one = write_set(tmp_path / "set", [5, 9])
     before = one.features.copy()
-    sequences(one, np.arange(2), np.full((2, 2), 3, np.float32))[np.arange(2)]["x"].zero_()
+    make_sequences(one, np.arange(2), np.full((2, 2), 3, np.float32))[np.arange(2)]["x"].zero_()
     np.testing.assert_array_equal(one.features, before)
 
 
@@ -123,13 +123,13 @@ def test_token_ids_are_filled_up_and_nothing_else_changes(tokens: list[list[int]
 
 
 def test_little_of_a_training_batch_is_padding() -> None:
-    lengths = realistic()
+    lengths = draw_lengths()
     plain = list(SeededBatchSampler(len(lengths), 16, True, 0))
     together = list(
         LengthBucketSampler(SeededBatchSampler(len(lengths), 16, True, 0), lengths, True)
     )
-    assert padding(together, lengths) < 0.1
-    assert padding(plain, lengths) > 3 * padding(together, lengths)
+    assert compute_padding(together, lengths) < 0.1
+    assert compute_padding(plain, lengths) > 3 * compute_padding(together, lengths)
 
 
 @settings(max_examples=40)
@@ -144,47 +144,47 @@ def test_training_sees_every_recording_exactly_once_an_epoch(
     batches: int, batch: int, world: int, seed: int, number: int
 ) -> None:
     lengths = np.random.default_rng(seed).integers(1, 99, batches * batch * world)
-    orders = [by_length(lengths, batch, True, seed, rank, world) for rank in range(world)]
-    drawn = [epoch(order, number) for order in orders]
+    orders = [make_length_sampler(lengths, batch, True, seed, rank, world) for rank in range(world)]
+    drawn = [draw_epoch(order, number) for order in orders]
     assert {len(one) for one in drawn} == {batches} == {len(order) for order in orders}
-    assert sorted(flat(flat(drawn))) == list(range(len(lengths)))
+    assert sorted(flatten_batches(flatten_batches(drawn))) == list(range(len(lengths)))
     assert {len(one) for one in drawn[0]} == {batch}
 
 
 def test_the_order_follows_the_seed_and_the_epoch() -> None:
-    lengths = realistic(400)
+    lengths = draw_lengths(400)
 
     def drawn(seed: int, number: int) -> str:
-        return str(epoch(by_length(lengths, 8, True, seed), number))
+        return str(draw_epoch(make_length_sampler(lengths, 8, True, seed), number))
 
     assert drawn(0, 1) == drawn(0, 1)
     assert len({drawn(seed, number) for seed in (0, 1) for number in (0, 1)}) == 4
 
 
 def test_which_recordings_meet_changes_from_epoch_to_epoch() -> None:
-    order = by_length(realistic(1000), 8, True)
-    first, second = ({frozenset(batch) for batch in epoch(order, n)} for n in (0, 1))
+    order = make_length_sampler(draw_lengths(1000), 8, True)
+    first, second = ({frozenset(batch) for batch in draw_epoch(order, n)} for n in (0, 1))
     assert len(first & second) < len(first) / 10
 
 
 def test_long_and_short_batches_come_mixed() -> None:
-    lengths = realistic()
-    means = [lengths[batch].mean() for batch in by_length(lengths, 16, True)]
+    lengths = draw_lengths()
+    means = [lengths[batch].mean() for batch in make_length_sampler(lengths, 16, True)]
     rising = np.mean(np.diff(means) > 0)
     assert 0.4 < rising < 0.6
 
 
 def test_the_same_order_is_kept_where_one_batch_is_learnt_by_heart() -> None:
-    lengths = realistic(100)
+    lengths = draw_lengths(100)
     order = LengthBucketSampler(SeededBatchSampler(100, 8, True, 0, same_order=True), lengths, True)
-    assert epoch(order, 0) == epoch(order, 5)
+    assert draw_epoch(order, 0) == draw_epoch(order, 5)
 
 
 @settings(max_examples=40)
 @given(lengths=st.lists(st.integers(1, 99), min_size=4, max_size=60), batch=st.integers(1, 9))
 def test_evaluation_reads_the_longest_first(lengths: list[int], batch: int) -> None:
     one = np.array(lengths)
-    order = by_length(one, batch, shuffle=False)
+    order = make_length_sampler(one, batch, shuffle=False)
     seen = np.concatenate(list(order))
     assert (np.diff(one[seen]) <= 0).all()
     assert sorted(seen) == list(range(len(one)))
@@ -198,25 +198,29 @@ def test_processes_evaluate_every_recording_once_between_them(
 ) -> None:
     """Also where there are more processes than recordings, and one has nothing to do."""
     lengths = np.random.default_rng(size).integers(1, 99, size)
-    orders = [by_length(lengths, batch, False, rank=rank, world=world) for rank in range(world)]
+    orders = [
+        make_length_sampler(lengths, batch, False, rank=rank, world=world) for rank in range(world)
+    ]
     seen = [int(i) for order in orders for one in order for i in one]
     assert sorted(seen) == list(range(size))
 
 
 def test_drawn_recordings_are_put_together_too() -> None:
-    lengths = realistic()
+    lengths = draw_lengths()
     order = WeightedBatchSampler(np.ones(2000), 16, 40, 0)
     together = LengthBucketSampler(WeightedBatchSampler(np.ones(2000), 16, 40, 0), lengths, True)
     assert len(together) == 40 == len(list(together))
     drawn, dealt = (np.sort(np.concatenate(list(one))) for one in (order, together))
     np.testing.assert_array_equal(drawn, dealt)
-    assert padding(list(together), lengths) < 0.1
+    assert compute_padding(list(together), lengths) < 0.1
 
 
 # ---- the shortest first
 
 
-def curriculum(lengths: np.ndarray, epochs: int, start: float, batch: int = 8) -> CurriculumSampler:
+def draw_curriculum(
+    lengths: np.ndarray, epochs: int, start: float, batch: int = 8
+) -> CurriculumSampler:
     return CurriculumSampler(
         SeededBatchSampler(len(lengths), batch, True, 0), lengths, epochs, start
     )
@@ -233,10 +237,10 @@ def test_the_shortest_come_first_and_all_of_them_in_the_end(
     batches: int, epochs: int, start: float, seed: int
 ) -> None:
     lengths = np.random.default_rng(seed).permutation(batches * 8) + 10  # all of them differ
-    order = curriculum(lengths, epochs, start)
+    order = draw_curriculum(lengths, epochs, start)
     longest = 0
     for number in range(epochs + 2):
-        drawn = epoch(order, number)
+        drawn = draw_epoch(order, number)
         assert len(drawn) == batches == len(order)  # a schedule by steps keeps its meaning
         seen, counts = np.unique(np.concatenate(drawn), return_counts=True)
         assert lengths[seen].max() == np.sort(lengths)[len(seen) - 1]  # none is left out below it
@@ -249,23 +253,23 @@ def test_the_shortest_come_first_and_all_of_them_in_the_end(
 
 
 def test_more_is_seen_each_epoch() -> None:
-    order = curriculum(realistic(160), epochs=4, start=0.25)
-    seen = [len(set(flat(epoch(order, number)))) for number in range(6)]
+    order = draw_curriculum(draw_lengths(160), epochs=4, start=0.25)
+    seen = [len(set(flatten_batches(draw_epoch(order, number)))) for number in range(6)]
     assert seen == [40, 70, 100, 130, 160, 160]
 
 
 def test_the_shortest_first_are_put_together_by_length_as_well() -> None:
-    lengths = realistic()
-    order = LengthBucketSampler(curriculum(lengths, 3, 0.25, batch=16), lengths, True)
-    drawn = epoch(order, 0)
+    lengths = draw_lengths()
+    order = LengthBucketSampler(draw_curriculum(lengths, 3, 0.25, batch=16), lengths, True)
+    drawn = draw_epoch(order, 0)
     assert len(drawn) == len(order) == 125
     assert lengths[np.concatenate(drawn)].max() <= np.quantile(lengths, 0.26)
-    assert padding([np.array(batch) for batch in drawn], lengths) < 0.1
-    assert drawn == epoch(order, 0)
-    assert sorted(flat(epoch(order, 3))) == list(range(2000))
+    assert compute_padding([np.array(batch) for batch in drawn], lengths) < 0.1
+    assert drawn == draw_epoch(order, 0)
+    assert sorted(flatten_batches(draw_epoch(order, 3))) == list(range(2000))
 
 
 @pytest.mark.parametrize("start", [1e-9, 1.0])
 def test_a_tiny_share_is_one_recording_and_a_whole_one_is_all(start: float) -> None:
-    order = curriculum(realistic(16), epochs=3, start=start)
-    assert len(set(flat(epoch(order, 0)))) == (1 if start < 1 else 16)
+    order = draw_curriculum(draw_lengths(16), epochs=3, start=start)
+    assert len(set(flatten_batches(draw_epoch(order, 0)))) == (1 if start < 1 else 16)

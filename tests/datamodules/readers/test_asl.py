@@ -30,7 +30,7 @@ POINTS = np.linspace(0.01, 0.63, 63, dtype=np.float32)
 NAMES = [f"{axis}{number}" for number in range(21) for axis in "xyz"]
 
 
-def read_all(reader):
+def read_hand_samples(reader):
     outcomes = [outcome for item in reader.items() for outcome in reader.read(item)]
     assert len({outcome.id for outcome in outcomes}) == len(outcomes)
     samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
@@ -103,7 +103,7 @@ def mediapipe_sees_hands(monkeypatch, tmp_path_factory):
 )
 def test_layouts_of_pictures(tmp_path, mediapipe_sees_hands, name, label, group, split):
     make_picture(tmp_path / name)
-    (sample,), rejected = read_all(ImageFolder(tmp_path))
+    (sample,), rejected = read_hand_samples(ImageFolder(tmp_path))
     assert (sample.id, sample.source) == (name, name)
     assert (sample.label, sample.group, sample.split) == (label, group, split)
     assert not rejected
@@ -112,7 +112,7 @@ def test_layouts_of_pictures(tmp_path, mediapipe_sees_hands, name, label, group,
 def test_unknown_folder_beside_known_ones_is_rejected(tmp_path, mediapipe_sees_hands):
     for name in ("A/1.jpg", "hello/c_1.jpg", "hello/2.jpg"):
         make_picture(tmp_path / name)
-    samples, rejected = read_all(ImageFolder(tmp_path))
+    samples, rejected = read_hand_samples(ImageFolder(tmp_path))
     assert [sample.id for sample in samples] == ["A/1.jpg"]
     reason = "unknown label 'hello'; expected one of A-Z, del, nothing, space"
     assert reasons_by_id(rejected) == {"hello/c_1.jpg": reason, "hello/2.jpg": reason}
@@ -129,7 +129,7 @@ def test_nothing_needs_no_model(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     make_picture(tmp_path / "raw" / "nothing" / "1.jpg")
-    (sample,), _ = read_all(ImageFolder(tmp_path / "raw"))
+    (sample,), _ = read_hand_samples(ImageFolder(tmp_path / "raw"))
     np.testing.assert_array_equal(sample.features, np.zeros((1, 63), np.float32))
 
 
@@ -140,7 +140,7 @@ def test_bad_pictures_are_rejected(tmp_path, mediapipe_sees_hands):
     for name, content in bad.items():
         make_picture(tmp_path / "A" / f"{name}.jpg", content)
         make_picture(tmp_path / "nothing" / f"{name}.jpg", content)
-    samples, rejected = read_all(ImageFolder(tmp_path))
+    samples, rejected = read_hand_samples(ImageFolder(tmp_path))
     assert [sample.id for sample in samples] == ["A/0.jpg"]
     assert len(rejected) == 6
     assert {row.reason for row in rejected} == {
@@ -153,7 +153,7 @@ def test_bad_pictures_are_rejected(tmp_path, mediapipe_sees_hands):
 def test_a_picture_without_a_hand_is_rejected(tmp_path, mediapipe_sees_hands, monkeypatch):
     monkeypatch.setattr(type(image_folder.shared_hand_landmarker()), "read", lambda *_: None)
     make_picture(tmp_path / "A" / "1.jpg")
-    assert reasons_by_id(read_all(ImageFolder(tmp_path))[1]) == {
+    assert reasons_by_id(read_hand_samples(ImageFolder(tmp_path))[1]) == {
         "A/1.jpg": "no hand found (the image is grey, and hands are found more often in colour)"
     }
 
@@ -196,7 +196,7 @@ def test_nothing_to_read(tmp_path, reader):
 # ---- tables
 
 
-def table(rows=1, names=NAMES, **columns):
+def make_table(rows=1, names=NAMES, **columns):
     """A table of POINTS, each row a little further, with these columns before them."""
     values = POINTS + np.arange(rows)[:, None]
     frame = pd.DataFrame(values, columns=names)
@@ -205,7 +205,7 @@ def table(rows=1, names=NAMES, **columns):
     return frame
 
 
-def write(path, frame, **options):
+def write_frame(path, frame, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(path, index=False, **options)
     return path
@@ -246,8 +246,8 @@ def test_any_naming_and_order_finds_the_same_columns(naming, order, label):
 @pytest.mark.parametrize("naming", NAMINGS)
 def test_namings_as_files(tmp_path, naming):
     names = [NAMINGS[naming](number, axis) for number in range(21) for axis in "xyz"]
-    write(tmp_path / "t.csv", table(2, names, label=["a", "Space"]))
-    samples, rejected = read_all(LandmarkCSV(tmp_path))
+    write_frame(tmp_path / "t.csv", make_table(2, names, label=["a", "Space"]))
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path))
     assert not rejected
     assert [sample.label for sample in samples] == ["A", "space"]
     np.testing.assert_allclose(samples[1].features, POINTS[None] + 1, rtol=1e-6)
@@ -257,32 +257,32 @@ def test_namings_as_files(tmp_path, naming):
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "T.CSV", "t.tsv"])
 @pytest.mark.parametrize("first", [True, False], ids=["label first", "label last"])
 def test_no_header(tmp_path, name, first):
-    frame = table(2, label="b")
+    frame = make_table(2, label="b")
     frame = frame if first else frame[[*NAMES, "label"]]
-    write(tmp_path / name, frame, header=False, sep="\t" if name == "t.tsv" else ",")
-    samples, rejected = read_all(LandmarkCSV(tmp_path))
+    write_frame(tmp_path / name, frame, header=False, sep="\t" if name == "t.tsv" else ",")
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path))
     assert not rejected
     assert [(s.id, s.label) for s in samples] == [(f"{name}#1", "B"), (f"{name}#2", "B")]
     np.testing.assert_allclose(samples[0].features[0], POINTS, rtol=1e-6)
 
 
 def test_semicolons_quotes_bom_and_windows_lines(tmp_path):
-    write(tmp_path / "a.csv", table(label="x"), sep=";", encoding="utf-8-sig")
-    write(tmp_path / "b.csv", table(label="x"), quoting=1, lineterminator="\r\n")
-    write(tmp_path / "c.csv", table(label="x", signer="Zoë"), encoding="latin-1")
-    write(tmp_path / "d.csv", table(label="x", signer="Zoë"), encoding="utf-16")
-    samples, rejected = read_all(LandmarkCSV(tmp_path))
+    write_frame(tmp_path / "a.csv", make_table(label="x"), sep=";", encoding="utf-8-sig")
+    write_frame(tmp_path / "b.csv", make_table(label="x"), quoting=1, lineterminator="\r\n")
+    write_frame(tmp_path / "c.csv", make_table(label="x", signer="Zoë"), encoding="latin-1")
+    write_frame(tmp_path / "d.csv", make_table(label="x", signer="Zoë"), encoding="utf-16")
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path))
     assert not rejected
     assert [sample.group for sample in samples] == ["a", "b", "Zoë", "Zoë"]
 
 
 def test_group_split_and_other_columns(tmp_path):
-    frame = table(
+    frame = make_table(
         3, Participant_ID=["01", "1", "zoe"], Split=["train", "VALID", ""], handedness="Left",
         score=0.9, frame=[3, 2, 1], letter=["a", "None", "delete"],
     )  # fmt: skip
-    write(tmp_path / "test" / "only.csv", frame)
-    samples, rejected = read_all(LandmarkCSV(tmp_path))
+    write_frame(tmp_path / "test" / "only.csv", frame)
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path))
     assert not rejected
     assert [sample.group for sample in samples] == ["01", "1", "zoe"]
     assert [sample.split for sample in samples] == ["train", "val", "test"]
@@ -291,68 +291,70 @@ def test_group_split_and_other_columns(tmp_path):
 
 
 def test_a_single_file_is_no_group(tmp_path):
-    write(tmp_path / "only.csv", table(label="a"))
-    assert read_all(LandmarkCSV(tmp_path))[0][0].group == ""
+    write_frame(tmp_path / "only.csv", make_table(label="a"))
+    assert read_hand_samples(LandmarkCSV(tmp_path))[0][0].group == ""
 
 
 def test_class_name_goes_before_class_id(tmp_path):
-    write(tmp_path / "t.csv", table(class_id=0, class_name="q"))
-    assert read_all(LandmarkCSV(tmp_path))[0][0].label == "Q"
+    write_frame(tmp_path / "t.csv", make_table(class_id=0, class_name="q"))
+    assert read_hand_samples(LandmarkCSV(tmp_path))[0][0].label == "Q"
 
 
 def test_sequences(tmp_path):
-    frame = table(5, signer=list("ppppq"), label="j", clip=[1, 1, 2, 1, 1], frame=[10, 9, 0, 2, 0])
-    write(tmp_path / "t.csv", frame)
-    samples, rejected = read_all(LandmarkCSV(tmp_path, sequences=True))
+    frame = make_table(
+        5, signer=list("ppppq"), label="j", clip=[1, 1, 2, 1, 1], frame=[10, 9, 0, 2, 0]
+    )
+    write_frame(tmp_path / "t.csv", frame)
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path, sequences=True))
     assert not rejected
     names = ["t.csv/p/J/1", "t.csv/p/J/2", "t.csv/q/J/1"]
     assert [(s.id, len(s.features)) for s in samples] == list(zip(names, (3, 1, 1), strict=True))
-    frames, _ = read_all(LandmarkCSV(tmp_path))
+    frames, _ = read_hand_samples(LandmarkCSV(tmp_path))
     assert [s.sequence for s in frames] == [names[n] for n in (0, 0, 1, 0, 2)]
     np.testing.assert_allclose(samples[0].features[:, 0], POINTS[0] + [3, 1, 0], rtol=1e-6)
 
 
 def test_sequences_need_their_column(tmp_path):
-    write(tmp_path / "t.csv", table(label="j"))
-    _, rejected = read_all(LandmarkCSV(tmp_path, sequences=True))
+    write_frame(tmp_path / "t.csv", make_table(label="j"))
+    _, rejected = read_hand_samples(LandmarkCSV(tmp_path, sequences=True))
     assert "sequences=true needs a column" in rejected[0].reason
-    assert {sample.sequence for sample in read_all(LandmarkCSV(tmp_path))[0]} == {""}
+    assert {sample.sequence for sample in read_hand_samples(LandmarkCSV(tmp_path))[0]} == {""}
 
 
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (table(label="a").drop(columns="z20"), "found 62 coordinate columns, without z20"),
-        (table(label="a", x21=0.5), "found 64 coordinate columns, with extra x21"),
+        (make_table(label="a").drop(columns="z20"), "found 62 coordinate columns, without z20"),
+        (make_table(label="a", x21=0.5), "found 64 coordinate columns, with extra x21"),
         (
-            table(label="a").drop(columns=[n for n in NAMES if n[0] == "z"]),
+            make_table(label="a").drop(columns=[n for n in NAMES if n[0] == "z"]),
             "found 42 coordinate columns, without z0, z1, z2, z3, z4, z5",
         ),
-        (table(label="a", x_0=0.5), "found 64 coordinate columns, with two of x0"),
-        (table(label="a").rename(columns={"x0": "nose"}), "found 62 coordinate columns"),
-        (table(names=[f"f{i}" for i in range(63)], label="a").drop(columns="f7"), "found 62"),
-        (table(), "no label column"),
-        (table(one="a", two="b"), "found 2 columns of text"),
-        (table(0, label="a"), "a header and no row"),
+        (make_table(label="a", x_0=0.5), "found 64 coordinate columns, with two of x0"),
+        (make_table(label="a").rename(columns={"x0": "nose"}), "found 62 coordinate columns"),
+        (make_table(names=[f"f{i}" for i in range(63)], label="a").drop(columns="f7"), "found 62"),
+        (make_table(), "no label column"),
+        (make_table(one="a", two="b"), "found 2 columns of text"),
+        (make_table(0, label="a"), "a header and no row"),
     ],
 )
 def test_tables_with_other_columns_are_rejected_whole(tmp_path, frame, reason):
-    write(tmp_path / "bad.csv", frame)
-    write(tmp_path / "good.csv", table(label="a"))
-    samples, (rejected,) = read_all(LandmarkCSV(tmp_path))
+    write_frame(tmp_path / "bad.csv", frame)
+    write_frame(tmp_path / "good.csv", make_table(label="a"))
+    samples, (rejected,) = read_hand_samples(LandmarkCSV(tmp_path))
     assert [sample.source for sample in samples] == ["good.csv"]
     assert rejected.id == "bad.csv"
     assert reason in rejected.reason
 
 
 def test_bad_rows_are_rejected_one_by_one(tmp_path):
-    frame = table(8, label=[*"abcdefg", "hello"], split="train").astype({"x3": object})
+    frame = make_table(8, label=[*"abcdefg", "hello"], split="train").astype({"x3": object})
     for row, value in enumerate(("abc", np.nan, "inf", 1e300, "")):
         frame.loc[row, "x3"] = value
     frame.loc[5, NAMES] = 0
     frame.loc[6, "split"] = "holdout"
-    write(tmp_path / "t.csv", frame)
-    samples, rejected = read_all(LandmarkCSV(tmp_path))
+    write_frame(tmp_path / "t.csv", frame)
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path))
     assert samples == []
     assert reasons_by_id(rejected) == {
         "t.csv#2": "line 2: x3 is 'abc', not a finite number",
@@ -367,22 +369,22 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
 
 
 def test_nothing_is_kept_as_it_is(tmp_path):
-    frame = table(2, label="nothing")
+    frame = make_table(2, label="nothing")
     frame.loc[0, NAMES] = 0
-    write(tmp_path / "t.csv", frame)
-    samples, rejected = read_all(LandmarkCSV(tmp_path))
+    write_frame(tmp_path / "t.csv", frame)
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path))
     assert not rejected
     assert not samples[0].features.any()
     assert samples[1].features.any()
 
 
 def test_lines_with_other_lengths(tmp_path):
-    path = write(tmp_path / "t.csv", table(3, label="a"))
+    path = write_frame(tmp_path / "t.csv", make_table(3, label="a"))
     lines = path.read_text().splitlines()
     lines[1] += ",0.5"
     lines[2] = lines[2].replace("a,", '"a,', 1)
     path.write_text("\n\n".join(lines)[:-30])
-    samples, rejected = read_all(LandmarkCSV(tmp_path))
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path))
     assert samples == []
     assert reasons_by_id(rejected) == {
         "t.csv#3": "line 3: found 65 fields, expected 64",
@@ -406,7 +408,7 @@ def test_lines_with_other_lengths(tmp_path):
 )
 def test_files_that_are_no_table(tmp_path, name, content, reason):
     (tmp_path / name).write_bytes(content)
-    samples, (rejected,) = read_all(LandmarkCSV(tmp_path))
+    samples, (rejected,) = read_hand_samples(LandmarkCSV(tmp_path))
     assert samples == []
     assert reason in rejected.reason
 
@@ -423,18 +425,18 @@ def test_tables_need_neither_mediapipe_nor_torch():
 # ---- arrays
 
 
-def save(path, array):
+def save_array(path, array):
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, array)
 
 
 def test_frames_of_a_sequence_in_numeric_order(tmp_path):
     for number in range(11):
-        save(tmp_path / "anna" / "J" / "0" / f"{number}.npy", POINTS + number)
-    samples, _ = read_all(LandmarkNPY(tmp_path))
+        save_array(tmp_path / "anna" / "J" / "0" / f"{number}.npy", POINTS + number)
+    samples, _ = read_hand_samples(LandmarkNPY(tmp_path))
     assert [sample.id for sample in samples] == [f"anna/J/0/{n}.npy" for n in range(11)]
     assert {(s.label, s.group, s.sequence) for s in samples} == {("J", "anna", "anna/J/0")}
-    (sequence,), _ = read_all(LandmarkNPY(tmp_path, sequences=True))
+    (sequence,), _ = read_hand_samples(LandmarkNPY(tmp_path, sequences=True))
     assert sequence.id == "anna/J/0"
     np.testing.assert_allclose(sequence.features[:, 0], POINTS[0] + np.arange(11), rtol=1e-6)
 
@@ -442,8 +444,8 @@ def test_frames_of_a_sequence_in_numeric_order(tmp_path):
 def test_files_directly_in_their_letter(tmp_path):
     shapes = {"flat": (63,), "points": (21, 3), "many": (2, 63), "both": (2, 21, 3)}
     for name, shape in shapes.items():
-        save(tmp_path / "train" / "a" / f"{name}.npy", np.resize(POINTS.astype(float), shape))
-    samples, rejected = read_all(LandmarkNPY(tmp_path))
+        save_array(tmp_path / "train" / "a" / f"{name}.npy", np.resize(POINTS.astype(float), shape))
+    samples, rejected = read_hand_samples(LandmarkNPY(tmp_path))
     assert not rejected
     assert len(samples) == 6
     assert {(sample.label, sample.split) for sample in samples} == {("A", "train")}
@@ -451,7 +453,7 @@ def test_files_directly_in_their_letter(tmp_path):
     assert {s.sequence for s in samples} == {"", "train/a/many.npy", "train/a/both.npy"}
     for sample in samples:
         np.testing.assert_array_equal(sample.features, POINTS[None])
-    samples, _ = read_all(LandmarkNPY(tmp_path, sequences=True))
+    samples, _ = read_hand_samples(LandmarkNPY(tmp_path, sequences=True))
     assert sorted(len(sample.features) for sample in samples) == [1, 1, 2, 2]
 
 
@@ -461,12 +463,12 @@ def test_bad_frames_are_rejected_and_the_rest_is_kept(tmp_path):
     bad = [nan, inf, POINTS[:62], np.zeros(63), np.array(["a"] * 63), np.zeros((0, 63))]
     bad.append(np.array([{}] * 63, object))
     for number, array in enumerate([POINTS, *bad]):
-        save(tmp_path / "A" / "0" / f"{number}.npy", array)
+        save_array(tmp_path / "A" / "0" / f"{number}.npy", array)
     (tmp_path / "A" / "0" / "8.npy").write_bytes(b"")
     whole = (tmp_path / "A" / "0" / "0.npy").read_bytes()
     (tmp_path / "A" / "0" / "9.npy").write_bytes(whole[:-5])
     for sequences in (False, True):
-        (sample,), rejected = read_all(LandmarkNPY(tmp_path, sequences=sequences))
+        (sample,), rejected = read_hand_samples(LandmarkNPY(tmp_path, sequences=sequences))
         assert sample.features.shape == (1, 63)
         shown = [row.reason for row in rejected]
         expected = (
@@ -478,11 +480,11 @@ def test_bad_frames_are_rejected_and_the_rest_is_kept(tmp_path):
 
 
 def test_unknown_letters_of_arrays(tmp_path):
-    save(tmp_path / "hello" / "0" / "0.npy", POINTS)
+    save_array(tmp_path / "hello" / "0" / "0.npy", POINTS)
     with pytest.raises(ValueError, match="found hello"):
         LandmarkNPY(tmp_path).items()
-    save(tmp_path / "nothing" / "0" / "0.npy", np.zeros(63))
-    (sample,), (rejected,) = read_all(LandmarkNPY(tmp_path))
+    save_array(tmp_path / "nothing" / "0" / "0.npy", np.zeros(63))
+    (sample,), (rejected,) = read_hand_samples(LandmarkNPY(tmp_path))
     assert sample.label == "nothing"
     assert (rejected.id, rejected.reason[:21]) == ("hello/0", "unknown label 'hello'")
 
@@ -492,16 +494,18 @@ def test_unknown_letters_of_arrays(tmp_path):
 
 @pytest.mark.shared_data
 def test_shared_landmarks():
-    samples, rejected = read_all(LandmarkCSV(require_shared_data("asl/landmarks")))
+    samples, rejected = read_hand_samples(LandmarkCSV(require_shared_data("asl/landmarks")))
     assert (len(samples), len(rejected)) == (27_718, 0)
     assert {sample.group for sample in samples} == {"s01", "s02", "s03", "s04", "s06", "s07"}
-    sequences, _ = read_all(LandmarkCSV(require_shared_data("asl/landmarks"), sequences=True))
+    sequences, _ = read_hand_samples(
+        LandmarkCSV(require_shared_data("asl/landmarks"), sequences=True)
+    )
     assert sum(len(sample.features) for sample in sequences) == 27_718
 
 
 @pytest.mark.shared_data
 def test_shared_tables():
-    samples, rejected = read_all(LandmarkCSV(require_shared_data("asl/landmark_csv")))
+    samples, rejected = read_hand_samples(LandmarkCSV(require_shared_data("asl/landmark_csv")))
     assert (len(samples), len(rejected)) == (2_600 + 1_220 + 1_123, 0)
     assert {sample.group for sample in samples} == {"annu", "kamil", "sharmili"}
     assert {sample.label for sample in samples} == set(LETTERS)

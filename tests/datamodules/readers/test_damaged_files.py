@@ -11,7 +11,7 @@ import pytest
 
 from datamodules.readers.asl import hand_input, image_folder
 from datamodules.store.prepare import prepare
-from tests.helpers.random_trees import good_content
+from tests.helpers.random_trees import make_content
 from tests.helpers.readers import READER_FACTORIES
 from unvoiced.vision.hands import Hand
 
@@ -63,7 +63,7 @@ def damage(content: bytes, rng: random.Random) -> bytes:
     elif kind == 4:
         del found[place : place + rng.choice([1, 8, 64])]
     else:
-        return good_content(rng.choice(["a.jpg", "v.mkv", "d.npy", "q.npz", "t.csv", "x.txt"]))
+        return make_content(rng.choice(["a.jpg", "v.mkv", "d.npy", "q.npz", "t.csv", "x.txt"]))
     return bytes(found)
 
 
@@ -74,7 +74,7 @@ def check_damaged(name: str, file: str, needed: tuple[str, ...], number: int) ->
         raw = Path(folder, "raw")
         for path in (file, *needed):
             (raw / path).parent.mkdir(parents=True, exist_ok=True)
-            content = good_content(Path(path).name)
+            content = make_content(Path(path).name)
             (raw / path).write_bytes(damage(content, rng) if path == file else content)
         try:
             prepare(READER_FACTORIES[name](raw), Path(folder, "set"), {}, 1, lambda line: None)

@@ -22,16 +22,16 @@ from datamodules.store.samples import Rejected
 from tests.helpers.paths import ROOT, require_shared_data
 from tests.helpers.readers import read_outcomes, read_samples, reasons_by_id
 
-outcomes = partial(read_outcomes, dtype=np.float32)
-read_all = partial(read_samples, dtype=np.float32)
+read_emg_outcomes = partial(read_outcomes, dtype=np.float32)
+read_emg_samples = partial(read_samples, dtype=np.float32)
 EMGManifest = partial(emg_manifest.EMGManifest, rate=1000.0)
 
 
-def signal(samples=500, channels=8, seed=0):
+def make_signal(samples=500, channels=8, seed=0):
     return np.random.default_rng(seed).normal(0, 40, (samples, channels))
 
 
-def save(path, array):
+def save_array(path, array):
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, array)
     return path
@@ -46,19 +46,19 @@ def make_manifest(folder, *rows, header="path,text"):
 # ---- what all readers of EMG share
 
 
-def one(folder, array, **options):
+def read_third_recording(folder, array, **options):
     """The outcome of one recording beside two sound ones of 8 channels."""
     for name in ("good1", "good2"):
-        save(folder / f"{name}.npy", signal())
-    save(folder / "a.npy", array)
+        save_array(folder / f"{name}.npy", make_signal())
+    save_array(folder / "a.npy", array)
     make_manifest(folder, "good1.npy,x", "good2.npy,x", "a.npy,x")
-    return outcomes(EMGManifest(folder, **options))[2]
+    return read_emg_outcomes(EMGManifest(folder, **options))[2]
 
 
 def test_a_recording_becomes_microvolts(tmp_path):
-    counts = np.rint(signal() * 100 - 2_000_000).astype(np.int32)
+    counts = np.rint(make_signal() * 100 - 2_000_000).astype(np.int32)
     reader_options = {"uv_per_count": 0.5, "mains_hz": None, "high_hz": 400}
-    sample = one(tmp_path, counts, **reader_options)
+    sample = read_third_recording(tmp_path, counts, **reader_options)
     assert (sample.id, sample.label, sample.source) == ("a.npy", "x", "a.npy")
     assert sample.features.shape == (500, 8)
     assert np.abs(sample.features.mean(0)).max() < 1000  # the offset was a million µV
@@ -70,64 +70,74 @@ def test_a_recording_becomes_microvolts(tmp_path):
 
 
 def test_resampled_recordings(tmp_path):
-    sample = one(tmp_path, signal(1000), resample_hz=250)
+    sample = read_third_recording(tmp_path, make_signal(1000), resample_hz=250)
     assert len(sample.features) == 250
     assert EMGManifest(tmp_path, resample_hz=250).frame.rate == 250
 
 
 def test_what_comes_before_the_signal_is_dropped(tmp_path):
-    offset = signal() + 30_000
+    offset = make_signal() + 30_000
     offset[:3] = 0
-    sample = one(tmp_path, offset)
+    sample = read_third_recording(tmp_path, offset)
     assert len(sample.features) == 497
     assert np.abs(sample.features).max() < 400
     offset[3:20] = np.pi * np.arange(17)[:, None]
-    assert np.abs(one(tmp_path, offset).features).max() > 5000
-    skipped = one(tmp_path, offset, skip_samples=20)
+    assert np.abs(read_third_recording(tmp_path, offset).features).max() > 5000
+    skipped = read_third_recording(tmp_path, offset, skip_samples=20)
     assert len(skipped.features) == 480
     assert np.abs(skipped.features).max() < 400
 
 
-def broken(change):
-    emg = signal()
+def break_recording(change):
+    emg = make_signal()
     change(emg)
     return emg
 
 
-def nan(emg):
+def put_nan(emg):
     emg[9, 2] = np.nan
 
 
-def flat(emg):
+def flatten_channels(emg):
     emg[:, [0, 4]] = 3
 
 
-def clipped(emg):
+def clip_channel(emg):
     emg[:, 7] = np.clip(80 * np.sin(np.arange(500) / 20), -50, 90)
 
 
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
-        pytest.param(broken(nan), "channel 3: numbers that are not finite", id="nan"),
-        pytest.param(broken(flat), "channels 1, 5: flat for more than half", id="flat"),
-        pytest.param(broken(clipped), "channel 8: clipped, up to 2", id="clipped"),
-        pytest.param(signal(0), r"0 samples \(0 s\) long; min_s=0.1 asks", id="0 samples"),
-        pytest.param(signal(3), r"3 samples \(0.003 s\) long", id="3 samples"),
-        pytest.param(signal(9000), "max_s=5 asks for less", id="long"),
-        pytest.param(signal().T, r"shape \(8, 500\), which looks like \(chan.*: tran", id="turned"),
-        pytest.param(signal(400, 4), "4 channels; expected reader.channels=8, as most", id="few"),
-        pytest.param(signal()[:, 0], r"shape \(500,\); expected \(samples, channels\)", id="1-D"),
-        pytest.param(signal()[None], r"shape \(1, 500, 8\); expected", id="3-D"),
+        pytest.param(break_recording(put_nan), "channel 3: numbers that are not finite", id="nan"),
+        pytest.param(
+            break_recording(flatten_channels), "channels 1, 5: flat for more than half", id="flat"
+        ),
+        pytest.param(break_recording(clip_channel), "channel 8: clipped, up to 2", id="clipped"),
+        pytest.param(make_signal(0), r"0 samples \(0 s\) long; min_s=0.1 asks", id="0 samples"),
+        pytest.param(make_signal(3), r"3 samples \(0.003 s\) long", id="3 samples"),
+        pytest.param(make_signal(9000), "max_s=5 asks for less", id="long"),
+        pytest.param(
+            make_signal().T, r"shape \(8, 500\), which looks like \(chan.*: tran", id="turned"
+        ),
+        pytest.param(
+            make_signal(400, 4), "4 channels; expected reader.channels=8, as most", id="few"
+        ),
+        pytest.param(
+            make_signal()[:, 0], r"shape \(500,\); expected \(samples, channels\)", id="1-D"
+        ),
+        pytest.param(make_signal()[None], r"shape \(1, 500, 8\); expected", id="3-D"),
         pytest.param(np.array(3.0), r"shape \(\); expected", id="0-D"),
-        pytest.param(signal().astype(object), "a.npy is damaged, or no array", id="objects"),
-        pytest.param(signal().astype(complex), "holds complex128; expected whole", id="complex"),
-        pytest.param(signal().astype(str), "holds <U.*; expected whole or real", id="text"),
-        pytest.param(signal() * 1e300, "too large for EMG", id="huge"),
+        pytest.param(make_signal().astype(object), "a.npy is damaged, or no array", id="objects"),
+        pytest.param(
+            make_signal().astype(complex), "holds complex128; expected whole", id="complex"
+        ),
+        pytest.param(make_signal().astype(str), "holds <U.*; expected whole or real", id="text"),
+        pytest.param(make_signal() * 1e300, "too large for EMG", id="huge"),
     ],
 )
 def test_bad_recordings_cost_a_row_each(tmp_path, array, reason):
-    outcome = one(tmp_path, array, max_s=5)
+    outcome = read_third_recording(tmp_path, array, max_s=5)
     assert isinstance(outcome, Rejected)
     assert outcome.label == "x"
     outcome_of_fewer = reasons_by_id([outcome])["a.npy"]
@@ -147,37 +157,37 @@ def test_bad_recordings_cost_a_row_each(tmp_path, array, reason):
     ids=["empty", "header cut", "data cut", "text", "shape", "key"],
 )
 def test_damaged_files_cost_a_row_each(tmp_path, damage):
-    one(tmp_path, signal())
+    read_third_recording(tmp_path, make_signal())
     path = tmp_path / "a.npy"
     path.write_bytes(damage(path.read_bytes()))
-    *_, outcome = outcomes(EMGManifest(tmp_path))
+    *_, outcome = read_emg_outcomes(EMGManifest(tmp_path))
     assert outcome.reason == "a.npy is damaged, or no array of numbers as np.save writes it"
 
 
 def test_an_archive_under_another_name(tmp_path):
-    one(tmp_path, signal())
-    np.savez(tmp_path / "b.npz", signal())
+    read_third_recording(tmp_path, make_signal())
+    np.savez(tmp_path / "b.npz", make_signal())
     (tmp_path / "b.npz").rename(tmp_path / "a.npy")
-    *_, outcome = outcomes(EMGManifest(tmp_path))
+    *_, outcome = read_emg_outcomes(EMGManifest(tmp_path))
     assert outcome.reason == "a.npy holds several arrays; expected one, as np.save writes it"
 
 
 def test_the_most_usual_count_of_channels_is_taken(tmp_path):
     for number, channels in enumerate((2, 4, 4, 2, 4)):
-        save(tmp_path / f"{number}.npy", signal(200, channels))
-    save(tmp_path / "5.npy", signal(200).T)
+        save_array(tmp_path / f"{number}.npy", make_signal(200, channels))
+    save_array(tmp_path / "5.npy", make_signal(200).T)
     make_manifest(tmp_path, "absent.npy,x", *(f"{n}.npy,x" for n in range(6)))
-    samples, rejected = read_all(EMGManifest(tmp_path))
+    samples, rejected = read_emg_samples(EMGManifest(tmp_path))
     assert [sample.id for sample in samples] == ["1.npy", "2.npy", "4.npy"]
     assert list(reasons_by_id(rejected)) == ["absent.npy", "0.npy", "3.npy", "5.npy"]
-    samples, rejected = read_all(EMGManifest(tmp_path, channels=2))
+    samples, rejected = read_emg_samples(EMGManifest(tmp_path, channels=2))
     assert [sample.id for sample in samples] == ["0.npy", "3.npy"]
     assert reasons_by_id(rejected)["1.npy"] == "4 channels; expected reader.channels=2"
 
 
 def test_a_set_without_one_good_recording_says_why(tmp_path):
     for number in range(3):
-        save(tmp_path / f"{number}.npy", signal(900).T)
+        save_array(tmp_path / f"{number}.npy", make_signal(900).T)
     make_manifest(tmp_path, *(f"{n}.npy,x" for n in range(3)))
     with pytest.raises(ValueError, match=r"not one recording .*0.npy: .*looks like \(channels"):
         prepare(EMGManifest(tmp_path), tmp_path / "out", {}, 1, lambda line: None)
@@ -219,13 +229,13 @@ def test_the_configuration_names_every_argument_once(name):
 
 def test_the_columns_of_a_manifest(tmp_path):
     for name in ("a", "b", "c"):
-        save(tmp_path / "recordings" / f"{name}.npy", signal())
+        save_array(tmp_path / "recordings" / f"{name}.npy", make_signal())
     make_manifest(
         tmp_path, "recordings/a.npy,0,enter ,train,1000", "./recordings//b.npy,1,the  quick\tfox,,",
         'recordings\\c.npy,1,"well, yes",valid,1000.4',
         header="path,session,text,split,rate",
     )  # fmt: skip
-    samples, rejected = read_all(EMGManifest(tmp_path))
+    samples, rejected = read_emg_samples(EMGManifest(tmp_path))
     assert not rejected
     assert [(s.id, s.label, s.group, s.split) for s in samples] == [
         ("recordings/a.npy", "enter", "0", "train"),
@@ -235,19 +245,19 @@ def test_the_columns_of_a_manifest(tmp_path):
 
 
 def test_columns_of_other_names(tmp_path):
-    save(tmp_path / "a.npy", signal(250))
+    save_array(tmp_path / "a.npy", make_signal(250))
     make_manifest(tmp_path, "a.npy;yes;p1;s2;250", header="file;said;group;day;hz")
     options = {"path": "file", "text": "said", "group": "day", "rates": "hz", "rate": 250}
-    (sample,) = outcomes(EMGManifest(tmp_path, **options))
+    (sample,) = read_emg_outcomes(EMGManifest(tmp_path, **options))
     assert (sample.label, sample.group) == ("yes", "s2")
     usual = options | {"group": None}
-    assert outcomes(EMGManifest(tmp_path, **usual))[0].group == "p1"
+    assert read_emg_outcomes(EMGManifest(tmp_path, **usual))[0].group == "p1"
 
 
 def test_bad_rows_are_rejected_one_by_one(tmp_path):
-    outside = save(tmp_path / "outside.npy", signal())
+    outside = save_array(tmp_path / "outside.npy", make_signal())
     folder = tmp_path / "raw"
-    save(folder / "a.npy", signal())
+    save_array(folder / "a.npy", make_signal())
     (folder / "link.npy").symlink_to(outside)
     (folder / "folder.npy").mkdir()
     make_manifest(
@@ -256,7 +266,7 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
         "a.npy,y,,holdout", "a.npy,x", "folder.npy,x,,", "a.npy,z,,test",
         header="path,text,rate,split",
     )  # fmt: skip
-    samples, rejected = read_all(EMGManifest(folder))
+    samples, rejected = read_emg_samples(EMGManifest(folder))
     assert [(s.id, s.label) for s in samples] == [("a.npy", "x"), ("a.npy#line15", "z")]
     out = "leads out of raw_dir; expected a path below it"
     assert reasons_by_id(rejected) == {
@@ -305,24 +315,24 @@ def test_no_manifest_and_one_outside(tmp_path):
 # ---- Gaddy & Klein
 
 
-def piece(folder, number=0, samples=600, **changes):
-    save(folder / f"{number}_emg.npy", signal(samples, seed=number))
+def write_piece(folder, number=0, samples=600, **changes):
+    save_array(folder / f"{number}_emg.npy", make_signal(samples, seed=number))
     info = {"book": "books/Mars.txt", "sentence_index": number, "text": f"Sentence {number}."}
     info |= {"chunks": [[samples - 200, 3200, 40], [200, 1600, 20]]} | changes
     (folder / f"{number}_info.json").write_text(json.dumps(info), encoding="utf-8")
     return folder
 
 
-def corpus(root):
+def write_corpus(root):
     for name in ("silent_parallel_data/5-4_silent", "voiced_parallel_data/5-4_voiced"):
         for number in range(3):
-            piece(root / "emg_data" / name, number)
-    return piece(root / "emg_data" / "nonparallel_data" / "5-5", 10)
+            write_piece(root / "emg_data" / name, number)
+    return write_piece(root / "emg_data" / "nonparallel_data" / "5-5", 10)
 
 
 def test_silent_and_voiced_readings_share_texts(tmp_path):
-    corpus(tmp_path)
-    samples, rejected = read_all(Gaddy(tmp_path))
+    write_corpus(tmp_path)
+    samples, rejected = read_emg_samples(Gaddy(tmp_path))
     assert not rejected
     assert len(samples) == 7
     texts = {mode: {s.label for s in samples if mode in s.group} for mode in ("silent", "5-4_v")}
@@ -334,21 +344,21 @@ def test_silent_and_voiced_readings_share_texts(tmp_path):
 
 @pytest.mark.parametrize(("mode", "count"), [("silent", 3), ("voiced", 4), ("all", 7)])
 def test_the_mode_chooses_readings(tmp_path, mode, count):
-    corpus(tmp_path)
-    assert len(outcomes(Gaddy(tmp_path, mode=mode))) == count
+    write_corpus(tmp_path)
+    assert len(read_emg_outcomes(Gaddy(tmp_path, mode=mode))) == count
     below = tmp_path / "emg_data" / "silent_parallel_data"
     if mode != "voiced":
-        assert {s.group for s in outcomes(Gaddy(below, mode=mode))} == {"5-4_silent"}
+        assert {s.group for s in read_emg_outcomes(Gaddy(below, mode=mode))} == {"5-4_silent"}
     else:
         with pytest.raises(ValueError, match="expected voiced recordings <set>"):
             Gaddy(below, mode=mode).items()
 
 
 def test_a_testset_sets_the_split(tmp_path):
-    corpus(tmp_path)
+    write_corpus(tmp_path)
     named = {"dev": [["books/Mars.txt", 1]], "test": [["books/Mars.txt", 2], ["other", 0]]}
     (tmp_path / "testset.json").write_text(json.dumps(named))
-    samples = outcomes(Gaddy(tmp_path, testset="testset.json", mode="silent"))
+    samples = read_emg_outcomes(Gaddy(tmp_path, testset="testset.json", mode="silent"))
     assert [sample.split for sample in samples] == ["train", "val", "test"]
 
 
@@ -372,11 +382,11 @@ def test_bad_pieces_are_rejected_one_by_one(tmp_path):
         6: {"sentence_index": "six"},
     }
     for number in range(10):
-        piece(tmp_path / "s", number, **changes.get(number, {}))
+        write_piece(tmp_path / "s", number, **changes.get(number, {}))
     (tmp_path / "s" / "7_info.json").write_text('{"text": ')
     (tmp_path / "s" / "8_info.json").unlink()
     (tmp_path / "s" / "9_info.json").write_text("[1]")
-    (sample,), rejected = read_all(Gaddy(tmp_path))
+    (sample,), rejected = read_emg_samples(Gaddy(tmp_path))
     assert (sample.id, sample.group, sample.label) == ("s/0_emg.npy", "s", "Sentence 0.")
     found = {name.split("/")[1][0]: reason for name, reason in reasons_by_id(rejected).items()}
     assert found.pop("7").startswith("7_info.json: not a JSON file: ")
@@ -404,11 +414,11 @@ def test_nothing_of_gaddys_layout(tmp_path):
 # ---- Somach
 
 
-def archive(path, lengths=(250, 240, 260), **changes):
+def write_archive(path, lengths=(250, 240, 260), **changes):
     offset = np.cumsum([0, *lengths])
     total = int(offset[-1])
     arrays = {
-        "adc": np.rint(2000 + signal(total, 2)).astype(np.int16),
+        "adc": np.rint(2000 + make_signal(total, 2)).astype(np.int16),
         "t_ms": 70_000 + 4 * np.arange(total, dtype=np.int32),
         "offset": offset,
         "label": np.arange(len(lengths), dtype=np.uint8) % 2,
@@ -422,29 +432,29 @@ def archive(path, lengths=(250, 240, 260), **changes):
 
 
 def test_an_archive_holds_many_recordings(tmp_path):
-    archive(tmp_path / "a.npz")
-    samples, rejected = read_all(Somach(tmp_path))
+    write_archive(tmp_path / "a.npz")
+    samples, rejected = read_emg_samples(Somach(tmp_path))
     assert not rejected
     assert [(s.id, s.label, s.group, len(s.features)) for s in samples] == [
         ("a.npz#00000", "DOWN", "overt", 250),
         ("a.npz#00001", "UP", "overt", 240),
         ("a.npz#00002", "DOWN", "covert", 260),
     ]
-    archive(tmp_path / "b.npz")
-    assert {s.group for s in outcomes(Somach(tmp_path))} == {
+    write_archive(tmp_path / "b.npz")
+    assert {s.group for s in read_emg_outcomes(Somach(tmp_path))} == {
         "a/overt", "a/covert", "b/overt", "b/covert",
     }  # fmt: skip
 
 
 def test_another_array_may_tell_the_session(tmp_path):
     days = {"folder": np.array([1, 0, 1]), "folders": np.array(["monday", "friday"])}
-    archive(tmp_path / "a.npz", **days)
-    samples = outcomes(Somach(tmp_path, group="folder"))
+    write_archive(tmp_path / "a.npz", **days)
+    samples = read_emg_outcomes(Somach(tmp_path, group="folder"))
     assert [sample.group for sample in samples] == ["friday", "monday", "friday"]
 
 
 def test_bad_recordings_of_an_archive(tmp_path):
-    path = archive(tmp_path / "a.npz", (250, 250, 250, 3, 0, 250, 250))
+    path = write_archive(tmp_path / "a.npz", (250, 250, 250, 3, 0, 250, 250))
     with np.load(path) as found:
         arrays = dict(found)
     arrays["t_ms"][250:500] = 2 * np.arange(250)  # at twice the rate
@@ -452,7 +462,7 @@ def test_bad_recordings_of_an_archive(tmp_path):
     arrays["adc"][753:1003, 1] = 4095
     arrays["label"][6] = 9
     np.savez(path, **arrays)
-    (sample,), rejected = read_all(Somach(tmp_path))
+    (sample,), rejected = read_emg_samples(Somach(tmp_path))
     assert sample.id == "a.npz#00000"
     assert reasons_by_id(rejected) == {
         "a.npz#00001": "t_ms tells 500 Hz; reader.rate=250 is expected",
@@ -480,23 +490,23 @@ def test_bad_recordings_of_an_archive(tmp_path):
     ],
 )
 def test_bad_archives_cost_a_row_each(tmp_path, changes, reason):
-    archive(tmp_path / "a.npz")
-    archive(tmp_path / "b.npz", **changes)
-    samples, (rejected,) = read_all(Somach(tmp_path))
+    write_archive(tmp_path / "a.npz")
+    write_archive(tmp_path / "b.npz", **changes)
+    samples, (rejected,) = read_emg_samples(Somach(tmp_path))
     assert len(samples) == 3
     assert re.search(reason, rejected.reason), rejected.reason
 
 
 def test_damaged_archives_cost_a_row_each(tmp_path):
-    archive(tmp_path / "a.npz")
+    write_archive(tmp_path / "a.npz")
     whole = (tmp_path / "a.npz").read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 4] ^= 255
     for name, content in (("cut", whole[:-300]), ("bit", flipped), ("none", b""), ("text", b"x")):
         (tmp_path / f"{name}.npz").write_bytes(content)
-    np.save(tmp_path / "array", signal())
+    np.save(tmp_path / "array", make_signal())
     (tmp_path / "array.npy").rename(tmp_path / "array.npz")
-    samples, rejected = read_all(Somach(tmp_path))
+    samples, rejected = read_emg_samples(Somach(tmp_path))
     assert len(samples) == 3
     assert len(rejected) == 5
     assert all(" is damaged, or no archive of arrays: " in row.reason for row in rejected)
@@ -511,15 +521,15 @@ def test_nothing_of_somachs_layout(tmp_path):
 
 
 def test_inputs(tmp_path):
-    save(tmp_path / "s2" / "10.npy", signal(300))
-    save(tmp_path / "s2" / "9.npy", signal(400))
-    save(tmp_path / "s2" / ".trash" / "1.npy", signal(400))
-    samples = outcomes(EMGInput(tmp_path, channels=8, low_hz=None, mains_hz=None))
+    save_array(tmp_path / "s2" / "10.npy", make_signal(300))
+    save_array(tmp_path / "s2" / "9.npy", make_signal(400))
+    save_array(tmp_path / "s2" / ".trash" / "1.npy", make_signal(400))
+    samples = read_emg_outcomes(EMGInput(tmp_path, channels=8, low_hz=None, mains_hz=None))
     assert [(s.id, s.label, len(s.features)) for s in samples] == [
         ("s2/9.npy", "", 400),
         ("s2/10.npy", "", 300),
     ]
-    (alone,) = outcomes(EMGInput(tmp_path / "s2" / "9.npy", rate=1000, resample_hz=250))
+    (alone,) = read_emg_outcomes(EMGInput(tmp_path / "s2" / "9.npy", rate=1000, resample_hz=250))
     assert (alone.id, len(alone.features)) == ("9.npy", 100)
 
 
@@ -541,7 +551,7 @@ def test_null_takes_the_default_or_says_none(tmp_path):
 def test_tables_as_input(tmp_path, lines):
     path = tmp_path / "a.csv"
     path.write_text("\n".join(lines), encoding="utf-8-sig")
-    (sample,) = outcomes(EMGInput(path, rate=250, channels=2))
+    (sample,) = read_emg_outcomes(EMGInput(path, rate=250, channels=2))
     counts = np.stack([np.arange(100) % 7 + 1, np.arange(100) % 5], 1)
     reader = EMGInput(path, rate=250, channels=2)
     np.testing.assert_array_equal(sample.features, reader.conditioner(counts))
@@ -563,14 +573,14 @@ def test_tables_as_input(tmp_path, lines):
 )
 def test_tables_that_are_none(tmp_path, content, reason):
     (tmp_path / "a.csv").write_bytes(content)
-    (outcome,) = outcomes(EMGInput(tmp_path / "a.csv", channels=2))
+    (outcome,) = read_emg_outcomes(EMGInput(tmp_path / "a.csv", channels=2))
     assert re.search(reason, outcome.reason), outcome.reason
 
 
 def test_inputs_that_do_not_fit_the_model(tmp_path):
-    save(tmp_path / "1.npy", signal(300, 4))
-    save(tmp_path / "2.npy", signal(300).T)
-    assert reasons_by_id(outcomes(EMGInput(tmp_path, channels=8))) == {
+    save_array(tmp_path / "1.npy", make_signal(300, 4))
+    save_array(tmp_path / "2.npy", make_signal(300).T)
+    assert reasons_by_id(read_emg_outcomes(EMGInput(tmp_path, channels=8))) == {
         "1.npy": "4 channels; expected input_reader.channels=8",
         "2.npy": "an array of shape (8, 300), which looks like (channels, samples); expected "
         "(samples, 8 channels): transpose it",
@@ -595,9 +605,9 @@ def test_inputs_that_are_none(tmp_path, name, options, message):
 
 @pytest.mark.parametrize("channels", [1, 8])
 def test_a_drawing_shows_every_channel(tmp_path, channels):
-    path = save(tmp_path / "a.npy", signal(1500, channels))
+    path = save_array(tmp_path / "a.npy", make_signal(1500, channels))
     reader = EMGInput(path)
-    (sample,) = outcomes(reader)
+    (sample,) = read_emg_outcomes(reader)
     drawn = reader.drawing(sample.id, sample.features)
     assert drawn.dtype == np.uint8
     assert drawn.shape[2] == 3
@@ -613,7 +623,7 @@ def test_a_drawing_shows_every_channel(tmp_path, channels):
 # ---- real recordings
 
 
-def silence(line):
+def ignore_progress(line):
     """Takes a preparation's lines of progress."""
 
 
@@ -622,7 +632,7 @@ def test_shared_words_of_a_brace(tmp_path):
     with zipfile.ZipFile(require_shared_data("emg/nexus") / "brace_30words.zip") as packed:
         packed.extractall(tmp_path / "raw")
     reader = EMGManifest(tmp_path / "raw", rate=250, uv_per_count=0.02235, mains_hz=50)
-    done = prepare(reader, tmp_path / "out", {}, 1, silence)
+    done = prepare(reader, tmp_path / "out", {}, 1, ignore_progress)
     found = PreparedSet(tmp_path / "out", "emg")
     assert done.samples + done.rejected == 390
     assert done.rejected <= 4
@@ -635,7 +645,9 @@ def test_shared_words_of_a_brace(tmp_path):
 
 @pytest.mark.shared_data
 def test_shared_words_from_overt_to_covert(tmp_path):
-    done = prepare(Somach(require_shared_data("emg/somach")), tmp_path / "out", {}, 1, silence)
+    done = prepare(
+        Somach(require_shared_data("emg/somach")), tmp_path / "out", {}, 1, ignore_progress
+    )
     found = PreparedSet(tmp_path / "out", "emg")
     assert done.samples + done.rejected == 3034
     assert done.rejected < 30

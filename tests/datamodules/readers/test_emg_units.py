@@ -21,7 +21,7 @@ from unvoiced.emg.tables import estimate_sample_rate, parse_header, read_emg_tab
 from unvoiced.live.emg_sources import GrowingTable
 from unvoiced.muscles import Listener
 
-read_all = partial(read_outcomes, dtype=np.float32)
+read_emg_samples = partial(read_outcomes, dtype=np.float32)
 RATE = 250.0
 
 
@@ -47,12 +47,12 @@ def write_set(folder: Path, signals: dict[str, np.ndarray], header: str, suffix:
 )
 def test_other_units_are_refused_with_the_factor_to_set(tmp_path, factor, unit, setting):
     folder = write_set(tmp_path, {"a.npy": make_signal() * factor}, "path,text", "")
-    (outcome,) = read_all(EMGManifest(folder, rate=RATE))
+    (outcome,) = read_emg_samples(EMGManifest(folder, rate=RATE))
     assert isinstance(outcome, Rejected)
     assert "too weak for surface EMG" in outcome.reason
     assert f"If they are in {unit}, set uv_per_count={setting}" in outcome.reason
-    (sample,) = read_all(EMGManifest(folder, rate=RATE, uv_per_count=float(setting)))
-    (expected,) = read_all(
+    (sample,) = read_emg_samples(EMGManifest(folder, rate=RATE, uv_per_count=float(setting)))
+    (expected,) = read_emg_samples(
         EMGManifest(
             write_set(tmp_path / "uv", {"a.npy": make_signal()}, "path,text", ""), rate=RATE
         )
@@ -63,7 +63,7 @@ def test_other_units_are_refused_with_the_factor_to_set(tmp_path, factor, unit, 
 @pytest.mark.parametrize("scale_uv", [3e4, 1e9])
 def test_numbers_that_are_too_strong_are_refused(tmp_path, scale_uv):
     folder = write_set(tmp_path, {"a.npy": make_signal(scale_uv=scale_uv)}, "path,text", "")
-    (outcome,) = read_all(EMGManifest(folder, rate=RATE))
+    (outcome,) = read_emg_samples(EMGManifest(folder, rate=RATE))
     assert isinstance(outcome, Rejected)
     assert "too strong for surface EMG" in outcome.reason and "uv_per_count" in outcome.reason
 
@@ -104,7 +104,7 @@ def test_the_column_of_rates_states_the_sample_rate(tmp_path):
     folder = write_set(tmp_path, signals, "path,text,rate", ",250")
     reader = EMGManifest(folder)
     assert reader.rate == 250
-    assert all(isinstance(outcome, Sample) for outcome in read_all(reader))
+    assert all(isinstance(outcome, Sample) for outcome in read_emg_samples(reader))
 
 
 def test_preparing_states_rate_and_length(run, tmp_path, capsys):
@@ -132,8 +132,8 @@ def test_prepare_reads_tables_as_predict_and_live_do(tmp_path):
     signal = make_signal()
     path = write_table(tmp_path / "a.csv", signal, name="timestamps")
     (tmp_path / "manifest.csv").write_text("path,text\na.csv,word\n")
-    (prepared,) = read_all(EMGManifest(tmp_path, rate=RATE))
-    (predicted,) = read_all(EMGInput(path, rate=RATE, channels=8))
+    (prepared,) = read_emg_samples(EMGManifest(tmp_path, rate=RATE))
+    (predicted,) = read_emg_samples(EMGInput(path, rate=RATE, channels=8))
     np.testing.assert_array_equal(prepared.features, predicted.features)
     live = np.concatenate([*GrowingTable(path, 8, poll_s=0, idle_s=0).chunks()])
     np.testing.assert_allclose(live, signal, atol=1e-6)
@@ -143,7 +143,7 @@ def test_prepare_reads_tables_as_predict_and_live_do(tmp_path):
 def test_times_of_another_rate_are_refused(tmp_path, unit, name):
     path = write_table(tmp_path / "a.csv", make_signal(), unit, name)
     assert read_emg_table(path).sample_rate == pytest.approx(RATE, rel=1e-4)
-    (outcome,) = read_all(EMGInput(path, rate=1000, channels=8))
+    (outcome,) = read_emg_samples(EMGInput(path, rate=1000, channels=8))
     assert isinstance(outcome, Rejected)
     assert "its times tell 250 Hz, and input_reader.rate=1000 is expected" in outcome.reason
 
@@ -171,7 +171,7 @@ BRAINFLOW = "\n".join("\t".join(["1.0"] * 24) for _ in range(50))
 def test_raw_files_of_recording_programs_are_named(tmp_path, name, content, reason):
     path = tmp_path / name
     path.write_text(content)
-    (outcome,) = read_all(EMGInput(path, rate=RATE, channels=8))
+    (outcome,) = read_emg_samples(EMGInput(path, rate=RATE, channels=8))
     assert reason in outcome.reason
     if "channel" not in reason:
         with pytest.raises(ValueError, match=reason):

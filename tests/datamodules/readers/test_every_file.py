@@ -34,7 +34,7 @@ def _every_picture_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hand_input, "HandLandmarker", lambda *_, **__: Finder())
 
 
-def entries(raw: Path) -> Iterator[tuple[str, bool]]:
+def list_entries(raw: Path) -> Iterator[tuple[str, bool]]:
     """Every file, and every link to a folder, as os.walk finds them; whether it is hidden."""
     for folder, folders, names in os.walk(raw):
         links = [name for name in folders if Path(folder, name).is_symlink()]
@@ -58,7 +58,7 @@ def check_account(make_reader: Callable[[Path], Any], raw: Path, data_dir: Path)
     listed = set(pd.read_csv(data_dir / "rejected.csv", dtype=str, keep_default_na=False)["id"])
     used = {name for item in reader.items() for name in reader.files_of(item)}
     counted = "; ".join(line for line in lines if line.startswith("Files that are not read"))
-    for name, hidden in entries(raw):
+    for name, hidden in list_entries(raw):
         if hidden:
             assert " hidden" in counted, (name, lines)
         elif not (raw / name).is_dir() or escape_controls(name) in listed:

@@ -24,7 +24,7 @@ from tests.helpers.readers import read_image_outcomes, read_image_samples, reaso
 from tests.helpers.videos import make_gray_images, make_noise_images, write_video
 
 
-def tens(sample):
+def read_frame_numbers(sample):
     """The numbers of the frames of ``counted`` in a sample."""
     return np.rint(sample.features.mean((1, 2)) / 10).astype(int).tolist()
 
@@ -38,7 +38,7 @@ def make_manifest(folder, *rows, header="path,label", name="manifest.csv"):
     return folder
 
 
-def manifest_of(folder, **options):
+def open_manifest(folder, **options):
     return VideoManifest(folder, crop="none", **options)
 
 
@@ -50,7 +50,7 @@ def test_words_of_sentences(tmp_path):
     for name in "ab":
         write_video(tmp_path / "mouth" / f"{name}.mkv", make_gray_images(20))
     columns = {"label": "word", "group": "clip", "start": "from", "end": "to"}
-    reader = manifest_of(tmp_path, manifest="words.csv", path="mouth/{clip}.mkv", **columns)
+    reader = open_manifest(tmp_path, manifest="words.csv", path="mouth/{clip}.mkv", **columns)
     assert [item.id for item in reader.items()] == ["mouth/a.mkv", "mouth/b.mkv"]
     samples, rejected = read_image_samples(reader)
     assert not rejected
@@ -59,7 +59,11 @@ def test_words_of_sentences(tmp_path):
         ("mouth/a.mkv#4.5-10", "blue", "a", "mouth/a.mkv"),
         ("mouth/b.mkv#12-20", "bin", "b", "mouth/b.mkv"),
     ]
-    assert [tens(s) for s in samples] == [[*range(4)], [*range(4, 10)], [*range(12, 20)]]
+    assert [read_frame_numbers(s) for s in samples] == [
+        [*range(4)],
+        [*range(4, 10)],
+        [*range(12, 20)],
+    ]
     assert reader.task == "lipread"
     assert reader.frame.rate == 25.0
 
@@ -70,12 +74,17 @@ def test_usual_columns_are_used_where_they_are(tmp_path):
         header="path,label,group,split,start_frame,end_frame",
     )  # fmt: skip
     write_video(tmp_path / "a.mkv", make_gray_images(10))
-    one, two = read_image_outcomes(manifest_of(tmp_path))
-    assert (one.id, one.group, one.split, tens(one)) == ("a.mkv#2-8", "p1", "val", [*range(2, 8)])
-    assert (two.id, two.split, tens(two)) == ("a.mkv", "", [*range(10)])
+    one, two = read_image_outcomes(open_manifest(tmp_path))
+    assert (one.id, one.group, one.split, read_frame_numbers(one)) == (
+        "a.mkv#2-8",
+        "p1",
+        "val",
+        [*range(2, 8)],
+    )
+    assert (two.id, two.split, read_frame_numbers(two)) == ("a.mkv", "", [*range(10)])
     assert (one.word_span, two.word_span) == (None, None)
-    wide, _ = read_image_outcomes(manifest_of(tmp_path, context_s=0.04))
-    assert tens(wide) == [*range(1, 9)]
+    wide, _ = read_image_outcomes(open_manifest(tmp_path, context_s=0.04))
+    assert read_frame_numbers(wide) == [*range(1, 9)]
 
 
 def test_cuts_with_context_tell_where_the_word_lies(tmp_path):
@@ -84,31 +93,34 @@ def test_cuts_with_context_tell_where_the_word_lies(tmp_path):
         header="path,label,start_frame,end_frame",
     )  # fmt: skip
     write_video(tmp_path / "a.mkv", make_gray_images(20))
-    samples, _ = read_image_samples(manifest_of(tmp_path, context_s=0.1))
-    assert [tens(s) for s in samples] == [
+    samples, _ = read_image_samples(open_manifest(tmp_path, context_s=0.1))
+    assert [read_frame_numbers(s) for s in samples] == [
         [*range(6)], [*range(2, 12)], [*range(14, 20)], [*range(20)], [*range(10, 20)],
     ]  # fmt: skip
     assert [s.word_span for s in samples] == [(0, 4), (2, 8), (2, 6), (0, 20), (2, 10)]
     assert {s.sequence for s in samples} == {"a.mkv"}
-    said = [tens(s)[slice(*s.word_span)] for s in samples[:3]]
+    said = [read_frame_numbers(s)[slice(*s.word_span)] for s in samples[:3]]
     assert said == [[*range(4)], [*range(4, 10)], [*range(16, 20)]]
-    half, *_ = read_image_outcomes(manifest_of(tmp_path, context_s=0.16, rate=12.5))
-    assert (tens(half), half.word_span) == ([1, 3, 5, 7], (0, 2))
+    half, *_ = read_image_outcomes(open_manifest(tmp_path, context_s=0.16, rate=12.5))
+    assert (read_frame_numbers(half), half.word_span) == ([1, 3, 5, 7], (0, 2))
 
 
 def test_words_of_large_vocabularies_come_with_context_unless_told_otherwise(tmp_path):
     make_manifest(tmp_path, "a.mkv,x,9,11", header="path,label,start_frame,end_frame")
     write_video(tmp_path / "a.mkv", make_gray_images(20))
-    (one,) = read_image_outcomes(manifest_of(tmp_path, task="vsr"))
-    assert (tens(one), one.word_span) == ([*range(4, 16)], (5, 7))  # 0.2 s are 5 frames
-    (alone,) = read_image_outcomes(manifest_of(tmp_path, task="vsr", context_s=0.0, min_frames=1))
-    assert (tens(alone), alone.word_span) == ([9, 10], None)
+    (one,) = read_image_outcomes(open_manifest(tmp_path, task="vsr"))
+    assert (read_frame_numbers(one), one.word_span) == (
+        [*range(4, 16)],
+        (5, 7),
+    )  # 0.2 s are 5 frames
+    (alone,) = read_image_outcomes(open_manifest(tmp_path, task="vsr", context_s=0.0, min_frames=1))
+    assert (read_frame_numbers(alone), alone.word_span) == ([9, 10], None)
 
 
 def test_a_word_beyond_the_end_is_no_context(tmp_path):
     make_manifest(tmp_path, "a.mkv,x,9,10", header="path,label,start_frame,end_frame")
     write_video(tmp_path / "a.mkv", make_gray_images(9))
-    (rejected,) = read_image_outcomes(manifest_of(tmp_path, context_s=1.0))
+    (rejected,) = read_image_outcomes(open_manifest(tmp_path, context_s=1.0))
     assert rejected.reason.startswith("no frame of the word itself is left: the video ends before")
 
 
@@ -131,7 +143,7 @@ def test_sets_cut_with_context_say_so(tmp_path):
     write_video(tmp_path / "a.mkv", make_gray_images(10))
     for context_s, words in ((0.0, None), (0.08, [[2, 8]])):
         folder = tmp_path / f"set{context_s}"
-        prepare(manifest_of(tmp_path, context_s=context_s), folder, {}, workers=1)
+        prepare(open_manifest(tmp_path, context_s=context_s), folder, {}, workers=1)
         found = PreparedSet(folder).word_spans
         assert (None if found is None else found.tolist()) == words
 
@@ -139,8 +151,8 @@ def test_sets_cut_with_context_say_so(tmp_path):
 def test_cuts_at_another_rate(tmp_path):
     write_video(tmp_path / "a.mkv", make_gray_images(20), rate=50)
     make_manifest(tmp_path, "a.mkv,x,4,14", header="path,label,start_frame,end_frame")
-    (sample,) = read_image_outcomes(manifest_of(tmp_path))
-    assert tens(sample) == [5, 7, 9, 11, 13]
+    (sample,) = read_image_outcomes(open_manifest(tmp_path))
+    assert read_frame_numbers(sample) == [5, 7, 9, 11, 13]
 
 
 def test_bad_rows_are_rejected_one_by_one(tmp_path):
@@ -155,7 +167,7 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
     )  # fmt: skip
     shutil.move(tmp_path / "a.mkv", folder / "a.mkv")
     (folder / "link.mkv").symlink_to(outside)
-    samples, rejected = read_image_samples(manifest_of(folder))
+    samples, rejected = read_image_samples(open_manifest(folder))
     kept = ["a.mkv#0-8", "a.mkv#16-21", "a.mkv#0-8#line15", "a.mkv#1-8"]
     assert [sample.id for sample in samples] == kept
     out = "leads out of raw_dir; expected a path below it"
@@ -181,7 +193,7 @@ def test_other_tables(tmp_path):
     write_video(tmp_path / "a;b.mkv", make_gray_images(9))
     rows = '\ufeffpath;label\r\n"a;b.mkv"; x \r\n\r\na.mkv;x;y\r\n'
     (tmp_path / "manifest.csv").write_bytes(rows.encode())
-    sample, rejected = read_image_outcomes(manifest_of(tmp_path))
+    sample, rejected = read_image_outcomes(open_manifest(tmp_path))
     assert (sample.id, sample.label) == ("a;b.mkv", "x")
     assert reasons_by_id([rejected]) == {"manifest.csv#line4": "line 4: found 3 fields, expected 2"}
 
@@ -190,7 +202,7 @@ def test_an_unknown_split_and_a_bad_file(tmp_path):
     write_video(tmp_path / "a.mkv", make_gray_images(9))
     (tmp_path / "b.mp4").write_text("hello")
     make_manifest(tmp_path, "a.mkv,x,holdout", "b.mp4,x,train", header="path,label,split")
-    assert reasons_by_id(read_image_outcomes(manifest_of(tmp_path))) == {
+    assert reasons_by_id(read_image_outcomes(open_manifest(tmp_path))) == {
         "a.mkv": "line 2: unknown split 'holdout'; expected train, val or test",
         "b.mp4": "not a video but a text",
     }
@@ -201,7 +213,7 @@ def test_words_before_the_end_of_a_truncated_video_are_kept(tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     header = "path,label,start_frame,end_frame"
     make_manifest(tmp_path, "a.mkv,x,0,6", "a.mkv,x,8,18", "a.mkv,x,,", header=header)
-    (sample,), rejected = read_image_samples(manifest_of(tmp_path))
+    (sample,), rejected = read_image_samples(open_manifest(tmp_path))
     assert sample.id == "a.mkv#0-6"
     left = "only 12 of 20 frames can be decoded: the file is truncated or damaged"
     assert reasons_by_id(rejected) == {
@@ -223,7 +235,7 @@ def test_words_before_the_end_of_a_truncated_video_are_kept(tmp_path):
 def test_manifests_that_lack_something(tmp_path, header, options, message):
     make_manifest(tmp_path, "a.mp4,x", header=header)
     with pytest.raises(ValueError, match=message):
-        manifest_of(tmp_path, **options).items()
+        open_manifest(tmp_path, **options).items()
 
 
 @pytest.mark.parametrize(
@@ -239,7 +251,7 @@ def test_manifests_that_lack_something(tmp_path, header, options, message):
 def test_files_that_are_no_manifest(tmp_path, content, message):
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        manifest_of(tmp_path).items()
+        open_manifest(tmp_path).items()
 
 
 @pytest.mark.parametrize(
@@ -288,7 +300,7 @@ def test_some_labels_alone(tmp_path):
     assert [sample.label for sample in samples] == ["1", "web"]
     rows = ["hello/a.mkv,hello,0,4", "hello/a.mkv,again,1,5", "web/a.mkv,web,0,5"]
     make_manifest(tmp_path, *rows, header="path,label,start_frame,end_frame")
-    samples, rejected = read_image_samples(manifest_of(tmp_path, labels=["again"]))
+    samples, rejected = read_image_samples(open_manifest(tmp_path, labels=["again"]))
     assert [sample.id for sample in samples] == ["hello/a.mkv#1-5"] and not rejected
     with pytest.raises(ValueError, match="names stop, which no recording bears; found 1, hello"):
         VideoFolder(tmp_path, crop="none", labels=["stop", "web"]).items()
@@ -331,14 +343,14 @@ def test_bad_videos_are_rejected_each(tmp_path):
 # ---- folders and zips of pictures
 
 
-def picture_bytes(number, shape=(40, 96)):
+def encode_image(number, shape=(40, 96)):
     return cv2.imencode(".png", np.full((*shape, 3), 10 * number, np.uint8))[1].tobytes()
 
 
 def make_clip(folder, frames=5, pattern="color_{:03d}.jpg", first=8):
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(frames):
-        (folder / pattern.format(first + number)).write_bytes(picture_bytes(number))
+        (folder / pattern.format(first + number)).write_bytes(encode_image(number))
 
 
 def zip_folder(folder, path, prefix=""):
@@ -360,7 +372,7 @@ def test_speakers_as_folders(tmp_path):
         ("F01/words/02/10", "02", "F01"),
         ("M02/Words/01/01", "01", "M02"),
     ]
-    assert [tens(sample) for sample in samples] == [[*range(5)]] * 3
+    assert [read_frame_numbers(sample) for sample in samples] == [[*range(5)]] * 3
     phrases = FrameFolder(tmp_path, kind="phrases", rate=30)
     assert phrases.frame.rate == 30.0
     assert [sample.id for sample in read_image_samples(phrases)[0]] == ["F01/phrases/01/01"]
@@ -371,7 +383,7 @@ def test_colour_goes_before_depth(tmp_path):
     make_clip(folder, pattern="depth_{:03d}.jpg", frames=9)
     make_clip(folder)
     (sample,) = read_image_outcomes(FrameFolder(tmp_path))
-    assert tens(sample) == [*range(5)]
+    assert read_frame_numbers(sample) == [*range(5)]
 
 
 @pytest.mark.parametrize(("prefix", "group"), [("", "F07"), ("F03/", "F03"), ("all/F03/", "F03")])
@@ -417,8 +429,8 @@ def test_damaged_zips_cost_a_row_each(tmp_path, monkeypatch):
 def test_zips_that_lead_out(tmp_path):
     with zipfile.ZipFile(tmp_path / "F01.zip", "w") as archive:
         for number in range(5):
-            archive.writestr(f"../../words/01/01/{number}.png", picture_bytes(number))
-            archive.writestr(f"words/01/02/{number}.png", picture_bytes(number))
+            archive.writestr(f"../../words/01/01/{number}.png", encode_image(number))
+            archive.writestr(f"words/01/02/{number}.png", encode_image(number))
     assert [row.id for row in read_image_outcomes(FrameFolder(tmp_path))] == ["F01.zip/words/01/02"]
 
 
@@ -426,7 +438,7 @@ def test_bad_pictures(tmp_path):
     short, bad = (tmp_path / "F01" / "words" / "01" / name for name in ("1", "2"))
     make_clip(short, frames=3)
     make_clip(bad)
-    (bad / "color_010.jpg").write_bytes(picture_bytes(2)[:-20])
+    (bad / "color_010.jpg").write_bytes(encode_image(2)[:-20])
     assert reasons_by_id(read_image_outcomes(FrameFolder(tmp_path))) == {
         "F01/words/01/1": "3 frames long; reader.min_frames=4 asks for more",
         "F01/words/01/2": "color_010.jpg: the image is truncated",
@@ -447,7 +459,7 @@ def test_nothing_of_this_layout(tmp_path):
 # ---- faces
 
 
-def speaking(frames=20, size=150, away=(), step=2):
+def paint_speaking_head(frames=20, size=150, away=(), step=2):
     """A head that moves to the right and opens its mouth; in ``away`` it is not there."""
     return [
         paint_scene()
@@ -457,7 +469,7 @@ def speaking(frames=20, size=150, away=(), step=2):
     ]
 
 
-def video_of(folder, pictures):
+def write_clip(folder, pictures):
     write_video(folder / "hello" / "a.mkv", pictures)
     (outcome,) = read_image_outcomes(VideoFolder(folder, model=None))
     return outcome
@@ -466,7 +478,7 @@ def video_of(folder, pictures):
 @pytest.mark.usefixtures("face_model_file")
 class TestFaces:
     def test_a_moving_head_gives_a_still_window(self, tmp_path):
-        sample = video_of(tmp_path, speaking())
+        sample = write_clip(tmp_path, paint_speaking_head())
         assert (sample.id, sample.label, sample.source) == ("hello/a.mkv", "hello", "hello/a.mkv")
         assert sample.features.shape == (20, 64, 96)
         above = sample.features[:, :18].astype(float)  # the nose: nothing moves there
@@ -475,32 +487,32 @@ class TestFaces:
         assert mouth.std(0).mean() > 2 * above.std(0).mean()
 
     def test_no_face(self, tmp_path):
-        outcome = video_of(tmp_path, [paint_scene()] * 6)
+        outcome = write_clip(tmp_path, [paint_scene()] * 6)
         assert outcome.reason == "no face found in 6 frames"
 
     def test_two_faces(self, tmp_path):
         large, small = (0, 40, 150, 0.3), (170, 60, 120, 0.3)
-        sample = video_of(tmp_path, [paint_scene(small, large)] * 6)
+        sample = write_clip(tmp_path, [paint_scene(small, large)] * 6)
         assert sample.source == "hello/a.mkv (2 faces: the larger)"
-        alone = video_of(tmp_path / "alone", [paint_scene(large)] * 6)
+        alone = write_clip(tmp_path / "alone", [paint_scene(large)] * 6)
         assert np.abs(sample.features.astype(int) - alone.features).mean() < 6
 
     def test_a_face_that_leaves(self, tmp_path):
-        pictures = speaking(40, step=1, away=range(24, 40))
-        assert len(video_of(tmp_path / "end", pictures).features) == 24
-        blink = video_of(tmp_path / "blink", speaking(40, step=1, away=(11, 12, 13)))
+        pictures = paint_speaking_head(40, step=1, away=range(24, 40))
+        assert len(write_clip(tmp_path / "end", pictures).features) == 24
+        blink = write_clip(tmp_path / "blink", paint_speaking_head(40, step=1, away=(11, 12, 13)))
         assert len(blink.features) == 40
-        gone = video_of(tmp_path / "gone", speaking(40, step=1, away=range(13, 27)))
+        gone = write_clip(tmp_path / "gone", paint_speaking_head(40, step=1, away=range(13, 27)))
         assert gone.reason == (
             "the face is away for 0.56 s; reader.max_gap_s=0.5 is the longest that is bridged"
         )
-        rare = video_of(tmp_path / "rare", speaking(40, step=1, away=range(10, 40)))
+        rare = write_clip(tmp_path / "rare", paint_speaking_head(40, step=1, away=range(10, 40)))
         assert rare.reason == (
             "a face found in 10 of 40 frames (25%); reader.min_found=0.5 asks for more"
         )
 
     def test_words_are_cut_from_one_track(self, tmp_path):
-        write_video(tmp_path / "a.mkv", speaking(30, step=1))
+        write_video(tmp_path / "a.mkv", paint_speaking_head(30, step=1))
         make_manifest(
             tmp_path, "a.mkv,x,2,9", "a.mkv,y,9,14", "a.mkv,z,20,28",
             header="path,label,start_frame,end_frame",
@@ -510,11 +522,11 @@ class TestFaces:
         assert [len(sample.features) for sample in samples] == [7, 5, 8]
 
     def test_the_word_stays_in_its_place_where_the_face_comes_late(self, tmp_path):
-        write_video(tmp_path / "a.mkv", speaking(30, step=1, away=range(4)))
+        write_video(tmp_path / "a.mkv", paint_speaking_head(30, step=1, away=range(4)))
         make_manifest(tmp_path, "a.mkv,x,8,14", header="path,label,start_frame,end_frame")
         (sample,) = read_image_outcomes(VideoManifest(tmp_path, context_s=0.4, max_gap_s=0.1))
         assert (len(sample.features), sample.word_span) == (20, (4, 10))
-        write_video(tmp_path / "a.mkv", speaking(30, step=1, away=range(16)))
+        write_video(tmp_path / "a.mkv", paint_speaking_head(30, step=1, away=range(16)))
         options = {"context_s": 0.4, "min_found": 0.1, "max_gap_s": 0.1}
         (rejected,) = read_image_outcomes(VideoManifest(tmp_path, **options))
         assert rejected.reason.startswith("no frame of the word itself is left")
@@ -522,7 +534,7 @@ class TestFaces:
     def test_pictures_of_faces(self, tmp_path):
         folder = tmp_path / "F01" / "words" / "01" / "01"
         folder.mkdir(parents=True)
-        for number, picture in enumerate(speaking(5)):
+        for number, picture in enumerate(paint_speaking_head(5)):
             cv2.imwrite(str(folder / f"color_{number}.png"), picture[..., ::-1])
         (sample,) = read_image_outcomes(FrameFolder(tmp_path, crop="mouth"))
         assert sample.features.shape == (5, 64, 96)
@@ -535,7 +547,7 @@ class TestFaces:
             VideoFolder(tmp_path, model="absent.tflite").items()
 
     def test_predicting_along_a_video(self, tmp_path):
-        write_video(tmp_path / "long.mkv", speaking(40, step=1))
+        write_video(tmp_path / "long.mkv", paint_speaking_head(40, step=1))
         reader = MouthInput(tmp_path, window_s=0.8)
         samples, rejected = read_image_samples(reader)
         assert not rejected

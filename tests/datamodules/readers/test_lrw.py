@@ -24,7 +24,7 @@ FRAMES = 29
 OTHERS = "take the clips as LRW has them, or read these with reader=video_manifest, which finds the"
 
 
-def pictures(frames=FRAMES, shape=(256, 256)):
+def paint_lip_images(frames=FRAMES, shape=(256, 256)):
     """Black, but for the mouth's 96x96 pixels: grey, 8 brighter a frame."""
     found = np.zeros((frames, *shape, 3), np.uint8)
     found[:, 116:212, 80:176] = (8 * np.arange(frames))[:, None, None, None]
@@ -34,25 +34,25 @@ def pictures(frames=FRAMES, shape=(256, 256)):
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One clip as LRW has them; writing it takes longer than copying it."""
-    return write_video(tmp_path_factory.mktemp("clip") / "a.mp4", pictures(), code="mp4v")
+    return write_video(tmp_path_factory.mktemp("clip") / "a.mp4", paint_lip_images(), code="mp4v")
 
 
-def say(path, duration="0.53 seconds"):
+def write_duration(path, duration="0.53 seconds"):
     path.with_suffix(".txt").write_text(
         f"Disk reference: 6204509_0\nChannel: BBC\nDuration: {duration} \n", encoding="utf-8"
     )
     return path
 
 
-def add(clip, raw, word="ABOUT", split="train", number=1, duration="0.53 seconds"):
+def add_clip(clip, raw, word="ABOUT", split="train", number=1, duration="0.53 seconds"):
     """One more clip below ``raw``: a link, which takes no time."""
     path = raw / word / split / f"{word}_{number:05d}.mp4"
     path.parent.mkdir(parents=True, exist_ok=True)
     os.link(clip, path)
-    return say(path, duration)
+    return write_duration(path, duration)
 
 
-def touch(raw, *words, split="train"):
+def touch_clips(raw, *words, split="train"):
     """Words whose clips are only listed."""
     for word in words:
         path = raw / word / split / f"{word}_00001.mp4"
@@ -61,11 +61,11 @@ def touch(raw, *words, split="train"):
 
 
 def test_words_splits_and_the_place_of_the_word(tmp_path: Path, clip: Path) -> None:
-    add(clip, tmp_path, split="test", number=50)
-    add(clip, tmp_path, number=2)
-    add(clip, tmp_path, number=10, duration="1.16 seconds")
-    add(clip, tmp_path, "PEOPLE", "val", duration=".04 seconds")
-    add(clip, tmp_path, "PEOPLE")
+    add_clip(clip, tmp_path, split="test", number=50)
+    add_clip(clip, tmp_path, number=2)
+    add_clip(clip, tmp_path, number=10, duration="1.16 seconds")
+    add_clip(clip, tmp_path, "PEOPLE", "val", duration=".04 seconds")
+    add_clip(clip, tmp_path, "PEOPLE")
     reader = LRW(tmp_path, task="vsr")
     samples, rejected = read_image_samples(reader)
     assert not rejected
@@ -81,7 +81,7 @@ def test_words_splits_and_the_place_of_the_word(tmp_path: Path, clip: Path) -> N
 
 
 def test_the_mouth_is_cut_out(tmp_path: Path, clip: Path) -> None:
-    add(clip, tmp_path)
+    add_clip(clip, tmp_path)
     (sample,) = read_image_outcomes(LRW(tmp_path))
     assert sample.features.shape == (29, 96, 96)
     assert abs(sample.features[20].astype(int) - 160).max() < 25  # no black beside it; mp4v loses
@@ -94,7 +94,7 @@ def test_the_mouth_is_cut_out(tmp_path: Path, clip: Path) -> None:
 
 @pytest.mark.parametrize(("rate", "frames", "word"), [(12.5, 14, (4, 11)), (50.0, 58, (16, 42))])
 def test_another_rate(tmp_path: Path, clip: Path, rate: float, frames: int, word: tuple) -> None:
-    add(clip, tmp_path)
+    add_clip(clip, tmp_path)
     (sample,) = read_image_outcomes(LRW(tmp_path, rate=rate))
     assert (len(sample.features), sample.word_span) == (frames, word)
 
@@ -111,9 +111,9 @@ def test_the_word_is_in_the_middle(duration_s: float, scale: float) -> None:
 
 def test_prepared_and_gone_on_with(tmp_path: Path, clip: Path) -> None:
     raw = tmp_path / "raw"
-    add(clip, raw)
-    add(clip, raw, split="val")
-    add(clip, raw, split="test", duration="none")
+    add_clip(clip, raw)
+    add_clip(clip, raw, split="val")
+    add_clip(clip, raw, split="test", duration="none")
     done = prepare(LRW(raw), tmp_path / "set", {}, workers=1, say=lambda _: None)
     assert (done.samples, done.rejected) == (2, 1)
     prepared = PreparedSet(tmp_path / "set", "lipread")
@@ -151,8 +151,8 @@ def test_items_are_small(tmp_path: Path) -> None:
     ids=["all", "two", "three", "named"],
 )
 def test_some_words_alone(tmp_path: Path, classes, labels: list[str]) -> None:
-    touch(tmp_path, "YEARS", "ABOUT", "PEOPLE")
-    touch(tmp_path, ".trash", "__MACOSX")
+    touch_clips(tmp_path, "YEARS", "ABOUT", "PEOPLE")
+    touch_clips(tmp_path, ".trash", "__MACOSX")
     assert [item.label for item in LRW(tmp_path, classes=classes).items()] == labels
 
 
@@ -171,20 +171,20 @@ def test_some_words_alone(tmp_path: Path, classes, labels: list[str]) -> None:
     ids=["near", "far", "too_many", "zero", "bool", "float", "text", "empty"],
 )
 def test_words_that_cannot_be_read(tmp_path: Path, classes, said: str) -> None:
-    touch(tmp_path, "YEARS", "ABOUT", "PEOPLE")
+    touch_clips(tmp_path, "YEARS", "ABOUT", "PEOPLE")
     with pytest.raises(ValueError, match=said):
         LRW(tmp_path, classes=classes).items()
 
 
 def test_two_spellings_of_one_word(tmp_path: Path) -> None:
-    touch(tmp_path, "PEOPLE", "about", "ABOUT")
+    touch_clips(tmp_path, "PEOPLE", "about", "ABOUT")
     with pytest.raises(ValueError, match="ABOUT and about are two spellings of one word, about"):
         LRW(tmp_path).items()
 
 
 def test_a_word_without_a_training_clip(tmp_path: Path) -> None:
-    touch(tmp_path, "ABOUT", "YEARS")
-    touch(tmp_path, "PEOPLE", "PHONE", split="test")
+    touch_clips(tmp_path, "ABOUT", "YEARS")
+    touch_clips(tmp_path, "PEOPLE", "PHONE", split="test")
     (tmp_path / "PHONE" / "train").mkdir()
     with pytest.raises(ValueError, match=r"no clip train/\*.mp4 of people, phone, so no model"):
         LRW(tmp_path).items()
@@ -192,7 +192,7 @@ def test_a_word_without_a_training_clip(tmp_path: Path) -> None:
 
 
 def test_a_word_without_a_split(tmp_path: Path) -> None:
-    touch(tmp_path, "ABOUT", "YEARS")
+    touch_clips(tmp_path, "ABOUT", "YEARS")
     (tmp_path / "PEOPLE").mkdir()
     (tmp_path / "PEOPLE" / "PEOPLE_00001.mp4").touch()
     with pytest.raises(ValueError, match="the folder of people has none of the folders train, val"):
@@ -203,7 +203,7 @@ def test_a_word_without_a_split(tmp_path: Path) -> None:
 def test_folders_that_are_no_lrw(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds nothing to read: .*found an empty folder"):
         LRW(tmp_path).items()
-    touch(tmp_path / "data", "ABOUT")
+    touch_clips(tmp_path / "data", "ABOUT")
     (tmp_path / "data" / "notes.txt").touch()
     with pytest.raises(ValueError, match=r"expected <WORD>/.*00001.txt beside it, found train"):
         LRW(tmp_path / "data" / "ABOUT").items()
@@ -212,8 +212,8 @@ def test_folders_that_are_no_lrw(tmp_path: Path) -> None:
 
 
 def test_links_that_lead_out_are_left_out(tmp_path: Path) -> None:
-    touch(tmp_path / "else", "YEARS")
-    touch(tmp_path / "raw", "ABOUT")
+    touch_clips(tmp_path / "else", "YEARS")
+    touch_clips(tmp_path / "raw", "ABOUT")
     (tmp_path / "raw" / "YEARS").symlink_to(tmp_path / "else" / "YEARS")
     link = tmp_path / "raw" / "ABOUT" / "train" / "ABOUT_00002.mp4"
     link.symlink_to(tmp_path / "else" / "YEARS" / "train" / "YEARS_00001.mp4")
@@ -239,18 +239,18 @@ def test_impossible_settings(tmp_path: Path, options, said: str) -> None:
 
 def test_bad_clips_are_rejected_each(tmp_path: Path, clip: Path) -> None:
     folder = tmp_path / "ABOUT" / "train"
-    add(clip, tmp_path, number=1)
-    add(clip, tmp_path, number=2).with_suffix(".txt").unlink()
-    add(clip, tmp_path, number=3, duration="unknown")
-    add(clip, tmp_path, number=4, duration="1.2 seconds")
-    add(clip, tmp_path, number=5, duration="0 seconds")
-    add(clip, tmp_path, number=6).with_suffix(".txt").write_bytes(b"")
-    write_video(say(folder / "7.mp4"), pictures(3), code="mp4v", rate=30)
-    write_video(say(folder / "8.mp4"), pictures(3, (128, 96)), code="mp4v")
-    say(folder / "9.mp4").write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
-    say(folder / "10.mp4").write_text("hello")
-    say(folder / "11.mp4").touch()
-    write_video(say(folder / "12.mp4", "0.04 seconds"), pictures(3), code="mp4v")
+    add_clip(clip, tmp_path, number=1)
+    add_clip(clip, tmp_path, number=2).with_suffix(".txt").unlink()
+    add_clip(clip, tmp_path, number=3, duration="unknown")
+    add_clip(clip, tmp_path, number=4, duration="1.2 seconds")
+    add_clip(clip, tmp_path, number=5, duration="0 seconds")
+    add_clip(clip, tmp_path, number=6).with_suffix(".txt").write_bytes(b"")
+    write_video(write_duration(folder / "7.mp4"), paint_lip_images(3), code="mp4v", rate=30)
+    write_video(write_duration(folder / "8.mp4"), paint_lip_images(3, (128, 96)), code="mp4v")
+    write_duration(folder / "9.mp4").write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    write_duration(folder / "10.mp4").write_text("hello")
+    write_duration(folder / "11.mp4").touch()
+    write_video(write_duration(folder / "12.mp4", "0.04 seconds"), paint_lip_images(3), code="mp4v")
     samples, rejected = read_image_samples(LRW(tmp_path))
     assert [sample.id for sample in samples] == ["ABOUT/train/ABOUT_00001.mp4"]
     silent = (
@@ -278,7 +278,7 @@ def test_bad_clips_are_rejected_each(tmp_path: Path, clip: Path) -> None:
 
 def test_a_clip_that_ends_early_says_so(tmp_path: Path, clip: Path) -> None:
     """The video is at fault, not the duration that no longer fits."""
-    path = add(clip, tmp_path, duration="1.1 seconds")
+    path = add_clip(clip, tmp_path, duration="1.1 seconds")
     path.unlink()
     noise = np.random.default_rng(0).integers(0, 255, (10, 256, 256, 3), np.uint8)
     whole = write_video(tmp_path / "a.mkv", list(noise), code="MJPG")
@@ -300,7 +300,7 @@ def test_durations_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_text_outside_is_shown(tmp_path: Path, clip: Path) -> None:
-    add(clip, tmp_path / "raw", "ABOUT")
+    add_clip(clip, tmp_path / "raw", "ABOUT")
     (tmp_path / "secret").write_text("hunter2")
     (path,) = (tmp_path / "raw").rglob("*.txt")
     path.unlink()
@@ -309,10 +309,10 @@ def test_nothing_of_a_text_outside_is_shown(tmp_path: Path, clip: Path) -> None:
     assert "leads out of raw_dir" in rejected.reason and "hunter2" not in rejected.reason
 
 
-def test_the_configuration_reads_it(composed, tmp_path: Path, clip: Path) -> None:
+def test_the_configuration_reads_it(compose_config, tmp_path: Path, clip: Path) -> None:
     for word in ("ABOUT", "PEOPLE"):
-        add(clip, tmp_path, word)
+        add_clip(clip, tmp_path, word)
     options = (f"raw_dir={tmp_path}", "reader=lrw", "reader.classes=[about]")
-    config = composed("task=lipread", "stage=prepare", *options)
+    config = compose_config("task=lipread", "stage=prepare", *options)
     (sample,) = read_image_outcomes(instantiate(config.reader))
     assert isinstance(sample, Sample) and sample.label == "about"

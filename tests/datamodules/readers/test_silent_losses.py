@@ -16,27 +16,27 @@ from datamodules.readers.lips.video_folder import VideoFolder
 from datamodules.readers.lips.video_manifest import VideoManifest
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
-from tests.helpers.random_trees import good_content
+from tests.helpers.random_trees import make_content
 from unvoiced.vision import images
 
 NFC, NFD = "été", "e\u0301te\u0301"
 
 
-def landmarks(*names: str, raw: Path) -> None:
+def write_landmarks(*names: str, raw: Path) -> None:
     for number, name in enumerate(names):
         path = raw / f"{name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, np.random.default_rng(number).normal(size=63))
 
 
-def videos(*names: str, raw: Path) -> None:
+def write_videos(*names: str, raw: Path) -> None:
     for name in names:
         path = raw / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(good_content("a.mkv"))
+        path.write_bytes(make_content("a.mkv"))
 
 
-def prepared(reader, folder: Path) -> tuple[PreparedSet, pd.DataFrame, str]:
+def prepare_set(reader, folder: Path) -> tuple[PreparedSet, pd.DataFrame, str]:
     lines: list[str] = []
     prepare(reader, folder / "set", {}, workers=1, say=lines.append)
     rejected = pd.read_csv(folder / "set" / "rejected.csv", dtype=str, keep_default_na=False)
@@ -45,8 +45,8 @@ def prepared(reader, folder: Path) -> tuple[PreparedSet, pd.DataFrame, str]:
 
 def test_dev_and_eval_validate_and_other_folders_are_named(tmp_path: Path) -> None:
     names = ("train/A/1", "test/A/1", "dev/A/1", "Eval/A/1", "Training/A/1", "holdout/A/1")
-    landmarks(*names, "A/loose", raw=tmp_path / "raw")
-    found, rejected, said = prepared(LandmarkNPY(tmp_path / "raw"), tmp_path)
+    write_landmarks(*names, "A/loose", raw=tmp_path / "raw")
+    found, rejected, said = prepare_set(LandmarkNPY(tmp_path / "raw"), tmp_path)
     marks = found.manifest.set_index("id")["split"]
     assert marks["dev/A/1.npy"] == marks["Eval/A/1.npy"] == "val"
     assert marks["Training/A/1.npy"] == "train"
@@ -57,9 +57,9 @@ def test_dev_and_eval_validate_and_other_folders_are_named(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("setting", [None, True, False])
 def test_a_signer_called_test(tmp_path: Path, setting: bool | None) -> None:
-    landmarks("test/A/1", "anna/A/1", raw=tmp_path / "raw")
+    write_landmarks("test/A/1", "anna/A/1", raw=tmp_path / "raw")
     reader = LandmarkNPY(tmp_path / "raw", split_folders=setting)
-    found, rejected, said = prepared(reader, tmp_path)
+    found, rejected, said = prepare_set(reader, tmp_path)
     if setting:
         assert found.manifest["split"].tolist() == ["test"] and list(rejected.index) == [
             "anna/A/1.npy"
@@ -74,15 +74,15 @@ def test_a_signer_called_test(tmp_path: Path, setting: bool | None) -> None:
 
 @pytest.mark.parametrize("others", [("bus",), ("bus", "test"), ()])
 def test_a_word_called_train(tmp_path: Path, others: tuple[str, ...]) -> None:
-    videos("train/1.mkv", *(f"{name}/1.mkv" for name in others), raw=tmp_path / "raw")
-    found, rejected, said = prepared(VideoFolder(tmp_path / "raw", crop="none"), tmp_path)
+    write_videos("train/1.mkv", *(f"{name}/1.mkv" for name in others), raw=tmp_path / "raw")
+    found, rejected, said = prepare_set(VideoFolder(tmp_path / "raw", crop="none"), tmp_path)
     assert set(found.manifest["label"]) == {"train", *others} and rejected.empty
     assert "sets no split" in said
 
 
 def test_endings_are_counted_and_lost_classes_named(run, tmp_path: Path, capsys) -> None:
     raw = tmp_path / "raw"
-    videos("one/1.mkv", "one/readme", "two/1.mkx", "list.xlsx", ".DS_Store", raw=raw)
+    write_videos("one/1.mkv", "one/readme", "two/1.mkx", "list.xlsx", ".DS_Store", raw=raw)
     run(
         *("task=lipread", "stage=prepare", "reader=video_folder", "crop=none", "workers=1"),
         *(f"raw_dir={raw}", f"data_dir={tmp_path / 'set'}"),
@@ -93,8 +93,8 @@ def test_endings_are_counted_and_lost_classes_named(run, tmp_path: Path, capsys)
 
 
 def test_wmv_and_other_videos_are_read(tmp_path: Path) -> None:
-    videos("two/1.WMV", "two/2.3gp", "two/3.MTS", "two/4.flv", raw=tmp_path / "raw")
-    found, rejected, _ = prepared(VideoFolder(tmp_path / "raw", crop="none"), tmp_path)
+    write_videos("two/1.WMV", "two/2.3gp", "two/3.MTS", "two/4.flv", raw=tmp_path / "raw")
+    found, rejected, _ = prepare_set(VideoFolder(tmp_path / "raw", crop="none"), tmp_path)
     assert len(found) == 4 and rejected.empty
 
 
@@ -120,8 +120,8 @@ def test_heic_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_links(tmp_path: Path) -> None:
     raw, away = tmp_path / "raw", tmp_path / "away"
-    landmarks("s1/A/1", "s2/B/1", raw=raw)
-    landmarks("A/1", raw=away)
+    write_landmarks("s1/A/1", "s2/B/1", raw=raw)
+    write_landmarks("A/1", raw=away)
     for name, target in {
         "s3": away,
         "s1/A/out.npy": away / "A" / "1.npy",
@@ -131,7 +131,7 @@ def test_links(tmp_path: Path) -> None:
         "s1/A/in.npy": raw / "s2" / "B" / "1.npy",
     }.items():
         (raw / name).symlink_to(target)
-    found, rejected, said = prepared(LandmarkNPY(raw), tmp_path)
+    found, rejected, said = prepare_set(LandmarkNPY(raw), tmp_path)
     assert {*found.manifest["id"]} == {
         *("s1/A/1.npy", "s1/A/in.npy", "s2/B/1.npy", "s4/B/1.npy"),
     }
@@ -143,18 +143,18 @@ def test_links(tmp_path: Path) -> None:
 
 
 def test_two_unicode_forms_are_one_class(tmp_path: Path) -> None:
-    videos(f"{NFC}/1.mkv", f"{NFD}/2.mkv", raw=tmp_path / "raw")
+    write_videos(f"{NFC}/1.mkv", f"{NFD}/2.mkv", raw=tmp_path / "raw")
     reader = VideoFolder(tmp_path / "raw", crop="none", labels=[NFD])
-    found, _, _ = prepared(reader, tmp_path)
+    found, _, _ = prepare_set(reader, tmp_path)
     assert found.classes == (NFC,) and len(found) == 2
 
 
 def test_one_clip_with_two_labels_is_named_after_resuming_too(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    videos("a.mkv", raw=raw)
+    write_videos("a.mkv", raw=raw)
     (raw / "manifest.csv").write_text(f"path,label\na.mkv,yes\na.mkv,no\na.mkv,{NFD}\n")
     for name in ("one", "two"):
-        found, _, said = prepared(VideoManifest(raw, crop="none"), tmp_path / name)
+        found, _, said = prepare_set(VideoManifest(raw, crop="none"), tmp_path / name)
         assert "1 recording under two labels: a.mkv ('yes')" in said
         assert found.classes == ("no", "yes", NFC)
 
@@ -175,24 +175,24 @@ def test_nothing_of_a_linked_file_is_shown(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("kind", ["fifo", "device"])
 def test_what_never_ends_is_rejected(tmp_path: Path, kind: str) -> None:
     raw = tmp_path / "raw"
-    landmarks("s1/A/1", raw=raw)
+    write_landmarks("s1/A/1", raw=raw)
     if kind == "fifo":
         os.mkfifo(raw / "s1" / "A" / "2.npy")
     else:
         (raw / "s1" / "A" / "2.npy").symlink_to("/dev/zero")
-    _, rejected, _ = prepared(LandmarkNPY(raw), tmp_path)
+    _, rejected, _ = prepare_set(LandmarkNPY(raw), tmp_path)
     assert list(rejected.index) == ["s1/A/2.npy"]
 
 
 def test_a_failed_preparation_starts_over(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    landmarks("s1/A/1", raw=raw)
+    write_landmarks("s1/A/1", raw=raw)
     content = (raw / "s1/A/1.npy").read_bytes()
     (raw / "s1/A/1.npy").write_bytes(b"no array")
     with pytest.raises(ValueError, match="not one recording could be read"):
-        prepared(LandmarkNPY(raw), tmp_path)
+        prepare_set(LandmarkNPY(raw), tmp_path)
     with pytest.raises(ValueError, match="gave no sample"):
         PreparedSet(tmp_path / "set")
     (raw / "s1/A/1.npy").write_bytes(content)
-    found, rejected, _ = prepared(LandmarkNPY(raw), tmp_path)
+    found, rejected, _ = prepare_set(LandmarkNPY(raw), tmp_path)
     assert len(found) == 1 and rejected.empty

@@ -19,7 +19,7 @@ HANDS = [name for name in LETTERS if name != "nothing"]
 FINGER_FIRST = [5, 9, 13, 17]
 
 
-def features(landmarks: np.ndarray) -> np.ndarray:
+def compute_features(landmarks: np.ndarray) -> np.ndarray:
     """Distances between all landmark pairs and places about the wrist, (n, 252), of one scale."""
     points = landmarks.reshape(len(landmarks), 21, 3)[..., :2]
     points = points - points[:, :1]
@@ -29,11 +29,11 @@ def features(landmarks: np.ndarray) -> np.ndarray:
     return np.concatenate([distances, points.reshape(len(points), -1)], axis=1)
 
 
-def spell(seed: int, people: int, copies: int) -> tuple[np.ndarray, np.ndarray]:
+def simulate_letters(seed: int, people: int, copies: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = HANDS * copies
     rows = [simulate_landmarks(labels, make_signer(rng), rng)[:, 0] for _ in range(people)]
-    return features(np.concatenate(rows)), np.array(labels * people)
+    return compute_features(np.concatenate(rows)), np.array(labels * people)
 
 
 def test_classes_cover_the_alphabet_and_have_poses():
@@ -142,8 +142,8 @@ def test_j_and_z_move_and_a_holds_still():
 
 def test_letters_can_be_told_apart_on_unseen_signers():
     """A nearest neighbour, asked about people it has not seen, does far better than chance."""
-    known, names = spell(0, people=60, copies=1)
-    asked, answers = spell(1, people=6, copies=1)
+    known, names = simulate_letters(0, people=60, copies=1)
+    asked, answers = simulate_letters(1, people=6, copies=1)
     gaps = (asked**2).sum(1)[:, None] - 2 * asked @ known.T + (known**2).sum(1)
     guesses = names[gaps.argmin(axis=1)]
     assert np.mean(guesses == answers) > 0.4  # chance is 0.04

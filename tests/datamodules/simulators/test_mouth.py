@@ -32,7 +32,7 @@ how_are_you have_a_good_time"""
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def gaps(phones: str, seed: int) -> np.ndarray:
+def simulate_gaps(phones: str, seed: int) -> np.ndarray:
     """Height of the opening between the lips in each frame of made-up phonemes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRONUNCIATIONS, "test", tuple(phones.split()))
@@ -41,14 +41,14 @@ def gaps(phones: str, seed: int) -> np.ndarray:
         return lip_gap(articulate_word("test", person, rng, FAST), person).sum(axis=1)
 
 
-def between_vowels(gap: np.ndarray) -> np.ndarray:
+def cut_between_vowels(gap: np.ndarray) -> np.ndarray:
     """The frames from the first to the last wide opening."""
     assert gap.max() > 0.1
     wide = np.flatnonzero(gap > 0.4 * gap.max())
     return gap[wide[0] : wide[-1] + 1]
 
 
-def features(clips: list[np.ndarray]) -> np.ndarray:
+def compute_features(clips: list[np.ndarray]) -> np.ndarray:
     """Twelve moments of each clip, small, of one brightness and contrast, (n, features)."""
     rows = []
     for clip in clips:
@@ -98,13 +98,13 @@ def test_speakers_out_of_range_are_refused():
 @settings(max_examples=25)
 @given(seed=SEEDS, consonant=st.sampled_from("pbm"))
 def test_lips_close_for_bilabials_and_open_for_vowels(seed, consonant):
-    assert between_vowels(gaps(f"aa {consonant} aa", seed)).min() < 0.02
+    assert cut_between_vowels(simulate_gaps(f"aa {consonant} aa", seed)).min() < 0.02
 
 
 @settings(max_examples=25)
 @given(seed=SEEDS, consonant=st.sampled_from(["t", "k", "s", "l", "th"]))
 def test_lips_stay_apart_for_other_consonants(seed, consonant):
-    assert between_vowels(gaps(f"aa {consonant} aa", seed)).min() > 0.02
+    assert cut_between_vowels(simulate_gaps(f"aa {consonant} aa", seed)).min() > 0.02
 
 
 @settings(max_examples=25)
@@ -218,7 +218,7 @@ def test_words_can_be_told_apart_on_unseen_speakers():
     """A ridge classifier, asked about people it has not seen, does far better than chance."""
     simulator = MouthSimulator(samples_per_class=2, height=32, width=48)
     groups = [simulator.simulate_speaker(index) for index in range(32)]
-    x = features([clip for group in groups for _, clip in group])
+    x = compute_features([clip for group in groups for _, clip in group])
     y = np.array([DEFAULT_WORDS.index(label) for group in groups for label, _ in group])
     known = np.arange(len(y)) < 24 * 8
     kernel = x @ x[known].T / x.shape[1]

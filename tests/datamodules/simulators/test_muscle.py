@@ -31,7 +31,7 @@ VOCABULARY = {word for text in ALL_SENTENCES for word in text.split()}
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def drives(phones: str, seed: int, noise: float = 1.0) -> dict[str, float]:
+def simulate_drives(phones: str, seed: int, noise: float = 1.0) -> dict[str, float]:
     """The greatest drive of each muscle while made-up phonemes are mouthed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRONUNCIATIONS, "test", tuple(phones.split()))
@@ -41,13 +41,13 @@ def drives(phones: str, seed: int, noise: float = 1.0) -> dict[str, float]:
     return dict(zip(MUSCLES, drive.max(axis=0), strict=True))
 
 
-def power(emg: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+def compute_power(emg: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies in Hz and the power of all channels there."""
     spectrum = np.abs(np.fft.rfft(emg - emg.mean(axis=0), axis=0)) ** 2
     return np.fft.rfftfreq(len(emg), 1 / rate), spectrum.sum(axis=1)
 
 
-def levels(simulator: MuscleSimulator, index: int) -> np.ndarray:
+def compute_levels(simulator: MuscleSimulator, index: int) -> np.ndarray:
     """Standard deviation of each channel over a session, in µV."""
     return np.mean([emg.std(axis=0) for *_, emg in simulator.simulate_session(index)], axis=0)
 
@@ -112,7 +112,7 @@ def test_every_articulator_drives_a_muscle_and_every_muscle_serves():
 def test_bilabials_move_the_lips_more_than_velars_do(bilabial, velar):
     """Of most speakers: a session may have weak lips, and the vowel moves the tongue too."""
     pairs = [
-        tuple(drives(f"{phone} ah {phone}", seed) for phone in (bilabial, velar))
+        tuple(simulate_drives(f"{phone} ah {phone}", seed) for phone in (bilabial, velar))
         for seed in range(40)
     ]
     ratios = {
@@ -136,7 +136,9 @@ def test_bilabials_move_the_lips_more_than_velars_do(bilabial, velar):
     ],
 )
 def test_each_muscle_serves_its_phonemes(phone, other, muscle):
-    serves, rests = (np.mean([drives(p, s)[muscle] for s in range(12)]) for p in (phone, other))
+    serves, rests = (
+        np.mean([simulate_drives(p, s)[muscle] for s in range(12)]) for p in (phone, other)
+    )
     assert serves > 1.4 * rests
 
 
@@ -204,7 +206,7 @@ def test_recordings_are_microvolts_as_long_as_sentences(rate):
 def test_muscles_are_seen_between_20_and_450_hz():
     for index in range(3):
         for *_, emg in MuscleSimulator(utterances=3, noise=0).simulate_session(index):
-            frequencies, strength = power(emg, 1000)
+            frequencies, strength = compute_power(emg, 1000)
             band = (frequencies >= 20) & (frequencies <= 450)
             assert strength[band].sum() > 0.95 * strength.sum()
             assert 60 < np.average(frequencies, weights=strength) < 200
@@ -213,7 +215,7 @@ def test_muscles_are_seen_between_20_and_450_hz():
 @pytest.mark.parametrize("mains", [50.0, 60.0])
 def test_the_mains_stands_out_of_the_spectrum(mains):
     noise = simulate_noise(10_000, make_session([3]), np.random.default_rng(0), mains_hz=mains)
-    frequencies, strength = power(noise, 1000)
+    frequencies, strength = compute_power(noise, 1000)
     at = {f: strength[np.abs(frequencies - f) < 0.5].max() for f in (mains, 3 * mains)}
     near = np.median(strength[np.abs(frequencies - mains) < 10])
     assert at[mains] > 100 * near
@@ -224,7 +226,7 @@ def test_harmonics_of_the_mains_do_not_fold_back():
     noise = simulate_noise(
         10_000, make_session([3]), np.random.default_rng(0), sample_rate=250, mains_hz=60
     )
-    frequencies, strength = power(noise, 250)
+    frequencies, strength = compute_power(noise, 250)
     near = np.median(strength[frequencies > 20])
     at = {f: strength[np.abs(frequencies - f) < 0.5].max() for f in (60, 120, 250 - 180, 300 - 250)}
     assert min(at[60], at[120]) > 50 * near
@@ -239,7 +241,7 @@ def test_utterances_can_be_told_from_the_rest_around_them():
 
 def test_sessions_differ():
     simulator = MuscleSimulator(utterances=5, noise=0)
-    first, second = (levels(simulator, index) for index in (0, 3))
+    first, second = (compute_levels(simulator, index) for index in (0, 3))
     assert np.abs(np.log(first / second)).max() > 0.5
     paces = [make_session([0, index]).pace for index in range(24)]
     assert np.ptp(paces) > 0.2

@@ -44,15 +44,17 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path)
 
 
-def saved(config: DictConfig, folder: Path, name: str) -> Path:
+def save_config(config: DictConfig, folder: Path, name: str) -> Path:
     """The configuration as a file, with the set ``name`` below ``folder``."""
     config.data_dir = str(folder / name)
     OmegaConf.save(config, folder / f"{name}.yaml", resolve=True)
     return folder / f"{name}.yaml"
 
 
-def test_a_few_samples_become_a_set_of_any_size(composed, tmp_path: Path) -> None:
-    config = composed("task=asl", "datamodule.simulator.signers=4", "datamodule.batch_size=50")
+def test_a_few_samples_become_a_set_of_any_size(compose_config, tmp_path: Path) -> None:
+    config = compose_config(
+        "task=asl", "datamodule.simulator.signers=4", "datamodule.batch_size=50"
+    )
     config.data_dir = str(tmp_path / "set")
     assert prepare_set(config, 3 * SIMULATED_SAMPLES + 7) > 0
     one = PreparedSet(config.data_dir, "asl")
@@ -90,7 +92,7 @@ def test_benchmark_measures_each_size_and_leaves_no_set(run, capsys) -> None:
     assert [path.name for path in made.iterdir()] == ["benchmark_scale.csv"]
 
 
-class OneTakesLong(RepeatedSamples):
+class SlowFirstReader(RepeatedSamples):
     """Leaves a mark for each item that is read; the first takes two seconds."""
 
     def read(self, item: Item) -> Iterator[Sample]:
@@ -102,7 +104,7 @@ class OneTakesLong(RepeatedSamples):
 @pytest.mark.slow
 def test_what_waits_for_a_long_recording_is_bounded(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(preparation, "LAP", 16)
-    reader = OneTakesLong(SimulatedHands(), 80)
+    reader = SlowFirstReader(SimulatedHands(), 80)
     reader.marks = tmp_path
     outcomes = preparation._in_parallel(reader, reader.items(), 2)
     read = [next(outcomes)[0].id]
@@ -133,9 +135,9 @@ def kill_half_prepared(config: Path, features: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_set_larger_than_the_memory_limit(composed, folder: Path) -> None:
+def test_a_set_larger_than_the_memory_limit(compose_config, folder: Path) -> None:
     """Prepared, killed, gone on with, read and trained on; nothing takes more than a small set."""
-    small, large = (saved(composed(*MANY), folder, name) for name in ("small", "large"))
+    small, large = (save_config(compose_config(*MANY), folder, name) for name in ("small", "large"))
     run_in_process(prepare_set, small, 300, LIMIT)
     _, peak = run_in_process(read_set, small, 0, LIMIT)  # in memory: 80 MB
 
@@ -162,4 +164,4 @@ def test_a_set_larger_than_the_memory_limit(composed, folder: Path) -> None:
     changed = OmegaConf.load(large)
     changed.datamodule.memory_limit_mb = 10_000
     with pytest.raises(MemoryError):  # the limit is one
-        run_in_process(read_set, saved(changed, folder, "large"), 0, LIMIT)
+        run_in_process(read_set, save_config(changed, folder, "large"), 0, LIMIT)

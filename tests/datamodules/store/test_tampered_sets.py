@@ -30,7 +30,7 @@ ABOUT = Description("lipread", Frame((2, 3), "float32", "a test", 25.0), {"size"
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sound_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sound") / "set"
     frames = np.arange(36, dtype=np.float32).reshape(6, 2, 3)
     write_all(folder, ABOUT, [Sample(f"s{n}", frames, "ab"[n % 2], f"g{n % 3}") for n in range(9)])
@@ -134,9 +134,9 @@ TAMPERINGS: tuple[Callable[[Path, random.Random], None], ...] = (
 )
 
 
-def tamper(sound: Path, folder: Path, number: int) -> None:
+def tamper(sound_set: Path, folder: Path, number: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(sound, folder)
+    shutil.copytree(sound_set, folder)
     TAMPERINGS[number % len(TAMPERINGS)](folder, random.Random(number))
 
 
@@ -163,30 +163,32 @@ def check_set(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("first", range(0, COUNT, 50))
-def test_a_tampered_set_is_refused_in_one_sentence(sound: Path, tmp_path: Path, first: int) -> None:
+def test_a_tampered_set_is_refused_in_one_sentence(
+    sound_set: Path, tmp_path: Path, first: int
+) -> None:
     for number in range(first, first + 50):
-        tamper(sound, tmp_path / "set", number)
+        tamper(sound_set, tmp_path / "set", number)
         check_set(tmp_path / "set")
 
 
-def test_most_tamperings_are_noticed(sound: Path, tmp_path: Path) -> None:
+def test_most_tamperings_are_noticed(sound_set: Path, tmp_path: Path) -> None:
     refused = 0
     for number in range(80):
-        tamper(sound, tmp_path / "set", number)
+        tamper(sound_set, tmp_path / "set", number)
         refused += not check_set(tmp_path / "set")
     assert refused > 40  # another label, group or source is as good as the first
 
 
 @pytest.mark.slow
-def test_many_tampered_sets(sound: Path, tmp_path: Path) -> None:
+def test_many_tampered_sets(sound_set: Path, tmp_path: Path) -> None:
     for number in range(COUNT, 5000):
-        tamper(sound, tmp_path / "set", number)
+        tamper(sound_set, tmp_path / "set", number)
         check_set(tmp_path / "set")
 
 
-def test_a_tampered_set_is_not_written_to(sound: Path, tmp_path: Path) -> None:
+def test_a_tampered_set_is_not_written_to(sound_set: Path, tmp_path: Path) -> None:
     for number in range(120):
-        tamper(sound, tmp_path / "set", number)
+        tamper(sound_set, tmp_path / "set", number)
         try:
             with PreparedWriter(tmp_path / "set", ABOUT):
                 pass
@@ -207,9 +209,11 @@ def test_a_tampered_set_is_not_written_to(sound: Path, tmp_path: Path) -> None:
         ("id", "", "row 9 has an empty id"),
     ],
 )
-def test_the_row_is_named(sound: Path, tmp_path: Path, column: str, value: str, said: str) -> None:
+def test_the_row_is_named(
+    sound_set: Path, tmp_path: Path, column: str, value: str, said: str
+) -> None:
     folder = tmp_path / "set"
-    shutil.copytree(sound, folder)
+    shutil.copytree(sound_set, folder)
     rows = list(csv.reader((folder / "manifest.csv").open(newline="")))
     rows[9][rows[0].index(column)] = value if column != "start" or value != "9" else "53"
     _write_rows(folder, rows)
@@ -217,9 +221,9 @@ def test_the_row_is_named(sound: Path, tmp_path: Path, column: str, value: str, 
         PreparedSet(folder)
 
 
-def test_labels_of_an_older_set_are_read_in_one_form(sound: Path, tmp_path: Path) -> None:
+def test_labels_of_an_older_set_are_read_in_one_form(sound_set: Path, tmp_path: Path) -> None:
     folder = tmp_path / "set"
-    shutil.copytree(sound, folder)
+    shutil.copytree(sound_set, folder)
     for name in ("manifest.csv", "meta.json"):
         text = (folder / name).read_text()
         old, new = (",a,", ",e\u0301,") if name == "manifest.csv" else ('"a"', '"e\u0301"')

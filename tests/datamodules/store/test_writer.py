@@ -171,7 +171,7 @@ def test_large_sets_stay_on_disk(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def both_ways(tmp_path_factory) -> list[tuple[np.ndarray, Frames]]:
+def frame_pairs(tmp_path_factory) -> list[tuple[np.ndarray, Frames]]:
     """The same frames in memory and in a file: of one set, and of two that are joined."""
     rng = np.random.default_rng(0)
     folder, sets = tmp_path_factory.mktemp("sets"), []
@@ -192,11 +192,11 @@ def both_ways(tmp_path_factory) -> list[tuple[np.ndarray, Frames]]:
     rows=st.integers(1, 3),
     second=st.booleans(),
 )
-def test_frames_in_a_file_are_those_in_memory(both_ways, first, steps, rows, second) -> None:
+def test_frames_in_a_file_are_those_in_memory(frame_pairs, first, steps, rows, second) -> None:
     """Consecutive, repeated, with gaps of any size, backwards; in one file and in two joined."""
     row = np.minimum(np.cumsum([first, *steps]), 49)
     at = np.stack([row, row[::-1], np.full(len(row), first)])[:rows]  # (rows, T)
-    for memory, file in both_ways:
+    for memory, file in frame_pairs:
         if second and len(memory) > 50:
             at[0] += 50  # of the other set
         for places in (at, at[0], at[:0], slice(first, 50), slice(0, 0)):
@@ -204,9 +204,9 @@ def test_frames_in_a_file_are_those_in_memory(both_ways, first, steps, rows, sec
     assert (len(file), file.shape, file.dtype) == (len(memory), memory.shape, memory.dtype)
 
 
-def test_a_file_may_be_read_in_other_processes(both_ways) -> None:
+def test_a_file_may_be_read_in_other_processes(frame_pairs) -> None:
     """Loader processes get it by pickle; it must neither be copied whole nor share a position."""
-    memory, file = both_ways[1]
+    memory, file = frame_pairs[1]
     sent = pickle.dumps(file)
     assert len(sent) < memory.nbytes / 2
     np.testing.assert_array_equal(pickle.loads(sent)[50:60], memory[50:60])
@@ -257,7 +257,7 @@ def spoil_format(folder: Path) -> None:
     (folder / "meta.json").write_text('{"format": 99}')
 
 
-def unfinish(folder: Path) -> None:
+def mark_unfinished(folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     (folder / "meta.json").write_text(json.dumps(meta | {"complete": False}))
 
@@ -280,7 +280,7 @@ def remove_manifest(folder: Path) -> None:
     [
         (spoil_meta, "meta.json is damaged"),
         (spoil_format, "not of prepared-set format"),
-        (unfinish, "is incomplete"),
+        (mark_unfinished, "is incomplete"),
         (truncate_features, "features.npy cannot be read"),
         (drop_column, "has no column group"),
         (remove_manifest, "manifest.csv is missing"),

@@ -20,7 +20,7 @@ NONE = dict.fromkeys(("aspect", "depth", "length", "finger", "bend", "spread"), 
 NONE |= dict.fromkeys(("noise", "depth_noise", "perspective"), 0.0)
 
 
-def landmarks(frames: int = 1) -> torch.Tensor:
+def make_landmarks(frames: int = 1) -> torch.Tensor:
     samples = HandSimulator(signers=1, samples_per_class=1, frames=frames).simulate_signer(0)
     return torch.stack([torch.from_numpy(x) for label, x in samples if label != "nothing"])
 
@@ -29,7 +29,7 @@ def landmarks(frames: int = 1) -> torch.Tensor:
 @given(frames=st.integers(1, 4), seed=st.integers(0, 100))
 def test_shape_and_wrist_stay(frames: int, seed: int) -> None:
     torch.manual_seed(seed)
-    x = landmarks(frames)
+    x = make_landmarks(frames)
     changed = HandAugment(keep=0.0, noise=0.0, depth_noise=0.0)(x)
     assert changed.shape == x.shape and changed.isfinite().all()
     torch.testing.assert_close(changed[..., :3], x[..., :3])  # the wrist
@@ -42,12 +42,12 @@ def test_no_hand_stays_no_hand() -> None:
 
 
 def test_without_any_strength_nothing_changes() -> None:
-    x = landmarks()
+    x = make_landmarks()
     torch.testing.assert_close(HandAugment(turn=(0, 0, 0), keep=0.0, **NONE)(x), x)
 
 
 def test_turning_keeps_bone_lengths() -> None:
-    x = landmarks()
+    x = make_landmarks()
     turned = HandAugment(turn=(0.5, 0.5, 0.5), keep=0.0, **NONE)(x)
 
     def sizes(points: torch.Tensor) -> torch.Tensor:
@@ -58,13 +58,13 @@ def test_turning_keeps_bone_lengths() -> None:
 
 
 def test_keep_leaves_samples_as_they_are() -> None:
-    x = landmarks()
+    x = make_landmarks()
     assert torch.equal(HandAugment(keep=1.0)(x), x)
 
 
 def test_one_draw_serves_all_frames() -> None:
     """A hand that does not move still does not move."""
-    x = landmarks().expand(-1, 5, -1)
+    x = make_landmarks().expand(-1, 5, -1)
     changed = HandAugment(keep=0.0, noise=0.0, depth_noise=0.0)(x)
     torch.testing.assert_close(changed[:, 0], changed[:, 4])
 
@@ -96,7 +96,7 @@ def test_half_of_the_clips_are_mirrored() -> None:
     assert (mirrored ^ same).all() and 0.4 < mirrored.float().mean() < 0.6
 
 
-def clips(count: int = 6, frames: int = 9) -> torch.Tensor:
+def make_clips(count: int = 6, frames: int = 9) -> torch.Tensor:
     """(count, 1, frames, 16, 24): frame t of a clip is grey (t + 1) / 10 but for a bright block."""
     x = (
         (torch.arange(frames) + 1).reshape(1, 1, frames, 1, 1)
@@ -111,14 +111,14 @@ def clips(count: int = 6, frames: int = 9) -> torch.Tensor:
 @given(frames=st.integers(1, 9), seed=st.integers(0, 100))
 def test_clips_keep_their_shape_and_range(frames: int, seed: int) -> None:
     torch.manual_seed(seed)
-    x = clips(4, frames)
+    x = make_clips(4, frames)
     changed = Compose([MouthTimeWarp(), MouthAffine(), MouthTone(), MouthTimeMask()])(x)
     assert changed.shape == x.shape and changed.isfinite().all()
     assert changed.min() >= 0 and changed.max() <= 1 + 1e-5
 
 
 def test_without_strength_clips_stay_as_they_are() -> None:
-    x = clips()
+    x = make_clips()
     still = MouthAffine(shift=0, scale=0, aspect=0, turn=0, flip=0)
     calm = MouthTone(gamma=0, contrast=0, brightness=0)
     for transform in (still, calm, MouthTimeWarp(trim=0, jitter=0), MouthTimeMask(longest=0)):
@@ -142,7 +142,9 @@ def test_a_mirrored_clip_is_its_mirror_image() -> None:
 
 def test_time_keeps_the_order_of_frames() -> None:
     torch.manual_seed(0)
-    frame = MouthTimeWarp(trim=0.3)(clips(50))[:, 0, :, 0, 0]  # (50, T): the grey tells which frame
+    frame = MouthTimeWarp(trim=0.3)(make_clips(50))[
+        :, 0, :, 0, 0
+    ]  # (50, T): the grey tells which frame
     assert (frame.diff(dim=1) >= 0).all() and frame.unique().numel() == 9
     assert (frame[:, 0] > 0.11).any() and (frame[:, -1] < 0.89).any()
 
@@ -172,7 +174,7 @@ def test_a_track_moves_as_the_frames_do(
 
 def test_a_track_stays_where_no_frames_are_moved_in_time() -> None:
     torch.manual_seed(0)
-    x, track = clips(), torch.rand(6, 9)
+    x, track = make_clips(), torch.rand(6, 9)
     still = Compose([MouthAffine(), MouthTone(), MouthTimeMask(), MouthLight()])
     changed, same = still.apply_with_mask(x, track)
     assert torch.equal(same, track) and not torch.allclose(changed, x)
@@ -183,7 +185,7 @@ def test_a_track_stays_where_no_frames_are_moved_in_time() -> None:
 def test_a_track_beside_it_changes_nothing_of_what_a_clip_becomes(seed: int, place: int) -> None:
     order: list = [MouthAffine(), MouthTone(), MouthTimeMask()]
     order.insert(place, MouthTimeWarp())
-    x, number = clips(), torch.arange(9.0).repeat(6, 1)
+    x, number = make_clips(), torch.arange(9.0).repeat(6, 1)
     torch.manual_seed(seed)
     alone = Compose(order)(x)
     torch.manual_seed(seed)
@@ -194,7 +196,7 @@ def test_a_track_beside_it_changes_nothing_of_what_a_clip_becomes(seed: int, pla
 
 def test_a_run_of_frames_is_masked_by_the_mean() -> None:
     torch.manual_seed(0)
-    x = clips(200)
+    x = make_clips(200)
     changed = MouthTimeMask(longest=0.5)(x)
     hidden = ~torch.isclose(changed, x).flatten(3).all(3)[:, 0]  # (200, T)
     grey = x.mean(2, keepdim=True).expand_as(x)

@@ -42,8 +42,8 @@ def profile(config: DictConfig) -> tuple[dict, dict, PreparedDataModule]:
     return callbacks, profile_callbacks(config, data, callbacks, 2), data
 
 
-def test_the_table_has_each_configured_callback_and_is_printed(composed, capsys) -> None:
-    config, kept = composed(*SMALL), ["best", "nan_guard", "progress"]
+def test_the_table_has_each_configured_callback_and_is_printed(compose_config, capsys) -> None:
+    config, kept = compose_config(*SMALL), ["best", "nan_guard", "progress"]
     for name in set(config.callbacks) - set(kept):
         config.callbacks[name] = None
     share = benchmark.run(config)
@@ -54,8 +54,8 @@ def test_the_table_has_each_configured_callback_and_is_printed(composed, capsys)
     assert [path.name for path in Path(config.run_dir).iterdir()] == ["callbacks.csv"]
 
 
-def test_groups_are_the_sums_of_their_callbacks(composed) -> None:
-    callbacks, durations, data = profile(composed(*SMALL))
+def test_groups_are_the_sums_of_their_callbacks(compose_config) -> None:
+    callbacks, durations, data = profile(compose_config(*SMALL))
     table = tabulate_costs(durations, callbacks, len(data.train_dataloader()))
     for column in COLUMNS:
         together = table.loc[["best", "periodic", "last"], column].sum()
@@ -65,8 +65,8 @@ def test_groups_are_the_sums_of_their_callbacks(composed) -> None:
     assert table["ms a step"]["nan_guard"] > 0 and table["ms an epoch end"]["last"] > 0
 
 
-def test_each_hook_counts_for_the_step_or_the_epoch(composed) -> None:
-    callbacks, durations, data = profile(composed(*SMALL))
+def test_each_hook_counts_for_the_step_or_the_epoch(compose_config) -> None:
+    callbacks, durations, data = profile(compose_config(*SMALL))
     key = callbacks["nan_guard"].state_key
     durations[f"[Callback]{key}.on_train_batch_end"] = [0.5] * (2 * EPOCHS)
     durations[f"[Callback]{key}.on_train_epoch_end"] = [2.0] * EPOCHS
@@ -76,8 +76,8 @@ def test_each_hook_counts_for_the_step_or_the_epoch(composed) -> None:
     assert table["ms an epoch end"]["nan_guard"] == pytest.approx(2000, rel=0.1)
 
 
-def test_the_profiled_gradient_check_changes_no_weight(composed) -> None:
-    config = composed(*SMALL)
+def test_the_profiled_gradient_check_changes_no_weight(compose_config) -> None:
+    config = compose_config(*SMALL)
     callbacks, durations, data = profile(config)
     check = durations[f"[Callback]{callbacks['nan_guard'].state_key}.on_gradients"]
     assert len(check) == len(durations[STEP_ACTION]) == 2 * EPOCHS
@@ -93,8 +93,8 @@ def test_the_profiled_gradient_check_changes_no_weight(composed) -> None:
     assert torch.equal(*weights)
 
 
-def test_a_slow_callback_costs_most(composed, monkeypatch) -> None:
-    config = composed(*SMALL)
+def test_a_slow_callback_costs_most(compose_config, monkeypatch) -> None:
+    config = compose_config(*SMALL)
     callback = type(named(config.callbacks)["disk_space"])
     monkeypatch.setattr(callback, "on_train_batch_start", lambda *_: time.sleep(0.02))
     callbacks, durations, data = profile(config)
@@ -103,8 +103,8 @@ def test_a_slow_callback_costs_most(composed, monkeypatch) -> None:
     assert single["ms a step"].idxmax() == "disk_space" and single["ms a step"].max() >= 20
 
 
-def test_a_configuration_without_callbacks_is_refused(composed) -> None:
-    config = composed(*SMALL)
+def test_a_configuration_without_callbacks_is_refused(compose_config) -> None:
+    config = compose_config(*SMALL)
     for name in config.callbacks:
         config.callbacks[name] = None
     with pytest.raises(ValueError, match="callbacks is empty"):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.commands import refusal
-from tests.helpers.golden import filled, logits_of
+from tests.helpers.commands import run_until_refused
+from tests.helpers.golden import compute_logits, write_golden_checkpoint
 from tests.helpers.paths import ROOT, TASKS
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -19,19 +19,19 @@ NETWORKS = sorted((GOLDEN / "networks").glob("*.json"))
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
 def test_each_network_has_the_weights_and_logits_it_had(path: Path, tmp_path: Path) -> None:
     golden = json.loads(path.read_text())
-    checkpoint = filled(golden, tmp_path / "best.ckpt")
-    assert logits_of(checkpoint) == pytest.approx(golden["logits"], rel=1e-3, abs=1e-3)
+    checkpoint = write_golden_checkpoint(golden, tmp_path / "best.ckpt")
+    assert compute_logits(checkpoint) == pytest.approx(golden["logits"], rel=1e-3, abs=1e-3)
 
 
 @pytest.mark.parametrize("ending", ["ckpt", "onnx"])
 @pytest.mark.parametrize("task", TASKS)
 def test_each_kind_of_file_gives_the_logits_it_gave(task: str, ending: str) -> None:
     expected = json.loads((GOLDEN / "models" / f"{task}.json").read_text())
-    found = logits_of(GOLDEN / "models" / f"{task}.{ending}")
+    found = compute_logits(GOLDEN / "models" / f"{task}.{ending}")
     assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def test_a_run_is_resumed(tmp_path: Path) -> None:
     folder = shutil.copytree(GOLDEN / "run", tmp_path / "run")
-    assert refusal(f"resume={folder} trainer.max_epochs=3", tmp_path) == ""
+    assert run_until_refused(f"resume={folder} trainer.max_epochs=3", tmp_path) == ""
     assert (folder / "metrics.csv").read_text().count("\n") == 4

@@ -20,7 +20,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_smoke(tmp_path_factory.mktemp("run"))
 
 
-def changed(checkpoint: Path, folder: Path, **card: object) -> Path:
+def change_checkpoint(checkpoint: Path, folder: Path, **card: object) -> Path:
     content = torch.load(checkpoint, weights_only=True)
     content["card"] |= card
     path = folder / "changed.ckpt"
@@ -85,7 +85,7 @@ def test_targets_outside_the_list_are_refused(
     evil = {"_target_": target, "command": f"touch {marker}", "args": f"touch {marker}"}
     card = {place: evil} if place != "deep" else {"net": NET | {"hidden_size": [evil]}}
     with pytest.raises(ValueError, match=REFUSED):
-        load_checkpoint(changed(checkpoint, tmp_path, **card))
+        load_checkpoint(change_checkpoint(checkpoint, tmp_path, **card))
     assert not marker.exists()
 
 
@@ -96,12 +96,12 @@ def test_only_the_network_and_the_module_may_name_classes(
     """What else a card says becomes arguments of what Hydra builds, which builds more."""
     evil = {"frames": {"_target_": "unvoiced.vision.models.locate_hand_model"}}
     with pytest.raises(ValueError, match=REFUSED):
-        load_checkpoint(changed(checkpoint, tmp_path, **{place: evil}))
+        load_checkpoint(change_checkpoint(checkpoint, tmp_path, **{place: evil}))
 
 
 def test_another_task(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model of task emg, not asl\. Set task=emg"):
-        load_checkpoint(changed(checkpoint, tmp_path, task="emg"), "asl")
+        load_checkpoint(change_checkpoint(checkpoint, tmp_path, task="emg"), "asl")
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
@@ -122,6 +122,6 @@ def test_not_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_weights_that_do_not_fit(checkpoint: Path, tmp_path: Path) -> None:
-    path = changed(checkpoint, tmp_path, net=NET | {"hidden_size": 8})
+    path = change_checkpoint(checkpoint, tmp_path, net=NET | {"hidden_size": 8})
     with pytest.raises(ValueError, match="weights do not fit"):
         load_checkpoint(path)

@@ -22,7 +22,7 @@ from tests.helpers.paths import TASKS
 BRIEF = ("trainer=smoke", "trainer.limit_train_batches=2")
 
 
-def started(folder: Path, *overrides: str) -> Path:
+def write_run(folder: Path, *overrides: str) -> Path:
     (folder / ".hydra").mkdir(parents=True)
     lines = "".join(f"- {override}\n" for override in overrides)
     (folder / ".hydra" / "overrides.yaml").write_text(lines)
@@ -30,7 +30,7 @@ def started(folder: Path, *overrides: str) -> Path:
 
 
 def test_what_is_given_now_wins(tmp_path: Path) -> None:
-    folder = started(tmp_path / "r", "task=asl", "seed=3", "~callbacks.last", "resume=old")
+    folder = write_run(tmp_path / "r", "task=asl", "seed=3", "~callbacks.last", "resume=old")
     merged = with_saved_overrides([f"resume={folder}", "seed=4", "trainer.max_epochs=9"])
     assert merged == [
         *("task=asl", "~callbacks.last"),
@@ -41,7 +41,7 @@ def test_what_is_given_now_wins(tmp_path: Path) -> None:
 
 def test_the_same_command_leaves_what_was_saved_of_it_alone(tmp_path: Path) -> None:
     """Hydra writes it anew in place: a run that is killed meanwhile would forget what it was."""
-    folder = started(tmp_path / "r", "task=asl", "seed=3")
+    folder = write_run(tmp_path / "r", "task=asl", "seed=3")
     alone = "hydra.output_subdir=null"
     for again in ([], ["seed=3"], ["task=asl", "seed=3"]):
         assert with_saved_overrides([*again, f"resume={folder}"])[-1] == alone
@@ -86,7 +86,7 @@ def test_resumed_equals_unbroken(task: str, tmp_path: Path) -> None:
 
 
 def test_nothing_saved_yet_begins_at_the_first_step(tmp_path: Path) -> None:
-    folder = started(tmp_path / "r", "task=asl", *BRIEF)
+    folder = write_run(tmp_path / "r", "task=asl", *BRIEF)
     done = run_command(f"resume={folder}")
     assert done.returncode == 0, done.stderr
     assert "has no checkpoint yet: the run begins at its first step" in done.stdout
@@ -96,7 +96,7 @@ def test_nothing_saved_yet_begins_at_the_first_step(tmp_path: Path) -> None:
 def test_a_whole_command_begins_in_a_free_folder_alone(tmp_path: Path) -> None:
     """One command for a cluster's script: it begins the run, and goes on with it."""
     assert with_saved_overrides(["task=asl", f"resume={tmp_path / 'new'}"])
-    started(tmp_path / "killed").joinpath(".hydra", "overrides.yaml").unlink()
+    write_run(tmp_path / "killed").joinpath(".hydra", "overrides.yaml").unlink()
     assert with_saved_overrides(["task=asl", f"resume={tmp_path / 'killed'}"])
     (tmp_path / "letters.txt").touch()
     with pytest.raises(SystemExit, match="is not a run folder"):
@@ -124,7 +124,7 @@ def test_what_was_changed_is_said(capsys) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs that is over."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     done = run_command("task=asl", *BRIEF, f"hydra.run.dir={folder}")
@@ -132,31 +132,31 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def flipped(path: Path) -> None:
+def flip_bit(path: Path) -> None:
     """One bit of one weight."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
-def halved(path: Path) -> None:
+def halve_file(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def emptied(path: Path) -> None:
+def empty_file(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def zeroed(path: Path) -> None:
+def zero_file(path: Path) -> None:
     """What some file systems leave after a loss of power."""
     path.write_bytes(bytes(path.stat().st_size))
 
 
-@pytest.mark.parametrize("damage", [flipped, halved, emptied, zeroed])
+@pytest.mark.parametrize("damage", [flip_bit, halve_file, empty_file, zero_file])
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
-    damage: Callable[[Path], None], finished: Path, tmp_path: Path, capsys
+    damage: Callable[[Path], None], finished_run: Path, tmp_path: Path, capsys
 ) -> None:
-    folder = shutil.copytree(finished, tmp_path / "run")
+    folder = shutil.copytree(finished_run, tmp_path / "run")
     damage(folder / "checkpoints" / "last.ckpt")
     assert checkpoint_to_resume(str(folder)).name == "before_last.ckpt"
     said = capsys.readouterr().out
@@ -168,10 +168,10 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
         checkpoint_to_resume(str(folder))
 
 
-def test_weights_alone_are_no_state_to_go_on_from(finished: Path, tmp_path: Path) -> None:
+def test_weights_alone_are_no_state_to_go_on_from(finished_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run" / "checkpoints"
     folder.mkdir(parents=True)
-    whole = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)
+    whole = torch.load(finished_run / "checkpoints" / "last.ckpt", weights_only=True)
     torch.save({k: whole[k] for k in ("card", "state_dict")}, folder / "weights.ckpt")
     with pytest.raises(ValueError, match="weights.ckpt has the weights alone"):
         checkpoint_to_resume(str(tmp_path / "run"))
@@ -182,29 +182,29 @@ def test_weights_alone_are_no_state_to_go_on_from(finished: Path, tmp_path: Path
     assert not half.exists()
 
 
-def test_fallen_back_it_ends_the_same(finished: Path, tmp_path: Path) -> None:
+def test_fallen_back_it_ends_the_same(finished_run: Path, tmp_path: Path) -> None:
     """From the checkpoint before, in a folder that was moved: as on another machine."""
-    folder = shutil.copytree(finished, tmp_path / "elsewhere" / "run")
-    halved(folder / "checkpoints" / "last.ckpt")
+    folder = shutil.copytree(finished_run, tmp_path / "elsewhere" / "run")
+    halve_file(folder / "checkpoints" / "last.ckpt")
     (folder / "metrics.csv").unlink()  # the checkpoint has its rows
     done = run_command(f"resume={folder}")
     assert done.returncode == 0, done.stderr
     assert "warning:" in done.stdout and "epoch 2/2" in done.stdout
-    assert same_weights(finished, folder)
-    tables = [pd.read_csv(f / "metrics.csv") for f in (finished, folder)]
+    assert has_same_weights(finished_run, folder)
+    tables = [pd.read_csv(f / "metrics.csv") for f in (finished_run, folder)]
     pd.testing.assert_frame_equal(*tables, check_like=True)
 
 
 def test_a_schedule_that_ends_with_the_run_is_not_made_longer(
-    finished: Path, tmp_path: Path
+    finished_run: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(finished, tmp_path / "run")
+    folder = shutil.copytree(finished_run, tmp_path / "run")
     done = run_command(f"resume={folder}", "trainer.max_epochs=3")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "made for 4 steps, and 3 epochs have 6" in done.stderr
 
 
-def same_weights(one: Path, other: Path) -> bool:
+def has_same_weights(one: Path, other: Path) -> bool:
     """Of last.ckpt, bit by bit."""
     a, b = (
         torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
@@ -213,20 +213,20 @@ def same_weights(one: Path, other: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_moved_run_knows_its_best(finished: Path, tmp_path: Path) -> None:
+def test_a_moved_run_knows_its_best(finished_run: Path, tmp_path: Path) -> None:
     """What another folder's checkpoint says of files holds in this one."""
-    state = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)
+    state = torch.load(finished_run / "checkpoints" / "last.ckpt", weights_only=True)
     saved = state["callbacks"]["EpochCheckpoint(best)"]
     best = EpochCheckpoint("best", dirpath=tmp_path, monitor="val/acc", mode="max")
     best.load_state_dict(saved)
     assert best.best_model_path == str(tmp_path / "best.ckpt")
     assert best.best_model_score == saved["best_model_score"] > 0
-    assert not any(str(finished) in str(value) for value in saved.values())
+    assert not any(str(finished_run) in str(value) for value in saved.values())
 
 
-def test_a_checkpoint_with_a_command_in_it_is_refused(finished: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_with_a_command_in_it_is_refused(finished_run: Path, tmp_path: Path) -> None:
     """Not passed over: what else is in the folder may be from the same stranger."""
-    folder, ran = shutil.copytree(finished, tmp_path / "run"), tmp_path / "ran"
+    folder, ran = shutil.copytree(finished_run, tmp_path / "run"), tmp_path / "ran"
 
     class Command:
         def __reduce__(self) -> tuple:
@@ -238,7 +238,7 @@ def test_a_checkpoint_with_a_command_in_it_is_refused(finished: Path, tmp_path: 
     assert not ran.exists() and "Traceback" not in done.stderr
 
 
-def resumable(order: SeededBatchSampler, **settings: int) -> ResumableLoader:
+def make_loader(order: SeededBatchSampler, **settings: int) -> ResumableLoader:
     """Its batches are the positions themselves."""
     data = torch.arange(order.size)
     return ResumableLoader(data, sampler=SkipBatches(order), batch_size=None, **settings)
@@ -246,12 +246,12 @@ def resumable(order: SeededBatchSampler, **settings: int) -> ResumableLoader:
 
 def test_an_epoch_of_another_length_is_refused_in_its_middle() -> None:
     """It has no place to go on at; a new epoch begins as it is."""
-    loader = resumable(SeededBatchSampler(12, 3, shuffle=True, seed=0))
+    loader = make_loader(SeededBatchSampler(12, 3, shuffle=True, seed=0))
     for _, _ in zip(range(2), loader, strict=False):
         pass
     state = loader.state_dict()
     assert state == {"epoch": 0, "given": 2, "batches": 4}
-    other = resumable(SeededBatchSampler(12, 2, shuffle=True, seed=0))
+    other = make_loader(SeededBatchSampler(12, 2, shuffle=True, seed=0))
     other.load_state_dict(state)
     with pytest.raises(ValueError, match="batch 2 of an epoch of 4, and an epoch now has 6"):
         next(iter(other))
@@ -268,7 +268,7 @@ def test_an_epoch_of_another_length_is_refused_in_its_middle() -> None:
 def test_a_resumed_loader_gives_what_was_left(given: int, epoch: int, same_order: bool) -> None:
     def loader() -> ResumableLoader:
         order = SeededBatchSampler(21, 3, shuffle=True, seed=4, same_order=same_order)
-        made = resumable(order)
+        made = make_loader(order)
         made.sampler.set_epoch(epoch)
         return made
 
@@ -286,7 +286,7 @@ def test_worker_processes_are_sent_after_the_batches_of_the_right_epoch() -> Non
 
     def loader(workers: int) -> ResumableLoader:
         order = SeededBatchSampler(20, 2, shuffle=True, seed=0)
-        return resumable(order, num_workers=workers)
+        return make_loader(order, num_workers=workers)
 
     one, two = loader(0), loader(2)
     batches = iter(two)

@@ -17,7 +17,7 @@ from tests.helpers.prepared_sets import write_hands
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A set of four signers and a run that left the third one out."""
     folder = tmp_path_factory.mktemp("trained")
     data = write_hands(folder / "set", each=8)
@@ -29,56 +29,56 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return data, folder / "run"
 
 
-def numbers_of(folder: Path) -> dict[str, float]:
+def read_metrics(folder: Path) -> dict[str, float]:
     return json.loads((folder / "metrics.json").read_text())
 
 
-def checkpoint_of(folder: Path) -> str:
+def find_checkpoint(folder: Path) -> str:
     return f"ckpt_path={folder / 'checkpoints' / 'best.ckpt'}"
 
 
-def test_the_training_set_and_split_are_tested_by_default(trained, tmp_path: Path) -> None:
-    data, folder = trained
+def test_the_training_set_and_split_are_tested_by_default(trained_run, tmp_path: Path) -> None:
+    data, folder = trained_run
     done = run_command(
-        "stage=test", checkpoint_of(folder), "trainer=cpu", f"hydra.run.dir={tmp_path / 'run'}"
+        "stage=test", find_checkpoint(folder), "trainer=cpu", f"hydra.run.dir={tmp_path / 'run'}"
     )
     assert done.returncode == 0, done.stderr
     assert f"Data: {data}, as the model was trained" in done.stdout
     assert "warning: The model" not in done.stdout
     groups = pd.read_csv(tmp_path / "run" / "predictions.csv")["group"]
-    found = numbers_of(tmp_path / "run")
+    found = read_metrics(tmp_path / "run")
     assert set(groups) == {"s2"} and len(groups) == found["test/n"] == 24
     assert (found["test/seen_n"], found["test/seen_groups"]) == (0, 0)
 
 
 def test_a_split_on_the_command_line_holds_and_what_was_seen_is_counted(
-    trained, tmp_path: Path
+    trained_run, tmp_path: Path
 ) -> None:
     done = run_command(
-        *("stage=test", checkpoint_of(trained[1]), "trainer=cpu", "split=test_only"),
+        *("stage=test", find_checkpoint(trained_run[1]), "trainer=cpu", "split=test_only"),
         f"hydra.run.dir={tmp_path / 'run'}",
     )
     assert done.returncode == 0, done.stderr
-    found, report = numbers_of(tmp_path / "run"), (tmp_path / "run" / "report.md").read_text()
+    found, report = read_metrics(tmp_path / "run"), (tmp_path / "run" / "report.md").read_text()
     count = found["test/seen_n"]
     assert found["test/n"] == 96 and found["test/seen_groups"] == 3 and 55 <= count <= 65
     said = f"The model was trained on {count} of the 96 samples that it is tested on here, and on 3"
     assert f"warning: {said}" in done.stdout and said in report.partition("## Warnings")[2]
 
 
-def test_validation_prints_its_score(trained, tmp_path: Path) -> None:
+def test_validation_prints_its_score(trained_run, tmp_path: Path) -> None:
     done = run_command(
-        "stage=validate", checkpoint_of(trained[1]), f"hydra.run.dir={tmp_path / 'run'}"
+        "stage=validate", find_checkpoint(trained_run[1]), f"hydra.run.dir={tmp_path / 'run'}"
     )
-    accuracy = numbers_of(tmp_path / "run")["val/acc"]
+    accuracy = read_metrics(tmp_path / "run")["val/acc"]
     rows = pd.read_csv(tmp_path / "run" / "predictions.csv")
     assert accuracy == pytest.approx((rows["label"] == rows["prediction"]).mean())
     assert f"Validation: accuracy {accuracy:.4f} of {len(rows)} samples" in done.stdout
 
 
-def test_a_set_that_is_gone_is_named(trained, tmp_path: Path) -> None:
-    data, _ = trained
-    run = shutil.copytree(trained[1], tmp_path / "run")
+def test_a_set_that_is_gone_is_named(trained_run, tmp_path: Path) -> None:
+    data, _ = trained_run
+    run = shutil.copytree(trained_run[1], tmp_path / "run")
     path = run / "checkpoints" / "best.ckpt"
     content = torch.load(path, weights_only=True)
     content["card"]["data_dir"] = str(tmp_path / "gone")
@@ -94,10 +94,10 @@ def test_a_set_that_is_gone_is_named(trained, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_export_is_compared_on_the_training_set(trained, tmp_path: Path) -> None:
-    data, folder = trained
+def test_an_export_is_compared_on_the_training_set(trained_run, tmp_path: Path) -> None:
+    data, folder = trained_run
     output = tmp_path / "letters.onnx"
-    done = run_command("stage=export", checkpoint_of(folder), f"output={output}", "quantize=int8")
+    done = run_command("stage=export", find_checkpoint(folder), f"output={output}", "quantize=int8")
     assert done.returncode == 0, done.stderr
     assert f"of 24 samples of {data}" in done.stdout
     first, second = done.stdout.partition("\nBefore quantizing: ")[::2]
@@ -107,9 +107,9 @@ def test_an_export_is_compared_on_the_training_set(trained, tmp_path: Path) -> N
     assert far > 1e-4  # an int8 file cannot be as near as the float file
 
 
-def test_a_simulated_model_keeps_its_simulator(run, composed, tmp_path: Path) -> None:
+def test_a_simulated_model_keeps_its_simulator(run, compose_config, tmp_path: Path) -> None:
     folder = run("trainer=smoke", "datamodule.simulator.signers=5")
-    test = composed("stage=test", "task=asl")
+    test = compose_config("stage=test", "task=asl")
     card = ModelCard.from_plain(
         torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["card"]
     )
@@ -118,7 +118,7 @@ def test_a_simulated_model_keeps_its_simulator(run, composed, tmp_path: Path) ->
     assert kept.datamodule.simulator.signers == 5 and kept.data_dir is None
 
 
-def card_with(**changes: object) -> ModelCard:
+def make_card(**changes: object) -> ModelCard:
     module, net = {"_target_": "modules.asl.ASLModule"}, {"_target_": "modules.networks.x.Net"}
     plain = {"task": "asl", "classes": [], "trained_classes": [], "module": module, "net": net}
     return ModelCard.from_plain(plain | {"input": {}, "simulated": False} | changes)
@@ -134,17 +134,17 @@ def card_with(**changes: object) -> ModelCard:
         (None, "does not say how its set was split"),
     ],
 )
-def test_a_strangers_split_is_checked(split, message: str, tmp_path: Path, composed) -> None:
+def test_a_strangers_split_is_checked(split, message: str, tmp_path: Path, compose_config) -> None:
     data = write_hands(tmp_path / "set")
-    card = card_with(data_dir=str(data), config={"split": split})
+    card = make_card(data_dir=str(data), config={"split": split})
     with pytest.raises(ValueError, match=message):
-        with_training_data(composed("stage=test"), card)
+        with_training_data(compose_config("stage=test"), card)
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/proc/self", "no\x1bset", "", None])
 def test_a_strangers_path_is_only_looked_at(path: str | None) -> None:
     with pytest.raises(ValueError, match="data_dir"):
-        find_training_set(card_with(data_dir=path))
+        find_training_set(make_card(data_dir=path))
 
 
 def test_a_calibrated_model_warns_when_it_is_tested_on_what_it_learned(run, tmp_path: Path) -> None:
@@ -152,10 +152,10 @@ def test_a_calibrated_model_warns_when_it_is_tested_on_what_it_learned(run, tmp_
     split = ("split=leave_one_group_out", "split.val=random")
     folder = run("trainer=smoke", f"data_dir={data}", *split, "calibrate=2")
     again = run(
-        *("stage=test", "trainer=cpu", checkpoint_of(folder), f"data_dir={data}", *split),
+        *("stage=test", "trainer=cpu", find_checkpoint(folder), f"data_dir={data}", *split),
         run_dir="again",
     )
-    assert numbers_of(again)["test/seen_n"] == 6 and numbers_of(again)["test/n"] == 24
+    assert read_metrics(again)["test/seen_n"] == 6 and read_metrics(again)["test/n"] == 24
     report = (folder / "report.md").read_text()
     assert "never seen" not in report and "6 samples of the tested groups are trained on" in report
 
@@ -167,8 +167,8 @@ def test_what_a_first_model_was_trained_on_travels_on(run, tmp_path: Path) -> No
     init = f"init_from={begun / 'checkpoints' / 'best.ckpt'}"
     tuned = run("trainer=smoke", f"data_dir={second}", "split=train_all", init, run_dir="tuned")
     tested = run(
-        *("stage=test", "trainer=cpu", checkpoint_of(tuned), f"data_dir={first}"),
+        *("stage=test", "trainer=cpu", find_checkpoint(tuned), f"data_dir={first}"),
         "split=test_only",
         run_dir="tested",
     )
-    assert numbers_of(tested)["test/seen_n"] == 34  # 36 but for those that validated
+    assert read_metrics(tested)["test/seen_n"] == 34  # 36 but for those that validated

@@ -33,18 +33,18 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plain(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain_file(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("plain") / "m.pth"
     write_pth(load_checkpoint(checkpoint), path)
     return path
 
 
 @pytest.fixture
-def changed(plain: Path, tmp_path: Path) -> Callable[..., Path]:
+def change_file(plain_file: Path, tmp_path: Path) -> Callable[..., Path]:
     """``changed(change)``: the plain file after ``change(content)``."""
 
     def make(change: Callable[[Content], object]) -> Path:
-        content = torch.load(plain, weights_only=True)
+        content = torch.load(plain_file, weights_only=True)
         change(content)
         torch.save(content, tmp_path / "changed.pth")
         return tmp_path / "changed.pth"
@@ -52,7 +52,7 @@ def changed(plain: Path, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def same_weights(one: TaskModule, other: TaskModule) -> bool:
+def has_same_weights(one: TaskModule, other: TaskModule) -> bool:
     mine, theirs = one.net.state_dict(), other.net.state_dict()
     return mine.keys() == theirs.keys() and all(torch.equal(mine[k], theirs[k]) for k in mine)
 
@@ -61,8 +61,8 @@ def same_weights(one: TaskModule, other: TaskModule) -> bool:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_plain_file_holds_all_and_loads_back(task: str, composed, tmp_path: Path) -> None:
-    config = composed(f"task={task}", "trainer=smoke", "augment=none")
+def test_the_plain_file_holds_all_and_loads_back(task: str, compose_config, tmp_path: Path) -> None:
+    config = compose_config(f"task={task}", "trainer=smoke", "augment=none")
     data = build_datamodule(config)
     module = build_module(config, data).eval()
     path = tmp_path / "m.pth"
@@ -79,9 +79,9 @@ def test_the_plain_file_holds_all_and_loads_back(task: str, composed, tmp_path: 
 
     other = build_module(config, data)
     start_from(other, path)  # init_from=
-    assert same_weights(other, module)
+    assert has_same_weights(other, module)
     again = load_checkpoint(path, task)
-    assert same_weights(again, module) and again.card == module.card and not again.training
+    assert has_same_weights(again, module) and again.card == module.card and not again.training
     batch = next(iter(data.test_dataloader()))
     batch = data.on_after_batch_transfer(batch, 0)
     with torch.no_grad():
@@ -118,21 +118,21 @@ def test_a_trained_model_is_judged_the_same_after_it(
         run(f"task={task}", "trainer=smoke", "stage=validate", f"ckpt_path={path}", run_dir="v")
 
 
-def test_predictions_are_the_same(checkpoint: Path, plain: Path, run, tmp_path: Path) -> None:
+def test_predictions_are_the_same(checkpoint: Path, plain_file: Path, run, tmp_path: Path) -> None:
     np.save(tmp_path / "hand.npy", np.random.default_rng(0).random((3, 63), np.float32))
     one, other = (
         run("stage=predict", f"ckpt_path={path}", f"input={tmp_path / 'hand.npy'}", run_dir=name)
-        for path, name in ((checkpoint, "one"), (plain, "other"))
+        for path, name in ((checkpoint, "one"), (plain_file, "other"))
     )
     assert (one / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
 
 
-def test_weights_that_only_training_needs_are_not_asked_for(composed, tmp_path: Path) -> None:
-    config = composed("task=emg", "trainer=smoke", "module.contrastive=0.1")
+def test_weights_that_only_training_needs_are_not_asked_for(compose_config, tmp_path: Path) -> None:
+    config = compose_config("task=emg", "trainer=smoke", "module.contrastive=0.1")
     module = build_module(config, build_datamodule(config))
     assert any(name.startswith("shared.") for name in module.state_dict())
     write_pth(module, tmp_path / "m.pth")
-    assert same_weights(load_checkpoint(tmp_path / "m.pth"), module)
+    assert has_same_weights(load_checkpoint(tmp_path / "m.pth"), module)
 
 
 def test_a_weight_that_is_not_a_number_is_the_same_as_itself(
@@ -161,19 +161,23 @@ def test_what_is_missing_is_named(overrides: list[str], said: str, run) -> None:
         run("stage=export", *overrides)
 
 
-def test_the_input_is_never_written_over(plain: Path, run, tmp_path: Path) -> None:
-    before = plain.read_bytes()
-    for output in ("null", plain, plain.parent / ".." / plain.parent.name / plain.name):
+def test_the_input_is_never_written_over(plain_file: Path, run, tmp_path: Path) -> None:
+    before = plain_file.read_bytes()
+    for output in (
+        "null",
+        plain_file,
+        plain_file.parent / ".." / plain_file.parent.name / plain_file.name,
+    ):
         with pytest.raises(ValueError, match="is ckpt_path itself"):
-            run("stage=export", f"ckpt_path={plain}", f"output={output}")
+            run("stage=export", f"ckpt_path={plain_file}", f"output={output}")
     with pytest.raises(ValueError, match="is a folder; name a file"):
-        run("stage=export", f"ckpt_path={plain}", f"output={tmp_path}")
-    assert plain.read_bytes() == before and list(plain.parent.iterdir()) == [plain]
+        run("stage=export", f"ckpt_path={plain_file}", f"output={tmp_path}")
+    assert plain_file.read_bytes() == before and list(plain_file.parent.iterdir()) == [plain_file]
 
 
-def test_another_task_is_named(plain: Path, run) -> None:
+def test_another_task_is_named(plain_file: Path, run) -> None:
     with pytest.raises(ValueError, match="of task asl, not emg. Set task=asl"):
-        run("task=emg", "stage=export", f"ckpt_path={plain}")
+        run("task=emg", "stage=export", f"ckpt_path={plain_file}")
 
 
 # ---- files of others
@@ -198,32 +202,44 @@ def test_a_foreign_file_says_what_it_lacks(config: object, found: str, tmp_path:
     assert "\n" not in str(refused.value) and "stage=export wrote" in str(refused.value)
 
 
-def keep(key: str, names: Callable[[Content], Content]) -> Callable[[Content], None]:
+def change_entry(key: str, names: Callable[[Content], Content]) -> Callable[[Content], None]:
     return lambda content: content.update({key: names(content[key])})
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (keep("model_state_dict", lambda w: dict(list(w.items())[1:])), "weights do not fit"),
-        (keep("model_state_dict", lambda w: w | {"more": torch.zeros(1)}), "weights do not fit"),
-        (keep("model_state_dict", lambda w: dict.fromkeys(w, 1.0)), "must be tensors by name"),
-        (keep("model_state_dict", lambda w: list(w.values())), "must be tensors by name"),
-        (keep("class_to_idx", lambda c: dict.fromkeys(c, 0)), "class_to_idx and config.classes"),
+        (
+            change_entry("model_state_dict", lambda w: dict(list(w.items())[1:])),
+            "weights do not fit",
+        ),
+        (
+            change_entry("model_state_dict", lambda w: w | {"more": torch.zeros(1)}),
+            "weights do not fit",
+        ),
+        (
+            change_entry("model_state_dict", lambda w: dict.fromkeys(w, 1.0)),
+            "must be tensors by name",
+        ),
+        (change_entry("model_state_dict", lambda w: list(w.values())), "must be tensors by name"),
+        (
+            change_entry("class_to_idx", lambda c: dict.fromkeys(c, 0)),
+            "class_to_idx and config.classes",
+        ),
         (lambda c: c["config"]["net"].update(sizes=3), "cannot be built: .*sizes"),
         (lambda c: c["config"].pop("net"), "must also say net. Take"),
         (lambda c: c["config"]["module"].update(_target_="torch.nn.Identity"), "may not build"),
     ],
     ids=["fewer", "more", "numbers", "list", "classes", "net", "no net", "no module"],
 )
-def test_a_changed_file_is_refused(change, said: str, changed) -> None:
+def test_a_changed_file_is_refused(change, said: str, change_file) -> None:
     with pytest.raises(ValueError, match=said):
-        load_checkpoint(changed(change))
+        load_checkpoint(change_file(change))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_a_damaged_file_is_refused(share: float, plain: Path, tmp_path: Path) -> None:
-    content = plain.read_bytes()
+def test_a_damaged_file_is_refused(share: float, plain_file: Path, tmp_path: Path) -> None:
+    content = plain_file.read_bytes()
     (tmp_path / "cut.pth").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(ValueError, match=r"cut\.pth is truncated or damaged .* Export it again"):
         load_checkpoint(tmp_path / "cut.pth")
@@ -232,7 +248,7 @@ def test_a_damaged_file_is_refused(share: float, plain: Path, tmp_path: Path) ->
 # ---- files that would run something
 
 
-def asks(target: str, marker: Path) -> dict[str, object]:
+def make_target(target: str, marker: Path) -> dict[str, object]:
     """Something to build, as Hydra and this suite would each understand it."""
     return {"_target_": target, "_args_": [f"touch {marker}"], "command": f"touch {marker}"}
 
@@ -253,10 +269,10 @@ def poison(place: str, evil: object) -> Callable[[Content], None]:
 @pytest.mark.parametrize("target", ["os.system", "subprocess.run", "modules.base.os.system"])
 @pytest.mark.parametrize("place", ["net", "module", "deep", "input", "reader", "frame"])
 def test_a_file_that_asks_for_a_command_is_refused_wherever_it_is_read(
-    place: str, target: str, changed, composed, tmp_path: Path
+    place: str, target: str, change_file, compose_config, tmp_path: Path
 ) -> None:
     marker = tmp_path / "ran"
-    path = changed(poison(place, asks(target, marker)))
+    path = change_file(poison(place, make_target(target, marker)))
     for read in (read_checkpoint, load_checkpoint, lambda path: start_from(None, path)):
         with pytest.raises(ValueError, match=REFUSED) as refused:
             read(path)
@@ -266,9 +282,9 @@ def test_a_file_that_asks_for_a_command_is_refused_wherever_it_is_read(
 
 @pytest.mark.parametrize("place", ["configuration of the run", "hyper-parameters", "anywhere"])
 def test_nothing_is_built_from_the_configuration_of_a_run(
-    place: str, changed, tmp_path: Path
+    place: str, change_file, tmp_path: Path
 ) -> None:
-    evil = asks("os.system", tmp_path / "ran")
+    evil = make_target("os.system", tmp_path / "ran")
 
     def change(content: Content) -> None:
         if place == "configuration of the run":
@@ -278,22 +294,24 @@ def test_nothing_is_built_from_the_configuration_of_a_run(
         else:
             content["config"]["config"]["callbacks"] = {"last": {"more": (evil,)}}
 
-    assert load_checkpoint(changed(change)).classes
+    assert load_checkpoint(change_file(change)).classes
     assert not (tmp_path / "ran").exists()
 
 
-def test_this_project_s_own_functions_are_not_built_from_a_file(changed, tmp_path: Path) -> None:
+def test_this_project_s_own_functions_are_not_built_from_a_file(
+    change_file, tmp_path: Path
+) -> None:
     """Hydra would build the datamodule with what ``input`` says, and may build all of ours."""
     for place in ("input", "reader"):
         target = "unvoiced.vision.models.locate_hand_model"
         with pytest.raises(ValueError, match=REFUSED):
-            read_checkpoint(changed(poison(place, asks(target, tmp_path))))
+            read_checkpoint(change_file(poison(place, make_target(target, tmp_path))))
 
 
 @pytest.mark.parametrize("where", ["model_state_dict", "class_to_idx", "config"])
-def test_a_pickled_command_is_refused_and_not_run(where: str, changed, tmp_path: Path) -> None:
+def test_a_pickled_command_is_refused_and_not_run(where: str, change_file, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
-    path = changed(lambda content: content.update({where: PickleAttack(str(marker))}))
+    path = change_file(lambda content: content.update({where: PickleAttack(str(marker))}))
     for read in (read_checkpoint, load_checkpoint, lambda path: start_from(None, path)):
         with pytest.raises(ValueError, match="It was not loaded"):
             read(path)
@@ -309,13 +327,13 @@ def test_a_pickled_command_is_refused_and_not_run(where: str, changed, tmp_path:
         *("stage=replay input=", "trainer=smoke init_from="),
     ],
 )
-def test_every_stage_refuses_them(command: str, changed, run, tmp_path: Path) -> None:
+def test_every_stage_refuses_them(command: str, change_file, run, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     *before, last = command.split()
     for change, said in (
-        (poison("net", asks("os.system", marker)), REFUSED),
+        (poison("net", make_target("os.system", marker)), REFUSED),
         (lambda content: content.update(config=PickleAttack(str(marker))), "It was not loaded"),
     ):
         with pytest.raises(ValueError, match=said):
-            run(*before, f"{last}{changed(change)}")
+            run(*before, f"{last}{change_file(change)}")
     assert not marker.exists()

@@ -46,12 +46,12 @@ FACTS = {
 }
 
 
-def untrained(composed: Any, task: str, *more: str) -> tuple[DictConfig, TaskModule]:
-    config = composed(f"task={task}", "trainer=smoke", "augment=none", *SMALL[task], *more)
+def build_untrained(compose_config: Any, task: str, *more: str) -> tuple[DictConfig, TaskModule]:
+    config = compose_config(f"task={task}", "trainer=smoke", "augment=none", *SMALL[task], *more)
     return config, build_module(config, build_datamodule(config)).eval()
 
 
-def tiny_onnx(path: Path, **metadata: str) -> Path:
+def write_tiny_onnx(path: Path, **metadata: str) -> Path:
     """A network that gives its input back, with this metadata."""
     ends = [
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 2])
@@ -66,7 +66,7 @@ def tiny_onnx(path: Path, **metadata: str) -> Path:
     return path
 
 
-def written(facts: dict[str, Any]) -> dict[str, str]:
+def to_metadata(facts: dict[str, Any]) -> dict[str, str]:
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in facts.items()}
 
 
@@ -74,9 +74,9 @@ def written(facts: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_stored_recordings_are_answered_as_they_are_tested(task, composed, tmp_path) -> None:
+def test_stored_recordings_are_answered_as_they_are_tested(task, compose_config, tmp_path) -> None:
     """What training does between the set and the network is part of what is deployed."""
-    config, module = untrained(composed, task)
+    config, module = build_untrained(compose_config, task)
     pairs = list(compared(module, samples_for(config, module, tmp_path)))
     model = deployed(module, config)
     with torch.inference_mode():
@@ -86,16 +86,16 @@ def test_stored_recordings_are_answered_as_they_are_tested(task, composed, tmp_p
 
 
 @pytest.mark.parametrize("rule", ["resample", "crop_pad"])
-def test_frames_are_taken_inside_as_they_are_outside(rule: str, composed, tmp_path) -> None:
+def test_frames_are_taken_inside_as_they_are_outside(rule: str, compose_config, tmp_path) -> None:
     changed = f"datamodule.length_rule={rule}", "datamodule.frames=7"
-    config, module = untrained(composed, "lipread", *changed)
+    config, module = build_untrained(compose_config, "lipread", *changed)
     pairs = list(compared(module, samples_for(config, module, tmp_path)))
     with torch.inference_mode():
         agreement(lambda *inputs: in_numpy(deployed(module, config), *inputs), pairs)
 
 
-def test_other_answers_are_refused(composed, tmp_path) -> None:
-    config, module = untrained(composed, "asl")
+def test_other_answers_are_refused(compose_config, tmp_path) -> None:
+    config, module = build_untrained(compose_config, "asl")
     pairs = list(compared(module, samples_for(config, module, tmp_path)))
     pair = pairs[0]
     with pytest.raises(ValueError, match=r"not the same: logits within 2\.0e-03 of PyTorch's"):
@@ -104,7 +104,7 @@ def test_other_answers_are_refused(composed, tmp_path) -> None:
         agreement(lambda *_: (np.roll(pair.logits, 1, axis=1),), [pair])
 
 
-def test_a_letter_model_without_pytorch(composed, run, tmp_path, capsys) -> None:
+def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -> None:
     """The whole way: a run, its file, plain ONNX Runtime, and a process that has no torch."""
     trained = run("trainer=smoke", "net=landmark_gru", "net.hidden_size=8")
     checkpoint, path = trained / "checkpoints" / "best.ckpt", tmp_path / "letters.onnx"
@@ -153,8 +153,8 @@ print(*(read(hand[0]).label for hand in np.load({str(tmp_path / "hands.npy")!r})
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_every_task_is_exported_and_quantized(task, composed, tmp_path) -> None:
-    config, module = untrained(composed, task)
+def test_every_task_is_exported_and_quantized(task, compose_config, tmp_path) -> None:
+    config, module = build_untrained(compose_config, task)
     data = samples_for(config, module, tmp_path / "set")
     pairs, path = list(compared(module, data)), tmp_path / "m.onnx"
     write_network(deployed(module, config), pairs[0].inputs, about(module), path)
@@ -226,43 +226,49 @@ def test_what_is_no_onnx_file_is_named(content: bytes | None, said: str, tmp_pat
 
 def test_a_file_of_somebody_else_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not say its task and classes"):
-        Recognizer(tiny_onnx(tmp_path / "a.onnx"))
+        Recognizer(write_tiny_onnx(tmp_path / "a.onnx"))
     with pytest.raises(ValueError, match=r"does not state frame.*Export it again"):
         facts = {k: v for k, v in FACTS.items() if k != "frame"}
-        Recognizer(tiny_onnx(tmp_path / "b.onnx", **written(facts)))
+        Recognizer(write_tiny_onnx(tmp_path / "b.onnx", **to_metadata(facts)))
     with pytest.raises(ValueError, match="has format 99"):
-        Recognizer(tiny_onnx(tmp_path / "c.onnx", **written(FACTS | {KEY: 99})))
+        Recognizer(write_tiny_onnx(tmp_path / "c.onnx", **to_metadata(FACTS | {KEY: 99})))
     with pytest.raises(ValueError, match="its metadata is damaged"):
-        Recognizer(tiny_onnx(tmp_path / "d.onnx", **written(FACTS) | {"classes": "[A"}))
-    assert Recognizer(tiny_onnx(tmp_path / "e.onnx", **written(FACTS))).classes == ["A", "B"]
+        Recognizer(write_tiny_onnx(tmp_path / "d.onnx", **to_metadata(FACTS) | {"classes": "[A"}))
+    assert Recognizer(write_tiny_onnx(tmp_path / "e.onnx", **to_metadata(FACTS))).classes == [
+        "A",
+        "B",
+    ]
 
 
-def test_a_file_of_another_task_is_named(composed, tmp_path: Path) -> None:
-    path = tiny_onnx(tmp_path / "m.onnx", **written(FACTS))
-    config = composed("task=lipread", f"ckpt_path={path}")
+def test_a_file_of_another_task_is_named(compose_config, tmp_path: Path) -> None:
+    path = write_tiny_onnx(tmp_path / "m.onnx", **to_metadata(FACTS))
+    config = compose_config("task=lipread", f"ckpt_path={path}")
     with pytest.raises(ValueError, match=r"a model of task asl, not lipread. Set task=asl"):
         recognizer_of(config)
 
 
-def test_settings_of_recordings_are_no_settings_of_streams(composed, tmp_path: Path) -> None:
+def test_settings_of_recordings_are_no_settings_of_streams(compose_config, tmp_path: Path) -> None:
     frame = {"shape": [48, 80], "dtype": "uint8", "meaning": "grey mouth", "rate": 25.0}
     facts = FACTS | {"task": "lipread", "frame": frame}
-    path = tiny_onnx(tmp_path / "m.onnx", **written(facts))
+    path = write_tiny_onnx(tmp_path / "m.onnx", **to_metadata(facts))
     model = "task=lipread", f"ckpt_path={path}"
-    assert recognizer_of(composed(*model, "input_reader.min_confidence=0.7")).min_confidence == 0.7
+    assert (
+        recognizer_of(compose_config(*model, "input_reader.min_confidence=0.7")).min_confidence
+        == 0.7
+    )
     with pytest.raises(ValueError, match=r"input_reader\.zoom=2\.4 is for stage=predict"):
-        recognizer_of(composed(*model, "input_reader.zoom=2.4"))
+        recognizer_of(compose_config(*model, "input_reader.zoom=2.4"))
 
 
 def test_an_exported_network_is_not_exported_again(run, tmp_path: Path) -> None:
-    path = tiny_onnx(tmp_path / "m.onnx", **written(FACTS))
+    path = write_tiny_onnx(tmp_path / "m.onnx", **to_metadata(FACTS))
     with pytest.raises(ValueError, match="exported network without training state"):
         run("stage=export", f"ckpt_path={path}")
 
 
-def test_a_model_says_its_task_itself(tmp_path: Path, composed) -> None:
-    exported = tiny_onnx(tmp_path / "m.onnx", **written(FACTS | {"task": "vsr"}))
-    _, module = untrained(composed, "emg")
+def test_a_model_says_its_task_itself(tmp_path: Path, compose_config) -> None:
+    exported = write_tiny_onnx(tmp_path / "m.onnx", **to_metadata(FACTS | {"task": "vsr"}))
+    _, module = build_untrained(compose_config, "emg")
     write_pth(module, tmp_path / "m.pth")
     for path, task in ((exported, "vsr"), (tmp_path / "m.pth", "emg")):
         assert with_task(["stage=serve", f"ckpt_path={path}"])[0] == f"task={task}"
@@ -274,7 +280,7 @@ def test_a_model_says_its_task_itself(tmp_path: Path, composed) -> None:
         assert with_task(alone) == alone
 
 
-class Wavers(nn.Module):
+class DataDependentNetwork(nn.Module):
     """Decides by what it sees: no exporter can follow."""
 
     inputs, outputs = ("frames",), ("logits",)
@@ -290,7 +296,7 @@ class Wavers(nn.Module):
 def test_a_network_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     with pytest.raises(ValueError, match="Identity has a part that ONNX cannot express"):
-        write_network(Wavers(), (np.ones((2, 3), np.float32),), {}, path)
+        write_network(DataDependentNetwork(), (np.ones((2, 3), np.float32),), {}, path)
     assert not path.exists()
 
 

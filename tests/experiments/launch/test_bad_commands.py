@@ -8,14 +8,19 @@ import pytest
 from experiments.launch.command import validate_command
 from experiments.launch.trainer_checks import check_trainer
 from tests.helpers.command_line import run_command
-from tests.helpers.commands import bad_commands, composed_command, good_commands, refusal
+from tests.helpers.commands import (
+    compose_arguments,
+    read_bad_commands,
+    read_good_commands,
+    run_until_refused,
+)
 
-COMMANDS = bad_commands()
+COMMANDS = read_bad_commands()
 SAMPLE = random.Random(0).sample(COMMANDS, 12)
 
 
 def check_refusal(command: str, fragment: str, folder: Path) -> None:
-    sentence = refusal(command, folder / "run")
+    sentence = run_until_refused(command, folder / "run")
     assert fragment in sentence
     assert "\n" not in sentence.strip().split("\n(HYDRA")[0]
     assert not (folder / "run").exists()
@@ -45,8 +50,8 @@ def test_the_program_ends_without_a_traceback(argument: str, tmp_path: Path) -> 
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("command", good_commands())
+@pytest.mark.parametrize("command", read_good_commands())
 def test_unusual_settings_that_make_sense_are_accepted(command: str, tmp_path: Path) -> None:
-    config = composed_command([*command.split(), f"hydra.run.dir={tmp_path / 'run'}"])
+    config = compose_arguments([*command.split(), f"hydra.run.dir={tmp_path / 'run'}"])
     validate_command(config)
     check_trainer(config)

@@ -21,7 +21,7 @@ from tests.helpers.command_line import FORK_CONTEXT
 from tests.helpers.prepared_sets import read_set_files, write_landmark_files
 
 
-def hold(folder: Path, begun) -> None:
+def hold_lock(folder: Path, begun) -> None:
     with lock_folder(folder, "a preparation"):
         begun.set()
         time.sleep(600)
@@ -31,7 +31,7 @@ def hold(folder: Path, begun) -> None:
 def holder(tmp_path: Path):
     """Another process that holds the lock of tmp_path / "set"."""
     begun = FORK_CONTEXT.Event()
-    process = FORK_CONTEXT.Process(target=hold, args=(tmp_path / "set", begun))
+    process = FORK_CONTEXT.Process(target=hold_lock, args=(tmp_path / "set", begun))
     process.start()
     assert begun.wait(120)
     yield process

@@ -34,8 +34,10 @@ def test_the_name_says_which_way_is_better(metric: str, mode: str | None) -> Non
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("metric", ["val/loss", "val/acc", "val/wer"])
-def test_best_early_stopping_plateau_and_search_follow(task: str, metric: str, composed) -> None:
-    config = composed(f"task={task}", "scheduler=plateau", f"monitor.metric={metric}")
+def test_best_early_stopping_plateau_and_search_follow(
+    task: str, metric: str, compose_config
+) -> None:
+    config = compose_config(f"task={task}", "scheduler=plateau", f"monitor.metric={metric}")
     mode = "max" if metric == "val/acc" else "min"
     nodes = (config.monitor, config.callbacks.best, config.callbacks.early_stopping)
     assert [node.mode for node in (*nodes, config.scheduler.build)] == [mode] * 4

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from experiments.checkpoints.resume import with_saved_overrides
 from experiments.launch.overrides import prepare_arguments, quote_values, unquote
 from tests.helpers.command_line import run_command
-from tests.helpers.commands import composed_command
+from tests.helpers.commands import compose_arguments
 
 PATHS = [
     *("20260105", "2026_01_02", "1e3", "0x10", "true", "nan", "0", "-1", "no"),
@@ -59,9 +59,9 @@ def test_sweeps_over_paths_keep_their_commas() -> None:
 
 
 def test_epochs_is_honoured_beside_a_trainer_preset(tmp_path: Path) -> None:
-    config = composed_command(["trainer=smoke", "epochs=5", f"hydra.run.dir={tmp_path}"])
+    config = compose_arguments(["trainer=smoke", "epochs=5", f"hydra.run.dir={tmp_path}"])
     assert config.trainer.max_epochs == 5
-    assert composed_command(["trainer=smoke", f"hydra.run.dir={tmp_path}"]).trainer.max_epochs == 2
+    assert compose_arguments(["trainer=smoke", f"hydra.run.dir={tmp_path}"]).trainer.max_epochs == 2
 
 
 def test_a_resumed_run_keeps_its_folder(tmp_path: Path) -> None:

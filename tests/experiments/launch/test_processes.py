@@ -19,7 +19,7 @@ PATIENCE_S = 20
 SHADOWS = ("numpy", "json", "struct", "modules", "callbacks", "datamodules", "experiments")
 
 
-def begin(code: str, cwd: Path, **variables: str) -> subprocess.Popen:
+def start_process(code: str, cwd: Path, **variables: str) -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | variables
     command = [sys.executable, "-P", "-c", code]
     return subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True)
@@ -41,11 +41,11 @@ def wait_for(condition, patience_s: float = PATIENCE_S) -> bool:
     return condition()
 
 
-def children_of(pid: int) -> list[int]:
+def find_children(pid: int) -> list[int]:
     """All processes below ``pid``."""
     path = Path(f"/proc/{pid}/task/{pid}/children")
     direct = [int(text) for text in path.read_text().split()] if path.exists() else []
-    return [*direct, *(one for child in direct for one in children_of(child))]
+    return [*direct, *(one for child in direct for one in find_children(child))]
 
 
 # ---- no more than cores
@@ -53,7 +53,7 @@ def children_of(pid: int) -> list[int]:
 
 @pytest.mark.parametrize("key", ["trainer.devices", "datamodule.workers"])
 def test_more_processes_than_cores_are_refused_before_anything_is_written(
-    key: str, composed, run, tmp_path: Path
+    key: str, compose_config, run, tmp_path: Path
 ) -> None:
     wanted = cpu_count() + 97
     with pytest.raises(ValueError, match=rf"{key}={wanted} starts {wanted} processes.*Set {key}="):
@@ -61,8 +61,8 @@ def test_more_processes_than_cores_are_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_more_processes_are_allowed_by_name(composed) -> None:
-    config = composed("trainer=smoke", "oversubscribe=true")
+def test_more_processes_are_allowed_by_name(compose_config) -> None:
+    config = compose_config("trainer=smoke", "oversubscribe=true")
     refuse_excess("trainer.devices", 1_000, config)
     config.oversubscribe = False
     for accepted in (1, cpu_count(), "auto", None, "-1", -1, [0, 1], True):
@@ -95,7 +95,7 @@ time.sleep(600)
     ("begin_name", "argument"), [("end_with_parent", "PARENT"), ("end_with_named_parent", "")]
 )
 def test_a_child_ends_with_its_killed_parent(begin_name, argument, tmp_path: Path) -> None:
-    parent = begin(PARENT.format(begin=begin_name, argument=argument), tmp_path)
+    parent = start_process(PARENT.format(begin=begin_name, argument=argument), tmp_path)
     child = int(parent.stdout.readline())
     assert is_alive(child)
     parent.send_signal(signal.SIGKILL)
@@ -126,8 +126,8 @@ def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None
     marks = {"preparation": "set2/manifest.csv", "joblib": "sweep/1/metrics.csv"}
     marks |= {"submitit": "sweep/1/metrics.csv"}
     assert wait_for((tmp_path / marks.get(what, "run/metrics.csv")).exists, 240)
-    begun = wait_for(lambda: len(children_of(process.pid)) >= count, 120)
-    children = children_of(process.pid)
+    begun = wait_for(lambda: len(find_children(process.pid)) >= count, 120)
+    children = find_children(process.pid)
     assert begun, (tmp_path / "output").read_text()
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -155,7 +155,7 @@ subprocess.run([sys.executable, "-c", "import modules.schedules, json; print(jso
 """
 
 
-def shadow(folder: Path) -> Path:
+def write_shadows(folder: Path) -> Path:
     """A folder of modules with well-known names, each of which leaves a file when imported."""
     folder.mkdir()
     for name in SHADOWS:
@@ -165,8 +165,8 @@ def shadow(folder: Path) -> Path:
 
 
 def test_workers_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
-    folder = shadow(tmp_path / "mine")
-    process = begin(ISOLATED.format(root=str(ROOT)), folder)
+    folder = write_shadows(tmp_path / "mine")
+    process = start_process(ISOLATED.format(root=str(ROOT)), folder)
     assert "['0', '1']" in process.communicate(timeout=120)[0]
     assert process.returncode == 0 and not (folder / "imported").exists()
 
@@ -174,7 +174,7 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["preparation", "ddp", "joblib", "submitit"])
 def test_commands_in_a_folder_of_shadows(what: str, tmp_path: Path) -> None:
-    folder, data = shadow(tmp_path / "mine"), write_hands(tmp_path / "set", each=8)
+    folder, data = write_shadows(tmp_path / "mine"), write_hands(tmp_path / "set", each=8)
     raw = write_landmark_files(tmp_path / "raw", "AB", 10)
     fit = ("trainer=smoke", "oversubscribe=true", f"data_dir={data}")
     sweep = ("-m", "seed=0,1", *fit, f"hydra.sweep.dir={tmp_path}/sweep")

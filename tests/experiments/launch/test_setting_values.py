@@ -12,10 +12,10 @@ from tests.helpers.paths import TASKS
 from tests.helpers.setting_values import (
     SHOWN,
     VALUES,
-    composed_stage,
-    leaves,
-    settings_of,
-    validation_error,
+    collect_settings,
+    compose_stage,
+    find_error,
+    list_settings,
 )
 
 SAMPLE = 40  # settings of each task in the default tests
@@ -25,7 +25,7 @@ def check_setting(config: DictConfig, key: str) -> int:
     """Set a setting to each value, and return how many were refused."""
     refused = 0
     for value, shown in zip(VALUES, SHOWN, strict=True):
-        sentence = validation_error(config, key, value)
+        sentence = find_error(config, key, value)
         refused += bool(sentence)
         if sentence:
             leaf = key.rpartition(".")[2]
@@ -36,7 +36,7 @@ def check_setting(config: DictConfig, key: str) -> int:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_sample_of_settings(task: str, tmp_path: Path) -> None:
-    config = composed_stage(task, "fit", str(tmp_path / "run"))
+    config = compose_stage(task, "fit", str(tmp_path / "run"))
     settings = [key for key in _used(config) if key != "auth"]
     for key in random.Random(task).sample(settings, SAMPLE // len(TASKS)):
         check_setting(config, key)
@@ -47,14 +47,14 @@ def test_a_sample_of_settings(task: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_all_settings(task: str, tmp_path: Path) -> None:
-    settings = settings_of(task, str(tmp_path / "run"))
+    settings = collect_settings(task, str(tmp_path / "run"))
     refused = {key: check_setting(config, key) for config, key in settings if key != "auth"}
     assert all(refused.values()), [key for key, count in refused.items() if not count]
     assert not (tmp_path / "run").exists()
 
 
 def _used(config: DictConfig) -> list[str]:
-    roots = {key: key.partition(".")[0] for key in leaves(config)}
+    roots = {key: key.partition(".")[0] for key in list_settings(config)}
     return [key for key, root in roots.items() if root not in ALL_GROUPS or root in GROUPS["fit"]]
 
 

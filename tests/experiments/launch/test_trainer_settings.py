@@ -34,9 +34,9 @@ def test_what_cannot_work_is_refused_before_anything_is_written(setting, sentenc
     assert not (tmp_path / "run").exists()
 
 
-def test_defaults_and_every_preset_are_accepted(composed):
+def test_defaults_and_every_preset_are_accepted(compose_config):
     for preset in ("default", "cpu", "ddp", "smoke", "debug", "overfit", "profile"):
-        check_trainer(composed(f"trainer={preset}"))
+        check_trainer(compose_config(f"trainer={preset}"))
 
 
 def test_too_small_a_share_of_batches_is_one_sentence(run):

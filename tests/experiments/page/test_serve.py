@@ -144,35 +144,35 @@ def test_an_engine_that_cannot_be_made_takes_no_place() -> None:
 # ---- frames
 
 
-def enter(client: TestClient) -> str:
+def join_page(client: TestClient) -> str:
     return client.post("/camera/enter").json()["visitor"]
 
 
-def show(client: TestClient, key: str, picture: np.ndarray, seconds: float) -> dict[str, Any]:
+def send_frame(client: TestClient, key: str, picture: np.ndarray, seconds: float) -> dict[str, Any]:
     answer = client.post(f"/camera/frame/{key}?seconds={seconds}", content=encode_jpeg(picture))
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def test_what_two_visitors_show_is_never_mixed(client: TestClient) -> None:
-    one, two = enter(client), enter(client)
+    one, two = join_page(client), join_page(client)
     for number in range(8):
-        first = show(client, one, paint_pointing_hand("A"), number / 10)
-        second = show(client, two, paint_pointing_hand("C"), number / 10)
+        first = send_frame(client, one, paint_pointing_hand("A"), number / 10)
+        second = send_frame(client, two, paint_pointing_hand("C"), number / 10)
     assert (first["text"], second["text"]) == ("A", "C")
     assert first["top"][0][0] == "A" and len(first["top"]) == 3
     assert first["seen"].startswith("data:image/jpeg;base64,")
     assert {"decode", "model", "landmarks", "network"} <= set(first["ms"])
     assert client.post(f"/camera/clear/{one}").json() == {"text": ""}
-    assert show(client, two, paint_pointing_hand("C"), 0.9)["text"] == "C"
+    assert send_frame(client, two, paint_pointing_hand("C"), 0.9)["text"] == "C"
     for key in (one, two):
         client.post(f"/camera/leave/{key}")
 
 
 def test_keys_write_what_the_signs_for_them_do(client: TestClient) -> None:
-    key = enter(client)
+    key = join_page(client)
     for number in range(8):
-        show(client, key, paint_pointing_hand("A"), number / 10)
+        send_frame(client, key, paint_pointing_hand("A"), number / 10)
     for name, text in (("space", "A "), ("backspace", "A"), ("backspace", ""), ("backspace", "")):
         assert client.post(f"/camera/type/{key}?name={name}").json() == {"text": text}
     assert client.post(f"/camera/type/{key}?name=del").status_code == 422
@@ -182,9 +182,9 @@ def test_keys_write_what_the_signs_for_them_do(client: TestClient) -> None:
 
 def test_an_answer_that_is_not_sure_is_marked_so(recognizer: Recognizer) -> None:
     with open_client(recognizer) as client:
-        key = enter(client)
-        assert show(client, key, paint_pointing_hand("A"), 0)["sure"] is True
-        blank = show(client, key, np.full((480, 640, 3), 200, np.uint8), 0.1)
+        key = join_page(client)
+        assert send_frame(client, key, paint_pointing_hand("A"), 0)["sure"] is True
+        blank = send_frame(client, key, np.full((480, 640, 3), 200, np.uint8), 0.1)
         assert blank["sure"] is False
     engine = Engine(recognizer, min_probability=1.0)
     assert engine.min_probability == 1.0
@@ -192,15 +192,15 @@ def test_an_answer_that_is_not_sure_is_marked_so(recognizer: Recognizer) -> None
 
 
 def test_no_hand_is_no_answer(client: TestClient) -> None:
-    key = enter(client)
-    answer = show(client, key, np.full((480, 640, 3), 200, np.uint8), 0)
+    key = join_page(client)
+    answer = send_frame(client, key, np.full((480, 640, 3), 200, np.uint8), 0)
     assert answer["top"] == [] and answer["text"] == "" and answer["found"] is False
-    assert show(client, key, paint_pointing_hand("A"), 0.1)["found"] is True
+    assert send_frame(client, key, paint_pointing_hand("A"), 0.1)["found"] is True
     client.post(f"/camera/leave/{key}")
 
 
 def test_wrong_frames_get_a_sentence_each_and_the_next_one_is_read(client: TestClient) -> None:
-    key, good = enter(client), encode_jpeg(paint_pointing_hand("A"))
+    key, good = join_page(client), encode_jpeg(paint_pointing_hand("A"))
     wide = cv2.imencode(".jpg", np.zeros((4000, 4000), np.uint8))[1].tobytes()
     for content, status, said in (
         (b"", 422, "empty"),
@@ -214,17 +214,17 @@ def test_wrong_frames_get_a_sentence_each_and_the_next_one_is_read(client: TestC
     for path in (f"{key}?seconds=nan", f"{key}?seconds=soon", key):
         assert client.post(f"/camera/frame/{path}", content=good).status_code == 422
     assert client.post("/camera/frame/nobody?seconds=0", content=good).status_code == 410
-    assert show(client, key, paint_pointing_hand("A"), 0)["top"][0][0] == "A"
+    assert send_frame(client, key, paint_pointing_hand("A"), 0)["top"][0][0] == "A"
     client.post(f"/camera/leave/{key}")
 
 
 def test_a_full_page_answers_with_a_sentence(client: TestClient) -> None:
-    keys = [enter(client) for _ in range(4)]
+    keys = [join_page(client) for _ in range(4)]
     answer = client.post("/camera/enter")
     assert answer.status_code == 503 and "places are taken" in answer.json()["error"]
     for key in keys:
         client.post(f"/camera/leave/{key}")
-    client.post(f"/camera/leave/{enter(client)}")
+    client.post(f"/camera/leave/{join_page(client)}")
 
 
 # ---- who may ask, and who is asked
@@ -367,7 +367,7 @@ def test_a_mistake_of_the_program_is_told_and_logged(tmp_path: Path, caplog) -> 
         ("h.pdf", lambda path: write_file(path, b"%PDF"), r"h\.pdf is of a kind .* take an image"),
         (
             "i.png",
-            lambda path: huge(path),
+            lambda path: write_huge_png(path),
             r"i\.png: the image is too large \(hundreds of millions of pixels\)",
         ),
     ],
@@ -381,7 +381,7 @@ def test_what_cannot_be_read_gets_one_sentence(
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
 
 
-def huge(path: Path) -> Path:
+def write_huge_png(path: Path) -> Path:
     """A PNG of a few bytes that says it is 900 megapixels."""
     content = bytearray(cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes())
     content[16:24] = (30000).to_bytes(4, "big") * 2

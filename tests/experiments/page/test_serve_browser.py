@@ -73,7 +73,7 @@ def chromium() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture(scope="module")
-def reel(tmp_path_factory: pytest.TempPathFactory) -> str:
+def camera_flag(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The flag of a camera that shows A, B, C, L, over and over, 30 frames a second."""
     path = tmp_path_factory.mktemp("reel") / "hands.mjpeg"
     path.write_bytes(
@@ -83,7 +83,7 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def page_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ignore_profiling_signal()
     folder = tmp_path_factory.mktemp("uploads")
     with serve_page(Recognizer(PointingNetwork()), folder, max_upload_s=8.0) as address:
@@ -91,28 +91,28 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def camera(chromium, reel: str) -> Any:
-    return chromium(ALLOWED, "--use-fake-device-for-media-stream", reel)
+def camera(chromium, camera_flag: str) -> Any:
+    return chromium(ALLOWED, "--use-fake-device-for-media-stream", camera_flag)
 
 
 @contextmanager
-def tab(browser: Any, address: str, **options: Any) -> Iterator[Any]:
+def open_tab(browser: Any, page_address: str, **options: Any) -> Iterator[Any]:
     """A new person's page; whatever it asks of others, and whatever fails in it, is an error."""
     options = {"viewport": {"width": 1100, "height": 900}} | options
     context = browser.new_context(**options)
     context.add_init_script(HEARD)
     shown, wrong = context.new_page(), []
     shown.set_default_timeout(PATIENCE_MS)
-    inside = (address, "data:", "blob:")
+    inside = (page_address, "data:", "blob:")
     shown.on("request", lambda one: one.url.startswith(inside) or wrong.append(one.url))
     shown.on("pageerror", lambda error: wrong.append(str(error)))
-    shown.goto(address)
+    shown.goto(page_address)
     yield shown
     context.close()
     assert wrong == []
 
 
-def start(shown: Any) -> None:
+def start_camera(shown: Any) -> None:
     shown.get_by_role("button", name="Start the camera").click()
 
 
@@ -122,13 +122,13 @@ def wait_for_text(shown: Any, least: int) -> str:
     return shown.locator("#uv-text").inner_text()
 
 
-def complaint(shown: Any) -> str:
+def read_error(shown: Any) -> str:
     place = shown.locator("#uv-alert")
     place.wait_for(state="visible")
     return place.inner_text()
 
 
-def keep(shown: Any, folder: Path, name: str) -> None:
+def save_screenshot(shown: Any, folder: Path, name: str) -> None:
     """A picture of the whole page, for people: UNVOICED_PICTURES=<folder> keeps them."""
     folder = Path(os.environ.get("UNVOICED_PICTURES", folder))
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,12 +139,12 @@ def keep(shown: Any, folder: Path, name: str) -> None:
 
 
 def test_one_button_starts_the_camera_and_letters_are_written_and_spoken(
-    camera, address: str, tmp_path: Path
+    camera, page_address: str, tmp_path: Path
 ) -> None:
-    with tab(camera, address) as shown:
+    with open_tab(camera, page_address) as shown:
         shown.get_by_role("button", name="Start the camera").wait_for()
-        keep(shown, tmp_path, "begin")
-        start(shown)
+        save_screenshot(shown, tmp_path, "begin")
+        start_camera(shown)
         text = wait_for_text(shown, 5)
         assert text in POINTING_LETTERS * 4
         heard = shown.evaluate("window.heard")
@@ -152,7 +152,7 @@ def test_one_button_starts_the_camera_and_letters_are_written_and_spoken(
         assert shown.locator("#uv-top li").count() == 3
         assert shown.locator("#uv-seen").evaluate("one => one.naturalWidth") == 320
         assert shown.locator("#uv-pace").inner_text().startswith("From the camera to the answer:")
-        keep(shown, tmp_path, "camera_light")
+        save_screenshot(shown, tmp_path, "camera_light")
         shown.get_by_label("Speak as I go").uncheck()
         shown.get_by_role("button", name="Stop the camera").click()
         before = len(shown.evaluate("window.heard"))
@@ -163,44 +163,44 @@ def test_one_button_starts_the_camera_and_letters_are_written_and_spoken(
         assert shown.locator("#uv-text").inner_text() == ""
 
 
-def test_two_visitors_do_not_see_each_others_text_and_reload_is_clean(camera, address) -> None:
-    with tab(camera, address) as one, tab(camera, address) as two:
-        start(one)
+def test_two_visitors_do_not_see_each_others_text_and_reload_is_clean(camera, page_address) -> None:
+    with open_tab(camera, page_address) as one, open_tab(camera, page_address) as two:
+        start_camera(one)
         wait_for_text(one, 2)
         assert two.locator("#uv-text").inner_text() == ""
-        start(two)
+        start_camera(two)
         wait_for_text(two, 1)
         one.get_by_role("button", name="Clear").click()
         assert two.locator("#uv-text").inner_text() != ""
-        with tab(camera, address) as three:
-            start(three)
-            assert "All 2 places are taken" in complaint(three)
+        with open_tab(camera, page_address) as three:
+            start_camera(three)
+            assert "All 2 places are taken" in read_error(three)
             one.reload()
             assert one.locator("#uv-text").inner_text() == ""
             assert one.get_by_role("button", name="Start the camera").is_visible()
-            start(three)  # the reloaded page has given its place back
+            start_camera(three)  # the reloaded page has given its place back
             wait_for_text(three, 1)
 
 
 def test_a_camera_that_is_missing_refused_or_gone_gets_a_sentence(
-    chromium, camera, address: str
+    chromium, camera, page_address: str
 ) -> None:
-    with tab(chromium(ALLOWED), address) as shown:
-        start(shown)
-        assert "No camera was found" in complaint(shown)
+    with open_tab(chromium(ALLOWED), page_address) as shown:
+        start_camera(shown)
+        assert "No camera was found" in read_error(shown)
     refused = chromium("--use-fake-device-for-media-stream", "--deny-permission-prompts")
-    with tab(refused, address) as shown:
-        start(shown)
-        assert "may not use the camera" in complaint(shown)
-    with tab(camera, address) as shown:
-        start(shown)
+    with open_tab(refused, page_address) as shown:
+        start_camera(shown)
+        assert "may not use the camera" in read_error(shown)
+    with open_tab(camera, page_address) as shown:
+        start_camera(shown)
         wait_for_text(shown, 1)
         shown.evaluate(
             "document.querySelector('#uv-video').srcObject.getVideoTracks()[0]"
             ".dispatchEvent(new Event('ended'))"
         )
-        assert "The camera went away" in complaint(shown)
-        start(shown)
+        assert "The camera went away" in read_error(shown)
+        start_camera(shown)
         shown.get_by_role("button", name="Stop the camera").wait_for()
         assert not shown.locator("#uv-alert").is_visible()
 
@@ -212,14 +212,14 @@ def test_a_place_that_went_to_somebody_else_and_a_program_that_ended_get_a_sente
     with serve_page(Recognizer(PointingNetwork()), tmp_path, visitors=1, idle_s=1e-6) as address:
         shown = context.new_page()
         shown.goto(address)
-        start(shown)
+        start_camera(shown)
         wait_for_text(shown, 1)
         assert context.request.post(f"{address}/camera/enter").ok
-        assert "went to somebody else" in complaint(shown)
+        assert "went to somebody else" in read_error(shown)
         text = shown.locator("#uv-text").inner_text()
-        start(shown)
+        start_camera(shown)
         assert wait_for_text(shown, len(text) + 1).startswith(text)  # nothing was lost
-    assert "The program does not answer" in complaint(shown)
+    assert "The program does not answer" in read_error(shown)
     context.close()
 
 
@@ -228,19 +228,19 @@ def test_a_page_with_a_password_works_for_whoever_knows_it(camera, tmp_path: Pat
     picture = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("B")))
     with (
         serve_page(Recognizer(PointingNetwork()), tmp_path / "kept", auth="ann:sésame") as address,
-        tab(camera, address, **known) as shown,
+        open_tab(camera, address, **known) as shown,
     ):
-        start(shown)
+        start_camera(shown)
         wait_for_text(shown, 1)
         shown.get_by_role("tab", name="Picture or clip").click()
-        assert upload(shown, picture) == "B"
+        assert upload_file(shown, picture) == "B"
 
 
 # ---- uploads
 
 
 def test_uploads_of_each_kind_and_what_is_wrong_with_others(
-    camera, address: str, tmp_path: Path
+    camera, page_address: str, tmp_path: Path
 ) -> None:
     picture = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("L")))
     files = {
@@ -252,12 +252,12 @@ def test_uploads_of_each_kind_and_what_is_wrong_with_others(
         write_file(tmp_path / "text.mp4", b"only a text\n"): "text.mp4: not a video but a text.",
         write_file(tmp_path / "broken.jpg", b"\xff\xd8\xff"): "broken.jpg: the image is truncated",
     }
-    with tab(camera, address) as shown:
+    with open_tab(camera, page_address) as shown:
         shown.get_by_role("tab", name="Picture or clip").click()
         for file, said in files.items():
-            assert said in upload(shown, file)
+            assert said in upload_file(shown, file)
             if file.name == "clip.mp4":
-                keep(shown, tmp_path, "clip")
+                save_screenshot(shown, tmp_path, "clip")
         big = write_file(tmp_path / "big.mp4", bytes(1_100_000))
         for file, said in (
             (big, "exceed the maximum allowed size"),
@@ -265,7 +265,7 @@ def test_uploads_of_each_kind_and_what_is_wrong_with_others(
         ):
             shown.locator("#uv-upload input[type=file]").set_input_files(file)
             shown.get_by_text(said).wait_for()
-        assert "L" in upload(shown, picture)
+        assert "L" in upload_file(shown, picture)
         shown.locator("#uv-found").get_by_role("button", name="Speak").click()
         assert shown.evaluate("window.heard") == ["L"]
 
@@ -284,15 +284,17 @@ RECORDED = """async () => {
 }"""
 
 
-def test_a_clip_that_a_browser_recorded_is_read(camera, address: str, tmp_path: Path) -> None:
-    with tab(camera, address) as shown:  # such a file has no even rate, and may say 1000 Hz
+def test_a_clip_that_a_browser_recorded_is_read(camera, page_address: str, tmp_path: Path) -> None:
+    with open_tab(
+        camera, page_address
+    ) as shown:  # such a file has no even rate, and may say 1000 Hz
         content = base64.b64decode(shown.evaluate(RECORDED))
         shown.get_by_role("tab", name="Picture or clip").click()
-        text = upload(shown, write_file(tmp_path / "recorded.webm", content))
+        text = upload_file(shown, write_file(tmp_path / "recorded.webm", content))
         assert 2 <= len(text) <= 4 and text in POINTING_LETTERS * 2
 
 
-def upload(shown: Any, file: Path) -> str:
+def upload_file(shown: Any, file: Path) -> str:
     """What is said of it in the end: its text, or what is wrong."""
     shown.locator("#uv-upload input[type=file]").set_input_files(file)
     found = shown.locator("#uv-found")
@@ -311,10 +313,10 @@ def upload(shown: Any, file: Path) -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_readable_on_a_phone_and_without_a_mouse(
-    camera, address: str, tmp_path: Path, scheme: str
+    camera, page_address: str, tmp_path: Path, scheme: str
 ) -> None:
     small = {"viewport": {"width": 360, "height": 740}, "color_scheme": scheme}
-    with tab(camera, address, **small) as shown:
+    with open_tab(camera, page_address, **small) as shown:
         button = shown.get_by_role("button", name="Start the camera")
         button.wait_for()
         order = []
@@ -334,8 +336,8 @@ def test_it_is_readable_on_a_phone_and_without_a_mouse(
         assert min(sizes) >= 44  # a thumb's width
         live = shown.locator("#uv-text")
         assert live.get_attribute("role") == "log" and live.get_attribute("aria-live") == "polite"
-        assert contrasts(shown) == {}
-        keep(shown, tmp_path, f"phone_{scheme}")
+        assert find_low_contrasts(shown) == {}
+        save_screenshot(shown, tmp_path, f"phone_{scheme}")
         shown.get_by_role("tab", name="Picture or clip").click()
         place = shown.get_by_role("button", name="Click to upload or drop files")
         place.wait_for()
@@ -344,20 +346,20 @@ def test_it_is_readable_on_a_phone_and_without_a_mouse(
 
 @pytest.mark.parametrize("task_tab", ["Camera", "Picture or clip"])
 def test_bars_and_text_fit_on_a_small_phone(
-    camera, address: str, tmp_path: Path, task_tab: str
+    camera, page_address: str, tmp_path: Path, task_tab: str
 ) -> None:
-    with tab(camera, address, viewport={"width": 375, "height": 667}) as shown:
+    with open_tab(camera, page_address, viewport={"width": 375, "height": 667}) as shown:
         shown.get_by_role("tab", name=task_tab).click()
         if task_tab == "Camera":
-            start(shown)
+            start_camera(shown)
             wait_for_text(shown, 1)
             text, seen = (shown.locator(name).bounding_box() for name in ("#uv-text", "#uv-video"))
             assert text["y"] + text["height"] < seen["y"] and text["y"] + text["height"] < 667
         else:
-            upload(
+            upload_file(
                 shown, write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("L")))
             )
-        keep(shown, tmp_path, f"small_{task_tab.split()[0].lower()}")
+        save_screenshot(shown, tmp_path, f"small_{task_tab.split()[0].lower()}")
         widths = shown.evaluate(  # in one go: bars are made anew with each picture
             "() => [...document.querySelectorAll('.uv-bar')]"
             ".map(one => one.getBoundingClientRect().width).filter(width => width > 0)"
@@ -366,8 +368,8 @@ def test_bars_and_text_fit_on_a_small_phone(
         assert shown.evaluate("document.documentElement.scrollWidth") <= 375
 
 
-def test_the_keyboard_stays_on_the_button_that_it_pressed(camera, address: str) -> None:
-    with tab(camera, address) as shown:
+def test_the_keyboard_stays_on_the_button_that_it_pressed(camera, page_address: str) -> None:
+    with open_tab(camera, page_address) as shown:
         button = shown.get_by_role("button", name="Start the camera")
         button.focus()
         shown.keyboard.press("Enter")
@@ -379,11 +381,11 @@ def test_the_keyboard_stays_on_the_button_that_it_pressed(camera, address: str) 
         assert shown.evaluate("document.activeElement.id") == "uv-start"
 
 
-def test_buttons_write_a_space_and_take_letters_back(camera, address: str) -> None:
-    with tab(camera, address) as shown:
+def test_buttons_write_a_space_and_take_letters_back(camera, page_address: str) -> None:
+    with open_tab(camera, page_address) as shown:
         place = shown.locator("#uv-text")
         read = "one => one.textContent"
-        start(shown)
+        start_camera(shown)
         wait_for_text(shown, 2)
         shown.get_by_role("button", name="Stop the camera").click()
         before = place.evaluate(read)
@@ -398,7 +400,7 @@ def test_buttons_write_a_space_and_take_letters_back(camera, address: str) -> No
         assert place.evaluate(read) == ""
 
 
-def contrasts(shown: Any) -> dict[str, float]:
+def find_low_contrasts(shown: Any) -> dict[str, float]:
     """Texts of ours whose contrast is below 4.5, WCAG's limit, by the text."""
     colours = shown.locator(".uv *:visible").evaluate_all(
         # The bars are made anew with each picture: some may have left the page meanwhile.
@@ -432,7 +434,7 @@ def _luminance(colour: np.ndarray) -> float:
 
 
 @contextmanager
-def served(*overrides: str, cwd: Path) -> Iterator[str]:
+def serve_command(*overrides: str, cwd: Path) -> Iterator[str]:
     """The address that ``python run.py stage=serve …`` prints; it ends cleanly."""
     command = [sys.executable, str(ROOT / "run.py"), "stage=serve", "port=0", *overrides]
     process = subprocess.Popen(
@@ -454,57 +456,57 @@ def served(*overrides: str, cwd: Path) -> Iterator[str]:
         process.wait()
 
 
-def trained(run: Callable[..., Path], task: str, *overrides: str) -> Path:
+def train_checkpoint(run: Callable[..., Path], task: str, *overrides: str) -> Path:
     return run(f"task={task}", "trainer=smoke", *overrides) / "checkpoints" / "best.ckpt"
 
 
 def test_the_checkpoint_decides_what_the_page_offers(camera, run, tmp_path: Path) -> None:
     quick = ("net.hidden_size=8", "net.layers=1", "tokenizer=char", "trainer.max_epochs=1")
-    checkpoint = trained(run, "emg", *quick)
+    checkpoint = train_checkpoint(run, "emg", *quick)
     recording = tmp_path / "emg.csv"
     noise = np.random.default_rng(0).normal(size=(2000, 8)) * 20
     np.savetxt(recording, noise, "%.2f", delimiter=",")
     few = tmp_path / "few.csv"
     np.savetxt(few, noise[:, :3], "%.2f", delimiter=",")
     with (
-        served(
+        serve_command(
             f"ckpt_path={checkpoint}", f"hydra.run.dir={tmp_path / 'served'}", cwd=tmp_path
         ) as at,
-        tab(camera, at) as shown,
+        open_tab(camera, at) as shown,
     ):
         assert "signals that a computer made up" in shown.locator(".uv-told").inner_text()
         assert shown.locator("#uv-start").count() == 0
-        assert "8" in upload(shown, few)
-        upload(shown, recording)
+        assert "8" in upload_file(shown, few)
+        upload_file(shown, recording)
         assert shown.locator("#uv-found img").get_attribute("alt") == (
             "The recording as the model sees it, filtered: 8 channels, 2.0 seconds"
         )
-        keep(shown, tmp_path, "emg")
+        save_screenshot(shown, tmp_path, "emg")
 
 
 @pytest.mark.shared_data
 def test_lips_are_followed_and_a_clip_of_them_is_read(chromium, run, tmp_path: Path) -> None:
     clip = sorted((require_shared_data("lip") / "grid_s1" / "video").glob("*.mpg"))[0]
-    checkpoint = trained(run, "lipread")
+    checkpoint = train_checkpoint(run, "lipread")
     device = "--use-fake-device-for-media-stream"
-    reel = f"--use-file-for-fake-video-capture={faces(clip, tmp_path / 'face.mjpeg')}"
+    reel = f"--use-file-for-fake-video-capture={write_face_clip(clip, tmp_path / 'face.mjpeg')}"
     with (
-        served(
+        serve_command(
             f"ckpt_path={checkpoint}", f"hydra.run.dir={tmp_path / 'served'}", cwd=tmp_path
         ) as at,
-        tab(chromium(ALLOWED, device, reel), at) as shown,
+        open_tab(chromium(ALLOWED, device, reel), at) as shown,
     ):
-        start(shown)
+        start_camera(shown)
         shown.locator("#uv-seen[src]").wait_for(state="visible")
         time.sleep(4)
-        keep(shown, tmp_path, "lips")
+        save_screenshot(shown, tmp_path, "lips")
         shown.get_by_role("button", name="Stop the camera").click()
         shown.get_by_role("tab", name="Clip").click()
-        upload(shown, clip)
+        upload_file(shown, clip)
         assert shown.locator("#uv-found img").count() == 1
-        keep(shown, tmp_path, "lips_clip")
+        save_screenshot(shown, tmp_path, "lips_clip")
 
 
-def faces(clip: Path, path: Path) -> Path:
+def write_face_clip(clip: Path, path: Path) -> Path:
     path.write_bytes(b"".join(encode_jpeg(picture) for _, picture in Video(clip).frames()))
     return path

@@ -41,7 +41,7 @@ WORDS = ("pat", "bat", "mat", "cat", "thin", "p", "b", "qwerty", "w")
 said = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS)), max_size=60)
 
 
-def table(pairs: list[tuple[str, str]]) -> pd.DataFrame:
+def make_predictions(pairs: list[tuple[str, str]]) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["label", "prediction"], dtype=object)
 
 
@@ -52,7 +52,9 @@ def dictionary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def many(count: int, each: int = 4, families: int = 5) -> tuple[pd.DataFrame, list[str]]:
+def make_family_predictions(
+    count: int, each: int = 4, families: int = 5
+) -> tuple[pd.DataFrame, list[str]]:
     """Predictions of ``count`` classes that are mixed up within families of neighbours in name."""
     rng = np.random.default_rng(0)
     true = np.repeat(np.arange(count), each)
@@ -68,7 +70,7 @@ def many(count: int, each: int = 4, families: int = 5) -> tuple[pd.DataFrame, li
 @settings(max_examples=25)
 @given(said)
 def test_tables_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
-    rows = table(pairs)
+    rows = make_predictions(pairs)
     right = int((rows["label"] == rows["prediction"]).sum())
     classes, wrong = per_class(rows), confused_pairs(rows)
     assert classes["right"].sum() == right and classes["samples"].sum() == len(rows)
@@ -86,7 +88,7 @@ def test_tables_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
 
 
 def test_pairs_and_classes_are_told_in_full() -> None:
-    rows = table([*zip("AAABBC", "ABBBAC", strict=True)])
+    rows = make_predictions([*zip("AAABBC", "ABBBAC", strict=True)])
     columns = ["true", "taken for", "samples", "share of the class", "both ways"]
     expected = [["A", "B", 2, 0.667, 3], ["B", "A", 1, 0.5, 3]]
     pd.testing.assert_frame_equal(confused_pairs(rows), pd.DataFrame(expected, columns=columns))
@@ -99,7 +101,7 @@ def test_pairs_and_classes_are_told_in_full() -> None:
 
 def test_nothing_wrong_leaves_no_pair_and_no_section() -> None:
     found = confusions(
-        table([("a", "a"), ("b", "b")]), ["a", "b"], OmegaConf.create({"task": "asl"})
+        make_predictions([("a", "a"), ("b", "b")]), ["a", "b"], OmegaConf.create({"task": "asl"})
     )
     assert found.pairs.empty and found.homophenes is None
     assert len(found.sections()) == 1
@@ -129,7 +131,7 @@ def test_classes_that_are_mixed_up_stand_together() -> None:
 
 
 def test_the_picture_of_many_classes_is_of_one_size(tmp_path: Path) -> None:
-    rows, names = many(500, each=20)
+    rows, names = make_family_predictions(500, each=20)
     counts = pd.crosstab(rows["label"], rows["prediction"]).reindex(index=names, columns=names)
     figure = draw_confusion_matrix(counts.fillna(0).to_numpy(int), names)
     axes = figure.axes[0]
@@ -174,7 +176,7 @@ def test_words_look_as_their_visemes_do(dictionary: Path) -> None:
 @settings(max_examples=25)
 @given(said)
 def test_groups_of_homophenes_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
-    rows = table(pairs)
+    rows = make_predictions(pairs)
     known = {"pat": ("p", "ae", "t"), "bat": ("b", "ae", "t"), "thin": ("th", "ih", "n")}
     found = homophenes(rows, WORDS, known)
     assert found["size"].sum() == len(WORDS) and found["samples"].sum() == len(rows)
@@ -186,7 +188,9 @@ def test_groups_of_homophenes_add_up_to_the_test(pairs: list[tuple[str, str]]) -
 
 def test_homophenes_count_as_one_word(dictionary: Path) -> None:
     pairs = [("pat", "bat"), ("bat", "cat"), ("mat", "mat"), ("p", "b"), ("qwerty", "pat")]
-    found = homophenes(table([*pairs, ("w", "w")]), WORDS, read_pronunciations(dictionary))
+    found = homophenes(
+        make_predictions([*pairs, ("w", "w")]), WORDS, read_pronunciations(dictionary)
+    )
     first = found.iloc[0]
     assert first["group"] == "p/b/m ae/eh t/d/n" and first["words"] == "bat, mat, pat"
     assert first[["samples", "right", "right within the group"]].tolist() == [3, 1, 2]
@@ -199,7 +203,9 @@ def test_homophenes_count_as_one_word(dictionary: Path) -> None:
 
 def test_nothing_is_guessed_where_no_word_is_known() -> None:
     names = [f"zq{k}" for k in range(20)]
-    text = homophene_section(homophenes(table([(name, "zq0") for name in names]), names, {}))
+    text = homophene_section(
+        homophenes(make_predictions([(name, "zq0") for name in names]), names, {})
+    )
     assert "how 20 of 20 words are said" in text and "zq15 and 12 more" in text
     assert "accuracy" not in text
 
@@ -239,7 +245,7 @@ def test_an_old_dictionary_may_be_latin_1(tmp_path: Path) -> None:
 
 
 def test_a_report_of_five_hundred_classes_stays_short(tmp_path: Path) -> None:
-    rows, names = many(500)
+    rows, names = make_family_predictions(500)
     found = confusions(rows, names, OmegaConf.create({"task": "vsr", "pronunciations": None}))
     found.write(tmp_path)
     text = "\n".join(found.sections())

@@ -16,14 +16,14 @@ from experiments.reports.contact_sheet import MAX_TILES, choose_samples, draw_co
 from tests.helpers.prepared_sets import write_hands, write_mouths
 
 
-def muscles(folder: Path) -> Path:
+def write_muscles(folder: Path) -> Path:
     signal = np.random.default_rng(0).normal(0, 20, (300, 8)).astype(np.float32)
     samples = [Sample(f"{n}", signal, f"costs ${n}$ or _x^", "s0") for n in range(3)]
     write_all(folder, Description("emg", Frame((8,), "float32", "a test", 250.0), {}), samples)
     return folder
 
 
-@pytest.mark.parametrize("make", [write_hands, write_mouths, muscles])
+@pytest.mark.parametrize("make", [write_hands, write_mouths, write_muscles])
 def test_samples_of_every_task_are_drawn(make, tmp_path: Path) -> None:
     path = draw_contact_sheet(PreparedSet(make(tmp_path / "set")))
     with Image.open(path) as image:

@@ -14,7 +14,7 @@ from tests.helpers.runs import make_epoch_table, make_metrics, write_run_folder
 CLASSES = ["A", "B", "NA"]
 
 
-def fold_folders(folder: Path, sizes: tuple[int, ...] = (10, 20, 70)) -> pd.DataFrame:
+def write_folds(folder: Path, sizes: tuple[int, ...] = (10, 20, 70)) -> pd.DataFrame:
     """Runs that each left out one person; returns all their predictions."""
     rng, tables = np.random.default_rng(0), []
     for number, size in enumerate(sizes):
@@ -36,7 +36,7 @@ def fold_folders(folder: Path, sizes: tuple[int, ...] = (10, 20, 70)) -> pd.Data
 
 
 def test_the_pooled_score_is_that_of_all_predictions(tmp_path: Path) -> None:
-    rows = fold_folders(tmp_path)
+    rows = write_folds(tmp_path)
     folds = read_folds([read_run(tmp_path / str(n)) for n in range(3)])
     assert [fold.left_out for fold in folds] == ["s00", "s01", "s02"]
     pooled, right = pool_scores(folds), rows["label"] == rows["prediction"]
@@ -48,7 +48,7 @@ def test_the_pooled_score_is_that_of_all_predictions(tmp_path: Path) -> None:
 
 
 def test_the_pooled_confusion_matrix_counts_every_prediction(tmp_path: Path) -> None:
-    rows = fold_folders(tmp_path)
+    rows = write_folds(tmp_path)
     counts = pool_confusions(read_folds([read_run(tmp_path / str(n)) for n in range(3)]))
     expected = pd.crosstab(rows["label"], rows["prediction"])
     expected = expected.reindex(index=CLASSES, columns=CLASSES, fill_value=0)
@@ -58,7 +58,7 @@ def test_the_pooled_confusion_matrix_counts_every_prediction(tmp_path: Path) -> 
 
 
 def test_a_summary_names_who_was_left_out(tmp_path: Path) -> None:
-    fold_folders(tmp_path)
+    write_folds(tmp_path)
     text, _ = tell_several(read_runs(str(tmp_path)))
     folds = text.partition("## Folds")[2]
     assert all(f"| s{number:02}" in folds for number in range(3))

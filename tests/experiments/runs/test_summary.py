@@ -15,7 +15,7 @@ from experiments.runs.epochs import SHOWN_EPOCHS, find_notes, shown_epochs, tell
 from experiments.runs.one_run import early_stopping_advice, tell_one
 from experiments.runs.run_folder import read_run, read_runs
 from tests.helpers.prepared_sets import write_hands
-from tests.helpers.runs import make_epoch_table, make_metrics, table, write_run_folder
+from tests.helpers.runs import make_epoch_table, make_metric_table, make_metrics, write_run_folder
 
 NAN = float("nan")
 STORY = [  # epoch, validation accuracy, training loss, learning rate: a run of 800 epochs
@@ -40,7 +40,9 @@ STORY = [  # epoch, validation accuracy, training loss, learning rate: a run of 
 def test_the_story_of_a_run(tmp_path: Path) -> None:
     """The hand-written table of a run of 800 epochs comes out of its numbers."""
     files = ("best", "last", *(f"epoch_{epoch:04d}" for epoch, *_ in STORY))
-    run = read_run(write_run_folder(tmp_path / "r", table(STORY), make_metrics(0.1), files))
+    run = read_run(
+        write_run_folder(tmp_path / "r", make_metric_table(STORY), make_metrics(0.1), files)
+    )
     notes = find_notes(run)
     assert notes[1] == ["initial"] and notes[33] == ["best"]
     assert notes[7] == ["drop"] and notes[18] == ["recovery"]
@@ -88,7 +90,7 @@ def test_an_epoch_that_was_cut_short_is_no_nan(tmp_path: Path) -> None:
 
 
 def test_infinite_losses_are_shown(tmp_path: Path) -> None:
-    epochs = table([(1, 0.5, 2.0, 0.1), (2, 0.5, float("inf"), 0.1)])
+    epochs = make_metric_table([(1, 0.5, 2.0, 0.1), (2, 0.5, float("inf"), 0.1)])
     run = read_run(write_run_folder(tmp_path / "r", epochs))
     assert run.nan_epochs == [2]
     text, saved = tell_one(run)
@@ -99,7 +101,7 @@ def test_long_runs_are_told_in_a_few_rows(tmp_path: Path) -> None:
     losses = [3.0] * 200 + [NAN] * 600
     scores = 0.5 + 0.2 * np.sin(np.arange(800))  # falls and rises a hundred times
     scores[150] = 0.9
-    epochs = table([(n + 1, scores[n], losses[n], 0.001) for n in range(800)])
+    epochs = make_metric_table([(n + 1, scores[n], losses[n], 0.001) for n in range(800)])
     files = tuple(f"epoch_{epoch:04d}" for epoch in range(5, 801, 5))
     run = read_run(write_run_folder(tmp_path / "r", epochs, checkpoints=files))
     shown = shown_epochs(tell_epochs(run))
@@ -212,7 +214,7 @@ def test_a_configuration_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "made").exists()
 
 
-def seeds(folder: Path) -> list[Path]:
+def write_seeds(folder: Path) -> list[Path]:
     """Three seeds, a larger network, and a run that stopped by NaN."""
     runs = [
         write_run_folder(
@@ -235,7 +237,7 @@ def seeds(folder: Path) -> list[Path]:
 
 
 def test_runs_side_by_side(tmp_path: Path) -> None:
-    seeds(tmp_path / "sweep")
+    write_seeds(tmp_path / "sweep")
     (tmp_path / "sweep" / ".hydra").mkdir()
     (tmp_path / "sweep" / ".hydra" / "config.yaml").write_text("a: 1\n")
     write_run_folder(tmp_path / "sweep" / "summary", None, stage="summary")
@@ -255,7 +257,7 @@ def test_runs_side_by_side(tmp_path: Path) -> None:
 
 
 def test_repeats_are_put_together(tmp_path: Path) -> None:
-    runs = read_runs([str(folder) for folder in seeds(tmp_path)])
+    runs = read_runs([str(folder) for folder in write_seeds(tmp_path)])
     (row,) = repeats(runs, "seed")
     assert row["n"] == 3 and row["seed"] == "0, 1, 2"
     assert row["mean"] == pytest.approx(0.7) and row["standard deviation"] == pytest.approx(0.1)

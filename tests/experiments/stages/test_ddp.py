@@ -29,7 +29,7 @@ SAME = (
 )
 
 
-def started_by_torchrun(
+def run_with_torchrun(
     *arguments: str, world: int = 2, first: Callable[[], Any] | None = None, code: int = 0
 ) -> None:
     """``torchrun --nproc-per-node=2 run.py …``: that many processes that know of each other.
@@ -83,13 +83,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = run_command(*overrides, f"hydra.run.dir={folder / name}")
         assert done.returncode == 0, done.stderr
     resumed, stop = folder / "resumed", partial(kill_at, "in a step", signal.SIGTERM)
-    started_by_torchrun(*halves, f"hydra.run.dir={resumed}", first=stop, code=128 + signal.SIGTERM)
+    run_with_torchrun(*halves, f"hydra.run.dir={resumed}", first=stop, code=128 + signal.SIGTERM)
     assert 1 <= len(pd.read_csv(resumed / "metrics.csv")) < 4
-    started_by_torchrun(f"resume={resumed}")
+    run_with_torchrun(f"resume={resumed}")
     return folder
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
@@ -98,7 +98,9 @@ def test_two_processes_learn_what_one_learns_of_the_same_batches(runs: Path) -> 
     one, two = (pd.read_csv(runs / name / "metrics.csv") for name in ("one", "two"))
     assert one["epoch"].tolist() == [1, 2, 3, 4] and one["train/loss"].nunique() == 4
     pd.testing.assert_frame_equal(one, two, rtol=1e-5, check_like=True)
-    torch.testing.assert_close(weights(runs / "one"), weights(runs / "two"), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        read_weights(runs / "one"), read_weights(runs / "two"), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.slow
@@ -132,31 +134,31 @@ def test_several_processes_write_one_run_folder(runs: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_resume_bit_by_bit(runs: Path) -> None:
     two, resumed = runs / "two", runs / "resumed"
-    torch.testing.assert_close(weights(two), weights(resumed), rtol=0, atol=0)
+    torch.testing.assert_close(read_weights(two), read_weights(resumed), rtol=0, atol=0)
     pd.testing.assert_frame_equal(
         *(pd.read_csv(folder / "metrics.csv") for folder in (two, resumed)), check_exact=True
     )
 
 
 @pytest.mark.slow
-def test_sentences_are_tested_each_once(composed, tmp_path: Path) -> None:
+def test_sentences_are_tested_each_once(compose_config, tmp_path: Path) -> None:
     """Their batches are put together by length."""
-    started_by_torchrun(
+    run_with_torchrun(
         *("task=emg", *TWO, "size=tiny", "trainer.max_epochs=1"),
         *("datamodule.epoch_steps=2", "datamodule.eval_batch_size=5"),
         f"hydra.run.dir={tmp_path / 'run'}",
     )
     said = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
     numbers = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    data = build_datamodule(composed("task=emg", "size=tiny"))
+    data = build_datamodule(compose_config("task=emg", "size=tiny"))
     expected = data.prepared.manifest["id"].iloc[data.indices.test]
     assert sorted(said["id"]) == sorted(expected) and numbers["test/n"] == len(expected) > 5
     right = (said["label"] == said["prediction"]).mean()
     assert numbers["test/exact"] == pytest.approx(right, abs=1e-6)
 
 
-def test_fewer_samples_than_processes_are_refused(composed, tmp_path: Path) -> None:
-    config = composed(
+def test_fewer_samples_than_processes_are_refused(compose_config, tmp_path: Path) -> None:
+    config = compose_config(
         *TWO[:2],
         "trainer.devices=20",
         "oversubscribe=true",

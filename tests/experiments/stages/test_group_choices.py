@@ -13,9 +13,9 @@ SMALL = ("net.spatial_size=8", "net.hidden_size=12", "datamodule.frames=4")
 
 @pytest.mark.parametrize("task", ["lipread", "vsr"])
 @pytest.mark.parametrize("net", ["resnet_bilstm", "resnet_tcn", "word_tcn"])
-def test_lip_tasks_share_their_networks(task: str, net: str, composed) -> None:
+def test_lip_tasks_share_their_networks(task: str, net: str, compose_config) -> None:
     small = SMALL if net != "word_tcn" else ()
-    config = composed(f"task={task}", f"net={net}", "size=tiny", *small)
+    config = compose_config(f"task={task}", f"net={net}", "size=tiny", *small)
     data = build_datamodule(config)
 
     module = build_module(config, data)
@@ -23,9 +23,11 @@ def test_lip_tasks_share_their_networks(task: str, net: str, composed) -> None:
     assert module.net.boundary is False  # simulated clips do not say where a word is
 
 
-def test_a_word_mask_needs_a_set_that_has_one(composed, tmp_path) -> None:
+def test_a_word_mask_needs_a_set_that_has_one(compose_config, tmp_path) -> None:
     clips = write_mouths(tmp_path / "set")
-    config = composed("task=lipread", "net=word_tcn", "net.boundary=true", f"data_dir={clips}")
+    config = compose_config(
+        "task=lipread", "net=word_tcn", "net.boundary=true", f"data_dir={clips}"
+    )
     with pytest.raises(ValueError, match=r"net\.boundary=true, but .* does not say which frames"):
         build_module(config, build_datamodule(config))
 
@@ -38,11 +40,11 @@ def test_transcripts_are_of_tasks_that_write_text(task: str, run) -> None:
 
 @pytest.mark.parametrize("value", ["null", "None"])
 @pytest.mark.parametrize("group", ["scheduler", "augment", "callbacks", "logger", "reader"])
-def test_null_selects_the_group_file_none(group: str, value: str, composed) -> None:
+def test_null_selects_the_group_file_none(group: str, value: str, compose_config) -> None:
     (argument,) = replace_nulls([f"{group}={value}"])
 
     assert argument == f"{group}=none"
-    assert composed(argument).task == "asl"
+    assert compose_config(argument).task == "asl"
 
 
 def test_null_is_replaced_among_the_values_of_a_sweep() -> None:

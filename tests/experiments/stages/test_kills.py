@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from tests.helpers.command_line import FORK_CONTEXT, run_command
-from tests.helpers.kills import EPOCHS, MOMENTS, STEPS, kill_at, named
+from tests.helpers.kills import EPOCHS, MOMENTS, STEPS, kill_at, list_names
 from tests.helpers.paths import TASKS
 
 COMMAND = (
@@ -36,7 +36,7 @@ def assert_same_end(one: Path, other: Path) -> None:
         del state["loops"]["fit_loop"]["epoch_loop.scheduler_progress"]
     for key in ("lr_schedulers", "epoch", "global_step", "loops"):
         assert last[0][key] == last[1][key], key
-    assert named(one / "checkpoints") == named(other / "checkpoints")
+    assert list_names(one / "checkpoints") == list_names(other / "checkpoints")
     for table in ("metrics.csv", "predictions.csv"):
         pd.testing.assert_frame_equal(
             *(pd.read_csv(folder / table) for folder in (one, other)), check_like=True
@@ -44,7 +44,7 @@ def assert_same_end(one: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def unbroken_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a run of that task that nothing has happened to."""
     folders: dict[str, Path] = {}
     first = FORK_CONTEXT.Process(target=os.getpid)  # the imports are not a run's time
@@ -63,7 +63,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return run
 
 
-def gone_on(task: str, folder: Path, *overrides: str, **arguments: Any) -> Any:
+def run_or_resume(task: str, folder: Path, *overrides: str, **arguments: Any) -> Any:
     """The whole command with ``resume=``: it begins the run, and goes on with it."""
     command = [o for o in COMMAND if o.split("=")[0] not in {x.split("=")[0] for x in overrides}]
     return run_command(f"task={task}", *command, *overrides, f"resume={folder}", **arguments)
@@ -74,12 +74,12 @@ USUAL = ("in a step", "while a checkpoint is written")
 
 
 @pytest.mark.parametrize("moment", [m if m in USUAL else slow(m) for m in MOMENTS])
-def test_killed_at(moment: str, unbroken: Callable[[str], Path], tmp_path: Path) -> None:
-    killed = gone_on("asl", tmp_path / "run", before=partial(kill_at, moment))
+def test_killed_at(moment: str, unbroken_run: Callable[[str], Path], tmp_path: Path) -> None:
+    killed = run_or_resume("asl", tmp_path / "run", before=partial(kill_at, moment))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    done = gone_on("asl", tmp_path / "run")
+    done = run_or_resume("asl", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert_same_end(unbroken("asl"), tmp_path / "run")
+    assert_same_end(unbroken_run("asl"), tmp_path / "run")
 
 
 @pytest.mark.slow
@@ -94,11 +94,11 @@ def test_killed_at(moment: str, unbroken: Callable[[str], Path], tmp_path: Path)
 )
 def test_killed_in_a_run_of_another_rhythm(changes: tuple[str, ...], tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert gone_on("asl", whole, *changes).returncode == 0
+    assert run_or_resume("asl", whole, *changes).returncode == 0
     for moment in ("in a step", "between gradient and update"):
-        killed = gone_on("asl", broken, *changes, before=partial(kill_at, moment))
+        killed = run_or_resume("asl", broken, *changes, before=partial(kill_at, moment))
         assert killed.returncode == -signal.SIGKILL, killed.stderr
-    done = gone_on("asl", broken, *changes)
+    done = run_or_resume("asl", broken, *changes)
     assert done.returncode == 0, done.stderr
     assert_same_end(whole, broken)
 
@@ -106,10 +106,10 @@ def test_killed_in_a_run_of_another_rhythm(changes: tuple[str, ...], tmp_path: P
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_killed_twenty_times_at_random(
-    task: str, unbroken: Callable[[str], Path], tmp_path: Path
+    task: str, unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """Each within the time of a whole run, so that it gets somewhere."""
-    whole = unbroken(task)
+    whole = unbroken_run(task)
     seconds = float((whole / "seconds").read_text())
     rng, kills, folder = np.random.default_rng(TASKS.index(task)), 0, tmp_path / "run"
 
@@ -118,8 +118,8 @@ def test_killed_twenty_times_at_random(
         process.kill()
 
     while kills < 20:
-        kills += gone_on(task, folder, during=kill).returncode == -signal.SIGKILL
-    done = gone_on(task, folder)
+        kills += run_or_resume(task, folder, during=kill).returncode == -signal.SIGKILL
+    done = run_or_resume(task, folder)
     assert done.returncode == 0, done.stderr
     assert_same_end(whole, folder)
 
@@ -144,36 +144,36 @@ ENDS = {
     ],
 )
 def test_asked_to_end_it_saves_and_says_how_to_go_on(
-    moment: str, number: int, unbroken: Callable[[str], Path], tmp_path: Path
+    moment: str, number: int, unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder, rarely = tmp_path / "run", "callbacks.last.every_minutes=10"
-    ended = gone_on("asl", folder, rarely, before=partial(kill_at, moment, number))
+    ended = run_or_resume("asl", folder, rarely, before=partial(kill_at, moment, number))
     assert ended.returncode == 128 + number, ended.stderr
     said = f"Stopped by {signal.Signals(number).name} {ENDS[moment]}".strip()
     assert f"{said}. Go on with: python run.py resume={folder}" in ended.stdout
     assert "Traceback" not in ended.stderr
     done = run_command(f"resume={folder}")  # as it says
     assert done.returncode == 0, done.stderr
-    assert_same_end(unbroken("asl"), folder)
+    assert_same_end(unbroken_run("asl"), folder)
 
 
 @pytest.mark.slow
 def test_a_validation_gets_so_much_grace_and_is_done_again(
-    unbroken: Callable[[str], Path], tmp_path: Path
+    unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
     stop = partial(kill_at, "in a validation", signal.SIGTERM)
-    ended = gone_on("asl", tmp_path / "run", "callbacks.last.grace_s=0", before=stop)
+    ended = run_or_resume("asl", tmp_path / "run", "callbacks.last.grace_s=0", before=stop)
     assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
     assert "Stopped by SIGTERM in a validation, which will be repeated." in ended.stdout
-    done = gone_on("asl", tmp_path / "run")
+    done = run_or_resume("asl", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert_same_end(unbroken("asl"), tmp_path / "run")
+    assert_same_end(unbroken_run("asl"), tmp_path / "run")
 
 
 @pytest.mark.slow
 def test_a_signal_before_training_ends_it_at_once(tmp_path: Path) -> None:
     stop = partial(kill_at, "before training", signal.SIGTERM)
-    ended = gone_on("asl", tmp_path / "run", before=stop)
+    ended = run_or_resume("asl", tmp_path / "run", before=stop)
     assert ended.returncode == 128 + signal.SIGTERM
     assert f"Stopped by SIGTERM. Go on with: python run.py resume={tmp_path}" in ended.stdout
-    assert gone_on("asl", tmp_path / "run").returncode == 0
+    assert run_or_resume("asl", tmp_path / "run").returncode == 0

@@ -45,28 +45,28 @@ with open(sys.argv[2], "ab", buffering=0) as file:
 """
 
 
-def signal(samples: int, channels: int = 8, seed: int = 0) -> np.ndarray:
+def make_signal(samples: int, channels: int = 8, seed: int = 0) -> np.ndarray:
     """(T, C) noise of other strength in each channel, on a large offset."""
     noise = np.random.default_rng(seed).normal(size=(samples, channels))
     return 5000 + noise * np.arange(5, 5 + channels)
 
 
-def text_of(rows: np.ndarray, delimiter: str = ",") -> bytes:
+def format_rows(rows: np.ndarray, delimiter: str = ",") -> bytes:
     return "".join(delimiter.join(f"{x:.2f}" for x in row) + "\n" for row in rows).encode()
 
 
-def written(path: Path, content: bytes) -> Path:
+def write_table(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
 
 
-def read(path: Path, channels: int = 3, **waiting: float) -> np.ndarray:
+def read_source(path: Path, channels: int = 3, **waiting: float) -> np.ndarray:
     """All samples until the file has not grown for a moment."""
     source = GrowingTable(path, channels, **({"poll_s": 0.001, "idle_s": 0.002} | waiting))
     return np.concatenate([np.zeros((0, channels)), *source.chunks()])
 
 
-def cuts(values, places: list[int]) -> list:
+def cut_values(values, places: list[int]) -> list:
     """``values`` in pieces that end at these places, taken modulo the length."""
     ends = sorted({place % (len(values) + 1) for place in places})
     return [values[a:b] for a, b in zip([0, *ends], [*ends, len(values)], strict=True)]
@@ -95,12 +95,12 @@ PLACES = st.lists(st.integers(0, 10_000), max_size=12)
 )
 def test_tables_of_many_programs_say_the_same(tmp_path: Path, content: bytes) -> None:
     np.testing.assert_array_equal(
-        read(written(tmp_path / "emg.csv", content)), [[1, 2, 3], [4, 5, 6]]
+        read_source(write_table(tmp_path / "emg.csv", content)), [[1, 2, 3], [4, 5, 6]]
     )
 
 
 def test_an_empty_field_is_not_known(tmp_path: Path) -> None:
-    found = read(written(tmp_path / "emg.csv", b"1,2,3\n,,\n4,nan,6\n"))
+    found = read_source(write_table(tmp_path / "emg.csv", b"1,2,3\n,,\n4,nan,6\n"))
     np.testing.assert_array_equal(found, [[1, 2, 3], [np.nan] * 3, [4, np.nan, 6]])
 
 
@@ -118,9 +118,9 @@ def test_an_empty_field_is_not_known(tmp_path: Path) -> None:
     ids=["few", "many", "spaces", "columns", "text", "bytes", "endless"],
 )
 def test_what_is_no_table_of_the_channels_is_named(tmp_path: Path, content, said: str) -> None:
-    path = written(tmp_path / "emg.csv", content)
+    path = write_table(tmp_path / "emg.csv", content)
     with pytest.raises(ValueError, match=said):
-        read(path)
+        read_source(path)
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_becomes_shorter_is_named(tmp_path: Path) -> None:
-    path = written(tmp_path / "emg.csv", b"1,2,3\n4,5,6\n")
+    path = write_table(tmp_path / "emg.csv", b"1,2,3\n4,5,6\n")
     chunks = GrowingTable(path, 3, poll_s=0.001).chunks()
     next(chunks)
     path.write_bytes(b"1,2,3\n")
@@ -140,14 +140,14 @@ def test_a_file_that_becomes_shorter_is_named(tmp_path: Path) -> None:
 
 
 def test_it_ends_when_the_file_has_not_grown_for_so_long(tmp_path: Path) -> None:
-    path = written(tmp_path / "emg.csv", b"1,2,3\n")
+    path = write_table(tmp_path / "emg.csv", b"1,2,3\n")
     begun = time.monotonic()
-    assert len(read(path, poll_s=0.01, idle_s=0.1)) == 1
+    assert len(read_source(path, poll_s=0.01, idle_s=0.1)) == 1
     assert time.monotonic() - begun >= 0.1
 
 
 def test_a_half_written_line_is_waited_for(tmp_path: Path) -> None:
-    path = written(tmp_path / "emg.csv", b"1,2,3\n4,5,6")
+    path = write_table(tmp_path / "emg.csv", b"1,2,3\n4,5,6")
 
     def go_on() -> None:
         time.sleep(0.05)
@@ -165,11 +165,13 @@ def test_a_half_written_line_is_waited_for(tmp_path: Path) -> None:
 @settings(max_examples=25)
 @given(block=st.integers(1, 400), rows=st.integers(1, 30))
 def test_a_table_does_not_depend_on_how_it_is_cut(block: int, rows: int, tmp_path_factory) -> None:
-    expected = signal(rows, 3).round(2)
-    path = written(tmp_path_factory.getbasetemp() / "cut.csv", b"a,b,c\r\n" + text_of(expected))
+    expected = make_signal(rows, 3).round(2)
+    path = write_table(
+        tmp_path_factory.getbasetemp() / "cut.csv", b"a,b,c\r\n" + format_rows(expected)
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "BLOCK", block)
-        np.testing.assert_array_equal(read(path), expected)
+        np.testing.assert_array_equal(read_source(path), expected)
 
 
 # ---- windows
@@ -178,9 +180,9 @@ def test_a_table_does_not_depend_on_how_it_is_cut(block: int, rows: int, tmp_pat
 @settings(max_examples=25)
 @given(places=PLACES, size=st.integers(1, 40), hop=st.integers(1, 60), samples=st.integers(0, 150))
 def test_windows_do_not_depend_on_the_chunks(places, size: int, hop: int, samples: int) -> None:
-    emg = signal(samples, 2).astype(np.float32)
+    emg = make_signal(samples, 2).astype(np.float32)
     windows = Windows(size, hop, 2, RATE)
-    found = [window for chunk in cuts(emg, places) for window in windows.push(chunk)]
+    found = [window for chunk in cut_values(emg, places) for window in windows.push(chunk)]
     assert [window.end for window in found] == list(range(size, samples + 1, hop))
     rest = windows.rest()
     found += [rest] if rest else []
@@ -196,17 +198,19 @@ def test_windows_do_not_depend_on_the_chunks(places, size: int, hop: int, sample
 
 def test_too_little_that_is_left_is_not_read() -> None:
     windows = Windows(50, 20, 2, RATE)
-    assert len(list(windows.push(signal(79, 2)))) == 2
+    assert len(list(windows.push(make_signal(79, 2)))) == 2
     assert windows.rest(shortest=10) is None and windows.rest(shortest=9).end == 79
 
 
 @settings(max_examples=8)
 @given(places=PLACES, resample_hz=st.sampled_from([None, 250.0]))
 def test_the_listener_does_not_depend_on_the_chunks(places, resample_hz: float | None) -> None:
-    counts = np.vstack([np.zeros((7, 2)), signal(770, 2)])
-    whole, pieces = (listener(resample_hz=resample_hz) for _ in range(2))
+    counts = np.vstack([np.zeros((7, 2)), make_signal(770, 2)])
+    whole, pieces = (make_listener(resample_hz=resample_hz) for _ in range(2))
     expected = [*whole.push(counts), whole.rest()]
-    found = [w for chunk in cuts(counts, places) for w in pieces.push(chunk)] + [pieces.rest()]
+    found = [w for chunk in cut_values(counts, places) for w in pieces.push(chunk)] + [
+        pieces.rest()
+    ]
     assert [pieces.seconds(w) for w in found] == [whole.seconds(w) for w in expected]
     assert whole.heard_s == pytest.approx(0.777, abs=0.004)
     for one, other in zip(found, expected, strict=True):
@@ -214,16 +218,16 @@ def test_the_listener_does_not_depend_on_the_chunks(places, resample_hz: float |
         np.testing.assert_allclose(one.scaled("session"), other.scaled("session"), atol=1e-4)
 
 
-def listener(**changes) -> Listener:
+def make_listener(**changes) -> Listener:
     changed = SETTINGS | {k: v for k, v in changes.items() if k in SETTINGS}
     card = {"frame": {"shape": [2], "rate": changes.get("resample_hz") or RATE}}
     return Listener(changed, card, {"window_s": 0.3, "hop_s": 0.12})
 
 
 def test_unknown_and_impossible_numbers_are_bridged() -> None:
-    counts = signal(400, 2)
+    counts = make_signal(400, 2)
     counts[100], counts[200, 1] = np.nan, 1e300
-    window, *_ = listener(uv_per_count=0.5).push(counts)
+    window, *_ = make_listener(uv_per_count=0.5).push(counts)
     assert np.isfinite(window.samples).all()
     assert np.abs(window.samples).max() < 50  # and the offset makes no jump
 
@@ -241,19 +245,19 @@ def test_unknown_and_impossible_numbers_are_bridged() -> None:
 )
 def test_settings_that_do_not_fit_the_checkpoint_are_named(changes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        listener(**changes)
+        make_listener(**changes)
 
 
 def test_what_recorders_write_before_the_first_sample_is_dropped() -> None:
     begin, counts = Beginning(skip=3), np.ones((10, 2))
     counts[3:6] = 0
-    kept = [len(begin.push(chunk)) for chunk in cuts(counts, [2, 4, 8])]
+    kept = [len(begin.push(chunk)) for chunk in cut_values(counts, [2, 4, 8])]
     assert kept == [0, 0, 2, 2] and begin.dropped == 6
     assert len(begin.push(np.zeros((5, 2)))) == 5  # later zeros are signal
 
 
 def test_channels_are_scaled_as_in_training(tmp_path: Path) -> None:
-    emg = (signal(300, 3) - 5000).astype(np.float32)
+    emg = (make_signal(300, 3) - 5000).astype(np.float32)
     emg[:, 2] = 0
     frame = Frame((3,), "float32", "a test", RATE)
     write_all(tmp_path / "set", Description("emg", frame, {}), [Sample("a", emg, "yes", "s1")])
@@ -267,7 +271,7 @@ def test_channels_are_scaled_as_in_training(tmp_path: Path) -> None:
 # ---- what is said
 
 
-def heard(script: ScriptedRecognizer, windows: int, **settings) -> tuple[Engine, list, list]:
+def listen_to(script: ScriptedRecognizer, windows: int, **settings) -> tuple[Engine, list, list]:
     """The engine, its events, and all that was heard in so many windows of 0.2 s."""
     engine, events, rows = Engine(script, window_s=0.2, hop_s=0.2, **settings), [], []
     for chunk in np.split(np.random.default_rng(0).normal(size=(20 * windows, 2)), windows):
@@ -279,7 +283,7 @@ def heard(script: ScriptedRecognizer, windows: int, **settings) -> tuple[Engine,
 def test_what_is_new_and_sure_is_said_and_all_is_kept() -> None:
     said = [("", 0.9), ("yes", 0.9), ("yes", 0.8), ("", 0.9), ("no", 0.4), ("yes", 0.7)]
     said += [("no, thanks", 0.5), ("yes", 0.6)]
-    engine, events, rows = heard(ScriptedRecognizer(said), len(said))
+    engine, events, rows = listen_to(ScriptedRecognizer(said), len(said))
     assert [(round(event.seconds, 3), event.label) for event in events] == [
         (0.4, "yes"),
         (1.4, "no, thanks"),
@@ -349,9 +353,9 @@ def live(run, checkpoint: Path):
 def test_a_file_that_another_program_writes_is_read_as_a_whole_one(
     live, tmp_path: Path, capsys
 ) -> None:
-    counts = signal(2650)
+    counts = make_signal(2650)
     counts[500] = np.nan
-    whole = written(tmp_path / "whole.csv", text_of(counts, ";"))
+    whole = write_table(tmp_path / "whole.csv", format_rows(counts, ";"))
     expected = live(whole, run_dir="whole")
     assert expected["time_s"].tolist() == [1.0, 1.5, 2.0, 2.5, 2.65]
     assert expected["probability"].between(0, 1).all() and len(expected["text"][0])
@@ -360,7 +364,7 @@ def test_a_file_that_another_program_writes_is_read_as_a_whole_one(
     assert printed[-3] == "2.65 s heard, 5 windows read, 0 skipped"
     assert printed[-1] == f"Run folder: {tmp_path / 'whole'}"
 
-    growing = written(tmp_path / "growing.csv", b"")
+    growing = write_table(tmp_path / "growing.csv", b"")
     command = [sys.executable, "-c", WRITER, str(whole), str(growing)]
     with subprocess.Popen(command) as writer:
         while not growing.stat().st_size:
@@ -372,9 +376,11 @@ def test_a_file_that_another_program_writes_is_read_as_a_whole_one(
 
 
 def test_a_short_input_is_read_once_and_a_tiny_one_never(live, tmp_path: Path) -> None:
-    table = live(written(tmp_path / "short.csv", text_of(signal(300))), run_dir="short")
+    table = live(
+        write_table(tmp_path / "short.csv", format_rows(make_signal(300))), run_dir="short"
+    )
     assert table["time_s"].tolist() == [0.3]
-    table = live(written(tmp_path / "tiny.csv", text_of(signal(99))), run_dir="tiny")
+    table = live(write_table(tmp_path / "tiny.csv", format_rows(make_signal(99))), run_dir="tiny")
     assert table.empty and list(table) == ["time_s", "text", "probability"]
 
 
@@ -383,7 +389,9 @@ def test_ctrl_c_ends_it_with_all_that_was_heard(live, tmp_path: Path, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(streams.time, "sleep", interrupt)
-    table = live(written(tmp_path / "emg.csv", text_of(signal(1200))), "live.idle_s=null")
+    table = live(
+        write_table(tmp_path / "emg.csv", format_rows(make_signal(1200))), "live.idle_s=null"
+    )
     assert table["time_s"].tolist() == [1.0, 1.2]
     assert capsys.readouterr().out.splitlines()[-1].startswith("Run folder: ")
 
@@ -395,16 +403,18 @@ def test_a_window_is_as_long_as_what_was_trained_on(
     content = torch.load(checkpoint, weights_only=True)
     content["card"]["input"]["stretch_s"] = stretch_s
     torch.save(content, tmp_path / "changed.ckpt")
-    path = written(tmp_path / "emg.csv", text_of(signal(3000)))
+    path = write_table(tmp_path / "emg.csv", format_rows(make_signal(3000)))
     table = live(path, "live.window_s=null", f"ckpt_path={tmp_path / 'changed.ckpt'}")
     assert table["time_s"].iloc[0] == first
 
 
 def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"line 1: found 3 channels .* expected 8"):
-        live(written(tmp_path / "three.csv", text_of(signal(10, 3))))
+        live(write_table(tmp_path / "three.csv", format_rows(make_signal(10, 3))))
     with pytest.raises(ValueError, match=r"becomes 250 Hz.*resample_hz=1000"):
-        live(written(tmp_path / "emg.csv", text_of(signal(10))), "input_reader.rate=250")
+        live(
+            write_table(tmp_path / "emg.csv", format_rows(make_signal(10))), "input_reader.rate=250"
+        )
     assert load_checkpoint(checkpoint).card.frame["rate"] == RATE
 
 
@@ -442,7 +452,7 @@ def test_a_missing_pylsl_is_named(live, monkeypatch) -> None:
 
 def test_a_stream_is_read_like_a_file(live, tmp_path: Path) -> None:
     lsl = pytest.importorskip("pylsl", reason="pylsl is not installed: pip install pylsl")
-    name, counts = f"test-{time.time_ns()}", signal(1600).astype(np.float32)
+    name, counts = f"test-{time.time_ns()}", make_signal(1600).astype(np.float32)
     np.savetxt(tmp_path / "emg.csv", counts, "%.6f", delimiter=",")
     expected = live(tmp_path / "emg.csv", run_dir="file")
     outlet = lsl.StreamOutlet(lsl.StreamInfo(name, "EMG", 8, RATE, "float32", name))

@@ -109,7 +109,7 @@ def write_recording(path: Path, task: str) -> Path:
     return path
 
 
-def outcome_of(call: Callable[[], object]) -> str:
+def find_outcome(call: Callable[[], object]) -> str:
     """Return "works", or the sentence with which a call is refused."""
     try:
         call()
@@ -118,7 +118,7 @@ def outcome_of(call: Callable[[], object]) -> str:
     return matrix.WORKS
 
 
-def expect(found: str, expected: str) -> None:
+def check_outcome(found: str, expected: str) -> None:
     assert (found == expected) if expected == matrix.WORKS else (expected in found), found
 
 
@@ -145,7 +145,7 @@ def model_cells() -> list:
     ]
 
 
-def reading(task: str, stage: str, path: Path, out: Path) -> list[str]:
+def reading_overrides(task: str, stage: str, path: Path, out: Path) -> list[str]:
     """The settings of predict or live that read a recording without a face in it."""
     settings = [f"stage={stage}", f"input={path}"]
     settings += ["crop=none"] if task in ("lipread", "vsr") else []
@@ -162,7 +162,7 @@ def test_stages_read_model_files(task, stage, kind, expected, workbench, tmp_pat
     given = [f"ckpt_path={model}"]
     if stage in ("predict", "live"):
         recording = workbench.recording(task, EASIEST[task])
-        given += reading(task, stage, recording, workbench.folder / f"{task}.avi")
+        given += reading_overrides(task, stage, recording, workbench.folder / f"{task}.avi")
     elif stage == "export":
         given += ["stage=export", f"output={workbench.folder / 'again.pth'}"]
     elif stage == "fit init_from=":
@@ -173,7 +173,7 @@ def test_stages_read_model_files(task, stage, kind, expected, workbench, tmp_pat
     else:
         given += [f"stage={stage}", "trainer=smoke"]
 
-    expect(outcome_of(lambda: workbench.run(recipe, *given)), expected)
+    check_outcome(find_outcome(lambda: workbench.run(recipe, *given)), expected)
 
     assert list(tmp_path.iterdir()) == []  # nothing is written into the current folder
 
@@ -197,19 +197,19 @@ def test_stages_read_recordings(task, kind, stage, expected, workbench, tmp_path
     model = workbench.model(recipe, ".ckpt")
     monkeypatch.chdir(tmp_path)
     if stage == "page":
-        found = outcome_of(lambda: upload(workbench, recipe, model, recording))
+        found = find_outcome(lambda: upload_recording(workbench, recipe, model, recording))
         nobody = "no face" in found or "No face" in found
-        expect(matrix.WORKS if nobody else found, expected)
+        check_outcome(matrix.WORKS if nobody else found, expected)
     else:
-        given = reading(task, stage, recording, workbench.folder / f"{task}_{stage}.avi")
-        found = outcome_of(lambda: workbench.run(recipe, f"ckpt_path={model}", *given))
+        given = reading_overrides(task, stage, recording, workbench.folder / f"{task}_{stage}.avi")
+        found = find_outcome(lambda: workbench.run(recipe, f"ckpt_path={model}", *given))
         nothing = "no hand found" in found  # the images show noise
-        expect(matrix.WORKS if nothing else found, expected)
+        check_outcome(matrix.WORKS if nothing else found, expected)
 
     assert list(tmp_path.iterdir()) == []
 
 
-def upload(workbench: Workbench, recipe: str, model: Path, recording: Path) -> None:
+def upload_recording(workbench: Workbench, recipe: str, model: Path, recording: Path) -> None:
     """Read a recording as the page does."""
     from experiments.export.inference_module import recognizer_of
     from experiments.launch.instantiate import plain
@@ -241,7 +241,7 @@ def test_recipes_are_exported(recipe, name, expected, workbench, tmp_path, monke
     workbench.model(recipe, ".ckpt")
     monkeypatch.chdir(tmp_path)
 
-    expect(outcome_of(lambda: workbench.export(recipe, path, FORMATS[name])), expected)
+    check_outcome(find_outcome(lambda: workbench.export(recipe, path, FORMATS[name])), expected)
 
     assert list(tmp_path.iterdir()) == []
 

@@ -18,11 +18,11 @@ UNKNOWN = "zebra ☃ 7"
 @pytest.mark.parametrize("split", ["test_only", "auto"])
 @pytest.mark.parametrize("tokenizer", ["char", "phrase", "sentencepiece"])
 def test_a_text_that_cannot_be_written_counts_as_an_error(
-    tokenizer, split, composed, run, tmp_path, capsys
+    tokenizer, split, compose_config, run, tmp_path, capsys
 ):
     recipe = ("task=emg", f"tokenizer={tokenizer}", "trainer=smoke", "trainer.max_epochs=1")
     trained = run(*recipe, "size=tiny", run_dir="trained")
-    simulated = build_datamodule(composed(*recipe)).prepared.data_dir
+    simulated = build_datamodule(compose_config(*recipe)).prepared.data_dir
     copy = Path(shutil.copytree(simulated, tmp_path / "set"))
     manifest = pd.read_csv(copy / MANIFEST, dtype=str, keep_default_na=False)
     manifest.loc[manifest["split"] == "test", "label"] = UNKNOWN

@@ -29,21 +29,21 @@ def predict(run, checkpoint: Path):
     return make
 
 
-def landmarks(count: int) -> np.ndarray:
+def make_landmarks(count: int) -> np.ndarray:
     samples = HandSimulator(signers=1, samples_per_class=1).simulate_signer(0)
     return np.concatenate([x for label, x in samples if label != "nothing"])[:count]
 
 
-def table(path: Path, rows: np.ndarray, **extra: list[str]) -> Path:
+def write_table(path: Path, rows: np.ndarray, **extra: list[str]) -> Path:
     names = [f"{axis}{joint}" for joint in range(21) for axis in "xyz"]
     pd.DataFrame(rows, columns=names).assign(**extra).to_csv(path, index=False)
     return path
 
 
 def test_table_with_and_without_labels_says_the_same(predict, tmp_path: Path) -> None:
-    bare = predict(table(tmp_path / "bare.csv", landmarks(5)))
+    bare = predict(write_table(tmp_path / "bare.csv", make_landmarks(5)))
     labelled = predict(
-        table(tmp_path / "labelled.csv", landmarks(5), label=list("ABCDE")), "workers=1"
+        write_table(tmp_path / "labelled.csv", make_landmarks(5), label=list("ABCDE")), "workers=1"
     )
     assert len(bare) == 5
     answers = ["prediction", "probability", "runner_up", "runner_up_probability"]
@@ -53,7 +53,7 @@ def test_table_with_and_without_labels_says_the_same(predict, tmp_path: Path) ->
 
 
 def test_arrays_and_drawings(predict, tmp_path: Path, capsys) -> None:
-    np.save(tmp_path / "hand.npy", landmarks(3))
+    np.save(tmp_path / "hand.npy", make_landmarks(3))
     said = predict(tmp_path / "hand.npy", "show=true")
     assert list(said["id"]) == [f"hand.npy#{n:06d}" for n in range(3)]
     printed = capsys.readouterr().out

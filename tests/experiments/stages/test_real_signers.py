@@ -17,7 +17,7 @@ def signers(run, tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def numbers_of(folder: Path) -> dict:
+def read_metrics(folder: Path) -> dict:
     return json.loads((folder / "metrics.json").read_text())
 
 
@@ -29,7 +29,7 @@ def test_simulated_hands_alone_teach_to_read_real_ones(run, signers: Path) -> No
         "split=test_only",
         run_dir="tested",
     )
-    numbers = numbers_of(folder)
+    numbers = read_metrics(folder)
     assert numbers["test/n"] == 27_718 and numbers["test/acc"] > 0.75
     assert numbers["trained_on_simulated"] and not numbers["simulated"]
 
@@ -40,5 +40,5 @@ def test_best_recipe_reads_a_signer_who_was_left_out(run, signers: Path) -> None
         *("experiment=asl_best", f"data_dir={signers}", "split=leave_one_group_out"),
         *("split.val=random", "fold=0", "epochs=5"),
     )
-    numbers = numbers_of(folder)
+    numbers = read_metrics(folder)
     assert numbers["test/n"] == 4_679 and numbers["test/acc"] > 0.78

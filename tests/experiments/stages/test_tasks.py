@@ -78,13 +78,13 @@ def test_same_seed_same_run_and_seed_zero_is_a_seed(task: str, run) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_golden_losses(task: str, composed) -> None:
+def test_golden_losses(task: str, compose_config) -> None:
     """The first five steps at seed 0 on the CPU; tolerance 1e-4 of the loss.
 
     A change of numerics shows here. Where it is meant, delete tests/golden/<task>.json: the next
     run writes it anew, and the change of the file says how much moved.
     """
-    losses = first_losses(composed(f"task={task}", "trainer=smoke", "augment=none"))
+    losses = first_losses(compose_config(f"task={task}", "trainer=smoke", "augment=none"))
     path = GOLDEN / f"{task}.json"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -111,29 +111,29 @@ def first_losses(config) -> list[float]:
 @pytest.mark.parametrize(
     ("task", "trainer"), [*((t, "default") for t in TASKS), *((TASKS[0], t) for t in TRAINERS)]
 )
-def test_composes(task: str, trainer: str, composed) -> None:
-    config = composed(f"task={task}", f"trainer={trainer}")
+def test_composes(task: str, trainer: str, compose_config) -> None:
+    config = compose_config(f"task={task}", f"trainer={trainer}")
     assert OmegaConf.to_container(config.trainer, resolve=True)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 @pytest.mark.parametrize("trainer", ["gpu", "fsdp"])
-def test_a_gpu_that_is_not_there_is_named(trainer: str, composed) -> None:
-    config = composed("task=emg", f"trainer={trainer}")
+def test_a_gpu_that_is_not_there_is_named(trainer: str, compose_config) -> None:
+    config = compose_config("task=emg", f"trainer={trainer}")
     with pytest.raises(ValueError, match=r"^trainer: .*gpu"):
         build_trainer(config)
 
 
-def test_sharded_training_is_what_lightning_takes(composed) -> None:
-    config = composed("task=asl", "trainer=fsdp")  # whose weights are otherwise averaged
+def test_sharded_training_is_what_lightning_takes(compose_config) -> None:
+    config = compose_config("task=asl", "trainer=fsdp")  # whose weights are otherwise averaged
     assert config.callbacks.average is None and config.trainer.gradient_clip_val is None
     strategy = instantiate(config.trainer.strategy)
     assert isinstance(strategy, FSDPStrategy) and strategy._state_dict_type == "full"
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_experiment_composes(experiment: str, composed) -> None:
-    config = composed(f"experiment={experiment}")
+def test_experiment_composes(experiment: str, compose_config) -> None:
+    config = compose_config(f"experiment={experiment}")
     assert OmegaConf.to_container(config, resolve=True)["task"] == experiment.partition("_")[0]
 
 
@@ -165,8 +165,8 @@ def test_several_loggers(run) -> None:
     assert list((folder / "wandb").glob("offline-run-*"))
 
 
-def test_callbacks_can_all_be_removed(run, composed) -> None:
-    names = list(composed().callbacks)
+def test_callbacks_can_all_be_removed(run, compose_config) -> None:
+    names = list(compose_config().callbacks)
     removed = [f"callbacks.{name}=null" for name in names if name != "best"]
     folder = run("trainer=smoke", *removed)
     assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0

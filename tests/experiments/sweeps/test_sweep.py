@@ -35,7 +35,7 @@ from tests.helpers.sweeps import SMOKE_OVERRIDES, make_multirun, write_job, writ
 # ---- job folders
 
 
-def number(folder: Path, overrides: list[str], num: int = 0) -> str:
+def assign_folder(folder: Path, overrides: list[str], num: int = 0) -> str:
     """The folder that the job ``num`` with these overrides gets."""
     register_job_folder(find_jobs(folder))
     hydra = {"overrides": {"task": overrides}, "job": {"num": num}}
@@ -43,18 +43,18 @@ def number(folder: Path, overrides: list[str], num: int = 0) -> str:
 
 
 def test_a_job_has_its_folder_again_and_a_new_one_takes_no_other(tmp_path: Path) -> None:
-    assert number(tmp_path, ["seed=0"], 3) == "3"
+    assert assign_folder(tmp_path, ["seed=0"], 3) == "3"
     write_job(tmp_path / "2", ["seed=0", "epochs=3"], "finished", value=1.0)
     write_job(tmp_path / "10", ["seed=1"], "unfinished")
-    assert number(tmp_path, ["epochs=3", "seed=0"]) == "2"  # in whatever order
-    assert number(tmp_path, ["seed=1"]) == "10"
-    assert number(tmp_path, ["seed=2"], 1) == "12"
+    assert assign_folder(tmp_path, ["epochs=3", "seed=0"]) == "2"  # in whatever order
+    assert assign_folder(tmp_path, ["seed=1"]) == "10"
+    assert assign_folder(tmp_path, ["seed=2"], 1) == "12"
 
 
 def test_of_two_jobs_with_the_same_overrides_the_finished_one_is_known(tmp_path: Path) -> None:
     for place, status in enumerate(("failed", "finished", "unfinished")):
         write_job(tmp_path / str(place), ["seed=0"], status)
-    assert number(tmp_path, ["seed=0"], 5) == "1"
+    assert assign_folder(tmp_path, ["seed=0"], 5) == "1"
 
 
 @settings(max_examples=30)
@@ -84,8 +84,8 @@ def test_a_status_that_was_broken_off_is_none(tmp_path: Path) -> None:
 # ---- jobs
 
 
-def test_a_job_that_fails_is_recorded_and_gives_nan(composed, capsys) -> None:
-    config = composed("data_dir=/nowhere")
+def test_a_job_that_fails_is_recorded_and_gives_nan(compose_config, capsys) -> None:
+    config = compose_config("data_dir=/nowhere")
     assert math.isnan(run_job(config))
     folder = Path(config.run_dir)
     said = read_status(folder)
@@ -94,26 +94,28 @@ def test_a_job_that_fails_is_recorded_and_gives_nan(composed, capsys) -> None:
     assert f"Failed: {folder}" in capsys.readouterr().out
 
 
-def test_a_finished_job_is_not_run_again_and_a_killed_one_goes_on(composed, tmp_path: Path) -> None:
+def test_a_finished_job_is_not_run_again_and_a_killed_one_goes_on(
+    compose_config, tmp_path: Path
+) -> None:
     data = write_hands(tmp_path / "set", each=8)
     short = (*SMOKE_OVERRIDES, "scheduler=plateau", f"data_dir={data}")
-    config = composed(*short, "trainer.max_epochs=1")
+    config = compose_config(*short, "trainer.max_epochs=1")
     value = run_job(config)
     folder = Path(config.run_dir)
     assert value == json.loads((folder / "metrics.json").read_text())["val/acc"]
     assert not (folder / "error.txt").exists()
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
-    assert run_job(composed(*short, "trainer.max_epochs=1")) == value
+    assert run_job(compose_config(*short, "trainer.max_epochs=1")) == value
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
     first = pd.read_csv(folder / "metrics.csv").iloc[0]
     write_status(folder, "unfinished")  # as a kill after the first epoch leaves it
-    run_job(composed(*short, "trainer.max_epochs=2"))
+    run_job(compose_config(*short, "trainer.max_epochs=2"))
     epochs = pd.read_csv(folder / "metrics.csv")
     assert epochs["epoch"].tolist() == [1, 2] and epochs.iloc[0]["val/loss"] == first["val/loss"]
 
 
-def test_a_job_that_failed_begins_anew(composed) -> None:
-    config = composed("data_dir=/nowhere")
+def test_a_job_that_failed_begins_anew(compose_config) -> None:
+    config = compose_config("data_dir=/nowhere")
     folder = Path(config.run_dir)
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "checkpoints" / "last.ckpt").write_bytes(b"")
@@ -374,10 +376,12 @@ def test_jobs_on_several_devices_run_as_commands_of_their_own(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_from_job_to_job(composed, tmp_path: Path) -> None:
+def test_memory_does_not_grow_from_job_to_job(compose_config, tmp_path: Path) -> None:
     data, used = write_hands(tmp_path / "set", each=8), []
     for seed in range(12):
-        run_job(composed(*SMOKE_OVERRIDES, f"data_dir={data}", f"seed={seed}", run_dir=str(seed)))
+        run_job(
+            compose_config(*SMOKE_OVERRIDES, f"data_dir={data}", f"seed={seed}", run_dir=str(seed))
+        )
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         used.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
     assert used[-1] - used[3] < 40, used  # MB

@@ -16,14 +16,16 @@ from modules.networks.token_reader import present
 kinds_of_output = pytest.mark.parametrize("positions", [3, None], ids=["tokens", "ctc"])
 
 
-def small(positions: int | None = None, channels: int = 2, rate: float = 250.0, **more) -> EMGCTC:
+def make_network(
+    positions: int | None = None, channels: int = 2, rate: float = 250.0, **more
+) -> EMGCTC:
     torch.manual_seed(0)
     return EMGCTC(channels, 11, positions, rate, **{"hidden_size": 8, "layers": 1} | more)
 
 
-def settled(positions: int | None = None, **more) -> EMGCTC:
+def make_settled_network(positions: int | None = None, **more) -> EMGCTC:
     """A network in eval mode whose norms are not the identity."""
-    net = small(positions, **more)
+    net = make_network(positions, **more)
     for part in net.modules():
         if isinstance(part, FrameNorm):
             part.running_mean.uniform_(-1, 1)
@@ -31,7 +33,7 @@ def settled(positions: int | None = None, **more) -> EMGCTC:
     return net.eval()
 
 
-def recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
+def make_recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
     """Noise (B, T, C) of so many samples each, padded with zeros to the longest."""
     torch.manual_seed(1)
     x, length = torch.randn(len(lengths), max(lengths), channels), torch.tensor(lengths)
@@ -42,9 +44,9 @@ def recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
 @settings(max_examples=8)
 @given(length=st.integers(1, 200), padding=st.integers(0, 200))
 def test_padding_changes_nothing(positions: int | None, length: int, padding: int) -> None:
-    net = settled(positions)
-    x, known = recordings(length)
-    longer, lengths = recordings(length + padding, length)
+    net = make_settled_network(positions)
+    x, known = make_recordings(length)
+    longer, lengths = make_recordings(length + padding, length)
     longer[1, :length] = x[0]
     with torch.no_grad():
         alone, count = net(x, known)
@@ -54,8 +56,8 @@ def test_padding_changes_nothing(positions: int | None, length: int, padding: in
 
 
 def test_what_stands_beyond_the_end_is_not_read() -> None:
-    net = settled()
-    x, length = recordings(120, 70)
+    net = make_settled_network()
+    x, length = make_recordings(120, 70)
     noisy = x.clone()
     noisy[1, 70:] = 50.0
     with torch.no_grad():
@@ -64,8 +66,8 @@ def test_what_stands_beyond_the_end_is_not_read() -> None:
 
 
 def test_padding_changes_nothing_in_training_either() -> None:
-    net = small(dropout=0.0).train()
-    x, length = recordings(150, 70)
+    net = make_network(dropout=0.0).train()
+    x, length = make_recordings(150, 70)
     expected, counts = net(x, length)
     padded, _ = net(F.pad(x, (0, 0, 0, 90)), length)
     mask = present(counts, expected.shape[1], x.device)
@@ -80,8 +82,8 @@ def test_padding_changes_nothing_in_training_either() -> None:
     rate=st.sampled_from([100.0, 250.0, 516.8, 1000.0, 2000.0]),
 )
 def test_frames_are_as_many_as_promised(lengths: list[int], rate: float) -> None:
-    net = small(rate=rate).eval()
-    x, length = recordings(*lengths)
+    net = make_network(rate=rate).eval()
+    x, length = make_recordings(*lengths)
     with torch.no_grad():
         frames, counts = net.encode(x, length)
         logits, read = net(x, length)
@@ -96,15 +98,15 @@ def test_frames_are_as_many_as_promised(lengths: list[int], rate: float) -> None
 @pytest.mark.parametrize("rate", [250.0, 1000.0, 2000.0])
 def test_a_second_is_twenty_five_frames_at_any_rate(rate: float) -> None:
     a_second = torch.tensor([round(rate)])
-    assert small(rate=rate).output_lengths(a_second).item() == 25
+    assert make_network(rate=rate).output_lengths(a_second).item() == 25
 
 
 @kinds_of_output
 @pytest.mark.parametrize("length", [1, 2, 7, 8])
 def test_a_recording_shorter_than_a_frame_is_one(positions: int | None, length: int) -> None:
-    net = settled(positions)
+    net = make_settled_network(positions)
     with torch.no_grad():
-        logits, counts = net(*recordings(length))
+        logits, counts = net(*make_recordings(length))
     assert logits.shape == (1, positions or 1, 11) and counts.tolist() == [positions or 1]
     assert logits.isfinite().all()
 
@@ -112,8 +114,8 @@ def test_a_recording_shorter_than_a_frame_is_one(positions: int | None, length: 
 @pytest.mark.parametrize("channels", [1, 2, 8, 17])
 @pytest.mark.parametrize("rate", [100.0, 250.0, 1000.0])
 def test_any_electrodes_at_any_rate_are_read_and_all_of_them(channels: int, rate: float) -> None:
-    net = small(3, channels, rate).eval()
-    x, length = recordings(300, 200, channels=channels)
+    net = make_network(3, channels, rate).eval()
+    x, length = make_recordings(300, 200, channels=channels)
     logits, counts = net(x.requires_grad_(), length)
     assert logits.shape == (2, 3, 11) and counts.tolist() == [3, 3]
     logits.square().sum().backward()
@@ -121,8 +123,8 @@ def test_any_electrodes_at_any_rate_are_read_and_all_of_them(channels: int, rate
 
 
 def test_the_strength_of_an_electrode_does_not_matter() -> None:
-    net = settled()
-    x, length = recordings(300, 220)
+    net = make_settled_network()
+    x, length = make_recordings(300, 220)
     with torch.no_grad():
         logits, counts = net(x, length)
         louder, _ = net(x * torch.tensor([20.0, 0.5]), length)
@@ -132,8 +134,8 @@ def test_the_strength_of_an_electrode_does_not_matter() -> None:
 
 @kinds_of_output
 def test_gradients_reach_every_parameter_and_are_finite(positions: int | None) -> None:
-    net = small(positions).train()
-    logits, counts = net(*recordings(1, 300, 40))
+    net = make_network(positions).train()
+    logits, counts = net(*make_recordings(1, 300, 40))
     mask = present(counts, logits.shape[1], logits.device)
     logits[mask].log_softmax(-1)[:, 0].sum().backward()
     for name, parameter in net.named_parameters():
@@ -142,8 +144,8 @@ def test_gradients_reach_every_parameter_and_are_finite(positions: int | None) -
 
 
 def test_gradients_of_the_signal_are_finite_even_where_it_is_short_or_silent() -> None:
-    net = small().eval()
-    x, length = recordings(300, 40, 1)
+    net = make_network().eval()
+    x, length = make_recordings(300, 40, 1)
     x[1, :, 0] = 0
     net(x.requires_grad_(), length)[0].square().sum().backward()
     assert x.grad is not None and x.grad.isfinite().all()
@@ -152,8 +154,8 @@ def test_gradients_of_the_signal_are_finite_even_where_it_is_short_or_silent() -
 
 @kinds_of_output
 def test_mixed_precision_is_finite_and_agrees(positions: int | None) -> None:
-    net = small(positions, dropout=0.0).train()
-    x, length = recordings(1, 200, 40)
+    net = make_network(positions, dropout=0.0).train()
+    x, length = make_recordings(1, 200, 40)
     expected, known = net(x, length)
     with torch.autocast("cpu", torch.bfloat16):
         logits, counts = net(x, length)
@@ -165,7 +167,7 @@ def test_mixed_precision_is_finite_and_agrees(positions: int | None) -> None:
 
 
 def test_a_silent_recording_and_a_long_one_are_read() -> None:
-    net = small(rate=1000.0).eval()
+    net = make_network(rate=1000.0).eval()
     with torch.no_grad():
         for x in (torch.zeros(1, 500, 2), torch.randn(1, 20_000, 2)):
             assert net(x, torch.tensor([x.shape[1]]))[0].isfinite().all()
@@ -173,8 +175,8 @@ def test_a_silent_recording_and_a_long_one_are_read() -> None:
 
 @kinds_of_output
 def test_four_recordings_are_learnt_by_heart(positions: int | None) -> None:
-    net = small(positions, dropout=0.0).train()
-    x, length = recordings(80, 70, 90, 76)
+    net = make_network(positions, dropout=0.0).train()
+    x, length = make_recordings(80, 70, 90, 76)
     texts = torch.randint(1, 11, (4, 3), generator=torch.Generator().manual_seed(2))
     optimizer = torch.optim.Adam(net.parameters(), 3e-2)
     for _ in range(150):

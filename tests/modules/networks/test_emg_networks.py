@@ -21,12 +21,12 @@ both = pytest.mark.parametrize("kind", NETS)
 kinds_of_output = pytest.mark.parametrize("positions", [3, None], ids=["tokens", "ctc"])
 
 
-def small(kind: type, positions: int | None = 3, channels: int = 2, **more) -> nn.Module:
+def make_network(kind: type, positions: int | None = 3, channels: int = 2, **more) -> nn.Module:
     torch.manual_seed(0)
     return kind(channels, 11, positions, **{"rate": 250.0, **SMALL, **more})
 
 
-def recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
+def make_recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
     """Noise (B, T, C) of so many samples each, padded with zeros to the longest."""
     torch.manual_seed(1)
     x = torch.randn(len(lengths), max(lengths), channels)
@@ -34,17 +34,17 @@ def recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
     return x * present(length, max(lengths), x.device)[..., None], length
 
 
-def count(net: nn.Module) -> int:
+def count_parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def dropouts(net: nn.Module) -> set[float]:
+def list_dropouts(net: nn.Module) -> set[float]:
     return {part.p for part in net.modules() if isinstance(part, nn.Dropout)}
 
 
 def test_emg_hybrid_is_built_as_its_document_says() -> None:
     net = EMGHybrid(channels=8, vocabulary=32_128, positions=16, rate=1000.0)
-    assert count(net) == 13_138_816
+    assert count_parameters(net) == 13_138_816
     assert (net.enter.in_channels, net.enter.out_channels, net.drop.p) == (8, 256, 0.3)
     assert isinstance(net.norm, nn.BatchNorm1d)
     assert len(net.blocks) == 3
@@ -54,17 +54,17 @@ def test_emg_hybrid_is_built_as_its_document_says() -> None:
         assert [layer.hidden_size for layer in direction] == [128, 128]
     assert net.lstm.drop.p == 0.3
     assert [layer.attention.heads for layer in net.layers] == [8, 8]
-    assert dropouts(net) == {0.3, 0.1} and net.width == 256
+    assert list_dropouts(net) == {0.3, 0.1} and net.width == 256
     assert [type(part) for part in net.reader.head] == [nn.Linear, nn.ReLU, nn.Linear]
 
 
 def test_emg_spatiotemporal_is_built_as_its_document_says() -> None:
     net = EMGSpatioTemporal(channels=8, vocabulary=32_128, positions=16, rate=1000.0)
-    assert count(net) == 15_786_880
+    assert count_parameters(net) == 15_786_880
     assert (net.window, net.hop) == (256, 128)
     assert [part.out_features for part in net.project if isinstance(part, nn.Linear)] == [128, 256]
     assert [(layer.time.heads, layer.space.heads) for layer in net.layers] == [(8, 8)] * 6
-    assert dropouts(net) == {0.1} and net.width == 256
+    assert list_dropouts(net) == {0.1} and net.width == 256
     assert net.place.shape == (8, 256)
 
 
@@ -72,11 +72,13 @@ def test_emg_spatiotemporal_is_built_as_its_document_says() -> None:
     ("rate", "shrink"), [(2000, 8), (1000, 8), (500, 4), (250, 2), (200, 2), (125, 1), (50, 1)]
 )
 def test_emg_hybrid_halves_down_to_about_125_frames_a_second(rate: int, shrink: int) -> None:
-    assert small(EMGHybrid, rate=rate).output_lengths(torch.tensor([80])).item() == 80 // shrink
+    assert (
+        make_network(EMGHybrid, rate=rate).output_lengths(torch.tensor([80])).item() == 80 // shrink
+    )
 
 
 def test_emg_spatiotemporal_takes_its_windows_in_milliseconds() -> None:
-    net = small(EMGSpatioTemporal)
+    net = make_network(EMGSpatioTemporal)
     assert (net.window, net.hop) == (64, 32)
     lengths = net.output_lengths(torch.tensor([1, 64, 65, 96, 97]))
     assert lengths.tolist() == [1, 1, 2, 2, 3]
@@ -86,8 +88,8 @@ def test_emg_spatiotemporal_takes_its_windows_in_milliseconds() -> None:
 @settings(max_examples=15)
 @given(lengths=st.lists(st.integers(1, 400), min_size=1, max_size=4))
 def test_lengths_and_padding_are_as_promised(kind: type, lengths: list[int]) -> None:
-    net = small(kind, positions=None).eval()
-    x, length = recordings(*lengths)
+    net = make_network(kind, positions=None).eval()
+    x, length = make_recordings(*lengths)
     with torch.no_grad():
         frames, given_lengths = net.encode(x, length)
     assert frames.shape == (len(lengths), given_lengths.max(), net.width)
@@ -103,8 +105,8 @@ def test_lengths_and_padding_are_as_promised(kind: type, lengths: list[int]) -> 
 def test_padding_changes_nothing(
     kind: type, positions: int | None, length: int, padding: int, value: float
 ) -> None:
-    net = settled(kind, positions)
-    x, _ = recordings(length)
+    net = make_settled_network(kind, positions)
+    x, _ = make_recordings(length)
     padded = F.pad(x, (0, 0, 0, padding), value=value).repeat(2, 1, 1)
     lengths = torch.tensor([length, length + padding])
     with torch.no_grad():
@@ -114,9 +116,9 @@ def test_padding_changes_nothing(
     torch.testing.assert_close(beside[0, : known[0]], alone[0, : known[0]], rtol=1e-5, atol=1e-5)
 
 
-def settled(kind: type, positions: int | None) -> nn.Module:
+def make_settled_network(kind: type, positions: int | None) -> nn.Module:
     """A network in eval mode whose norms are not the identity."""
-    net = small(kind, positions)
+    net = make_network(kind, positions)
     for part in net.modules():
         if isinstance(part, FrameNorm):
             part.running_mean.uniform_(-1, 1)
@@ -150,22 +152,22 @@ def test_both_ways_of_the_lstm_agree_with_torch_on_packed_sequences() -> None:
 
 @both
 def test_padding_changes_nothing_in_training_either(kind: type) -> None:
-    net = small(kind, **still(kind)).train()
-    x, length = recordings(150, 70)
+    net = make_network(kind, **disable_dropout(kind)).train()
+    x, length = make_recordings(150, 70)
     expected, _ = net(x, length)
     padded, _ = net(F.pad(x, (0, 0, 0, 90)), length)
     torch.testing.assert_close(padded, expected, rtol=1e-4, atol=1e-4)
 
 
-def still(kind: type) -> dict[str, float]:
+def disable_dropout(kind: type) -> dict[str, float]:
     return {"dropout": 0.0} | ({"attention_dropout": 0.0} if kind is EMGHybrid else {})
 
 
 @both
 @kinds_of_output
 def test_gradients_reach_every_parameter_and_are_finite(kind: type, positions: int | None) -> None:
-    net = small(kind, positions).train()
-    x, length = recordings(1, 300, 40)
+    net = make_network(kind, positions).train()
+    x, length = make_recordings(1, 300, 40)
     logits, lengths = net(x.requires_grad_(), length)
     mask = present(lengths, logits.shape[1], x.device)
     logits[mask].log_softmax(-1)[:, 0].sum().backward()
@@ -178,8 +180,8 @@ def test_gradients_reach_every_parameter_and_are_finite(kind: type, positions: i
 @both
 @kinds_of_output
 def test_mixed_precision_is_finite_and_agrees(kind: type, positions: int | None) -> None:
-    net = small(kind, positions, **still(kind)).train()
-    x, length = recordings(1, 200, 40)
+    net = make_network(kind, positions, **disable_dropout(kind)).train()
+    x, length = make_recordings(1, 200, 40)
     expected, known = net(x, length)
     with torch.autocast("cpu", torch.bfloat16):
         logits, lengths = net(x, length)
@@ -192,8 +194,8 @@ def test_mixed_precision_is_finite_and_agrees(kind: type, positions: int | None)
 @both
 @pytest.mark.parametrize("channels", [1, 2, 8])
 def test_any_number_of_channels_is_read_and_all_of_them(kind: type, channels: int) -> None:
-    net = small(kind, channels=channels).eval()
-    x, length = recordings(90, 30, channels=channels)
+    net = make_network(kind, channels=channels).eval()
+    x, length = make_recordings(90, 30, channels=channels)
     logits, lengths = net(x.requires_grad_(), length)
     assert logits.shape == (2, 3, 11) and lengths.tolist() == [3, 3]
     logits.square().sum().backward()
@@ -202,7 +204,7 @@ def test_any_number_of_channels_is_read_and_all_of_them(kind: type, channels: in
 
 @both
 def test_a_silent_recording_and_a_long_one_are_read(kind: type) -> None:
-    net = small(kind, rate=1000.0).eval()
+    net = make_network(kind, rate=1000.0).eval()
     with torch.no_grad():
         for x in (torch.zeros(1, 500, 2), torch.randn(1, 20_000, 2)):
             assert net(x, torch.tensor([x.shape[1]]))[0].isfinite().all()
@@ -212,12 +214,12 @@ def test_a_silent_recording_and_a_long_one_are_read(kind: type) -> None:
 @kinds_of_output
 def test_four_recordings_are_learnt_by_heart(kind: type, positions: int | None) -> None:
     short = {"window_ms": 40, "hop_ms": 20} if kind is EMGSpatioTemporal else {}
-    net = small(kind, positions, **still(kind), **short).train()
-    x, length = recordings(40, 34, 28, 38)
+    net = make_network(kind, positions, **disable_dropout(kind), **short).train()
+    x, length = make_recordings(40, 34, 28, 38)
     texts = torch.randint(1, 11, (4, 3), generator=torch.Generator().manual_seed(2))
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(120):
-        loss = error(*net(x, length), texts)
+        loss = compute_loss(*net(x, length), texts)
         if loss < 0.2:
             return
         optimizer.zero_grad()
@@ -226,7 +228,7 @@ def test_four_recordings_are_learnt_by_heart(kind: type, positions: int | None) 
     pytest.fail(f"the loss is still {loss:.2f}")
 
 
-def error(logits: Tensor, lengths: Tensor, texts: Tensor) -> Tensor:
+def compute_loss(logits: Tensor, lengths: Tensor, texts: Tensor) -> Tensor:
     """Cross entropy of 3 tokens, or CTC where there are more frames than that."""
     if logits.shape[1] == texts.shape[1]:
         return F.cross_entropy(logits.flatten(0, 1), texts.flatten())
@@ -254,4 +256,4 @@ def test_sinusoids_tell_every_step_apart_and_keep_the_type() -> None:
 )
 def test_what_cannot_be_built_is_said(kind: type, wrong: dict, word: str) -> None:
     with pytest.raises(ValueError, match=word):
-        small(kind, **wrong)
+        make_network(kind, **wrong)

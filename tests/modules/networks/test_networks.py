@@ -11,12 +11,12 @@ from modules.networks.letter_net import LetterNet
 from modules.networks.lip_tcn import LipTCN
 
 
-def count(net: torch.nn.Module) -> int:
+def count_parameters(net: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
 def test_landmark_gru_counts_what_the_document_counts() -> None:
-    assert count(LandmarkGRU()) == 210_077
+    assert count_parameters(LandmarkGRU()) == 210_077
 
 
 @pytest.mark.parametrize("frames", [1, 7])
@@ -34,13 +34,13 @@ def test_landmark_gru_looks_at_every_frame() -> None:
     assert (x.grad.abs().sum((0, 2)) > 0).all()
 
 
-def hands(frames: int = 1) -> torch.Tensor:
+def make_hands(frames: int = 1) -> torch.Tensor:
     samples = HandSimulator(signers=2, samples_per_class=2, frames=frames).simulate_signer(1)
     return torch.stack([torch.from_numpy(x) for _, x in samples])
 
 
 def test_features_do_not_depend_on_place_size_or_side() -> None:
-    x = hands()[:, 0]
+    x = make_hands()[:, 0]
     x = x[x.abs().sum(1) > 0]
     points = x.reshape(-1, 21, 3)
     mirrored = points * torch.tensor([-1.0, 1, 1])
@@ -53,14 +53,14 @@ def test_features_do_not_depend_on_place_size_or_side() -> None:
 
 
 def test_letter_net_is_the_mean_of_its_members() -> None:
-    net, x = LetterNet().eval(), hands()
+    net, x = LetterNet().eval(), make_hands()
     seen = x[x.abs().sum((1, 2)) > 0]
     torch.testing.assert_close(net(seen), net.forward_members(seen).mean(0))
     torch.testing.assert_close(net(seen)[:1], net(seen[:1]), rtol=1e-4, atol=1e-4)
 
 
 def test_letter_net_averages_the_frames() -> None:
-    net, x = LetterNet().eval(), hands()[:6]
+    net, x = LetterNet().eval(), make_hands()[:6]
     torch.testing.assert_close(net(x.repeat(1, 4, 1)), net(x), rtol=1e-4, atol=1e-4)
 
 
@@ -73,8 +73,8 @@ def test_no_hand_is_nothing_and_finite() -> None:
 
 
 def test_cnn_lstm_counts_what_the_document_counts() -> None:
-    assert count(CNNLSTM()) == 721_044
-    assert count(CNNLSTM(num_classes=10)) == 721_044 + 6 * 65
+    assert count_parameters(CNNLSTM()) == 721_044
+    assert count_parameters(CNNLSTM(num_classes=10)) == 721_044 + 6 * 65
 
 
 def test_cnn_lstm_pools_a_frame_to_1152_numbers_and_keeps_every_frame() -> None:
@@ -107,7 +107,10 @@ def test_lip_tcn_is_the_mean_of_its_members() -> None:
     assert net.forward_members(x).shape == (2, 3, 5)
     torch.testing.assert_close(net(x), net.forward_members(x).mean(0))
     torch.testing.assert_close(net(x)[:1], net(x[:1]), rtol=1e-4, atol=1e-4)
-    assert count(LipTCN(4)) == 366_300 and count(LipTCN(4, members=3)) == 3 * 366_300
+    assert (
+        count_parameters(LipTCN(4)) == 366_300
+        and count_parameters(LipTCN(4, members=3)) == 3 * 366_300
+    )
 
 
 def test_lip_tcn_reads_a_mirrored_mouth_and_another_light_alike() -> None:

@@ -28,52 +28,61 @@ every = pytest.mark.parametrize("kind", SMALL)
 large = pytest.mark.parametrize("kind", [ResNetBiLSTM, ResNetTCN])
 
 
-def small(kind: type, **more) -> nn.Module:
+def make_network(kind: type, **more) -> nn.Module:
     torch.manual_seed(0)
     return kind(5, **{**SMALL[kind], **more})
 
 
-def clips(count: int = 3, frames: int = 6, height: int = 24, width: int = 32) -> Tensor:
+def make_clips(count: int = 3, frames: int = 6, height: int = 24, width: int = 32) -> Tensor:
     return torch.rand((count, 1, frames, height, width), generator=torch.Generator().manual_seed(1))
 
 
-def middle(x: Tensor) -> Tensor:
+def make_middle_mask(x: Tensor) -> Tensor:
     """A boundary (B, T): the first third of the frames is context."""
     inside = torch.arange(x.shape[2]) >= x.shape[2] // 3
     return inside.float().expand(len(x), -1)
 
 
-def count(net: nn.Module) -> int:
+def count_parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
 def test_resnet_bilstm_counts_nearly_what_the_document_counts() -> None:
     net = ResNetBiLSTM()
-    assert count(net) == 33_287_460
-    assert abs(count(net) / DOCUMENT - 1) < 0.0021
-    assert count(net.lstm) == 16_801_792
-    assert count(net.frames) == 15_808 + 11_166_976
-    assert (count(net.attention), count(net.pool), count(net.head)) == (4_200_448, 525_312, 577_124)
+    assert count_parameters(net) == 33_287_460
+    assert abs(count_parameters(net) / DOCUMENT - 1) < 0.0021
+    assert count_parameters(net.lstm) == 16_801_792
+    assert count_parameters(net.frames) == 15_808 + 11_166_976
+    assert (
+        count_parameters(net.attention),
+        count_parameters(net.pool),
+        count_parameters(net.head),
+    ) == (4_200_448, 525_312, 577_124)
     assert (net.lstm.input_size, net.lstm.num_layers, net.lstm.bidirectional) == (512, 3, True)
 
 
 def test_a_boundary_adds_one_input_to_the_lstm() -> None:
     with torch.device("meta"):  # counted alone
-        assert count(ResNetBiLSTM(boundary=True)) - count(ResNetBiLSTM()) == 2 * 4 * 512
+        assert (
+            count_parameters(ResNetBiLSTM(boundary=True)) - count_parameters(ResNetBiLSTM())
+            == 2 * 4 * 512
+        )
 
 
 def test_resnet_tcn_counts_what_it_says() -> None:
     with torch.device("meta"):
         net = ResNetTCN()
-        assert f"{count(net):,} parameters for 100 classes" in " ".join(str(net.__doc__).split())
-        assert count(ResNetTCN(boundary=True)) - count(net) == 768
+        assert f"{count_parameters(net):,} parameters for 100 classes" in " ".join(
+            str(net.__doc__).split()
+        )
+        assert count_parameters(ResNetTCN(boundary=True)) - count_parameters(net) == 768
 
 
 def test_word_tcn_is_light() -> None:
-    assert count(WordTCN()) == 728_652
-    assert count(WordTCN(members=2)) == 2 * 728_652
-    assert count(WordTCN(boundary=True)) == 728_652 + 144
-    assert count(WordTCN(500)) == 728_652 + 400 * 145
+    assert count_parameters(WordTCN()) == 728_652
+    assert count_parameters(WordTCN(members=2)) == 2 * 728_652
+    assert count_parameters(WordTCN(boundary=True)) == 728_652 + 144
+    assert count_parameters(WordTCN(500)) == 728_652 + 400 * 145
 
 
 @pytest.mark.parametrize("name", ["resnet_bilstm", "resnet_tcn", "word_tcn"])
@@ -99,9 +108,12 @@ def test_the_configuration_says_what_the_code_says(name: str) -> None:
 def test_any_clip_from_one_frame_of_24_pixels_is_read(
     kind: type, batch: int, frames: int, height: int, width: int, told: bool
 ) -> None:
-    net, x = small(kind, boundary=told), clips(batch, frames, height, width).requires_grad_()
+    net, x = (
+        make_network(kind, boundary=told),
+        make_clips(batch, frames, height, width).requires_grad_(),
+    )
     net.train(batch * frames > 1)
-    logits = net(x, middle(x) if told else None)
+    logits = net(x, make_middle_mask(x) if told else None)
     assert logits.shape == (batch, 5) and logits.isfinite().all()
     logits.square().sum().backward()
     assert x.grad is not None and x.grad.isfinite().all()
@@ -110,9 +122,9 @@ def test_any_clip_from_one_frame_of_24_pixels_is_read(
 
 @every
 def test_every_frame_and_parameter_counts(kind: type) -> None:
-    net, x = small(kind, boundary=True, dropout=0.0), clips().requires_grad_()
+    net, x = make_network(kind, boundary=True, dropout=0.0), make_clips().requires_grad_()
     weights = torch.randn(5, generator=torch.Generator().manual_seed(2))
-    (net(x, middle(x)) @ weights).square().sum().backward()
+    (net(x, make_middle_mask(x)) @ weights).square().sum().backward()
     assert x.grad is not None and (x.grad.abs().sum((1, 3, 4)) > 0).all()
     unused = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
     assert unused == []
@@ -132,18 +144,18 @@ def test_every_frame_and_parameter_counts(kind: type) -> None:
 )
 def test_what_is_no_clip_is_told(kind: type, shape: tuple[int, ...], found: str) -> None:
     with pytest.raises(ValueError, match=f"{found}.*H, W from 24"):
-        small(kind)(torch.rand(shape))
+        make_network(kind)(torch.rand(shape))
 
 
 @every
 def test_a_boundary_of_another_length_is_told(kind: type) -> None:
     with pytest.raises(ValueError, match=r"boundary of shape \(3, 5\).*\(3, 6\)"):
-        small(kind, boundary=True)(clips(), torch.ones(3, 5))
+        make_network(kind, boundary=True)(make_clips(), torch.ones(3, 5))
 
 
 @every
 def test_one_frame_alone_is_read_but_not_trained_on(kind: type) -> None:
-    net, x = small(kind), clips(1, 1)
+    net, x = make_network(kind), make_clips(1, 1)
     assert net.eval()(x).isfinite().all()
     with pytest.raises(ValueError, match="batch normalisation needs two"):
         net.train()(x)
@@ -162,17 +174,17 @@ def test_sizes_that_do_not_divide_are_told() -> None:
 
 @every
 def test_a_boundary_matters_when_it_is_used(kind: type) -> None:
-    net, x = small(kind, boundary=True).eval(), clips()
+    net, x = make_network(kind, boundary=True).eval(), make_clips()
     everywhere = net(x, torch.ones(3, 6))
     torch.testing.assert_close(net(x), everywhere)  # none given: all is the word
-    assert (net(x, middle(x)) - everywhere).abs().max() > 1e-4
+    assert (net(x, make_middle_mask(x)) - everywhere).abs().max() > 1e-4
     assert net(x, torch.zeros(3, 6)).isfinite().all()
 
 
 @every
 def test_a_boundary_is_ignored_when_it_is_not_used(kind: type) -> None:
-    net, x = small(kind).eval(), clips()
-    assert torch.equal(net(x, middle(x)), net(x))
+    net, x = make_network(kind).eval(), make_clips()
+    assert torch.equal(net(x, make_middle_mask(x)), net(x))
 
 
 def test_a_mean_over_the_word_leaves_out_the_rest() -> None:
@@ -185,14 +197,14 @@ def test_a_mean_over_the_word_leaves_out_the_rest() -> None:
 
 @every
 def test_a_result_does_not_depend_on_the_batch_around_it(kind: type) -> None:
-    net, x = small(kind, boundary=True).eval(), clips(4)
-    alone = torch.cat([net(x[k : k + 1], middle(x)[k : k + 1]) for k in range(4)])
-    torch.testing.assert_close(net(x, middle(x)), alone, rtol=1e-4, atol=1e-5)
+    net, x = make_network(kind, boundary=True).eval(), make_clips(4)
+    alone = torch.cat([net(x[k : k + 1], make_middle_mask(x)[k : k + 1]) for k in range(4)])
+    torch.testing.assert_close(net(x, make_middle_mask(x)), alone, rtol=1e-4, atol=1e-5)
 
 
 @every
 def test_the_light_of_a_clip_is_taken_out(kind: type) -> None:
-    net, x = small(kind).eval(), clips()
+    net, x = make_network(kind).eval(), make_clips()
     torch.testing.assert_close(net(x + 0.3), net(x), rtol=1e-3, atol=1e-4)  # brightness: exactly
     torch.testing.assert_close(net(0.3 + 0.5 * x), net(x), rtol=0.1, atol=0.1)  # contrast: nearly
     light = net.even_light(x)
@@ -201,7 +213,7 @@ def test_the_light_of_a_clip_is_taken_out(kind: type) -> None:
 
 
 def test_the_front_end_is_a_convolution_in_three_dimensions() -> None:
-    front, x = FrontEnd(4, torch.channels_last).eval(), clips()[:, 0]
+    front, x = FrontEnd(4, torch.channels_last).eval(), make_clips()[:, 0]
     kernels = front.conv.weight[:, None]  # (maps, SPAN, 7, 7) → (maps, 1, SPAN, 7, 7)
     maps = F.conv3d(x[:, None], kernels, stride=(1, 2, 2), padding=(2, 3, 3))
     assert kernels.shape == (4, 1, 5, 7, 7)
@@ -210,17 +222,20 @@ def test_the_front_end_is_a_convolution_in_three_dimensions() -> None:
 
 
 def test_channels_last_changes_the_order_in_memory_alone() -> None:
-    net, plain = small(ResNetBiLSTM).eval(), small(ResNetBiLSTM, channels_last=False).eval()
+    net, plain = (
+        make_network(ResNetBiLSTM).eval(),
+        make_network(ResNetBiLSTM, channels_last=False).eval(),
+    )
     kernel, other = net.frames[3].layers[0].weight, plain.frames[3].layers[0].weight
     assert kernel.is_contiguous(memory_format=torch.channels_last) and other.is_contiguous()
-    torch.testing.assert_close(net(clips()), plain(clips()), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(net(make_clips()), plain(make_clips()), rtol=1e-4, atol=1e-5)
 
 
-def learned(net: nn.Module) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+def learn_step(net: nn.Module) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """The loss of one step of training, its gradients, and the statistics after it."""
     torch.manual_seed(3)  # dropout
-    x = clips()
-    loss = F.cross_entropy(net(x, middle(x)), torch.tensor([0, 1, 2]))
+    x = make_clips()
+    loss = F.cross_entropy(net(x, make_middle_mask(x)), torch.tensor([0, 1, 2]))
     loss.backward()
     gradients = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
     return loss.detach(), gradients, dict(net.named_buffers())
@@ -228,12 +243,12 @@ def learned(net: nn.Module) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor
 
 @large
 def test_checkpointing_changes_neither_loss_nor_gradients_nor_statistics(kind: type) -> None:
-    plain = small(kind, boundary=True)
+    plain = make_network(kind, boundary=True)
     net = copy.deepcopy(plain)
     net.checkpointing = True
     before = {name: x.clone() for name, x in net.named_buffers()}
     (loss, gradients, after), (loss_plain, gradients_plain, after_plain) = map(
-        learned, (net, plain)
+        learn_step, (net, plain)
     )
     torch.testing.assert_close(loss, loss_plain, rtol=0, atol=0)
     assert len(gradients) == len(list(net.parameters()))
@@ -243,7 +258,7 @@ def test_checkpointing_changes_neither_loss_nor_gradients_nor_statistics(kind: t
     assert net.state_dict().keys() == plain.state_dict().keys()
 
 
-def kept(net: nn.Module) -> int:
+def count_saved(net: nn.Module) -> int:
     """Numbers that the residual network holds for the way back."""
     held: dict[int, int] = {}
 
@@ -252,27 +267,27 @@ def kept(net: nn.Module) -> int:
         return x
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
-        vectors = net.look(clips(2, 4)[:, 0])
+        vectors = net.look(make_clips(2, 4)[:, 0])
     assert vectors.requires_grad
     return sum(held.values())
 
 
 @large
 def test_checkpointing_keeps_less(kind: type) -> None:
-    plain, net = small(kind), small(kind, checkpointing=True)
-    assert kept(net) < kept(plain) / 2
-    assert kept(net.eval()) == kept(plain.eval())  # in training alone
+    plain, net = make_network(kind), make_network(kind, checkpointing=True)
+    assert count_saved(net) < count_saved(plain) / 2
+    assert count_saved(net.eval()) == count_saved(plain.eval())  # in training alone
 
 
 def test_word_tcn_is_the_mean_of_its_members() -> None:
-    net, x = small(WordTCN, members=2, boundary=True).eval(), clips()
-    each = net.forward_members(x, middle(x))
+    net, x = make_network(WordTCN, members=2, boundary=True).eval(), make_clips()
+    each = net.forward_members(x, make_middle_mask(x))
     assert each.shape == (2, 3, 5) and not torch.equal(each[0], each[1])
-    torch.testing.assert_close(net(x, middle(x)), each.mean(0))
+    torch.testing.assert_close(net(x, make_middle_mask(x)), each.mean(0))
 
 
 def test_word_tcn_reads_a_mirrored_mouth_alike() -> None:
-    net, x = small(WordTCN).eval(), clips()
+    net, x = make_network(WordTCN).eval(), make_clips()
     torch.testing.assert_close(net(x.flip(-1)), net(x), rtol=1e-4, atol=1e-5)
     net.mirror = False
     assert (net(x.flip(-1)) - net(x)).abs().max() > 1e-3
@@ -290,17 +305,17 @@ def test_two_blocks_over_time_see_37_frames() -> None:
 
 @every
 def test_the_order_of_the_frames_counts(kind: type) -> None:
-    net, x = small(kind).eval(), clips()
+    net, x = make_network(kind).eval(), make_clips()
     assert (net(x.flip(2)) - net(x)).abs().max() > 1e-4
 
 
 @every
 def test_bfloat16_reads_nearly_the_same(kind: type) -> None:
-    net, x = small(kind, boundary=True, dropout=0.0), clips()
-    expected = net.eval()(x, middle(x))
+    net, x = make_network(kind, boundary=True, dropout=0.0), make_clips()
+    expected = net.eval()(x, make_middle_mask(x))
     with torch.autocast("cpu", torch.bfloat16):
-        logits = net(x, middle(x))
-        loss = net.train()(x, middle(x)).float().square().mean()
+        logits = net(x, make_middle_mask(x))
+        loss = net.train()(x, make_middle_mask(x)).float().square().mean()
     torch.testing.assert_close(logits.float(), expected, rtol=0.1, atol=0.05)
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
@@ -310,18 +325,18 @@ def test_bfloat16_reads_nearly_the_same(kind: type) -> None:
 @every
 def test_networks_export(kind: type) -> None:
     """torch.export with a free batch: what ONNX and others start from."""
-    net, batch = small(kind, boundary=True).eval(), torch.export.Dim("batch")
-    arguments = (clips(2), middle(clips(2)))
+    net, batch = make_network(kind, boundary=True).eval(), torch.export.Dim("batch")
+    arguments = (make_clips(2), make_middle_mask(make_clips(2)))
     program = torch.export.export(net, arguments, dynamic_shapes=({0: batch}, {0: batch}))
-    x = clips(3)
+    x = make_clips(3)
     torch.testing.assert_close(
-        program.module()(x, middle(x)), net(x, middle(x)), rtol=1e-4, atol=1e-5
+        program.module()(x, make_middle_mask(x)), net(x, make_middle_mask(x)), rtol=1e-4, atol=1e-5
     )
 
 
 def test_word_tcn_learns_eight_clips_by_heart() -> None:
     torch.manual_seed(0)
-    net, x, y = WordTCN(8, size=48, dropout=0.0), clips(8, 6), torch.arange(8)
+    net, x, y = WordTCN(8, size=48, dropout=0.0), make_clips(8, 6), torch.arange(8)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
     for _ in range(12):
         optimizer.zero_grad()

@@ -14,16 +14,16 @@ from unvoiced.emg.quality import quality_issues
 PLAIN = {"mains_hz": None}
 
 
-def tone(hz, rate=1000, long_s=4.0, microvolts=10.0):
+def make_tone(hz, rate=1000, long_s=4.0, microvolts=10.0):
     """(T, 1)."""
     return microvolts * np.sin(2 * np.pi * hz * np.arange(int(rate * long_s)) / rate)[:, None]
 
 
-def noise(samples, channels, seed=0):
+def make_noise(samples, channels, seed=0):
     return np.random.default_rng(seed).normal(0, 30, (samples, channels))
 
 
-def inner_amplitude(emg, rate):
+def measure_amplitude(emg, rate):
     """Of a tone (T, 1), away from the ends: µV."""
     return float(np.sqrt(2) * emg[rate : -rate or None].std())
 
@@ -32,7 +32,7 @@ def inner_amplitude(emg, rate):
 
 
 def test_dc_and_drift_are_removed():
-    clean = tone(80)
+    clean = make_tone(80)
     seconds = np.arange(len(clean))[:, None] / 1000
     emg = EMGFilter(1000, **PLAIN)(clean + 57_000 + 300 * seconds)
     assert emg.dtype == np.float32
@@ -41,8 +41,8 @@ def test_dc_and_drift_are_removed():
 
 
 def test_the_mains_and_its_harmonics_are_removed_and_the_rest_is_kept():
-    hum = sum(tone(hz, microvolts=50) for hz in (50, 100, 150, 350))
-    kept = sum(tone(hz) for hz in (20, 75, 125, 275, 430))
+    hum = sum(make_tone(hz, microvolts=50) for hz in (50, 100, 150, 350))
+    kept = sum(make_tone(hz) for hz in (20, 75, 125, 275, 430))
     emg = EMGFilter(1000, mains_hz=50)(hum + kept)
     np.testing.assert_allclose(emg[1000:-1000], kept[1000:-1000], atol=1.0)
     assert EMGFilter(1000, mains_hz=50).hum()[-1] == 450
@@ -53,12 +53,12 @@ def test_the_mains_and_its_harmonics_are_removed_and_the_rest_is_kept():
 
 @pytest.mark.parametrize(("hz", "kept"), [(5, 0.0), (20, 0.5), (80, 1.0), (200, 0.5), (400, 0.0)])
 def test_the_band(hz, kept):
-    emg = EMGFilter(1000, None, low_hz=20, high_hz=200)(tone(hz))
-    assert inner_amplitude(emg, 1000) / 10 == pytest.approx(kept, abs=0.02)
+    emg = EMGFilter(1000, None, low_hz=20, high_hz=200)(make_tone(hz))
+    assert measure_amplitude(emg, 1000) / 10 == pytest.approx(kept, abs=0.02)
 
 
 def test_a_band_up_to_the_nyquist_frequency_has_no_upper_edge():
-    emg = noise(500, 2)
+    emg = make_noise(500, 2)
     np.testing.assert_array_equal(
         EMGFilter(250, high_hz=125)(emg), EMGFilter(250, high_hz=None)(emg)
     )
@@ -67,26 +67,26 @@ def test_a_band_up_to_the_nyquist_frequency_has_no_upper_edge():
 @pytest.mark.parametrize(("rate", "to"), [(1000, 250), (250, 1000), (1000, 516.79), (2048, 1000)])
 def test_resampling_keeps_a_tones_frequency_and_amplitude(rate, to):
     condition = EMGFilter(rate, resample_hz=to, **PLAIN)
-    emg = condition(tone(40, rate))
+    emg = condition(make_tone(40, rate))
     assert condition.out_rate == to
     assert len(emg) == pytest.approx(4 * to, abs=1)
-    assert inner_amplitude(emg, round(to)) == pytest.approx(10, rel=0.02)
+    assert measure_amplitude(emg, round(to)) == pytest.approx(10, rel=0.02)
     spectrum = np.abs(np.fft.rfft(emg[:, 0] * np.hanning(len(emg)), 1 << 16))
     assert spectrum.argmax() * to / (1 << 16) == pytest.approx(40, abs=0.1)
 
 
 def test_resampling_leaves_no_mirror_frequencies():
-    emg = EMGFilter(1000, resample_hz=250, **PLAIN)(tone(210))
-    assert inner_amplitude(emg, 250) < 0.2  # of 10
+    emg = EMGFilter(1000, resample_hz=250, **PLAIN)(make_tone(210))
+    assert measure_amplitude(emg, 250) < 0.2  # of 10
 
 
-def burst(at=1500):
+def make_burst(at=1500):
     emg = np.zeros((4000, 1))
-    emg[at - 50 : at + 50] = tone(80)[:100] * np.hanning(100)[:, None]
+    emg[at - 50 : at + 50] = make_tone(80)[:100] * np.hanning(100)[:, None]
     return emg
 
 
-def centre(emg):
+def find_center(emg):
     """The mean place of its energy."""
     energy = emg[:, 0].astype(float) ** 2
     return float((energy * np.arange(len(energy))).sum() / energy.sum())
@@ -94,13 +94,13 @@ def centre(emg):
 
 def test_a_recorded_burst_stays_where_it_is_and_a_live_one_comes_late():
     condition = EMGFilter(1000, high_hz=120, **PLAIN)
-    assert centre(condition(burst())) == pytest.approx(1500, abs=0.5)
-    assert 1502 < centre(condition.stream(1).push(burst())) < 1550
+    assert find_center(condition(make_burst())) == pytest.approx(1500, abs=0.5)
+    assert 1502 < find_center(condition.stream(1).push(make_burst())) < 1550
 
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 3, 7, 30])
 def test_short_recordings(samples):
-    emg = noise(samples, 3) + 1e5
+    emg = make_noise(samples, 3) + 1e5
     assert EMGFilter(1000)(emg).shape == (samples, 3)
     down = EMGFilter(1000, resample_hz=250)(emg)
     assert down.shape == (-(-samples // 4), 3)
@@ -139,7 +139,7 @@ def test_impossible_settings_are_named(options, message):
 # ---- live signals
 
 
-def causal(condition, emg):
+def filter_causally(condition, emg):
     """The same forward filter on a whole signal, straight from SciPy."""
     state = signal.sosfilt_zi(condition.sos)[..., None] * emg[0]
     emg, _ = signal.sosfilt(condition.sos, emg, axis=0, zi=state)
@@ -159,26 +159,26 @@ def causal(condition, emg):
 )
 def test_a_stream_does_not_depend_on_its_chunks(sizes, to, seed):
     condition = EMGFilter(1000, high_hz=200, resample_hz=to)
-    emg = noise(sum(sizes), 2, seed) + 57_000
+    emg = make_noise(sum(sizes), 2, seed) + 57_000
     live = condition.stream(2)
     got = [live.push(chunk) for chunk in np.split(emg, np.cumsum(sizes)[:-1])]
     assert {chunk.dtype for chunk in got} == {np.dtype(np.float32)}
     got = np.concatenate(got)
-    expected = causal(condition, emg) if len(emg) else np.zeros((0, 2))
+    expected = filter_causally(condition, emg) if len(emg) else np.zeros((0, 2))
     assert got.shape == expected.shape
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
 def test_a_long_stream_keeps_its_place_and_forgets_what_is_past():
     condition = EMGFilter(1000, resample_hz=300)
-    emg, live = noise(20_000, 1), condition.stream(1)
+    emg, live = make_noise(20_000, 1), condition.stream(1)
     got = np.concatenate([live.push(emg[n : n + 33]) for n in range(0, len(emg), 33)])
-    np.testing.assert_allclose(got, causal(condition, emg), atol=1e-4)
+    np.testing.assert_allclose(got, filter_causally(condition, emg), atol=1e-4)
     assert len(live._resampler.kept) < 250
 
 
 def test_a_gap_in_a_stream_does_not_poison_what_follows():
-    emg = noise(3000, 2) + 1000
+    emg = make_noise(3000, 2) + 1000
     holed = emg.copy()
     holed[700:705, 1] = [np.nan, np.inf, -np.inf, np.nan, np.nan]
     held = emg.copy()
@@ -198,28 +198,30 @@ def test_a_chunk_of_other_channels():
 
 
 def test_a_sound_recording_has_no_fault():
-    assert quality_issues(noise(1000, 8), 1000) == []
-    assert quality_issues(np.rint(noise(250, 2) / 30).astype(int), 250) == []  # a handful of counts
-    assert quality_issues(noise(100, 8), 1000) == []
+    assert quality_issues(make_noise(1000, 8), 1000) == []
+    assert (
+        quality_issues(np.rint(make_noise(250, 2) / 30).astype(int), 250) == []
+    )  # a handful of counts
+    assert quality_issues(make_noise(100, 8), 1000) == []
 
 
 @pytest.mark.parametrize(
     ("samples", "said"), [(0, "0 samples (0 s)"), (3, "3 samples (0.003 s)"), (99, "99 samples")]
 )
 def test_short_ones(samples, said):
-    (fault,) = quality_issues(noise(samples, 8), 1000)
+    (fault,) = quality_issues(make_noise(samples, 8), 1000)
     assert fault.startswith(said) and fault.endswith("long; min_s=0.1 asks for more")
 
 
 def test_long_ones():
-    assert quality_issues(noise(1000, 8), 1000, max_s=0.5) == [
+    assert quality_issues(make_noise(1000, 8), 1000, max_s=0.5) == [
         "1000 samples (1 s) long; max_s=0.5 asks for less"
     ]
-    assert quality_issues(noise(0, 8), 1000, min_s=0)  # nothing is never enough
+    assert quality_issues(make_noise(0, 8), 1000, min_s=0)  # nothing is never enough
 
 
 def test_bad_channels_are_named_from_1():
-    emg = noise(1000, 6)
+    emg = make_noise(1000, 6)
     emg[5, 1], emg[9, 4] = np.nan, np.inf
     emg[:, 0] = 7
     emg[300:, 5] = -1
@@ -228,7 +230,7 @@ def test_bad_channels_are_named_from_1():
         "channels 2, 5: numbers that are not finite",
         "channels 1, 6: flat for more than half of the time",
     ]
-    emg[:, 3] = np.clip(20 * tone(5, long_s=1.0)[:, 0], -60, 100)
+    emg[:, 3] = np.clip(20 * make_tone(5, long_s=1.0)[:, 0], -60, 100)
     (*_, clipped) = quality_issues(emg, 1000)
     assert clipped.startswith("channel 4: clipped, up to 7")
     assert quality_issues(emg[:, 3:4], 1000, max_clipped=1.0) == []

@@ -45,7 +45,7 @@ kinds = st.sampled_from(sorted(FITTED))
 LETTERS = sorted(set("".join(TEXTS)) | {"\u2003", "ß", "▁", "\x00"})
 
 
-def without_what_is_unwritable(tokenizer: Tokenizer, text: str) -> str:
+def remove_unwritable(tokenizer: Tokenizer, text: str) -> str:
     for part in tokenizer.unwritable(text):
         text = tokenizer.normalise(text).replace(part, "")
     return text
@@ -55,7 +55,7 @@ def without_what_is_unwritable(tokenizer: Tokenizer, text: str) -> str:
 @given(kind=kinds, text=st.sampled_from(TEXTS) | st.text(LETTERS, max_size=30) | st.text())
 def test_what_is_writable_comes_back(kind: str, text: str) -> None:
     tokenizer = FITTED[kind]
-    text = without_what_is_unwritable(tokenizer, text)
+    text = remove_unwritable(tokenizer, text)
     if tokenizer.unwritable(text):  # a phrase's rest is another phrase
         return
     for either in (tokenizer, build_tokenizer(json.loads(json.dumps(tokenizer.plain())))):
@@ -189,7 +189,7 @@ def test_a_saved_tokenizer_is_a_file_of_its_own_kind(name: str, tmp_path: Path) 
         assert build_tokenizer(json.loads(path.read_text())).plain() == tokenizer.plain()
 
 
-def foreign_model() -> str:
+def train_foreign_model() -> str:
     """A good SentencePiece model whose special ids are other ones."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -224,7 +224,7 @@ good = FITTED["sentencepiece"].plain()
         (good | {"model": "!" + good["model"]}, "expected a SentencePiece model as base64"),
         (good | {"model": good["model"][:-8]}, "expected a SentencePiece model;"),
         (good | {"model": base64.b64encode(b"junk").decode()}, "expected a SentencePiece model;"),
-        (good | {"model": foreign_model()}, r"pad, eos, unk = 0, 1, 2, found \(-1, 2, 0\)"),
+        (good | {"model": train_foreign_model()}, r"pad, eos, unk = 0, 1, 2, found \(-1, 2, 0\)"),
         (good | {"kind": "t5"}, "pieces, and T5's has 32,000"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -290,7 +290,7 @@ def test_t5_has_the_ids_of_its_paper(t5: T5) -> None:
 @given(text=st.text() | st.text("aÀﬁ℡ ́̈\x7f▁Σ㎯", max_size=12))
 @example(text="\u0344\x7f\u0331a")
 def test_t5_writes_what_is_writable(t5: T5, text: str) -> None:
-    text = without_what_is_unwritable(t5, text)
+    text = remove_unwritable(t5, text)
     if not t5.unwritable(text):
         assert t5.decode(t5.encode(text)) == t5.normalise(text) == t5.normalise(t5.normalise(text))
 

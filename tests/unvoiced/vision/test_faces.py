@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.helpers.faces import BACKGROUND, centre, paint_face, paint_scene
+from tests.helpers.faces import BACKGROUND, find_center, paint_face, paint_scene
 from tests.helpers.paths import ROOT, require_shared_data
 from tests.helpers.videos import read_video
 from unvoiced.vision.faces import FaceDetector
@@ -24,7 +24,7 @@ from unvoiced.vision.mouth_windows import (
 EYES_AND_MOUTH = np.float32([(92, 113), (148, 113), (120, 178)]) / 240  # of the drawn face
 
 
-def points_of(x, y, size):
+def find_expected_points(x, y, size):
     """Where the eyes and the mouth of a face in a scene are, (3, 2)."""
     return EYES_AND_MOUTH * size + (x, y)
 
@@ -43,7 +43,7 @@ def test_points_sit_on_the_drawn_face(finder, face):
     assert found.points.shape == (3, 2)
     assert found.points.dtype == np.float32
     assert found.num_faces == 1
-    assert np.linalg.norm(found.points - points_of(*face), axis=1).max() < 0.05 * face[2]
+    assert np.linalg.norm(found.points - find_expected_points(*face), axis=1).max() < 0.05 * face[2]
 
 
 def test_no_face_is_none(finder):
@@ -55,7 +55,7 @@ def test_a_small_face_is_searched_and_then_followed(finder):
     picture = paint_scene((*face, 0.3), shape=(480, 640))
     assert finder._detect_faces(picture) == []
     found = finder.read(picture)
-    assert np.linalg.norm(found.points - points_of(*face), axis=1).max() < 5
+    assert np.linalg.norm(found.points - find_expected_points(*face), axis=1).max() < 5
     assert finder.read(paint_scene((420, 320, 70, 0.3), shape=(480, 640)), found).num_faces == 1
 
 
@@ -65,7 +65,9 @@ def test_points_of_a_small_face_are_as_exact(finder):
     for x in range(100, 300, 40):
         picture = paint_scene((x, 200, 160, 0.3), shape=(480, 640))
         for found in (finder.read(picture), finder._detect_faces(picture)[0]):
-            errors.append(np.linalg.norm(found.points - points_of(x, 200, 160), axis=1).mean())
+            errors.append(
+                np.linalg.norm(found.points - find_expected_points(x, 200, 160), axis=1).mean()
+            )
     closer, first = np.reshape(errors, (-1, 2)).mean(0)
     assert closer < 4
     assert closer < first
@@ -80,7 +82,7 @@ def test_the_larger_of_two_faces(finder):
     large, small = (0, 40, 160, 0.3), (190, 60, 110, 0.3)
     found = finder.read(paint_scene(small, large))
     assert found.num_faces == 2
-    assert np.linalg.norm(found.points - points_of(*large[:3]), axis=1).max() < 10
+    assert np.linalg.norm(found.points - find_expected_points(*large[:3]), axis=1).max() < 10
 
 
 def test_a_face_is_followed_until_another_is_clearly_larger(finder):
@@ -120,16 +122,16 @@ def test_mediapipe_says_nothing_and_loads_late(face_model_file, tmp_path):
 # ---- windows
 
 
-def windows_of(points, **options):
+def find_windows(points, **options):
     return fit_mouth_windows(np.asarray(points, np.float32), 25.0, 64, 96, **options)
 
 
 def test_a_window_is_framed_around_the_mouth():
-    (window,) = windows_of([points_of(30, 20, 240)])
+    (window,) = find_windows([find_expected_points(30, 20, 240)])
     measure = (56 + 65) / 2
     np.testing.assert_allclose(window.scale, 1.86 * measure / 96, rtol=1e-5)
-    np.testing.assert_allclose(centre(window), (150, 198 - 0.1 * measure), atol=1e-3)
-    (close,) = windows_of([points_of(30, 20, 240)], zoom=2.0)
+    np.testing.assert_allclose(find_center(window), (150, 198 - 0.1 * measure), atol=1e-3)
+    (close,) = find_windows([find_expected_points(30, 20, 240)], zoom=2.0)
     np.testing.assert_allclose(close.scale, window.scale / 2, rtol=1e-6)
 
 
@@ -140,8 +142,8 @@ def test_a_window_turns_and_scales_with_the_head(degrees):
     turn[:, 2] += (40, 60)
     turned = cv2.warpAffine(face, turn, (320, 360), borderValue=BACKGROUND)
     points = EYES_AND_MOUTH * 240
-    (upright,) = windows_of([points])
-    (other,) = windows_of([points @ turn[:, :2].T + turn[:, 2]])
+    (upright,) = find_windows([points])
+    (other,) = find_windows([points @ turn[:, :2].T + turn[:, 2]])
     difference = upright.crop_image(face).astype(int) - other.crop_image(turned)
     assert np.abs(difference).mean() < 2
 
@@ -149,9 +151,9 @@ def test_a_window_turns_and_scales_with_the_head(degrees):
 def test_a_window_holds_still_where_the_head_does():
     """Noise of the detector and a mouth that opens move it by far less than they move."""
     rng = np.random.default_rng(0)
-    points = points_of(30, 20, 240) + rng.normal(0, 1.0, (75, 3, 2))
+    points = find_expected_points(30, 20, 240) + rng.normal(0, 1.0, (75, 3, 2))
     points[:, 2, 1] += 4 * np.sin(np.arange(75))  # the mouth opens and shuts
-    windows = windows_of(points)
+    windows = find_windows(points)
     corners = np.array([window.corners for window in windows])
     assert corners.std(0).max() < 1.2
     assert np.abs(np.diff(corners, axis=0)).mean() < 0.4
@@ -159,22 +161,22 @@ def test_a_window_holds_still_where_the_head_does():
 
 def test_a_window_follows_a_head_to_the_last_frame():
     path = np.arange(50)[:, None, None] * np.array([2.0, 1.0])
-    windows = windows_of(points_of(30, 20, 240) + path)
-    steps = np.diff([centre(window) for window in windows], axis=0)
+    windows = find_windows(find_expected_points(30, 20, 240) + path)
+    steps = np.diff([find_center(window) for window in windows], axis=0)
     np.testing.assert_allclose(steps[5:-5], np.tile([2.0, 1.0], (39, 1)), atol=0.02)
-    assert np.linalg.norm(centre(windows[-1]) - centre(windows[0]) - (98, 49)) < 4
+    assert np.linalg.norm(find_center(windows[-1]) - find_center(windows[0]) - (98, 49)) < 4
 
 
 def test_outliers_and_gaps_do_not_move_it():
-    points = np.tile(points_of(30, 20, 240), (40, 1, 1))
-    steady = windows_of(points)[0].corners
+    points = np.tile(find_expected_points(30, 20, 240), (40, 1, 1))
+    steady = find_windows(points)[0].corners
     points[20] += 80
     points[30:36] = np.nan
     points[:3] = np.nan
-    for window in windows_of(points):
+    for window in find_windows(points):
         np.testing.assert_allclose(window.corners, steady, atol=1e-3)
     with pytest.raises(ValueError, match="no face found"):
-        windows_of(np.full((4, 3, 2), np.nan))
+        find_windows(np.full((4, 3, 2), np.nan))
 
 
 def test_short_gaps_are_bridged():
@@ -230,7 +232,7 @@ def test_windows_of_real_faces_are_framed_as_the_ready_clips(finder):
     """GRID's ready mouth clips show the same as the windows cut from its whole faces."""
     for path in sorted(require_shared_data("lip/grid_s1/video").glob("*.mpg"))[::8]:
         pictures = list(read_video(path))
-        windows = windows_of([finder.read(picture).points for picture in pictures])
+        windows = find_windows([finder.read(picture).points for picture in pictures])
         mine = windows[40].crop_image(cv2.cvtColor(pictures[40], cv2.COLOR_RGB2GRAY))
         ready = list(read_video(path.parents[1] / "mouth" / f"{path.stem}.mp4"))[40]
         part = cv2.cvtColor(ready, cv2.COLOR_RGB2GRAY)[12:44, 20:76]

@@ -65,7 +65,7 @@ def test_no_index_says_which_file_to_put_where(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []  # nothing is left lying about
 
 
-def wheel_with(path: Path, contents: dict[str, bytes]) -> Path:
+def write_wheel(path: Path, contents: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w") as wheel:
         for name, content in contents.items():
             wheel.writestr(name, content)
@@ -74,7 +74,7 @@ def wheel_with(path: Path, contents: dict[str, bytes]) -> Path:
 
 def test_a_wheel_with_other_content_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
-    other = wheel_with(tmp_path / "other.whl", {models.PALM_DETECTION[0]: b"other"})
+    other = write_wheel(tmp_path / "other.whl", {models.PALM_DETECTION[0]: b"other"})
     monkeypatch.setattr(models, "_download_wheel", lambda *_: other)
     with pytest.raises(ValueError, match="not the expected file: sha256 d9298a10d1b07358"):
         locate_hand_model()
@@ -85,7 +85,7 @@ def test_a_wheel_with_other_content_is_refused(tmp_path, monkeypatch):
 def test_a_damaged_wheel_is_refused(tmp_path, monkeypatch, content):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
     wheel = tmp_path / "damaged.whl"
-    wheel.write_bytes(b"PK") if content is None else wheel_with(wheel, content)
+    wheel.write_bytes(b"PK") if content is None else write_wheel(wheel, content)
     monkeypatch.setattr(models, "_download_wheel", lambda *_: wheel)
     with pytest.raises(ValueError, match="is damaged"):
         locate_hand_model()
@@ -195,7 +195,7 @@ def test_handedness_is_as_the_picture_shows(finder):
 # ---- small and grey hands
 
 
-def pasted(share: int, where: tuple[int, int]) -> np.ndarray:
+def paste_hand(share: int, where: tuple[int, int]) -> np.ndarray:
     """(1080, 1920, 3): the drawn hand at (x, y), with a height of one ``share``-th of the image."""
     side = 1080 // share
     image = np.full((1080, 1920, 3), (205, 215, 220), np.uint8)
@@ -207,7 +207,7 @@ def pasted(share: int, where: tuple[int, int]) -> np.ndarray:
 
 @pytest.mark.parametrize("where", [(100, 80), (1500, 800)])
 def test_a_small_hand_is_found_where_it_is(finder, where):
-    hand = finder.read(pasted(4, where))
+    hand = finder.read(paste_hand(4, where))
     points = hand.landmarks.reshape(21, 3)[:, :2] * (1920, 1080)
     ends = np.array([joints[2] for joints in FINGERS]) * 270 / 320 + where
     assert np.linalg.norm(points[list(TIPS)] - ends, axis=1).max() < 32

@@ -31,20 +31,20 @@ from unvoiced.vision.images import (
 )
 
 
-def coloured(height: int = 24, width: int = 36) -> Image.Image:
+def paint_two_colors(height: int = 24, width: int = 36) -> Image.Image:
     """Red at the top, blue below."""
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[: height // 2, :, 0] = pixels[height // 2 :, :, 2] = 200
     return Image.fromarray(pixels)
 
 
-def encoded(image: Image.Image, kind: str, **options) -> bytes:
+def encode_image(image: Image.Image, kind: str, **options) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
-def png_header(width: int, height: int) -> bytes:
+def make_png_header(width: int, height: int) -> bytes:
     """A PNG of that size without pixels: 57 bytes."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
@@ -65,7 +65,7 @@ def test_every_kind_is_read_upright_and_red_first(kind, mode):
     if kind == "HEIF":
         pytest.importorskip("pillow_heif", reason="no pillow-heif").register_heif_opener()
     try:
-        content = encoded(coloured().convert(mode), kind)
+        content = encode_image(paint_two_colors().convert(mode), kind)
     except (OSError, KeyError, ValueError):
         pytest.skip(f"{kind} has no {mode}")
     image = decode_image(content)
@@ -93,26 +93,26 @@ def test_every_kind_is_read_upright_and_red_first(kind, mode):
 def test_images_are_turned_as_their_exif_says(orientation, turned):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored = coloured() if turned is None else coloured().transpose(turned)
-    read = decode_image(encoded(stored, "JPEG", quality=100, subsampling=0, exif=exif))
-    np.testing.assert_allclose(read.astype(int), np.asarray(coloured()), atol=4)
+    stored = paint_two_colors() if turned is None else paint_two_colors().transpose(turned)
+    read = decode_image(encode_image(stored, "JPEG", quality=100, subsampling=0, exif=exif))
+    np.testing.assert_allclose(read.astype(int), np.asarray(paint_two_colors()), atol=4)
 
 
 def test_the_first_frame_of_an_animation_is_read():
     frames = [Image.new("RGB", (8, 9), colour) for colour in ("red", "blue")]
     for kind in ("GIF", "PNG", "WEBP", "TIFF"):
-        content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+        content = encode_image(frames[0], kind, save_all=True, append_images=frames[1:])
         np.testing.assert_allclose(decode_image(content)[4, 4], (255, 0, 0), atol=6)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_sixteen_bits_become_eight(kind):
     grey = Image.fromarray(np.full((8, 9), 200 * 256 + 7, np.uint16))
-    np.testing.assert_array_equal(decode_image(encoded(grey, kind)), np.full((8, 9, 3), 200))
+    np.testing.assert_array_equal(decode_image(encode_image(grey, kind)), np.full((8, 9, 3), 200))
 
 
 def test_pixels_of_floating_point_are_refused():
-    content = encoded(Image.fromarray(np.ones((8, 9), np.float32)), "TIFF")
+    content = encode_image(Image.fromarray(np.ones((8, 9), np.float32)), "TIFF")
     with pytest.raises(ValueError, match="its pixels are of kind F; expected 8 or 16 bits"):
         decode_image(content)
 
@@ -189,7 +189,7 @@ def test_a_folder_or_nothing_is_no_image(tmp_path):
     ],
 )
 def test_a_small_file_of_a_huge_image_is_refused_by_its_header(width, height):
-    content = png_header(width, height)
+    content = make_png_header(width, height)
     assert len(content) < 86
     with pytest.raises(ValueError, match=r"too large|too narrow|cannot be decoded"):
         decode_image(content)
@@ -200,7 +200,7 @@ def test_a_small_file_of_a_huge_image_is_refused_by_its_header(width, height):
 
 def test_a_packed_image_takes_no_memory():
     """49 million pixels in 6 kB; 64 million would be refused by header alone."""
-    packed = encoded(Image.new("1", (8000, 8000)), "PNG", optimize=True)
+    packed = encode_image(Image.new("1", (8000, 8000)), "PNG", optimize=True)
     assert len(packed) < 20_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(
@@ -253,7 +253,7 @@ def test_images_that_end_mediapipes_process_never_reach_it():
     cut=st.booleans(),
 )
 def test_damaged_images_are_one_sentence_or_an_image(kind, start, junk, cut):
-    content = bytearray(encoded(coloured(), kind))
+    content = bytearray(encode_image(paint_two_colors(), kind))
     place = int(start * (len(content) - 1))
     content[place : len(content) if cut else place + len(junk)] = junk
     try:
@@ -279,7 +279,7 @@ def test_a_sparse_file_is_not_read_whole(tmp_path):
 # ---- arrays
 
 
-class Brightest:
+class ColorNetwork:
     """A network that reads which of three colours an image has; made for these tests."""
 
     about = {  # noqa: RUF012
@@ -306,7 +306,7 @@ class Brightest:
     ],
 )
 def test_arrays_of_another_kind_are_refused(array, reason):
-    recognizer = Recognizer(Brightest())
+    recognizer = Recognizer(ColorNetwork())
     with pytest.raises(ValueError, match=reason):
         Engine(recognizer).push(array, 0.0)
     if array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] == 3:
@@ -316,7 +316,7 @@ def test_arrays_of_another_kind_are_refused(array, reason):
 
 def test_bgr_is_turned_round(monkeypatch):
     seen = []
-    recognizer = Recognizer(Brightest())
+    recognizer = Recognizer(ColorNetwork())
     monkeypatch.setattr(
         "unvoiced.vision.hands.HandLandmarker.read", lambda _, image: seen.append(image)
     )
@@ -333,7 +333,7 @@ def test_bgr_is_turned_round(monkeypatch):
 
 def test_what_has_no_colours_is_not_turned_round():
     with pytest.raises(ValueError, match="expected an image"):
-        Recognizer(Brightest()).read(np.zeros((1, 63), np.float32), bgr=True)
+        Recognizer(ColorNetwork()).read(np.zeros((1, 63), np.float32), bgr=True)
     with pytest.raises(ValueError, match="expected an image"):
         bgr_to_rgb(np.zeros((5, 8), np.int32))
 

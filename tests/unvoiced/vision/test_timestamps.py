@@ -36,7 +36,7 @@ def write_stamped(path, stamps_ms, codec="libvpx", size=(32, 16), values=None):
     return path
 
 
-def without_header_times(path):
+def remove_header_times(path):
     """The same WebM without DefaultDuration and Duration, as a browser's recorder leaves it."""
     content = bytearray(path.read_bytes())
     for name in (b"\x23\xe3\x83", b"\x44\x89"):
@@ -48,7 +48,7 @@ def without_header_times(path):
     return path
 
 
-def levels(images):
+def read_levels(images):
     return [round(float(image.mean()) / 8) for image in images]
 
 
@@ -58,7 +58,7 @@ def levels(images):
 def test_a_browsers_recording_has_its_true_rate(tmp_path):
     """The header says 1000 frames a second; the frames come at 30 Hz with a few ms of jitter."""
     stamps = [33 * n + 7 * n % 11 for n in range(30)]
-    path = without_header_times(write_stamped(tmp_path / "browser.webm", stamps))
+    path = remove_header_times(write_stamped(tmp_path / "browser.webm", stamps))
     video = Video(path)
     assert video.fps == pytest.approx(30.3, abs=0.4)
     assert video.timing.duration_s == pytest.approx(1.0, abs=0.05)
@@ -72,7 +72,7 @@ def test_a_browsers_recording_has_its_true_rate(tmp_path):
 def test_a_browsers_recording_is_prepared_whole(tmp_path):
     path = tmp_path / "hello" / "a.webm"
     path.parent.mkdir()
-    without_header_times(write_stamped(path, [33 * n + 7 * n % 11 for n in range(30)]))
+    remove_header_times(write_stamped(path, [33 * n + 7 * n % 11 for n in range(30)]))
     reader = VideoFolder(tmp_path, crop="none", height=16, width=32)
     (sample,) = reader.read(reader.items()[0])
     assert len(sample.features) == 25
@@ -85,8 +85,8 @@ def test_a_rate_that_changes_half_way_is_followed(tmp_path):
     assert not video.timing.is_even
     np.testing.assert_allclose(video.timing.times, np.array(stamps) / 1000, atol=1e-9)
     images = [image for _, image in Video(video.path, 25.0).frames()]
-    assert levels(images)[:10] == list(range(10))
-    assert levels(images)[10:20] == [10, 10, 11, 11, 11, 12, 12, 13, 13, 13]
+    assert read_levels(images)[:10] == list(range(10))
+    assert read_levels(images)[10:20] == [10, 10, 11, 11, 11, 12, 12, 13, 13, 13]
     assert 33 <= len(images) <= 36
     assert [round(1000 * seconds) for seconds, _ in video.timed_frames()] == stamps
 

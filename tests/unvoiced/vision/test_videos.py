@@ -15,7 +15,7 @@ from tests.helpers.videos import make_gray_images, make_noise_images, read_video
 from unvoiced.vision.videos import TruncatedVideoError, Video, merge_ranges, to_frame_range
 
 
-def numbers(frames):
+def read_frame_numbers(frames):
     return [round(float(picture.mean()) / 10) for picture in frames]
 
 
@@ -47,7 +47,7 @@ def test_frames_come_in_order_and_red_first(tmp_path, name, code):
     path = write_video(tmp_path / name, pictures, code=code)
     frames = list(read_video(path))
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 20
-    assert numbers(frames[10:]) == list(range(10, 20))
+    assert read_frame_numbers(frames[10:]) == list(range(10, 20))
     np.testing.assert_allclose(frames[7].mean((0, 1)), (250, 70, 70), atol=12)
     assert (Video(path).fps, Video(path).stated_frames) == (25.0, 20)
 
@@ -71,7 +71,7 @@ def test_grey_frames(tmp_path):
 )
 def test_a_frame_belongs_where_its_centre_does(tmp_path, start, end, expected):
     path = write_video(tmp_path / "a.mkv", make_gray_images(20))
-    assert numbers(read_video(path, start, end)) == list(expected)
+    assert read_frame_numbers(read_video(path, start, end)) == list(expected)
 
 
 def test_neighbouring_cuts_lose_no_frame():
@@ -105,7 +105,7 @@ def test_merged_ranges():
 )
 def test_rates_are_converted_by_the_nearest_frame(tmp_path, rate, expected):
     path = write_video(tmp_path / "a.mkv", make_gray_images(20))
-    assert numbers(read_video(path, output_fps=rate))[: len(expected)] == list(expected)
+    assert read_frame_numbers(read_video(path, output_fps=rate))[: len(expected)] == list(expected)
     assert len(list(read_video(path, output_fps=rate))) == round(20 * rate / 25)
 
 
@@ -113,7 +113,7 @@ def test_only_wanted_frames_are_decoded_and_reading_stops(tmp_path):
     path = write_video(tmp_path / "a.mkv", make_gray_images(20))
     frames = list(Video(path).frames([(3, 5), (9, 10)]))
     assert [number for number, _ in frames] == [3, 4, 9]
-    assert numbers(picture for _, picture in frames) == [3, 4, 9]
+    assert read_frame_numbers(picture for _, picture in frames) == [3, 4, 9]
 
 
 def test_ten_bits_become_eight(tmp_path):
