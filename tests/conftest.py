@@ -45,7 +45,7 @@ def compose_config(tmp_path: Path) -> Composer:
 
 @pytest.fixture
 def run(compose_config: Composer) -> Callable[..., Path]:
-    """``run("trainer=smoke", …)``: runs that command here and gives its run folder."""
+    """``run("debug=smoke", …)``: runs that command here and gives its run folder."""
 
     def make(*overrides: str, run_dir: str = "run") -> Path:
         config = compose_config(*overrides, run_dir=run_dir)

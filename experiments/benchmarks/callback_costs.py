@@ -28,7 +28,7 @@ from experiments.benchmarks.profiling import (
 )
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import quiet, tell
-from experiments.launch.instantiate import named
+from experiments.launch.instantiate import instantiate_group
 from modules.base import TaskModule
 
 EPOCHS = 5  # of a fit: some checkpoints are not written after each epoch
@@ -73,7 +73,7 @@ def measure_callbacks(config: DictConfig) -> float:
         ValueError: the configuration has no callbacks.
     """
     quiet()
-    callbacks = named(config.callbacks)
+    callbacks = instantiate_group(config, "callbacks")
     if not callbacks:
         raise ValueError("benchmark.callbacks=true measures callbacks, but callbacks is empty")
     Path(config.run_dir).mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from datamodules.base import PreparedDataModule
 from datamodules.transforms import Compose
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
-from experiments.launch.instantiate import instantiate, named, plain
+from experiments.launch.instantiate import instantiate, instantiate_group, plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
 from experiments.launch.trainer_checks import named_profiler, trainer_errors
@@ -34,7 +34,7 @@ def build_datamodule(config: DictConfig, trained: ModelCard | None = None) -> Pr
     Args:
         trained: the card of a checkpoint: its classes and input settings then hold.
     """
-    transforms = list(named(config.augment).values())
+    transforms = list(instantiate_group(config, "augment").values())
     augment = Compose(transforms) if transforms else None
     data = construct_datamodule(config, trained, split=instantiate(config.split), augment=augment)
     if trained:
@@ -160,9 +160,9 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
         ValueError: the machine has not what the configuration asks for.
     """
     refuse_excess_devices(config)
-    loggers: list[Logger] = list(named(config.logger).values())
+    loggers: list[Logger] = list(instantiate_group(config, "logger").values())
     # What says that an epoch is done comes after all that is to be done of it.
-    callbacks = sorted(named(config.callbacks).values(), key=_is_last)
+    callbacks = sorted(instantiate_group(config, "callbacks").values(), key=_is_last)
     if not config.trainer.enable_checkpointing:
         callbacks = [one for one in callbacks if not isinstance(one, ModelCheckpoint)]
     if config.trainer.enable_progress_bar is False:

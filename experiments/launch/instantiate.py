@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -63,6 +63,18 @@ def plain(config: Any) -> Any:
     return OmegaConf.to_container(config, resolve=True)
 
 
-def named(nodes: DictConfig | None) -> dict[str, Any]:
-    """Build the nodes of a dict of named nodes; those set to null are left out."""
-    return {k: instantiate(node) for k, node in (nodes or {}).items() if node is not None}
+def instantiate_group(config: DictConfig, group: str) -> dict[str, Any]:
+    """Build the nodes of a group of named nodes; those set to null are left out.
+
+    Raises:
+        ValueError: a node has no ``_target_``, or one that may not be built.
+    """
+    nodes = (config.get(group) or {}).items()
+    present = {name: node for name, node in nodes if node is not None}
+    for name, node in present.items():
+        if not isinstance(node, Mapping) or "_target_" not in node:
+            raise ValueError(
+                f"{group}.{name} has no _target_, the class that it builds; expected one, or "
+                f"{group}.{name}=null."
+            )
+    return {name: instantiate(node) for name, node in present.items()}

@@ -35,7 +35,12 @@ TARGETS: dict[str, str] = {
 KEYS: dict[str, str | dict[str, str]] = {}
 
 # Choices of groups and values of settings: "group=old" → "group=new". Keys are new ones.
-CHOICES: dict[str, str] = {}
+CHOICES: dict[str, str] = {
+    "trainer=smoke": "debug=smoke",
+    "trainer=overfit": "debug=overfit",
+    "trainer=profile": "debug=profile",
+    "trainer=debug": "debug=one_batch",
+}
 
 # Names of weights: class of a network or module → (old regular expression, replacement). The
 # expressions are searched in the name inside that class, such as "layers.0.weight".

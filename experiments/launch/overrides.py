@@ -27,7 +27,8 @@ _DICT = re.compile(r"\{(.*:.*)?\}", re.DOTALL)
 _FUNCTION = re.compile(r"\w+\(.*\)", re.DOTALL)
 
 CONF = Path(__file__).parents[2] / "conf"
-ABSENT = ("experiment", "sweep")  # groups that conf/config.yaml itself sets to null
+OPTIONAL_GROUPS = ("experiment", "sweep", "debug")  # null in conf/config.yaml
+NO_CHOICE = ("null", "None")
 
 
 def quote_values(arguments: list[str]) -> list[str]:
@@ -116,14 +117,20 @@ def replace_nulls(arguments: list[str]) -> list[str]:
 def _without_null(argument: str) -> str:
     group, _, value = argument.partition("=")
     names = value.split(",")
-    if not {"null", "None"} & set(names) or not (CONF / group).is_dir() or group in ABSENT:
+    if not {*NO_CHOICE} & {*names} or not (CONF / group).is_dir() or group in OPTIONAL_GROUPS:
         return argument
     choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     if "none" not in choices:
         raise SystemExit(
             f"\nerror: {argument}: every run needs a {group}; expected one of {', '.join(choices)}"
         )
-    return f"{group}={','.join('none' if name in ('null', 'None') else name for name in names)}"
+    return f"{group}={','.join('none' if name in NO_CHOICE else name for name in names)}"
+
+
+def drop_absent_groups(arguments: list[str]) -> list[str]:
+    """Leave out ``experiment=null`` and the like, which Hydra does not accept."""
+    absent = {f"{group}={value}" for group in OPTIONAL_GROUPS for value in NO_CHOICE}
+    return [argument for argument in arguments if argument not in absent]
 
 
 def refuse_choices(arguments: list[str]) -> list[str]:
@@ -136,7 +143,7 @@ def refuse_choices(arguments: list[str]) -> list[str]:
         key, equals, value = argument.lstrip("+").partition("=")
         if equals and not key:
             raise ValueError(f"{shown(argument)} has no key; expected key=value.")
-        is_group = bool(key) and (CONF / key).is_dir() and key not in ABSENT
+        is_group = bool(key) and (CONF / key).is_dir() and key not in OPTIONAL_GROUPS
         if is_group and isinstance(_read(f"{key}={value}"), int | float | dict):
             raise ValueError(f"{key}={shown(value)} does not exist.{suggest_choice(key, value)}")
     return arguments
@@ -165,9 +172,9 @@ def _is_file(path: Path) -> bool:
 
 
 def with_epochs(arguments: list[str]) -> list[str]:
-    """Let ``epochs=`` set the epochs of a trainer preset that has a number of its own."""
+    """Let ``epochs=`` set the epochs of a preset of ``debug=``, which has its own number."""
     keys = {one.partition("=")[0].lstrip("+") for one in arguments}
-    if "epochs" in keys and "trainer" in keys and "trainer.max_epochs" not in keys:
+    if "epochs" in keys and "debug" in keys and "trainer.max_epochs" not in keys:
         return [*arguments, "trainer.max_epochs=${epochs}"]
     return arguments
 
@@ -181,7 +188,7 @@ def prepare_arguments(
         with_saved: adds what a resumed run was started with.
     """
     typed = refuse_choices(replace_nulls(rename_overrides(with_task(arguments))))
-    return quote_values(with_epochs(with_saved(typed)))
+    return quote_values(with_epochs(drop_absent_groups(with_saved(typed))))
 
 
 def given_keys() -> set[str]:

@@ -100,8 +100,9 @@ def _find_resumed_task(folder: str) -> str | None:
         lines = read_plain_yaml(path) if folder and path.is_file() else None
     except (ValueError, OSError):  # reported where the run is resumed
         return None
-    own = [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
-    return find_task(line for line in own if not line.startswith("resume="))
+    if not isinstance(lines, list):
+        return None
+    return find_task(str(line) for line in lines if not str(line).startswith("resume="))
 
 
 def _rename_choices(key: str, value: str) -> tuple[str, str]:

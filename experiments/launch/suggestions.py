@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -107,10 +108,17 @@ def known_keys() -> frozenset[str]:
     for path in CONF.rglob("*.yaml"):
         written = path.read_text(encoding="utf-8")
         content = yaml.safe_load(written) or {}
-        is_root = path.parent == CONF or "@package _global_" in written
-        prefix = "" if is_root else path.parent.name + "."
-        found.update(_keys({k: v for k, v in content.items() if k != "defaults"}, prefix))
+        settings = {key: value for key, value in content.items() if key != "defaults"}
+        found.update(_keys(settings, key_prefix(path, written)))
     return frozenset(found)
+
+
+def key_prefix(path: Path, written: str) -> str:
+    """Return what the keys of a file in conf/ begin with in the whole configuration."""
+    package = re.match(r"# @package (\w+)", written)
+    if package:
+        return "" if package[1] == "_global_" else f"{package[1]}."
+    return "" if path.parent == CONF else f"{path.parent.name}."
 
 
 def explain_unknown(key: str) -> str:

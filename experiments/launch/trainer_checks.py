@@ -49,7 +49,7 @@ def check_trainer(config: DictConfig) -> None:
     if trainer.overfit_batches:
         raise ValueError(
             f"trainer.overfit_batches={trainer.overfit_batches} is not supported: it replaces the "
-            "order that makes runs repeatable. Use trainer=overfit, which repeats one batch"
+            "order that makes runs repeatable. Use debug=overfit, which repeats one batch"
         )
     _check_validation(config)
     _check_callbacks(config)

@@ -15,6 +15,7 @@ import pandas as pd
 from omegaconf import ListConfig
 
 from experiments.launch.plain_yaml import read_plain_yaml
+from experiments.launch.renaming import rename_settings
 from experiments.reports.markdown import interval, score
 from experiments.reports.results import best_epoch
 
@@ -240,6 +241,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
     content = read_plain_yaml(path)
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path} holds no settings")
+    content = rename_settings(content, str(content.get("task")), {})
     return pd.json_normalize(content).to_dict("records")[0]
 
 

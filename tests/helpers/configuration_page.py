@@ -16,6 +16,7 @@ import yaml
 
 from experiments.launch.rules import rule_of
 from experiments.launch.signatures import arguments_of, find_class
+from experiments.launch.suggestions import key_prefix
 from tests.helpers.paths import ROOT
 
 CONF = ROOT / "conf"
@@ -33,11 +34,12 @@ GROUPS = {
     "scheduler": "Learning-rate schedules.",
     "callbacks": "Callbacks; `callbacks.<name>=null` removes one.",
     "logger": "Loggers; several as `'logger=[tensorboard,wandb]'`.",
-    "trainer": "Lightning's Trainer, and presets.",
+    "trainer": "Devices and strategy of Lightning's Trainer.",
     "experiment": "Recipes. Each sets a task and these keys.",
+    "debug": "Short runs that look for faults; they change other groups.",
     "sweep": "Search spaces for `-m sweep=<task>` ([sweeps](sweeps.md)).",
 }
-PRESETS = ("experiment", "sweep")  # only set keys that other groups describe
+PRESETS = ("experiment", "sweep", "debug")  # only set keys that other groups describe
 INTRODUCTION = """# Configuration
 
 This page is generated from `conf/` and `experiments/launch/rules.py` by `python -m tests.helpers.configuration_page`.
@@ -130,8 +132,7 @@ def read_settings(path: Path) -> list[Setting]:
     """Return the settings of a file, by their whole names."""
     written = path.read_text(encoding="utf-8")
     root = yaml.compose(written)
-    is_global = path.parent == CONF or "@package _global_" in written
-    prefix = "" if is_global else f"{path.parent.name}."
+    prefix = key_prefix(path, written)
     return list(_walk(root, prefix, written.splitlines(), None)) if root else []
 
 
@@ -231,7 +232,10 @@ def format_short_table(settings: list[Setting]) -> str:
 
 def list_group_files() -> dict[str, list[Path]]:
     """Return the files of each group."""
-    return {group: sorted((CONF / group).glob("*.yaml")) for group in GROUPS}
+    return {
+        group: [*CONF.glob(f"{group}_base.yaml"), *sorted((CONF / group).glob("*.yaml"))]
+        for group in GROUPS
+    }
 
 
 def read_comments() -> dict[str, str]:
@@ -260,7 +264,8 @@ def render_page() -> str:
         parts += [f"## {group}\n", f"{GROUPS[group]}\n"]
         for path in paths:
             settings = read_settings(path)
-            parts += [f"### `{group}={path.stem}`\n", f"{describe_file(path)}\n"]
+            title = f"{group}={path.stem}" if path.parent != CONF else f"conf/{path.name}"
+            parts += [f"### `{title}`\n", f"{describe_file(path)}\n"]
             if settings:
                 is_preset = group in PRESETS
                 parts += [

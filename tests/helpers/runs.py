@@ -19,7 +19,7 @@ def train_smoke(folder: Path) -> Path:
     """A checkpoint as training writes it."""
     register_resolvers()
     with initialize_config_dir(str(ROOT / "conf")):
-        run_stage(compose("config", ["trainer=smoke", f"run_dir={folder}"]))
+        run_stage(compose("config", ["debug=smoke", f"run_dir={folder}"]))
     return folder / "checkpoints" / "best.ckpt"
 
 

@@ -480,7 +480,7 @@ QUICK = (
     "net.layers=1",
     "augment=none",
     "task=emg",
-    "trainer=smoke",
+    "debug=smoke",
 )
 LEARNS = ("trainer.limit_train_batches=1.0", "optimizer.lr=0.02", "net.dropout=0.0")
 WHOLE = ("trainer.limit_val_batches=1.0", "trainer.limit_test_batches=1.0")

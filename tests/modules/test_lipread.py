@@ -23,7 +23,7 @@ from unvoiced.networks import as_trained
 
 RATE = 25.0  # Hz
 SMALL = (
-    *("task=lipread", "trainer=smoke", "net=cnn_lstm", "datamodule.frames=6"),
+    *("task=lipread", "debug=smoke", "net=cnn_lstm", "datamodule.frames=6"),
     "datamodule.shrink=1",
 )
 
@@ -123,7 +123,7 @@ def test_weights_are_really_taken_over(compose_config, run, clips: Path, tmp_pat
 
 
 def test_start_from_another_network_is_refused(run, clips: Path, tmp_path: Path) -> None:
-    hands = run("trainer=smoke", "net=landmark_gru", run_dir="hands")
+    hands = run("debug=smoke", "net=landmark_gru", run_dir="hands")
     with pytest.raises(ValueError, match="holds a LandmarkGRU, and none of its weights fits this"):
         run(*SMALL, f"data_dir={clips}", f"init_from={hands}/checkpoints/best.ckpt", run_dir="b")
     with pytest.raises(ValueError, match="does not exist"):
@@ -164,7 +164,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     register_resolvers()
     with initialize_config_dir(str(ROOT / "conf")):
-        run_stage(compose("config", ["task=lipread", "trainer=smoke", f"run_dir={folder}"]))
+        run_stage(compose("config", ["task=lipread", "debug=smoke", f"run_dir={folder}"]))
     return folder / "checkpoints" / "best.ckpt"
 
 

@@ -66,7 +66,7 @@ def recompute_text(rows: pd.DataFrame) -> dict[str, float]:
 
 @pytest.mark.parametrize("task", FIRST_TASK)
 def test_every_metric_is_what_the_predictions_give(task: str, run: Run) -> None:
-    folder = run(f"task={task}", "trainer=smoke", "trainer.limit_test_batches=1.0")
+    folder = run(f"task={task}", "debug=smoke", "trainer.limit_test_batches=1.0")
     first = check_reported(folder)
     assert {"test/loss", "test/n"} < first
     checkpoint = f"ckpt_path={folder / 'checkpoints' / 'best.ckpt'}"
@@ -120,7 +120,7 @@ def test_two_processes_report_what_their_predictions_give(task: str, tmp_path: P
 
 def test_a_resumed_run_reports_what_its_predictions_give(run: Run, tmp_path: Path) -> None:
     data = f"data_dir={write_hands(tmp_path / 'set', each=6, letters='ABCDEF')}"
-    common = ("trainer=smoke", data, "scheduler=none")
+    common = ("debug=smoke", data, "scheduler=none")
     run(*common, "trainer.max_epochs=1", run_dir="resumed")
     folder = tmp_path / "resumed"
     run(*common, "trainer.max_epochs=3", f"resume={folder}", run_dir="resumed")

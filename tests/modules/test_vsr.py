@@ -45,7 +45,7 @@ def set_with_spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkpoint(set_without_spans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a run that told two of the four words apart."""
     folder = tmp_path_factory.mktemp("trained")
-    asked = ("task=vsr", "trainer=smoke", *TINY, f"data_dir={set_without_spans}", "classes=2")
+    asked = ("task=vsr", "debug=smoke", *TINY, f"data_dir={set_without_spans}", "classes=2")
     register_resolvers()
     with initialize_config_dir(str(ROOT / "conf")):
         run_stage(compose("config", [*asked, f"run_dir={folder}"]))
@@ -166,7 +166,7 @@ def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) ->
     ]
     frame = Frame((24, 24), "uint8", "a test", 25.0)
     write_all(tmp_path / "set", Description("vsr", frame, {}), samples)
-    folder = run("task=vsr", "trainer=smoke", *TINY, f"data_dir={tmp_path / 'set'}")
+    folder = run("task=vsr", "debug=smoke", *TINY, f"data_dir={tmp_path / 'set'}")
     note = "1 class in this set (water; 3 samples) without a training sample"
     assert f"warning: {note}" in capsys.readouterr().out
     assert note in (folder / "report.md").read_text().partition("## Warnings")[2]
@@ -307,7 +307,7 @@ def test_training_moves_the_boundary_with_the_frames(compose_config, set_with_sp
 
 
 def test_the_simulators_words_are_learned_by_the_light_network(run, capsys) -> None:
-    folder = run("task=vsr", "trainer=smoke", *TINY[:-1])
+    folder = run("task=vsr", "debug=smoke", *TINY[:-1])
     said = capsys.readouterr().out
     assert "Model: WordTCN (the light variant), " in said and "parameters, precision" in said
     assert "Test: accuracy " in said

@@ -302,7 +302,7 @@ def test_a_killed_programs_uploads_are_removed_at_the_next_start(
 def test_a_page_that_is_ended_leaves_no_uploads_and_no_password(
     run: Any, tmp_path: Path, number: signal.Signals
 ) -> None:
-    checkpoint = run("trainer=smoke") / "checkpoints" / "best.ckpt"
+    checkpoint = run("debug=smoke") / "checkpoints" / "best.ckpt"
     command = [sys.executable, "run.py", "stage=serve", "port=0", "auth=ann:sesame"]
     command += [f"ckpt_path={checkpoint}", f"hydra.run.dir={tmp_path / 'served'}"]
     temporary = tmp_path / "temporary"

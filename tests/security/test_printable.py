@@ -83,7 +83,7 @@ def test_names_of_a_set_reach_terminal_report_and_tables_escaped(tmp_path: Path)
     made = write_mouths(tmp_path / "set", 4, words, 2)
     folder = tmp_path / "run"
     shown = run_command(
-        *("task=lipread", "trainer=smoke", f"data_dir={made}", f"hydra.run.dir={folder}"),
+        *("task=lipread", "debug=smoke", f"data_dir={made}", f"hydra.run.dir={folder}"),
         "split=random",
     )
     assert shown.returncode == 0, shown.stderr

@@ -65,7 +65,7 @@ def test_the_state_is_plain_and_of_known_kinds(key: str, value: Any) -> None:
 
 
 def test_a_diary_beside_the_run_survives(run: Callable[..., Path], tmp_path: Path) -> None:
-    arguments = ("trainer=smoke", "scheduler=none", "callbacks.early_stopping=null")
+    arguments = ("debug=smoke", "scheduler=none", "callbacks.early_stopping=null")
     folder = run(*arguments, "trainer.max_epochs=1")
     diary = tmp_path / "diary" / "today.txt"
     diary.parent.mkdir()
@@ -87,7 +87,7 @@ def test_a_diary_beside_the_run_survives(run: Callable[..., Path], tmp_path: Pat
 @pytest.mark.slow
 def test_a_damaged_state_ends_in_one_sentence(run: Callable[..., Path], tmp_path: Path) -> None:
     draw = random.Random(0)  # a run seeds the module's own
-    arguments = ("trainer=smoke", "scheduler=none")
+    arguments = ("debug=smoke", "scheduler=none")
     folder = run(*arguments, "trainer.max_epochs=1")
     whole = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     kept = shutil.copytree(folder, tmp_path / "kept")

@@ -25,7 +25,7 @@ from experiments.benchmarks.callback_costs import (
 )
 from experiments.benchmarks.profiling import STEP_ACTION
 from experiments.launch.build import build_datamodule, build_module, build_trainer
-from experiments.launch.instantiate import named
+from experiments.launch.instantiate import instantiate_group
 from experiments.stages import benchmark
 
 SMALL = (
@@ -38,7 +38,7 @@ SMALL = (
 def profile(config: DictConfig) -> tuple[dict, dict, PreparedDataModule]:
     """The configuration's callbacks, and the seconds of their hooks."""
     Path(config.run_dir).mkdir()
-    callbacks, data = named(config.callbacks), build_datamodule(config)
+    callbacks, data = instantiate_group(config, "callbacks"), build_datamodule(config)
     return callbacks, profile_callbacks(config, data, callbacks, 2), data
 
 
@@ -95,7 +95,7 @@ def test_the_profiled_gradient_check_changes_no_weight(compose_config) -> None:
 
 def test_a_slow_callback_costs_most(compose_config, monkeypatch) -> None:
     config = compose_config(*SMALL)
-    callback = type(named(config.callbacks)["disk_space"])
+    callback = type(instantiate_group(config, "callbacks")["disk_space"])
     monkeypatch.setattr(callback, "on_train_batch_start", lambda *_: time.sleep(0.02))
     callbacks, durations, data = profile(config)
     table = tabulate_costs(durations, callbacks, len(data.train_dataloader()))

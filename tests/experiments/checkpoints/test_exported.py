@@ -17,7 +17,7 @@ UNKNOWN = ("test/loss", "test/acc_top")
 
 @pytest.fixture(params=["asl", *(pytest.param(t, marks=pytest.mark.slow) for t in TASKS[1:])])
 def models(request, run, tmp_path: Path) -> tuple[str, Path, Path]:
-    trained = run(f"task={request.param}", "trainer=smoke", run_dir="trained")
+    trained = run(f"task={request.param}", "debug=smoke", run_dir="trained")
     checkpoint, exported = trained / "checkpoints" / "best.ckpt", tmp_path / "model.onnx"
     task = f"task={request.param}"
     run(task, "stage=export", f"ckpt_path={checkpoint}", f"output={exported}")

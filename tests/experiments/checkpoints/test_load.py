@@ -35,7 +35,7 @@ def test_a_checkpoint_of_an_earlier_version_is_still_read(
     for key in ("frame", "reader"):
         del content["card"][key]
     torch.save(content, tmp_path / "old.ckpt")
-    folder = run("stage=test", f"ckpt_path={tmp_path / 'old.ckpt'}", "trainer=smoke")
+    folder = run("stage=test", f"ckpt_path={tmp_path / 'old.ckpt'}", "debug=smoke")
     assert (folder / "metrics.json").exists()
     np.save(tmp_path / "hand.npy", np.random.default_rng(0).random((2, 63), np.float32))
     run("stage=predict", f"ckpt_path={tmp_path / 'old.ckpt'}", f"input={tmp_path / 'hand.npy'}")

@@ -19,7 +19,7 @@ from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes, w
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import TASKS
 
-BRIEF = ("trainer=smoke", "trainer.limit_train_batches=2")
+BRIEF = ("debug=smoke", "trainer.limit_train_batches=2")
 
 
 def write_run(folder: Path, *overrides: str) -> Path:
@@ -57,7 +57,7 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", TASKS[:2])  # averaged and not; test_kills.py has all of them
 def test_resumed_equals_unbroken(task: str, tmp_path: Path) -> None:
     """Weights, optimizer, schedule and every row of metrics.csv, bit by bit."""
-    common = [f"task={task}", "trainer=smoke", "seed=3", "scheduler=plateau"]
+    common = [f"task={task}", "debug=smoke", "seed=3", "scheduler=plateau"]
     common += ["scheduler.build.patience=0", "trainer.limit_train_batches=6"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder, epochs in ((whole, 4), (broken, 2)):

@@ -22,9 +22,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("trained")
     data = write_hands(folder / "set", each=8)
     split = ("split=leave_one_group_out", "fold=2", "split.val=random")
-    done = run_command(
-        "trainer=smoke", f"data_dir={data}", *split, f"hydra.run.dir={folder / 'run'}"
-    )
+    done = run_command("debug=smoke", f"data_dir={data}", *split, f"hydra.run.dir={folder / 'run'}")
     assert done.returncode == 0, done.stderr
     return data, folder / "run"
 
@@ -108,7 +106,7 @@ def test_an_export_is_compared_on_the_training_set(trained_run, tmp_path: Path) 
 
 
 def test_a_simulated_model_keeps_its_simulator(run, compose_config, tmp_path: Path) -> None:
-    folder = run("trainer=smoke", "datamodule.simulator.signers=5")
+    folder = run("debug=smoke", "datamodule.simulator.signers=5")
     test = compose_config("stage=test", "task=asl")
     card = ModelCard.from_plain(
         torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["card"]
@@ -150,7 +148,7 @@ def test_a_strangers_path_is_only_looked_at(path: str | None) -> None:
 def test_a_calibrated_model_warns_when_it_is_tested_on_what_it_learned(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
     split = ("split=leave_one_group_out", "split.val=random")
-    folder = run("trainer=smoke", f"data_dir={data}", *split, "calibrate=2")
+    folder = run("debug=smoke", f"data_dir={data}", *split, "calibrate=2")
     again = run(
         *("stage=test", "trainer=cpu", find_checkpoint(folder), f"data_dir={data}", *split),
         run_dir="again",
@@ -163,9 +161,9 @@ def test_a_calibrated_model_warns_when_it_is_tested_on_what_it_learned(run, tmp_
 @pytest.mark.slow
 def test_what_a_first_model_was_trained_on_travels_on(run, tmp_path: Path) -> None:
     first, second = (write_hands(tmp_path / name, seed=n) for n, name in enumerate(("one", "two")))
-    begun = run("trainer=smoke", f"data_dir={first}", "split=train_all", run_dir="begun")
+    begun = run("debug=smoke", f"data_dir={first}", "split=train_all", run_dir="begun")
     init = f"init_from={begun / 'checkpoints' / 'best.ckpt'}"
-    tuned = run("trainer=smoke", f"data_dir={second}", "split=train_all", init, run_dir="tuned")
+    tuned = run("debug=smoke", f"data_dir={second}", "split=train_all", init, run_dir="tuned")
     tested = run(
         *("stage=test", "trainer=cpu", find_checkpoint(tuned), f"data_dir={first}"),
         "split=test_only",

@@ -62,7 +62,7 @@ def has_same_weights(one: TaskModule, other: TaskModule) -> bool:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_plain_file_holds_all_and_loads_back(task: str, compose_config, tmp_path: Path) -> None:
-    config = compose_config(f"task={task}", "trainer=smoke", "augment=none")
+    config = compose_config(f"task={task}", "debug=smoke", "augment=none")
     data = build_datamodule(config)
     module = build_module(config, data).eval()
     path = tmp_path / "m.pth"
@@ -96,7 +96,7 @@ def test_a_trained_model_is_judged_the_same_after_it(
     best = tmp_path / "best.ckpt"
     trained = checkpoint
     if task != TASKS[0]:
-        trained = run(f"task={task}", "trainer=smoke", run_dir="a") / "checkpoints" / "best.ckpt"
+        trained = run(f"task={task}", "debug=smoke", run_dir="a") / "checkpoints" / "best.ckpt"
     best.write_bytes(trained.read_bytes())
     capsys.readouterr()
     run(f"task={task}", "stage=export", f"ckpt_path={best}")
@@ -109,13 +109,13 @@ def test_a_trained_model_is_judged_the_same_after_it(
     run(f"task={task}", "stage=export", f"ckpt_path={path}", f"output={again}")
     assert again.read_bytes() == path.read_bytes()
     one, other = (
-        run(f"task={task}", "trainer=smoke", "stage=test", f"ckpt_path={file}", run_dir=file.suffix)
+        run(f"task={task}", "debug=smoke", "stage=test", f"ckpt_path={file}", run_dir=file.suffix)
         for file in (best, path)
     )
     for name in ("predictions.csv", "metrics.json"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
     if task != TASKS[0]:
-        run(f"task={task}", "trainer=smoke", "stage=validate", f"ckpt_path={path}", run_dir="v")
+        run(f"task={task}", "debug=smoke", "stage=validate", f"ckpt_path={path}", run_dir="v")
 
 
 def test_predictions_are_the_same(checkpoint: Path, plain_file: Path, run, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_predictions_are_the_same(checkpoint: Path, plain_file: Path, run, tmp_p
 
 
 def test_weights_that_only_training_needs_are_not_asked_for(compose_config, tmp_path: Path) -> None:
-    config = compose_config("task=emg", "trainer=smoke", "module.contrastive=0.1")
+    config = compose_config("task=emg", "debug=smoke", "module.contrastive=0.1")
     module = build_module(config, build_datamodule(config))
     assert any(name.startswith("shared.") for name in module.state_dict())
     write_pth(module, tmp_path / "m.pth")
@@ -324,7 +324,7 @@ def test_a_pickled_command_is_refused_and_not_run(where: str, change_file, tmp_p
     "command",
     [
         *("stage=test ckpt_path=", "stage=predict ckpt_path=", "stage=export ckpt_path="),
-        *("stage=replay input=", "trainer=smoke init_from="),
+        *("stage=replay input=", "debug=smoke init_from="),
     ],
 )
 def test_every_stage_refuses_them(command: str, change_file, run, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ FACTS = {
 
 
 def build_untrained(compose_config: Any, task: str, *more: str) -> tuple[DictConfig, TaskModule]:
-    config = compose_config(f"task={task}", "trainer=smoke", "augment=none", *SMALL[task], *more)
+    config = compose_config(f"task={task}", "debug=smoke", "augment=none", *SMALL[task], *more)
     return config, build_module(config, build_datamodule(config)).eval()
 
 
@@ -106,7 +106,7 @@ def test_other_answers_are_refused(compose_config, tmp_path) -> None:
 
 def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -> None:
     """The whole way: a run, its file, plain ONNX Runtime, and a process that has no torch."""
-    trained = run("trainer=smoke", "net=landmark_gru", "net.hidden_size=8")
+    trained = run("debug=smoke", "net=landmark_gru", "net.hidden_size=8")
     checkpoint, path = trained / "checkpoints" / "best.ckpt", tmp_path / "letters.onnx"
     export = ("stage=export", "format=onnx", f"ckpt_path={checkpoint}", f"output={path}")
     run(*export, run_dir="export")
@@ -176,7 +176,7 @@ def test_every_task_is_exported_and_quantized(task, compose_config, tmp_path) ->
 @pytest.fixture
 def golden(tmp_path: Path) -> tuple[DictConfig, TaskModule]:
     """A small letter model that is read in milliseconds, and a configuration of its task."""
-    config = compose_command("task=asl", "trainer=smoke", "augment=none")
+    config = compose_command("task=asl", "debug=smoke", "augment=none")
     return config, load_checkpoint(ROOT / "tests" / "golden" / "models" / "asl.ckpt")
 
 

@@ -44,7 +44,7 @@ def test_cfg_job_composes() -> None:
 
 
 def test_a_run_prints_its_folder_last_and_nothing_needless(tmp_path: Path) -> None:
-    done = run_command("trainer=smoke", f"hydra.run.dir={tmp_path / 'r'}", fresh=True)
+    done = run_command("debug=smoke", f"hydra.run.dir={tmp_path / 'r'}", fresh=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == f"Run folder: {tmp_path / 'r'}"
     assert done.stderr.strip() == ""

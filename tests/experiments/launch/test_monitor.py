@@ -45,7 +45,7 @@ def test_best_early_stopping_plateau_and_search_follow(
 
 def test_the_best_epoch_has_the_lowest_loss(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
-    folder = run("trainer=smoke", f"data_dir={data}", "epochs=4", "monitor.metric=val/loss")
+    folder = run("debug=smoke", f"data_dir={data}", "epochs=4", "monitor.metric=val/loss")
     losses = pd.read_csv(folder / "metrics.csv", index_col="epoch")["val/loss"]
     assert losses.idxmin() != losses.idxmax()
     assert json.loads((folder / "metrics.json").read_text())["best_epoch"] == losses.idxmin()
@@ -74,7 +74,7 @@ def test_a_wrong_metric_or_direction_ends_the_run_before_it_begins(
     task: str, given: list[str], message: str, run
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        run(f"task={task}", "trainer=smoke", *given)
+        run(f"task={task}", "debug=smoke", *given)
 
 
 def test_a_metric_of_an_unknown_name_asks_for_its_direction() -> None:
@@ -91,7 +91,7 @@ def test_a_metric_of_an_unknown_name_asks_for_its_direction() -> None:
 def test_a_sweep_ranks_the_lowest_loss_first(tmp_path: Path) -> None:
     data, folder = write_hands(tmp_path / "set", each=8), tmp_path / "sweep"
     done = run_command(
-        *("-m", "trainer=smoke", f"data_dir={data}", "optimizer.lr=1e-5,3e-3"),
+        *("-m", "debug=smoke", f"data_dir={data}", "optimizer.lr=1e-5,3e-3"),
         *("monitor.metric=val/loss", f"hydra.sweep.dir={folder}"),
     )
     assert done.returncode == 0, done.stderr

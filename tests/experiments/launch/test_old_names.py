@@ -94,7 +94,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A checkpoint of this version."""
     from tests.helpers.compose import compose_command
 
-    config = compose_command("trainer=smoke")
+    config = compose_command("debug=smoke")
     module = build_module(config, build_datamodule(config))
     return {"state_dict": module.state_dict(), "card": module.card.to_plain()}
 

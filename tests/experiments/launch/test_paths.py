@@ -59,9 +59,9 @@ def test_sweeps_over_paths_keep_their_commas() -> None:
 
 
 def test_epochs_is_honoured_beside_a_trainer_preset(tmp_path: Path) -> None:
-    config = compose_arguments(["trainer=smoke", "epochs=5", f"hydra.run.dir={tmp_path}"])
+    config = compose_arguments(["debug=smoke", "epochs=5", f"hydra.run.dir={tmp_path}"])
     assert config.trainer.max_epochs == 5
-    assert compose_arguments(["trainer=smoke", f"hydra.run.dir={tmp_path}"]).trainer.max_epochs == 2
+    assert compose_arguments(["debug=smoke", f"hydra.run.dir={tmp_path}"]).trainer.max_epochs == 2
 
 
 def test_a_resumed_run_keeps_its_folder(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_resumed_run_keeps_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["20260105", "a=b [1], it's (2) #ü~"])
 def test_a_run_folder_of_any_name_is_trained_resumed_and_read(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
-    done = run_command("trainer=smoke", f"hydra.run.dir={folder}")
+    done = run_command("debug=smoke", f"hydra.run.dir={folder}")
     assert done.returncode == 0, done.stderr
     assert run_command(f"resume={folder}").returncode == 0
     best = folder / "checkpoints" / "best.ckpt"

@@ -57,12 +57,12 @@ def test_more_processes_than_cores_are_refused_before_anything_is_written(
 ) -> None:
     wanted = cpu_count() + 97
     with pytest.raises(ValueError, match=rf"{key}={wanted} starts {wanted} processes.*Set {key}="):
-        run("trainer=smoke", f"{key}={wanted}")
+        run("debug=smoke", f"{key}={wanted}")
     assert not (tmp_path / "run").exists()
 
 
 def test_more_processes_are_allowed_by_name(compose_config) -> None:
-    config = compose_config("trainer=smoke", "oversubscribe=true")
+    config = compose_config("debug=smoke", "oversubscribe=true")
     refuse_excess("trainer.devices", 1_000, config)
     config.oversubscribe = False
     for accepted in (1, cpu_count(), "auto", None, "-1", -1, [0, 1], True):
@@ -107,7 +107,7 @@ def test_a_child_ends_with_its_killed_parent(begin_name, argument, tmp_path: Pat
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("what", ["preparation", "ddp", "loader workers", "joblib", "submitit"])
 def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None:
-    long = ("trainer=smoke", "trainer.max_epochs=500", "callbacks.early_stopping=null")
+    long = ("debug=smoke", "trainer.max_epochs=500", "callbacks.early_stopping=null")
     run_folder, sweep_folder = f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/sweep"
     fit = (*long, f"data_dir={write_hands(tmp_path / 'set', each=8)}", "oversubscribe=true")
     command, count = {
@@ -176,7 +176,7 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
 def test_commands_in_a_folder_of_shadows(what: str, tmp_path: Path) -> None:
     folder, data = write_shadows(tmp_path / "mine"), write_hands(tmp_path / "set", each=8)
     raw = write_landmark_files(tmp_path / "raw", "AB", 10)
-    fit = ("trainer=smoke", "oversubscribe=true", f"data_dir={data}")
+    fit = ("debug=smoke", "oversubscribe=true", f"data_dir={data}")
     sweep = ("-m", "seed=0,1", *fit, f"hydra.sweep.dir={tmp_path}/sweep")
     command = {
         "preparation": ("stage=prepare", "reader=landmark_npy", f"raw_dir={raw}", "workers=2"),
@@ -200,11 +200,11 @@ def test_two_commands_in_one_run_folder(tmp_path: Path) -> None:
 
     folder = tmp_path / "run"
     with lock_folder(folder, "stage=fit"):
-        done = run_command("trainer=smoke", "seed=7", f"hydra.run.dir={folder}")
+        done = run_command("debug=smoke", "seed=7", f"hydra.run.dir={folder}")
         assert done.returncode == 1
         assert f"error: {folder} is in use by another process (stage=fit, process" in done.stderr
         assert [path.name for path in folder.iterdir()] == [".lock"]  # nothing was written
-        swept = run_command("-m", "seed=0,1", "trainer=smoke", f"hydra.sweep.dir={folder}")
+        swept = run_command("-m", "seed=0,1", "debug=smoke", f"hydra.sweep.dir={folder}")
         assert swept.returncode == 1 and "is in use by another process" in swept.stderr
         assert [path.name for path in folder.iterdir()] == [".lock"]
     assert not list(folder.iterdir())

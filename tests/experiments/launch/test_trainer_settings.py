@@ -20,7 +20,7 @@ LIGHTNING = "lightning.pytorch.callbacks."
     [
         ("trainer.max_epochs=-1", "has no end"),
         ("trainer.precision=64-true", "expected one of 32-true, 16-mixed, bf16-mixed"),
-        ("trainer.overfit_batches=2", "Use trainer=overfit"),
+        ("trainer.overfit_batches=2", "Use debug=overfit"),
         ("trainer.limit_val_batches=0", "leaves no validation"),
         ("trainer.check_val_every_n_epoch=99", "leaves no validation"),
         (f"+callbacks.a._target_={LIGHTNING}StochasticWeightAveraging", "Use callbacks=averaged"),
@@ -41,34 +41,34 @@ def test_defaults_and_every_preset_are_accepted(compose_config):
 
 def test_too_small_a_share_of_batches_is_one_sentence(run):
     with pytest.raises(ValueError, match=r"^trainer: .*limit_train_batches=0\.25"):
-        run("task=lipread", "trainer=smoke", "trainer.limit_train_batches=0.1")
+        run("task=lipread", "debug=smoke", "trainer.limit_train_batches=0.1")
 
 
 def test_too_small_a_share_of_the_test_is_one_sentence(run):
     with pytest.raises(ValueError, match=r"^trainer: .*limit_test_batches"):
-        run("trainer=smoke", "trainer.limit_test_batches=0.001")
+        run("debug=smoke", "trainer.limit_test_batches=0.001")
 
 
 def test_a_validation_without_a_batch_is_one_sentence(run):
-    best = run("trainer=smoke") / "checkpoints" / "best.ckpt"
+    best = run("debug=smoke") / "checkpoints" / "best.ckpt"
     with pytest.raises(ValueError, match="limit_val_batches=0 leaves nothing to validate"):
         run("stage=validate", f"ckpt_path={best}", "trainer.limit_val_batches=0", run_dir="val")
 
 
 def test_a_run_without_a_progress_bar_works_in_any_precision(run):
-    folder = run("trainer=smoke", "trainer.enable_progress_bar=false", "trainer.precision=bf16")
+    folder = run("debug=smoke", "trainer.enable_progress_bar=false", "trainer.precision=bf16")
     assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
 
 
 def test_a_run_folder_in_the_place_of_its_checkpoint_is_named(run):
-    folder = run("trainer=smoke", "trainer.precision=32")
+    folder = run("debug=smoke", "trainer.precision=32")
     with pytest.raises(ValueError, match=r"is a folder; expected a file, such as .*best\.ckpt"):
         load_checkpoint(folder)
 
 
 @pytest.mark.parametrize("epochs", [2, -1])
 def test_max_steps_ends_within_an_epoch_with_a_validation_and_a_checkpoint(epochs, run):
-    folder = run("trainer=smoke", "trainer.max_steps=3", f"trainer.max_epochs={epochs}")
+    folder = run("debug=smoke", "trainer.max_steps=3", f"trainer.max_epochs={epochs}")
 
     table = pd.read_csv(folder / "metrics.csv")
     assert table[["train/loss", "train/acc", "val/loss", "val/acc"]].notna().all(axis=None)
@@ -77,7 +77,7 @@ def test_max_steps_ends_within_an_epoch_with_a_validation_and_a_checkpoint(epoch
 
 
 def test_max_steps_within_a_later_epoch_is_a_row_of_its_own(run):
-    folder = run("trainer=smoke", "trainer.max_steps=6", "trainer.max_epochs=3")
+    folder = run("debug=smoke", "trainer.max_steps=6", "trainer.max_epochs=3")
 
     table = pd.read_csv(folder / "metrics.csv")
     assert table["epoch"].tolist() == [1, 2]
@@ -88,7 +88,7 @@ def test_max_steps_within_a_later_epoch_is_a_row_of_its_own(run):
     "setting", ["trainer.fast_dev_run=true", "trainer.enable_checkpointing=false", "callbacks=none"]
 )
 def test_a_run_that_keeps_no_checkpoint_is_tested_all_the_same(setting, run, capsys):
-    folder = run("trainer=smoke", setting)
+    folder = run("debug=smoke", setting)
 
     assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
     assert not list(folder.rglob("*.ckpt"))
@@ -96,27 +96,27 @@ def test_a_run_that_keeps_no_checkpoint_is_tested_all_the_same(setting, run, cap
 
 
 def test_profiler_by_name_leaves_a_file_that_is_printed(run, capsys):
-    folder = run("trainer=smoke", "trainer.profiler=simple")
+    folder = run("debug=smoke", "trainer.profiler=simple")
 
     assert (folder / "fit-profile.txt").stat().st_size > 0
     assert f"Where the time went: {folder / 'fit-profile.txt'}" in capsys.readouterr().out
 
 
 def test_validation_within_an_epoch(run):
-    folder = run("trainer=smoke", "trainer.val_check_interval=2")
+    folder = run("debug=smoke", "trainer.val_check_interval=2")
 
     assert pd.read_csv(folder / "metrics.csv")["val/acc"].notna().all()
 
 
 def test_run_folders_may_have_any_characters(run):
-    folder = run("trainer=smoke", "callbacks.periodic.every_n_epochs=1", run_dir="a[b],c (d)=e")
+    folder = run("debug=smoke", "callbacks.periodic.every_n_epochs=1", run_dir="a[b],c (d)=e")
 
     assert (folder / "checkpoints" / "epoch_0001.ckpt").is_file()
     assert Path(folder, "report.md").is_file()
 
 
 def test_without_a_best_checkpoint_the_last_weights_are_tested(run, capsys):
-    folder = run("trainer=smoke", "callbacks.best=null", "callbacks.periodic.every_n_epochs=1")
+    folder = run("debug=smoke", "callbacks.best=null", "callbacks.periodic.every_n_epochs=1")
 
     assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
     assert "No checkpoint was kept as the best" in capsys.readouterr().out
@@ -125,4 +125,4 @@ def test_without_a_best_checkpoint_the_last_weights_are_tested(run, capsys):
 @pytest.mark.skipif(bool(find_spec("psutil")), reason="psutil is installed")
 def test_a_library_that_a_callback_misses_is_one_sentence(run):
     with pytest.raises(ValueError, match="^trainer: .*psutil"):
-        run("trainer=smoke", f"+callbacks.a._target_={LIGHTNING}DeviceStatsMonitor")
+        run("debug=smoke", f"+callbacks.a._target_={LIGHTNING}DeviceStatsMonitor")

@@ -457,7 +457,7 @@ def serve_command(*overrides: str, cwd: Path) -> Iterator[str]:
 
 
 def train_checkpoint(run: Callable[..., Path], task: str, *overrides: str) -> Path:
-    return run(f"task={task}", "trainer=smoke", *overrides) / "checkpoints" / "best.ckpt"
+    return run(f"task={task}", "debug=smoke", *overrides) / "checkpoints" / "best.ckpt"
 
 
 def test_the_checkpoint_decides_what_the_page_offers(camera, run, tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ def test_a_report_of_five_hundred_classes_stays_short(tmp_path: Path) -> None:
 def test_a_run_leaves_its_tables(run, dictionary: Path, tmp_path: Path) -> None:
     words = ("bat", "mat", "thin")
     data = write_clips(tmp_path / "set", words=words)
-    shared = ("task=vsr", "trainer=smoke", f"data_dir={data}", f"pronunciations={dictionary}")
+    shared = ("task=vsr", "debug=smoke", f"data_dir={data}", f"pronunciations={dictionary}")
     shared += ("net.size=12", "net.layers=1", "datamodule.frames=4", "datamodule.shrink=1")
     folder = run(*shared)
     evaluate = ("stage=validate", f"ckpt_path={folder}/checkpoints/best.ckpt")

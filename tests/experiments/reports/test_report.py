@@ -40,7 +40,7 @@ def test_report_says_what_the_run_folder_says(run, tmp_path: Path) -> None:
 
 def test_a_leaking_split_is_called_one(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", groups=1, each=12)
-    folder = run("trainer=smoke", f"data_dir={data}", "split=random")
+    folder = run("debug=smoke", f"data_dir={data}", "split=random")
     text = (folder / "report.md").read_text()
     assert "- Split: random split by recordings" in text and "no interval: a single group" in text
 
@@ -54,12 +54,10 @@ def test_best_epoch_is_the_last_of_the_best() -> None:
 
 def test_the_surest_mistakes_are_shown(run, tmp_path: Path) -> None:
     data = write_mouths(tmp_path / "set", size=(32, 48))
-    folder = run("task=lipread", "trainer=smoke", f"data_dir={data}")  # two steps teach nothing
+    folder = run("task=lipread", "debug=smoke", f"data_dir={data}")  # two steps teach nothing
     rows = pd.read_csv(folder / "predictions.csv")
     assert (rows["label"] != rows["prediction"]).any()
     assert cv2.imread(str(folder / "mistakes.png")).std() > 10
     assert "![strips of film](mistakes.png)" in (folder / "report.md").read_text()
-    hand = run(
-        "trainer=smoke", f"data_dir={write_hands(tmp_path / 'hands', each=8)}", run_dir="hand"
-    )
+    hand = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'hands', each=8)}", run_dir="hand")
     assert not (hand / "mistakes.png").exists()

@@ -309,7 +309,7 @@ def test_the_interval_lies_within_the_scores(scores: list[float]) -> None:
 
 def test_a_real_run_is_summarised_and_left_alone(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
-    folder = run("trainer=smoke", f"data_dir={data}", "seed=3")
+    folder = run("debug=smoke", f"data_dir={data}", "seed=3")
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     own = run("stage=summary", f"input={folder}", run_dir="one")
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before

@@ -12,9 +12,7 @@ def limit_files() -> None:
 
 
 def test_a_model_that_does_not_fit_on_the_disk(run, tmp_path: Path) -> None:
-    trained = run(
-        "trainer=smoke", f"data_dir={write_hands(tmp_path / 'set', each=4)}", run_dir="fit"
-    )
+    trained = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'set', each=4)}", run_dir="fit")
     done = run_command(
         *("stage=export", f"ckpt_path={trained}/checkpoints/best.ckpt", "format=pth"),
         *(f"output={tmp_path / 'model.pth'}", f"hydra.run.dir={tmp_path / 'run'}"),

@@ -35,7 +35,7 @@ def test_a_word_mask_needs_a_set_that_has_one(compose_config, tmp_path) -> None:
 @pytest.mark.parametrize("task", ["asl", "lipread", "vsr"])
 def test_transcripts_are_of_tasks_that_write_text(task: str, run) -> None:
     with pytest.raises(ValueError, match=r"callbacks\.transcripts draws texts.*callbacks=default"):
-        run(f"task={task}", "trainer=smoke", "callbacks=emg")
+        run(f"task={task}", "debug=smoke", "callbacks=emg")
 
 
 @pytest.mark.parametrize("value", ["null", "None"])
@@ -68,16 +68,16 @@ def test_a_group_that_every_run_needs_names_its_choices(group: str) -> None:
 )
 def test_a_network_of_another_task_is_refused(task: str, net: str, run, tmp_path) -> None:
     with pytest.raises(ValueError, match=rf"does not fit task={task}.*Choose another net="):
-        run(f"task={task}", f"net={net}", "trainer=smoke")
+        run(f"task={task}", f"net={net}", "debug=smoke")
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
 @pytest.mark.parametrize("setting", ["net.num_classes=7", "module.classes=[a,b]"])
 def test_what_follows_from_the_data_is_not_set_by_hand(setting: str, run) -> None:
     with pytest.raises(ValueError, match=rf"{setting[:15]}.* has no effect"):
-        run("trainer=smoke", f"+{setting}")
+        run("debug=smoke", f"+{setting}")
 
 
 def test_batches_of_one_sample_that_batch_norm_cannot_learn_from_are_named(run) -> None:
     with pytest.raises(ValueError, match=r"batch norm .*Set datamodule\.batch_size=2"):
-        run("trainer=smoke", "datamodule.batch_size=1")
+        run("debug=smoke", "datamodule.batch_size=1")

@@ -20,7 +20,7 @@ from tests.helpers.kills import EPOCHS, MOMENTS, STEPS, kill_at, list_names
 from tests.helpers.paths import TASKS
 
 COMMAND = (
-    *("trainer=smoke", "seed=3", f"trainer.max_epochs={EPOCHS}"),
+    *("debug=smoke", "seed=3", f"trainer.max_epochs={EPOCHS}"),
     *(f"trainer.limit_train_batches={STEPS}", "callbacks.last.every_minutes=0"),
     "callbacks.confusion_matrix=null",  # takes longer than the training
 )

@@ -332,7 +332,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = ("net.hidden_size=8", "net.layers=1", "trainer.max_epochs=1")
     quick = ("trainer.limit_train_batches=1", "objective=cross_entropy", "tokenizer=char")
     with initialize_config_dir(str(ROOT / "conf")):
-        overrides = ["task=emg", "trainer=smoke", *small, *quick, f"run_dir={folder}"]
+        overrides = ["task=emg", "debug=smoke", *small, *quick, f"run_dir={folder}"]
         run_stage(compose("config", overrides))
     return folder / "checkpoints" / "best.ckpt"
 

@@ -60,7 +60,7 @@ class Workbench:
         folder = self.folder / recipe.replace("=", "_")
         path = folder / FILES[kind]
         if kind == ".ckpt":
-            self.run(recipe, "trainer=smoke", "trainer.max_epochs=1", run_dir=folder / "run")
+            self.run(recipe, "debug=smoke", "trainer.max_epochs=1", run_dir=folder / "run")
         elif kind == ".pt2" and recipe != "task=asl":
             path.write_bytes(b"")  # refused by its ending
         else:
@@ -166,12 +166,12 @@ def test_stages_read_model_files(task, stage, kind, expected, workbench, tmp_pat
     elif stage == "export":
         given += ["stage=export", f"output={workbench.folder / 'again.pth'}"]
     elif stage == "fit init_from=":
-        given = [f"init_from={model}", "trainer=smoke", "trainer.max_epochs=1"]
+        given = [f"init_from={model}", "debug=smoke", "trainer.max_epochs=1"]
     elif stage == "serve":
         monkeypatch.setattr(serve, "serve", lambda *_: None)  # the page has its own tests
         given += ["stage=serve", "port=0"]
     else:
-        given += [f"stage={stage}", "trainer=smoke"]
+        given += [f"stage={stage}", "debug=smoke"]
 
     check_outcome(find_outcome(lambda: workbench.run(recipe, *given)), expected)
 

@@ -20,7 +20,7 @@ UNKNOWN = "zebra ☃ 7"
 def test_a_text_that_cannot_be_written_counts_as_an_error(
     tokenizer, split, compose_config, run, tmp_path, capsys
 ):
-    recipe = ("task=emg", f"tokenizer={tokenizer}", "trainer=smoke", "trainer.max_epochs=1")
+    recipe = ("task=emg", f"tokenizer={tokenizer}", "debug=smoke", "trainer.max_epochs=1")
     trained = run(*recipe, "size=tiny", run_dir="trained")
     simulated = build_datamodule(compose_config(*recipe)).prepared.data_dir
     copy = Path(shutil.copytree(simulated, tmp_path / "set"))
@@ -31,7 +31,7 @@ def test_a_text_that_cannot_be_written_counts_as_an_error(
 
     checkpoint = f"ckpt_path={trained}/checkpoints/best.ckpt"
     settings = ("stage=test", checkpoint, f"data_dir={copy}", f"split={split}")
-    folder = run("task=emg", *settings, "trainer=smoke", run_dir="tested")
+    folder = run("task=emg", *settings, "debug=smoke", run_dir="tested")
 
     table = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     assert set(table["reference"]) == {UNKNOWN}
@@ -41,7 +41,7 @@ def test_a_text_that_cannot_be_written_counts_as_an_error(
 
 @pytest.mark.parametrize("output", ["model.pth", pytest.param("m.onnx", marks=pytest.mark.slow)])
 def test_export_of_two_samples_needs_no_split(output, run, tmp_path):
-    trained = run("trainer=smoke", "trainer.max_epochs=1", run_dir="trained")
+    trained = run("debug=smoke", "trainer.max_epochs=1", run_dir="trained")
     two = write_hands(tmp_path / "two", groups=1, letters="AB", each=1)
 
     exported = tmp_path / output
@@ -54,4 +54,4 @@ def test_export_of_two_samples_needs_no_split(output, run, tmp_path):
 def test_one_class_alone_is_one_sentence(run, tmp_path):
     one = write_mouths(tmp_path / "one", words=("yes",))
     with pytest.raises(ValueError, match=r"has one class \(yes\); a model needs two or more"):
-        run("task=lipread", "trainer=smoke", f"data_dir={one}")
+        run("task=lipread", "debug=smoke", f"data_dir={one}")

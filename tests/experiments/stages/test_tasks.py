@@ -32,7 +32,7 @@ CLASSIFIED = ("acc", "acc", ["train/loss", "val/loss", "train/acc", "val/acc"])
 
 @pytest.mark.parametrize("task", TASKS)
 def test_smoke_run_leaves_a_whole_run_folder(task: str, run) -> None:
-    folder = run(f"task={task}", "trainer=smoke", "callbacks.periodic.every_n_epochs=2")
+    folder = run(f"task={task}", "debug=smoke", "callbacks.periodic.every_n_epochs=2")
     share, primary_metric, columns = SCORES.get(task, CLASSIFIED)
     expected = RUN_FOLDER + (MATRIX if task not in SCORES else ("transcripts/epoch_0002.png",))
     assert [name for name in expected if not (folder / name).stat().st_size] == []
@@ -58,7 +58,7 @@ def test_smoke_run_leaves_a_whole_run_folder(task: str, run) -> None:
 
 
 def test_another_metric_may_choose_the_best_epoch(run, capsys) -> None:
-    folder = run("trainer=smoke", "monitor.metric=val/loss", "monitor.mode=min")
+    folder = run("debug=smoke", "monitor.metric=val/loss", "monitor.mode=min")
     table = pd.read_csv(folder / "metrics.csv", index_col="epoch")
     numbers = json.loads((folder / "metrics.json").read_text())
     assert numbers["best_epoch"] == table["val/loss"].idxmin()
@@ -70,7 +70,7 @@ def test_another_metric_may_choose_the_best_epoch(run, capsys) -> None:
 @pytest.mark.parametrize("task", TASKS[:2])  # test_kills.py compares runs of all
 def test_same_seed_same_run_and_seed_zero_is_a_seed(task: str, run) -> None:
     def loss(seed: int, name: str) -> list[float]:
-        folder = run(f"task={task}", "trainer=smoke", f"seed={seed}", run_dir=name)
+        folder = run(f"task={task}", "debug=smoke", f"seed={seed}", run_dir=name)
         return pd.read_csv(folder / "metrics.csv")["train/loss"].tolist()
 
     assert loss(0, "a") == loss(0, "b")
@@ -84,7 +84,7 @@ def test_golden_losses(task: str, compose_config) -> None:
     A change of numerics shows here. Where it is meant, delete tests/golden/<task>.json: the next
     run writes it anew, and the change of the file says how much moved.
     """
-    losses = first_losses(compose_config(f"task={task}", "trainer=smoke", "augment=none"))
+    losses = first_losses(compose_config(f"task={task}", "debug=smoke", "augment=none"))
     path = GOLDEN / f"{task}.json"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -140,7 +140,7 @@ def test_experiment_composes(experiment: str, compose_config) -> None:
 def test_overfit_learns_one_batch_by_heart(run) -> None:
     folder = run(
         *(
-            "trainer=overfit",
+            "debug=overfit",
             "size=tiny",
             "trainer.max_epochs=25",
             "datamodule.batch_size=64",
@@ -153,13 +153,13 @@ def test_overfit_learns_one_batch_by_heart(run) -> None:
 
 
 def test_debug_and_profile_run(run) -> None:
-    run("trainer=debug", run_dir="debug")
-    folder = run("trainer=profile", "size=tiny", "datamodule.epoch_steps=3", run_dir="profile")
+    run("debug=one_batch", run_dir="debug")
+    folder = run("debug=profile", "size=tiny", "datamodule.epoch_steps=3", run_dir="profile")
     assert list(folder.glob("*profile*"))
 
 
 def test_several_loggers(run) -> None:
-    folder = run("trainer=smoke", "logger=[csv,tensorboard,wandb]")
+    folder = run("debug=smoke", "logger=[csv,tensorboard,wandb]")
     assert (folder / "metrics.csv").exists()
     assert list((folder / "tensorboard").glob("events.*"))
     assert list((folder / "wandb").glob("offline-run-*"))
@@ -168,7 +168,7 @@ def test_several_loggers(run) -> None:
 def test_callbacks_can_all_be_removed(run, compose_config) -> None:
     names = list(compose_config().callbacks)
     removed = [f"callbacks.{name}=null" for name in names if name != "best"]
-    folder = run("trainer=smoke", *removed)
+    folder = run("debug=smoke", *removed)
     assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
 
 
@@ -199,7 +199,7 @@ def test_a_checkpoint_is_tested_on_other_people(run, tmp_path: Path) -> None:
 
 
 def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path, capsys) -> None:
-    trained = run("trainer=smoke", f"data_dir={write_hands(tmp_path / 'abc', each=8)}")
+    trained = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'abc', each=8)}")
     test = ["stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt", "split=test_only"]
     folder = run(*test, f"data_dir={write_hands(tmp_path / 'abcd', letters='ABCD')}", run_dir="t")
     said = capsys.readouterr().out
@@ -210,7 +210,7 @@ def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path, capsys) ->
 
 
 def test_a_label_that_the_model_does_not_know(run, tmp_path: Path) -> None:
-    trained = run("trainer=smoke", f"data_dir={write_hands(tmp_path / 'abc', each=8)}")
+    trained = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'abc', each=8)}")
     about = Description("asl", Frame((63,), "float32", "a test"), {}, ("hello",))
     write_all(tmp_path / "words", about, [Sample("x", torch.zeros(1, 63).numpy(), "hello", "me")])
     with pytest.raises(ValueError, match=r"does not know: hello\. It knows: A, B"):
@@ -222,7 +222,7 @@ def test_a_label_that_the_model_does_not_know(run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", FIRST_TASK)
 def test_mixed_precision_trains_and_clips(task: str, run) -> None:
-    folder = run(f"task={task}", "trainer=smoke", "trainer.precision=bf16-mixed")
+    folder = run(f"task={task}", "debug=smoke", "trainer.precision=bf16-mixed")
     assert pd.read_csv(folder / "metrics.csv")["train/loss"].notna().all()
 
 
@@ -230,7 +230,7 @@ def test_mixed_precision_trains_and_clips(task: str, run) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 @pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed", "32-true"])
 def test_trains_on_a_gpu(precision: str, run) -> None:
-    run("trainer=smoke", "trainer.accelerator=gpu", f"trainer.precision={precision}")
+    run("debug=smoke", "trainer.accelerator=gpu", f"trainer.precision={precision}")
 
 
 @pytest.mark.parametrize(
@@ -255,9 +255,9 @@ def test_convolutions_take_bf16_where_the_processor_has_it(monkeypatch, has: str
 
 
 def test_stage_validate(run) -> None:
-    trained = run("trainer=smoke", run_dir="trained")
+    trained = run("debug=smoke", run_dir="trained")
     folder = run(
-        *("stage=validate", f"ckpt_path={trained}/checkpoints/best.ckpt", "trainer=smoke"),
+        *("stage=validate", f"ckpt_path={trained}/checkpoints/best.ckpt", "debug=smoke"),
         run_dir="validated",
     )
     numbers = json.loads((folder / "metrics.json").read_text())
@@ -266,7 +266,7 @@ def test_stage_validate(run) -> None:
 
 def test_nothing_kept_for_testing_is_validated_and_said(run, tmp_path: Path) -> None:
     folder = run(
-        "trainer=smoke", f"data_dir={write_hands(tmp_path / 'set', each=8)}", "split=train_all"
+        "debug=smoke", f"data_dir={write_hands(tmp_path / 'set', each=8)}", "split=train_all"
     )
     numbers = json.loads((folder / "metrics.json").read_text())
     assert "test/acc" not in numbers and "val/acc" in numbers
@@ -279,7 +279,7 @@ def test_nothing_kept_for_testing_is_validated_and_said(run, tmp_path: Path) -> 
     "net", ["letter_net", pytest.param("landmark_gru", marks=pytest.mark.slow)]
 )
 def test_sequences_of_moving_hands(net: str, run) -> None:
-    folder = run("trainer=smoke", "datamodule.frames=5", f"net={net}")
+    folder = run("debug=smoke", "datamodule.frames=5", f"net={net}")
     module = load_checkpoint(folder / "checkpoints" / "best.ckpt")
     assert module.card.input == {"frames": 5, "length_rule": "resample"}
     assert module(torch.zeros(2, 5, 63)).shape == (2, 29)

@@ -285,7 +285,7 @@ def test_a_longer_grid_in_the_same_folder_runs_what_is_new(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_all_tasks_in_one_multirun(tmp_path: Path) -> None:
     tasks = ",".join(TASKS)
-    done = run_command("-m", f"task={tasks}", "trainer=smoke", f"hydra.sweep.dir={tmp_path}")
+    done = run_command("-m", f"task={tasks}", "debug=smoke", f"hydra.sweep.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("*/metrics.json"))) == len(TASKS)
     assert (tmp_path / "sweep.md").read_text().count("The best is job") == len(TASKS)
@@ -294,7 +294,7 @@ def test_all_tasks_in_one_multirun(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_study_that_is_killed_goes_on(tmp_path: Path) -> None:
     folder, trials = tmp_path / "S", 4
-    command = [sys.executable, "run.py", "-m", "sweep=asl", "trainer=smoke"]
+    command = [sys.executable, "run.py", "-m", "sweep=asl", "debug=smoke"]
     command += [f"hydra.sweep.dir={folder}", f"hydra.sweeper.n_trials={trials}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
