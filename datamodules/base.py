@@ -27,7 +27,7 @@ from datamodules.loading.batches import (
     balanced_weights,
 )
 from datamodules.loading.resumable import ResumableLoader, SkipBatches
-from datamodules.splits import PHASES, Split, SplitIndices, calibrated
+from datamodules.splits import PHASES, Split, SplitIndices, draw_calibration
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Rejected, Sample
 from datamodules.store.training_record import TrainingRecord
@@ -49,8 +49,8 @@ class PreparedDataModule(L.LightningDataModule):
         batch_size: samples a training batch (a process).
         eval_batch_size: samples a validation, test or prediction batch.
         frames: frames that every recording becomes.
-        length_rule: how it becomes so long, ``resample`` or ``crop_pad``: see ``frame_indices``.
-        workers: loader processes; 0 is fastest for sets that fit in memory.
+        length_mode: how it becomes so long, ``resample`` or ``crop_pad``: see ``frame_indices``.
+        num_workers: loader processes; 0 is fastest for sets that fit in memory.
         memory_limit_mb: sets up to this size (MB) are held in memory.
         seed: of the order of training.
         same_order: every epoch trains on the batches of the first, to see whether a network can
@@ -59,7 +59,7 @@ class PreparedDataModule(L.LightningDataModule):
             replacement.
         simulated_share: share of the training samples that the simulator gives, beside those of
             ``data_dir``, [0, 1); drawn with replacement.
-        epoch_steps: batches an epoch where samples are drawn; None for as many as there are
+        steps_per_epoch: batches an epoch where samples are drawn; None for as many as there are
             samples.
         calibrate: samples a class of each tested group that are trained on instead.
     """
@@ -77,14 +77,14 @@ class PreparedDataModule(L.LightningDataModule):
         batch_size: int = 16,
         eval_batch_size: int = 512,
         frames: int = 1,
-        length_rule: str = "resample",
-        workers: int = 0,
+        length_mode: str = "resample",
+        num_workers: int = 0,
         memory_limit_mb: int = 1024,
         seed: int = 0,
         same_order: bool = False,
         balance: bool = False,
         simulated_share: float = 0.0,
-        epoch_steps: int | None = None,
+        steps_per_epoch: int | None = None,
         calibrate: int = 0,
     ) -> None:
         super().__init__()
@@ -93,9 +93,9 @@ class PreparedDataModule(L.LightningDataModule):
         self.split, self.data_dir = split, data_dir
         self.simulator, self.augment = simulator, augment
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.frames, self.length_rule = frames, length_rule
-        self.workers, self.seed, self.same_order = workers, seed, same_order
-        self.balance, self.epoch_steps = balance, epoch_steps
+        self.frames, self.length_mode = frames, length_mode
+        self.num_workers, self.seed, self.same_order = num_workers, seed, same_order
+        self.balance, self.steps_per_epoch = balance, steps_per_epoch
         self.calibrate = calibrate
         self.simulated_share = simulated_share if data_dir else 0.0
         self.memory_limit = memory_limit_mb << 20
@@ -106,7 +106,7 @@ class PreparedDataModule(L.LightningDataModule):
     @property
     def input_settings(self) -> dict[str, Any]:
         """The arguments that a trained network depends on; they travel in its checkpoint."""
-        return {"frames": self.frames, "length_rule": self.length_rule}
+        return {"frames": self.frames, "length_mode": self.length_mode}
 
     @property
     def net_arguments(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class PreparedDataModule(L.LightningDataModule):
 
     def batches(self, rows: np.ndarray) -> Any:
         """These rows of the set, to be fetched in whole batches."""
-        rule = self.length_rule
+        rule = self.length_mode
         codes = (self.targets, self.groups, self.sequences)
         return Batches(self.prepared, rows, *codes, self.frames, rule)
 
@@ -216,7 +216,7 @@ class PreparedDataModule(L.LightningDataModule):
         self.prepared = PreparedSet(folder, self.task, self.memory_limit)
         self.indices: SplitIndices = self.split(self.prepared.manifest)
         if self.calibrate:
-            self.indices = calibrated(
+            self.indices = draw_calibration(
                 self.indices, self.prepared.manifest, self.calibrate, self.seed
             )
         self._mix_in_simulated()
@@ -278,8 +278,8 @@ class PreparedDataModule(L.LightningDataModule):
         order: Any = SeededBatchSampler(
             len(rows), size, shuffle, self.seed, rank, world, self.same_order
         )
-        if shuffle and (self.balance or self.simulated_share or self.epoch_steps):
-            steps = self.epoch_steps or len(order)
+        if shuffle and (self.balance or self.simulated_share or self.steps_per_epoch):
+            steps = self.steps_per_epoch or len(order)
             order = WeightedBatchSampler(
                 self._weights(), size, steps, self.seed, rank, self.same_order
             )
@@ -290,8 +290,8 @@ class PreparedDataModule(L.LightningDataModule):
             sampler=SkipBatches(order) if shuffle else order,
             batch_size=None,
             collate_fn=as_is,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
             # A loader draws a number from its generator each epoch; from torch's own, it would
             # change what dropout draws, and differently in a resumed run.
             generator=torch.Generator(),

@@ -23,7 +23,7 @@ from unvoiced.emg.conditioning import EMGFilter
 from unvoiced.emg.quality import SCALE_MODES, channel_rms, gain
 from unvoiced.tokenizers import Tokenizer, build_tokenizer
 
-STRETCHES = ("activity", "cue")
+SEGMENTS = ("activity", "cue")
 CLOSED = 500  # phrases at most that are a closed vocabulary
 
 
@@ -63,10 +63,10 @@ class EMGDataModule(PreparedDataModule):
         objective: ``cross_entropy`` of token positions, or ``ctc``.
         scale: by what each channel is divided: its ``session``'s median strength, the
             ``recording``'s own, or ``none`` (µV).
-        stretch_s: seconds of each recording that are read; None for the whole of it.
-        stretch: which: where a recording has the most ``activity``, or after a ``cue`` that
+        segment_s: seconds of each recording that are read; None for the whole of it.
+        segment: which: where a recording has the most ``activity``, or after a ``cue`` that
             all recordings begin with: where those that are trained on have the most together.
-        stretch_start_s: where the stretch after a cue begins, s; None to find it.
+        segment_start_s: where the stretch after a cue begins, s; None to find it.
         curriculum_epochs: epochs until all is seen, the shortest first; 0: no curriculum.
         curriculum_start: share of the recordings that the first epoch sees, (0, 1].
         named: as ``PreparedDataModule`` takes it.
@@ -84,9 +84,9 @@ class EMGDataModule(PreparedDataModule):
         tokenizer: Tokenizer,
         objective: str = "cross_entropy",
         scale: str = "session",
-        stretch_s: float | None = None,
-        stretch: str = "activity",
-        stretch_start_s: float | None = None,
+        segment_s: float | None = None,
+        segment: str = "activity",
+        segment_start_s: float | None = None,
         curriculum_epochs: int = 0,
         curriculum_start: float = 0.25,
         **named: Any,
@@ -94,21 +94,21 @@ class EMGDataModule(PreparedDataModule):
         super().__init__(**named)
         if scale not in SCALE_MODES:
             raise ValueError(f"datamodule.scale={scale} is not known: {', '.join(SCALE_MODES)}")
-        if stretch not in STRETCHES:
-            raise ValueError(f"datamodule.stretch={stretch} is not known: {', '.join(STRETCHES)}")
-        if stretch_s is not None and not stretch_s > 0:
-            raise ValueError(f"datamodule.stretch_s={stretch_s} must be above 0 s, or null")
+        if segment not in SEGMENTS:
+            raise ValueError(f"datamodule.segment={segment} is not known: {', '.join(SEGMENTS)}")
+        if segment_s is not None and not segment_s > 0:
+            raise ValueError(f"datamodule.segment_s={segment_s} must be above 0 s, or null")
         if not 0 < curriculum_start <= 1:
             raise ValueError(f"datamodule.curriculum_start={curriculum_start} must be in (0, 1]")
         self.tokenizer, self.objective, self.scale = tokenizer, objective, scale
-        self.stretch_s, self.stretch, self.stretch_start_s = stretch_s, stretch, stretch_start_s
+        self.segment_s, self.segment, self.segment_start_s = segment_s, segment, segment_start_s
         self.curriculum_epochs, self.curriculum_start = curriculum_epochs, curriculum_start
 
     # ---- what the networks and the checkpoint need to know
 
     @property
     def input_settings(self) -> dict[str, Any]:
-        stretch = {k: getattr(self, k) for k in ("stretch_s", "stretch", "stretch_start_s")}
+        stretch = {k: getattr(self, k) for k in ("segment_s", "segment", "segment_start_s")}
         return {"scale": self.scale, **stretch}
 
     @property
@@ -159,22 +159,22 @@ class EMGDataModule(PreparedDataModule):
             self._refuse_unwritable()
         self.classes = tuple(self.trained.classes if self.trained else self._phrases())
         self.targets = self._codes(pd.Series(self.texts, dtype=str), list(self.classes))
-        if self.stretch_s:
+        if self.segment_s:
             self._cut()
         self.gains = channel_gains(self.prepared, self.scale)
 
     def _cut(self) -> None:
         """Leave of each recording the stretch that is read."""
         set_, rate = self.prepared, float(self.prepared.meta["frame"]["rate"])
-        after = self.stretch == "cue"
-        if after and self.stretch_start_s is None:
+        after = self.segment == "cue"
+        if after and self.segment_start_s is None:
             hop = frame_samples(rate)
-            frames = max(1, round(self.stretch_s * rate / hop))
-            self.stretch_start_s = self._after_cue(frames) * hop / rate
-        cue_s = self.stretch_start_s if after else None
+            frames = max(1, round(self.segment_s * rate / hop))
+            self.segment_start_s = self._after_cue(frames) * hop / rate
+        cue_s = self.segment_start_s if after else None
         rows = range(len(set_))
-        first = [stretch_start(recording(set_, row), rate, self.stretch_s, cue_s) for row in rows]
-        set_.lengths = np.minimum(set_.lengths, round(self.stretch_s * rate))
+        first = [stretch_start(recording(set_, row), rate, self.segment_s, cue_s) for row in rows]
+        set_.lengths = np.minimum(set_.lengths, round(self.segment_s * rate))
         set_.starts = set_.starts + first
 
     def _activity(self, row: int) -> np.ndarray:

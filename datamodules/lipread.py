@@ -41,48 +41,48 @@ class SimulatedMouths(MouthSimulator):
 class LipreadDataModule(PreparedDataModule):
     """Batches ``x`` (B, 1, frames, H, W) float32: grey mouths in [0, 1].
 
-    ``boundary`` (B, frames) is there where the set says which frames the word takes.
+    ``word_mask`` (B, frames) is there if the set states which frames the word takes.
 
     Args:
-        shrink: by how much the height and the width of a frame are divided.
+        downsample: by how much the height and the width of a frame are divided.
         named: as ``PreparedDataModule`` takes it.
     """
 
     task = "lipread"
 
-    def __init__(self, *, shrink: int = 1, **named: Any) -> None:
+    def __init__(self, *, downsample: int = 1, **named: Any) -> None:
         super().__init__(**named)
-        self.shrink = shrink
+        self.downsample = downsample
 
     @property
     def input_settings(self) -> dict[str, Any]:
-        return super().input_settings | {"shrink": self.shrink}
+        return super().input_settings | {"downsample": self.downsample}
 
     def preprocess(self, x: Tensor) -> Tensor:
         """Stored as bytes, a quarter of the traffic to the device; (B, T, H, W) uint8."""
         grey = x.float().div(255)
-        if self.shrink > 1:
-            grey = F.avg_pool2d(grey, self.shrink)  # → (B, T, H / shrink, W / shrink)
+        if self.downsample > 1:
+            grey = F.avg_pool2d(grey, self.downsample)  # → (B, T, H / downsample, W / downsample)
         return grey.unsqueeze(1)  # → (B, 1, T, H, W)
 
     @property
     def net_defaults(self) -> dict[str, Any]:
-        return {"boundary": self.prepared.word_spans is not None}
+        return {"word_mask": self.prepared.word_spans is not None}
 
     def validate_network(self, net: nn.Module) -> None:
         """A network that wants to be told where a word is needs a set that says it."""
-        if getattr(net, "boundary", False) and self.prepared.word_spans is None:
+        if getattr(net, "takes_word_mask", False) and self.prepared.word_spans is None:
             raise ValueError(
-                f"net.boundary=true, but {self.prepared.data_dir} does not say which frames a word "
-                "takes: prepare it with reader=lrw, or with reader=video_manifest "
-                "reader.context_s=0.2, or set net.boundary=false"
+                f"net.word_mask=true, but {self.prepared.data_dir} does not state which frames a "
+                "word takes. Prepare it with reader=lrw, or with reader=video_manifest "
+                "reader.context_s=0.2, or set net.word_mask=false"
             )
 
     def augment_batch(self, batch: Batch) -> None:
-        """What moves frames in time moves the boundary with them."""
-        if "boundary" not in batch:
+        """Augment; the word mask follows every change of timing."""
+        if "word_mask" not in batch:
             super().augment_batch(batch)
         else:
-            batch["x"], batch["boundary"] = self.augment.apply_with_mask(
-                batch["x"], batch["boundary"]
+            batch["x"], batch["word_mask"] = self.augment.apply_with_mask(
+                batch["x"], batch["word_mask"]
             )

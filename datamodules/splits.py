@@ -48,7 +48,7 @@ class Split(ABC):
 
 
 @dataclass(frozen=True)
-class ByGroup(Split):
+class GroupSplit(Split):
     """Whole groups (signers, speakers, sessions) on one side only.
 
     Args:
@@ -75,7 +75,7 @@ class ByGroup(Split):
 
 
 @dataclass(frozen=True)
-class Random(Split):
+class RandomSplit(Split):
     """Recordings at random, whole sequences of them: common in the literature, and it leaks."""
 
     val_fraction: float = 0.15
@@ -96,7 +96,7 @@ class Random(Split):
 
 
 @dataclass(frozen=True)
-class Column(Split):
+class PredefinedSplit(Split):
     """The manifest's own ``split`` column; rows without one are trained on.
 
     Args:
@@ -222,7 +222,7 @@ class TestOnly(Split):
 
 
 @dataclass(frozen=True)
-class Auto(Split):
+class AutoSplit(Split):
     """The recordings' own split where they have one, else by group, else random.
 
     Of two groups the first is tested, and a share of the other's recordings validates.
@@ -237,12 +237,12 @@ class Auto(Split):
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         if (manifest["split"] != "").any():
-            return Column(self.val_fraction, self.seed)(manifest)
+            return PredefinedSplit(self.val_fraction, self.seed)(manifest)
         groups = len(_groups(manifest))
         if groups == 2:
             one_out = LeaveOneGroupOut(val="random", val_fraction=self.val_fraction, seed=self.seed)
             return one_out(manifest)
-        kind = ByGroup if groups > 2 else Random
+        kind = GroupSplit if groups > 2 else RandomSplit
         return kind(self.val_fraction, self.test_fraction, self.seed)(manifest)
 
 
@@ -384,7 +384,7 @@ def _describe_shared(
     return {"has_leakage": True, "unseen": note}
 
 
-def calibrated(
+def draw_calibration(
     parts: SplitIndices, manifest: pd.DataFrame, count: int, seed: int = 0
 ) -> SplitIndices:
     """Train on ``count`` recordings a label of each tested group instead of testing on them.

@@ -15,7 +15,7 @@ from modules.classification import ClassificationModule
 class LipreadModule(ClassificationModule):
     """(B, 1, T, H, W) grey clips in [0, 1] → one of the vocabulary's words.
 
-    A network with ``boundary`` is told which frames the word takes, (B, T), where the set says it.
+    A network with ``word_mask`` is told which frames the word takes, (B, T), where the set says it.
 
     Args:
         mixup: how strongly two clips of a batch are blended in training, the alpha of Zhang et
@@ -30,8 +30,8 @@ class LipreadModule(ClassificationModule):
         self.mixup = mixup
 
     def network_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        if getattr(self.net, "boundary", False) and "boundary" in batch:
-            return batch["x"], batch["boundary"]
+        if getattr(self.net, "takes_word_mask", False) and "word_mask" in batch:
+            return batch["x"], batch["word_mask"]
         return (batch["x"],)
 
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -168,12 +168,12 @@ def check_shape(place: str, value: Any) -> None:
 # How recordings are prepared for a trained network; the arguments of its datamodule.
 INPUT: dict[str, Check] = {
     "frames": partial(check_number, least=1, most=10_000, whole=True),
-    "length_rule": partial(check_choice, choices=("resample", "crop_pad")),
-    "shrink": partial(check_number, least=1, most=64, whole=True),
+    "length_mode": partial(check_choice, choices=("resample", "crop_pad")),
+    "downsample": partial(check_number, least=1, most=64, whole=True),
     "scale": partial(check_choice, choices=("session", "recording", "none")),
-    "stretch_s": _number(1e-3, 3600),
-    "stretch": partial(check_choice, choices=("activity", "cue")),
-    "stretch_start_s": _number(0, 3600),
+    "segment_s": _number(1e-3, 3600),
+    "segment": partial(check_choice, choices=("activity", "cue")),
+    "segment_start_s": _number(0, 3600),
 }
 FRAME: dict[str, Check] = {
     "shape": check_shape,
@@ -239,10 +239,29 @@ FACTS: dict[str, Check] = {
     # Of exported networks alone:
     "told": check_text,
     "network": check_identifier,
-    "boundary": check_flag,
+    "takes_word_mask": check_flag,
     "objective": partial(check_choice, choices=("cross_entropy", "ctc")),
     "beam_width": partial(check_number, least=1, most=1_000, whole=True),
 }
+
+
+# Names in files of the version before: of facts, and of settings in ``input``.
+OLD_FACTS = {"boundary": "takes_word_mask"}
+OLD_INPUT = {
+    "length_mode": "length_mode",
+    "downsample": "downsample",
+    "segment_s": "segment_s",
+    "segment": "segment",
+    "segment_start_s": "segment_start_s",
+}
+
+
+def rename_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of an exported file, unchecked, under the names of this version."""
+    renamed = {OLD_FACTS.get(key, key): value for key, value in facts.items()}
+    if isinstance(renamed.get("input"), dict):
+        renamed["input"] = {OLD_INPUT.get(k, k): v for k, v in renamed["input"].items()}
+    return renamed
 
 
 def check_metadata(facts: Any, needed: Iterable[str], place: str) -> None:

@@ -42,10 +42,10 @@ def signal_of(counts: np.ndarray, about: dict[str, Any], rate: float | None = No
         counts, conditioner, **{n: settings[n] for n in LIMITS if n in settings}
     )
     how = about["input"]
-    if how.get("stretch_s"):
-        cue_s = how["stretch_start_s"] if how["stretch"] == "cue" else None
-        first = stretch_start(emg, frame["rate"], how["stretch_s"], cue_s)
-        emg = emg[first : first + round(how["stretch_s"] * frame["rate"])]
+    if how.get("segment_s"):
+        cue_s = how["segment_start_s"] if how["segment"] == "cue" else None
+        first = stretch_start(emg, frame["rate"], how["segment_s"], cue_s)
+        emg = emg[first : first + round(how["segment_s"] * frame["rate"])]
     if how["scale"] == "none":
         return emg
     return emg * gain(channel_rms(emg, frame["rate"]))

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from unvoiced.metadata import READER, check_metadata, show_value
+from unvoiced.metadata import READER, check_metadata, rename_facts, show_value
 from unvoiced.onnx_structure import check_structure
 from unvoiced.time_limits import RUN_WATCH
 
@@ -129,6 +129,7 @@ class OnnxNetwork:
             )
         try:
             about = {k: v if k in TEXTS else json.loads(v) for k, v in written.items()}
+            about = rename_facts(about)
             check_metadata(about, NEEDED, "metadata")
         except (ValueError, RecursionError) as error:
             reason = f"its metadata is damaged: {error}"

@@ -43,7 +43,7 @@ class Phrases:
         min_probability: float = 0.5,
     ) -> None:
         about = recognizer.about
-        window_s = window_s or about["input"].get("stretch_s") or WINDOW_S
+        window_s = window_s or about["input"].get("segment_s") or WINDOW_S
         live = {"window_s": window_s, "hop_s": hop_s, "min_probability": min_probability}
         refuse_impossible(live)
         self.recognizer, self.min_probability = recognizer, min_probability

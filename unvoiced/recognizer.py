@@ -125,7 +125,7 @@ class Recognizer:
     def probabilities(self, frames: np.ndarray) -> np.ndarray:
         """(T, *frame_shape) as a prepared set stores them → (classes,)."""
         inputs = [frames[None]]
-        if self.about.get("boundary"):  # nobody knows: the word may take all of it
+        if self.about.get("takes_word_mask"):  # unknown: the word may take all frames
             inputs.append(np.ones((1, len(frames)), np.float32))
         logits = self.network(*inputs)[0]
         self._refuse_other_width(logits, len(self.classes), 2)

@@ -121,9 +121,9 @@ def balanced_weights(targets: np.ndarray, groups: np.ndarray) -> np.ndarray:
 class Batches(Dataset[dict[str, Tensor]]):
     """Rows of a prepared set as batches of tensors.
 
-    A recording of any length becomes ``frames`` frames by ``length_rule``, see ``frame_indices``;
+    A recording of any length becomes ``frames`` frames by ``length_mode``, see ``frame_indices``;
     ``length`` (B,) keeps how many it has. Where the set says which frames a word takes,
-    ``boundary`` (B, frames) float32 is 1 in those that are taken of them and 0 in the context
+    ``word_mask`` (B, frames) float32 is 1 in those that are taken of them and 0 in the context
     around; all are 1 where a row does not say, and 0 where the rule takes no frame of the word.
 
     Args:
@@ -133,7 +133,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         groups: (all rows,) group codes.
         sequences: (all rows,) codes of the sequences, -1 where they are unknown.
         frames: frames a sample.
-        length_rule: ``resample`` or ``crop_pad``.
+        length_mode: ``resample`` or ``crop_pad``.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         groups: np.ndarray,
         sequences: np.ndarray,
         frames: int,
-        length_rule: str = "resample",
+        length_mode: str = "resample",
     ) -> None:
         self.features, self.rows = prepared.features, rows
         self.targets, self.groups = targets[rows], groups[rows]
@@ -154,7 +154,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         # (lengths, frames): worked out once, for there is no time for it at every step; and for
         # each length, not for each sample, for there may be a million of those.
         lengths, self.kind = np.unique(self.lengths, return_inverse=True)
-        self.places = frame_indices(lengths, frames, length_rule)
+        self.places = frame_indices(lengths, frames, length_mode)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -172,7 +172,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         }
         if self.word_spans is not None:
             inside = _inside(places, self.word_spans[positions])
-            batch["boundary"] = torch.from_numpy(inside.astype(np.float32))
+            batch["word_mask"] = torch.from_numpy(inside.astype(np.float32))
         return batch
 
 
@@ -199,7 +199,7 @@ def frame_index_tensor(lengths: Tensor, frames: int, rule: str) -> Tensor:
     if rule == "crop_pad":
         first = torch.div(last + 1 - frames, 2, rounding_mode="floor")
         return torch.minimum((first + torch.arange(frames)).clamp(min=0), last)
-    raise ValueError(f"datamodule.length_rule={rule} is not known: resample or crop_pad")
+    raise ValueError(f"datamodule.length_mode={rule} is not known: resample or crop_pad")
 
 
 def _inside(places: np.ndarray, words: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ class ExportedClassifier(ClassificationModule):
     takes_stored_frames = True
 
     def network_inputs(self, batch: dict[str, Any]) -> tuple[Tensor, ...]:
-        return (batch["x"], batch["boundary"]) if "boundary" in batch else (batch["x"],)
+        return (batch["x"], batch["word_mask"]) if "word_mask" in batch else (batch["x"],)
 
 
 class ExportedTranscriber(TranscriptionModule):

@@ -39,20 +39,20 @@ class Deployed(nn.Module):
         data: its datamodule, of which no data is needed: how frames are taken and made ready.
     """
 
-    inputs, outputs = ("frames", "boundary"), ("logits",)
+    inputs, outputs = ("frames", "word_mask"), ("logits",)
 
     def __init__(self, module: TaskModule, data: PreparedDataModule) -> None:
         super().__init__()
         self.net, self.preprocess = module.net, data.preprocess
-        self.frames, self.rule = data.frames, data.length_rule
+        self.frames, self.rule = data.frames, data.length_mode
 
-    def forward(self, frames: Tensor, boundary: Tensor | None = None) -> Tensor:
-        """``boundary`` (B, T): 1 in the frames that the word takes, where the network is told."""
+    def forward(self, frames: Tensor, word_mask: Tensor | None = None) -> Tensor:
+        """``word_mask`` (B, T): 1 in the frames that the word takes, where the network is told."""
         places = frame_index_tensor(torch.full((1,), frames.shape[1]), self.frames, self.rule)[0]
         x = self.preprocess(frames.index_select(1, places))
-        if boundary is None:
+        if word_mask is None:
             return self.net(x)
-        return self.net(x, boundary.index_select(1, places))
+        return self.net(x, word_mask.index_select(1, places))
 
 
 class DeployedWriter(nn.Module):
@@ -102,7 +102,7 @@ def about(module: TaskModule) -> dict[str, Any]:
     card = module.card
     facts = {key: value for key, value in card.to_plain().items() if key in KEPT}
     facts["network"] = type(module.net).__name__
-    facts["boundary"] = bool(getattr(module.net, "boundary", False))
+    facts["takes_word_mask"] = bool(getattr(module.net, "takes_word_mask", False))
     facts["leaks"] = bool(card.leaks)
     facts["told"], facts["parameters"] = told(card), count_parameters(module)
     if isinstance(module, TranscriptionModule):

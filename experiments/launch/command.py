@@ -153,9 +153,9 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         "datamodule.curriculum_epochs= above 0",
     ),
     (
-        "datamodule.stretch*",
-        lambda c: _select(c, "datamodule.stretch_s") is not None,
-        "datamodule.stretch_s=<seconds>",
+        "datamodule.segment*",
+        lambda c: _select(c, "datamodule.segment_s") is not None,
+        "datamodule.segment_s=<seconds>",
     ),
     (
         "module.temperature",

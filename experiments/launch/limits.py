@@ -33,8 +33,8 @@ def refuse_excess_devices(config: DictConfig) -> None:
     accelerator = str(config.trainer.accelerator)
     if accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available()):
         refuse_excess("trainer.devices", config.trainer.devices, config)
-    workers = OmegaConf.select(config, "datamodule.workers")  # a task may do without this key
-    refuse_excess("datamodule.workers", workers, config)
+    workers = OmegaConf.select(config, "datamodule.num_workers")  # a task may do without this key
+    refuse_excess("datamodule.num_workers", workers, config)
 
 
 def is_count(value: Any) -> bool:

@@ -27,12 +27,30 @@ TARGETS: dict[str, str] = {
     "callbacks.progress.Progress": "callbacks.progress.ProgressLines",
     "callbacks.run_state.RunState": "callbacks.checkpoints.run_state.RunState",
     "callbacks.transcripts.Transcripts": "callbacks.outputs.transcripts.TranscriptFigures",
+    "datamodules.splits.Auto": "datamodules.splits.AutoSplit",
+    "datamodules.splits.ByGroup": "datamodules.splits.GroupSplit",
+    "datamodules.splits.Column": "datamodules.splits.PredefinedSplit",
+    "datamodules.splits.Random": "datamodules.splits.RandomSplit",
+    "datamodules.transforms.EMGStrength": "datamodules.transforms.EMGGain",
+    "datamodules.transforms.EMGTime": "datamodules.transforms.EMGTimeWarp",
+    "datamodules.transforms.MouthMask": "datamodules.transforms.MouthTimeMask",
+    "datamodules.transforms.MouthMove": "datamodules.transforms.MouthAffine",
+    "datamodules.transforms.MouthTime": "datamodules.transforms.MouthTimeWarp",
 }
 
 # Settings: old dotted key → new dotted key, or {task: new key, "": new key of the other tasks}.
 # A row holds for everything below its key. Files hold the same keys: a card's net, module and
 # reader are the groups of that name, its input is datamodule, its own fields are card.<field>.
-KEYS: dict[str, str | dict[str, str]] = {}
+KEYS: dict[str, str | dict[str, str]] = {
+    "datamodule.steps_per_epoch": "datamodule.steps_per_epoch",
+    "datamodule.length_mode": "datamodule.length_mode",
+    "datamodule.downsample": "datamodule.downsample",
+    "datamodule.segment": "datamodule.segment",
+    "datamodule.segment_s": "datamodule.segment_s",
+    "datamodule.segment_start_s": "datamodule.segment_start_s",
+    "datamodule.num_workers": "datamodule.num_workers",
+    "net.word_mask": "net.word_mask",
+}
 
 # Choices of groups and values of settings: "group=old" → "group=new". Keys are new ones.
 CHOICES: dict[str, str] = {

@@ -23,7 +23,7 @@ SYNONYMS = {
     "batch": "datamodule.batch_size",
     "batch_size": "datamodule.batch_size",
     "bs": "datamodule.batch_size",
-    "num_workers": "datamodule.workers",
+    "num_workers": "datamodule.num_workers",
     "max_epochs": "epochs",
     "trainer.epochs": "trainer.max_epochs",
     "num_epochs": "epochs",

@@ -139,10 +139,10 @@ class ResNetBiLSTM(nn.Module):
         layers: of the LSTM.
         heads: of the self-attention.
         dropout: before and between the LSTM's layers, in the attention and in the head.
-        boundary: whether each frame's vector is joined by whether the word is spoken in it (as in
+        word_mask: whether each frame's vector is joined by whether the word is spoken in it (as in
             Stafylakis, Khan and Tzimiropoulos, "Pushing the boundaries of audiovisual word
             recognition using residual networks and LSTMs", CVIU 2018). It adds 4,096 parameters;
-            without, a boundary that is given is ignored.
+            without, a word_mask that is given is ignored.
         checkpointing: in training, keep only what lies between the residual blocks and compute what
             is inside again on the way back: less memory, up to a third more time, and the same
             gradients and running statistics.
@@ -162,17 +162,17 @@ class ResNetBiLSTM(nn.Module):
         layers: int = 3,
         heads: int = 8,
         dropout: float = 0.3,
-        boundary: bool = False,
+        word_mask: bool = False,
         checkpointing: bool = False,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
-        self.boundary, self.checkpointing = boundary, checkpointing
+        self.takes_word_mask, self.checkpointing = word_mask, checkpointing
         order = torch.channels_last if channels_last else torch.contiguous_format
         self.frames = frame_layers(spatial_size, order)
         self.drop = nn.Dropout(dropout)
         self.lstm = nn.LSTM(
-            spatial_size + boundary,
+            spatial_size + word_mask,
             hidden_size,
             layers,
             batch_first=True,
@@ -191,14 +191,14 @@ class ResNetBiLSTM(nn.Module):
 
     even_light = LipTCN.even_light  # (B, 1, T, H, W) → (B, T, H, W), of mean 0 and deviation 1
 
-    def forward(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
-        """(B, 1, T, H, W) clips and perhaps their boundary (B, T) → (B, classes) logits.
+    def forward(self, x: Tensor, word_mask: Tensor | None = None) -> Tensor:
+        """(B, 1, T, H, W) clips and perhaps their word_mask (B, T) → (B, classes) logits.
 
         Raises:
             ValueError: if ``check`` does.
         """
-        check(x, boundary, self.training)
-        spoken = spoken_in(x, boundary) if self.boundary else None
+        check(x, word_mask, self.training)
+        spoken = spoken_in(x, word_mask) if self.takes_word_mask else None
         vectors = self.join(self.drop(self.look(self.even_light(x))), spoken)
         hidden, _ = self.lstm(vectors)  # (B, T, 2 hidden)
         return self.head(self.pool(self.attention(hidden)))

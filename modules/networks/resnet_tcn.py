@@ -31,8 +31,8 @@ class ResNetTCN(nn.Module):
         hidden_size: channels over time; a multiple of 3.
         layers: blocks over time; each reaches twice as far as the one before.
         dropout: before and in the blocks over time.
-        boundary: whether each frame's vector is joined by whether the word is spoken in it, and the
-            word's frames alone count in the mean; without, a boundary that is given is ignored.
+        word_mask: whether the word mask is appended to each frame's vector, and the word's frames
+            alone count in the mean; otherwise a given word mask has no effect.
         checkpointing: as of ``ResNetBiLSTM``.
         channels_last: as of ``ResNetBiLSTM``.
 
@@ -47,17 +47,17 @@ class ResNetTCN(nn.Module):
         hidden_size: int = 768,
         layers: int = 4,
         dropout: float = 0.2,
-        boundary: bool = False,
+        word_mask: bool = False,
         checkpointing: bool = False,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
         check_width("net.hidden_size", hidden_size)
-        self.boundary, self.checkpointing = boundary, checkpointing
+        self.takes_word_mask, self.checkpointing = word_mask, checkpointing
         order = torch.channels_last if channels_last else torch.contiguous_format
         self.frames = frame_layers(spatial_size, order)
         self.drop = nn.Dropout(dropout)
-        self.widen = nn.Conv1d(spatial_size + boundary, hidden_size, 1)
+        self.widen = nn.Conv1d(spatial_size + word_mask, hidden_size, 1)
         blocks = (TimeBlock(hidden_size, 2**k, dropout) for k in range(layers))
         self.time = nn.Sequential(*blocks)
         self.head = nn.Linear(hidden_size, num_classes)
@@ -66,14 +66,14 @@ class ResNetTCN(nn.Module):
     look = ResNetBiLSTM.look  # (B, T, H, W) → (B, T, spatial)
     join = staticmethod(ResNetBiLSTM.join)  # (B, T, spatial) → (B, T, spatial + 1) where told
 
-    def forward(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
-        """(B, 1, T, H, W) clips and perhaps their boundary (B, T) → (B, classes) logits.
+    def forward(self, x: Tensor, word_mask: Tensor | None = None) -> Tensor:
+        """(B, 1, T, H, W) clips and perhaps their word_mask (B, T) → (B, classes) logits.
 
         Raises:
             ValueError: if ``check`` does.
         """
-        check(x, boundary, self.training)
-        spoken = spoken_in(x, boundary) if self.boundary else None
+        check(x, word_mask, self.training)
+        spoken = spoken_in(x, word_mask) if self.takes_word_mask else None
         vectors = self.join(self.drop(self.look(self.even_light(x))), spoken)
         over_time = self.time(self.widen(vectors.transpose(1, 2)))  # → (B, hidden, T)
         return self.head(mean_over_time(over_time, spoken))

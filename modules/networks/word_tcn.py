@@ -12,8 +12,8 @@ KERNELS = (3, 5, 7)  # frames that the branches of a layer over time see
 SMALLEST = 24  # pixels of height and width: below, too little is left after the halvings
 
 
-def check(x: Tensor, boundary: Tensor | None, training: bool) -> None:
-    """See that clips (B, 1, T, H, W) and their boundary (B, T) can be read.
+def check(x: Tensor, word_mask: Tensor | None, training: bool) -> None:
+    """See that clips (B, 1, T, H, W) and their word_mask (B, T) can be read.
 
     Raises:
         ValueError: if the shapes are others, a clip is too small or has no frames, or training gets
@@ -22,9 +22,9 @@ def check(x: Tensor, boundary: Tensor | None, training: bool) -> None:
     shape, wanted = tuple(x.shape), f"(B, 1, T, H, W) with T from 1 and H, W from {SMALLEST}"
     if len(shape) != 5 or shape[1] != 1 or shape[2] < 1 or min(shape[3:]) < SMALLEST:
         raise ValueError(f"clips of shape {shape} cannot be read: give {wanted}, as grey in [0, 1]")
-    if boundary is not None and tuple(boundary.shape) != (shape[0], shape[2]):
+    if word_mask is not None and tuple(word_mask.shape) != (shape[0], shape[2]):
         raise ValueError(
-            f"a boundary of shape {tuple(boundary.shape)} does not fit clips of shape {shape}: "
+            f"a word_mask of shape {tuple(word_mask.shape)} does not fit clips of shape {shape}: "
             f"give (B, T), which is {(shape[0], shape[2])}, 1 where the word is spoken, else 0"
         )
     if training and shape[0] * shape[2] < 2:
@@ -34,9 +34,9 @@ def check(x: Tensor, boundary: Tensor | None, training: bool) -> None:
         )
 
 
-def spoken_in(x: Tensor, boundary: Tensor | None) -> Tensor:
-    """The boundary (B, T) of clips x (B, 1, T, H, W), in their type: all ones if none is given."""
-    return x.new_ones(x.shape[0], x.shape[2]) if boundary is None else boundary.to(x.dtype)
+def spoken_in(x: Tensor, word_mask: Tensor | None) -> Tensor:
+    """The word_mask (B, T) of clips x (B, 1, T, H, W), in their type: all ones if none is given."""
+    return x.new_ones(x.shape[0], x.shape[2]) if word_mask is None else word_mask.to(x.dtype)
 
 
 def check_width(key: str, width: int) -> None:
@@ -97,25 +97,25 @@ class TimeBlock(nn.Module):
 
 
 class WordMember(nn.Module):
-    """One reader: (B, T, H, W) normalised clips, boundary (B, T) or None → (B, classes) logits."""
+    """One reader: (B, T, H, W) normalised clips, word_mask (B, T) or None → (B, classes) logits."""
 
     def __init__(
-        self, num_classes: int, size: int, layers: int, dropout: float, boundary: bool
+        self, num_classes: int, size: int, layers: int, dropout: float, word_mask: bool
     ) -> None:
         super().__init__()
         self.frames = FrameNet(size)
         # Added where the word is spoken: the same as one more input, but the shortcuts stay.
-        self.spoken = nn.Parameter(torch.zeros(size)) if boundary else None
+        self.spoken = nn.Parameter(torch.zeros(size)) if word_mask else None
         self.drop, self.drop_more = nn.Dropout(dropout), nn.Dropout(1.5 * dropout)
         self.time = nn.Sequential(*(TimeBlock(size, 2**k, dropout) for k in range(layers)))
         self.head = nn.Linear(size, num_classes)
 
-    def forward(self, x: Tensor, boundary: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, word_mask: Tensor | None) -> Tensor:
         vectors = self.drop(self.frames(x))
-        if self.spoken is not None and boundary is not None:
-            vectors = vectors + boundary[..., None] * self.spoken
+        if self.spoken is not None and word_mask is not None:
+            vectors = vectors + word_mask[..., None] * self.spoken
         over_time = self.time(vectors.transpose(1, 2))  # (B, T, size) → (B, size, T)
-        return self.head(self.drop_more(mean_over_time(over_time, boundary)))
+        return self.head(self.drop_more(mean_over_time(over_time, word_mask)))
 
 
 def mean_over_time(x: Tensor, weights: Tensor | None) -> Tensor:
@@ -148,7 +148,7 @@ class WordTCN(nn.Module):
         layers: blocks over time; each reaches twice as far as the one before.
         dropout: before and in the blocks over time; half as much again before the last layer.
         mirror: whether eval mode reads the mirror image too.
-        boundary: whether the word's boundary is used; without, one that is given is ignored.
+        word_mask: whether the word's word_mask is used; without, one that is given is ignored.
 
     Raises:
         ValueError: if the kernel lengths cannot share the size.
@@ -164,25 +164,25 @@ class WordTCN(nn.Module):
         layers: int = 2,
         dropout: float = 0.2,
         mirror: bool = True,
-        boundary: bool = False,
+        word_mask: bool = False,
     ) -> None:
         super().__init__()
         check_width("net.size", size)
-        self.mirror, self.boundary = mirror, boundary
+        self.mirror, self.takes_word_mask = mirror, word_mask
         self.members = nn.ModuleList(
-            WordMember(num_classes, size, layers, dropout, boundary) for _ in range(members)
+            WordMember(num_classes, size, layers, dropout, word_mask) for _ in range(members)
         )
 
     even_light = LipTCN.even_light  # (B, 1, T, H, W) → (B, T, H, W), of mean 0 and deviation 1
 
-    def forward_members(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
+    def forward_members(self, x: Tensor, word_mask: Tensor | None = None) -> Tensor:
         """Every member's own logits: (B, 1, T, H, W), (B, T) or None → (members, B, classes).
 
         Raises:
             ValueError: if ``check`` does.
         """
-        check(x, boundary, self.training)
-        spoken = spoken_in(x, boundary) if self.boundary else None
+        check(x, word_mask, self.training)
+        spoken = spoken_in(x, word_mask) if self.takes_word_mask else None
         clips = self.even_light(x)
         logits = torch.stack([member(clips, spoken) for member in self.members])
         if self.training or not self.mirror:
@@ -190,6 +190,6 @@ class WordTCN(nn.Module):
         mirrored = clips.flip(-1)
         return (logits + torch.stack([member(mirrored, spoken) for member in self.members])) / 2
 
-    def forward(self, x: Tensor, boundary: Tensor | None = None) -> Tensor:
-        """(B, 1, T, H, W) clips and perhaps their boundary (B, T) → (B, classes) logits."""
-        return self.forward_members(x, boundary).mean(0)
+    def forward(self, x: Tensor, word_mask: Tensor | None = None) -> Tensor:
+        """(B, 1, T, H, W) clips and perhaps their word_mask (B, T) → (B, classes) logits."""
+        return self.forward_members(x, word_mask).mean(0)

@@ -19,7 +19,7 @@ from callbacks.outputs.confusion_matrix import draw_confusion_matrix
 from experiments.checkpoints.load import load_checkpoint
 from tests.helpers.prepared_sets import write_hands, write_set_with_nan
 
-QUICK = ("trainer=cpu", "datamodule.epoch_steps=1")
+QUICK = ("trainer=cpu", "datamodule.steps_per_epoch=1")
 WEIGHTS_ONLY = (
     "+callbacks.w={_target_: callbacks.checkpoints.epoch_checkpoint.EpochCheckpoint, filename: w, "
     "save_weights_only: true, dirpath: '${run_dir}/checkpoints'}"
@@ -32,7 +32,7 @@ def test_nan_on_the_very_first_batch_ends_with_a_clear_error(run, tmp_path: Path
         run(
             *(
                 "trainer=cpu",
-                "datamodule.epoch_steps=8",
+                "datamodule.steps_per_epoch=8",
                 f"data_dir={data}",
                 "datamodule.batch_size=20",
                 "datamodule.memory_limit_mb=0",  # smaller sets are checked when they are opened
@@ -61,7 +61,7 @@ def test_nan_later_keeps_the_best_and_is_reported(run, tmp_path: Path, monkeypat
     monkeypatch.setattr(ClassificationModule, "training_step", breaks_in_epoch_three)
     data = write_hands(tmp_path / "set", each=8)
     folder = run(
-        "trainer=cpu", "datamodule.epoch_steps=8", f"data_dir={data}", "trainer.max_epochs=6"
+        "trainer=cpu", "datamodule.steps_per_epoch=8", f"data_dir={data}", "trainer.max_epochs=6"
     )
     numbers = json.loads((folder / "metrics.json").read_text())
     assert numbers["epochs"] == 2 and numbers["test/n"] > 0
@@ -75,7 +75,7 @@ def test_early_stopping_is_reported(run, tmp_path: Path) -> None:
     folder = run(
         *(
             "trainer=cpu",
-            "datamodule.epoch_steps=8",
+            "datamodule.steps_per_epoch=8",
             f"data_dir={data}",
             "optimizer.lr=0.0",
             "trainer.max_epochs=9",
@@ -88,7 +88,10 @@ def test_early_stopping_is_reported(run, tmp_path: Path) -> None:
 
 def test_checkpoints_of_named_epochs_are_saved_and_no_others(run, tmp_path: Path) -> None:
     """``epochs`` says it all: that the default saves each fifth epoch does not matter then."""
-    data, few = write_hands(tmp_path / "set"), ("datamodule.epoch_steps=1", "trainer.max_epochs=4")
+    data, few = (
+        write_hands(tmp_path / "set"),
+        ("datamodule.steps_per_epoch=1", "trainer.max_epochs=4"),
+    )
     folder = run("trainer=cpu", f"data_dir={data}", *few, "+callbacks.periodic.epochs=[1,3]")
     saved = {path.stem for path in (folder / "checkpoints").glob("*.ckpt")}
     assert saved == {"best", "last", "before_last", "epoch_0001", "epoch_0003"}
@@ -193,7 +196,7 @@ def test_a_disk_that_fills_keeps_the_checkpoint_before(tmp_path: Path) -> None:
 def test_confusion_matrix_agrees_with_the_predictions(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
     folder = run(
-        "trainer=cpu", "datamodule.epoch_steps=8", f"data_dir={data}", "trainer.max_epochs=2"
+        "trainer=cpu", "datamodule.steps_per_epoch=8", f"data_dir={data}", "trainer.max_epochs=2"
     )
     matrix = pd.read_csv(folder / "confusion_matrix.csv", index_col="true")
     said = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
@@ -215,7 +218,7 @@ def test_what_a_run_tests_is_what_its_checkpoint_holds(run, tmp_path: Path) -> N
     """The average, and not the weights of the last step: a lower learning rate parts them less."""
     data, few = (
         write_hands(tmp_path / "set", each=8),
-        ("datamodule.epoch_steps=4", "optimizer.lr=0.01"),
+        ("datamodule.steps_per_epoch=4", "optimizer.lr=0.01"),
     )
     split = ("split=random", f"data_dir={data}", "trainer=cpu")
     folder = run("callbacks=averaged", *split, *few, "trainer.max_epochs=2")

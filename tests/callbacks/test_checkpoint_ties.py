@@ -65,7 +65,7 @@ def test_a_recipe_on_an_easy_set_does_not_hand_on_the_first_epoch(run, tmp_path:
         "trainer=cpu",
         f"data_dir={data}",
         "epochs=4",
-        "datamodule.epoch_steps=4",
+        "datamodule.steps_per_epoch=4",
         "datamodule.batch_size=32",
         "datamodule.simulated_share=0",
     )

@@ -30,7 +30,11 @@ from tests.helpers.prepared_sets import write_hands
 STEPS = 4  # an epoch
 TINY = (
     *("trainer=cpu", "net.hidden_size=8", "net.members=1", "datamodule.batch_size=8"),
-    *(f"datamodule.epoch_steps={STEPS}", "trainer.max_epochs=3", "callbacks.early_stopping=null"),
+    *(
+        f"datamodule.steps_per_epoch={STEPS}",
+        "trainer.max_epochs=3",
+        "callbacks.early_stopping=null",
+    ),
 )
 
 
@@ -448,7 +452,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     from tests.helpers.prepared_sets import write_set_with_nan
 
     data, folder = write_set_with_nan(tmp_path / "set"), tmp_path / "run"
-    few = ("trainer=cpu", "datamodule.epoch_steps=8", "datamodule.batch_size=20")
+    few = ("trainer=cpu", "datamodule.steps_per_epoch=8", "datamodule.batch_size=20")
     few += ("datamodule.memory_limit_mb=0",)  # sets in memory are checked on loading
     done = run_command(*few, f"data_dir={data}", f"hydra.run.dir={folder}")
     assert done.returncode == 1 and "no epoch ended well enough" in done.stderr

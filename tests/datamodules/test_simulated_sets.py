@@ -13,7 +13,7 @@ def test_simulated_samples_are_trained_on_and_nowhere_else(compose_config, tmp_p
     folder = write_hands(tmp_path / "set", groups=4, each=5)
     config = compose_config(
         *("size=tiny", f"data_dir={folder}", "datamodule.simulated_share=0.4"),
-        *("datamodule.batch_size=500", "datamodule.epoch_steps=4"),
+        *("datamodule.batch_size=500", "datamodule.steps_per_epoch=4"),
     )
     data = build_datamodule(config)
     assert data.real_rows == 60 < len(data.prepared)

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from datamodules.splits import (
     PHASES,
-    Auto,
-    ByGroup,
-    Column,
+    AutoSplit,
+    GroupSplit,
     LeaveOneGroupOut,
-    Random,
+    PredefinedSplit,
+    RandomSplit,
     SplitIndices,
     TestOnly,
     TrainAll,
-    calibrated,
+    draw_calibration,
 )
 
 
@@ -38,13 +38,13 @@ group_lists = st.lists(st.sampled_from("abcdefgh"), min_size=12, max_size=80).fi
 @given(groups=group_lists, seed=st.integers(0, 5))
 def test_by_group_nobody_is_on_two_sides(groups: list[str], seed: int) -> None:
     table = make_manifest(groups)
-    parts = ByGroup(seed=seed)(table)
+    parts = GroupSplit(seed=seed)(table)
     sides = [list_groups(parts, table, phase) for phase in PHASES]
     assert all(sides)
     assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
     together = np.sort(np.concatenate([parts[phase] for phase in PHASES]))
     assert together.tolist() == list(range(len(table)))
-    again = ByGroup(seed=seed)(table)
+    again = GroupSplit(seed=seed)(table)
     assert all((parts[phase] == again[phase]).all() for phase in PHASES)
 
 
@@ -74,42 +74,44 @@ def test_leave_one_group_out_with_random_validation() -> None:
 
 @given(count=st.integers(10, 200), seed=st.integers(0, 3))
 def test_random_takes_every_row_once_and_says_that_it_leaks(count: int, seed: int) -> None:
-    parts = Random(seed=seed)(make_manifest(["a"] * count))
+    parts = RandomSplit(seed=seed)(make_manifest(["a"] * count))
     together = np.sort(np.concatenate([parts[phase] for phase in PHASES]))
     assert together.tolist() == list(range(count))
     assert parts.has_leakage and "people never seen" in parts.description
 
 
 def test_eighty_five_to_fifteen() -> None:
-    parts = Random(val_fraction=0.15, test_fraction=0.0)(make_manifest(["a"] * 200))
+    parts = RandomSplit(val_fraction=0.15, test_fraction=0.0)(make_manifest(["a"] * 200))
     assert (len(parts.train), len(parts.val), len(parts.test)) == (170, 30, 0)
 
 
 def test_column_takes_the_marks_and_holds_out_for_validation() -> None:
     table = make_manifest(list("aabbcc"), ["train", "train", "", "", "test", "test"])
-    parts = Column()(table)
+    parts = PredefinedSplit()(table)
     assert list_groups(parts, table, "test") == {"c"}
     assert len(list_groups(parts, table, "train")) == len(list_groups(parts, table, "val")) == 1
     assert not parts.has_leakage
 
 
 def test_column_notices_people_on_both_sides() -> None:
-    parts = Column()(make_manifest(list("aabb"), ["train", "val", "train", "test"]))
+    parts = PredefinedSplit()(make_manifest(list("aabb"), ["train", "val", "train", "test"]))
     assert parts.has_leakage
 
 
 def test_auto_takes_the_best_that_there_is() -> None:
-    assert Auto()(make_manifest(list("aabbcc"), ["train"] * 4 + ["test"] * 2)).test.tolist() == [
+    assert AutoSplit()(
+        make_manifest(list("aabbcc"), ["train"] * 4 + ["test"] * 2)
+    ).test.tolist() == [
         4,
         5,
     ]
-    assert not Auto()(make_manifest(list("aabbcc"))).has_leakage
-    assert Auto()(make_manifest(["a"] * 20)).has_leakage
+    assert not AutoSplit()(make_manifest(list("aabbcc"))).has_leakage
+    assert AutoSplit()(make_manifest(["a"] * 20)).has_leakage
 
 
 def test_auto_keeps_one_of_two_people_aside() -> None:
     table = make_manifest(["a"] * 20 + ["b"] * 20)
-    parts = Auto()(table)
+    parts = AutoSplit()(table)
     assert list_groups(parts, table, "test") == {"a"} and list_groups(parts, table, "train") == {
         "b"
     }
@@ -144,7 +146,7 @@ def test_random_draws_take_whole_recordings(lengths: list[int], classes: int, se
     names = np.repeat([f"clip {n}" for n in range(len(lengths))], lengths)
     labels = np.repeat([f"{n % classes}" for n in range(len(lengths))], lengths)
     table = make_manifest(["a"] * len(names)).assign(sequence=names, label=labels)
-    for split in (Random(seed=seed), TrainAll(seed=seed), TrainAll(0.5, seed)):
+    for split in (RandomSplit(seed=seed), TrainAll(seed=seed), TrainAll(0.5, seed)):
         parts = split(table)
         sides = [set(names[parts[phase]]) for phase in PHASES]
         assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
@@ -163,7 +165,7 @@ def test_one_recording_of_each_class_is_drawn_by_samples_and_says_so() -> None:
 def test_calibration_takes_whole_recordings() -> None:
     names = np.repeat([f"clip {n}" for n in range(6)], 10)
     table = make_manifest(["a"] * 60).assign(sequence=names)
-    parts = calibrated(TestOnly()(table), table, 2)
+    parts = draw_calibration(TestOnly()(table), table, 2)
     assert len(set(names[parts.train])) == 2 and len(parts.train) == 20 and len(parts.test) == 40
     assert not set(names[parts.train]) & set(names[parts.test])
 
@@ -171,20 +173,20 @@ def test_calibration_takes_whole_recordings() -> None:
 @pytest.mark.parametrize(
     ("split", "table", "said"),
     [
-        (ByGroup(), make_manifest(["a"] * 9), "needs at least 3 groups .* found 1: a"),
-        (ByGroup(), make_manifest([""] * 9), "found 0: none"),
+        (GroupSplit(), make_manifest(["a"] * 9), "needs at least 3 groups .* found 1: a"),
+        (GroupSplit(), make_manifest([""] * 9), "found 0: none"),
         (
-            ByGroup(),
+            GroupSplit(),
             make_manifest(list("ab") * 9),
             "Use split=leave_one_group_out split.val=random",
         ),
         (LeaveOneGroupOut(7), make_manifest(list("abc")), r"fold must be in 0\.\.2"),
         (LeaveOneGroupOut(), make_manifest(list("aa")), "at least 3 folds"),
         (LeaveOneGroupOut(val="maybe"), make_manifest(list("abc")), "expected group or random"),
-        (Column(), make_manifest(list("abc")), "an empty column"),
-        (Column(), make_manifest(list("abc"), ["train", "tset", "val"]), "holds 'tset'"),
-        (Random(val_fraction=1.5), make_manifest(list("abc")), r"must be in \[0, 1\)"),
-        (Random(), make_manifest(["a"]), "needs more than"),
+        (PredefinedSplit(), make_manifest(list("abc")), "an empty column"),
+        (PredefinedSplit(), make_manifest(list("abc"), ["train", "tset", "val"]), "holds 'tset'"),
+        (RandomSplit(val_fraction=1.5), make_manifest(list("abc")), r"must be in \[0, 1\)"),
+        (RandomSplit(), make_manifest(["a"]), "needs more than"),
     ],
 )
 def test_impossible_splits_say_why(split, table: pd.DataFrame, said: str) -> None:

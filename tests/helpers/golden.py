@@ -66,7 +66,7 @@ def make_recording(metadata: dict[str, Any], frames: int) -> list[np.ndarray]:
     values = rng.uniform(0, 1, (1, frames, *frame["shape"]))
     scale = 255 if frame["dtype"] == "uint8" else 1
     inputs = [(values * scale).astype(frame["dtype"])]
-    if metadata.get("boundary"):
+    if metadata.get("takes_word_mask"):
         inputs.append(np.ones((1, frames), np.float32))
     if metadata["task"] == "emg":
         inputs.append(np.array([frames]))

@@ -19,7 +19,7 @@ from scipy.ndimage import uniform_filter1d
 from callbacks.outputs.transcripts import draw_transcripts
 from datamodules.emg import EMGDataModule, SimulatedMuscles, channel_gains
 from datamodules.loading.sequences import IGNORE
-from datamodules.splits import Column, Split, SplitIndices, TestOnly, calibrated
+from datamodules.splits import PredefinedSplit, Split, SplitIndices, TestOnly, draw_calibration
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import write_all
@@ -87,7 +87,7 @@ def change_label(folder: Path, row: int, text: str) -> Path:
 
 def set_up_data(folder: Path, split: Split | None = None, card: ModelCard | None = None, **more):
     settled = {"tokenizer": Characters(), "objective": "ctc", "batch_size": 4} | more
-    data = EMGDataModule(split=split or Column(), data_dir=str(folder), **settled)
+    data = EMGDataModule(split=split or PredefinedSplit(), data_dir=str(folder), **settled)
     if card:
         data.apply_model_card(card)
     data.setup()
@@ -378,9 +378,9 @@ def test_calibration_takes_so_many_of_each_text_of_a_session_and_never_the_last(
     before = manifest[keys].iloc[tested].value_counts()
     if not (before > count).any():
         with pytest.raises(ValueError, match=f"calibrate={count}: no tested group has more than"):
-            calibrated(parts, manifest, count, seed)
+            draw_calibration(parts, manifest, count, seed)
         return
-    after = calibrated(parts, manifest, count, seed)
+    after = draw_calibration(parts, manifest, count, seed)
     taken = np.setdiff1d(after.train, parts.train)
     assert sorted([*taken, *after.test]) == tested.tolist()
     moved = manifest[keys].iloc[taken].value_counts()
@@ -388,7 +388,7 @@ def test_calibration_takes_so_many_of_each_text_of_a_session_and_never_the_last(
         assert moved.get(key, 0) == (count if had > count else 0)
     assert f"{len(taken):,} samples of the tested groups are trained on" in after.description
     assert after.has_leakage and "never seen" not in after.description and not len(after.val)
-    again = calibrated(parts, manifest, count, seed)
+    again = draw_calibration(parts, manifest, count, seed)
     assert again.train.tolist() == after.train.tolist()
 
 
@@ -397,7 +397,7 @@ def test_calibration_needs_something_that_is_tested(count: int, test: list[int])
     manifest = pd.DataFrame({"label": ["a"] * 3, "group": ["s"] * 3, "sequence": list("xyz")})
     parts = SplitIndices(np.arange(0), np.arange(0), np.array(test, dtype=int), "")
     with pytest.raises(ValueError, match=f"calibrate={count} takes from what is tested"):
-        calibrated(parts, manifest, count)
+        draw_calibration(parts, manifest, count)
 
 
 def test_a_calibrated_run_trains_on_some_of_the_tested_session(folder: Path) -> None:

@@ -24,7 +24,7 @@ from unvoiced.networks import as_trained
 RATE = 25.0  # Hz
 SMALL = (
     *("task=lipread", "debug=smoke", "net=cnn_lstm", "datamodule.frames=6"),
-    "datamodule.shrink=1",
+    "datamodule.downsample=1",
 )
 
 
@@ -44,8 +44,8 @@ def test_batches_are_grey_clips_from_zero_to_one(compose_config, clips: Path) ->
     assert x.min() >= 0 and 0.7 < x.max() <= 1
     block = batch["x"][0, 0, :2, :2].float().mean() / 255
     torch.testing.assert_close(x[0, 0, 0, 0, 0], block)  # shrunk by 2
-    assert data.input_settings["shrink"] == 2
-    data.shrink = 1
+    assert data.input_settings["downsample"] == 2
+    data.downsample = 1
     assert data.preprocess(batch["x"]).shape[-2:] == (32, 48)
     lengths = data.prepared.lengths[batch["index"].numpy()]
     assert batch["length"].tolist() == lengths.tolist()

@@ -86,7 +86,7 @@ def test_every_metric_is_what_the_predictions_give(task: str, run: Run) -> None:
 def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path) -> None:
     """The first batches are all right, so that hits of top 1 and of top 3 agree in them."""
     data = write_hands(tmp_path / "easy", groups=3, each=6, letters="ABCDEF")
-    folder = run("trainer=cpu", f"data_dir={data}", "epochs=3", "datamodule.epoch_steps=10")
+    folder = run("trainer=cpu", f"data_dir={data}", "epochs=3", "datamodule.steps_per_epoch=10")
     mixed = write_hands(tmp_path / "mixed", groups=3, each=6, letters="ABCDEF")
     manifest = pd.read_csv(mixed / "manifest.csv", keep_default_na=False)
     manifest.loc[60:, "label"] = np.roll(manifest["label"][60:], 7)  # wrong labels at the end
@@ -110,7 +110,7 @@ def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path)
 def test_two_processes_report_what_their_predictions_give(task: str, tmp_path: Path) -> None:
     done = run_command(
         *(f"task={task}", "size=tiny", "trainer=ddp", "trainer.accelerator=cpu"),
-        *("trainer.devices=2", "trainer.max_epochs=1", "datamodule.epoch_steps=2"),
+        *("trainer.devices=2", "trainer.max_epochs=1", "datamodule.steps_per_epoch=2"),
         *("datamodule.eval_batch_size=5", f"hydra.run.dir={tmp_path / 'run'}"),
         fresh=True,
     )

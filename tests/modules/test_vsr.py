@@ -28,7 +28,7 @@ from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import WORDS, write_clips
 
 TINY = ("net=word_tcn", "net.size=12", "net.layers=1", "datamodule.frames=4")
-TINY += ("datamodule.shrink=1",)
+TINY += ("datamodule.downsample=1",)
 
 
 @pytest.fixture(scope="module")
@@ -178,15 +178,15 @@ def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) ->
 class SpanNetwork(torch.nn.Module):
     """Knows nothing but where in the clip the word is: (B, T) → (B, classes)."""
 
-    boundary = True
+    takes_word_mask = True
 
     def __init__(self, frames: int, classes: int) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(frames, classes)
 
-    def forward(self, x: Tensor, boundary: Tensor) -> Tensor:
-        assert boundary.shape == (x.shape[0], x.shape[2])
-        return self.layer(boundary)
+    def forward(self, x: Tensor, word_mask: Tensor) -> Tensor:
+        assert word_mask.shape == (x.shape[0], x.shape[2])
+        return self.layer(word_mask)
 
 
 def make_quiet_trainer(**arguments: int) -> L.Trainer:
@@ -227,23 +227,23 @@ def test_a_network_is_told_where_the_word_is_if_the_set_says_it(
     for folder, expected in ((set_with_spans, True), (set_without_spans, False)):
         config = compose_config("task=vsr", *TINY, f"data_dir={folder}")
         module = build_module(config, build_datamodule(config))
-        assert module.net.boundary is module.card.net["boundary"] is expected
+        assert module.net.takes_word_mask is module.card.net["word_mask"] is expected
 
 
 def test_a_network_that_is_not_told_gets_the_clip_alone(
     compose_config, set_with_spans: Path
 ) -> None:
-    config = compose_config("task=vsr", *TINY, f"data_dir={set_with_spans}", "net.boundary=false")
+    config = compose_config("task=vsr", *TINY, f"data_dir={set_with_spans}", "net.word_mask=false")
     data = build_datamodule(config)
     module = build_module(config, data).eval()
     batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
-    assert "boundary" in batch and len(module.network_inputs(batch)) == 1
-    module = build_module(compose_config("task=vsr", *TINY, "net.boundary=true"), data).eval()
+    assert "word_mask" in batch and len(module.network_inputs(batch)) == 1
+    module = build_module(compose_config("task=vsr", *TINY, "net.word_mask=true"), data).eval()
     assert [tuple(part.shape[:1]) for part in module.network_inputs(batch)] == [(8,), (8,)]
-    moved = batch | {"boundary": batch["boundary"].flip(1)}
+    moved = batch | {"word_mask": batch["word_mask"].flip(1)}
     read = [module(*module.network_inputs(b)) for b in (batch, moved)]
     assert not torch.allclose(*read, atol=1e-5)
-    del batch["boundary"]  # such as of recordings that are only predicted
+    del batch["word_mask"]  # such as of recordings that are only predicted
     assert (
         len(module.network_inputs(batch)) == 1
         and module(*module.network_inputs(batch)).isfinite().all()
@@ -256,29 +256,31 @@ def test_a_set_that_does_not_say_where_words_are_is_refused(
 ) -> None:
     narrow = ["net.spatial_size=8", "net.hidden_size=8", "net.heads=2", "net.layers=1"]
     asked = ["task=vsr", *TINY] if net == "word_tcn" else ["task=vsr", f"net={net}", *narrow]
-    config = compose_config(*asked, f"data_dir={set_without_spans}", "net.boundary=true")
+    config = compose_config(*asked, f"data_dir={set_without_spans}", "net.word_mask=true")
     data = build_datamodule(config)
-    said = "net.boundary=true, but .*set does not say which frames a word takes: prepare it with "
-    with pytest.raises(ValueError, match=said + "reader=lrw.* or set net.boundary=false"):
+    said = (
+        "net.word_mask=true, but .*set does not state which frames a word takes. Prepare it with "
+    )
+    with pytest.raises(ValueError, match=said + "with reader=lrw.* or set net.word_mask=false"):
         build_module(config, data)
 
 
 def test_mixup_blends_the_boundary_as_the_clips() -> None:
     class Both(torch.nn.Module):
-        boundary = True
+        takes_word_mask = True
 
-        def forward(self, x: Tensor, boundary: Tensor) -> Tensor:
-            return torch.stack([x.mean((1, 2, 3, 4)), boundary.mean(1)], 1)
+        def forward(self, x: Tensor, word_mask: Tensor) -> Tensor:
+            return torch.stack([x.mean((1, 2, 3, 4)), word_mask.mean(1)], 1)
 
     batch = {"x": torch.rand(8, 1, 5, 3, 4), "y": torch.arange(8) % 2}
-    batch["boundary"] = (torch.rand(8, 5) < 0.5).float()
+    batch["word_mask"] = (torch.rand(8, 5) < 0.5).float()
     module = VSRModule(Both(), ["a", "b"], mixup=0.4)
     torch.manual_seed(1)
     logits, _ = module.forward_and_loss(batch)
     torch.manual_seed(1)
     share = torch.distributions.Beta(0.4, 0.4).sample((8,))
     share = torch.maximum(share, 1 - share)[:, None]
-    whole = module(batch["x"], batch["boundary"])  # linear: a blend's logits are blended logits
+    whole = module(batch["x"], batch["word_mask"])  # linear: a blend's logits are blended logits
     torch.testing.assert_close(logits, share * whole + (1 - share) * whole[torch.randperm(8)])
     torch.testing.assert_close(
         VSRModule(Both(), ["a", "b"]).forward_and_loss(batch)[0], whole
@@ -291,16 +293,16 @@ def test_training_moves_the_boundary_with_the_frames(compose_config, set_with_sp
     data = build_datamodule(compose_config("task=vsr", *TINY, f"data_dir={set_with_spans}", *only))
     data.trainer = make_quiet_trainer()
     x = torch.arange(8, dtype=torch.uint8)[None, :, None, None].repeat(40, 1, 24, 24)
-    boundary = ((torch.arange(8) >= 2) & (torch.arange(8) < 4)).float().repeat(40, 1)
+    word_mask = ((torch.arange(8) >= 2) & (torch.arange(8) < 4)).float().repeat(40, 1)
     data.trainer.training = True
     torch.manual_seed(0)
-    batch = data.on_after_batch_transfer({"x": x, "boundary": boundary.clone()}, 0)
+    batch = data.on_after_batch_transfer({"x": x, "word_mask": word_mask.clone()}, 0)
     number = batch["x"][:, 0, :, 0, 0] * 255
-    assert torch.equal(batch["boundary"], ((number > 1.5) & (number < 3.5)).float())
-    assert not torch.equal(batch["boundary"], boundary)
+    assert torch.equal(batch["word_mask"], ((number > 1.5) & (number < 3.5)).float())
+    assert not torch.equal(batch["word_mask"], word_mask)
     data.trainer.validating = True
-    batch = data.on_after_batch_transfer({"x": x, "boundary": boundary.clone()}, 0)
-    assert torch.equal(batch["boundary"], boundary)
+    batch = data.on_after_batch_transfer({"x": x, "word_mask": word_mask.clone()}, 0)
+    assert torch.equal(batch["word_mask"], word_mask)
 
 
 # ---- runs

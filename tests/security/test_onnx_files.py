@@ -112,7 +112,9 @@ def test_answers_that_the_metadata_does_not_name(tmp_path: Path) -> None:
         recognizer.read(np.zeros(63, np.float32))
 
 
-@pytest.mark.parametrize("key", [*FACTS, "reader", "clip_s", "boundary", "objective", "beam_width"])
+@pytest.mark.parametrize(
+    "key", [*FACTS, "reader", "clip_s", "takes_word_mask", "objective", "beam_width"]
+)
 def test_metadata_is_accepted_or_refused_with_one_sentence(key: str, tmp_path: Path) -> None:
     values = [v for v in VALUES if not isinstance(v, list) or len(v) not in (1, 2)]
     for value in values:

@@ -121,10 +121,10 @@ def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
     one = write_set(tmp_path / "set", [3, 9, 4], {1: (2, 6), 2: (0, 1)})
     rows, codes = np.array([1, 2, 0]), np.zeros(3, np.int64)
     batch = Batches(one, rows, codes, codes, codes, frames=5)[np.array([2, 0])]
-    assert batch["boundary"].tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 0, 0]]  # 0, 2, 4, 6, 8
-    assert batch["boundary"].dtype == torch.float32
+    assert batch["word_mask"].tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 0, 0]]  # 0, 2, 4, 6, 8
+    assert batch["word_mask"].dtype == torch.float32
     cropped = Batches(one, rows, codes, codes, codes, 6, "crop_pad")[np.arange(3)]
-    assert cropped["boundary"].tolist() == [
+    assert cropped["word_mask"].tolist() == [
         [0, 1, 1, 1, 1, 0],  # 1 to 6
         [1, 1, 0, 0, 0, 0],  # the held first frame is the word's, as the first is
         [1, 1, 1, 1, 1, 1],
@@ -153,8 +153,8 @@ def test_a_boundary_is_where_the_frames_of_the_word_are(
     batch = Batches(one, rows, codes, codes, codes, frames, rule)[rows]
     place = batch["x"][1, :, 0] - 5  # a frame is its own number
     expected = (place >= word[0]) & (place < word[1])
-    assert torch.equal(batch["boundary"][1], expected.float())
-    assert batch["boundary"][0].all()
+    assert torch.equal(batch["word_mask"][1], expected.float())
+    assert batch["word_mask"][0].all()
 
 
 def test_weighted_draws_follow_the_weights_and_the_epoch() -> None:
@@ -197,5 +197,5 @@ def test_any_length_becomes_the_wanted_one(lengths: list[int], frames: int, rule
 
 
 def test_an_unknown_length_rule_is_named() -> None:
-    with pytest.raises(ValueError, match="length_rule=stretch is not known: resample or crop_pad"):
+    with pytest.raises(ValueError, match="length_mode=stretch is not known: resample or crop_pad"):
         frame_indices(np.array([3]), 2, "stretch")

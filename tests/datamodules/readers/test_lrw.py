@@ -124,7 +124,7 @@ def test_prepared_and_gone_on_with(tmp_path: Path, clip: Path) -> None:
     assert prepare(LRW(raw), tmp_path / "set", {}).already_complete
     rows = np.arange(2)
     batch = Batches(prepared, rows, rows, rows, rows, 29)[rows]
-    assert batch["boundary"].sum(1).tolist() == [13, 13]
+    assert batch["word_mask"].sum(1).tolist() == [13, 13]
 
 
 def test_items_are_small(tmp_path: Path) -> None:

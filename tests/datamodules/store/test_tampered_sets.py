@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datamodules.splits import Auto
+from datamodules.splits import AutoSplit
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import PreparedWriter, write_all
@@ -151,7 +151,7 @@ def check_set(folder: Path) -> bool:
     try:
         for limit in (1 << 30, 0):
             prepared = PreparedSet(folder, memory_limit=limit)
-            Auto()(prepared.manifest)
+            AutoSplit()(prepared.manifest)
             for start, length in zip(prepared.starts, prepared.lengths, strict=True):
                 part = prepared.features[start : start + length]
                 assert part.shape == (length, 2, 3)

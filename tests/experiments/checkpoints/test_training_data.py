@@ -127,8 +127,8 @@ def make_card(**changes: object) -> ModelCard:
     [
         ({"_target_": "os.system", "fold": 1}, "does not say how its set was split"),
         ({"_target_": "datamodules.splits.SplitIndices"}, "does not say how its set was split"),
-        ({"_target_": "datamodules.splits.ByGroup", "seed": 1e300}, "split.seed is 1e.300"),
-        ({"_target_": "datamodules.splits.ByGroup", "seed": [1]}, "split.seed is a list"),
+        ({"_target_": "datamodules.splits.GroupSplit", "seed": 1e300}, "split.seed is 1e.300"),
+        ({"_target_": "datamodules.splits.GroupSplit", "seed": [1]}, "split.seed is a list"),
         (None, "does not say how its set was split"),
     ],
 )

@@ -87,7 +87,7 @@ def test_stored_recordings_are_answered_as_they_are_tested(task, compose_config,
 
 @pytest.mark.parametrize("rule", ["resample", "crop_pad"])
 def test_frames_are_taken_inside_as_they_are_outside(rule: str, compose_config, tmp_path) -> None:
-    changed = f"datamodule.length_rule={rule}", "datamodule.frames=7"
+    changed = f"datamodule.length_mode={rule}", "datamodule.frames=7"
     config, module = build_untrained(compose_config, "lipread", *changed)
     pairs = list(compared(module, samples_for(config, module, tmp_path)))
     with torch.inference_mode():

@@ -51,7 +51,7 @@ def find_children(pid: int) -> list[int]:
 # ---- no more than cores
 
 
-@pytest.mark.parametrize("key", ["trainer.devices", "datamodule.workers"])
+@pytest.mark.parametrize("key", ["trainer.devices", "datamodule.num_workers"])
 def test_more_processes_than_cores_are_refused_before_anything_is_written(
     key: str, compose_config, run, tmp_path: Path
 ) -> None:
@@ -113,7 +113,7 @@ def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None
     command, count = {
         "preparation": ((*prepare_slowly(tmp_path), run_folder, "workers=2"), 2),
         "ddp": ((*fit, run_folder, "trainer.strategy=ddp", "trainer.devices=2"), 1),
-        "loader workers": ((*fit, run_folder, "datamodule.workers=2"), 2),
+        "loader workers": ((*fit, run_folder, "datamodule.num_workers=2"), 2),
         "joblib": (("-m", "seed=0,1", *fit, sweep_folder, "hydra/launcher=joblib"), 2),
         "submitit": (("-m", "seed=0,1", *fit, sweep_folder, "hydra/launcher=submitit_local"), 4),
     }[what]

@@ -261,7 +261,7 @@ def test_a_run_leaves_its_tables(run, dictionary: Path, tmp_path: Path) -> None:
     words = ("bat", "mat", "thin")
     data = write_clips(tmp_path / "set", words=words)
     shared = ("task=vsr", "debug=smoke", f"data_dir={data}", f"pronunciations={dictionary}")
-    shared += ("net.size=12", "net.layers=1", "datamodule.frames=4", "datamodule.shrink=1")
+    shared += ("net.size=12", "net.layers=1", "datamodule.frames=4", "datamodule.downsample=1")
     folder = run(*shared)
     evaluate = ("stage=validate", f"ckpt_path={folder}/checkpoints/best.ckpt")
     for left in (folder, run(*shared, *evaluate, run_dir="validated")):

@@ -14,7 +14,7 @@ def test_report_says_what_the_run_folder_says(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", groups=5, each=8)
     folder = run(
         "trainer=cpu",
-        "datamodule.epoch_steps=8",
+        "datamodule.steps_per_epoch=8",
         f"data_dir={data}",
         "trainer.max_epochs=4",
         "epochs=4",

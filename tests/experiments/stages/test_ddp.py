@@ -24,7 +24,7 @@ TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 # from one process is then a sum in another order. 21 samples of each of five people.
 SAME = (
     *("task=asl", "net=landmark_gru", "net.dropout=0", "augment=none", "size=tiny"),
-    *("datamodule.balance=false", "datamodule.epoch_steps=null", "scheduler=plateau"),
+    *("datamodule.balance=false", "datamodule.steps_per_epoch=null", "scheduler=plateau"),
     *("optimizer.lr=0.01", "datamodule.eval_batch_size=10"),  # 11 and 10: two batches, and one
 )
 
@@ -145,7 +145,7 @@ def test_sentences_are_tested_each_once(compose_config, tmp_path: Path) -> None:
     """Their batches are put together by length."""
     run_with_torchrun(
         *("task=emg", *TWO, "size=tiny", "trainer.max_epochs=1"),
-        *("datamodule.epoch_steps=2", "datamodule.eval_batch_size=5"),
+        *("datamodule.steps_per_epoch=2", "datamodule.eval_batch_size=5"),
         f"hydra.run.dir={tmp_path / 'run'}",
     )
     said = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)

@@ -20,15 +20,17 @@ def test_lip_tasks_share_their_networks(task: str, net: str, compose_config) -> 
 
     module = build_module(config, data)
 
-    assert module.net.boundary is False  # simulated clips do not say where a word is
+    assert module.net.takes_word_mask is False  # simulated clips do not say where a word is
 
 
 def test_a_word_mask_needs_a_set_that_has_one(compose_config, tmp_path) -> None:
     clips = write_mouths(tmp_path / "set")
     config = compose_config(
-        "task=lipread", "net=word_tcn", "net.boundary=true", f"data_dir={clips}"
+        "task=lipread", "net=word_tcn", "net.word_mask=true", f"data_dir={clips}"
     )
-    with pytest.raises(ValueError, match=r"net\.boundary=true, but .* does not say which frames"):
+    with pytest.raises(
+        ValueError, match=r"net\.word_mask=true, but .* does not state which frames"
+    ):
         build_module(config, build_datamodule(config))
 
 

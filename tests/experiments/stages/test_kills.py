@@ -88,7 +88,7 @@ def test_killed_at(moment: str, unbroken_run: Callable[[str], Path], tmp_path: P
     [
         ("trainer.check_val_every_n_epoch=2", "trainer.accumulate_grad_batches=2"),
         ("+trainer.val_check_interval=0.4", "scheduler=plateau"),
-        ("callbacks.nan_guard.policy=rollback", "datamodule.workers=1"),
+        ("callbacks.nan_guard.policy=rollback", "datamodule.num_workers=1"),
     ],
     ids=lambda changes: changes[0],
 )

@@ -396,12 +396,12 @@ def test_ctrl_c_ends_it_with_all_that_was_heard(live, tmp_path: Path, monkeypatc
     assert capsys.readouterr().out.splitlines()[-1].startswith("Run folder: ")
 
 
-@pytest.mark.parametrize(("stretch_s", "first"), [(None, 3.0), (0.8, 0.8)])
+@pytest.mark.parametrize(("segment_s", "first"), [(None, 3.0), (0.8, 0.8)])
 def test_a_window_is_as_long_as_what_was_trained_on(
-    checkpoint: Path, live, tmp_path: Path, stretch_s: float | None, first: float
+    checkpoint: Path, live, tmp_path: Path, segment_s: float | None, first: float
 ) -> None:
     content = torch.load(checkpoint, weights_only=True)
-    content["card"]["input"]["stretch_s"] = stretch_s
+    content["card"]["input"]["segment_s"] = segment_s
     torch.save(content, tmp_path / "changed.ckpt")
     path = write_table(tmp_path / "emg.csv", format_rows(make_signal(3000)))
     table = live(path, "live.window_s=null", f"ckpt_path={tmp_path / 'changed.ckpt'}")

@@ -154,7 +154,7 @@ def test_overfit_learns_one_batch_by_heart(run) -> None:
 
 def test_debug_and_profile_run(run) -> None:
     run("debug=one_batch", run_dir="debug")
-    folder = run("debug=profile", "size=tiny", "datamodule.epoch_steps=3", run_dir="profile")
+    folder = run("debug=profile", "size=tiny", "datamodule.steps_per_epoch=3", run_dir="profile")
     assert list(folder.glob("*profile*"))
 
 
@@ -178,7 +178,7 @@ def test_a_checkpoint_is_tested_on_other_people(run, tmp_path: Path) -> None:
     trained = run(
         *(
             "trainer=cpu",
-            "datamodule.epoch_steps=8",
+            "datamodule.steps_per_epoch=8",
             f"data_dir={train}",
             "trainer.max_epochs=12",
             "net=landmark_gru",
@@ -281,5 +281,5 @@ def test_nothing_kept_for_testing_is_validated_and_said(run, tmp_path: Path) -> 
 def test_sequences_of_moving_hands(net: str, run) -> None:
     folder = run("debug=smoke", "datamodule.frames=5", f"net={net}")
     module = load_checkpoint(folder / "checkpoints" / "best.ckpt")
-    assert module.card.input == {"frames": 5, "length_rule": "resample"}
+    assert module.card.input == {"frames": 5, "length_mode": "resample"}
     assert module(torch.zeros(2, 5, 63)).shape == (2, 29)

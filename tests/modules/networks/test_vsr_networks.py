@@ -38,7 +38,7 @@ def make_clips(count: int = 3, frames: int = 6, height: int = 24, width: int = 3
 
 
 def make_middle_mask(x: Tensor) -> Tensor:
-    """A boundary (B, T): the first third of the frames is context."""
+    """A word mask (B, T): the first third of the frames is context."""
     inside = torch.arange(x.shape[2]) >= x.shape[2] // 3
     return inside.float().expand(len(x), -1)
 
@@ -64,7 +64,7 @@ def test_resnet_bilstm_counts_nearly_what_the_document_counts() -> None:
 def test_a_boundary_adds_one_input_to_the_lstm() -> None:
     with torch.device("meta"):  # counted alone
         assert (
-            count_parameters(ResNetBiLSTM(boundary=True)) - count_parameters(ResNetBiLSTM())
+            count_parameters(ResNetBiLSTM(word_mask=True)) - count_parameters(ResNetBiLSTM())
             == 2 * 4 * 512
         )
 
@@ -75,13 +75,13 @@ def test_resnet_tcn_counts_what_it_says() -> None:
         assert f"{count_parameters(net):,} parameters for 100 classes" in " ".join(
             str(net.__doc__).split()
         )
-        assert count_parameters(ResNetTCN(boundary=True)) - count_parameters(net) == 768
+        assert count_parameters(ResNetTCN(word_mask=True)) - count_parameters(net) == 768
 
 
 def test_word_tcn_is_light() -> None:
     assert count_parameters(WordTCN()) == 728_652
     assert count_parameters(WordTCN(members=2)) == 2 * 728_652
-    assert count_parameters(WordTCN(boundary=True)) == 728_652 + 144
+    assert count_parameters(WordTCN(word_mask=True)) == 728_652 + 144
     assert count_parameters(WordTCN(500)) == 728_652 + 400 * 145
 
 
@@ -89,10 +89,10 @@ def test_word_tcn_is_light() -> None:
 def test_the_configuration_says_what_the_code_says(name: str) -> None:
     path = ROOT / "conf" / "net" / f"{name}.yaml"
     with torch.device("meta"):  # the data says what the configuration leaves open
-        made = instantiate(OmegaConf.load(path), num_classes=100, boundary=False)
+        made = instantiate(OmegaConf.load(path), num_classes=100, word_mask=False)
         plain = type(made)()
     assert str(made) == str(plain)
-    for option in ("boundary", "checkpointing", "mirror"):
+    for option in ("word_mask", "checkpointing", "mirror"):
         assert getattr(made, option, None) == getattr(plain, option, None)
 
 
@@ -109,7 +109,7 @@ def test_any_clip_from_one_frame_of_24_pixels_is_read(
     kind: type, batch: int, frames: int, height: int, width: int, told: bool
 ) -> None:
     net, x = (
-        make_network(kind, boundary=told),
+        make_network(kind, word_mask=told),
         make_clips(batch, frames, height, width).requires_grad_(),
     )
     net.train(batch * frames > 1)
@@ -122,7 +122,7 @@ def test_any_clip_from_one_frame_of_24_pixels_is_read(
 
 @every
 def test_every_frame_and_parameter_counts(kind: type) -> None:
-    net, x = make_network(kind, boundary=True, dropout=0.0), make_clips().requires_grad_()
+    net, x = make_network(kind, word_mask=True, dropout=0.0), make_clips().requires_grad_()
     weights = torch.randn(5, generator=torch.Generator().manual_seed(2))
     (net(x, make_middle_mask(x)) @ weights).square().sum().backward()
     assert x.grad is not None and (x.grad.abs().sum((1, 3, 4)) > 0).all()
@@ -149,8 +149,8 @@ def test_what_is_no_clip_is_told(kind: type, shape: tuple[int, ...], found: str)
 
 @every
 def test_a_boundary_of_another_length_is_told(kind: type) -> None:
-    with pytest.raises(ValueError, match=r"boundary of shape \(3, 5\).*\(3, 6\)"):
-        make_network(kind, boundary=True)(make_clips(), torch.ones(3, 5))
+    with pytest.raises(ValueError, match=r"word_mask of shape \(3, 5\).*\(3, 6\)"):
+        make_network(kind, word_mask=True)(make_clips(), torch.ones(3, 5))
 
 
 @every
@@ -174,7 +174,7 @@ def test_sizes_that_do_not_divide_are_told() -> None:
 
 @every
 def test_a_boundary_matters_when_it_is_used(kind: type) -> None:
-    net, x = make_network(kind, boundary=True).eval(), make_clips()
+    net, x = make_network(kind, word_mask=True).eval(), make_clips()
     everywhere = net(x, torch.ones(3, 6))
     torch.testing.assert_close(net(x), everywhere)  # none given: all is the word
     assert (net(x, make_middle_mask(x)) - everywhere).abs().max() > 1e-4
@@ -197,7 +197,7 @@ def test_a_mean_over_the_word_leaves_out_the_rest() -> None:
 
 @every
 def test_a_result_does_not_depend_on_the_batch_around_it(kind: type) -> None:
-    net, x = make_network(kind, boundary=True).eval(), make_clips(4)
+    net, x = make_network(kind, word_mask=True).eval(), make_clips(4)
     alone = torch.cat([net(x[k : k + 1], make_middle_mask(x)[k : k + 1]) for k in range(4)])
     torch.testing.assert_close(net(x, make_middle_mask(x)), alone, rtol=1e-4, atol=1e-5)
 
@@ -243,7 +243,7 @@ def learn_step(net: nn.Module) -> tuple[Tensor, dict[str, Tensor], dict[str, Ten
 
 @large
 def test_checkpointing_changes_neither_loss_nor_gradients_nor_statistics(kind: type) -> None:
-    plain = make_network(kind, boundary=True)
+    plain = make_network(kind, word_mask=True)
     net = copy.deepcopy(plain)
     net.checkpointing = True
     before = {name: x.clone() for name, x in net.named_buffers()}
@@ -280,7 +280,7 @@ def test_checkpointing_keeps_less(kind: type) -> None:
 
 
 def test_word_tcn_is_the_mean_of_its_members() -> None:
-    net, x = make_network(WordTCN, members=2, boundary=True).eval(), make_clips()
+    net, x = make_network(WordTCN, members=2, word_mask=True).eval(), make_clips()
     each = net.forward_members(x, make_middle_mask(x))
     assert each.shape == (2, 3, 5) and not torch.equal(each[0], each[1])
     torch.testing.assert_close(net(x, make_middle_mask(x)), each.mean(0))
@@ -311,7 +311,7 @@ def test_the_order_of_the_frames_counts(kind: type) -> None:
 
 @every
 def test_bfloat16_reads_nearly_the_same(kind: type) -> None:
-    net, x = make_network(kind, boundary=True, dropout=0.0), make_clips()
+    net, x = make_network(kind, word_mask=True, dropout=0.0), make_clips()
     expected = net.eval()(x, make_middle_mask(x))
     with torch.autocast("cpu", torch.bfloat16):
         logits = net(x, make_middle_mask(x))
@@ -325,7 +325,7 @@ def test_bfloat16_reads_nearly_the_same(kind: type) -> None:
 @every
 def test_networks_export(kind: type) -> None:
     """torch.export with a free batch: what ONNX and others start from."""
-    net, batch = make_network(kind, boundary=True).eval(), torch.export.Dim("batch")
+    net, batch = make_network(kind, word_mask=True).eval(), torch.export.Dim("batch")
     arguments = (make_clips(2), make_middle_mask(make_clips(2)))
     program = torch.export.export(net, arguments, dynamic_shapes=({0: batch}, {0: batch}))
     x = make_clips(3)
