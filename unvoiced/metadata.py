@@ -248,11 +248,11 @@ FACTS: dict[str, Check] = {
 # Names in files of the version before: of facts, and of settings in ``input``.
 OLD_FACTS = {"boundary": "takes_word_mask"}
 OLD_INPUT = {
-    "length_mode": "length_mode",
-    "downsample": "downsample",
-    "segment_s": "segment_s",
-    "segment": "segment",
-    "segment_start_s": "segment_start_s",
+    "length_rule": "length_mode",
+    "shrink": "downsample",
+    "stretch_s": "segment_s",
+    "stretch": "segment",
+    "stretch_start_s": "segment_start_s",
 }
 
 

@@ -42,14 +42,14 @@ TARGETS: dict[str, str] = {
 # A row holds for everything below its key. Files hold the same keys: a card's net, module and
 # reader are the groups of that name, its input is datamodule, its own fields are card.<field>.
 KEYS: dict[str, str | dict[str, str]] = {
-    "datamodule.steps_per_epoch": "datamodule.steps_per_epoch",
-    "datamodule.length_mode": "datamodule.length_mode",
-    "datamodule.downsample": "datamodule.downsample",
-    "datamodule.segment": "datamodule.segment",
-    "datamodule.segment_s": "datamodule.segment_s",
-    "datamodule.segment_start_s": "datamodule.segment_start_s",
-    "datamodule.num_workers": "datamodule.num_workers",
-    "net.word_mask": "net.word_mask",
+    "datamodule.epoch_steps": "datamodule.steps_per_epoch",
+    "datamodule.length_rule": "datamodule.length_mode",
+    "datamodule.shrink": "datamodule.downsample",
+    "datamodule.stretch": "datamodule.segment",
+    "datamodule.stretch_s": "datamodule.segment_s",
+    "datamodule.stretch_start_s": "datamodule.segment_start_s",
+    "datamodule.workers": "datamodule.num_workers",
+    "net.boundary": "net.word_mask",
 }
 
 # Choices of groups and values of settings: "group=old" → "group=new". Keys are new ones.

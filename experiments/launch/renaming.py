@@ -95,9 +95,11 @@ def find_task(arguments: Iterable[str]) -> str:
 
 
 def _find_resumed_task(folder: str) -> str | None:
+    if not folder:
+        return None
     path = Path(folder, ".hydra", "overrides.yaml")
     try:
-        lines = read_plain_yaml(path) if folder and path.is_file() else None
+        lines = read_plain_yaml(path) if path.is_file() else None
     except (ValueError, OSError):  # reported where the run is resumed
         return None
     if not isinstance(lines, list):
