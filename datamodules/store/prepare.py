@@ -54,18 +54,18 @@ def prepare(
     with PreparedWriter(data_dir, description) as writer:
         if writer.complete:
             return Outcome(0, 0, already_complete=True)
-        reader.skipped = Path(data_dir)
-        items = reader.items()
+        reader.ignored = Path(data_dir)
+        items = reader.list_items()
         for note in dict.fromkeys(reader.notes):
             say(note)
         todo = [item for item in items if not writer.done.issuperset(item.sample_ids)]
         if len(todo) < len(items):
             say(f"{len(items) - len(todo):,} of {len(items):,} files were read before")
         outcome = _read_all(reader, todo, writer, workers or -1, _Progress(len(todo), say))
-        leftover = reader.leftover(items)
+        leftover = reader.list_leftover(items)
         for row in leftover.rejected:
             writer.add(row)
-        for line in leftover.lines():
+        for line in leftover.summary_lines():
             say(line)
         writer.flush()
         _refuse_empty(writer)

@@ -53,7 +53,7 @@ class RepeatedSamples(Reader):
         self.simulator, self.count, self.frames_wanted = simulator, count, frames
         self.notes: list[str] = []
 
-    def leftover(self, items: Iterable[Item]) -> Leftover:
+    def list_leftover(self, items: Iterable[Item]) -> Leftover:
         """Return nothing: there is no folder with other files."""
         return Leftover()
 
@@ -63,7 +63,7 @@ class RepeatedSamples(Reader):
         samples = islice(self.simulator.samples(), SIMULATED_SAMPLES)
         return [self._resample(sample) for sample in samples]
 
-    def items(self) -> list[Item]:
+    def list_items(self) -> list[Item]:
         """Return the items of the set, named by their numbers."""
         names = (f"{number:07d}" for number in range(self.count))
         return [Item(name, Path(name)) for name in names]

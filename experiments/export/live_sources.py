@@ -50,7 +50,7 @@ def load_recording(
 
     Args:
         path: the file.
-        input_reader: the configuration of the task's input reader, whose class has ``load``.
+        input_reader: the configuration of the task's input reader, whose class has ``load_counts``.
         channels: C, for readers that need it.
         sample_rate: in Hz, for readers that need it.
 
@@ -60,7 +60,7 @@ def load_recording(
     known = {"channels": channels, "rate": sample_rate}
     settings = {key: value for key, value in known.items() if key in input_reader}
     reader = instantiate(input_reader | settings | {"path": str(path)})
-    return reader.load(reader.items()[0])
+    return reader.load_counts(reader.list_items()[0])
 
 
 def read_landmarks(path: Path) -> np.ndarray:
@@ -70,7 +70,7 @@ def read_landmarks(path: Path) -> np.ndarray:
         ValueError: no row of it can be read.
     """
     reader = HandInput(path)
-    outcomes = [one for item in reader.items() for one in reader.read(item)]
+    outcomes = [one for item in reader.list_items() for one in reader.read(item)]
     frames = [one.features[0] for one in outcomes if isinstance(one, Sample)]
     if not frames:
         reason = next((one.reason for one in outcomes if not isinstance(one, Sample)), "no rows")

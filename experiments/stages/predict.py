@@ -97,7 +97,7 @@ def _draw(reader: Any, data: PreparedDataModule, table: pd.DataFrame, folder: Pa
     for row, start, length in zip(
         table.head(DRAWN).itertuples(), seen.starts, seen.lengths, strict=False
     ):
-        picture = reader.drawing(row.id, seen.features[start : start + length])
+        picture = reader.draw_sample(row.id, seen.features[start : start + length])
         picture = cv2.copyMakeBorder(picture, 0, CAPTION, 0, 0, cv2.BORDER_CONSTANT)
         text, place = f"{row.prediction} {row.probability:.2f}", (10, picture.shape[0] - 12)
         cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.0, (255, 255, 0), 2)

@@ -27,7 +27,7 @@ from datamodules.store.samples import Rejected, Sample
 
 def read_outcomes(reader: Any, dtype: type) -> list[Any]:
     """All that a reader reads, which has its frame's shape, ``dtype`` and names of its own."""
-    found = [outcome for item in reader.items() for outcome in reader.read(item)]
+    found = [outcome for item in reader.list_items() for outcome in reader.read(item)]
     assert len({outcome.id for outcome in found}) == len(found)
     for outcome in found:
         if isinstance(outcome, Sample):

@@ -48,17 +48,17 @@ INPUT_CELLS: dict[str, dict[str, tuple[str, str, str]]] = {
     "lipread": {
         "video.avi": (WORKS, WORKS, WORKS),
         "frames": (WORKS, WORKS, FOLDER),
-        "image.png": ("is nothing to read", "cannot be read", KIND),
+        "image.png": ("holds nothing to read", "cannot be read", KIND),
     },
     "vsr": {
         "video.avi": (WORKS, WORKS, WORKS),
         "frames": (WORKS, WORKS, FOLDER),
-        "image.png": ("is nothing to read", "cannot be read", KIND),
+        "image.png": ("holds nothing to read", "cannot be read", KIND),
     },
     "emg": {
         "recording.csv": (WORKS, WORKS, WORKS),
         "recording.npy": (WORKS, WORKS, WORKS),
-        "video.avi": ("is nothing to read", "cannot be read", KIND),
+        "video.avi": ("holds nothing to read", "cannot be read", KIND),
     },
 }
 # recipe → format of stage=export → outcome.

@@ -510,7 +510,7 @@ def test_mouths_of_a_stream_are_those_that_are_prepared(
     pictures = [paint_scene((80 + n // 3, 40, 160, opening_at(0.9 + n / 25))) for n in range(20)]
     path = write_frames(tmp_path / "face.avi", pictures, 25)
     reader = MouthInput(path, rate=25.0, height=64, width=96)
-    ((sample,),) = [list(reader.read(item)) for item in reader.items()]
+    ((sample,),) = [list(reader.read(item)) for item in reader.list_items()]
     eye = MouthEye(Recognizer(LipNetwork()), np.inf)
     for seconds, picture in VideoSource(path).timed_frames():
         assert eye.push(picture, seconds)
@@ -590,7 +590,7 @@ def test_mouths_of_a_real_stream_are_those_that_are_prepared(
 ) -> None:
     path = real_sentences["path"].iloc[0]
     reader = MouthInput(path, rate=25.0, height=64, width=96)
-    ((sample,),) = [list(reader.read(item)) for item in reader.items()]
+    ((sample,),) = [list(reader.read(item)) for item in reader.list_items()]
     eye = MouthEye(Recognizer(LipNetwork()), np.inf)
     for seconds, picture in VideoSource(path).timed_frames():
         eye.push(picture, seconds)

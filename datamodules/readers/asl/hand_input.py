@@ -1,8 +1,8 @@
-"""What a person points stage=predict at: pictures, videos or landmark files without labels."""
+"""The input of stage=predict: images, videos or landmark files without labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from datamodules.readers.asl.landmark_csv import LandmarkCSV
 from datamodules.readers.asl.landmark_npy import load_frames
 from datamodules.readers.asl.letters import FRAME, LetterReader
-from datamodules.readers.base import Item, Leftover
-from datamodules.readers.inputs import input_files, refuse_no_input
+from datamodules.readers.base import Item
+from datamodules.readers.inputs import InputReader
 from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LANDMARK_SUFFIXES, VIDEO_SUFFIXES
 from unvoiced.tasks.asl import ASL
@@ -21,24 +21,25 @@ from unvoiced.vision.models import locate_hand_model
 from unvoiced.vision.skeleton import draw_hand
 from unvoiced.vision.videos import Video
 
-CANVAS = 480  # pixels a side, where there is no picture to draw on
+Detections = Iterator[tuple[str, np.ndarray | None]]  # id of a frame, and its landmarks
 
 
-class HandInput(LetterReader):
-    """A picture, a video, a landmark file, or a folder of them; every frame is one sample.
+class HandInput(InputReader, LetterReader):
+    """An image, a video, a landmark file, or a folder of them; every frame is a sample.
 
     Args:
         path: the file or folder.
         model: path of a MediaPipe ``hand_landmarker.task``; None for the user's cache.
-        min_confidence: below this MediaPipe's finding is not taken for a hand, 0 to 1.
+        min_confidence: confidence from which a detection is a hand, 0 to 1.
         keep_empty: whether an image without a hand is a sample of zeros, as images of the class
             ``nothing`` are in training; else it is rejected.
 
     Raises:
-        ValueError: nothing is there that can be read.
+        ValueError: there is nothing to read.
     """
 
     endings = ASL.files
+    expected_input = "an image, video, landmark file, or a folder of them"
 
     def __init__(
         self,
@@ -47,78 +48,71 @@ class HandInput(LetterReader):
         min_confidence: float = 0.5,
         keep_empty: bool | None = None,
     ) -> None:
-        if not path:
-            raise ValueError("stage=predict needs input=<a picture, video, landmark file, folder>")
-        self.path = Path(path)
-        refuse_no_input(self.path)
-        super().__init__(self.path if self.path.is_dir() else self.path.parent)
+        super().__init__(path)
         self.model, self.min_confidence = model, min_confidence
         self.keep_empty = bool(keep_empty)
 
-    def items(self) -> list[Item]:
-        """One item a file."""
-        found = input_files(self.path, self, self.endings)
-        if any(path.name.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)) for path in found):
+    def list_items(self) -> list[Item]:
+        """Return an item per file."""
+        files = self.find_inputs(self.endings)
+        if not files:
+            raise self.input_error()
+        if any(path.name.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)) for path in files):
             self.model = str(locate_hand_model(self.model))
-        return [Item(self.id_of(path), path) for path in found]
-
-    def leftover(self, items: Iterable[Item]) -> Leftover:
-        """What else is in the folder; nothing where one file is read."""
-        return super().leftover(items) if self.path.is_dir() else Leftover()
+        return [Item(self.id_of(path), path) for path in files]
 
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
-        """The frames of one file that hold a hand."""
+        """Yield the frames of a file that show a hand."""
         name = item.path.name.lower()
         if name.endswith(LANDMARK_SUFFIXES):
             yield from LandmarkCSV(self.raw_dir, labelled=False).read(item)
             return
-        reads = {
-            IMAGE_SUFFIXES: self._picture,
-            VIDEO_SUFFIXES: self._video,
-            ARRAY_SUFFIXES: self._array,
+        functions = {
+            IMAGE_SUFFIXES: self._read_image,
+            VIDEO_SUFFIXES: self._read_video,
+            ARRAY_SUFFIXES: self._read_array,
         }
-        read = next(function for endings, function in reads.items() if name.endswith(endings))
+        read = next(function for endings, function in functions.items() if name.endswith(endings))
         try:
             for identity, landmarks in read(item):
-                if landmarks is None and self.keep_empty:
-                    yield Sample(identity, np.zeros((1, 63), np.float32), "", source=item.id)
-                elif landmarks is None:
+                if landmarks is None and not self.keep_empty:
                     yield Rejected(identity, "no hand found", item.id)
-                else:
-                    yield Sample(identity, landmarks.reshape(1, 63), "", source=item.id)
+                    continue
+                features = np.zeros((1, 63), np.float32) if landmarks is None else landmarks
+                yield Sample(identity, features.reshape(1, 63), "", source=item.id)
         except ValueError as error:
             yield Rejected(item.id, str(error), item.id)
 
-    def drawing(self, identity: str, landmarks: np.ndarray) -> np.ndarray:
-        """The hand (1, 63) on the picture or frame it was found in, (height, width, 3) RGB."""
+    def draw_sample(self, identity: str, landmarks: np.ndarray) -> np.ndarray:
+        """Draw the hand (1, 63) on its image or frame, (height, width, 3) RGB."""
         name, _, frame = identity.partition("#")
         path = self.raw_dir / name
+        image = np.zeros((480, 480, 3), np.uint8)
         if name.lower().endswith(IMAGE_SUFFIXES):
-            return draw_hand(load_image(path), landmarks)
-        if name.lower().endswith(VIDEO_SUFFIXES):
-            _, picture = next(Video(path).frames(((int(frame), int(frame) + 1),)))
-            return draw_hand(picture, landmarks)
-        return draw_hand(np.zeros((CANVAS, CANVAS, 3), np.uint8), landmarks)
+            image = load_image(path)
+        elif name.lower().endswith(VIDEO_SUFFIXES):
+            _, image = next(Video(path).frames(((int(frame), int(frame) + 1),)))
+        return draw_hand(image, landmarks)
 
-    def _picture(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
-        assert self.model is not None, "items() finds the model"
+    def _read_image(self, item: Item) -> Detections:
+        assert self.model is not None, "list_items() finds the model"
         image = load_image(item.path)
         hand = shared_hand_landmarker(self.model, self.min_confidence).read(image)
         if hand is None:
             raise ValueError(no_hand_reason(image))
         yield item.id, hand.landmarks
 
-    def _video(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
-        assert self.model is not None, "items() finds the model"
+    def _read_video(self, item: Item) -> Detections:
+        assert self.model is not None, "list_items() finds the model"
         video = Video(item.path)
-        finder = HandLandmarker(
+        detector = HandLandmarker(
             self.model, self.min_confidence, video_fps=video.fps, thorough=False
         )
-        for number, picture in video.frames():
-            hand = finder.read(picture)
+        for number, image in video.frames():
+            hand = detector.read(image)
             yield f"{item.id}#{number:06d}", hand and hand.landmarks
 
-    def _array(self, item: Item) -> Iterator[tuple[str, np.ndarray | None]]:
+    def _read_array(self, item: Item) -> Detections:
         frames = load_frames(item.path)
         if not np.isfinite(frames).all():
             raise ValueError("the file holds numbers that are not finite")

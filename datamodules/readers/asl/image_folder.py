@@ -1,4 +1,4 @@
-"""Pictures in folders named after their letter, as in Kaggle's "ASL Alphabet"."""
+"""Images in folders named after their letter, as in Kaggle's "ASL Alphabet"."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from datamodules.readers.asl.letters import (
     LetterReader,
     canonical_letter,
     class_folder,
-    group_of,
-    is_packing,
-    refuse_if_all_unknown,
+    is_dataset_name,
     unknown_label,
 )
 from datamodules.readers.base import Item
@@ -29,14 +27,14 @@ from unvoiced.vision.models import locate_hand_model
 class ImageFolder(LetterReader):
     """``<class>/*.jpg``, ``<group>/<class>/*.jpg`` or ``<group>/<class>_<n>.jpg``.
 
-    Every picture becomes one sample of (1, 63) landmarks; one without a hand is rejected, but
-    for the class ``nothing``, whose pictures are kept as zeros.
+    Every image becomes a sample of (1, 63) landmarks; one without a hand is rejected, except for
+    the class ``nothing``, whose images become zeros.
 
     Args:
-        raw_dir: the folder with the pictures, nested as deep as you like.
+        raw_dir: the folder with the images, nested as deep as you like.
         model: path of a MediaPipe ``hand_landmarker.task``; None for the user's cache, which is
             filled once from the user's package index.
-        min_confidence: below this MediaPipe's finding is not taken for a hand, 0 to 1.
+        min_confidence: confidence from which a detection is a hand, 0 to 1.
         split_folders: see ``Reader``.
 
     Raises:
@@ -56,51 +54,45 @@ class ImageFolder(LetterReader):
         self.model = model
         self.min_confidence = min_confidence
 
-    def items(self) -> list[Item]:
-        """One item a picture; finds the model here, once, and not in every worker process."""
-        pictures = [
-            (split, root, path)
-            for split, root in self.roots()
-            for path in self.files(root, IMAGE_SUFFIXES)
-        ]
-        if not pictures:
-            raise self.nothing_found("pictures (jpg, png, heic …) in folders named A-Z, …")
-        # Names say the letter only where folders do not: c_001.jpg in folder hello is not a C.
-        by_name = not any(class_folder(path, root) for _, root, path in pictures)
-        items = [self._item(*picture, by_name) for picture in pictures]
-        refuse_if_all_unknown(items, self.raw_dir)
+    def list_items(self) -> list[Item]:
+        """Return an item per image; find the model once, not in every worker process."""
+        images = self.find_files(IMAGE_SUFFIXES)
+        if not images:
+            raise self.layout_error("images (jpg, png, heic …) in folders named A-Z, …")
+        # Only without such folders do files name the letter: hello/c_001.jpg is not a C.
+        by_name = not any(class_folder(path, root) for _, root, path in images)
+        items = [self._make_item(*image, by_name) for image in images]
+        self.require_letters(items)
         if any(canonical_letter(item.label) not in (None, "nothing") for item in items):
             self.model = str(locate_hand_model(self.model))
         return items
 
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
-        """The landmarks of one picture."""
+        """Yield the landmarks of an image."""
         try:
-            yield self._sample(item)
+            yield self._detect_hand(item)
         except ValueError as error:
             yield Rejected(item.id, str(error), item.id)
 
-    def _item(self, split: str, root: Path, path: Path, by_name: bool) -> Item:
+    def _make_item(self, split: str, root: Path, path: Path, by_name: bool) -> Item:
         folder, label = class_folder(path, root), path.parent.name
         if folder:
             label = folder.name
-        elif by_name or path.parent == root or is_packing(path.parent):
+        elif by_name or path.parent == root or is_dataset_name(label):
             stem = re.sub(r"[\W_]*(\d+\W*|test)$", "", path.stem)
             label = stem if canonical_letter(stem) else label
         label = canonical_letter(label) or label
-        return Item(
-            self.id_of(path), path, label, group_of(folder or path, root, self.ordinary), split
-        )
+        return Item(self.id_of(path), path, label, self.find_group(folder or path, root), split)
 
-    def _sample(self, item: Item) -> Sample:
+    def _detect_hand(self, item: Item) -> Sample:
         label = canonical_letter(item.label)
         if label is None:
             raise ValueError(unknown_label(item.label))
-        picture, features = load_image(item.path), np.zeros((1, *FRAME.shape), np.float32)
+        image, features = load_image(item.path), np.zeros((1, *FRAME.shape), np.float32)
         if label != "nothing":
-            assert self.model is not None, "items() finds the model"
-            hand = shared_hand_landmarker(self.model, self.min_confidence).read(picture)
+            assert self.model is not None, "list_items() finds the model"
+            hand = shared_hand_landmarker(self.model, self.min_confidence).read(image)
             if hand is None:
-                raise ValueError(no_hand_reason(picture))
+                raise ValueError(no_hand_reason(image))
             features[0] = hand.landmarks
         return Sample(item.id, features, label, item.group, item.split, item.id)

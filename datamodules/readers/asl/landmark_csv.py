@@ -1,4 +1,4 @@
-"""Tables of hand landmarks, as people's own collectors write them."""
+"""Tables of hand landmarks in any common layout."""
 
 from __future__ import annotations
 
@@ -9,30 +9,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from datamodules.readers.asl.landmark_columns import Columns, find_columns, split_line
+from datamodules.readers.asl.landmark_columns import Columns, find_columns
 from datamodules.readers.asl.letters import LETTERS, LetterReader, canonical_letter, unknown_label
 from datamodules.readers.base import SPLIT_FOLDERS, Item
-from datamodules.readers.tables import find_separator, read_table_text
+from datamodules.readers.tables import find_separator, read_table_text, split_line
 from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import LANDMARK_SUFFIXES
-
-HEAD_ROWS = 50  # enough to tell text from numbers
 
 
 class LandmarkCSV(LetterReader):
     """``*.csv``, ``*.tsv`` and their ``.gz``: 63 coordinate columns and a label.
 
-    The columns may come in any order, and under any of the names that ``landmark_columns`` knows;
-    a table without a header has 63 numbers and a label in each row. A column ``signer`` (subject,
-    person, user, participant) is the group; without one the file's name is, where there are
-    several files. A column ``split`` (train, val, test) goes before the folders. Left hands stay
-    left. An error names the line as an editor counts, from 1.
+    The columns may have any order, and any of the names in ``landmark_columns``; a table without a
+    header has 63 numbers and a label in each row. A column ``signer`` (subject, person, user,
+    participant) is the group; without one it is the file's name, if there are several files. A
+    column ``split`` (train, val, test) goes before the folders. Left hands stay left. Errors count
+    lines from 1.
 
     Args:
         raw_dir: the folder with the tables.
-        sequences: make one sample out of the frames of each (signer, label, sequence), in the
-            order of their frame column; else each row is a sample of (1, 63).
-        labelled: whether the tables tell the letters; else the samples have none.
+        sequences: make a sample of the frames of each (signer, label, sequence), in the order of
+            their frame column; else each row is a sample of (1, 63).
+        labelled: whether the tables have a column of letters; else the samples have none.
         split_folders: see ``Reader``.
 
     Raises:
@@ -52,28 +50,27 @@ class LandmarkCSV(LetterReader):
         super().__init__(raw_dir, split_folders)
         self.sequences, self.labelled = sequences, labelled
 
-    def items(self) -> list[Item]:
-        """One item a table; its group is used where the table names none."""
-        tables = [
-            (split, path)
-            for split, root in self.roots()
-            for path in self.files(root, LANDMARK_SUFFIXES)
-        ]
+    def list_items(self) -> list[Item]:
+        """Return an item per table; its group is used if the table has none."""
+        tables = self.find_files(LANDMARK_SUFFIXES)
         if not tables:
-            raise self.nothing_found("tables (csv, csv.gz, tsv)")
-        several = len(tables) > 1
-        return [
-            Item(self.id_of(path), path, group=_stem(path) if several else "", split=split)
-            for split, path in tables
-        ]
+            raise self.layout_error("tables (csv, csv.gz, tsv)")
+        items = []
+        for split, _, path in tables:
+            stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+            group = stem if len(tables) > 1 else ""
+            items.append(Item(self.id_of(path), path, group=group, split=split))
+        return items
 
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
-        """The samples of one table, and a rejection for each row that cannot be one."""
+        """Yield the samples of a table, and a rejection for each row that cannot be one."""
         try:
             rows, columns, rejected = _read_table(item, self.labelled)
-            labels = _labels(rows, columns) if self.labelled else pd.Series("", rows.index, object)
-            features, faults = _check(rows[columns.coordinates], labels, columns)
-            meta = _meta(rows, columns, item, faults, labels)
+            labels = (
+                _spell_labels(rows, columns) if self.labelled else pd.Series("", rows.index, object)
+            )
+            features, faults = _parse_coordinates(rows[columns.coordinates], labels, columns)
+            meta = _describe_rows(rows, columns, item, faults, labels)
             if self.sequences and "sequence" not in columns.roles:
                 raise ValueError("sequences=true needs a column sequence, video or clip")
         except ValueError as error:
@@ -82,16 +79,12 @@ class LandmarkCSV(LetterReader):
         good = meta["fault"] == ""
         yield from rejected
         for line, fault in meta.loc[~good, "fault"].items():
-            yield _rejected(item, int(line), fault)
-        samples = _sequences if self.sequences else _frames
+            yield _reject_line(item, int(line), fault)
+        samples = _join_sequences if self.sequences else _split_frames
         yield from samples(item, meta[good], features[good.to_numpy()])
 
 
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
-
-
-def _rejected(item: Item, line: int, fault: str) -> Rejected:
+def _reject_line(item: Item, line: int, fault: str) -> Rejected:
     return Rejected(f"{item.id}#{line}", f"line {line}: {fault}", item.id)
 
 
@@ -99,30 +92,27 @@ def _rejected(item: Item, line: int, fault: str) -> Rejected:
 
 
 def _read_table(item: Item, labelled: bool) -> tuple[pd.DataFrame, Columns, list[Rejected]]:
-    """The rows that have all fields, by line number; the columns; the rows that have not."""
-    lines = [(number, line) for number, line in _numbered_lines(item.path) if line.strip()]
+    """Return the rows with all fields, by line number; the columns; the other rows."""
+    text = read_table_text(item.path).replace("\r\n", "\n").replace("\r", "\n")
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise ValueError("the file is empty")
     separator = find_separator(lines[0][1])
-    head = [split_line(line, separator) for _, line in lines[: HEAD_ROWS + 1]]
+    head = [split_line(line, separator) for _, line in lines[:51]]  # tell text from numbers
     columns = find_columns(head, labelled)
     whole, rejected, expected = [], [], len(columns.names)
     for number, line in lines[columns.has_header :]:
-        fault = _line_fault(line, separator, expected)
+        fault = _find_line_fault(line, separator, expected)
         if fault:
-            rejected.append(_rejected(item, number, fault))
+            rejected.append(_reject_line(item, number, fault))
         else:
             whole.append((number, line))
     if not whole and not rejected:
         raise ValueError("the file holds a header and no row")
-    return _parse(whole, separator, columns), columns, rejected
+    return _parse_rows(whole, separator, columns), columns, rejected
 
 
-def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    return enumerate(read_table_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)
-
-
-def _line_fault(line: str, separator: str, expected: int) -> str:
+def _find_line_fault(line: str, separator: str, expected: int) -> str:
     quotes = line.count('"')
     if quotes % 2:
         return "a quote is not closed"
@@ -130,8 +120,8 @@ def _line_fault(line: str, separator: str, expected: int) -> str:
     return "" if found == expected else f"found {found} fields, expected {expected}"
 
 
-def _parse(lines: list[tuple[int, str]], separator: str, columns: Columns) -> pd.DataFrame:
-    """A table with positions for column names, so that no two columns share one."""
+def _parse_rows(lines: list[tuple[int, str]], separator: str, columns: Columns) -> pd.DataFrame:
+    """Return a table with positions as column names, which are unique."""
     if not lines:
         return pd.DataFrame(columns=range(len(columns.names)))
     rows = pd.read_csv(
@@ -139,7 +129,7 @@ def _parse(lines: list[tuple[int, str]], separator: str, columns: Columns) -> pd
         sep=separator,
         header=None,
         keep_default_na=False,
-        low_memory=False,  # one type a column
+        low_memory=False,  # one type per column
         dtype=dict.fromkeys([columns.label, *columns.roles.values()], str),  # 01 is not 1
     )
     return rows.set_axis(pd.Index([number for number, _ in lines]), axis=0)
@@ -148,55 +138,55 @@ def _parse(lines: list[tuple[int, str]], separator: str, columns: Columns) -> pd
 # ---- from a table to samples
 
 
-def _check(
+def _parse_coordinates(
     values: pd.DataFrame, labels: pd.Series, columns: Columns
 ) -> tuple[np.ndarray, pd.Series]:
-    """(rows, 63) float32, and for each row what is wrong with its numbers, or ""."""
+    """Return (rows, 63) float32, and the fault of each row's numbers, or ""."""
     with np.errstate(over="ignore"):
         features = np.column_stack(
-            [pd.to_numeric(values[place], errors="coerce") for place in values]
+            [pd.to_numeric(values[position], errors="coerce") for position in values]
         ).astype(np.float32)
     bad = ~np.isfinite(features)
     faults = pd.Series("", index=values.index, dtype=object)
     for row in np.flatnonzero(bad.any(axis=1)):
-        place = columns.coordinates[int(bad[row].argmax())]
-        name = columns.names[place] or f"column {place + 1}"
-        faults.iloc[row] = f"{name} is {str(values.iloc[row][place])!r}, not a finite number"
+        position = columns.coordinates[int(bad[row].argmax())]
+        name = columns.names[position] or f"column {position + 1}"
+        faults.iloc[row] = f"{name} is {str(values.iloc[row][position])!r}, not a finite number"
     faults[~features.any(axis=1) & (labels != "nothing")] = (
         "all numbers are zero: no hand was found"
     )
     return features, faults
 
 
-def _labels(rows: pd.DataFrame, columns: Columns) -> pd.Series:
-    """The class of each row, as the table spells it where it spells none."""
+def _spell_labels(rows: pd.DataFrame, columns: Columns) -> pd.Series:
+    """Return the class of each row, or its text if it is not a class."""
     names = rows[columns.label].map(str)
     return names.map({name: canonical_letter(name) or name or "(none)" for name in names.unique()})
 
 
-def _meta(
+def _describe_rows(
     rows: pd.DataFrame, columns: Columns, item: Item, faults: pd.Series, labels: pd.Series
 ) -> pd.DataFrame:
-    """label, group, split, sequence, frame and fault of each row."""
+    """Return label, group, split, sequence, frame and fault of each row."""
 
-    def column(role: str, default: str) -> pd.Series:
-        place = columns.roles.get(role)
-        text = pd.Series("", rows.index, object) if place is None else rows[place].map(str)
+    def read_column(role: str, default: str) -> pd.Series:
+        position = columns.roles.get(role)
+        text = pd.Series("", rows.index, object) if position is None else rows[position].map(str)
         return text.str.strip().where(text.str.strip() != "", default)
 
-    splits = column("split", item.split).str.lower()
+    splits = read_column("split", item.split).str.lower()
     unknown = ~splits.isin([*SPLIT_FOLDERS, ""])
     faults = faults.where(labels.isin(["", *LETTERS]), labels.map(unknown_label))
     faults = faults.where(
         ~unknown, splits.map("unknown split {!r}; expected train, val or test".format)
     )
-    frames = pd.to_numeric(column("frame", ""), errors="coerce")
-    meta = {"label": labels, "group": column("group", item.group), "fault": faults}
+    frames = pd.to_numeric(read_column("frame", ""), errors="coerce")
+    meta = {"label": labels, "group": read_column("group", item.group), "fault": faults}
     meta |= {"split": splits.replace(SPLIT_FOLDERS), "frame": frames}
-    return pd.DataFrame(meta | {"sequence": column("sequence", "")}, index=rows.index)
+    return pd.DataFrame(meta | {"sequence": read_column("sequence", "")}, index=rows.index)
 
 
-def _frames(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator[Sample]:
+def _split_frames(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator[Sample]:
     columns = ("label", "group", "split", "sequence")
     rows = zip(meta.index, *(meta[name] for name in columns), strict=True)
     for frame, (line, label, group, split, number) in zip(features, rows, strict=True):
@@ -205,16 +195,18 @@ def _frames(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator[Sa
         yield Sample(name, frame[None], label, group, split, item.id, sequence=sequence)
 
 
-def _sequences(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator[Sample]:
+def _join_sequences(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator[Sample]:
     keys = ["group", "label", "sequence"]
-    for (group, label, sequence), places in meta.groupby(keys, sort=False).indices.items():
-        part = meta.iloc[places]
-        order = np.argsort(part["frame"].to_numpy(), kind="stable")  # no frame number: as written
+    for (group, label, sequence), positions in meta.groupby(keys, sort=False).indices.items():
+        part = meta.iloc[positions]
+        order = np.argsort(
+            part["frame"].to_numpy(), kind="stable"
+        )  # in file order without frame numbers
         name = _sequence_name(item, group, label, sequence)
-        frames, split = features[places[order]], part["split"].iloc[0]
+        frames, split = features[positions[order]], part["split"].iloc[0]
         yield Sample(name, frames, label, group, split, item.id, sequence=name)
 
 
 def _sequence_name(item: Item, group: str, label: str, number: str) -> str:
-    """Return a name for a sequence; collectors count them anew for each label and signer."""
+    """Return a name for a sequence, whose number is unique only for its label and signer."""
     return "/".join((item.id, group, label, number))

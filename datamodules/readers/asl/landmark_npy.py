@@ -14,8 +14,6 @@ from datamodules.readers.asl.letters import (
     LetterReader,
     canonical_letter,
     class_folder,
-    group_of,
-    refuse_if_all_unknown,
     unknown_label,
 )
 from datamodules.readers.base import Item
@@ -23,12 +21,12 @@ from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import ARRAY_SUFFIXES, read_bytes
 from unvoiced.text import shorten
 
-MAX_FRAMES_BYTES = 200_000_000  # of one file
+MAX_FRAMES_BYTES = 200_000_000  # of a file
 
 
 @dataclass(frozen=True)
 class FrameFiles(Item):
-    """The files of a sequence, in order; their names in ``path``, or "" for ``path`` itself."""
+    """The files of a sequence in order; their names in ``path``, or "" for ``path`` itself."""
 
     names: tuple[str, ...] = ("",)
 
@@ -37,13 +35,13 @@ class LandmarkNPY(LetterReader):
     """``<letter>/<sequence>/<frame>.npy`` with 63 numbers, or ``<letter>/<name>.npy``.
 
     The latter may hold (63,), (21, 3), (T, 63) or (T, 21, 3). A folder above the letter is the
-    group. A frame of zeros, which collectors write where they saw no hand, is rejected unless the
-    letter is ``nothing``.
+    group. A frame of zeros, by which collectors mark a missing hand, is rejected unless the letter
+    is ``nothing``.
 
     Args:
         raw_dir: the folder with the letters.
-        sequences: make one sample out of each sequence folder or (T, 63) file; else each frame is
-            a sample of (1, 63).
+        sequences: make a sample of each sequence folder or (T, 63) file; else each frame is a
+            sample of (1, 63).
         split_folders: see ``Reader``.
 
     Raises:
@@ -61,61 +59,59 @@ class LandmarkNPY(LetterReader):
         super().__init__(raw_dir, split_folders)
         self.sequences = sequences
 
-    def items(self) -> list[Item]:
-        """One item a sequence folder, or a file directly in its letter."""
+    def list_items(self) -> list[Item]:
+        """Return an item per sequence folder, or file directly in its letter."""
         names: dict[FrameFiles, list[str]] = {}
-        for split, root in self.roots():
-            for path in self.files(root, ARRAY_SUFFIXES):
-                item = self._item(split, root, path)
-                name = "" if item.path == path else path.relative_to(item.path).as_posix()
-                names.setdefault(item, []).append(name)
+        for split, root, path in self.find_files(ARRAY_SUFFIXES):
+            item = self._make_item(split, root, path)
+            name = "" if item.path == path else path.relative_to(item.path).as_posix()
+            names.setdefault(item, []).append(name)
         if not names:
-            raise self.nothing_found("<letter>/<sequence>/<frame>.npy")
-        items = [replace(item, names=tuple(files)) for item, files in names.items()]
-        refuse_if_all_unknown(items, self.raw_dir)
+            raise self.layout_error("<letter>/<sequence>/<frame>.npy")
+        items: list[Item] = [replace(item, names=tuple(files)) for item, files in names.items()]
+        self.require_letters(items)
         return items
 
     def files_of(self, item: Item) -> Iterator[str]:
-        """The names below ``raw_dir`` of a sequence's files."""
+        """Yield the names below ``raw_dir`` of a sequence's files."""
         assert isinstance(item, FrameFiles)
         yield from (self.name_of(item.path / name) for name in item.names)
 
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
-        """The frames of one item, or one sample of them all."""
+        """Yield the frames of an item, or one sample of them all."""
         assert isinstance(item, FrameFiles)
         label = canonical_letter(item.label)
         if label is None:
             yield Rejected(item.id, unknown_label(item.label), item.id)
             return
         good: list[np.ndarray] = []
-        for name, frame, fault in self._frames(item, label):
+        for name, frame, fault in self._load_frames(item, label):
             if fault:
                 yield Rejected(name, fault, item.id)
             elif self.sequences:
                 good.append(frame)
             else:
-                yield self._sample(item, name, frame[None], label)
+                yield self._make_sample(item, name, frame[None], label)
         if good:
-            yield self._sample(item, item.id, np.stack(good), label)
+            yield self._make_sample(item, item.id, np.stack(good), label)
 
-    def _sample(self, item: Item, name: str, frames: np.ndarray, label: str) -> Sample:
-        """Return a sample; the frames of one folder or file are one sequence, a lone one is not."""
-        known = item.path.is_dir() or "#" in name or self.sequences
-        sequence = item.id if known else ""
+    def _make_sample(self, item: Item, name: str, frames: np.ndarray, label: str) -> Sample:
+        """Return a sample; the frames of a folder or file are a sequence, a single one is not."""
+        is_sequence = item.path.is_dir() or "#" in name or self.sequences
+        sequence = item.id if is_sequence else ""
         return Sample(name, frames, label, item.group, item.split, item.id, sequence=sequence)
 
-    def _item(self, split: str, root: Path, path: Path) -> FrameFiles:
+    def _make_item(self, split: str, root: Path, path: Path) -> FrameFiles:
         folder = class_folder(path, root)
         in_sequence = path.parent != folder if folder else path.stem.isdecimal()
         work = path.parent if in_sequence and path.parent != root else path
         label = folder.name if folder else work.parent.name
         label = canonical_letter(label) or label
-        return FrameFiles(
-            self.id_of(work), work, label, group_of(folder or work, root, self.ordinary), split
-        )
+        group = self.find_group(folder or work, root)
+        return FrameFiles(self.id_of(work), work, label, group, split)
 
-    def _frames(self, item: FrameFiles, label: str) -> Iterator[tuple[str, np.ndarray, str]]:
-        """(id, 63 numbers, what is wrong with them or "") of each frame, in numeric order."""
+    def _load_frames(self, item: FrameFiles, label: str) -> Iterator[tuple[str, np.ndarray, str]]:
+        """Yield id, 63 numbers and fault (or "") of each frame, in numeric order."""
         for file in (item.path / name for name in item.names):
             name = self.id_of(file)
             try:
@@ -123,13 +119,13 @@ class LandmarkNPY(LetterReader):
             except ValueError as error:
                 yield name, np.empty(0), str(error)
                 continue
-            for place, frame in enumerate(frames):
-                suffix = f"#{place}" if len(frames) > 1 else ""
-                yield name + suffix, frame, _fault(frame, label)
+            for number, frame in enumerate(frames):
+                suffix = f"#{number}" if len(frames) > 1 else ""
+                yield name + suffix, frame, _find_fault(frame, label)
 
 
 def load_frames(path: Path) -> np.ndarray:
-    """The frames of one file as (T, 63) float32.
+    """Return the frames of a file as (T, 63) float32.
 
     Raises:
         ValueError: not a readable array of hand landmarks.
@@ -148,10 +144,10 @@ def load_frames(path: Path) -> np.ndarray:
         return last_two.reshape(-1, *FRAME.shape).astype(np.float32)  # (63,) → (1, 63)
 
 
-def _fault(frame: np.ndarray, label: str) -> str:
+def _find_fault(frame: np.ndarray, label: str) -> str:
     if not np.isfinite(frame).all():
-        place = int((~np.isfinite(frame)).argmax())
-        return f"number {place} of 63 is {frame[place]}, not finite"
+        position = int((~np.isfinite(frame)).argmax())
+        return f"number {position} of 63 is {frame[position]}, not finite"
     if label != "nothing" and not frame.any():
         return "all numbers are zero: no hand was found"
     return ""

@@ -1,6 +1,6 @@
-"""The ASL alphabet and what its readers share: classes, the frame, how folders are understood.
+"""The ASL alphabet: classes, frames, and folders that are named after letters.
 
-This file knows neither MediaPipe nor OpenCV: tables of landmarks are read without them.
+This file needs neither MediaPipe nor OpenCV: tables of landmarks are read without them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 import string
 from pathlib import Path
 
-from datamodules.readers.base import Item, Reader
+from datamodules.readers.base import Item, Reader, join_names
 from datamodules.store.samples import Frame
 
 LETTERS = (*string.ascii_uppercase, "del", "nothing", "space")
@@ -28,25 +28,25 @@ _SPELLINGS = {
     "nothing": "nothing none blank empty background nohand noletter nosign",
     "space": "space spc spacebar whitespace blankspace",
 }
-_CANONICAL = {letter.lower(): letter for letter in LETTERS} | {
+_LETTER_OF = {letter.lower(): letter for letter in LETTERS} | {
     spelling: letter for letter, spellings in _SPELLINGS.items() for spelling in spellings.split()
 }
-# A folder named with these words alone is packing (asl_alphabet_train), and says not who signs.
-_PACKING_WORDS = (
+# A folder of only these words (asl_alphabet_train) describes the data set, not the signer.
+_DATASET_WORDS = (
     "train training val valid validation test testing asl alphabet letters signs data dataset "
     "mp raw archive image images img picture pictures photos frames landmarks"
 )
 
 
 def canonical_letter(text: str) -> str | None:
-    """The class that ``text`` spells, in any case and with any of the usual words; else None."""
+    """Return the class of a text, in any case and with any of the usual words; None if unknown."""
     if text and not text.strip(" _"):
         return "space"
-    return _CANONICAL.get(re.sub(r"[\s_\-]+", "", text).lower())
+    return _LETTER_OF.get(re.sub(r"[\s_\-]+", "", text).lower())
 
 
 def unknown_label(text: str) -> str:
-    """The reason for which a recording with this label is rejected."""
+    """Return the reason for which a recording with this label is rejected."""
     return f"unknown label {text!r}; expected one of A-Z, del, nothing, space"
 
 
@@ -56,17 +56,40 @@ class LetterReader(Reader):
     task = "asl"
     frame = FRAME
     classes = LETTERS
-
     layout = "<class>/, a class being A-Z, del, nothing, space"
 
     def label_in(self, name: str) -> str:
-        """The class that the nearest folder is named after, "" where none is."""
+        """Return the class of the nearest folder that is named like one, "" without any."""
         folder = class_folder(self.raw_dir / name, self.raw_dir)
         return canonical_letter(folder.name) or "" if folder else ""
 
+    def find_group(self, path: Path, root: Path) -> str:
+        """Return the nearest folder above ``path``, below ``root``, that may name a signer."""
+        for folder in path.parents:
+            if folder == root:
+                break
+            is_signer = folder.parent == root and folder.name in self.signer_folders
+            if is_signer or not is_dataset_name(folder.name):
+                return folder.name
+        return ""
+
+    def require_letters(self, items: list[Item]) -> None:
+        """Refuse items without any known label: the layout is another one than expected.
+
+        Raises:
+            ValueError: it lists the unknown labels.
+        """
+        if not any(canonical_letter(item.label) for item in items):
+            raise ValueError(
+                f"raw_dir={self.raw_dir}: no folder is named like a class; expected A-Z, del, "
+                f"nothing, space, found {join_names(sorted({item.label for item in items}))}. "
+                "task=asl knows only the letters of fingerspelling; videos of other signs need a "
+                "task of their own"
+            )
+
 
 def class_folder(path: Path, root: Path) -> Path | None:
-    """The nearest folder above ``path``, below ``root``, that is named like a class."""
+    """Return the nearest folder above ``path``, below ``root``, that is named like a class."""
     for folder in path.parents:
         if folder == root:
             break
@@ -75,37 +98,6 @@ def class_folder(path: Path, root: Path) -> Path | None:
     return None
 
 
-def is_packing(folder: Path) -> bool:
-    """Whether the folder's name speaks of the data set only, as ``asl_alphabet_train`` does."""
-    return set(re.findall(r"[^\W_]+", folder.name.lower())) <= {*_PACKING_WORDS.split()}
-
-
-def group_of(path: Path, root: Path, ordinary: set[str]) -> str:
-    """The name of the nearest folder above ``path``, below ``root``, that can be a signer's.
-
-    Args:
-        ordinary: folders in ``root`` that are a signer's whatever their names.
-    """
-    for folder in path.parents:
-        if folder == root:
-            break
-        if not is_packing(folder) or (folder.parent == root and folder.name in ordinary):
-            return folder.name
-    return ""
-
-
-def refuse_if_all_unknown(items: list[Item], raw_dir: Path) -> None:
-    """Stop where not one label is known: the layout is another one than the user thinks.
-
-    Raises:
-        ValueError: it lists the unknown labels.
-    """
-    if any(canonical_letter(item.label) for item in items):
-        return
-    labels = sorted({item.label for item in items})
-    shown = ", ".join(labels[:10]) + (f" and {len(labels) - 10} more" if labels[10:] else "")
-    raise ValueError(
-        f"raw_dir={raw_dir}: no folder is named like a class; expected A-Z, del, nothing, space, "
-        f"found {shown}. task=asl knows the letters of fingerspelling alone; videos of other signs "
-        "need a task of their own"
-    )
+def is_dataset_name(name: str) -> bool:
+    """Return whether a folder's name describes only the data set, as ``asl_alphabet_train``."""
+    return set(re.findall(r"[^\W_]+", name.lower())) <= {*_DATASET_WORDS.split()}

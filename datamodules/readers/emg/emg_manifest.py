@@ -1,21 +1,19 @@
-"""Recordings of EMG that a table speaks of, a row a recording."""
+"""EMG recordings that a table lists, one per row."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from datamodules.readers.base import Item
-from datamodules.readers.emg.base import EMGReader, Recording, one_line
-from datamodules.readers.tables import below, manifest_below, read_table, show_columns, split_named
+from datamodules.readers.emg.base import EMGReader, Recording, join_spaces
+from datamodules.readers.manifests import Manifest, manifest_path
 
-Row = dict[str, str]
-# Columns that are used where the table has them and the configuration names no other.
-USUAL = {"group": ("group", "session"), "split": ("split",), "rates": ("rate",)}
-SAME_RATE = 0.01  # clocks of recorders differ by less
+RATE_TOLERANCE = 0.01  # clocks of recorders differ by less
 
 
 class EMGManifest(EMGReader):
@@ -23,14 +21,14 @@ class EMGManifest(EMGReader):
 
     Args:
         manifest: the table, below ``raw_dir``.
-        path: the column with the recordings' paths below ``raw_dir``.
-        text: the column with what was said.
-        group: the column with the session; None for ``group``, else ``session``, if there.
-        split: the column with the split; None for ``split``, if there.
-        rates: the column with the sample rate, Hz; None for ``rate``, if there. A row of another
+        path: the column of the recordings' paths below ``raw_dir``.
+        text: the column of the spoken text.
+        group: the column of the session; None for ``group``, else ``session``, if present.
+        split: the column of the split; None for ``split``, if present.
+        rates: the column of the sample rate, Hz; None for ``rate``, if present. A row with another
             rate than ``rate`` is rejected.
         rate: sample rate of the recordings, Hz; None for that of most rows.
-        options: what every ``EMGReader`` takes.
+        options: of ``EMGReader``.
 
     Raises:
         ValueError: the table is missing, empty, not a table or lacks a column, or the sample rate
@@ -52,104 +50,63 @@ class EMGManifest(EMGReader):
         **options: Any,
     ) -> None:
         self.columns = {"path": path, "text": text, "group": group, "split": split, "rates": rates}
-        self.manifest = Path(raw_dir or "") / manifest_below(manifest, self.key)
-        if rate is None and raw_dir and Path(raw_dir).is_dir():
-            rate = self._most_common_rate(Path(raw_dir))
+        self.manifest_name = manifest_path(manifest)
+        self.raw_dir = Path(raw_dir or "")
+        if rate is None and raw_dir and self.raw_dir.is_dir():
+            rate = self._find_most_common_rate()
         super().__init__(raw_dir, rate=rate, **options)
 
-    def _most_common_rate(self, raw_dir: Path) -> float:
-        """The sample rate, Hz, of most rows.
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The table."""
+        usual = {"group": ("group", "session"), "split": ("split",), "rates": ("rate",)}
+        return Manifest(self.raw_dir, self.manifest_name, self.columns, usual)
 
-        Raises:
-            ValueError: the table has no column of rates.
-        """
-        header, lines = read_table(self.manifest, raw_dir, "a recording")
-        name = self._columns(header).get("rates")
-        place = header.index(name) if name else 0
-        rates = [row[place] for _, row in lines if len(row) > place] if name else []
-        votes = Counter(filter(None, map(_as_rate, rates)))
+    def _find_most_common_rate(self) -> float:
+        rates = (row.texts["rates"] for row in self.manifest.parse_rows((), lambda texts: None))
+        votes = Counter(filter(None, map(_parse_rate, rates)))
         if not votes:
             raise ValueError(
-                f"{self.key}.rate is missing, and {self.manifest.name} has no column rate that "
-                "states it. Set the sample rate at which the recordings were made, such as "
+                f"{self.key}.rate is missing, and {self.manifest_name} has no column rate that "
+                "states it. Set the sample rate of the recordings, such as "
                 f"{self.key}.rate=1000 (Hz)"
             )
         return votes.most_common(1)[0][0]
 
-    def items(self) -> list[Item]:
-        """One item per row, in the order of the table."""
-        header, lines = read_table(self.manifest, self.raw_dir, "a recording")
-        columns = self._columns(header)
-        self.note_unused_columns(header, columns.values())
-        found: list[Item] = []
-        seen: set[str] = set()
-        for line, fields in lines:
-            recording = self._recording(line, header, fields, columns, seen)
-            seen.add(recording.id)
-            found.append(recording)
-        return found
+    def list_items(self) -> list[Item]:
+        """Return an item per row, in the order of the table."""
+        self.notes += self.manifest.note_unused()
+        return [
+            Recording(
+                row.id,
+                self.raw_dir / row.name,
+                join_spaces(row.texts["text"]),
+                row.texts["group"],
+                row.split,
+                row.problem,
+            )
+            for row in self.manifest.parse_rows(("path", "text"), self._check_rate)
+        ]
 
     def files_of(self, item: Item) -> Iterable[str]:
-        """The table, and the file that its row names."""
-        return (self.name_of(self.manifest), *self.names_below(item.path))
+        """Return the table, and the file that its row names."""
+        return self.manifest.files_of(item.path)
 
-    def _columns(self, found: list[str]) -> Row:
-        """Which column says what; those that the table has not and nobody asked for are left out.
-
-        Raises:
-            ValueError: the table lacks a column that the configuration names.
-        """
-        wanted = {key: name for key, name in self.columns.items() if name is not None}
-        for key, name in wanted.items():
-            if name not in found:
-                raise ValueError(
-                    f"{self.manifest} has no column {name!r}; found {show_columns(found)}. "
-                    f"Say which it is with reader.{key}=<a column>"
-                )
-        usual = {
-            key: next((name for name in names if name in found), "")
-            for key, names in USUAL.items()
-            if key not in wanted
-        }
-        return wanted | {key: name for key, name in usual.items() if name}
-
-    def _recording(
-        self, line: int, header: list[str], fields: list[str], columns: Row, seen: set[str]
-    ) -> Recording:
-        """What a row speaks of; a bad row says its problem."""
-        if len(fields) != len(header):
-            problem = f"line {line}: found {len(fields)} fields, expected {len(header)}"
-            return Recording(f"{self.manifest.name}#line{line}", self.manifest, problem=problem)
-        row = dict(zip(header, fields, strict=True))
-        said = dict.fromkeys(self.columns, "") | {key: row[name] for key, name in columns.items()}
-        text, problem, name, split = one_line(said["text"]), "", said["path"], ""
-        try:
-            name = below(name)
-            split = split_named(said["split"])
-            self._refuse_row(said)
-        except ValueError as error:
-            problem = f"line {line}: {error}"
-        identity = f"{name}#line{line}" if not name or name in seen else name
-        return Recording(identity, self.raw_dir / name, text, said["group"], split, problem)
-
-    def _refuse_row(self, said: Row) -> None:
-        for key in ("path", "text"):
-            if not said[key]:
-                raise ValueError(f"the {key} is missing")
-        if not said["rates"]:
+    def _check_rate(self, texts: dict[str, str]) -> None:
+        if not texts["rates"]:
             return
-        rate = _as_rate(said["rates"])
+        rate = _parse_rate(texts["rates"])
         if rate is None:
-            raise ValueError(f"the rate {said['rates']!r} is not a number above 0 (Hz)")
-        if not math.isclose(rate, self.rate, rel_tol=SAME_RATE):
+            raise ValueError(f"the rate {texts['rates']!r} is not a number above 0 (Hz)")
+        if not math.isclose(rate, self.rate, rel_tol=RATE_TOLERANCE):
             raise ValueError(
-                f"recorded at {rate:g} Hz; reader.rate={self.rate:g} is expected. Prepare the "
-                "recordings of each rate on their own"
+                f"recorded at {rate:g} Hz; reader.rate={self.rate:g} is expected. Prepare "
+                "recordings of different rates separately"
             )
 
 
-def _as_rate(text: str) -> float | None:
-    """A sample rate, Hz; None where the text is none."""
+def _parse_rate(text: str) -> float | None:
+    """Return a sample rate, Hz; None if the text is not one."""
     try:
         rate = float(text)
     except ValueError:

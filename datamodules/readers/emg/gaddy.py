@@ -14,21 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.readers.base import SPLIT_FOLDERS, Item
-from datamodules.readers.emg.base import EMGReader, Recording, one_line
-from datamodules.readers.inputs import refuse_outside
-from datamodules.readers.tables import below, show_columns
+from datamodules.readers.base import SPLIT_FOLDERS, Item, join_names
+from datamodules.readers.emg.base import EMGReader, Recording, join_spaces
+from datamodules.readers.inputs import check_named_file
+from datamodules.readers.manifests import path_below
 from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import MAX_TEXT_BYTES, read_text
 
-EMG, INFO = "_emg.npy", "_info.json"
-MODES = ("silent", "voiced", "all")
+EMG_ENDING, INFO_ENDING = "_emg.npy", "_info.json"
 Sentence = tuple[str, int]  # a book and the number of a sentence in it
 
 
 @dataclass(frozen=True)
-class Piece(Recording):
-    """A recording that should hold ``samples`` samples; None where nobody says how many."""
+class GaddyRecording(Recording):
+    """A recording with its expected number of samples, None if unknown."""
 
     samples: int | None = None
 
@@ -36,22 +35,22 @@ class Piece(Recording):
 class Gaddy(EMGReader):
     """``<set>/<session>/<n>_emg.npy`` (samples, channels), and ``<n>_info.json`` beside each.
 
-    ``<set>`` is such as ``silent_parallel_data``, ``voiced_parallel_data`` and
-    ``nonparallel_data``, and the folder of a session below ``raw_dir`` is its group. The two
-    readings of a sentence, silent and voiced, bear the same text.
+    ``<set>`` is for example ``silent_parallel_data``, ``voiced_parallel_data`` or
+    ``nonparallel_data``, and the folder of a session below ``raw_dir`` is its group. The silent
+    and the voiced reading of a sentence have the same text.
 
     Args:
-        mode: "silent" for what lies in a folder named so, "voiced" for the rest, or "all".
+        mode: "silent" for recordings in a folder with that name, "voiced" for the others, or "all".
         testset: a JSON file below ``raw_dir``, ``{"dev": [[book, sentence_index], …], "test": …}``,
-            which sets the split; what it does not name is for training.
-        options: what every ``EMGReader`` takes.
+            that sets the split; all other sentences are for training.
+        options: of ``EMGReader``.
 
     Raises:
         ValueError: there is nothing of this layout, or ``testset`` is not such a file.
     """
 
-    endings = (EMG,)
-    layout = f"<set>/<session>/<n>{EMG}"
+    endings = (EMG_ENDING,)
+    layout = f"<set>/<session>/<n>{EMG_ENDING}"
 
     def __init__(
         self,
@@ -61,124 +60,117 @@ class Gaddy(EMGReader):
         **options: Any,
     ) -> None:
         super().__init__(raw_dir, **options)
-        if mode not in MODES:
-            raise ValueError(f"reader.mode={mode} is unknown; expected one of {', '.join(MODES)}")
         self.mode = mode
-        self.splits = None if testset is None else _splits(self.raw_dir, testset)
+        self.require("mode", mode in ("silent", "voiced", "all"), "one of silent, voiced, all")
+        self.splits = None if testset is None else _read_testset(self.raw_dir, testset)
 
-    def items(self) -> list[Item]:
-        """One item a recording."""
-        found: list[Item] = [
-            Piece(self.id_of(path), path, group=self._session(path), split=split)
-            for split, root in self.roots()
-            for path in self.files(root, (EMG,))
-            if self._is_wanted(path)
+    def list_items(self) -> list[Item]:
+        """Return an item per recording."""
+        items: list[Item] = [
+            GaddyRecording(self.id_of(path), path, group=self._session_of(path), split=split)
+            for split, _, path in self.find_files((EMG_ENDING,))
+            if self._has_mode(path)
         ]
-        if not found:
+        if not items:
             kind = "" if self.mode == "all" else f"{self.mode} "
-            raise self.nothing_found(f"{kind}recordings <set>/<session>/<n>{EMG}")
-        return found
+            raise self.layout_error(f"{kind}recordings {self.layout}")
+        return items
 
     def files_of(self, item: Item) -> Iterable[str]:
-        """The recording and its info file."""
-        return self.name_of(item.path), self.name_of(_info_of(item.path))
+        """Return the recording and its info file."""
+        return self.name_of(item.path), self.name_of(_info_path(item.path))
 
     def why_unread(self, name: str) -> str:
-        """The option ``mode``, of what it leaves out."""
-        path = self.raw_dir / name
-        is_out = name.lower().endswith((EMG, INFO)) and not self._is_wanted(path)
-        return f"left out by reader.mode={self.mode}" if is_out else ""
+        """Return the option ``mode``, if it leaves the file out."""
+        is_known = name.lower().endswith((EMG_ENDING, INFO_ENDING))
+        is_left_out = is_known and not self._has_mode(self.raw_dir / name)
+        return f"left out by reader.mode={self.mode}" if is_left_out else ""
 
     def read(self, item: Item) -> Iterable[Sample | Rejected]:
-        """The sample of one recording, with the text that its info file tells."""
-        assert isinstance(item, Piece)
-        return super().read(self._told(item))
+        """Return the sample of a recording, with the text of its info file."""
+        assert isinstance(item, GaddyRecording)
+        return super().read(self._read_info(item))
 
-    def load(self, item: Item) -> np.ndarray:
-        """The (T, C) numbers; ValueError where they are fewer or more than the info file says."""
-        assert isinstance(item, Piece)
-        counts = super().load(item)
+    def load_counts(self, item: Item) -> np.ndarray:
+        """Return the recorded numbers (T, C).
+
+        Raises:
+            ValueError: they cannot be read, or the info file states another number of samples.
+        """
+        assert isinstance(item, GaddyRecording)
+        counts = super().load_counts(item)
         if item.samples not in (None, len(counts)):
             raise ValueError(
-                f"{len(counts)} samples, where the chunks of {_info_of(item.path).name} add up to "
-                f"{item.samples}: damaged, or of another rate"
+                f"{len(counts)} samples, but the chunks of {_info_path(item.path).name} add up to "
+                f"{item.samples}: damaged, or of another sample rate"
             )
         return counts
 
-    # ---- parts
+    def _has_mode(self, path: Path) -> bool:
+        """Return whether the nearest folder that states a mode states the wanted one."""
+        if self.mode == "all":
+            return True
+        folders = (self.raw_dir.resolve().name, *path.parent.relative_to(self.raw_dir).parts)
+        for name in map(str.lower, reversed(folders)):
+            if "silent" in name:
+                return self.mode == "silent"
+            if "voiced" in name or "nonparallel" in name:
+                break
+        return self.mode == "voiced"
 
-    def _is_wanted(self, path: Path) -> bool:
-        return self.mode in ("all", self._mode_of(path))
-
-    def _session(self, path: Path) -> str:
+    def _session_of(self, path: Path) -> str:
         folder = self.id_of(path.parent)
         return "" if folder == "." else folder
 
-    def _mode_of(self, path: Path) -> str:
-        """As the nearest folder says that speaks of it."""
-        folders = (self.raw_dir.resolve().name, *path.parent.relative_to(self.raw_dir).parts)
-        for name in reversed(folders):
-            if "silent" in name.lower():
-                return "silent"
-            if "voiced" in name.lower() or "nonparallel" in name.lower():
-                return "voiced"
-        return "voiced"
-
-    def _told(self, item: Piece) -> Piece:
-        """``item`` with what its info file says."""
-        path = _info_of(item.path)
+    def _read_info(self, item: GaddyRecording) -> GaddyRecording:
+        """Return the recording with the facts of its info file."""
+        path = _info_path(item.path)
         try:
-            info = _json(path, self.raw_dir)
-            text, sentence, samples = _text(info), _sentence(info), _samples(info)
+            info = _read_json(path, self.raw_dir)
+            text, sentence, samples = _parse_text(info), _parse_sentence(info), _count_samples(info)
         except ValueError as error:
             return replace(item, problem=f"{path.name}: {error}")
-        split = item.split
-        if self.splits is not None:
-            split = self.splits.get(sentence, "train")
+        split = item.split if self.splits is None else self.splits.get(sentence, "train")
         return replace(item, label=text, split=split, samples=samples)
 
 
-def _info_of(path: Path) -> Path:
-    return path.with_name(path.name[: -len(EMG)] + INFO)
+def _info_path(path: Path) -> Path:
+    return path.with_name(path.name[: -len(EMG_ENDING)] + INFO_ENDING)
 
 
-def _json(path: Path, raw_dir: Path) -> dict[str, Any]:
-    """The object in a file below ``raw_dir``; ValueError where there is none."""
-    refuse_outside(path, raw_dir, "the file", MAX_TEXT_BYTES)
-    text = read_text(path)
+def _read_json(path: Path, raw_dir: Path) -> dict[str, Any]:
+    check_named_file(path, raw_dir, "the file", MAX_TEXT_BYTES)
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"not a JSON file: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"found a JSON {type(found).__name__}, expected an object {{…}}")
-    return found
+    if not isinstance(content, dict):
+        raise ValueError(f"found a JSON {type(content).__name__}, expected an object {{…}}")
+    return content
 
 
-def _text(info: dict[str, Any]) -> str:
-    """What was said; ValueError where it is not there, or the piece is no sentence."""
+def _parse_text(info: dict[str, Any]) -> str:
     index = info.get("sentence_index", 0)
     if isinstance(index, int) and index < 0:
-        raise ValueError(f"no sentence: sentence_index={index}")
+        raise ValueError(f"not a sentence: sentence_index={index}")
     text = info.get("text")
     if not isinstance(text, str):
-        raise ValueError(
-            f"found {show_columns([*info]) or 'nothing'}; expected a text under 'text'"
-        )
+        found = join_names([*info], 12) or "nothing"
+        raise ValueError(f"found {found}; expected a text under 'text'")
     if not text.strip():
         raise ValueError("the text is empty")
-    return one_line(text)
+    return join_spaces(text)
 
 
-def _sentence(info: dict[str, Any]) -> Sentence:
+def _parse_sentence(info: dict[str, Any]) -> Sentence:
     index = info.get("sentence_index", 0)
     if not isinstance(index, int):
-        raise ValueError(f"sentence_index={index!r}: expected a whole number")
+        raise ValueError(f"sentence_index={index!r}: expected an integer")
     return str(info.get("book", "")), index
 
 
-def _samples(info: dict[str, Any]) -> int | None:
-    """How many samples of EMG the chunks [EMG, audio, button] have together."""
+def _count_samples(info: dict[str, Any]) -> int | None:
+    """Return the samples of EMG in all chunks [EMG, audio, button]; None without chunks."""
     if "chunks" not in info:
         return None
     try:
@@ -187,17 +179,12 @@ def _samples(info: dict[str, Any]) -> int | None:
         raise ValueError("chunks: expected [[samples of EMG, of audio, of button], …]") from error
 
 
-def _splits(raw_dir: Path, testset: str) -> dict[Sentence, str]:
-    """The split of each sentence that the file names.
-
-    Raises:
-        ValueError: it is missing, or not as expected.
-    """
+def _read_testset(raw_dir: Path, testset: str) -> dict[Sentence, str]:
+    """Return the split of each sentence in the file."""
     try:
-        named = _json(raw_dir / below(testset), raw_dir)
         return {
             (str(book), int(index)): SPLIT_FOLDERS[name.lower()]
-            for name, sentences in named.items()
+            for name, sentences in _read_json(raw_dir / path_below(testset), raw_dir).items()
             for book, index in sentences
         }
     except (TypeError, ValueError, KeyError) as error:

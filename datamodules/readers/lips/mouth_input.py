@@ -1,4 +1,4 @@
-"""What a person points stage=predict at: videos of faces or mouths, or folders of frames."""
+"""The input of stage=predict: videos of faces or mouths, or folders of frames."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from typing import Any
 import cv2
 import numpy as np
 
-from datamodules.readers.base import Item, Leftover
-from datamodules.readers.inputs import refuse_no_input
-from datamodules.readers.lips.frame_folder import PictureClip, pictures_in
-from datamodules.readers.lips.mouths import Clip, Cut, MouthReader, Source, Strip
+from datamodules.readers.base import Item
+from datamodules.readers.inputs import InputReader
+from datamodules.readers.lips.base import Clip, Cut, MouthReader
+from datamodules.readers.lips.crops import CropSequence, Source
+from datamodules.readers.lips.frame_folder import ImageClip, open_images
 from unvoiced.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from unvoiced.vision.mouth_windows import MouthWindow, draw_mouth
 from unvoiced.vision.videos import ALL_FRAMES, Video
 
-DRAWN_HEIGHT, INSET_HEIGHT = 480, 240  # pixels
 
-
-class MouthInput(MouthReader):
+class MouthInput(InputReader, MouthReader):
     """A video, a folder of videos, or a folder of frames (or of such folders).
 
     Args:
         path: the file or folder.
-        window_s: seconds of a sample, to slide along a long video; None for one sample a clip.
-        hop_s: seconds from one sample to the next; None for half of ``window_s``.
-        options: what every ``MouthReader`` takes; None for its default. Frames in folders are taken
-            to have ``rate``.
+        window_s: duration of a sample, to slide along a long video, seconds; None for one sample
+            per clip.
+        hop_s: time from one sample to the next, seconds; None for half of ``window_s``.
+        options: of ``MouthReader``; None for its default. Folders of frames have the rate ``rate``.
 
     Raises:
-        ValueError: nothing is there that can be read, or a setting is impossible.
+        ValueError: there is nothing to read, or a setting is not valid.
     """
 
-    key = "input_reader"
     endings = (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)
+    expected_input = "a video, a folder of videos or of frames"
 
     def __init__(
         self,
@@ -45,128 +44,108 @@ class MouthInput(MouthReader):
         hop_s: float | None = None,
         **options: Any,
     ) -> None:
-        if not path:
-            raise ValueError("stage=predict needs input=<a video, a folder of videos or of frames>")
-        self.path = Path(path)
-        refuse_no_input(self.path)
-        given = {name: value for name, value in options.items() if value is not None}
-        super().__init__(self.path if self.path.is_dir() else self.path.parent, **given)
-        self._viewed: tuple[str, list[MouthWindow | None]] = ("", [])
+        super().__init__(path, **options)
+        self._tracked: tuple[str, list[MouthWindow | None]] = ("", [])
         self.window_s, self.hop_s = window_s, hop_s or (window_s and window_s / 2)
         for name in ("window_s", "hop_s"):
-            value = getattr(self, name)
-            if value is not None and not value * self.rate >= 1:
-                raise ValueError(
-                    f"{self.key}.{name}={value}: expected seconds, a frame's time or more"
-                )
+            seconds = getattr(self, name)
+            is_valid = seconds is None or seconds * self.rate >= 1
+            self.require(name, is_valid, "at least the seconds of a frame")
 
-    def items(self) -> list[Item]:
-        """One item a video or folder of frames."""
-        videos = [self.path] if self.path.suffix.lower() in VIDEO_SUFFIXES else []
+    def list_items(self) -> list[Item]:
+        """Return an item per video or folder of frames."""
+        clips = [
+            Clip(self.id_of(path), path, cuts=(Cut(self.id_of(path)),))
+            for path in self.find_inputs(VIDEO_SUFFIXES)
+        ]
         if self.path.is_dir():
-            videos = self.files(self.raw_dir, VIDEO_SUFFIXES)
-        found = [*map(self._video, videos), *self._folders()]
-        if not found:
-            endings = " ".join(self.endings)
-            raise ValueError(f"input={self.path} is nothing to read: expected {endings}")
-        self.find_models()
-        return list(found)
-
-    def leftover(self, items: Iterable[Item]) -> Leftover:
-        """What else is in the folder; nothing where one video is read."""
-        return super().leftover(items) if self.path.is_dir() else Leftover()
+            clips += self._find_frame_folders()
+        if not clips:
+            raise self.input_error()
+        return self.prepare_clips(clips)
 
     def files_of(self, item: Item) -> Iterable[str]:
-        """The names below ``raw_dir`` of a clip's files."""
-        if isinstance(item, PictureClip):
+        """Return the names below ``raw_dir`` of a clip's files."""
+        if isinstance(item, ImageClip):
             return [self.name_of(item.path / name) for name in item.names]
         return super().files_of(item)
 
-    def open(self, item: Item) -> Source:
-        if isinstance(item, PictureClip):
-            return pictures_in(item, self.rate)
-        return Video(item.path, self.rate)
+    def open_source(self, item: Item) -> Source:
+        """Return the video or the images."""
+        return open_images(item) if isinstance(item, ImageClip) else Video(item.path, self.rate)
 
-    def cuts_of(self, item: Clip, source: Source, strip: Strip) -> Sequence[Cut]:
-        """The whole clip, or the windows along it; the last one ends with the clip."""
-        total = len(strip.numbers)
+    def cuts_of(self, item: Clip, source: Source, crops: CropSequence) -> Sequence[Cut]:
+        """Return the whole clip, or the windows along it; the last one ends with the clip."""
+        total = len(crops.numbers)
         if self.window_s is None or self.hop_s is None:
             return item.cuts
         length, hop = (max(1, round(value * self.rate)) for value in (self.window_s, self.hop_s))
         last = max(0, total - length)
-        starts = sorted({*range(0, last, hop), last})
-        cuts = [self._window(item, first, min(first + length, total), source) for first in starts]
-        return [*cuts, Cut(item.id, problem=strip.problem)] if strip.problem else cuts
+        cuts = []
+        for first in sorted({*range(0, last, hop), last}):
+            stop = min(first + length, total)
+            identity = f"{item.id}#{first / self.rate:.2f}-{stop / self.rate:.2f}"
+            cuts.append(
+                Cut(identity, start=source.to_file_frame(first), end=source.to_file_frame(stop))
+            )
+        return [*cuts, Cut(item.id, problem=crops.problem)] if crops.problem else cuts
 
-    def drawing(self, identity: str, windows: np.ndarray) -> np.ndarray:
-        """The middle frame of a sample with its window, and beside it what the network sees.
+    def draw_sample(self, identity: str, windows: np.ndarray) -> np.ndarray:
+        """Draw the middle frame of a sample with its window, beside the network's input.
 
         Args:
             identity: of the sample.
-            windows: (T, height, width) uint8 of the sample, as they were prepared.
+            windows: (T, height, width) uint8 of the sample, as prepared.
 
         Returns:
             (480, W, 3) uint8, red first.
         """
-        name, first, stop = self._named(identity)
-        item = next(item for item in self.items() if item.id == name)
-        source = self.open(item)
+        name, first, stop = self._parse_identity(identity)
+        item = next(item for item in self.list_items() if item.id == name)
+        source = self.open_source(item)
         middle = len(windows) // 2
-        views = self._views_of(item, source)
-        # The sample begins where the face comes in.
+        views = self._track_item(item, source)
+        # The sample begins with the first face.
         first = next((n for n, view in enumerate(views) if view and first <= n < stop), first)
-        place = first + middle
-        _, picture = next(source.frames(((place, place + 1),)))
-        view = views[place] if views else None
-        picture = draw_mouth(picture, view) if view else picture
-        inset = np.repeat(windows[middle][..., None], 3, axis=2)
-        return _beside(picture, inset)
+        number = first + middle
+        _, image = next(source.frames(((number, number + 1),)))
+        view = views[number] if views else None
+        image = draw_mouth(image, view) if view else image
+        return _place_side_by_side(image, np.repeat(windows[middle][..., None], 3, axis=2))
 
-    # ---- parts
+    def _find_frame_folders(self) -> list[ImageClip]:
+        folders: dict[Path, list[str]] = {}
+        for path in self.find_inputs(IMAGE_SUFFIXES):
+            folders.setdefault(path.parent, []).append(path.name)
+        clips = []
+        for folder, names in folders.items():
+            identity = self.raw_dir.name if folder == self.raw_dir else self.id_of(folder)
+            clips.append(ImageClip(identity, folder, cuts=(Cut(identity),), names=tuple(names)))
+        return clips
 
-    def _video(self, path: Path) -> Clip:
-        identity = self.id_of(path)
-        return Clip(identity, path, cuts=(Cut(identity),))
-
-    def _folders(self) -> list[PictureClip]:
-        if not self.path.is_dir():
-            return []
-        folders: dict[Path, list[Path]] = {}
-        for path in self.files(self.raw_dir, IMAGE_SUFFIXES):
-            folders.setdefault(path.parent, []).append(path)
-        return [self._folder(folder, paths) for folder, paths in folders.items()]
-
-    def _folder(self, folder: Path, paths: list[Path]) -> PictureClip:
-        identity = self.raw_dir.name if folder == self.raw_dir else self.id_of(folder)
-        names = tuple(path.name for path in paths)
-        return PictureClip(identity, folder, cuts=(Cut(identity),), names=names)
-
-    def _window(self, item: Clip, first: int, stop: int, source: Source) -> Cut:
-        identity = f"{item.id}#{first / self.rate:.2f}-{stop / self.rate:.2f}"
-        return Cut(identity, start=source.to_file_frame(first), end=source.to_file_frame(stop))
-
-    def _named(self, identity: str) -> tuple[str, int, float]:
-        """The item and the frames that a sample's id names."""
-        found = re.fullmatch(r"(.*)#(\d+\.\d\d)-(\d+\.\d\d)", identity)
-        if self.window_s is None or not found:
+    def _parse_identity(self, identity: str) -> tuple[str, int, float]:
+        """Return the item and the frames of a sample's id."""
+        match = re.fullmatch(r"(.*)#(\d+\.\d\d)-(\d+\.\d\d)", identity)
+        if self.window_s is None or not match:
             return identity, *ALL_FRAMES[0]
-        return found[1], *(round(float(found[n]) * self.rate) for n in (2, 3))
+        first, stop = (round(float(seconds) * self.rate) for seconds in match.groups()[1:])
+        return match[1], first, stop
 
-    def _views_of(self, item: Clip, source: Source) -> list[MouthWindow | None]:
-        """The window of each frame of a whole item; found once for all its samples."""
+    def _track_item(self, item: Item, source: Source) -> list[MouthWindow | None]:
+        """Return the window of each frame of a whole item, tracked once for all its samples."""
         if self.crop != "mouth":
             return []
-        if self._viewed[0] != item.id:
-            seen = self.faces(source, ALL_FRAMES)
-            self._viewed = (item.id, self.views(np.array(seen.numbers, int), seen.values))
-        return self._viewed[1]
+        if self._tracked[0] != item.id:
+            faces = self.cropper.find_faces(source, ALL_FRAMES)
+            windows = self.cropper.track_windows(np.array(faces.numbers, int), faces.values)
+            self._tracked = (item.id, windows)
+        return self._tracked[1]
 
 
-def _beside(picture: np.ndarray, inset: np.ndarray) -> np.ndarray:
-    """The two (H, W, 3) pictures side by side, the first one larger."""
-    shown = [
+def _place_side_by_side(image: np.ndarray, inset: np.ndarray) -> np.ndarray:
+    """Return two (H, W, 3) images in one, 480 and 240 pixels high."""
+    left, right = (
         cv2.resize(part, (max(1, round(part.shape[1] * height / part.shape[0])), height))
-        for part, height in ((picture, DRAWN_HEIGHT), (inset, INSET_HEIGHT))
-    ]
-    below = DRAWN_HEIGHT - INSET_HEIGHT
-    return np.hstack([shown[0], cv2.copyMakeBorder(shown[1], 0, below, 0, 0, cv2.BORDER_CONSTANT)])
+        for part, height in ((image, 480), (inset, 240))
+    )
+    return np.hstack([left, cv2.copyMakeBorder(right, 0, 240, 0, 0, cv2.BORDER_CONSTANT)])

@@ -1,4 +1,4 @@
-"""Videos in folders named after what is said in them."""
+"""Videos in folders named after their label."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.readers.base import Item
-from datamodules.readers.lips.mouths import Clip, Cut, MouthReader
+from datamodules.readers.lips.base import Clip, Cut, MouthReader
 from unvoiced.files import VIDEO_SUFFIXES
 from unvoiced.vision.videos import Video
 
@@ -15,9 +15,9 @@ class VideoFolder(MouthReader):
     """``<label>/*.mp4``, and any other video; ``<group>/<label>/*.mp4`` with ``grouped``.
 
     Args:
-        grouped: the folder above the label's names the group (the speaker); without it a
-            sample has no group, and videos may lie any number of folders below their label.
-        options: what every ``MouthReader`` takes.
+        grouped: the folder above the label's is the group (the speaker); without it a sample has
+            no group, and videos may lie any number of folders below their label.
+        options: of ``MouthReader``.
 
     Raises:
         ValueError: nothing to read.
@@ -32,27 +32,26 @@ class VideoFolder(MouthReader):
         self.min_parts = 2 + grouped
 
     def label_in(self, name: str) -> str:
-        """The folder that names the label, "" where the file lies above one."""
-        parts = name.split("/")[1 if name.split("/")[0] in self._split_names() else 0 :]
+        """Return the folder that names the label, "" if the file lies above one."""
+        parts = name.split("/")[1 if name.split("/")[0] in self.split_names else 0 :]
         return parts[self.grouped] if len(parts) >= self.min_parts else ""
 
-    def items(self) -> list[Item]:
-        """One item a video."""
-        found = [
-            self._clip(path, root, split)
-            for split, root in self.roots()
-            for path in self.files(root, VIDEO_SUFFIXES)
+    def list_items(self) -> list[Item]:
+        """Return an item per video."""
+        clips = [
+            self._make_clip(path, root, split)
+            for split, root, path in self.find_files(VIDEO_SUFFIXES)
             if len(path.relative_to(root).parts) >= self.min_parts
         ]
-        if not found:
-            raise self.nothing_found(f"{self.layout} (or {' '.join(VIDEO_SUFFIXES)})")
-        self.find_models()
-        return self.wanted(found)
+        if not clips:
+            raise self.layout_error(f"{self.layout} (or {' '.join(VIDEO_SUFFIXES)})")
+        return self.prepare_clips(clips)
 
-    def open(self, item: Item) -> Video:
+    def open_source(self, item: Item) -> Video:
+        """Return the video."""
         return Video(item.path, self.rate)
 
-    def _clip(self, path: Path, root: Path, split: str) -> Clip:
+    def _make_clip(self, path: Path, root: Path, split: str) -> Clip:
         group, label = ("", *path.relative_to(root).parts)[self.grouped :][:2]
         cut = Cut(self.id_of(path), label, group, split)
         return Clip(cut.id, path, label, group, split, (cut,))

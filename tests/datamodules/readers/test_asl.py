@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from datamodules.readers.asl import image_folder
 from datamodules.readers.asl.image_folder import ImageFolder
-from datamodules.readers.asl.landmark_columns import JOINTS, find_columns
+from datamodules.readers.asl.landmark_columns import JOINT_NAMES, find_columns
 from datamodules.readers.asl.landmark_csv import LandmarkCSV
 from datamodules.readers.asl.landmark_npy import LandmarkNPY
 from datamodules.readers.asl.letters import FRAME, LETTERS, canonical_letter
@@ -31,7 +31,7 @@ NAMES = [f"{axis}{number}" for number in range(21) for axis in "xyz"]
 
 
 def read_hand_samples(reader):
-    outcomes = [outcome for item in reader.items() for outcome in reader.read(item)]
+    outcomes = [outcome for item in reader.list_items() for outcome in reader.read(item)]
     assert len({outcome.id for outcome in outcomes}) == len(outcomes)
     samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
     assert all(sample.features.shape[1:] == FRAME.shape for sample in samples)
@@ -122,7 +122,7 @@ def test_unknown_folders_only_are_an_error(tmp_path):
     for name in ("hello/1.jpg", "world/2.jpg"):
         make_picture(tmp_path / name)
     with pytest.raises(ValueError, match=r"named like a class.*found hello, world"):
-        ImageFolder(tmp_path).items()
+        ImageFolder(tmp_path).list_items()
 
 
 def test_nothing_needs_no_model(tmp_path, monkeypatch):
@@ -164,10 +164,10 @@ def test_links_out_of_raw_dir_and_hidden_files_are_left_out(tmp_path, mediapipe_
     make_picture(tmp_path / "raw" / "A" / "._1.jpg")
     (tmp_path / "raw" / "A" / "link.jpg").symlink_to(tmp_path / "outside" / "A" / "1.jpg")
     (tmp_path / "raw" / "B").symlink_to(tmp_path / "outside" / "A")
-    assert [item.id for item in ImageFolder(tmp_path / "raw").items()] == ["A/1.jpg"]
+    assert [item.id for item in ImageFolder(tmp_path / "raw").list_items()] == ["A/1.jpg"]
     (tmp_path / "raw" / "train").symlink_to(tmp_path / "outside")
     reader = ImageFolder(tmp_path / "raw")
-    leftover = reader.leftover(reader.items())
+    leftover = reader.list_leftover(reader.list_items())
     assert sorted(row.id for row in leftover.rejected) == ["A/link.jpg", "B", "train"]
     assert all("leads out of raw_dir" in row.reason for row in leftover.rejected)
     assert leftover.unread == {"hidden": 1}
@@ -177,7 +177,7 @@ def test_a_reader_travels_light(tmp_path, mediapipe_sees_hands):
     for number in range(20):
         make_picture(tmp_path / "A" / f"{number}.jpg")
     reader = ImageFolder(tmp_path)
-    names = [item.path.stem for item in reader.items()]
+    names = [item.path.stem for item in reader.list_items()]
     assert names == [str(number) for number in range(20)]
     assert len(pickle.dumps(reader)) < 1000
 
@@ -190,7 +190,7 @@ def test_nothing_to_read(tmp_path, reader):
         reader(tmp_path / "absent")
     (tmp_path / "readme.md").touch()
     with pytest.raises(ValueError, match=r"nothing to read: expected .*found readme\.md"):
-        reader(tmp_path).items()
+        reader(tmp_path).list_items()
 
 
 # ---- tables
@@ -211,7 +211,7 @@ def write_frame(path, frame, **options):
     return path
 
 
-JOINT_NAMES = [joint.upper().replace("INDEX_", "INDEX_FINGER_") for joint in JOINTS]
+MEDIAPIPE_NAMES = [joint.upper().replace("INDEX_", "INDEX_FINGER_") for joint in JOINT_NAMES]
 NAMINGS = {
     "x0": lambda n, a: f"{a}{n}",
     "x1 based": lambda n, a: f"{a}{n + 1}",
@@ -220,9 +220,9 @@ NAMINGS = {
     "X0": lambda n, a: f"{a.upper()}{n}",
     "landmark_0_x": lambda n, a: f"landmark_{n}_{a}",
     "lm0_x": lambda n, a: f"lm{n}_{a}",
-    "WRIST_x": lambda n, a: f"{JOINT_NAMES[n]}_{a}",
-    "WRIST.x": lambda n, a: f"{JOINT_NAMES[n]}.{a}",
-    "wrist_X": lambda n, a: f"{JOINTS[n]}_{a.upper()}",
+    "WRIST_x": lambda n, a: f"{MEDIAPIPE_NAMES[n]}_{a}",
+    "WRIST.x": lambda n, a: f"{MEDIAPIPE_NAMES[n]}.{a}",
+    "wrist_X": lambda n, a: f"{JOINT_NAMES[n]}_{a.upper()}",
     "f0": lambda n, a: f"f{3 * n + 'xyz'.index(a)}",
     "0": lambda n, a: f"{3 * n + 'xyz'.index(a)}",
     "1 based": lambda n, a: f"{3 * n + 'xyz'.index(a) + 1}",
@@ -482,7 +482,7 @@ def test_bad_frames_are_rejected_and_the_rest_is_kept(tmp_path):
 def test_unknown_letters_of_arrays(tmp_path):
     save_array(tmp_path / "hello" / "0" / "0.npy", POINTS)
     with pytest.raises(ValueError, match="found hello"):
-        LandmarkNPY(tmp_path).items()
+        LandmarkNPY(tmp_path).list_items()
     save_array(tmp_path / "nothing" / "0" / "0.npy", np.zeros(63))
     (sample,), (rejected,) = read_hand_samples(LandmarkNPY(tmp_path))
     assert sample.label == "nothing"
@@ -514,7 +514,7 @@ def test_shared_tables():
 @pytest.mark.shared_data
 @pytest.mark.parametrize(("name", "classes"), [("images", 26), ("image_folders", 28)])
 def test_shared_pictures(mediapipe_sees_hands, name, classes):
-    items = ImageFolder(require_shared_data(f"asl/{name}")).items()
+    items = ImageFolder(require_shared_data(f"asl/{name}")).list_items()
     assert len({canonical_letter(item.label) for item in items}) == classes
     assert {item.group for item in items} == (
         {"s01", "s02", "s03", "s04"} if name == "images" else {""}

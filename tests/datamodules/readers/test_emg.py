@@ -118,7 +118,7 @@ def clip_channel(emg):
         pytest.param(make_signal(3), r"3 samples \(0.003 s\) long", id="3 samples"),
         pytest.param(make_signal(9000), "max_s=5 asks for less", id="long"),
         pytest.param(
-            make_signal().T, r"shape \(8, 500\), which looks like \(chan.*: tran", id="turned"
+            make_signal().T, r"shape \(8, 500\), which looks like \(chan.*. Tran", id="turned"
         ),
         pytest.param(
             make_signal(400, 4), "4 channels; expected reader.channels=8, as most", id="few"
@@ -128,11 +128,13 @@ def clip_channel(emg):
         ),
         pytest.param(make_signal()[None], r"shape \(1, 500, 8\); expected", id="3-D"),
         pytest.param(np.array(3.0), r"shape \(\); expected", id="0-D"),
-        pytest.param(make_signal().astype(object), "a.npy is damaged, or no array", id="objects"),
         pytest.param(
-            make_signal().astype(complex), "holds complex128; expected whole", id="complex"
+            make_signal().astype(object), "a.npy is damaged, or not an array", id="objects"
         ),
-        pytest.param(make_signal().astype(str), "holds <U.*; expected whole or real", id="text"),
+        pytest.param(
+            make_signal().astype(complex), "holds complex128; expected integers", id="complex"
+        ),
+        pytest.param(make_signal().astype(str), "holds <U.*; expected integers or real", id="text"),
         pytest.param(make_signal() * 1e300, "too large for EMG", id="huge"),
     ],
 )
@@ -161,7 +163,7 @@ def test_damaged_files_cost_a_row_each(tmp_path, damage):
     path = tmp_path / "a.npy"
     path.write_bytes(damage(path.read_bytes()))
     *_, outcome = read_emg_outcomes(EMGManifest(tmp_path))
-    assert outcome.reason == "a.npy is damaged, or no array of numbers as np.save writes it"
+    assert outcome.reason == "a.npy is damaged, or not an array of numbers as np.save writes it"
 
 
 def test_an_archive_under_another_name(tmp_path):
@@ -198,12 +200,12 @@ def test_a_set_without_one_good_recording_says_why(tmp_path):
     [
         ({"rate": -1}, "reader.rate=-1: expected a frequency in Hz above 0"),
         ({"low_hz": 130, "rate": 250}, "reader.low_hz=130: expected less than half of rate=250"),
-        ({"uv_per_count": 0}, "reader.uv_per_count=0: expected µV a count, above 0"),
-        ({"channels": 0}, "reader.channels=0: expected 1 or more"),
-        ({"skip_samples": -1}, "reader.skip_samples=-1: expected 0 or more"),
-        ({"min_s": -1}, "reader.min_s=-1: expected"),
-        ({"max_s": 0.05}, "reader.max_s=0.05: expected more seconds than min_s=0.1"),
-        ({"max_clipped": 10}, "reader.max_clipped=10: expected a share, 0 to 1"),
+        ({"uv_per_count": 0}, "reader.uv_per_count=0 is not valid; expected µV per count, above 0"),
+        ({"channels": 0}, "reader.channels=0 is not valid; expected 1 or more"),
+        ({"skip_samples": -1}, "reader.skip_samples=-1 is not valid; expected 0 or more"),
+        ({"min_s": -1}, "reader.min_s=-1 is not valid; expected"),
+        ({"max_s": 0.05}, "reader.max_s=0.05 is not valid; expected more seconds than min_s=0.1"),
+        ({"max_clipped": 10}, "reader.max_clipped=10 is not valid; expected a share from 0 to 1"),
     ],
 )
 def test_impossible_settings(tmp_path, options, message):
@@ -271,10 +273,10 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
     out = "leads out of raw_dir; expected a path below it"
     assert reasons_by_id(rejected) == {
         "absent.npy": "the file absent.npy is missing",
-        "a.npy#line4": "line 4: the text is missing",
-        "#line5": "line 5: the path is missing",
-        "a.npy#line6": "line 6: recorded at 250 Hz; reader.rate=1000 is expected. Prepare the "
-        "recordings of each rate on their own",
+        "a.npy#line4": "line 4: text is missing",
+        "#line5": "line 5: path is missing",
+        "a.npy#line6": "line 6: recorded at 250 Hz; reader.rate=1000 is expected. Prepare "
+        "recordings of different rates separately",
         "a.npy#line7": "line 7: the rate 'fast' is not a number above 0 (Hz)",
         "../outside.npy": f"line 8: the path ../outside.npy {out}",
         str(outside): f"line 9: the path {outside} {out}",
@@ -289,11 +291,11 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        (b"file,text\na,x\n", {}, "has no column 'path'; found file, text. Say .*reader.path="),
-        (b"path,label\na,x\n", {}, "has no column 'text'; found path, label. Say .*reader.text="),
+        (b"file,text\na,x\n", {}, "has no column 'path'; found file, text. Set reader.path="),
+        (b"path,label\na,x\n", {}, "has no column 'text'; found path, label. Set reader.text="),
         (b"path,text\na,x\n", {"group": "day"}, "has no column 'day'"),
         (b"path,text\na,x\n", {"manifest": "b.csv"}, "b.csv is missing.*there: manifest.csv"),
-        (b"", {}, "holds nothing; expected a row a recording"),
+        (b"", {}, "holds nothing; expected a row per recording"),
         (b"path,text\n\n", {}, "holds a header and no row; expected"),
         (b'path,text\n"a,b\n', {}, "is not a table .*unexpected end"),
         ("path,text\nZoë,x".encode("latin-1"), {}, "is not a table .* in UTF-8"),
@@ -302,12 +304,12 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
 def test_tables_that_are_no_manifest(tmp_path, content, options, message):
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        EMGManifest(tmp_path, **options).items()
+        EMGManifest(tmp_path, **options).list_items()
 
 
 def test_no_manifest_and_one_outside(tmp_path):
     with pytest.raises(ValueError, match=r"manifest.csv is missing.*there: none"):
-        EMGManifest(tmp_path).items()
+        EMGManifest(tmp_path).list_items()
     with pytest.raises(ValueError, match=r"reader.manifest: the path ../m.csv leads out"):
         EMGManifest(tmp_path, manifest="../m.csv")
 
@@ -351,7 +353,7 @@ def test_the_mode_chooses_readings(tmp_path, mode, count):
         assert {s.group for s in read_emg_outcomes(Gaddy(below, mode=mode))} == {"5-4_silent"}
     else:
         with pytest.raises(ValueError, match="expected voiced recordings <set>"):
-            Gaddy(below, mode=mode).items()
+            Gaddy(below, mode=mode).list_items()
 
 
 def test_a_testset_sets_the_split(tmp_path):
@@ -391,13 +393,13 @@ def test_bad_pieces_are_rejected_one_by_one(tmp_path):
     found = {name.split("/")[1][0]: reason for name, reason in reasons_by_id(rejected).items()}
     assert found.pop("7").startswith("7_info.json: not a JSON file: ")
     assert found == {
-        "1": "1_info.json: no sentence: sentence_index=-1",
+        "1": "1_info.json: not a sentence: sentence_index=-1",
         "2": "2_info.json: the text is empty",
         "3": "3_info.json: found book, sentence_index, text, chunks; expected a text under 'text'",
-        "4": "600 samples, where the chunks of 4_info.json add up to 900: damaged, or of another "
-        "rate",
+        "4": "600 samples, but the chunks of 4_info.json add up to 900: damaged, or of another "
+        "sample rate",
         "5": "5_info.json: chunks: expected [[samples of EMG, of audio, of button], …]",
-        "6": "6_info.json: sentence_index='six': expected a whole number",
+        "6": "6_info.json: sentence_index='six': expected an integer",
         "8": "8_info.json: the file is missing",
         "9": "9_info.json: found a JSON list, expected an object {…}",
     }
@@ -406,8 +408,8 @@ def test_bad_pieces_are_rejected_one_by_one(tmp_path):
 def test_nothing_of_gaddys_layout(tmp_path):
     (tmp_path / "a.npy").write_text("x")
     with pytest.raises(ValueError, match=r"expected recordings <set>/.*_emg.npy, found a.npy"):
-        Gaddy(tmp_path).items()
-    with pytest.raises(ValueError, match="reader.mode=loud is unknown; expected one of silent"):
+        Gaddy(tmp_path).list_items()
+    with pytest.raises(ValueError, match="reader.mode=loud is not valid; expected one of silent"):
         Gaddy(tmp_path, mode="loud")
 
 
@@ -465,12 +467,12 @@ def test_bad_recordings_of_an_archive(tmp_path):
     (sample,), rejected = read_emg_samples(Somach(tmp_path))
     assert sample.id == "a.npz#00000"
     assert reasons_by_id(rejected) == {
-        "a.npz#00001": "t_ms tells 500 Hz; reader.rate=250 is expected",
-        "a.npz#00002": "t_ms tells no time; reader.rate=250 is expected",
+        "a.npz#00001": "t_ms has 500 Hz; reader.rate=250 is expected",
+        "a.npz#00002": "t_ms has 0 s; reader.rate=250 is expected",
         "a.npz#00003": "3 samples (0.012 s) long; min_s=0.1 asks for more",
         "a.npz#00004": "0 samples (0 s) long; min_s=0.1 asks for more",
         "a.npz#00005": "channel 2: flat for more than half of the time",
-        "a.npz#00006": "its class is none of classes, or has no name",
+        "a.npz#00006": "its class is not in classes, or has no name",
     }
 
 
@@ -478,15 +480,18 @@ def test_bad_recordings_of_an_archive(tmp_path):
     ("changes", "reason"),
     [
         ({"label": None}, "b.npz has no array label; found adc, t_ms"),
-        ({"classes": np.array(["a", "b"], object)}, "b.npz is damaged, or no archive.*allow_pick"),
+        (
+            {"classes": np.array(["a", "b"], object)},
+            "b.npz is damaged, or not an archive.*allow_pick",
+        ),
         ({"adc": np.zeros(750)}, r"adc: an array of shape \(750,\) and type float64; expected"),
         ({"t_ms": np.zeros(7)}, r"t_ms: shape \(7,\); expected a number for each of 750"),
         ({"offset": np.array([0, 500, 250, 750])}, "offset: expected numbers that grow"),
         ({"offset": np.array([0, 250, 500, 900])}, "offset: expected numbers that grow from 0"),
-        ({"offset": np.zeros(4)}, "offset: expected a list of whole numbers"),
-        ({"offset": np.zeros(0, int)}, "expected a whole number for each of -1"),
-        ({"label": np.zeros(9, int)}, r"label: shape \(9,\); expected a whole number for each of"),
-        ({"phase": np.zeros(3)}, r"phase: shape \(3,\); expected a whole number"),
+        ({"offset": np.zeros(4)}, "offset: expected a list of integers"),
+        ({"offset": np.zeros(0, int)}, "expected an integer for each of -1"),
+        ({"label": np.zeros(9, int)}, r"label: shape \(9,\); expected an integer for each of"),
+        ({"phase": np.zeros(3)}, r"phase: shape \(3,\); expected an integer"),
     ],
 )
 def test_bad_archives_cost_a_row_each(tmp_path, changes, reason):
@@ -509,12 +514,12 @@ def test_damaged_archives_cost_a_row_each(tmp_path):
     samples, rejected = read_emg_samples(Somach(tmp_path))
     assert len(samples) == 3
     assert len(rejected) == 5
-    assert all(" is damaged, or no archive of arrays: " in row.reason for row in rejected)
+    assert all(" is damaged, or not an archive of arrays: " in row.reason for row in rejected)
 
 
 def test_nothing_of_somachs_layout(tmp_path):
     with pytest.raises(ValueError, match=r"expected archives \*.npz, found an empty folder"):
-        Somach(tmp_path).items()
+        Somach(tmp_path).list_items()
 
 
 # ---- input of predictions
@@ -583,7 +588,7 @@ def test_inputs_that_do_not_fit_the_model(tmp_path):
     assert reasons_by_id(read_emg_outcomes(EMGInput(tmp_path, channels=8))) == {
         "1.npy": "4 channels; expected input_reader.channels=8",
         "2.npy": "an array of shape (8, 300), which looks like (channels, samples); expected "
-        "(samples, 8 channels): transpose it",
+        "(samples, 8 channels). Transpose it",
     }
 
 
@@ -592,15 +597,15 @@ def test_inputs_that_do_not_fit_the_model(tmp_path):
     [
         (None, {}, "stage=predict needs input="),
         ("absent.npy", {}, "does not exist"),
-        ("a.edf", {}, "is nothing to read: expected .npy, .csv, .*Convert other formats"),
-        ("", {}, "is nothing to read: expected .npy, .csv"),
+        ("a.edf", {}, "holds nothing to read: expected .npy .csv .*Convert other formats"),
+        ("", {}, "holds nothing to read: expected .npy .csv"),
         ("a.edf", {"low_hz": 900}, "input_reader.low_hz=900: expected less than half"),
     ],
 )
 def test_inputs_that_are_none(tmp_path, name, options, message):
     (tmp_path / "a.edf").write_text("x")
     with pytest.raises(ValueError, match=message):
-        EMGInput(None if name is None else tmp_path / name, **options).items()
+        EMGInput(None if name is None else tmp_path / name, **options).list_items()
 
 
 @pytest.mark.parametrize("channels", [1, 8])
@@ -608,16 +613,16 @@ def test_a_drawing_shows_every_channel(tmp_path, channels):
     path = save_array(tmp_path / "a.npy", make_signal(1500, channels))
     reader = EMGInput(path)
     (sample,) = read_emg_outcomes(reader)
-    drawn = reader.drawing(sample.id, sample.features)
+    drawn = reader.draw_sample(sample.id, sample.features)
     assert drawn.dtype == np.uint8
     assert drawn.shape[2] == 3
     blue = (drawn[..., 2].astype(int) - drawn[..., 0]) > 60  # the ink of the traces
     assert blue.any(0)[60:1000].all()
     quiet = sample.features.copy()
     quiet[:, 0] = 0
-    assert (reader.drawing("a.npy", quiet) != drawn).any()
+    assert (reader.draw_sample("a.npy", quiet) != drawn).any()
     for nothing in (np.zeros((0, channels)), np.zeros((1, channels)), np.zeros((50, channels))):
-        assert reader.drawing("a.npy", nothing.astype(np.float32)).shape == drawn.shape
+        assert reader.draw_sample("a.npy", nothing.astype(np.float32)).shape == drawn.shape
 
 
 # ---- real recordings

@@ -115,7 +115,7 @@ def test_preparing_states_rate_and_length(run, tmp_path, capsys):
     run(*command, f"raw_dir={folder}", f"data_dir={tmp_path / 'set'}")
     printed = capsys.readouterr().out
     assert "Sample rate: 250 Hz; the median recording is 2 s long" in printed
-    assert "warning: the table's columns start_s are not used" in printed
+    assert "warning: the reader does not use the columns start_s" in printed
 
 
 # ---- text tables

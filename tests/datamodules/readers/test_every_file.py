@@ -56,14 +56,14 @@ def check_account(make_reader: Callable[[Path], Any], raw: Path, data_dir: Path)
         if "not one recording could be read" not in str(error):
             return False
     listed = set(pd.read_csv(data_dir / "rejected.csv", dtype=str, keep_default_na=False)["id"])
-    used = {name for item in reader.items() for name in reader.files_of(item)}
+    used = {name for item in reader.list_items() for name in reader.files_of(item)}
     counted = "; ".join(line for line in lines if line.startswith("Files that are not read"))
     for name, hidden in list_entries(raw):
         if hidden:
             assert " hidden" in counted, (name, lines)
         elif not (raw / name).is_dir() or escape_controls(name) in listed:
             is_counted = ending_of(name) in counted or " left out by " in counted
-            is_counted |= "depth pictures" in counted
+            is_counted |= "depth images" in counted
             assert name in used or escape_controls(name) in listed or is_counted, (name, lines)
     return True
 

@@ -51,7 +51,7 @@ def test_words_of_sentences(tmp_path):
         write_video(tmp_path / "mouth" / f"{name}.mkv", make_gray_images(20))
     columns = {"label": "word", "group": "clip", "start": "from", "end": "to"}
     reader = open_manifest(tmp_path, manifest="words.csv", path="mouth/{clip}.mkv", **columns)
-    assert [item.id for item in reader.items()] == ["mouth/a.mkv", "mouth/b.mkv"]
+    assert [item.id for item in reader.list_items()] == ["mouth/a.mkv", "mouth/b.mkv"]
     samples, rejected = read_image_samples(reader)
     assert not rejected
     assert [(s.id, s.label, s.group, s.source) for s in samples] == [
@@ -172,19 +172,19 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
     assert [sample.id for sample in samples] == kept
     out = "leads out of raw_dir; expected a path below it"
     assert reasons_by_id(rejected) == {
-        "absent.mkv#0-8": "the file absent.mkv that manifest.csv names is missing",
-        "a.mkv#0-9": "line 4: the label is missing",
+        "absent.mkv#0-8": "the file absent.mkv is missing",
+        "a.mkv#0-9": "line 4: label is missing",
         "#0-8": "line 5: path is missing",
         "a.mkv#9-5": "line 6: the end, frame 5, is not after the start, frame 9",
         "a.mkv#one-5": "line 7: 'one' is not the number of a frame",
         "a.mkv#-2-5": "line 8: the start, frame -2, is negative",
-        "a.mkv#3-5": "2 frames long; reader.min_frames=4 asks for more",
+        "a.mkv#3-5": "2 frames long; expected reader.min_frames=4 or more",
         "a.mkv#10-40": "ends at frame 40, 10 of its 30 frames are there: the video ends before",
         "../outside.mkv#0-8": f"line 12: the path ../outside.mkv {out}",
         f"{outside}#0-8": f"line 13: the path {outside} {out}",
-        "C:/a.mkv#0-8": f"line 14: the path C:/a.mkv {out}",
+        "C:\\a.mkv#0-8": f"line 14: the path C:/a.mkv {out}",
         "a.mkv#nan-8": "line 16: 'nan' is not the number of a frame",
-        "link.mkv#0-8": "the file link.mkv that manifest.csv names leads out of raw_dir",
+        "link.mkv#0-8": "the file link.mkv leads out of raw_dir",
     }
 
 
@@ -225,7 +225,11 @@ def test_words_before_the_end_of_a_truncated_video_are_kept(tmp_path):
 @pytest.mark.parametrize(
     ("header", "options", "message"),
     [
-        ("file,label", {}, r"manifest.csv has no column 'path'; found file, label. Say which"),
+        (
+            "file,label",
+            {},
+            r"manifest.csv has no column 'path'; found file, label. Set reader.path=",
+        ),
         ("path,word", {}, "has no column 'label'; found path, word"),
         ("path,label", {"path": "{clip}.mp4"}, "has no column 'clip'"),
         ("path,label", {"group": "speaker"}, "has no column 'speaker'"),
@@ -235,7 +239,7 @@ def test_words_before_the_end_of_a_truncated_video_are_kept(tmp_path):
 def test_manifests_that_lack_something(tmp_path, header, options, message):
     make_manifest(tmp_path, "a.mp4,x", header=header)
     with pytest.raises(ValueError, match=message):
-        open_manifest(tmp_path, **options).items()
+        open_manifest(tmp_path, **options).list_items()
 
 
 @pytest.mark.parametrize(
@@ -251,17 +255,17 @@ def test_manifests_that_lack_something(tmp_path, header, options, message):
 def test_files_that_are_no_manifest(tmp_path, content, message):
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        open_manifest(tmp_path).items()
+        open_manifest(tmp_path).list_items()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"crop": "lips"}, "crop=lips is unknown; expected one of mouth, none"),
-        ({"rate": 0}, "reader.rate=0 is no rate in Hz"),
-        ({"rate": float("nan")}, "reader.rate=nan is no rate"),
+        ({"crop": "lips"}, "crop=lips is not valid; expected one of mouth, none"),
+        ({"rate": 0}, "reader.rate=0.0 is not valid; expected Hz above 0"),
+        ({"rate": float("nan")}, "reader.rate=nan is not valid"),
         ({"height": 2}, "reader.height=2"),
-        ({"min_found": 50}, "reader.min_found=50: expected 0 to 1"),
+        ({"min_found": 50}, "reader.min_found=50 is not valid; expected a share from 0 to 1"),
     ],
 )
 def test_impossible_settings(tmp_path, options, message):
@@ -302,14 +306,16 @@ def test_some_labels_alone(tmp_path):
     make_manifest(tmp_path, *rows, header="path,label,start_frame,end_frame")
     samples, rejected = read_image_samples(open_manifest(tmp_path, labels=["again"]))
     assert [sample.id for sample in samples] == ["hello/a.mkv#1-5"] and not rejected
-    with pytest.raises(ValueError, match="names stop, which no recording bears; found 1, hello"):
-        VideoFolder(tmp_path, crop="none", labels=["stop", "web"]).items()
+    with pytest.raises(
+        ValueError, match="reader.labels has stop, but no recording has this label; found 1, hello"
+    ):
+        VideoFolder(tmp_path, crop="none", labels=["stop", "web"]).list_items()
 
 
 def test_folders_without_videos(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"expected <label>/\*.mp4 .*found a.mp4"):
-        VideoFolder(tmp_path, crop="none").items()
+        VideoFolder(tmp_path, crop="none").list_items()
 
 
 def test_bad_videos_are_rejected_each(tmp_path):
@@ -332,7 +338,7 @@ def test_bad_videos_are_rejected_each(tmp_path):
     assert found.pop("bad/truncated.mkv").startswith("only 9 of 20 frames can be decoded")
     assert found == {
         "bad/zero.avi": "the video holds no frame that can be decoded",
-        "bad/short.mkv": "3 frames long; reader.min_frames=4 asks for more",
+        "bad/short.mkv": "3 frames long; expected reader.min_frames=4 or more",
         "bad/odd.mkv": "the file states 4000 frames a second; expected more than 0, at most 1000. "
         "Write it again with its true rate",
         "bad/renamed.mp4": "not a video that FFmpeg can decode, or its end is missing",
@@ -420,9 +426,9 @@ def test_damaged_zips_cost_a_row_each(tmp_path, monkeypatch):
         assert found[name].startswith("the zip is damaged or truncated: ")
     assert found["F04.zip/words/01/01"].startswith("color_008.jpg: damaged in the zip: Bad CRC")
     assert found["F05.zip/words/01/01"].startswith("color_008.jpg: encrypted")
-    monkeypatch.setattr(frame_folder, "MAX_BYTES", 10)
+    monkeypatch.setattr(frame_folder, "MAX_MEMBER_BYTES", 10)
     assert {row.reason[-25:] for row in read_image_outcomes(FrameFolder(tmp_path))} >= {
-        "bytes; at most 10 are taken"[-25:]
+        "bytes; at most 10 are read"[-25:]
     }
 
 
@@ -440,7 +446,7 @@ def test_bad_pictures(tmp_path):
     make_clip(bad)
     (bad / "color_010.jpg").write_bytes(encode_image(2)[:-20])
     assert reasons_by_id(read_image_outcomes(FrameFolder(tmp_path))) == {
-        "F01/words/01/1": "3 frames long; reader.min_frames=4 asks for more",
+        "F01/words/01/1": "3 frames long; expected reader.min_frames=4 or more",
         "F01/words/01/2": "color_010.jpg: the image is truncated",
     }
 
@@ -448,11 +454,11 @@ def test_bad_pictures(tmp_path):
 def test_nothing_of_this_layout(tmp_path):
     (tmp_path / "F01.txt").write_text("x")
     with pytest.raises(ValueError, match=r"expected <speaker>/words/.*found F01.txt"):
-        FrameFolder(tmp_path).items()
+        FrameFolder(tmp_path).list_items()
     (tmp_path / "F01.zip").write_text("x")
-    with pytest.raises(ValueError, match="not one zip can be read, such as F01.zip"):
-        FrameFolder(tmp_path).items()
-    with pytest.raises(ValueError, match="reader.kind=letters is unknown"):
+    with pytest.raises(ValueError, match="no zip can be read, such as F01.zip"):
+        FrameFolder(tmp_path).list_items()
+    with pytest.raises(ValueError, match="reader.kind=letters is not valid"):
         FrameFolder(tmp_path, kind="letters")
 
 
@@ -503,12 +509,10 @@ class TestFaces:
         blink = write_clip(tmp_path / "blink", paint_speaking_head(40, step=1, away=(11, 12, 13)))
         assert len(blink.features) == 40
         gone = write_clip(tmp_path / "gone", paint_speaking_head(40, step=1, away=range(13, 27)))
-        assert gone.reason == (
-            "the face is away for 0.56 s; reader.max_gap_s=0.5 is the longest that is bridged"
-        )
+        assert gone.reason == ("no face for 0.56 s; expected gaps of at most reader.max_gap_s=0.5")
         rare = write_clip(tmp_path / "rare", paint_speaking_head(40, step=1, away=range(10, 40)))
         assert rare.reason == (
-            "a face found in 10 of 40 frames (25%); reader.min_found=0.5 asks for more"
+            "a face found in 10 of 40 frames (25%); expected reader.min_found=0.5 or more"
         )
 
     def test_words_are_cut_from_one_track(self, tmp_path):
@@ -542,9 +546,9 @@ class TestFaces:
     def test_a_missing_model_or_landmarker(self, tmp_path):
         write_video(tmp_path / "x" / "a.mkv", make_gray_images(5))
         with pytest.raises(ValueError, match=r"reader.landmarker=absent.task is not a file"):
-            VideoFolder(tmp_path, landmarker="absent.task").items()
+            VideoFolder(tmp_path, landmarker="absent.task").list_items()
         with pytest.raises(ValueError, match=r"reader.model=absent.tflite is not a file"):
-            VideoFolder(tmp_path, model="absent.tflite").items()
+            VideoFolder(tmp_path, model="absent.tflite").list_items()
 
     def test_predicting_along_a_video(self, tmp_path):
         write_video(tmp_path / "long.mkv", paint_speaking_head(40, step=1))
@@ -554,11 +558,11 @@ class TestFaces:
         spans = ["0.00-0.80", "0.40-1.20", "0.80-1.60"]
         assert [sample.id for sample in samples] == [f"long.mkv#{times}" for times in spans]
         assert [len(sample.features) for sample in samples] == [20] * 3
-        drawn = reader.drawing(samples[1].id, samples[1].features)
+        drawn = reader.draw_sample(samples[1].id, samples[1].features)
         assert drawn.shape == (480, 640 + 360, 3)
         assert (drawn[:240, 640:, 0] == drawn[:240, 640:, 1]).all()
         assert (np.abs(drawn[:, :640].astype(int) - (0, 255, 0)).sum(2) < 100).any()  # the window
-        assert reader.drawing("long.mkv", samples[1].features).shape == drawn.shape
+        assert reader.draw_sample("long.mkv", samples[1].features).shape == drawn.shape
 
 
 # ---- input of predictions
@@ -575,7 +579,7 @@ def test_inputs(tmp_path):
     ]
     alone = MouthInput(tmp_path / "a.mkv", crop="none")
     assert [sample.id for sample in read_image_outcomes(alone)] == ["a.mkv"]
-    assert alone.drawing("a.mkv", samples[0].features).shape == (480, 960 + 360, 3)
+    assert alone.draw_sample("a.mkv", samples[0].features).shape == (480, 960 + 360, 3)
     frames = MouthInput(tmp_path / "frames", crop="none")
     assert [sample.id for sample in read_image_outcomes(frames)] == ["frames"]
 
@@ -597,15 +601,19 @@ def test_windows_of_a_truncated_video(tmp_path):
     [
         (None, {}, "stage=predict needs input="),
         ("absent", {}, "does not exist"),
-        ("a.txt", {}, "is nothing to read: expected .mp4"),
-        ("", {}, "is nothing to read: expected .mp4"),
-        ("a.txt", {"window_s": 0.0}, "input_reader.window_s=0.0: expected seconds"),
+        ("a.txt", {}, "holds nothing to read: expected .mp4"),
+        ("", {}, "holds nothing to read: expected .mp4"),
+        (
+            "a.txt",
+            {"window_s": 0.0},
+            "input_reader.window_s=0.0 is not valid; expected at least the seconds",
+        ),
     ],
 )
 def test_inputs_that_are_none(tmp_path, name, options, message):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(ValueError, match=message):
-        MouthInput(None if name is None else tmp_path / name, **options).items()
+        MouthInput(None if name is None else tmp_path / name, **options).list_items()
 
 
 # ---- real recordings
@@ -615,7 +623,7 @@ def test_inputs_that_are_none(tmp_path, name, options, message):
 @pytest.mark.parametrize("kind", ["words", "phrases"])
 def test_shared_miracl(tmp_path, kind):
     reader = FrameFolder(require_shared_data("lip/miracl"), kind=kind)
-    items = reader.items()
+    items = reader.list_items()
     assert len(items) == 1000
     samples = [sample for item in items[::50] for sample in reader.read(item)]
     assert {type(sample) for sample in samples} == {Sample}
@@ -627,11 +635,11 @@ def test_shared_words_of_grid(tmp_path):
     columns = {"label": "word", "group": "clip"}
     options = {"manifest": "words.csv", "path": "mouth/{clip}.mp4", "crop": "none"}
     reader = VideoManifest(require_shared_data("lip/grid_s1"), **options, **columns)
-    items = reader.items()
+    items = reader.list_items()
     assert (len(items), sum(len(item.cuts) for item in items)) == (800, 4800)
     found = [outcome for item in items[::40] for outcome in reader.read(item)]
     short = [outcome.reason for outcome in found if isinstance(outcome, Rejected)]
-    assert all("reader.min_frames=4 asks for more" in reason for reason in short)
+    assert all("expected reader.min_frames=4 or more" in reason for reason in short)
     assert len(short) < 0.25 * len(found)
 
 
@@ -639,7 +647,7 @@ def test_shared_words_of_grid(tmp_path):
 @pytest.mark.usefixtures("face_model_file")
 def test_shared_faces():
     reader = MouthInput(require_shared_data("lip/grid_s1/video"), window_s=1.0)
-    items = reader.items()
+    items = reader.list_items()
     assert len(items) == 34
     found = [outcome for item in items[::10] for outcome in reader.read(item)]
     assert [len(sample.features) for sample in found] == [25] * (6 * 4)

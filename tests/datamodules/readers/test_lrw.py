@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datamodules.loading.batches import Batches
-from datamodules.readers.lips.lrw import LRW, read_duration, word_place
+from datamodules.readers.lips.lrw import ADVICE, LRW, locate_word, read_duration
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
 from datamodules.store.samples import Sample
@@ -21,7 +21,6 @@ from tests.helpers.videos import write_video
 from unvoiced.vision.videos import to_frame_range
 
 FRAMES = 29
-OTHERS = "take the clips as LRW has them, or read these with reader=video_manifest, which finds the"
 
 
 def paint_lip_images(frames=FRAMES, shape=(256, 256)):
@@ -102,7 +101,9 @@ def test_another_rate(tmp_path: Path, clip: Path, rate: float, frames: int, word
 @example(duration_s=1.16, scale=1.0)
 @given(duration_s=st.floats(0.001, 1.16), scale=st.floats(0.2, 3))
 def test_the_word_is_in_the_middle(duration_s: float, scale: float) -> None:
-    first, stop = to_frame_range(*word_place(duration_s, FRAMES, 25.0), lambda frame: frame * scale)
+    first, stop = to_frame_range(
+        *locate_word(duration_s, FRAMES, 25.0), lambda frame: frame * scale
+    )
     assert 0 <= first < stop <= max(1, round(FRAMES * scale) + 1)
     if stop - first > 1:  # one frame is the least, wherever its centre is
         assert abs(first + stop - FRAMES * scale) <= 1 + 1e-6  # as much before as after it
@@ -132,7 +133,7 @@ def test_items_are_small(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / "ABOUT" / "train").mkdir(parents=True, exist_ok=True)
         (tmp_path / "ABOUT" / "train" / f"ABOUT_{number:05d}.mp4").touch()
-    items = LRW(tmp_path).items()
+    items = LRW(tmp_path).list_items()
     assert len({id(item.path) for item in items}) == 1
     assert len(pickle.dumps(items[0])) < 400 + len(str(tmp_path))
 
@@ -153,33 +154,33 @@ def test_items_are_small(tmp_path: Path) -> None:
 def test_some_words_alone(tmp_path: Path, classes, labels: list[str]) -> None:
     touch_clips(tmp_path, "YEARS", "ABOUT", "PEOPLE")
     touch_clips(tmp_path, ".trash", "__MACOSX")
-    assert [item.label for item in LRW(tmp_path, classes=classes).items()] == labels
+    assert [item.label for item in LRW(tmp_path, classes=classes).list_items()] == labels
 
 
 @pytest.mark.parametrize(
     ("classes", "said"),
     [
-        (["abuot", "years"], "names abuot, and raw_dir=.* has no folder of it; near it: about"),
-        (["xyz"], "names xyz, .* has no folder of it; found about, people, years"),
-        (4, "reader.classes=4, and raw_dir=.* holds 3 words"),
-        (0, "reader.classes=0: expected how many words"),
-        (True, "reader.classes=True: expected how many words"),
-        (1.5, "reader.classes=1.5: expected how many words"),
-        ("about", "reader.classes='about': expected how many words .* a list of words"),
-        ([], r"reader.classes=\[\]: expected how many words"),
+        (["abuot", "years"], "has abuot, but raw_dir=.* has no folder of it; similar: about"),
+        (["xyz"], "has xyz, .* has no folder of it; found about, people, years"),
+        (4, "reader.classes=4, but raw_dir=.* holds only 3 words"),
+        (0, "reader.classes=0 is not valid; expected a number of words"),
+        (True, "reader.classes=true is not valid; expected a number of words"),
+        (1.5, "reader.classes=1.5 is not valid; expected a number of words"),
+        ("about", "reader.classes=about is not valid; expected a number of words, a list"),
+        ([], r"reader.classes=\[\] is not valid; expected a number of words"),
     ],
     ids=["near", "far", "too_many", "zero", "bool", "float", "text", "empty"],
 )
 def test_words_that_cannot_be_read(tmp_path: Path, classes, said: str) -> None:
     touch_clips(tmp_path, "YEARS", "ABOUT", "PEOPLE")
     with pytest.raises(ValueError, match=said):
-        LRW(tmp_path, classes=classes).items()
+        LRW(tmp_path, classes=classes).list_items()
 
 
 def test_two_spellings_of_one_word(tmp_path: Path) -> None:
     touch_clips(tmp_path, "PEOPLE", "about", "ABOUT")
     with pytest.raises(ValueError, match="ABOUT and about are two spellings of one word, about"):
-        LRW(tmp_path).items()
+        LRW(tmp_path).list_items()
 
 
 def test_a_word_without_a_training_clip(tmp_path: Path) -> None:
@@ -187,8 +188,8 @@ def test_a_word_without_a_training_clip(tmp_path: Path) -> None:
     touch_clips(tmp_path, "PEOPLE", "PHONE", split="test")
     (tmp_path / "PHONE" / "train").mkdir()
     with pytest.raises(ValueError, match=r"no clip train/\*.mp4 of people, phone, so no model"):
-        LRW(tmp_path).items()
-    assert len(LRW(tmp_path, classes=["about", "years"]).items()) == 2
+        LRW(tmp_path).list_items()
+    assert len(LRW(tmp_path, classes=["about", "years"]).list_items()) == 2
 
 
 def test_a_word_without_a_split(tmp_path: Path) -> None:
@@ -196,19 +197,19 @@ def test_a_word_without_a_split(tmp_path: Path) -> None:
     (tmp_path / "PEOPLE").mkdir()
     (tmp_path / "PEOPLE" / "PEOPLE_00001.mp4").touch()
     with pytest.raises(ValueError, match="the folder of people has none of the folders train, val"):
-        LRW(tmp_path).items()
-    assert len(LRW(tmp_path, classes=1).items()) == 1
+        LRW(tmp_path).list_items()
+    assert len(LRW(tmp_path, classes=1).list_items()) == 1
 
 
 def test_folders_that_are_no_lrw(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds nothing to read: .*found an empty folder"):
-        LRW(tmp_path).items()
+        LRW(tmp_path).list_items()
     touch_clips(tmp_path / "data", "ABOUT")
     (tmp_path / "data" / "notes.txt").touch()
     with pytest.raises(ValueError, match=r"expected <WORD>/.*00001.txt beside it, found train"):
-        LRW(tmp_path / "data" / "ABOUT").items()
-    with pytest.raises(ValueError, match=r"holds the words in data: say raw_dir=.*data$"):
-        LRW(tmp_path).items()
+        LRW(tmp_path / "data" / "ABOUT").list_items()
+    with pytest.raises(ValueError, match=r"holds the words in data. Set raw_dir=.*data$"):
+        LRW(tmp_path).list_items()
 
 
 def test_links_that_lead_out_are_left_out(tmp_path: Path) -> None:
@@ -217,14 +218,16 @@ def test_links_that_lead_out_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "raw" / "YEARS").symlink_to(tmp_path / "else" / "YEARS")
     link = tmp_path / "raw" / "ABOUT" / "train" / "ABOUT_00002.mp4"
     link.symlink_to(tmp_path / "else" / "YEARS" / "train" / "YEARS_00001.mp4")
-    assert [item.id for item in LRW(tmp_path / "raw").items()] == ["ABOUT/train/ABOUT_00001.mp4"]
+    assert [item.id for item in LRW(tmp_path / "raw").list_items()] == [
+        "ABOUT/train/ABOUT_00001.mp4"
+    ]
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"crop": "mouth"}, "crop=mouth is unknown; expected one of fixed, none"),
-        ({"rate": 0}, "reader.rate=0 is no rate in Hz"),
+        ({"crop": "mouth"}, "crop=mouth is not valid; expected one of fixed, none"),
+        ({"rate": 0}, "reader.rate=0.0 is not valid"),
         ({"height": 2}, "reader.height=2"),
     ],
     ids=["crop", "rate", "height"],
@@ -254,24 +257,24 @@ def test_bad_clips_are_rejected_each(tmp_path: Path, clip: Path) -> None:
     samples, rejected = read_image_samples(LRW(tmp_path))
     assert [sample.id for sample in samples] == ["ABOUT/train/ABOUT_00001.mp4"]
     silent = (
-        "does not say how long the word takes: expected a line such as 'Duration: 0.53 seconds'"
+        "does not state the duration of the word: expected a line such as 'Duration: 0.53 seconds'"
     )
     text = "Disk reference: 6204509_0 Channel: BBC Duration:"
     found = {row.id.removeprefix("ABOUT/train/"): row.reason for row in rejected}
     assert found == {
-        "ABOUT_00002.mp4": "ABOUT_00002.txt is missing, which says how long the word takes: LRW "
-        "has it beside the video",
+        "ABOUT_00002.mp4": "ABOUT_00002.txt is missing, which states the duration of the word: "
+        "LRW has it beside the video",
         "ABOUT_00003.mp4": f"ABOUT_00003.txt {silent}, found {text} unknown",
-        "ABOUT_00004.mp4": "ABOUT_00004.txt says that the word takes 1.2 s, and the clip has 1.16 "
-        "s: one of the two is damaged, fetch both again",
+        "ABOUT_00004.mp4": "ABOUT_00004.txt states a word of 1.2 s, but the clip has 1.16 s: one "
+        "of the two is damaged. Fetch both again",
         "ABOUT_00005.mp4": f"ABOUT_00005.txt {silent}, found {text} 0 seconds",
         "ABOUT_00006.mp4": f"ABOUT_00006.txt {silent}, found nothing",
-        "7.mp4": f"30 frames a second, and LRW's clips have 25: {OTHERS} face",
-        "8.mp4": f"96x128 pixels, and LRW's clips have 256x256: {OTHERS} face",
+        "7.mp4": f"30 fps; LRW's clips have 25. {ADVICE}",
+        "8.mp4": f"96x128 pixels; LRW's clips have 256x256. {ADVICE}",
         "9.mp4": "not a video that FFmpeg can decode, or its end is missing",
         "10.mp4": "not a video but a text",
         "11.mp4": "the file is empty",
-        "12.mp4": "3 frames long; reader.min_frames=4 asks for more",
+        "12.mp4": "3 frames long; expected reader.min_frames=4 or more",
     }
     assert {row.label for row in rejected} == {"about"}
 

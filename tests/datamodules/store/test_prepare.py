@@ -94,7 +94,7 @@ def test_nothing_usable_says_why(tmp_path: Path) -> None:
         LandmarkNPY(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="an empty folder"):
-        LandmarkNPY(tmp_path / "empty").items()
+        LandmarkNPY(tmp_path / "empty").list_items()
 
 
 def test_a_class_without_a_usable_recording_is_said(run, tmp_path: Path, capsys) -> None:

@@ -106,7 +106,7 @@ def test_what_waits_for_a_long_recording_is_bounded(tmp_path: Path, monkeypatch)
     monkeypatch.setattr(preparation, "LAP", 16)
     reader = SlowFirstReader(SimulatedHands(), 80)
     reader.marks = tmp_path
-    outcomes = preparation._in_parallel(reader, reader.items(), 2)
+    outcomes = preparation._in_parallel(reader, reader.list_items(), 2)
     read = [next(outcomes)[0].id]
     assert len(list(tmp_path.iterdir())) <= 2 * 16
     read += [outcome.id for (outcome,) in outcomes]

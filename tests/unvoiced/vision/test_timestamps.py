@@ -74,7 +74,7 @@ def test_a_browsers_recording_is_prepared_whole(tmp_path):
     path.parent.mkdir()
     remove_header_times(write_stamped(path, [33 * n + 7 * n % 11 for n in range(30)]))
     reader = VideoFolder(tmp_path, crop="none", height=16, width=32)
-    (sample,) = reader.read(reader.items()[0])
+    (sample,) = reader.read(reader.list_items()[0])
     assert len(sample.features) == 25
 
 
