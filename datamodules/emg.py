@@ -18,9 +18,14 @@ from datamodules.loading.sequences import CurriculumSampler, LengthBucketSampler
 from datamodules.simulators.muscle import MuscleSimulator
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
-from unvoiced.emg.activity import activity, frame_samples, most_active_window, stretch_start
+from unvoiced.emg.activity import (
+    find_segment_start,
+    measure_activity,
+    most_active_window,
+    samples_per_frame,
+)
 from unvoiced.emg.conditioning import EMGFilter
-from unvoiced.emg.quality import SCALE_MODES, channel_rms, gain
+from unvoiced.emg.quality import SCALE_MODES, channel_gain, channel_rms
 from unvoiced.tokenizers import Tokenizer, build_tokenizer
 
 SEGMENTS = ("activity", "cue")
@@ -168,17 +173,21 @@ class EMGDataModule(PreparedDataModule):
         set_, rate = self.prepared, float(self.prepared.meta["frame"]["rate"])
         after = self.segment == "cue"
         if after and self.segment_start_s is None:
-            hop = frame_samples(rate)
+            hop = samples_per_frame(rate)
             frames = max(1, round(self.segment_s * rate / hop))
             self.segment_start_s = self._after_cue(frames) * hop / rate
         cue_s = self.segment_start_s if after else None
         rows = range(len(set_))
-        first = [stretch_start(recording(set_, row), rate, self.segment_s, cue_s) for row in rows]
+        first = [
+            find_segment_start(recording(set_, row), rate, self.segment_s, cue_s) for row in rows
+        ]
         set_.lengths = np.minimum(set_.lengths, round(self.segment_s * rate))
         set_.starts = set_.starts + first
 
     def _activity(self, row: int) -> np.ndarray:
-        return activity(recording(self.prepared, row), float(self.prepared.meta["frame"]["rate"]))
+        return measure_activity(
+            recording(self.prepared, row), float(self.prepared.meta["frame"]["rate"])
+        )
 
     def _after_cue(self, frames: int) -> int:
         """The frame from which the recordings that are trained on have the most activity."""
@@ -270,7 +279,7 @@ def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:
         groups = prepared.manifest["group"].to_numpy()
         for group in np.unique(groups):
             strengths[groups == group] = np.median(strengths[groups == group], axis=0)
-    return gain(strengths)
+    return channel_gain(strengths)
 
 
 def recording(prepared: PreparedSet, row: int) -> np.ndarray:

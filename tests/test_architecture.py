@@ -28,7 +28,6 @@ TOO_LONG = {  # files still to be split; none may be added
     "datamodules/splits.py",
     "datamodules/store/writer.py",
     "experiments/export/onnx.py",
-    "unvoiced/live/emg_sources.py",
 }
 
 

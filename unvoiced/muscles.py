@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from unvoiced.decisions import number, refuse
-from unvoiced.emg.activity import stretch_start
+from unvoiced.emg.activity import find_segment_start
 from unvoiced.emg.conditioning import OPTIONAL_SETTINGS, EMGFilter
-from unvoiced.emg.quality import channel_rms, check_amplitude, gain, preprocess_recording
-from unvoiced.live.emg_sources import Beginning, Window, Windows
+from unvoiced.emg.quality import channel_gain, channel_rms, check_amplitude, preprocess_recording
+from unvoiced.live.emg_windows import EMGWindow, EMGWindowBuffer, LeadTrimmer
 from unvoiced.networks import as_trained
 
 MOST_VALUES = 20_000_000  # of a window
@@ -44,11 +44,11 @@ def signal_of(counts: np.ndarray, about: dict[str, Any], rate: float | None = No
     how = about["input"]
     if how.get("segment_s"):
         cue_s = how["segment_start_s"] if how["segment"] == "cue" else None
-        first = stretch_start(emg, frame["rate"], how["segment_s"], cue_s)
+        first = find_segment_start(emg, frame["rate"], how["segment_s"], cue_s)
         emg = emg[first : first + round(how["segment_s"] * frame["rate"])]
     if how["scale"] == "none":
         return emg
-    return emg * gain(channel_rms(emg, frame["rate"]))
+    return emg * channel_gain(channel_rms(emg, frame["rate"]))
 
 
 class Listener:
@@ -74,7 +74,7 @@ class Listener:
         self.skip = settings["skip_samples"] or 0
         self.conditioner = conditioner_of(settings)
         self._refuse_unfit(settings, float(about["frame"]["rate"]))
-        rate = self.conditioner.out_rate
+        rate = self.conditioner.output_rate
         size, hop = (max(1, round(live[name] * rate)) for name in ("window_s", "hop_s"))
         if size * self.channels > MOST_VALUES:
             raise ValueError(
@@ -82,12 +82,12 @@ class Listener:
                 f"channels; expected at most {MOST_VALUES:,} values"
             )
         self._is_unit_checked = False
-        self.beginning = Beginning(self.skip)
-        self.stream = self.conditioner.stream(self.channels)
-        self.windows = Windows(size, hop, self.channels, rate)
+        self.beginning = LeadTrimmer(self.skip)
+        self.stream = self.conditioner.start_stream(self.channels)
+        self.windows = EMGWindowBuffer(size, hop, self.channels, rate)
 
     def _refuse_unfit(self, settings: dict[str, Any], trained_hz: float) -> None:
-        found, rate = settings["channels"], self.conditioner.out_rate
+        found, rate = settings["channels"], self.conditioner.output_rate
         if found not in (None, self.channels):
             raise ValueError(
                 f"input_reader.channels={found}: the model was trained with {self.channels}"
@@ -104,7 +104,7 @@ class Listener:
                 f"say input_reader.resample_hz={trained_hz:g}"
             )
 
-    def push(self, counts: np.ndarray) -> Iterator[Window]:
+    def push(self, counts: np.ndarray) -> Iterator[EMGWindow]:
         """The windows that these samples (n, C) complete.
 
         Raises:
@@ -116,38 +116,38 @@ class Listener:
             self._check_unit(window)
             yield window
 
-    def _check_unit(self, window: Window) -> None:
+    def _check_unit(self, window: EMGWindow) -> None:
         """Refuse a signal whose first window is no surface EMG in µV."""
         if not self._is_unit_checked:
             self._is_unit_checked = True
             try:
-                check_amplitude(window.own, self.uv_per_count)
+                check_amplitude(window.rms, self.uv_per_count)
             except ValueError as error:
                 raise ValueError(
                     f"input_reader.uv_per_count={self.uv_per_count:g}: {error}"
                 ) from None
 
-    def rest(self) -> Window | None:
+    def rest(self) -> EMGWindow | None:
         """What is left at the end of the input, if it is long enough to be read."""
-        return self.windows.rest(round(MIN_S * self.conditioner.out_rate))
+        return self.windows.flush(round(MIN_S * self.conditioner.output_rate))
 
-    def silence(self) -> Window:
+    def silence(self) -> EMGWindow:
         """A window in which nothing is heard."""
         nothing = np.zeros((self.windows.size, self.channels), np.float32)
-        return Window(nothing, 0, np.zeros(self.channels), np.zeros(self.channels))
+        return EMGWindow(nothing, 0, np.zeros(self.channels), np.zeros(self.channels))
 
     @property
     def heard_s(self) -> float:
         """Seconds of input until now."""
-        return self._seconds(self.windows.heard)
+        return self._seconds(self.windows.num_samples)
 
-    def seconds(self, window: Window) -> float:
+    def seconds(self, window: EMGWindow) -> float:
         """From the first sample of the input to the end of the window."""
         return self._seconds(window.end)
 
     def _seconds(self, samples: int) -> float:
         made = self.conditioner
-        return samples / made.out_rate + self.beginning.dropped / made.rate
+        return samples / made.output_rate + self.beginning.num_dropped / made.rate
 
 
 def conditioner_of(settings: dict[str, Any]) -> EMGFilter:

@@ -9,7 +9,7 @@ import numpy as np
 
 from unvoiced.decisions import Event
 from unvoiced.engine import Clock
-from unvoiced.live.emg_sources import Window
+from unvoiced.live.emg_windows import EMGWindow
 from unvoiced.muscles import Listener, Pace, refuse_impossible
 from unvoiced.recognizer import NOTHING, Reading, Recognizer
 
@@ -70,7 +70,7 @@ class Phrases:
 
     def describe(self) -> str:
         """Return the channels and windows in words."""
-        windows, out_rate = self.listener.windows, self.listener.conditioner.out_rate
+        windows, out_rate = self.listener.windows, self.listener.conditioner.output_rate
         size_s, hop_s = windows.size / out_rate, windows.hop / out_rate
         rate = f"{self.channels} channels at {self.sample_rate:g} Hz"
         return f"{rate}, windows of {size_s:g} s every {hop_s:g} s"
@@ -79,7 +79,7 @@ class Phrases:
         """Return how many windows were read, and how many there was no time for."""
         return self.pace.summary()
 
-    def _hear(self, window: Window, clock: Clock, always: bool) -> list[Event]:
+    def _hear(self, window: EMGWindow, clock: Clock, always: bool) -> list[Event]:
         """Read a window, if there is time for it; ``always``: in any case."""
         if not (always or self.pace.due()):
             return []
@@ -94,5 +94,5 @@ class Phrases:
         self.reading = Reading(text, sure, ((text, sure),))
         return [Event("started", text, sure, end_s)]
 
-    def _read(self, window: Window) -> tuple[str, float]:
-        return self.recognizer.text(window.scaled(self.scale))
+    def _read(self, window: EMGWindow) -> tuple[str, float]:
+        return self.recognizer.text(window.scale_channels(self.scale))

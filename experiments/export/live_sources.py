@@ -12,8 +12,14 @@ from datamodules.store.samples import Sample
 from experiments.launch.instantiate import instantiate
 from unvoiced import Recognizer
 from unvoiced.files import IMAGE_SUFFIXES
-from unvoiced.live.cameras import CAMERA, Camera, VideoSource, open_frame_source
-from unvoiced.live.recordings import LANDMARK_FPS, FrameSequence
+from unvoiced.live.cameras import (
+    CAMERA_PREFIX,
+    LANDMARK_FPS,
+    Camera,
+    FrameSequence,
+    VideoSource,
+    open_frame_source,
+)
 from unvoiced.tasks import get_task
 
 FRAME_FPS = 25.0  # of images whose model does not state a frame rate
@@ -28,7 +34,7 @@ def frame_source(
         ValueError: it does not exist, or the task does not read it.
     """
     path, spec = Path(where), get_task(recognizer.task)
-    if where.startswith(CAMERA):
+    if where.startswith(CAMERA_PREFIX):
         return open_frame_source(where, paced)
     if path.exists() and not spec.accepts(path):
         expected = f"camera:0, {spec.input_description}"

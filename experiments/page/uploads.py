@@ -13,7 +13,7 @@ import numpy as np
 from experiments.export.live_sources import load_recording, read_landmarks
 from experiments.page.clips import Clip, refuse_long
 from unvoiced.files import IMAGE_SUFFIXES
-from unvoiced.live.recordings import LANDMARK_FPS, FrameSequence
+from unvoiced.live.cameras import LANDMARK_FPS, FrameSequence
 from unvoiced.tasks import get_task
 from unvoiced.vision.images import load_image
 

@@ -22,10 +22,9 @@ from unvoiced import Engine, Event, Recognizer
 from unvoiced.decisions import number, refuse
 from unvoiced.engine import STAGES, SignalPart
 from unvoiced.files import ARRAY_SUFFIXES
-from unvoiced.live.cameras import CameraGoneError, Latest
-from unvoiced.live.emg_sources import GrowingTable, LSLStream
-from unvoiced.live.recordings import Recording
-from unvoiced.live.screens import ScreenWindow, VideoFile, drawn
+from unvoiced.live.cameras import CameraGoneError, LatestFrameBuffer
+from unvoiced.live.emg_sources import GrowingTable, LSLStream, RecordedSignal
+from unvoiced.live.screens import ScreenWindow, VideoWriter, draw_screen
 from unvoiced.tasks import TaskSpec, get_task
 from unvoiced.text import spreadsheet_cell
 
@@ -62,16 +61,16 @@ def _watch(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> 
     ready = config.crop == "none" or spec.is_landmark_file(where)
     engine = Engine(recognizer, **live, **({"ready": True} if ready else {}))
     source = frame_source(where, recognizer, paced=not config.output)
-    screen = VideoFile(config.output, source.rate) if config.output else ScreenWindow()
+    screen = VideoWriter(config.output, source.fps) if config.output else ScreenWindow()
     folder = write_config(config)
     tell(f"Reading {config.input}. Ctrl-C ends it\n{recognizer.told}")
     film = config.output and not str(config.input).startswith("camera:")
     # A file that is written has every picture; whoever looks on wants to see what is now.
-    moments = source.timed_frames() if film else Latest(source.timed_frames())
+    moments = source.timed_frames() if film else LatestFrameBuffer(source.timed_frames())
     with closing(screen), Minutes(folder) as minutes:
         _read(moments, engine, screen, minutes)
     minutes.tell_latency()
-    dropped = getattr(moments, "dropped", 0)
+    dropped = getattr(moments, "num_dropped", 0)
     why = ": they came faster than they could be read" if dropped else ""
     tell(f"{minutes.pictures:,} pictures read, {dropped:,} dropped{why}")
     tell(f"Text: {engine.text}\n\nRun folder: {folder}")
@@ -88,7 +87,7 @@ def _read(
             took_ms = 1e3 * (time.perf_counter() - begun)
             minutes.write(events, engine.latency_ms, took_ms)
             label = _now(events, label)
-            if not screen.show(drawn(engine, label, took_ms)):
+            if not screen.show(draw_screen(engine, label, took_ms)):
                 break
     except KeyboardInterrupt:
         tell("")  # the terminal has written ^C
@@ -186,7 +185,7 @@ def _listen(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) ->
     tell(f"Reading {config.input}: {part.describe()}. Ctrl-C ends it\n{recognizer.told}")
     with Heard(folder / "live.csv", part) as heard:
         try:
-            for chunk in source.chunks():
+            for chunk in source.read_chunks():
                 heard.write(engine.push(chunk, part.heard_s))
         except KeyboardInterrupt:
             tell("")
@@ -209,7 +208,7 @@ def _source(
     waiting: dict[str, Any],
     input_reader: dict[str, Any],
     spec: TaskSpec,
-) -> GrowingTable | LSLStream | Recording:
+) -> GrowingTable | LSLStream | RecordedSignal:
     """Return the source of samples that ``input`` names.
 
     Raises:
@@ -224,7 +223,7 @@ def _source(
         raise ValueError(f"input={where} cannot be read; expected {expected}")
     if str(where).lower().endswith(ARRAY_SUFFIXES):
         samples = load_recording(Path(where), input_reader, part.channels, part.sample_rate)
-        return Recording(samples, part.sample_rate)
+        return RecordedSignal(samples, part.sample_rate)
     return GrowingTable(where, part.channels, **waiting)
 
 

@@ -27,8 +27,8 @@ from tests.helpers.streams import HandNetwork, LipNetwork
 from unvoiced import Engine, Event, Reading, Recognizer
 from unvoiced.decisions import Held, Text
 from unvoiced.eyes import LARGEST, MouthEye
-from unvoiced.live.cameras import CameraGoneError, Latest, VideoSource, open_frame_source
-from unvoiced.live.screens import HEIGHT, PANEL, VideoFile, drawn
+from unvoiced.live.cameras import CameraGoneError, LatestFrameBuffer, VideoSource, open_frame_source
+from unvoiced.live.screens import PANEL_WIDTH, SCREEN_HEIGHT, VideoWriter, draw_screen
 from unvoiced.speech import Peaks, Rest, Speech, motion
 from unvoiced.vision.videos import Video
 from unvoiced.words import Words
@@ -248,15 +248,15 @@ def count_frames(
 
 def test_the_oldest_pictures_are_dropped_and_counted() -> None:
     ended = threading.Event()
-    latest = Latest(count_frames(10, ended), waiting=2)
+    latest = LatestFrameBuffer(count_frames(10, ended), max_waiting=2)
     assert ended.wait(5)
-    assert [seconds for seconds, _ in latest] == [8.0, 9.0] and latest.dropped == 8
+    assert [seconds for seconds, _ in latest] == [8.0, 9.0] and latest.num_dropped == 8
     latest.close()
 
 
 def test_what_went_wrong_comes_after_the_last_picture() -> None:
     ended = threading.Event()
-    latest = Latest(count_frames(1, ended, CameraGoneError("gone")))
+    latest = LatestFrameBuffer(count_frames(1, ended, CameraGoneError("gone")))
     assert ended.wait(5)
     moments = iter(latest)
     assert next(moments)[0] == 0.0
@@ -265,7 +265,7 @@ def test_what_went_wrong_comes_after_the_last_picture() -> None:
 
 
 def test_closing_ends_a_source_that_would_go_on() -> None:
-    latest = Latest((n / 1e3, np.zeros((1, 1, 3), np.uint8)) for n in iter(int, 1))
+    latest = LatestFrameBuffer((n / 1e3, np.zeros((1, 1, 3), np.uint8)) for n in iter(int, 1))
     next(iter(latest))
     latest.close()
     assert not latest._thread.is_alive()
@@ -273,7 +273,7 @@ def test_closing_ends_a_source_that_would_go_on() -> None:
 
 def test_inputs_that_are_no_camera_and_no_video_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("hello")
-    with pytest.raises(ValueError, match=r"input=camera:9: no picture comes from it\. Expected"):
+    with pytest.raises(ValueError, match=r"input=camera:9 gives no image\. Expected"):
         open_frame_source("camera:9", paced=False)
     with pytest.raises(ValueError, match=r"input=camera:front: expected camera:0"):
         open_frame_source("camera:front", paced=False)
@@ -304,7 +304,7 @@ def test_a_hand_is_read_held_and_let_go(letters: Recognizer) -> None:
     assert engine.text == events[0].label == engine.top[0][0]
     assert (engine.seen != picture).any() and engine.seen.shape == picture.shape
     assert set(engine.latency_ms) == {"landmarks", "network", "decision"}
-    assert drawn(engine, "A", 9.0).shape == (HEIGHT, HEIGHT + PANEL, 3)
+    assert draw_screen(engine, "A", 9.0).shape == (SCREEN_HEIGHT, SCREEN_HEIGHT + PANEL_WIDTH, 3)
     events = [event for n in range(6, 14) for event in engine.push(blank, n / 10)]
     assert events[0].kind == "released" and engine.top == ()
     assert (engine.seen == blank).all()
@@ -390,16 +390,16 @@ def test_a_camera_that_goes_away_leaves_what_was_read(
     def unplugged() -> Iterator[tuple[float, np.ndarray]]:
         for number in range(6):
             yield number / 10, paint_hand()
-        raise CameraGoneError("input=camera:0 gives no more pictures after 0.5 s")
+        raise CameraGoneError("input=camera:0 gives no more images after 0.5 s")
 
     screen, engine = RecordingScreen(), Engine(letters, hold_s=0.3)
     with Minutes(tmp_path) as minutes:
-        _read(Latest(unplugged(), waiting=9), engine, screen, minutes)
+        _read(LatestFrameBuffer(unplugged(), max_waiting=9), engine, screen, minutes)
     table = pd.read_csv(tmp_path / "events.csv", keep_default_na=False)
     assert table["event"].tolist() == ["started", "released"]
     assert table["label"][0] == engine.text
     assert len(screen.pictures) == minutes.pictures == 6
-    assert "warning: input=camera:0 gives no more pictures" in capsys.readouterr().out
+    assert "warning: input=camera:0 gives no more images" in capsys.readouterr().out
 
 
 def write_frames(path: Path, pictures: list[np.ndarray], rate: float) -> Path:
@@ -430,13 +430,13 @@ def test_slow_and_large_videos_are_read(
     events = pd.read_csv(folder / "events.csv", keep_default_na=False)
     assert events["event"].tolist() == (["started", "released"] if count > rate else [])
     pictures = [picture for _, picture in Video(tmp_path / "o.mp4").frames()]
-    assert len(pictures) == count and pictures[0].shape[0] == HEIGHT
+    assert len(pictures) == count and pictures[0].shape[0] == SCREEN_HEIGHT
     assert len(pd.read_csv(folder / "latency.csv")) == 4
 
 
 def test_a_video_with_another_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"output=x\.gif: expected a name that ends in \.mp4"):
-        VideoFile("x.gif", 25)
+        VideoWriter("x.gif", 25)
 
 
 # ---- a mouth

@@ -1,1 +1,1 @@
-"""EMG filters and signal quality."""
+"""Filters, signal quality, activity and tables of surface EMG."""

@@ -1,1 +1,1 @@
-"""Cameras, EMG streams and the screen of stage=live."""
+"""Sources of live input, and where the result is shown."""

@@ -1,41 +1,42 @@
-"""Pictures as they come: from a camera, or from a video as fast as it was filmed."""
+"""Sources of frames with their times: a camera, a video file, a sequence of images."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from unvoiced.files import VIDEO_SUFFIXES
+from unvoiced.vision.images import load_image
 from unvoiced.vision.mediapipe_tasks import quiet_stderr
 from unvoiced.vision.videos import Video
 
-CAMERA = "camera:"
-WAITING = 2  # pictures that wait to be read; of more, the oldest are dropped
-AWAY_S = 2.0  # a camera that gives no picture for so long is gone
-Moments = Iterator[tuple[float, np.ndarray]]  # seconds and (height, width, 3) uint8, red first
+CAMERA_PREFIX = "camera:"
+TIMEOUT_S = 2.0  # a camera without a frame for this long is gone
+LANDMARK_FPS = 30.0  # files of landmarks do not state a frame rate
+TimedFrames = Iterator[tuple[float, np.ndarray]]  # seconds, and a (H, W, 3) uint8 RGB image
 
 
 class CameraGoneError(ValueError):
-    """The camera gave pictures, and then no more."""
+    """The camera stopped giving frames."""
 
 
 class Camera:
     """A camera of this machine.
 
     Args:
-        number: 0 is the first one.
+        number: of the camera, from 0.
 
     Attributes:
-        rate: what it says it gives, Hz.
+        fps: frames per second, as the driver states them.
 
     Raises:
-        ValueError: there is no such camera, or it gives no picture.
+        ValueError: there is no such camera, or it gives no frame.
     """
 
     def __init__(self, number: int) -> None:
@@ -45,44 +46,47 @@ class Camera:
             opened = self._camera.isOpened() and self._camera.grab()
         if not opened:
             raise ValueError(
-                f"input=camera:{number}: no picture comes from it. Expected the number of a camera "
-                "that is plugged in, is used by no other program and may be used by this one"
+                f"input=camera:{number} gives no image. Expected the number of a camera that is "
+                "plugged in, that no other program uses and that this one may use"
             )
-        said = self._camera.get(cv2.CAP_PROP_FPS)
-        self.rate = said if 1 <= said <= 240 else 30.0
+        stated_fps = self._camera.get(cv2.CAP_PROP_FPS)
+        self.fps = stated_fps if 1 <= stated_fps <= 240 else 30.0
 
-    def timed_frames(self) -> Moments:
-        """Pictures with their times, until it is gone.
+    def timed_frames(self) -> TimedFrames:
+        """Yield frames with their times until the camera is gone.
 
         Raises:
-            CameraGoneError: it gives no more pictures.
+            CameraGoneError: the camera gives no more frames.
         """
-        begun = last = time.monotonic()
+        start = last = time.monotonic()
         try:
-            while time.monotonic() - last < AWAY_S:
-                read, picture = self._camera.read()
-                if read:
+            while time.monotonic() - last < TIMEOUT_S:
+                is_read, image = self._camera.read()
+                if is_read:
                     last = time.monotonic()
-                    yield last - begun, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+                    yield last - start, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
                 else:
                     time.sleep(0.02)
         finally:
             self._camera.release()
         raise CameraGoneError(
-            f"input=camera:{self.number} gives no more pictures after {last - begun:.1f} s: is it "
-            "still plugged in?"
+            f"input=camera:{self.number} gives no more images after {last - start:.1f} s. Check "
+            "that it is still plugged in"
         )
 
 
 class VideoSource:
-    """A video file, picture by picture.
+    """The frames of a video file.
 
     Args:
         path: the file.
-        paced: as fast as it was filmed, as a camera gives pictures; else as fast as it is read.
+        paced: give frames at the speed at which they were filmed; else as fast as they are read.
+
+    Attributes:
+        fps: mean frames per second of the file.
 
     Raises:
-        ValueError: it is not there, or no video.
+        ValueError: the file does not exist, or is no video.
     """
 
     def __init__(self, path: str | Path, paced: bool = False) -> None:
@@ -96,86 +100,118 @@ class VideoSource:
             self.video = Video(path)
         except ValueError as error:
             raise ValueError(f"input={path}: {error}") from error
-        self.rate, self.paced = self.video.fps, paced
+        self.fps, self.paced = self.video.fps, paced
 
-    def timed_frames(self) -> Moments:
-        """Pictures with their times.
+    def timed_frames(self) -> TimedFrames:
+        """Yield frames with their times.
 
         Raises:
-            ValueError: it cannot be decoded, or ends early.
+            ValueError: the file cannot be decoded, or ends early.
         """
-        begun = time.monotonic()
-        for seconds, picture in self.video.timed_frames():
-            if self.paced:
-                time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
-            yield seconds, picture
+        frames = self.video.timed_frames()
+        yield from _pace_frames(frames) if self.paced else frames
 
 
-class Latest:
-    """The newest of what comes: what waits too long is dropped, the oldest first, and counted.
+class FrameSequence:
+    """Frames of a clip in order.
 
     Args:
-        moments: as a camera gives them; gone through by a thread of its own.
-        waiting: how many may wait.
-
-    Attributes:
-        dropped: how many were.
+        frames: image files, or arrays that an engine reads.
+        fps: frames per second.
+        paced: give frames at the speed at which they were recorded; else as fast as possible.
     """
 
-    def __init__(self, moments: Moments, waiting: int = WAITING) -> None:
-        self.dropped = 0
+    def __init__(
+        self, frames: Sequence[Path] | np.ndarray, fps: float, paced: bool = False
+    ) -> None:
+        self.frames, self.fps, self.paced = frames, fps, paced
+
+    def timed_frames(self) -> TimedFrames:
+        """Yield frames with their times, in seconds.
+
+        Raises:
+            ValueError: an image cannot be read.
+        """
+        frames = (
+            (number / self.fps, load_image(frame) if isinstance(frame, Path) else frame)
+            for number, frame in enumerate(self.frames)
+        )
+        yield from _pace_frames(frames) if self.paced else frames
+
+
+def _pace_frames(frames: TimedFrames) -> TimedFrames:
+    """Yield frames no earlier than at their time."""
+    start = time.monotonic()
+    for seconds, frame in frames:
+        time.sleep(max(0.0, seconds - (time.monotonic() - start)))
+        yield seconds, frame
+
+
+class LatestFrameBuffer:
+    """Keeps the newest frames of a source for a slower reader; drops and counts the older ones.
+
+    Args:
+        frames: the source's frames, iterated by a thread.
+        max_waiting: frames that may wait to be read.
+
+    Attributes:
+        num_dropped: frames that were dropped.
+    """
+
+    def __init__(self, frames: TimedFrames, max_waiting: int = 2) -> None:
+        self.num_dropped = 0
         self._waiting: deque[tuple[float, np.ndarray]] = deque()
-        self._most, self._ended, self._error = waiting, False, None
+        self._max_waiting, self._has_ended, self._error = max_waiting, False, None
         self._changed = threading.Condition()
-        self._moments = moments
-        self._thread = threading.Thread(target=self._gather, daemon=True)
+        self._frames = frames
+        self._thread = threading.Thread(target=self._collect_frames, daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Moments:
-        """The moments that are left, in order; ends, or raises, as the source does."""
+    def __iter__(self) -> TimedFrames:
+        """Yield the remaining frames in order; ends, or raises, as the source does."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._ended)
+                self._changed.wait_for(lambda: self._waiting or self._has_ended)
                 if not self._waiting:
                     if self._error:
                         raise self._error
                     return
-                moment = self._waiting.popleft()
-            yield moment
+                frame = self._waiting.popleft()
+            yield frame
 
     def close(self) -> None:
-        """Take no more, and wait until the source is let go."""
+        """Stop reading, and wait until the source is released."""
         with self._changed:
-            self._ended = True
-        self._thread.join(timeout=AWAY_S)
+            self._has_ended = True
+        self._thread.join(timeout=TIMEOUT_S)
 
-    def _gather(self) -> None:
+    def _collect_frames(self) -> None:
         try:
-            for moment in self._moments:
+            for frame in self._frames:
                 with self._changed:
-                    if self._ended:
+                    if self._has_ended:
                         break
-                    self._waiting.append(moment)
-                    if len(self._waiting) > self._most:
+                    self._waiting.append(frame)
+                    if len(self._waiting) > self._max_waiting:
                         self._waiting.popleft()
-                        self.dropped += 1
+                        self.num_dropped += 1
                     self._changed.notify()
-        except Exception as error:  # raised again where it is read
+        except Exception as error:  # raised again in the reader's thread
             self._error = error
         with self._changed:
-            self._ended = True
+            self._has_ended = True
             self._changed.notify()
 
 
-def open_frame_source(where: str, paced: bool) -> Camera | VideoSource:
-    """What ``input`` names: ``camera:0``, or a video file.
+def open_frame_source(address: str, paced: bool) -> Camera | VideoSource:
+    """Open the source that ``input`` gives: ``camera:0``, or a video file.
 
     Raises:
-        ValueError: something else, or nothing that is there.
+        ValueError: the input is neither, or cannot be opened.
     """
-    if not where.startswith(CAMERA):
-        return VideoSource(where, paced)
-    number = where.removeprefix(CAMERA)
+    if not address.startswith(CAMERA_PREFIX):
+        return VideoSource(address, paced)
+    number = address.removeprefix(CAMERA_PREFIX)
     if not number.isdigit():
-        raise ValueError(f"input={where}: expected camera:0, camera:1, …")
+        raise ValueError(f"input={address}: expected camera:0, camera:1, …")
     return Camera(int(number))

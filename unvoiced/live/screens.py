@@ -1,4 +1,4 @@
-"""Where stage=live shows what it reads: a window, or a video file."""
+"""Displays of a live stream: a window on the screen, or a video file."""
 
 from __future__ import annotations
 
@@ -17,146 +17,141 @@ import numpy as np
 from unvoiced import Engine
 from unvoiced.tasks import get_task
 
-HEIGHT = 480  # pixels of the picture, whatever the camera gives
-WIDEST = 960
-PANEL, EDGE = 300, 20  # pixels beside it, and left free on either side
-TEXT = 0.9  # size of its letters
-INK, FAINT, GREEN, BACK = (240, 240, 240), (150, 150, 150), (90, 200, 120), (32, 32, 36)
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-# Endings, and how the video is coded: codec, pixels, options.
-ENDINGS = {
+SCREEN_HEIGHT, MAX_IMAGE_WIDTH = 480, 960  # pixels, at any size of the camera's frames
+PANEL_WIDTH, PANEL_MARGIN = 300, 20  # pixels; the panel stands to the right of the image
+TEXT_SCALE = 0.9
+TEXT_COLOUR, FAINT_COLOUR, ACTIVE_COLOUR = (240, 240, 240), (150, 150, 150), (90, 200, 120)
+BACKGROUND_COLOUR = (32, 32, 36)
+VIDEO_ENCODERS = {  # by suffix: codec, pixel format, options
     ".mp4": ("libx264", "yuv420p", {"crf": "20", "preset": "veryfast", "movflags": "+faststart"}),
     ".avi": ("mjpeg", "yuvj420p", {"q": "3"}),
 }
 
 
-def drawn(engine: Engine, label: str, total_ms: float) -> np.ndarray:
-    """The picture with the hand or mouth, and beside it what is read: (480, W, 3) uint8, RGB.
+def draw_screen(engine: Engine, label: str, total_ms: float) -> np.ndarray:
+    """Draw the image with the hand or mouth, and a panel of answers: (480, W, 3) uint8 RGB.
 
     Args:
         engine: after a push.
-        label: the letter or word that counts now, empty where there is none; then the last one
-            that was written is shown, faint.
-        total_ms: that the push took.
+        label: the current letter or word; if empty, the last written one is shown faintly.
+        total_ms: duration of the push.
     """
-    seen = engine.seen
-    assert seen is not None, "drawn after the first picture"
-    panel = np.full((HEIGHT, PANEL, 3), BACK, np.uint8)
-    shown, ink = (label, GREEN) if label else (_last(engine), FAINT)
-    _write(panel, shown, (EDGE, 90), _size(shown, 2.4, 3), ink, 3)
-    for place, (name, share) in enumerate(engine.top):
-        _bar(panel, 130 + 50 * place, name, share)
-    for line, text in enumerate(_lines(engine.text)):
-        _write(panel, text, (EDGE, 320 + 34 * line), TEXT, INK, 2)
-    _write(panel, f"{total_ms:.0f} ms", (EDGE, HEIGHT - 16), 0.5, FAINT)
-    return np.hstack([_fitted(seen), panel])
+    image = engine.seen
+    assert image is not None, "no frame was pushed"
+    panel = np.full((SCREEN_HEIGHT, PANEL_WIDTH, 3), BACKGROUND_COLOUR, np.uint8)
+    title, colour = (label, ACTIVE_COLOUR) if label else (_last_written(engine), FAINT_COLOUR)
+    _write_text(panel, title, (PANEL_MARGIN, 90), _fit_scale(title, 2.4, 3), colour, 3)
+    for row, (name, probability) in enumerate(engine.top):
+        _draw_bar(panel, 130 + 50 * row, name, probability)
+    for row, line in enumerate(_wrap_lines(engine.text)):
+        _write_text(panel, line, (PANEL_MARGIN, 320 + 34 * row), TEXT_SCALE, TEXT_COLOUR, 2)
+    position = (PANEL_MARGIN, SCREEN_HEIGHT - 16)
+    _write_text(panel, f"{total_ms:.0f} ms", position, 0.5, FAINT_COLOUR)
+    return np.hstack([_fit_image(image), panel])
 
 
-def _fitted(seen: np.ndarray) -> np.ndarray:
-    """The picture at the panel's height; one that is very wide with bars above and below."""
-    factor = min(HEIGHT / seen.shape[0], WIDEST / seen.shape[1])
-    width, height = (max(1, round(n * factor)) for n in (seen.shape[1], seen.shape[0]))
-    picture = cv2.resize(seen, (width, height), interpolation=cv2.INTER_AREA)
-    above = (HEIGHT - height) // 2
-    below = HEIGHT - height - above
-    return cv2.copyMakeBorder(picture, above, below, 0, 0, cv2.BORDER_CONSTANT, value=BACK)
+def _fit_image(image: np.ndarray) -> np.ndarray:
+    """Return the image at the panel's height; a very wide one gets bars above and below."""
+    factor = min(SCREEN_HEIGHT / image.shape[0], MAX_IMAGE_WIDTH / image.shape[1])
+    width, height = (max(1, round(n * factor)) for n in (image.shape[1], image.shape[0]))
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    above = (SCREEN_HEIGHT - height) // 2
+    below = SCREEN_HEIGHT - height - above
+    colour = BACKGROUND_COLOUR
+    return cv2.copyMakeBorder(resized, above, below, 0, 0, cv2.BORDER_CONSTANT, value=colour)
 
 
-def _last(engine: Engine) -> str:
-    """The last letter or word of the text; a line where there is none."""
+def _last_written(engine: Engine) -> str:
+    """Return the last letter or word of the text; a dash if there is none."""
     words = engine.text.split()
     if not words:
         return "-"
     return words[-1][-1] if get_task(engine.recognizer.task).has_joined_labels else words[-1]
 
 
-def _bar(panel: np.ndarray, y: int, name: str, share: float) -> None:
-    _write(panel, f"{name[:20]}  {share:.2f}", (EDGE, y + 16), 0.55, INK)
-    right = EDGE + round((PANEL - 2 * EDGE) * share)
-    cv2.rectangle(panel, (EDGE, y + 24), (PANEL - EDGE, y + 32), (70, 70, 76), -1)
-    cv2.rectangle(panel, (EDGE, y + 24), (right, y + 32), GREEN, -1)
+def _draw_bar(panel: np.ndarray, y: int, name: str, probability: float) -> None:
+    label = f"{name[:20]}  {probability:.2f}"
+    _write_text(panel, label, (PANEL_MARGIN, y + 16), 0.55, TEXT_COLOUR)
+    left, right = PANEL_MARGIN, PANEL_WIDTH - PANEL_MARGIN
+    end = left + round((right - left) * probability)
+    cv2.rectangle(panel, (left, y + 24), (right, y + 32), (70, 70, 76), -1)
+    cv2.rectangle(panel, (left, y + 24), (end, y + 32), ACTIVE_COLOUR, -1)
 
 
-def _lines(text: str, most: int = 4) -> list[str]:
-    """The end of a text in lines that fit; broken between words where that can be."""
-    shown = text[-40 * most :].replace("  ", " _")  # a space that was just written is seen
-    shown = shown[:-1] + "_" if shown.endswith(" ") else shown
+def _wrap_lines(text: str, max_lines: int = 4) -> list[str]:
+    """Return the end of a text in lines that fit, broken between words if possible."""
+    end = text[-40 * max_lines :].replace("  ", " _")  # makes a trailing space visible
+    end = end[:-1] + "_" if end.endswith(" ") else end
     lines = [""]
-    for word in shown.split(" "):
+    for word in end.split(" "):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if _width(longer) <= PANEL - 2 * EDGE:
+        if _fit_scale(longer, TEXT_SCALE, 2) == TEXT_SCALE:
             lines[-1] = longer
-        else:
-            lines += _pieces(word)
-    return [line for line in lines if line][-most:]
+            continue
+        lines.append("")
+        for letter in word:
+            if _fit_scale(lines[-1] + letter, TEXT_SCALE, 2) < TEXT_SCALE:
+                lines.append("")
+            lines[-1] += letter
+    return [line for line in lines if line][-max_lines:]
 
 
-def _pieces(word: str) -> list[str]:
-    """A word in pieces that fit."""
-    pieces = [""]
-    for letter in word:
-        if _width(pieces[-1] + letter) > PANEL - 2 * EDGE:
-            pieces.append("")
-        pieces[-1] += letter
-    return pieces
+def _fit_scale(text: str, max_scale: float, thickness: int) -> float:
+    """Return the scale at which a text fits the panel, at most ``max_scale``."""
+    font, plain = cv2.FONT_HERSHEY_SIMPLEX, _to_ascii(text)
+    width = cv2.getTextSize(plain, font, max_scale, thickness)[0][0]
+    return max_scale * min(1.0, (PANEL_WIDTH - 2 * PANEL_MARGIN) / max(1, width))
 
 
-def _width(text: str, size: float = TEXT, thick: int = 2) -> int:
-    return cv2.getTextSize(_plain(text), FONT, size, thick)[0][0]
+def _to_ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode()  # OpenCV draws nothing else
 
 
-def _size(text: str, largest: float, thick: int) -> float:
-    """The size at which a text fits the panel, at most ``largest``."""
-    return min(largest, largest * (PANEL - 2 * EDGE) / max(1, _width(text, largest, thick)))
-
-
-def _plain(text: str) -> str:
-    return text.encode("ascii", "replace").decode()  # all that OpenCV can draw
-
-
-def _write(
+def _write_text(
     panel: np.ndarray,
     text: str,
-    place: tuple[int, int],
-    size: float,
-    ink: tuple[int, int, int],
-    thick: int = 1,
+    position: tuple[int, int],
+    scale: float,
+    colour: tuple[int, int, int],
+    thickness: int = 1,
 ) -> None:
-    cv2.putText(panel, _plain(text), place, FONT, size, ink, thick, cv2.LINE_AA)
+    font, plain = cv2.FONT_HERSHEY_SIMPLEX, _to_ascii(text)
+    cv2.putText(panel, plain, position, font, scale, colour, thickness, cv2.LINE_AA)
 
 
-class VideoFile:
-    """Writes a video that browsers play; it has its name once it is whole.
+class VideoWriter:
+    """Writes a video that browsers can play; the file gets its name once it is complete.
 
     Args:
         path: of the video, .mp4 (H.264) or .avi (Motion JPEG).
-        rate: Hz.
+        fps: frames per second.
 
     Raises:
-        ValueError: another ending, or a file that cannot be written.
+        ValueError: the path has another suffix, or cannot be written.
     """
 
-    def __init__(self, path: str | Path, rate: float) -> None:
-        self.path, self.rate = Path(path), Fraction(rate).limit_denominator(1001)
-        if self.path.suffix.lower() not in ENDINGS:
-            raise ValueError(f"output={path}: expected a name that ends in {' or '.join(ENDINGS)}")
+    def __init__(self, path: str | Path, fps: float) -> None:
+        self.path, self.fps = Path(path), Fraction(fps).limit_denominator(1001)
+        if self.path.suffix.lower() not in VIDEO_ENCODERS:
+            suffixes = " or ".join(VIDEO_ENCODERS)
+            raise ValueError(f"output={path}: expected a name that ends in {suffixes}")
         self._partial = self.path.with_name(f".{os.getpid()}-{self.path.name}")
         self._container: Any = None
         with self._cleared_on_error():
             self.path.parent.mkdir(parents=True, exist_ok=True)
 
-    def show(self, picture: np.ndarray) -> bool:
-        """Write one more (H, W, 3) RGB image; always True: nobody closes a file."""
+    def show(self, image: np.ndarray) -> bool:
+        """Write one (H, W, 3) RGB image; return True, as a file cannot be closed by the user."""
         with self._cleared_on_error():
             if self._container is None:
-                self._open(picture.shape[1] // 2 * 2, picture.shape[0] // 2 * 2)  # even sides
-            image = np.ascontiguousarray(picture[: self._stream.height, : self._stream.width])
+                self._open_video(image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)  # even sides
+            image = np.ascontiguousarray(image[: self._stream.height, : self._stream.width])
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             self._container.mux(self._stream.encode(frame))
         return True
 
     def close(self) -> None:
-        """End the video; nothing is left of one that could not be written."""
+        """Complete the video."""
         if self._container is None:
             return
         with self._cleared_on_error():
@@ -164,18 +159,18 @@ class VideoFile:
             self._container.close()
             self._partial.replace(self.path)
 
-    def _open(self, width: int, height: int) -> None:
-        codec, pixels, options = ENDINGS[self.path.suffix.lower()]
+    def _open_video(self, width: int, height: int) -> None:
+        codec, pixels, options = VIDEO_ENCODERS[self.path.suffix.lower()]
         self._container = av.open(str(self._partial.absolute()), "w", format=self.path.suffix[1:])
-        self._stream = self._container.add_stream(codec, rate=self.rate, options=options)
+        self._stream = self._container.add_stream(codec, rate=self.fps, options=options)
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, pixels
 
     @contextmanager
     def _cleared_on_error(self) -> Iterator[None]:
-        """Remove the partial file where writing fails.
+        """Remove the partial file if writing fails.
 
         Raises:
-            ValueError: it does, such as on a full disk.
+            ValueError: writing failed, for example on a full disk.
         """
         try:
             yield
@@ -194,26 +189,26 @@ class VideoFile:
 
 
 class ScreenWindow:
-    """A window; closed with q, Escape or its button.
+    """A window, which the user closes with q, Escape or its button.
 
     Raises:
-        ValueError: there is no screen.
+        ValueError: the machine has no screen.
     """
 
-    NAME = "Unvoiced"
+    TITLE = "Unvoiced"
 
     def __init__(self) -> None:
         linux = sys.platform.startswith("linux")
         if linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise ValueError("there is no screen to show it on: say output=<file>.mp4 to write it")
-        cv2.namedWindow(self.NAME, cv2.WINDOW_NORMAL)
+            raise ValueError("This machine has no screen. Set output=<file>.mp4 to write a video")
+        cv2.namedWindow(self.TITLE, cv2.WINDOW_NORMAL)
 
-    def show(self, picture: np.ndarray) -> bool:
-        """Show a (H, W, 3) RGB picture; False once the window was closed."""
-        cv2.imshow(self.NAME, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    def show(self, image: np.ndarray) -> bool:
+        """Show a (H, W, 3) RGB image; return False once the window was closed."""
+        cv2.imshow(self.TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         key = cv2.waitKey(1) & 0xFF
-        return key not in (27, ord("q")) and cv2.getWindowProperty(self.NAME, 0) >= 0
+        return key not in (27, ord("q")) and cv2.getWindowProperty(self.TITLE, 0) >= 0
 
     def close(self) -> None:
         """Close the window."""
-        cv2.destroyWindow(self.NAME)
+        cv2.destroyWindow(self.TITLE)

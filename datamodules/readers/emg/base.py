@@ -98,7 +98,7 @@ class EMGReader(Reader):
         votes = Counter(islice(() if self.channels else self._count_channels(), 20))
         # Without any readable recording, each row states its reason.
         channels = self.channels or (votes.most_common(1)[0][0] if votes else 1)
-        return Frame((channels,), "float32", meaning, made.out_rate)
+        return Frame((channels,), "float32", meaning, made.output_rate)
 
     def _count_channels(self) -> Iterator[int]:
         for item in self.list_items():

@@ -198,8 +198,11 @@ def test_a_set_without_one_good_recording_says_why(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rate": -1}, "reader.rate=-1: expected a frequency in Hz above 0"),
-        ({"low_hz": 130, "rate": 250}, "reader.low_hz=130: expected less than half of rate=250"),
+        ({"rate": -1}, "reader.rate=-1 is not valid; expected a frequency in Hz above 0"),
+        (
+            {"low_hz": 130, "rate": 250},
+            "reader.low_hz=130 is not valid; expected less than half of rate=250",
+        ),
         ({"uv_per_count": 0}, "reader.uv_per_count=0 is not valid; expected µV per count, above 0"),
         ({"channels": 0}, "reader.channels=0 is not valid; expected 1 or more"),
         ({"skip_samples": -1}, "reader.skip_samples=-1 is not valid; expected 0 or more"),
@@ -599,7 +602,7 @@ def test_inputs_that_do_not_fit_the_model(tmp_path):
         ("absent.npy", {}, "does not exist"),
         ("a.edf", {}, "holds nothing to read: expected .npy .csv .*Convert other formats"),
         ("", {}, "holds nothing to read: expected .npy .csv"),
-        ("a.edf", {"low_hz": 900}, "input_reader.low_hz=900: expected less than half"),
+        ("a.edf", {"low_hz": 900}, "input_reader.low_hz=900 is not valid; expected less than half"),
     ],
 )
 def test_inputs_that_are_none(tmp_path, name, options, message):

@@ -135,7 +135,7 @@ def test_prepare_reads_tables_as_predict_and_live_do(tmp_path):
     (prepared,) = read_emg_samples(EMGManifest(tmp_path, rate=RATE))
     (predicted,) = read_emg_samples(EMGInput(path, rate=RATE, channels=8))
     np.testing.assert_array_equal(prepared.features, predicted.features)
-    live = np.concatenate([*GrowingTable(path, 8, poll_s=0, idle_s=0).chunks()])
+    live = np.concatenate([*GrowingTable(path, 8, poll_s=0, idle_s=0).read_chunks()])
     np.testing.assert_allclose(live, signal, atol=1e-6)
 
 
@@ -175,7 +175,7 @@ def test_raw_files_of_recording_programs_are_named(tmp_path, name, content, reas
     assert reason in outcome.reason
     if "channel" not in reason:
         with pytest.raises(ValueError, match=reason):
-            [*GrowingTable(path, 8, poll_s=0, idle_s=0).chunks()]
+            [*GrowingTable(path, 8, poll_s=0, idle_s=0).read_chunks()]
 
 
 def test_headers_name_channels_times_and_counters():

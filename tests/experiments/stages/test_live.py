@@ -25,7 +25,8 @@ from tests.helpers.streams import ScriptedRecognizer
 from unvoiced import Engine
 from unvoiced.emg.quality import channel_rms
 from unvoiced.live import emg_sources as streams
-from unvoiced.live.emg_sources import Beginning, GrowingTable, LSLStream, Windows
+from unvoiced.live.emg_sources import GrowingTable, LSLStream
+from unvoiced.live.emg_windows import EMGWindowBuffer, LeadTrimmer
 from unvoiced.muscles import Listener, Pace
 
 RATE = 1000.0
@@ -63,7 +64,7 @@ def write_table(path: Path, content: bytes) -> Path:
 def read_source(path: Path, channels: int = 3, **waiting: float) -> np.ndarray:
     """All samples until the file has not grown for a moment."""
     source = GrowingTable(path, channels, **({"poll_s": 0.001, "idle_s": 0.002} | waiting))
-    return np.concatenate([np.zeros((0, channels)), *source.chunks()])
+    return np.concatenate([np.zeros((0, channels)), *source.read_chunks()])
 
 
 def cut_values(values, places: list[int]) -> list:
@@ -113,7 +114,7 @@ def test_an_empty_field_is_not_known(tmp_path: Path) -> None:
         (b"a,b,c\n1,2,3\n1,2,3,4\n", r"line 3: found 4 columns; expected 3, as in the first"),
         (b"a,b,c\n\n1,x,3\n", r"line 3: found 'x' in column 2; expected a number"),
         (b"1,2,3\n\xff\xfe1\n", r"line 2: found bytes that are no text; expected .*UTF-8"),
-        (b"7" * (streams.LONGEST_LINE + 1), r"line 1: found more than .* bytes without"),
+        (b"7" * (streams.MAX_LINE_BYTES + 1), r"line 1: found more than .* bytes without"),
     ],
     ids=["few", "many", "spaces", "columns", "text", "bytes", "endless"],
 )
@@ -132,7 +133,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 def test_a_file_that_becomes_shorter_is_named(tmp_path: Path) -> None:
     path = write_table(tmp_path / "emg.csv", b"1,2,3\n4,5,6\n")
-    chunks = GrowingTable(path, 3, poll_s=0.001).chunks()
+    chunks = GrowingTable(path, 3, poll_s=0.001).read_chunks()
     next(chunks)
     path.write_bytes(b"1,2,3\n")
     with pytest.raises(ValueError, match="became shorter.*12 were read after line 2"):
@@ -156,7 +157,7 @@ def test_a_half_written_line_is_waited_for(tmp_path: Path) -> None:
 
     writer = threading.Thread(target=go_on)
     writer.start()
-    chunks = GrowingTable(path, 3, poll_s=0.001).chunks()
+    chunks = GrowingTable(path, 3, poll_s=0.001).read_chunks()
     np.testing.assert_array_equal(next(chunks), [[1, 2, 3]])
     np.testing.assert_array_equal(next(chunks), [[4, 5, 67]])
     writer.join()
@@ -170,7 +171,7 @@ def test_a_table_does_not_depend_on_how_it_is_cut(block: int, rows: int, tmp_pat
         tmp_path_factory.getbasetemp() / "cut.csv", b"a,b,c\r\n" + format_rows(expected)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streams, "BLOCK", block)
+        patch.setattr(streams, "BLOCK_BYTES", block)
         np.testing.assert_array_equal(read_source(path), expected)
 
 
@@ -181,25 +182,25 @@ def test_a_table_does_not_depend_on_how_it_is_cut(block: int, rows: int, tmp_pat
 @given(places=PLACES, size=st.integers(1, 40), hop=st.integers(1, 60), samples=st.integers(0, 150))
 def test_windows_do_not_depend_on_the_chunks(places, size: int, hop: int, samples: int) -> None:
     emg = make_signal(samples, 2).astype(np.float32)
-    windows = Windows(size, hop, 2, RATE)
+    windows = EMGWindowBuffer(size, hop, 2, RATE)
     found = [window for chunk in cut_values(emg, places) for window in windows.push(chunk)]
     assert [window.end for window in found] == list(range(size, samples + 1, hop))
-    rest = windows.rest()
+    rest = windows.flush()
     found += [rest] if rest else []
     assert not samples or found[-1].end == samples
     for window in found:
         np.testing.assert_array_equal(window.samples, emg[max(0, window.end - size) : window.end])
     for number, window in enumerate(found, 1):
         strengths = [channel_rms(one.samples, RATE) for one in found[:number]]
-        np.testing.assert_array_equal(window.own, strengths[-1])
-        np.testing.assert_array_equal(window.usual, np.median(strengths, axis=0))
-    assert windows.rest() is None
+        np.testing.assert_array_equal(window.rms, strengths[-1])
+        np.testing.assert_array_equal(window.median_rms, np.median(strengths, axis=0))
+    assert windows.flush() is None
 
 
 def test_too_little_that_is_left_is_not_read() -> None:
-    windows = Windows(50, 20, 2, RATE)
+    windows = EMGWindowBuffer(50, 20, 2, RATE)
     assert len(list(windows.push(make_signal(79, 2)))) == 2
-    assert windows.rest(shortest=10) is None and windows.rest(shortest=9).end == 79
+    assert windows.flush(min_samples=10) is None and windows.flush(min_samples=9).end == 79
 
 
 @settings(max_examples=8)
@@ -215,7 +216,9 @@ def test_the_listener_does_not_depend_on_the_chunks(places, resample_hz: float |
     assert whole.heard_s == pytest.approx(0.777, abs=0.004)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.samples, other.samples, atol=1e-4)
-        np.testing.assert_allclose(one.scaled("session"), other.scaled("session"), atol=1e-4)
+        np.testing.assert_allclose(
+            one.scale_channels("session"), other.scale_channels("session"), atol=1e-4
+        )
 
 
 def make_listener(**changes) -> Listener:
@@ -239,7 +242,7 @@ def test_unknown_and_impossible_numbers_are_bridged() -> None:
         ({"rate": 250.0}, r"becomes 250 Hz, .* 1000 Hz: say input_reader\.resample_hz=1000"),
         ({"uv_per_count": 0}, r"input_reader\.uv_per_count=0: expected µV"),
         ({"skip_samples": -1}, r"input_reader\.skip_samples=-1: expected 0 or more"),
-        ({"low_hz": -1.0}, r"input_reader\.low_hz=-1.0: expected a frequency"),
+        ({"low_hz": -1.0}, r"input_reader\.low_hz=-1.0 is not valid; expected a frequency"),
     ],
     ids=["channels", "rate", "uv", "skip", "low"],
 )
@@ -249,10 +252,10 @@ def test_settings_that_do_not_fit_the_checkpoint_are_named(changes, said: str) -
 
 
 def test_what_recorders_write_before_the_first_sample_is_dropped() -> None:
-    begin, counts = Beginning(skip=3), np.ones((10, 2))
+    begin, counts = LeadTrimmer(skip_samples=3), np.ones((10, 2))
     counts[3:6] = 0
     kept = [len(begin.push(chunk)) for chunk in cut_values(counts, [2, 4, 8])]
-    assert kept == [0, 0, 2, 2] and begin.dropped == 6
+    assert kept == [0, 0, 2, 2] and begin.num_dropped == 6
     assert len(begin.push(np.zeros((5, 2)))) == 5  # later zeros are signal
 
 
@@ -262,10 +265,10 @@ def test_channels_are_scaled_as_in_training(tmp_path: Path) -> None:
     frame = Frame((3,), "float32", "a test", RATE)
     write_all(tmp_path / "set", Description("emg", frame, {}), [Sample("a", emg, "yes", "s1")])
     prepared = PreparedSet(tmp_path / "set", "emg")
-    window, *_ = Windows(300, 1, 3, RATE).push(emg)
+    window, *_ = EMGWindowBuffer(300, 1, 3, RATE).push(emg)
     for scale in ("session", "recording", "none"):
         gains = channel_gains(prepared, scale)
-        np.testing.assert_allclose(window.scaled(scale), emg * gains, rtol=1e-6)
+        np.testing.assert_allclose(window.scale_channels(scale), emg * gains, rtol=1e-6)
 
 
 # ---- what is said
@@ -470,7 +473,7 @@ def test_a_stream_is_read_like_a_file(live, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(found, expected, atol=2e-4)
     with pytest.raises(ValueError, match="found 8 channels; expected 3"):
         LSLStream(name, 3)
-    with pytest.raises(ValueError, match="found 1000 Hz; expected 250: say input_reader.rate=1000"):
+    with pytest.raises(ValueError, match="found 1000 Hz; expected 250. Set input_reader.rate=1000"):
         LSLStream(name, 8, rate=250.0)
     with pytest.raises(ValueError, match=f"no such stream was found .* expected one of.*{name}"):
         LSLStream(f"not-{name}", 8, wait_s=0.2)

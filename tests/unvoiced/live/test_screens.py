@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from tests.helpers.paths import ROOT
-from unvoiced.live.screens import VideoFile
+from unvoiced.live.screens import VideoWriter
 from unvoiced.vision.videos import Video
 
 
 @pytest.mark.parametrize(("name", "codec"), [("o.mp4", "h264"), ("o.avi", "mjpeg")])
 @pytest.mark.parametrize("rate", [29.97, 25.0, 30.2857])
 def test_the_video_has_its_codec_rate_and_images(tmp_path, name, codec, rate):
-    file = VideoFile(tmp_path / "new" / name, rate)
+    file = VideoWriter(tmp_path / "new" / name, rate)
     for number in range(20):
         file.show(np.full((49, 65, 3), (10 * number, 0, 100), np.uint8))
     file.close()
@@ -36,10 +36,10 @@ def test_the_video_has_its_codec_rate_and_images(tmp_path, name, codec, rate):
 FULL = """
 import resource, signal, sys
 import numpy as np
-from unvoiced.live.screens import VideoFile
+from unvoiced.live.screens import VideoWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-file, random = VideoFile(sys.argv[1], 25.0), np.random.default_rng(0)
+file, random = VideoWriter(sys.argv[1], 25.0), np.random.default_rng(0)
 try:
     for _ in range(int(sys.argv[2])):
         file.show(random.integers(0, 255, (240, 320, 3), np.uint8))
@@ -63,4 +63,4 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, name, frames):
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"output=.*o\.mp4 cannot be written"):
-        VideoFile(tmp_path / "file" / "o.mp4", 25.0)
+        VideoWriter(tmp_path / "file" / "o.mp4", 25.0)

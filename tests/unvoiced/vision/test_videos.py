@@ -189,7 +189,7 @@ def test_a_missing_file_or_a_folder(tmp_path):
 
 def test_an_odd_rate(tmp_path):
     path = write_video(tmp_path / "a.mkv", make_gray_images(4), rate=5000)
-    with pytest.raises(ValueError, match="the file says [35]000 frames a second"):
+    with pytest.raises(ValueError, match="the file states [35]000 frames a second"):
         Video(path)
 
 
