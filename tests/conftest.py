@@ -33,7 +33,7 @@ Composer = Callable[..., DictConfig]
 
 @pytest.fixture
 def compose_config(tmp_path: Path) -> Composer:
-    """``composed("task=asl", …)``: the configuration of that command, writing to tmp_path/run."""
+    """Return ``compose_config("task=asl", …)``, which composes a run into tmp_path/run."""
 
     def make(*overrides: str, run_dir: str = "run") -> DictConfig:
         register_resolvers()
@@ -45,7 +45,7 @@ def compose_config(tmp_path: Path) -> Composer:
 
 @pytest.fixture
 def run(compose_config: Composer) -> Callable[..., Path]:
-    """``run("debug=smoke", …)``: runs that command here and gives its run folder."""
+    """Return ``run("debug=smoke", …)``, which runs a command and returns its run folder."""
 
     def make(*overrides: str, run_dir: str = "run") -> Path:
         config = compose_config(*overrides, run_dir=run_dir)

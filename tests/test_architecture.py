@@ -1,4 +1,4 @@
-"""Who may import whom: docs/architecture.md states the rules that are enforced here."""
+"""Import rules, import circles and file lengths, as docs/architecture.md states them."""
 
 from __future__ import annotations
 

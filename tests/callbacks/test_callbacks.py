@@ -1,4 +1,4 @@
-"""Callbacks: a NaN ends the run well, the table survives, the matrix counts right."""
+"""NaN, checkpoints, disk space, confusion matrix and weight averaging."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def test_nan_on_the_very_first_batch_ends_with_a_clear_error(run, tmp_path: Path
 
 
 def test_nan_later_keeps_the_best_and_is_reported(run, tmp_path: Path, monkeypatch) -> None:
-    """The loss overflows in a later epoch: the run ends, tests its best epoch and says so."""
+    """The loss overflows in a later epoch: the run stops and tests its best epoch."""
     from modules.classification import ClassificationModule
 
     whole = ClassificationModule.training_step
@@ -87,7 +87,7 @@ def test_early_stopping_is_reported(run, tmp_path: Path) -> None:
 
 
 def test_checkpoints_of_named_epochs_are_saved_and_no_others(run, tmp_path: Path) -> None:
-    """``epochs`` says it all: that the default saves each fifth epoch does not matter then."""
+    """``epochs`` replaces the default of every fifth epoch."""
     data, few = (
         write_hands(tmp_path / "set"),
         ("datamodule.steps_per_epoch=1", "trainer.max_epochs=4"),
@@ -103,7 +103,7 @@ def test_a_checkpoint_of_named_epochs_keeps_all_of_them(tmp_path: Path) -> None:
 
 
 def fit_tiny_network(folder: Path, *callbacks: L.Callback, epochs: int = 4) -> L.Trainer:
-    """A tiny network trained for some epochs of one step."""
+    """Return the trainer of a tiny network after some epochs of one step."""
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
     trainer = L.Trainer(
         accelerator="cpu",
@@ -117,7 +117,7 @@ def fit_tiny_network(folder: Path, *callbacks: L.Callback, epochs: int = 4) -> L
     return trainer
 
 
-def test_only_the_newest_are_kept(tmp_path: Path) -> None:
+def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     fit_tiny_network(
         tmp_path, EpochCheckpoint("e{epoch}", keep=2, every_n_epochs=1, dirpath=tmp_path), epochs=5
     )
@@ -136,14 +136,14 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_as_many_files_as_foretold(arguments: dict, tmp_path: Path) -> None:
+def test_the_number_of_checkpoints_is_predicted(arguments: dict, tmp_path: Path) -> None:
     saver = EpochCheckpoint("e{epoch}", dirpath=tmp_path, **arguments)
     fit_tiny_network(tmp_path, saver, epochs=5)
     assert len(list(tmp_path.iterdir())) == saver.count_files(5)
 
 
-def test_the_size_is_foretold(run, tmp_path: Path, capsys) -> None:
-    """Weights, their average and the optimizer's state, of every file, within a tenth."""
+def test_the_size_of_checkpoints_is_predicted(run, tmp_path: Path, capsys) -> None:
+    """The prediction counts weights, averages and optimizer states, within 10 %."""
     data = write_hands(tmp_path / "set")
     folder = run(*QUICK, f"data_dir={data}", "trainer.max_epochs=5", WEIGHTS_ONLY)
     files = list((folder / "checkpoints").glob("*.ckpt"))
@@ -177,7 +177,7 @@ def test_too_little_space_is_a_warning_after_the_first_step(
 
 
 def test_a_disk_that_fills_keeps_the_checkpoint_before(tmp_path: Path) -> None:
-    """A link to /dev/full under the name that is written first: the system says "no space"."""
+    """A link to /dev/full in the place of the file that is written first."""
     files, path = AtomicCheckpointIO(), tmp_path / "run" / "checkpoints" / "last.ckpt"
     files.save_checkpoint({"step": 1, "weights": torch.ones(1000)}, path)
     partial = path.with_name("last.ckpt.partial")
@@ -215,7 +215,7 @@ def test_confusion_picture_leaves_absent_classes_out() -> None:
 
 
 def test_what_a_run_tests_is_what_its_checkpoint_holds(run, tmp_path: Path) -> None:
-    """The average, and not the weights of the last step: a lower learning rate parts them less."""
+    """The tested weights are the average, not those of the last step."""
     data, few = (
         write_hands(tmp_path / "set", each=8),
         ("datamodule.steps_per_epoch=4", "optimizer.lr=0.01"),
@@ -232,7 +232,7 @@ def test_what_a_run_tests_is_what_its_checkpoint_holds(run, tmp_path: Path) -> N
 
 
 def test_the_average_follows_fast_at_first() -> None:
-    """Of steps 0, 1, 2 … it lags by what the formula says, worked out by hand."""
+    """After steps 0, 1, 2, … the average has the weights that the formula gives."""
     average, kept = WarmupEMA(decay=0.8), 1.0
     model = torch.nn.Linear(1, 1)
     averaged = torch.optim.swa_utils.AveragedModel(model, **average._kwargs)

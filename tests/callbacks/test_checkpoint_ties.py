@@ -1,4 +1,4 @@
-"""best.ckpt: of two equally good epochs the later one."""
+"""best.ckpt holds the later one of two equally good epochs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.helpers.prepared_sets import write_hands
 
 
 class ScriptedScores(L.LightningModule):
-    """Scores that are given, one an epoch."""
+    """A module with a given score per epoch."""
 
     def __init__(self, scores: list[float]) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ def test_ties_go_to_the_later_epoch(
     assert saved["epoch"] == best and [p.name for p in tmp_path.glob("*.ckpt")] == ["best.ckpt"]
 
 
-def test_a_recipe_on_an_easy_set_does_not_hand_on_the_first_epoch(run, tmp_path: Path) -> None:
-    """Validation accuracy is 1 from early on; the loss goes on falling."""
+def test_an_easy_set_does_not_select_the_first_epoch(run, tmp_path: Path) -> None:
+    """The validation accuracy is 1 from the first epochs on while the loss still falls."""
     data = write_hands(tmp_path / "set", groups=3, each=10)
     folder = run(
         "experiment=asl_best",

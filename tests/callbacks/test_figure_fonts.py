@@ -1,4 +1,4 @@
-"""Figures with names in scripts that matplotlib's own font has not."""
+"""Figures with names in scripts that matplotlib's default font lacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from callbacks.outputs.figure_fonts import save_figure
 
 
 def make_font(path: Path, family: str, character: str) -> Path:
-    """A font with one character, a filled square."""
+    """Write a font with one character, a filled square."""
     pen = TTGlyphPen(None)
     pen.moveTo((0, 0))
     for corner in ((0, 900), (900, 900), (900, 0)):
@@ -70,6 +70,6 @@ def test_installed_fonts_are_used(tmp_path: Path, capsys, cjk_font) -> None:
     assert (drawn[..., :3].mean(2) < 0.1).any()
 
 
-def test_european_and_arabic_names_need_no_other_font(tmp_path: Path, capsys) -> None:
+def test_european_and_arabic_names_need_no_extra_font(tmp_path: Path, capsys) -> None:
     draw_names(tmp_path / "a.png", ["été", "مرحبا", "Да"])
     assert capsys.readouterr().out == ""

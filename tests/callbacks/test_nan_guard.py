@@ -1,4 +1,4 @@
-"""The NaN guard: no poisoned update reaches the weights, and each leaves what explains it."""
+"""The NaN guard: no NaN reaches the weights, and every NaN leaves a post-mortem."""
 
 import json
 import math
@@ -39,7 +39,7 @@ TINY = (
 
 
 class Fault(L.Callback):
-    """Does something to the batch or the module before chosen steps, counted from 1."""
+    """Callback that changes the batch or the module before given steps (from 1)."""
 
     def __init__(self, kind: str, *steps: int) -> None:
         self.kind, self.steps = kind, steps
@@ -55,7 +55,7 @@ class Fault(L.Callback):
 
 
 class Watch(L.Callback):
-    """Weights, buffers and optimizer state before and after each step."""
+    """Callback that records weights, buffers and optimizer state around each step."""
 
     def __init__(self) -> None:
         self.before, self.between, self.after, self.rates = {}, {}, {}, {}
@@ -82,13 +82,13 @@ class Watch(L.Callback):
 
 
 def is_same(one: Iterable[torch.Tensor], other: Iterable[torch.Tensor]) -> bool:
-    """Bit by bit."""
+    """Return whether all tensors are equal bit by bit."""
     one, other = list(one), list(other)
     return len(one) == len(other) and all(map(torch.equal, one, other))
 
 
 class OnDevice(L.Callback):
-    """Takes the way of a GPU on a CPU, whose fused AdamW reads ``found_inf`` too."""
+    """Precision plugin that takes the code path of a GPU on the CPU."""
 
     def on_train_start(self, trainer, module) -> None:
         guard = find_guard(trainer)
@@ -101,7 +101,7 @@ def find_guard(trainer: L.Trainer) -> NanGuard:
 
 @pytest.fixture
 def fit(compose_config, tmp_path: Path):
-    """``fit("skip", fault, …)``: a small run; the trainer, and what ``Watch`` saw."""
+    """Return ``fit("skip", fault, …)``, which trains briefly and returns trainer and ``Watch``."""
     data = write_hands(tmp_path / "set", each=6)
     quiet()
 
@@ -162,7 +162,7 @@ def test_a_skipped_step_changes_nothing(fit, tmp_path: Path, step: int, way: str
 
 @pytest.mark.parametrize("way", ["host", "device"])
 def test_a_poisoned_weight_is_rolled_back(fit, tmp_path: Path, way: str) -> None:
-    """The weights of step 2 are the last good ones that were kept."""
+    """The weights of step 2 are the last snapshot."""
     ways = [OnDevice()] if way == "device" else []
     few = ("callbacks.nan_guard.every_n_steps=2", "scheduler=one_cycle")
     trainer, watch = fit("rollback", *ways, Fault("weight", 4), overrides=few)
@@ -201,7 +201,7 @@ def test_skipping_does_not_help_poisoned_weights(fit) -> None:
 def test_an_infinite_loss_stops_before_the_weights_are_touched(
     fit, tmp_path: Path, monkeypatch, way: str
 ) -> None:
-    """Its gradient is finite: the loss alone tells."""
+    """The gradient is finite; only the loss is infinite."""
     from modules.classification import ClassificationModule
 
     whole = ClassificationModule.forward_and_loss
@@ -221,7 +221,7 @@ def test_an_infinite_loss_stops_before_the_weights_are_touched(
     assert not (tmp_path / "run" / "checkpoints" / "epoch_0002.ckpt").exists()
 
 
-def test_accumulated_batches_are_told_apart(fit, tmp_path: Path) -> None:
+def test_the_faulty_batch_of_an_accumulated_step_is_identified(fit, tmp_path: Path) -> None:
     class First(Fault):
         def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:
             if batch_idx == 0:
@@ -265,7 +265,7 @@ def test_a_nan_under_the_scaler_is_an_alarm(fit, tmp_path: Path) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("policy", ["skip", "rollback"])
 @pytest.mark.parametrize("precision", ["16-mixed", "bf16-mixed", "32-true"])
-def test_a_gpu_keeps_poison_from_the_weights(
+def test_a_gpu_keeps_nan_out_of_the_weights(
     fit, tmp_path: Path, precision: str, policy: str
 ) -> None:
     few = (f"trainer.precision={precision}", "callbacks.nan_guard.every_n_steps=3")
@@ -281,7 +281,7 @@ def test_a_gpu_keeps_poison_from_the_weights(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_an_overflow_in_fp16_is_told_apart_from_a_nan(fit, tmp_path: Path) -> None:
+def test_fp16_overflows_are_not_nan(fit, tmp_path: Path) -> None:
     class Loud(Fault):  # finite in float32, infinite in float16: so is the loss
         def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:
             if trainer.global_step + 1 in self.steps:
@@ -391,7 +391,9 @@ def test_examining_draws_the_same_again_and_leaves_no_trace(compose_config, tmp_
     assert set(found[0].gradient_norms) == layers
 
 
-def test_replay_tells_the_sample_and_the_layer(fit, compose_config, tmp_path: Path, capsys) -> None:
+def test_replay_identifies_the_sample_and_the_layer(
+    fit, compose_config, tmp_path: Path, capsys
+) -> None:
     fit("stop", Fault("sample", 6))
     capsys.readouterr()
     config = compose_config(
@@ -415,7 +417,7 @@ def test_replay_tells_the_sample_and_the_layer(fit, compose_config, tmp_path: Pa
         ("run/checkpoints/best.ckpt", "is no post-mortem"),
     ],
 )
-def test_replay_says_what_it_needs(
+def test_replay_refuses_other_files(
     compose_config, tmp_path: Path, given: str, message: str
 ) -> None:
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
@@ -448,7 +450,7 @@ def test_settings_that_make_no_sense_are_refused(changes: dict, message: str) ->
 
 
 @pytest.mark.slow
-def test_from_the_command_line(tmp_path: Path) -> None:
+def test_the_nan_guard_works_from_the_command_line(tmp_path: Path) -> None:
     from tests.helpers.prepared_sets import write_set_with_nan
 
     data, folder = write_set_with_nan(tmp_path / "set"), tmp_path / "run"

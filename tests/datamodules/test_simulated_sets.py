@@ -1,4 +1,4 @@
-"""The datamodule: simulated samples on the training side only, sets that follow their code."""
+"""Simulated samples are trained on only, and follow the simulator's settings."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from experiments.launch.build import build_datamodule
 from tests.helpers.prepared_sets import write_hands
 
 
-def test_simulated_samples_are_trained_on_and_nowhere_else(compose_config, tmp_path: Path) -> None:
+def test_simulated_samples_are_only_trained_on(compose_config, tmp_path: Path) -> None:
     folder = write_hands(tmp_path / "set", groups=4, each=5)
     config = compose_config(
         *("size=tiny", f"data_dir={folder}", "datamodule.simulated_share=0.4"),
@@ -27,7 +27,7 @@ def test_simulated_samples_are_trained_on_and_nowhere_else(compose_config, tmp_p
     assert not data.prepared.simulated
 
 
-def test_share_must_be_a_share(compose_config, tmp_path: Path) -> None:
+def test_an_invalid_simulated_share_is_refused(compose_config, tmp_path: Path) -> None:
     config = compose_config(
         f"data_dir={write_hands(tmp_path / 'set')}", "datamodule.simulated_share=1.0"
     )
@@ -43,7 +43,7 @@ def test_simulated_set_is_made_once(compose_config, monkeypatch, tmp_path: Path)
     assert len(list((tmp_path / "simulated").iterdir())) == 2
 
 
-def test_training_alone_is_augmented(compose_config, tmp_path: Path) -> None:
+def test_only_training_batches_are_augmented(compose_config, tmp_path: Path) -> None:
     data = build_datamodule(compose_config(f"data_dir={write_hands(tmp_path / 'set')}"))
 
     class Phase:

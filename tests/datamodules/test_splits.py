@@ -1,4 +1,4 @@
-"""Splits: everybody on one side only, the same for the same seed, and clear when impossible."""
+"""Splits: disjoint groups, reproducible by seed, errors with their reason."""
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ group_lists = st.lists(st.sampled_from("abcdefgh"), min_size=12, max_size=80).fi
 
 
 @given(groups=group_lists, seed=st.integers(0, 5))
-def test_by_group_nobody_is_on_two_sides(groups: list[str], seed: int) -> None:
+def test_group_splits_share_no_group(groups: list[str], seed: int) -> None:
     table = make_manifest(groups)
     parts = GroupSplit(seed=seed)(table)
     sides = [list_groups(parts, table, phase) for phase in PHASES]
@@ -49,7 +49,7 @@ def test_by_group_nobody_is_on_two_sides(groups: list[str], seed: int) -> None:
 
 
 @given(groups=group_lists, size=st.integers(1, 2))
-def test_leave_one_group_out_tests_everybody_once(groups: list[str], size: int) -> None:
+def test_leave_one_group_out_tests_each_group_once(groups: list[str], size: int) -> None:
     table, names = make_manifest(groups), sorted(set(groups))
     folds = -(-len(names) // size)
     if folds < 3:
@@ -73,19 +73,19 @@ def test_leave_one_group_out_with_random_validation() -> None:
 
 
 @given(count=st.integers(10, 200), seed=st.integers(0, 3))
-def test_random_takes_every_row_once_and_says_that_it_leaks(count: int, seed: int) -> None:
+def test_random_splits_use_each_row_once_and_report_leakage(count: int, seed: int) -> None:
     parts = RandomSplit(seed=seed)(make_manifest(["a"] * count))
     together = np.sort(np.concatenate([parts[phase] for phase in PHASES]))
     assert together.tolist() == list(range(count))
     assert parts.has_leakage and "people never seen" in parts.description
 
 
-def test_eighty_five_to_fifteen() -> None:
+def test_the_default_split_is_85_to_15() -> None:
     parts = RandomSplit(val_fraction=0.15, test_fraction=0.0)(make_manifest(["a"] * 200))
     assert (len(parts.train), len(parts.val), len(parts.test)) == (170, 30, 0)
 
 
-def test_column_takes_the_marks_and_holds_out_for_validation() -> None:
+def test_predefined_splits_hold_out_validation_groups() -> None:
     table = make_manifest(list("aabbcc"), ["train", "train", "", "", "test", "test"])
     parts = PredefinedSplit()(table)
     assert list_groups(parts, table, "test") == {"c"}
@@ -93,12 +93,12 @@ def test_column_takes_the_marks_and_holds_out_for_validation() -> None:
     assert not parts.has_leakage
 
 
-def test_column_notices_people_on_both_sides() -> None:
+def test_predefined_splits_report_shared_groups() -> None:
     parts = PredefinedSplit()(make_manifest(list("aabb"), ["train", "val", "train", "test"]))
     assert parts.has_leakage
 
 
-def test_auto_takes_the_best_that_there_is() -> None:
+def test_auto_splits_choose_by_the_columns_of_the_set() -> None:
     assert AutoSplit()(
         make_manifest(list("aabbcc"), ["train"] * 4 + ["test"] * 2)
     ).test.tolist() == [
@@ -109,7 +109,7 @@ def test_auto_takes_the_best_that_there_is() -> None:
     assert AutoSplit()(make_manifest(["a"] * 20)).has_leakage
 
 
-def test_auto_keeps_one_of_two_people_aside() -> None:
+def test_auto_splits_of_two_groups_test_one() -> None:
     table = make_manifest(["a"] * 20 + ["b"] * 20)
     parts = AutoSplit()(table)
     assert list_groups(parts, table, "test") == {"a"} and list_groups(parts, table, "train") == {
@@ -189,6 +189,8 @@ def test_calibration_takes_whole_recordings() -> None:
         (RandomSplit(), make_manifest(["a"]), "needs more than"),
     ],
 )
-def test_impossible_splits_say_why(split, table: pd.DataFrame, said: str) -> None:
+def test_impossible_splits_are_refused_with_the_reason(
+    split, table: pd.DataFrame, said: str
+) -> None:
     with pytest.raises(ValueError, match=said):
         split(table)

@@ -30,7 +30,7 @@ def run_command(
     before: Callable[[], Any] | None = None,
     during: Callable[[Any], Any] | None = None,
 ) -> subprocess.CompletedProcess:
-    """``python run.py …`` as a user calls it, in a process of its own.
+    """Run ``python run.py …`` in a process of its own.
 
     It is forked from one that has done the imports, which take longer than most commands;
     ``fresh`` begins from nothing, as for another checkout or where it starts processes itself.

@@ -1,4 +1,4 @@
-"""Commands, run in this process up to the sentence that refuses them."""
+"""Run commands in this process up to their error message."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ LIMIT_S = 30  # for a command that is not refused, and runs
 
 
 def read_bad_commands() -> list[tuple[str, str]]:
-    """Return the written command lines, each with a part of its error message."""
+    """Return the listed bad commands, each with a part of its error message."""
     lines = LIST.read_text(encoding="utf-8").splitlines()
     pairs = (line.split(" => ") for line in lines if line and not line.startswith("#"))
     return [(command, fragment.strip()) for command, fragment in pairs]
 
 
 def read_good_commands() -> list[str]:
-    """Return the written command lines that must be accepted."""
+    """Return the listed commands that must be accepted."""
     lines = LIST.with_name("good_commands.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def run_until_refused(command: str, folder: Path) -> str:
-    """Return the sentence that refuses a command; empty if it ran.
+    """Run a command and return its error message, empty if it succeeds.
 
     Raises:
         Exception: any error that the program would show with a traceback.

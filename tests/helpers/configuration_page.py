@@ -129,7 +129,7 @@ class Setting:
 
 
 def read_settings(path: Path) -> list[Setting]:
-    """Return the settings of a file, by their whole names."""
+    """Return the settings of a file by their full names."""
     written = path.read_text(encoding="utf-8")
     root = yaml.compose(written)
     prefix = key_prefix(path, written)

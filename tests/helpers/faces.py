@@ -12,7 +12,7 @@ SKIN, SHADE, HAIR, WHITE = (214, 164, 134), (185, 135, 108), (70, 45, 35), (245,
 
 
 def paint_face(size=160, gape=0.3):
-    """A face, (size, size, 3) uint8 red first, that MediaPipe takes for one; gape is 0 to 1."""
+    """Return a face, (size, size, 3) uint8 RGB, that MediaPipe detects; ``gape`` is 0 to 1."""
     picture = np.full((240, 240, 3), BACKGROUND, np.uint8)
 
     def oval(centre, axes, colour):
@@ -36,7 +36,7 @@ def paint_face(size=160, gape=0.3):
 
 
 def paint_scene(*faces, shape=(240, 320)):
-    """(H, W, 3) with faces (x, y, size, gape) on it; their places are whole pixels."""
+    """Return an (H, W, 3) image with faces (x, y, size, gape) at whole pixels."""
     picture = np.full((*shape, 3), BACKGROUND, np.uint8)
     for x, y, size, gape in faces:
         picture[y : y + size, x : x + size] = paint_face(size, gape)

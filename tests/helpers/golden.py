@@ -1,4 +1,4 @@
-"""Models that the version before wrote: how their answers are computed."""
+"""Compute the logits of golden models, which the version before wrote."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ WIDTHS = (26, 27, 26, 22, 30)
 
 
 def paint_hand() -> np.ndarray:
-    """The back of a right hand, (320, 320, 3) uint8, that MediaPipe takes for one."""
+    """Return the back of a right hand, (320, 320, 3) uint8 RGB, that MediaPipe detects."""
     picture = np.full((320, 320, 3), (205, 215, 220), np.uint8)
     edge, skin = (150, 100, 75), (224, 172, 140)
     for grow, colour in ((6, edge), (0, skin)):

@@ -15,7 +15,7 @@ from experiments.launch.build import build_datamodule, build_module
 
 
 def make_interpolation(checkpoint: Path) -> str:
-    """A text that OmegaConf would turn into a node, and Hydra into a call that unpickles."""
+    """Return a text that OmegaConf turns into a node, and Hydra into a call that unpickles."""
     return (
         "${oc.create:{_target_: lightning.pytorch.LightningModule.load_from_checkpoint, "
         f"checkpoint_path: {checkpoint}, weights_only: false}}}}"
@@ -23,7 +23,7 @@ def make_interpolation(checkpoint: Path) -> str:
 
 
 def make_laughs(levels: int = 20) -> list:
-    """A list that grows to 2 ** levels values where its shared parts are followed."""
+    """Return a list of shared parts that expands to 2 ** levels values."""
     node: list = ["ha"]
     for _ in range(levels):
         node = [node, node]
@@ -31,14 +31,14 @@ def make_laughs(levels: int = 20) -> list:
 
 
 def make_loop() -> list:
-    """A list that holds itself."""
+    """Return a list that contains itself."""
     node: list = []
     node.append(node)
     return node
 
 
 def nest_lists(levels: int = 300) -> list:
-    """A list in a list in a list."""
+    """Return lists nested this deep."""
     node: list = []
     for _ in range(levels):
         node = [node]
@@ -56,7 +56,7 @@ VALUES: list[Any] = [
 
 
 def list_paths(card: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """The places in a card, but for those inside its configuration and its long lists."""
+    """Yield the paths of a card, except within its configuration and long lists."""
     for key, value in card.items():
         yield (key,)
         if isinstance(value, dict) and key != "config":
@@ -67,7 +67,7 @@ def list_paths(card: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def replace_value(card: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    """A copy of a card with another value at one place; ``...`` takes it away."""
+    """Return a copy of a card with another value at a path; ``...`` removes it."""
     changed = copy.deepcopy(card)
     node = changed
     for key in path[:-1]:
@@ -80,7 +80,7 @@ def replace_value(card: dict[str, Any], path: tuple[Any, ...], value: Any) -> di
 
 
 def draw_mutations(card: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Cards with one to three hostile values."""
+    """Draw cards with one to three hostile values."""
     change = st.tuples(st.sampled_from(list(list_paths(card))), st.sampled_from([*VALUES, ...]))
 
     def apply(changes: list[tuple[tuple[Any, ...], Any]]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def save_untrained(compose_config: Any, task: str, path: Path) -> dict[str, Any]
 
 
 class PickleAttack:
-    """What a poisoned pickle does when it is loaded."""
+    """An object that runs a command when it is unpickled."""
 
     def __init__(self, marker: str) -> None:
         self.marker = marker

@@ -21,7 +21,7 @@ EPOCHS, STEPS = 3, 5
 def kill_at_call(
     real: Callable[..., Any], nth: int, after: bool = False, number: int = signal.SIGKILL
 ) -> Callable[..., Any]:
-    """As ``real``, with a signal to this very process at its ``nth`` call, from 1."""
+    """Wrap ``real`` so that its ``nth`` call (from 1) sends this process a signal."""
     calls = 0
 
     def called(*arguments: Any, **named: Any) -> Any:
@@ -60,7 +60,7 @@ MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
 
 
 def kill_at(moment: str, number: int = signal.SIGKILL) -> None:
-    """Have this process send itself a signal at that moment."""
+    """Make this process send itself a signal at a moment of the training."""
     owner, name, nth, after = MOMENTS[moment]
     real = getattr(owner, name)
     if name == "_write_synced" and not after:

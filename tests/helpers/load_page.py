@@ -1,4 +1,4 @@
-"""How many people can stream to a page at once until the slowest 5 % of answers take too long?
+"""Measure how many visitors a page serves until the slowest 5 % of answers take too long.
 
 python run.py stage=serve ckpt_path=RUN/checkpoints/best.ckpt serve.visitors=64
 python tests/helpers/load_page.py http://127.0.0.1:7860 hand.jpg
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def stream_frames(host: str, frame: bytes, until: float, hz: float, took: list[float]) -> None:
-    """One visitor: a frame of a camera, the next one after the answer; the ms of each."""
+    """Send camera frames, each after the previous answer, and record the ms of each."""
     connection = http.client.HTTPConnection(host, timeout=30)
 
     def post(path: str, body: bytes = b"") -> dict:
@@ -34,7 +34,7 @@ def stream_frames(host: str, frame: bytes, until: float, hz: float, took: list[f
 
 
 def main() -> None:
-    """A row for each number of visitors, until their 95th percentile passes the limit."""
+    """Print a row per number of visitors until the 95th percentile exceeds the limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page")
     parser.add_argument("picture", type=Path, help="a JPEG, as a camera would send it")

@@ -32,7 +32,7 @@ POINTING_LETTERS = "ABCL"  # what a hand says that points up, to its right, down
 
 
 class PointingNetwork:
-    """A network that reads which way a hand points; all before and after it is real."""
+    """A network that reads in which direction a hand points."""
 
     def __init__(self) -> None:
         self.about: dict[str, Any] = {
@@ -53,7 +53,7 @@ class PointingNetwork:
 
 
 def paint_pointing_hand(letter: str) -> np.ndarray:
-    """(480, 640, 3) uint8: a hand that points that way."""
+    """Return a hand, (480, 640, 3) uint8, that points in the direction of a letter."""
     turned = np.rot90(paint_hand(), POINTING_LETTERS.index(letter))
     return np.pad(turned, ((80, 80), (160, 160), (0, 0)), constant_values=210)
 
@@ -65,7 +65,7 @@ def encode_jpeg(picture: np.ndarray) -> bytes:
 def write_hand_video(
     path: Path, letters: str, fps: float = 10, each_s: float = 1.0, size: tuple | None = None
 ) -> Path:
-    """A video of hands, one letter after the other."""
+    """Write a video of hands, one letter after the other."""
     size = size or (640, 480)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
     for letter in letters:
@@ -95,7 +95,7 @@ def write_file(path: Path, content: bytes) -> Path:
 def serve_page(
     recognizer: Recognizer, folder: Path, auth: str | None = None, **changes
 ) -> Iterator[str]:
-    """The address of a page that is served in this process, at a port that is free."""
+    """Serve a page in this process at a free port and yield its address."""
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     make = partial(Engine, recognizer)

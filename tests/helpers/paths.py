@@ -15,7 +15,7 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("
 
 
 def require_shared_data(part: str) -> Path:
-    """A folder of real recordings; skips the test where there is none."""
+    """Return a folder of real recordings; skip the test if it does not exist."""
     root = Path(os.environ.get("UNVOICED_SHARED_DATA", ROOT.parent / "shared" / "data"))
     if not (root / part).exists():
         pytest.skip(f"no real recordings at {root / part} (UNVOICED_SHARED_DATA names them)")

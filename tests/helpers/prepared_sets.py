@@ -21,7 +21,7 @@ def write_hands(
     seed: int = 0,
     **changes: Any,
 ) -> Path:
-    """A small prepared set of made-up landmarks that tell letters apart."""
+    """Write a small prepared set of artificial landmarks that distinguish letters."""
     rng = np.random.default_rng(seed)
     shapes = {letter: rng.normal(size=63) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
     samples = [
@@ -47,7 +47,7 @@ def write_mouths(
     each: int = 3,
     size: tuple[int, int] = (64, 96),
 ) -> Path:
-    """A small prepared set of made-up clips: each word is a bright bar that moves its own way."""
+    """Write a small prepared set of artificial clips; each word moves a bright bar differently."""
     rng = np.random.default_rng(0)
     samples = []
     for group, word, number in product(range(groups), words, range(each)):
@@ -68,7 +68,7 @@ WORDS = ("about", "below", "people", "water")
 def write_clips(
     folder: Path, words: tuple[str, ...] = WORDS, told: bool = False, each: int = 2
 ) -> Path:
-    """Four people's clips of noise; where ``told``, each word takes two frames of its own."""
+    """Write noise clips of four people; with ``has_spans``, each word has its own two frames."""
     rng = np.random.default_rng(0)
     samples = []
     for group, word, number in product(range(4), words, range(each)):
@@ -81,7 +81,7 @@ def write_clips(
 
 
 def write_set_with_nan(folder: Path) -> Path:
-    """A set in which one sample of 60 is not a number."""
+    """Write a set in which one sample of 60 has a NaN."""
     rng = np.random.default_rng(0)
     samples = [
         Sample(f"{g}/{n}", rng.normal(size=(1, 63)).astype(np.float32), "AB"[n % 2], f"s{g}")

@@ -33,7 +33,7 @@ trees = st.lists(branches, min_size=1, max_size=14)
 
 
 def make_tree(root: Path, tree: list[tuple[list[str], str, str]]) -> None:
-    """Write the files of a tree; what cannot be written, because a file is in its way, is not."""
+    """Write the files of a tree, except those whose folder is already a file."""
     made: list[Path] = []
     for folders, name, kind in tree:
         path = root.joinpath(*folders, name)
@@ -65,7 +65,7 @@ def _make_file(root: Path, path: Path, kind: str, made: list[Path]) -> None:
 
 
 def _make_socket(path: Path) -> None:
-    """A socket's path may have a hundred characters: it is made elsewhere and moved."""
+    """Make a socket in a short path, as socket paths are limited to 100 characters, and move it."""
     with TemporaryDirectory(dir=path.parents[1]) as folder:
         with socket.socket(socket.AF_UNIX) as server:
             at = os.open(folder, os.O_RDONLY)
@@ -75,7 +75,7 @@ def _make_socket(path: Path) -> None:
 
 
 def make_content(name: str) -> bytes:
-    """The content of a file that can be read, by its ending."""
+    """Return readable content for a file name."""
     lower = name.lower()
     if lower.endswith("_info.json"):
         return b'{"text": "a word", "sentence_index": 1, "book": "b"}'

@@ -26,7 +26,7 @@ from datamodules.store.samples import Rejected, Sample
 
 
 def read_outcomes(reader: Any, dtype: type) -> list[Any]:
-    """All that a reader reads, which has its frame's shape, ``dtype`` and names of its own."""
+    """Read everything, and check shapes, ``dtype`` and unique ids."""
     found = [outcome for item in reader.list_items() for outcome in reader.read(item)]
     assert len({outcome.id for outcome in found}) == len(found)
     for outcome in found:
@@ -37,14 +37,14 @@ def read_outcomes(reader: Any, dtype: type) -> list[Any]:
 
 
 def read_samples(reader: Any, dtype: type) -> tuple[list[Sample], list[Rejected]]:
-    """The same, samples and what was rejected apart."""
+    """Read everything, and return samples and rejections separately."""
     found = read_outcomes(reader, dtype)
     samples = [outcome for outcome in found if isinstance(outcome, Sample)]
     return samples, [outcome for outcome in found if isinstance(outcome, Rejected)]
 
 
 def reasons_by_id(rejected: list[Rejected]) -> dict[str, str]:
-    """Why each was rejected, by its name."""
+    """Return the reasons of rejections by id."""
     return {row.id: row.reason for row in rejected}
 
 

@@ -16,7 +16,7 @@ from tests.helpers.paths import ROOT
 
 
 def train_smoke(folder: Path) -> Path:
-    """A checkpoint as training writes it."""
+    """Train briefly and return best.ckpt."""
     register_resolvers()
     with initialize_config_dir(str(ROOT / "conf")):
         run_stage(compose("config", ["debug=smoke", f"run_dir={folder}"]))
@@ -40,7 +40,7 @@ def write_run_folder(
     mode: str = "max",
     **settings: object,
 ) -> Path:
-    """A run folder as this suite leaves one."""
+    """Write a run folder."""
     (folder / "checkpoints").mkdir(parents=True)
     metric = "val/acc" if not isinstance(epochs, pd.DataFrame) else epochs.columns[1]
     seed = settings.get("seed", 0)

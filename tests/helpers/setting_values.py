@@ -1,4 +1,4 @@
-"""All settings of a composed configuration, each with values that rarely make sense."""
+"""Set every setting of a composed configuration to unusual values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compose_stage(task: str, stage: str, folder: str) -> DictConfig:
 
 
 def list_settings(config: DictConfig) -> list[str]:
-    """Return the whole names of all settings that are no groups."""
+    """Return the full names of all settings except groups."""
     return list(_leaves(OmegaConf.to_container(config, resolve=False), ""))
 
 
@@ -64,7 +64,7 @@ def collect_settings(task: str, folder: str) -> list[tuple[DictConfig, str]]:
 
 
 def find_error(config: DictConfig, key: str, value: str) -> str:
-    """Return the sentence that refuses a setting as the command line sets it; empty if valid."""
+    """Return the error message of a setting from the command line, empty if it is valid."""
     (argument,) = quote_values([f"{key}={value}"])
     parsed = OverridesParser.create().parse_override(argument).value()
     parent, _, leaf = key.rpartition(".")

@@ -1,4 +1,4 @@
-"""What works with what: the expected outcome of each stage, model file, recording and export.
+"""The expected outcome of each stage with each model file, recording and export.
 
 ``python -m tests.helpers.stage_matrix`` writes these tables to docs/matrix.md.
 """

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class ScriptedRecognizer:
-    """Says what is written instead of what it hears."""
+    """A recognizer that returns given texts."""
 
     task, classes = "emg", ()
 
@@ -23,7 +23,7 @@ class ScriptedRecognizer:
 
 
 class HandNetwork:
-    """A network that takes every hand for an A."""
+    """A network that reads every hand as A."""
 
     def __init__(self) -> None:
         frame = {"shape": [63], "dtype": "float32", "rate": None}
@@ -36,7 +36,7 @@ class HandNetwork:
 
 
 class LipNetwork:
-    """A network of two words that is sure of the first where the mouth changes much."""
+    """A network that reads the first word if the mouth changes much, else the second."""
 
     def __init__(self, rate: float = 25.0) -> None:
         frame = {"shape": [64, 96], "dtype": "uint8", "rate": rate}

@@ -15,7 +15,7 @@ SMOKE_OVERRIDES = ("debug=smoke", "callbacks.periodic=null")
 def write_job(
     folder: Path, overrides: list[str], status: str | None = None, **about: object
 ) -> Path:
-    """What Hydra and a job leave behind in the job's folder."""
+    """Write the files that Hydra and a job leave in the job's folder."""
     (folder / ".hydra").mkdir(parents=True, exist_ok=True)
     (folder / ".hydra" / "overrides.yaml").write_text(OmegaConf.to_yaml(overrides))
     config = {"task": "asl", "monitor": {"metric": "val/acc", "mode": "max"}}
@@ -26,7 +26,7 @@ def write_job(
 
 
 def write_trained_job(folder: Path, value: float, overrides: list[str], **about: object) -> Path:
-    """A finished job with the score ``value``."""
+    """Write the folder of a finished job with the score ``value``."""
     metric = "val/wer" if about.get("mode") == "min" else "val/acc"
     numbers = make_metrics(value) | {metric: value, "best_epoch": 1}
     write_run_folder(folder, make_epoch_table([value], metric), numbers, **about)
@@ -34,7 +34,7 @@ def write_trained_job(folder: Path, value: float, overrides: list[str], **about:
 
 
 def make_multirun(folder: Path, *overrides: str, sweeper: str = "basic"):
-    """What a multirun's own configuration holds, as far as it is looked at."""
+    """Return the parts of a multirun's configuration that the code reads."""
     hydra = {"sweep": {"dir": str(folder)}, "sweeper": {"_target_": sweeper, "storage": None}}
     hydra["sweeper"] |= {"n_trials": 4, "n_jobs": 1}
     hydra["overrides"] = {"task": list(overrides), "hydra": ["hydra.mode=MULTIRUN"]}

@@ -13,7 +13,7 @@ from unvoiced.vision.videos import Video, to_frame_range
 
 
 def write_video(path, pictures, rate=25.0, code="FFV1"):
-    """(H, W, 3) uint8 pictures, red first, as a video; FFV1 in .mkv or .avi loses nothing."""
+    """Write (H, W, 3) uint8 RGB images as a video; FFV1 in .mkv or .avi is lossless."""
     path.parent.mkdir(parents=True, exist_ok=True)
     size = pictures[0].shape[1::-1] if len(pictures) else (32, 16)
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*code), rate, size)
@@ -25,12 +25,12 @@ def write_video(path, pictures, rate=25.0, code="FFV1"):
 
 
 def make_gray_images(frames, shape=(16, 32)):
-    """Pictures that say their number: grey, 10 a frame."""
+    """Return gray images whose brightness is 10 times their number."""
     return [np.full((*shape, 3), 10 * number, np.uint8) for number in range(frames)]
 
 
 def make_noise_images(frames, shape=(48, 64)):
-    """Pictures that do not compress away."""
+    """Return images of noise, which do not compress."""
     return list(np.random.default_rng(0).integers(0, 255, (frames, *shape, 3), np.uint8))
 
 

@@ -1,4 +1,4 @@
-"""Words off lips: what the task makes of clips, and a start from another model's weights."""
+"""The task lipread: batches, vocabulary, initial weights."""
 
 import json
 from dataclasses import replace
@@ -56,7 +56,7 @@ def test_the_vocabulary_is_that_of_the_recordings(compose_config, clips: Path) -
     assert data.classes == ("no", "water", "yes")
 
 
-def test_seed_recipe_is_the_documents(compose_config) -> None:
+def test_the_reference_recipe_matches_its_source(compose_config) -> None:
     config = compose_config("experiment=lipread_seed")
     assert config.optimizer._target_ == "torch.optim.AdamW"
     assert (config.optimizer.lr, config.optimizer.weight_decay) == (1e-4, 1e-4)
@@ -103,7 +103,7 @@ def test_start_from_another_vocabulary(run, clips: Path, tmp_path: Path, capsys)
     assert "Not loaded (another vocabulary), and learned anew: head.4.bias, head.4.weight" in said
 
 
-def test_weights_are_really_taken_over(compose_config, run, clips: Path, tmp_path: Path) -> None:
+def test_initial_weights_are_copied(compose_config, run, clips: Path, tmp_path: Path) -> None:
     from experiments.checkpoints.init_from import start_from
 
     words = ("uno", "due", "tre")  # as many words, and others: the head must not be taken over
@@ -141,7 +141,7 @@ def test_frames_of_another_size_are_refused(run, clips: Path, tmp_path: Path) ->
         )
 
 
-def test_learns_what_moves(run, tmp_path: Path) -> None:
+def test_the_network_learns_movement(run, tmp_path: Path) -> None:
     data = write_mouths(tmp_path / "set", groups=6, each=6, size=(32, 48))
     folder = run(
         *("task=lipread", "trainer=cpu", f"data_dir={data}", "epochs=8", "augment=none"),
@@ -169,13 +169,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_speaking_video(path: Path, seconds: float = 1.6) -> Path:
-    """A video of a drawn face whose mouth opens and closes."""
+    """Write a video of a painted face whose mouth opens and closes."""
     gapes = 0.3 + 0.25 * np.sin(np.arange(round(seconds * RATE)) / 3)
     return write_video(path, [paint_scene((90, 60, 150, gape)) for gape in gapes], RATE)
 
 
 @pytest.mark.usefixtures("face_model_file")
-def test_from_face_to_word(run, checkpoint: Path, tmp_path: Path, capsys) -> None:
+def test_a_video_of_a_face_is_read(run, checkpoint: Path, tmp_path: Path, capsys) -> None:
     predict = ("task=lipread", "stage=predict", f"ckpt_path={checkpoint}", "show=true")
     write_speaking_video(tmp_path / "clips" / "clip.mkv")
     (tmp_path / "clips" / "broken.mp4").write_bytes(b"hello")
@@ -220,8 +220,8 @@ def test_benchmark_compares_loops_loaders_and_networks(run, clips: Path, capsys)
 
 @pytest.mark.shared_data
 @pytest.mark.slow
-def test_real_words_of_speakers_never_seen(run, tmp_path: Path) -> None:
-    """0.76 over five folds when it was written, 0.82 of this one; chance is 0.10."""
+def test_real_words_of_unseen_speakers_are_read(run, tmp_path: Path) -> None:
+    """Measured: 0.76 over five folds, 0.82 of this fold; chance is 0.10."""
     raw = require_shared_data("lip/miracl")
     prepared = f"data_dir={tmp_path / 'set'}"
     run("task=lipread", "stage=prepare", "reader=frame_folder", f"raw_dir={raw}", prepared)

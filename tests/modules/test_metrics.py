@@ -1,4 +1,4 @@
-"""The interval over groups: it covers, it widens with the spread between people."""
+"""The bootstrap interval over groups."""
 
 import torch
 from hypothesis import given, settings
@@ -16,12 +16,12 @@ def compute_interval(correct: list[bool], group: list[int]) -> tuple[float, floa
 
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.integers(-1, 5)), min_size=2, max_size=60))
-def test_the_ends_are_accuracies_in_order(outcomes: list[tuple[bool, int]]) -> None:
+def test_interval_bounds_are_ordered_accuracies(outcomes: list[tuple[bool, int]]) -> None:
     low, high = compute_interval(*map(list, zip(*outcomes, strict=True)))
     assert 0 <= low <= high <= 1
 
 
-def test_people_who_differ_widen_it() -> None:
+def test_differences_between_groups_widen_the_interval() -> None:
     group = [i // 50 for i in range(200)]
     alike = compute_interval([i % 2 == 0 for i in range(200)], group)
     differ = compute_interval([g < 2 for g in group], group)
@@ -46,7 +46,7 @@ def test_a_single_group_of_unknown_sequences_has_no_interval() -> None:
         assert metric.compute().isnan().all()
 
 
-def test_updates_add_up() -> None:
+def test_updates_accumulate() -> None:
     metric = GroupInterval(draws=200)
     for code in range(3):
         group = torch.tensor([code, code])

@@ -1,4 +1,4 @@
-"""Every metric that a test reports is what predictions.csv gives, however batches are cut."""
+"""Metrics recomputed from predictions.csv equal the reported ones."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_every_metric_is_what_the_predictions_give(task: str, run: Run) -> None:
 
 
 def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path) -> None:
-    """The first batches are all right, so that hits of top 1 and of top 3 agree in them."""
+    """The first batches are correct, so that top-1 and top-3 hits agree in them."""
     data = write_hands(tmp_path / "easy", groups=3, each=6, letters="ABCDEF")
     folder = run("trainer=cpu", f"data_dir={data}", "epochs=3", "datamodule.steps_per_epoch=10")
     mixed = write_hands(tmp_path / "mixed", groups=3, each=6, letters="ABCDEF")

@@ -45,7 +45,7 @@ def test_the_cosine_has_the_learning_rates_of_the_source() -> None:
 
 
 @pytest.mark.parametrize("recipe", STATED)
-def test_what_the_source_states_holds_after_steps(recipe: str) -> None:
+def test_optimizer_settings_hold_after_steps(recipe: str) -> None:
     name, stated = STATED[recipe]
     optimizer, scheduler = build_schedule(compose_command(f"experiment={recipe}"), 20)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Writing text: losses agree with torch's, scores with counting by hand, and what is nearest."""
+"""Transcription: losses as in torch, scores as counted by hand, nearest phrases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ words_drawn = st.lists(st.sampled_from(["no", "yes", "i", "am", "cold"]), max_si
 
 
 class FixedNetwork(nn.Module):
-    """A network that gives these logits whatever it is shown."""
+    """A network that returns fixed logits."""
 
     def __init__(self, logits: Tensor, lengths: Tensor) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def make_tokenizer() -> Tokenizer:
 
 
 def make_position_logits(texts: list[str], sure: float = 9.0) -> tuple[Tensor, Tensor]:
-    """Logits of positions that say these texts, and their end."""
+    """Return logits of positions for these texts and their end."""
     rows = [[*make_tokenizer().encode(text), EOS] for text in texts]
     ids = padded(rows).clamp(min=0)  # (B, L)
     return sure * F.one_hot(ids, make_tokenizer().size).float(), torch.full(
@@ -51,7 +51,7 @@ def make_position_logits(texts: list[str], sure: float = 9.0) -> tuple[Tensor, T
 
 
 def make_frame_logits(texts: list[str], sure: float = 9.0) -> tuple[Tensor, Tensor]:
-    """Logits of frames that say these texts: every token twice, and a blank after it."""
+    """Return logits of frames for these texts: every token twice and a blank."""
     rows = [
         [i for token in make_tokenizer().encode(text) for i in (token, token, 0)] for text in texts
     ]
@@ -164,7 +164,7 @@ def test_a_text_longer_than_its_frames_counts_nothing_and_stays_finite(smoothing
         torch.testing.assert_close(loss, alone / 2)
 
 
-def test_smoothing_asks_the_frames_that_count_for_even_odds() -> None:
+def test_label_smoothing_counts_valid_frames_only() -> None:
     torch.manual_seed(0)
     logits, lengths = torch.randn(2, 9, make_tokenizer().size), torch.tensor([9, 6])
     y = make_batch(["no", "yes"])["y"]
@@ -200,7 +200,7 @@ def test_the_loss_of_half_precision_is_taken_in_float32(objective: str) -> None:
     ],
     ids=["objective", "no beam", "beam of positions"],
 )
-def test_what_cannot_be_is_said(wrong: dict[str, object], word: str) -> None:
+def test_invalid_arguments_are_refused(wrong: dict[str, object], word: str) -> None:
     with pytest.raises(ValueError, match=word):
         make_module(nn.Identity(), **wrong)
 
@@ -209,7 +209,7 @@ def test_what_cannot_be_is_said(wrong: dict[str, object], word: str) -> None:
 
 
 def count_by_hand(**more: float) -> dict[str, float]:
-    """Of SAID against TRUE: one word of two replaced, one word of one missing."""
+    """Return the scores of SAID against TRUE, counted by hand."""
     rates = {"wer": 2 / 4, "cer": (2 + 0 + 3) / 12, "exact": 1 / 3}
     # "call " and the e stand in their places, "no" and its end, and nothing of "yes".
     return rates | {"token_acc": (6 + 3 + 0) / (8 + 3 + 4)} | more
@@ -283,7 +283,7 @@ def test_losses_are_means_over_recordings_of_all_batches() -> None:
     torch.testing.assert_close(expected, torch.stack(alone))
 
 
-def test_hits_of_training_are_positions_with_their_ends() -> None:
+def test_training_accuracy_counts_positions_and_ends() -> None:
     one = make_module(nn.Identity())
     hits, count = one.count_correct(make_position_logits(SAID)[0], make_batch(TRUE))
     assert (hits.item(), count.item()) == (6 + 3 + 0, 8 + 3 + 4)
@@ -293,7 +293,7 @@ def test_hits_of_training_are_positions_with_their_ends() -> None:
     ] == [0, 0]
 
 
-def test_prediction_needs_no_truth() -> None:
+def test_prediction_needs_no_targets() -> None:
     one = make_module(FixedNetwork(*make_position_logits(SAID)), classes=tuple(TRUE))
     batch = make_batch(["", "", ""])
     with torch.no_grad():
@@ -303,7 +303,7 @@ def test_prediction_needs_no_truth() -> None:
 
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "ctc"])
-def test_probability_is_how_sure_the_network_is(objective: str) -> None:
+def test_the_probability_is_that_of_the_decoded_text(objective: str) -> None:
     says = make_frame_logits if objective == "ctc" else make_position_logits
     for sure, low, high in (
         (0.0, 0.0, 2 / make_tokenizer().size),
@@ -315,13 +315,13 @@ def test_probability_is_how_sure_the_network_is(objective: str) -> None:
         assert outcome["probability"].shape == (3,)
 
 
-def test_a_beam_reads_what_is_plain_as_the_best_path_does() -> None:
+def test_beam_and_greedy_agree_on_confident_logits() -> None:
     _, best = evaluate_module(FixedNetwork(*make_frame_logits(SAID)), objective="ctc")
     _, beam = evaluate_module(FixedNetwork(*make_frame_logits(SAID)), objective="ctc", beam_width=4)
     assert beam["texts"] == best["texts"] == SAID
 
 
-def test_what_was_tested_is_told_a_row_a_recording() -> None:
+def test_the_prediction_table_has_one_row_per_recording() -> None:
     one, outcome = evaluate_module(FixedNetwork(*make_position_logits(SAID)), classes=tuple(TRUE))
     table = one.prediction_table([outcome, outcome])
     assert len(table) == 6
@@ -385,14 +385,14 @@ def test_the_interval_brackets_the_rate(seed: int, groups: int, each: int) -> No
 
 
 def test_a_long_text_weighs_more_than_a_short_one() -> None:
-    """Every session has one error in four words, told in texts of different lengths."""
+    """Every session has one error in four words, in texts of different lengths."""
     low, high = compute_interval([1, 0, 2, 0, 1], [0, 0, 1, 1, 2], [1, 3, 6, 2, 4])
     assert (low, high) == pytest.approx((0.25, 0.25))
     low, high = compute_interval([1] * 40 + [0] * 40, [3] * 80, [9] * 40 + [1] * 40)
     assert low < 0.1 < high < 0.11  # and with one session the texts are drawn: 40 of 400 words
 
 
-def test_one_chance_each_is_what_none_says() -> None:
+def test_a_default_of_none_weighs_recordings_equally() -> None:
     told, untold = GroupInterval(draws=100), GroupInterval(draws=100)
     hits, group = torch.tensor([True, False, True, True]), torch.tensor([0, 0, 1, 2])
     told.update(hits, group, torch.arange(4), torch.ones(4, dtype=torch.int64))
@@ -400,12 +400,12 @@ def test_one_chance_each_is_what_none_says() -> None:
     assert told.compute().tolist() == untold.compute().tolist()
 
 
-def test_more_errors_than_words_are_a_rate_above_one() -> None:
+def test_more_errors_than_words_give_a_rate_above_one() -> None:
     low, high = compute_interval([4, 6], [0, 1], [2, 2])
     assert (low, high) == (2.0, 3.0)
 
 
-def test_a_session_in_which_no_word_was_said_leaves_numbers() -> None:
+def test_a_session_without_words_gives_finite_scores() -> None:
     low, high = compute_interval([0, 1, 0], [0, 1, 2], [0, 2, 2])
     assert 0 <= low <= 0.25 <= high <= 0.5
 
@@ -426,7 +426,7 @@ def test_the_interval_of_the_word_error_rate_brackets_it() -> None:
 def make_matching(
     texts: list[list[int]], seed: int = 0
 ) -> tuple[SharedSpace, Tensor, Tensor, Tensor]:
-    """A space in which a recording lies where its text lies: frames are one-hot tokens."""
+    """Return a head that maps recordings and their texts to equal embeddings."""
     torch.manual_seed(seed)
     space = SharedSpace(width=8, vocabulary=8, size=8, temperature=0.1)
     with torch.no_grad():
@@ -448,7 +448,7 @@ def test_matching_pairs_lose_less_than_mismatched_ones() -> None:
         assert space(frames[order], lengths[order], y) > matched + 0.5
 
 
-def test_recordings_of_equal_texts_are_no_strangers() -> None:
+def test_recordings_of_equal_texts_are_positives() -> None:
     space, frames, lengths, y = make_matching([[2, 3], [2, 3], [4, 5]])
     frames = frames + 0.3 * torch.rand(frames.shape)  # two ways of saying the same
     loss = space(frames, lengths, y)
@@ -457,7 +457,7 @@ def test_recordings_of_equal_texts_are_no_strangers() -> None:
     assert space(frames[[2, 1, 0]], lengths[[2, 1, 0]], y) > loss + 0.5
 
 
-def test_a_text_said_twice_is_learnt_as_one() -> None:
+def test_equal_texts_share_their_loss() -> None:
     torch.manual_seed(0)
     space = SharedSpace(6, 5, 4, 0.1)
     frames, y = torch.randn(4, 1, 6), torch.tensor([[2], [2], [3], [3]])
@@ -473,7 +473,7 @@ def test_a_text_said_twice_is_learnt_as_one() -> None:
     assert exchanged < math.log(2) + 0.05 < space(frames[[2, 3, 0, 1]], torch.ones(4), y)
 
 
-def test_wider_padding_changes_nothing_that_is_shared() -> None:
+def test_padding_does_not_change_the_embedding() -> None:
     space, frames, lengths, y = make_matching([[2, 3], [4, 5, 6], [3]])
     frames = frames + torch.rand(frames.shape)
     wider = space(F.pad(frames, (0, 0, 0, 4), value=5.0), lengths, F.pad(y, (0, 2), value=IGNORE))
@@ -502,6 +502,6 @@ def test_the_contrastive_loss_is_added_in_training() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"contrastive": -0.1}, {"temperature": 0.0}], ids=str)
-def test_a_contrast_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+def test_invalid_contrastive_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"module.contrastive=.* module.temperature="):
         make_emg_module(**wrong)

@@ -1,4 +1,4 @@
-"""A large vocabulary off lips: which words are told apart, and where in the clip they are said."""
+"""The task vsr: selected words, and word masks from the set to the network."""
 
 import json
 from itertools import product
@@ -43,7 +43,7 @@ def set_with_spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def checkpoint(set_without_spans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a run that told two of the four words apart."""
+    """Return the checkpoint of a run with two of the four words."""
     folder = tmp_path_factory.mktemp("trained")
     asked = ("task=vsr", "debug=smoke", *TINY, f"data_dir={set_without_spans}", "classes=2")
     register_resolvers()
@@ -62,7 +62,7 @@ def checkpoint(set_without_spans: Path, tmp_path_factory: pytest.TempPathFactory
         ("[water,below]", ("below", "water")),
     ],
 )
-def test_only_the_wanted_words_are_kept_in_every_part(
+def test_only_the_selected_words_are_kept_in_every_part(
     asked: str, expected: tuple[str, ...], compose_config, set_without_spans: Path
 ) -> None:
     config = compose_config("task=vsr", *TINY, f"data_dir={set_without_spans}", f"classes={asked}")
@@ -78,7 +78,9 @@ def test_only_the_wanted_words_are_kept_in_every_part(
     assert data.answers["classes"] == data.answers["trained_classes"] == list(expected)
 
 
-def test_targets_are_places_in_the_wanted_words(compose_config, set_without_spans: Path) -> None:
+def test_targets_are_indices_into_the_selected_words(
+    compose_config, set_without_spans: Path
+) -> None:
     asked = ("task=vsr", *TINY, f"data_dir={set_without_spans}", "classes=[water,below]")
     data = build_datamodule(compose_config(*asked))
     batch = next(iter(data.train_dataloader()))
@@ -112,7 +114,7 @@ def test_the_command_line_is_refused_as_well(compose_config, set_without_spans: 
         build_datamodule(config)
 
 
-def test_a_model_of_some_words_is_not_tested_on_others(
+def test_unknown_words_are_refused_in_tests(
     run, compose_config, checkpoint: Path, set_without_spans: Path, tmp_path: Path
 ) -> None:
     assert load_checkpoint(checkpoint, "vsr").classes == ["about", "below"]
@@ -142,7 +144,7 @@ def test_another_vocabulary_starts_from_all_but_the_head(
     assert "Not loaded (another vocabulary), and learned anew: members.0.head.bias, mem" in said
 
 
-def test_a_model_is_tested_on_the_wanted_words_alone(
+def test_a_model_is_tested_on_the_selected_words_only(
     checkpoint: Path, compose_config, set_without_spans: Path
 ) -> None:
     trained = load_checkpoint(checkpoint).card
@@ -176,7 +178,7 @@ def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) ->
 
 
 class SpanNetwork(torch.nn.Module):
-    """Knows nothing but where in the clip the word is: (B, T) → (B, classes)."""
+    """A network that only uses the word mask: (B, T) → (B, classes)."""
 
     takes_word_mask = True
 
@@ -190,7 +192,7 @@ class SpanNetwork(torch.nn.Module):
 
 
 def make_quiet_trainer(**arguments: int) -> L.Trainer:
-    """A trainer that writes and says nothing."""
+    """Return a trainer without logging and progress bar."""
     off = ("logger", "enable_progress_bar", "enable_checkpointing", "enable_model_summary")
     arguments |= dict.fromkeys(off, False) | {"use_distributed_sampler": False}
     return L.Trainer(accelerator="cpu", **arguments)
@@ -221,7 +223,7 @@ def test_the_boundary_reaches_the_network_in_every_stage(
     assert read.tolist() == rows.tolist()
 
 
-def test_a_network_is_told_where_the_word_is_if_the_set_says_it(
+def test_the_network_gets_a_word_mask_if_the_set_has_spans(
     compose_config, set_with_spans: Path, set_without_spans: Path
 ) -> None:
     for folder, expected in ((set_with_spans, True), (set_without_spans, False)):
@@ -230,7 +232,7 @@ def test_a_network_is_told_where_the_word_is_if_the_set_says_it(
         assert module.net.takes_word_mask is module.card.net["word_mask"] is expected
 
 
-def test_a_network_that_is_not_told_gets_the_clip_alone(
+def test_a_network_without_word_mask_gets_the_clip_only(
     compose_config, set_with_spans: Path
 ) -> None:
     config = compose_config("task=vsr", *TINY, f"data_dir={set_with_spans}", "net.word_mask=false")
@@ -251,7 +253,7 @@ def test_a_network_that_is_not_told_gets_the_clip_alone(
 
 
 @pytest.mark.parametrize("net", ["word_tcn", "resnet_bilstm"])
-def test_a_set_that_does_not_say_where_words_are_is_refused(
+def test_a_set_without_word_spans_is_refused(
     net: str, compose_config, set_without_spans: Path
 ) -> None:
     narrow = ["net.spatial_size=8", "net.hidden_size=8", "net.heads=2", "net.layers=1"]
@@ -288,7 +290,7 @@ def test_mixup_blends_the_boundary_as_the_clips() -> None:
 
 
 def test_training_moves_the_boundary_with_the_frames(compose_config, set_with_spans: Path) -> None:
-    """Each frame's grey says which it is, so that a moved clip shows what was taken."""
+    """The gray value of a frame is its number, so that moved frames are recognizable."""
     only = [f"augment.{name}=null" for name in ("move", "tone", "mask")]
     data = build_datamodule(compose_config("task=vsr", *TINY, f"data_dir={set_with_spans}", *only))
     data.trainer = make_quiet_trainer()
@@ -333,7 +335,7 @@ def test_a_network_without_variants_names_none(
     assert "Model: LipTCN, " in capsys.readouterr().out
 
 
-def test_the_seed_recipe_is_the_documents(compose_config) -> None:
+def test_the_reference_recipe_matches_its_source(compose_config) -> None:
     config = compose_config("experiment=vsr_seed")
     assert config.net._target_.endswith("ResNetBiLSTM")
     assert config.optimizer._target_ == "torch.optim.AdamW"

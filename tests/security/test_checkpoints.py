@@ -1,4 +1,4 @@
-"""Checkpoints of strangers: nothing in a card runs, and loading is bounded."""
+"""Checkpoints of unknown origin: nothing in a card runs, and loading is bounded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Content = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def good_contents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Content]:
-    """The content of a checkpoint, by task."""
+    """Return the content of a checkpoint by task."""
     folder = tmp_path_factory.mktemp("good")
 
     def composed(*overrides: str) -> DictConfig:
@@ -56,7 +56,7 @@ def good_contents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Content
 
 
 def check_refused(content: Content, path: Path, match: str = "") -> str:
-    """Load a changed file; returns the one sentence with which it is refused."""
+    """Load a changed file and return its error message."""
     torch.save(content, path)
     with pytest.raises(ValueError, match=match) as refused:
         load_checkpoint(path)
@@ -98,7 +98,7 @@ def test_no_stage_builds_what_a_card_asks_for(
 def test_values_of_a_card_reach_classes_and_not_hydra(
     good_contents, compose_config, tmp_path: Path
 ) -> None:
-    """Even a card that was never checked cannot have anything built."""
+    """Even an unvalidated card cannot build objects."""
     ran, payload = tmp_path / "ran", tmp_path / "payload.ckpt"
     torch.save({"state_dict": {}, "more": PickleAttack(str(ran))}, payload)
     evil = {"rate": make_interpolation(payload), "zoom": make_interpolation(payload)}
@@ -198,7 +198,9 @@ def test_a_card_is_the_same_in_its_plain_form(task: str, compose_config, tmp_pat
         *("laughs", "loop", "nested"),
     ],
 )
-def test_a_card_cannot_ask_for_time_or_memory(path, value, good_contents, tmp_path: Path) -> None:
+def test_hostile_cards_take_bounded_time_and_memory(
+    path, value, good_contents, tmp_path: Path
+) -> None:
     card = replace_value(good_contents["asl"]["card"], path, value() if callable(value) else value)
     check_refused(
         good_contents["asl"] | {"card": card},
@@ -207,7 +209,7 @@ def test_a_card_cannot_ask_for_time_or_memory(path, value, good_contents, tmp_pa
     )
 
 
-def test_a_beam_cannot_be_of_any_width(good_contents, tmp_path: Path) -> None:
+def test_the_beam_width_is_bounded(good_contents, tmp_path: Path) -> None:
     card = replace_value(good_contents["emg"]["card"], ("module", "beam_width"), 10**9)
     check_refused(
         good_contents["emg"] | {"card": card}, tmp_path / "beam.ckpt", "beam_width.*to 1000"
@@ -229,7 +231,7 @@ def test_plain_data_passes_or_is_refused(value: Any) -> None:
 
 
 def repack_archive(path: Path, change: Any) -> None:
-    """Write an archive again, its records changed."""
+    """Rewrite an archive with changed records."""
     with zipfile.ZipFile(path) as archive:
         records = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w", change.get("compression", zipfile.ZIP_STORED)) as archive:
@@ -254,7 +256,7 @@ def test_a_file_is_never_larger_inside_than_outside(
         load_checkpoint(path)
 
 
-def test_a_storage_that_claims_more_than_there_is(good_contents, tmp_path: Path) -> None:
+def test_storages_larger_than_the_file_are_refused(good_contents, tmp_path: Path) -> None:
     saved = io.BytesIO()
     torch.save({"a": torch.zeros(4)}, saved)
     with zipfile.ZipFile(saved) as archive:

@@ -15,21 +15,21 @@ from unvoiced.vision.images import MAX_SCANS, decode_image
 
 
 def encode_image(kind: str, size: int = 64, **options) -> bytes:
-    """A grey image in that format."""
+    """Return a gray image in a format."""
     file = io.BytesIO()
     Image.fromarray(np.full((size, size, 3), 128, np.uint8)).save(file, kind, **options)
     return file.getvalue()
 
 
 def make_scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan is repeated."""
+    """Return a progressive JPEG whose last scan is repeated."""
     content = encode_image("JPEG", progressive=True)
     last = content[content.rindex(b"\xff\xda") : -2]
     return content[:-2] + last * count + content[-2:]
 
 
 def make_tiled_tiff(side: int, data: bytes) -> bytes:
-    """A grey TIFF of 300 x 300 pixels in one tile of ``side`` x ``side``."""
+    """Return a gray 300 x 300 TIFF in one tile of ``side`` x ``side``."""
     numbers = (256, 257, 258, 259, 262, 277, 322, 323, 324, 325)
     values = (300, 300, 8, 8, 1, 1, side, side, 8, len(data))
     entries = [struct.pack("<HHII", n, 4, 1, v) for n, v in zip(numbers, values, strict=True)]
@@ -43,7 +43,7 @@ def test_a_jpeg_of_many_scans_is_refused() -> None:
         decode_image(make_scans(MAX_SCANS))
 
 
-def test_what_only_looks_like_scans_is_not_counted() -> None:
+def test_markers_within_data_are_not_counted_as_scans() -> None:
     content = encode_image("JPEG", exif=b"Exif\0\0" + b"\xff\xda" * 1_000)
     assert decode_image(content + b"\xff\xda\0\x02" * 1_000).shape == (64, 64, 3)
 

@@ -1,4 +1,4 @@
-"""A file that ends the process which reads it costs one answer; the page goes on."""
+"""A file that crashes the process that reads it fails alone; the page keeps running."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unvoiced.vision.models import locate_hand_model
 
 
 class DeadlyNetwork(PointingNetwork):
-    """A network whose first question ends the process that asks, as MediaPipe may."""
+    """A network whose first call ends the process, as MediaPipe may."""
 
     asked = 0
 
@@ -49,7 +49,9 @@ def uploads():
     assert not multiprocessing.active_children()
 
 
-def test_a_process_that_dies_is_replaced(uploads: IsolatedUploads, tmp_path: Path, caplog) -> None:
+def test_a_reader_process_that_dies_is_replaced(
+    uploads: IsolatedUploads, tmp_path: Path, caplog
+) -> None:
     clip = write_hand_video(tmp_path / "clip.mp4", "AL")
     with pytest.raises(ValueError, match=r"clip\.mp4: the file is damaged or unusual, and reading"):
         list(uploads.read(clip))
@@ -73,7 +75,7 @@ def test_a_process_that_dies_is_replaced(uploads: IsolatedUploads, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_mistake_of_the_network_is_told(tmp_path: Path, caplog) -> None:
+def test_errors_of_the_network_are_reported(tmp_path: Path, caplog) -> None:
     class Broken(PointingNetwork):
         def __call__(self, *_):
             raise ZeroDivisionError("by zero")

@@ -1,4 +1,4 @@
-"""Manifests that name files elsewhere: such rows are rejected, and all others are prepared."""
+"""Manifest rows that name files elsewhere are rejected; the others are prepared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLACES = ["/etc/passwd", "../../../etc/passwd", "//etc/passwd", "a/../../x.npy",
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_row_of_another_place_is_rejected_alone(
+def test_rows_with_files_elsewhere_are_rejected(
     place: str, run: Callable[..., Path], tmp_path: Path
 ) -> None:
     raw = tmp_path / "raw"
@@ -28,9 +28,7 @@ def test_a_row_of_another_place_is_rejected_alone(
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_clip_of_another_place_is_rejected(
-    place: str, run: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_clips_elsewhere_are_rejected(place: str, run: Callable[..., Path], tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
     (raw / "words.csv").write_text(f"path,label\n{place},yes\n")

@@ -1,4 +1,4 @@
-"""ONNX files of strangers: no loops, no other files, bounded memory, checked metadata."""
+"""ONNX files of unknown origin: no loops, no other files, bounded memory, checked metadata."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def save_network(path: Path, nodes: list, initializers: list, **facts: object) -
 
 
 def write_plain_network(path: Path, **facts: object) -> Path:
-    """A network that adds 1."""
+    """Write a network that adds 1."""
     one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
     node = helper.make_node("Add", ["frames", "one"], ["logits"])
     return save_network(path, [node], [one], **facts)
@@ -106,7 +106,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         network(np.zeros((1, 1, 63), np.float32))
 
 
-def test_answers_that_the_metadata_does_not_name(tmp_path: Path) -> None:
+def test_outputs_that_do_not_match_the_metadata_are_refused(tmp_path: Path) -> None:
     recognizer = Recognizer(write_plain_network(tmp_path / "wide.onnx"))
     with pytest.raises(ValueError, match="names 2 answers"):
         recognizer.read(np.zeros(63, np.float32))
@@ -134,7 +134,7 @@ def test_a_cut_file_is_refused(share: float, tmp_path: Path) -> None:
 
 
 def write_slow_network(path: Path) -> Path:
-    """A network of few bytes that multiplies large matrices of constants for minutes."""
+    """Write a small network that multiplies large constant matrices for minutes."""
     side = helper.make_tensor("side", TensorProto.INT64, [2], [1024, 1024])
     nodes = [helper.make_node("ConstantOfShape", ["side"], ["m0"])]
     count = 10_000

@@ -49,14 +49,14 @@ def client() -> Iterator[TestClient]:
         *("", "[", "[::1", "127.0.0.1 ", "a b", "127.0.0.1, evil.example", "127.0.0.1/x", "é"),
     ],
 )
-def test_a_rebound_name_gets_nothing(client: TestClient, host: str) -> None:
+def test_other_host_names_are_refused(client: TestClient, host: str) -> None:
     for path in ("/", "/config", "/gradio_api/queue/data?session_hash=x"):
         answer = client.get(path, headers={"host": host.encode("latin-1")})
         assert answer.status_code == 403 and "allowed_hosts" in answer.text
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:7860", "localhost:80", "[::1]:7860"])
-def test_own_names_are_answered(client: TestClient, host: str) -> None:
+def test_own_host_names_are_accepted(client: TestClient, host: str) -> None:
     assert client.get("/", headers={"host": host}).status_code == 200
 
 
@@ -89,7 +89,7 @@ def test_two_hosts_and_two_origins_are_refused(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_what_another_sites_page_embeds_is_refused(client: TestClient, site: str) -> None:
+def test_embedding_by_other_sites_is_refused(client: TestClient, site: str) -> None:
     headers = {"sec-fetch-site": site}
     for path in ("/config", "/gradio_api/queue/data?session_hash=x", "/gradio_api/heartbeat/x"):
         assert client.get(path, headers=headers).status_code == 403
@@ -97,7 +97,7 @@ def test_what_another_sites_page_embeds_is_refused(client: TestClient, site: str
     assert client.get("/", headers=headers).status_code == 200  # a link that somebody follows
 
 
-def test_own_pages_may_use_it(client: TestClient) -> None:
+def test_own_pages_are_accepted(client: TestClient) -> None:
     for origin in ("http://127.0.0.1", "http://127.0.0.1:80"):
         headers = {"origin": origin, "sec-fetch-site": "same-origin"}
         assert client.post("/camera/leave/x", headers=headers).status_code == 200
@@ -109,7 +109,7 @@ def test_websockets_are_refused(client: TestClient) -> None:
             pass
 
 
-def test_a_proxys_name_is_answered_once_it_is_allowed() -> None:
+def test_allowed_hosts_are_accepted() -> None:
     proxied = {"host": "page.example.org", "origin": "https://page.example.org"}
     plain = {"origin": "https://page.example.org"}  # a proxy that sets Host to 127.0.0.1
     with open_client(Recognizer(PointingNetwork()), allowed_hosts=["page.example.org"]) as client:
@@ -124,7 +124,7 @@ def test_allowed_hosts_that_are_no_names_are_refused(name: Any) -> None:
         AllowedHosts("127.0.0.1", [name])
 
 
-def test_a_page_for_all_addresses_knows_numbers_and_its_own_name() -> None:
+def test_a_page_for_all_addresses_accepts_ip_addresses_and_its_name() -> None:
     hosts = AllowedHosts("0.0.0.0", ["page.example.org"])
     for name in ("192.168.1.5:7860", "[fe80::1]", "127.0.0.1", "PAGE.example.org:443"):
         assert hosts.includes(name)
@@ -142,7 +142,7 @@ def test_a_page_for_all_addresses_knows_numbers_and_its_own_name() -> None:
         *("/gradio_api/dev/reload", "/gradio_api/vibe-code", "/docs", "/logout", "/../etc"),
     ],
 )
-def test_what_the_page_never_asks_for_is_not_there(client: TestClient, path: str) -> None:
+def test_unused_routes_do_not_exist(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
@@ -358,7 +358,7 @@ def test_the_password_may_stand_in_a_file(no_password, tmp_path: Path) -> None:
     assert "xff" not in str(error.value)
 
 
-def test_wrong_passwords_get_nothing() -> None:
+def test_wrong_passwords_are_refused() -> None:
     with open_client(Recognizer(PointingNetwork()), auth="ann:sesame") as client:
         for given in ("x", "Basic", "Basic ", "Basic !!!", "Bearer YW5uOnNlc2FtZQ=="):
             for method, path in (("GET", "/"), ("POST", UPLOAD), ("POST", JOIN)):

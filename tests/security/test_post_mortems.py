@@ -1,4 +1,4 @@
-"""Post-mortems of strangers: what stage=replay reads of them is validated first."""
+"""Post-mortems of unknown origin are validated before stage=replay uses them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from experiments.stages import run_stage
 
 @pytest.fixture
 def post_mortem(compose_config: Callable[..., Any]) -> dict[str, Any]:
-    """What a run of a small network leaves of its first step."""
+    """Return the post-mortem of a small network's first step."""
     config = compose_config("task=asl", "size=tiny", "datamodule.batch_size=4", "net.hidden_size=8")
     data = build_datamodule(config)
     module = build_module(config, data)
@@ -73,7 +73,7 @@ def test_damage_ends_in_one_sentence(
 
 
 @pytest.mark.parametrize("part", ["facts", "batch", "random"])
-def test_parts_are_dicts(
+def test_the_parts_of_a_post_mortem_are_dicts(
     post_mortem: dict[str, Any], compose_config: Callable[..., Any], tmp_path: Path, part: str
 ) -> None:
     path = tmp_path / "step_1.pt"

@@ -40,7 +40,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_controls_are_escaped(text: str) -> None:
+def test_control_characters_are_escaped(text: str) -> None:
     for made in (printable(text), escape_controls(text), markdown_text(text)):
         assert made.isprintable() and "\\" in made
         made.encode("utf-8")

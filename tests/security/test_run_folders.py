@@ -1,4 +1,4 @@
-"""Run folders of strangers: only harmless settings are taken over, and nothing is followed out."""
+"""Run folders of unknown origin: only harmless settings are used, and links are not followed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from experiments.sweeps.job_status import read_status
 
 
 def write_run(folder: Path, *overrides: str) -> Path:
-    """A run folder with these saved overrides."""
+    """Write a run folder with these saved overrides."""
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(list(overrides)))
     return folder
@@ -97,7 +97,7 @@ def test_only_plain_yaml_is_read(text: str, tmp_path: Path) -> None:
         read_plain_yaml(path)
 
 
-def test_the_name_of_a_run_is_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_runs_are_validated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "secret")
     (tmp_path / "config.yaml").write_text("run_id: ${oc.env:SECRET}\n")
     assert "secret" not in run_id(str(tmp_path)) and "$" not in run_id(str(tmp_path))
@@ -108,7 +108,7 @@ def test_the_name_of_a_run_is_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "said", [[], "x", {"folder": "/elsewhere"}, {"status": 3, "value": "x", "seconds": []}]
 )
-def test_a_job_s_status_is_numbers_and_words(said: object, tmp_path: Path) -> None:
+def test_the_status_of_a_job_is_validated(said: object, tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text(json.dumps(said))
     assert read_status(tmp_path) == {}
 

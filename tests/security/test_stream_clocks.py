@@ -59,7 +59,7 @@ CASES += [(make_letters, "still"), (make_letters, "there and back"), (make_phras
 
 
 @pytest.mark.parametrize(("make", "clock"), CASES)
-def test_memory_does_not_grow_with_frames(make: Callable, clock: str) -> None:
+def test_memory_does_not_grow_with_the_number_of_frames(make: Callable, clock: str) -> None:
     push, times = make(), CLOCKS[clock]()
     held = []
     tracemalloc.start()
@@ -94,7 +94,7 @@ def test_time_never_goes_backwards_nor_far_ahead() -> None:
             time.advance(wrong)
 
 
-def test_a_text_is_bounded() -> None:
+def test_the_text_has_a_bounded_length() -> None:
     text = Text("x" * MOST_CHARACTERS)
     text.add("A")
     assert len(text.written) == MOST_CHARACTERS and text.written.endswith("xA")

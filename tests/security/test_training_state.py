@@ -1,4 +1,4 @@
-"""Checkpoints to resume from: their training state may come from anyone."""
+"""The training state of checkpoints of unknown origin is validated before resuming."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_checkpoint_names_no_file_to_delete(name: Any, key: str, tmp_path: Pat
         callback.load_state_dict(callback.state_dict() | {key: name})
 
 
-def test_nor_among_the_best(tmp_path: Path) -> None:
+def test_top_k_entries_name_no_file_to_delete(tmp_path: Path) -> None:
     callback = EpochCheckpoint("best", dirpath=tmp_path)
     state = callback.state_dict() | {"best_k_models": {"../../diary": torch.tensor(0.0)}}
     with pytest.raises(ValueError, match="expected the name of a file beside it"):
@@ -64,7 +64,7 @@ def test_the_state_is_plain_and_of_known_kinds(key: str, value: Any) -> None:
         check_training_state(good | {key: value}, "last.ckpt")
 
 
-def test_a_diary_beside_the_run_survives(run: Callable[..., Path], tmp_path: Path) -> None:
+def test_files_beside_the_run_are_not_deleted(run: Callable[..., Path], tmp_path: Path) -> None:
     arguments = ("debug=smoke", "scheduler=none", "callbacks.early_stopping=null")
     folder = run(*arguments, "trainer.max_epochs=1")
     diary = tmp_path / "diary" / "today.txt"
@@ -106,7 +106,7 @@ def test_a_damaged_state_ends_in_one_sentence(run: Callable[..., Path], tmp_path
 
 
 def _damaged(whole: dict[str, Any], draw: random.Random) -> dict[str, Any]:
-    """A copy with another value somewhere in its training state."""
+    """Return a copy with another value somewhere in its training state."""
     content = copy.deepcopy({k: v for k, v in whole.items() if k not in MODEL})
     node, key = content, draw.choice(sorted(content))
     while isinstance(node[key], dict | list) and node[key] and draw.random() < 0.8:

@@ -1,4 +1,4 @@
-"""Decoding: what CTC says is likeliest is what is found, and samples do not meddle."""
+"""Decoding: beam search finds the most probable text, independently of the batch."""
 
 from itertools import product
 
@@ -31,7 +31,7 @@ def draw_logits(*shape: int, seed: int) -> Tensor:
 
 
 def compute_log_probability(logits: Tensor, labels: list[list[int]], blank: int) -> Tensor:
-    """(N,): of each label sequence, over all its alignments to ``logits`` (T, V)."""
+    """Return the (N,) log probability of each label sequence over all alignments."""
     count, frames = len(labels), len(logits)
     spoken = torch.log_softmax(logits.double(), dim=-1)[:, None].expand(-1, count, -1)
     return -torch.nn.functional.ctc_loss(
@@ -50,7 +50,7 @@ def list_sequences(frames: int, classes: int, blank: int) -> list[list[int]]:
 
 
 def make_peaked_logits(rows: list[list[int]], classes: int) -> tuple[Tensor, Tensor]:
-    """Logits (B, T, V) whose frames are sure of these classes, and the lengths (B,)."""
+    """Return confident logits (B, T, V) of these classes, and the lengths (B,)."""
     lengths = torch.tensor([len(row) for row in rows])
     logits = torch.zeros(len(rows), int(lengths.max()), classes)
     for sample, row in enumerate(rows):
@@ -60,7 +60,7 @@ def make_peaked_logits(rows: list[list[int]], classes: int) -> tuple[Tensor, Ten
 
 @settings(max_examples=60)
 @given(shape=shapes, blank=st.integers(0, 3), seed=st.integers(0, 10**6))
-def test_a_beam_that_drops_nothing_finds_the_likeliest_of_all(shape, blank: int, seed: int) -> None:
+def test_a_full_beam_finds_the_most_probable_text(shape, blank: int, seed: int) -> None:
     frames, classes = shape
     blank %= classes
     logits = draw_logits(1, frames, classes, seed=seed)
@@ -72,7 +72,7 @@ def test_a_beam_that_drops_nothing_finds_the_likeliest_of_all(shape, blank: int,
 
 @settings(max_examples=60)
 @given(shape=shapes, seed=st.integers(0, 10**6))
-def test_a_wide_beam_finds_nothing_less_likely_than_greedy_does(shape, seed: int) -> None:
+def test_a_wide_beam_is_at_least_as_probable_as_greedy(shape, seed: int) -> None:
     frames, classes = shape
     logits, lengths = draw_logits(1, frames, classes, seed=seed), torch.tensor([frames])
     found = beam_ctc(logits, lengths, 0, width=200) + greedy_ctc(logits, lengths, 0)
@@ -88,8 +88,8 @@ def test_a_narrow_beam_is_likelier_than_greedy_on_the_whole() -> None:
     assert gain.mean() > 0.1 and (gain > -1e-9).float().mean() > 0.9
 
 
-def test_many_alignments_beat_the_one_likeliest() -> None:
-    """The textbook's case: 'nothing' is the best path, 'a' the best labelling."""
+def test_the_beam_sums_over_alignments() -> None:
+    """Standard example: the best path is empty, the best labelling is 'a'."""
     logits = torch.tensor([[[0.6, 0.4], [0.6, 0.4]]]).log()
     assert greedy_ctc(logits, torch.tensor([2]), blank=0) == [[]]
     for width in (2, 8):
@@ -97,7 +97,7 @@ def test_many_alignments_beat_the_one_likeliest() -> None:
 
 
 @pytest.mark.parametrize("blank", [0, 2])
-def test_sure_frames_lose_repeats_and_blanks(blank: int) -> None:
+def test_confident_frames_decode_without_repeats_and_blanks(blank: int) -> None:
     a, b = (label for label in range(3) if label != blank)
     rows = [[a, a, blank, a, b, b], [blank, blank], [b, a, b], [a]]
     logits, lengths = make_peaked_logits(rows, 3)
@@ -132,13 +132,13 @@ def test_a_large_vocabulary_is_searched_as_a_small_one() -> None:
     assert beam_ctc(logits, torch.tensor([10]), 0, 8) == small
 
 
-def test_impossible_classes_are_never_found() -> None:
+def test_classes_of_probability_zero_are_never_decoded() -> None:
     logits = torch.full((1, 3, 4), -torch.inf)
     logits[..., 2] = 0.0
     assert beam_ctc(logits, torch.tensor([3]), 0, 5) == [[2]]
 
 
-def test_a_beam_needs_a_width() -> None:
+def test_a_beam_width_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="width is 0"):
         beam_ctc(torch.zeros(1, 2, 3), torch.tensor([2]), 0, 0)
 

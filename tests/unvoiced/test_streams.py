@@ -1,4 +1,4 @@
-"""What streams become: signs and words that count once, and cameras and videos as they may be."""
+"""Streams: signs and words that count once, from cameras and videos of many kinds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
 
 def make_probabilities(label: str, share: float = 0.9) -> np.ndarray:
-    """(5,) probabilities: ``share`` for one label, the rest evenly."""
+    """Return (5,) probabilities: ``share`` for one label, the rest evenly."""
     rest = (1 - share) / (len(LABELS) - 1)
     return np.array([share if name == label else rest for name in LABELS])
 
@@ -48,7 +48,7 @@ def collect_signs(held: Held, moments: list[tuple[float, np.ndarray]]) -> list[E
 
 
 def read_script(script: list[str], rate: float, **options: Any) -> str:
-    """What is written of signs that are held for 4 s, at so many pictures a second."""
+    """Return the text of signs that are held for 4 s at a frame rate."""
     held, text = Held(**{"repeat_s": None, **options}), Text()
     for number in range(round(4 * len(script) * rate)):
         label = script[int(number / rate / 4)]
@@ -87,7 +87,7 @@ def test_nothing_counts_before_it_was_held(moments: list[tuple[str, float]]) -> 
 
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from(LABELS), max_size=6), st.floats(1, 60))
-def test_the_text_does_not_depend_on_the_rate(script: list[str], rate: float) -> None:
+def test_the_text_does_not_depend_on_the_frame_rate(script: list[str], rate: float) -> None:
     expected, before = Text(), ""
     for label in script:
         if label != before:  # held on, it is one sign
@@ -96,13 +96,13 @@ def test_the_text_does_not_depend_on_the_rate(script: list[str], rate: float) ->
     assert read_script(script, rate) == expected.written
 
 
-def test_signs_are_written_as_keys() -> None:
+def test_letters_space_and_delete_edit_the_text() -> None:
     assert read_script(["A", "nothing", "A", "space", "B", "del", "nothing"], 10) == "AA "
     assert read_script(["del", "nothing", "A"], 10) == "A"
     assert read_script(["A", "A", "A"], 10, repeat_s=4.0) == "AAA"  # at 0.5, 4.5 and 8.5 s
 
 
-def test_letting_go_briefly_is_no_second_sign() -> None:
+def test_a_brief_gap_does_not_repeat_a_sign() -> None:
     def with_gap(gap_s: float) -> list[str]:
         gone = range(25, 25 + round(25 * gap_s))
         shown = [(n / 25, make_probabilities("nothing" if n in gone else "A")) for n in range(100)]
@@ -120,12 +120,12 @@ def test_letting_go_briefly_is_no_second_sign() -> None:
         ({"keep_probability": 0.9}, r"live\.keep_probability=0\.9.*keep_probability <= min"),
     ],
 )
-def test_impossible_settings_of_signs_are_named(setting: dict[str, float], said: str) -> None:
+def test_invalid_hold_settings_are_refused(setting: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Held(**setting)
 
 
-def test_the_configuration_says_what_the_classes_take_for_granted() -> None:
+def test_configuration_and_classes_have_the_same_defaults() -> None:
     live = OmegaConf.load(ROOT / "conf" / "task" / "lipread.yaml").live
     words = {
         k: v.default
@@ -143,30 +143,30 @@ def test_the_configuration_says_what_the_classes_take_for_granted() -> None:
 
 
 def opening_at(seconds: float) -> float:
-    """Of a mouth that rests, speaks from 1 s to 2 s, and rests."""
+    """Return the opening of a mouth that speaks from 1 s to 2 s."""
     return 0.1 + 0.9 * np.sin(2 * np.pi * 1.5 * (seconds - 1)) ** 2 * (1 <= seconds <= 2)
 
 
 def paint_mouths(rate: float, gapes: Any = opening_at, seconds: float = 3.0) -> np.ndarray:
-    """(T, 64, 96) of a drawn face."""
+    """Return (T, 64, 96) mouths of a painted face."""
     faces = [paint_face(240, gapes(n / rate)) for n in range(round(seconds * rate))]
     grey = [cv2.cvtColor(one[140:220, 60:180], cv2.COLOR_RGB2GRAY) for one in faces]
     return np.stack([cv2.resize(one, (96, 64), interpolation=cv2.INTER_AREA) for one in grey])
 
 
 def find_speech(mouths: np.ndarray, rate: float) -> list[tuple[float, float]]:
-    """(begin, end) in seconds."""
+    """Return the (start, end) of speech in seconds."""
     change = Rest().beyond(motion(mouths, rate), len(mouths), rate)
     return [(first / rate, stop / rate) for first, stop in Speech().stretches(change, rate)]
 
 
 @pytest.mark.parametrize("rate", [15.0, 25.0, 30.0])
-def test_speech_is_found_at_any_rate(rate: float) -> None:
+def test_speech_is_detected_at_any_frame_rate(rate: float) -> None:
     ((begin, end),) = find_speech(paint_mouths(rate), rate)
     assert begin == pytest.approx(1, abs=0.12) and end == pytest.approx(2, abs=0.12)
 
 
-def test_motion_is_the_same_at_any_rate() -> None:
+def test_motion_does_not_depend_on_the_frame_rate() -> None:
     slow, fast = motion(paint_mouths(15.0), 15.0), motion(paint_mouths(30.0), 30.0)
     assert np.median(slow[18:27]) == pytest.approx(np.median(fast[36:54]), rel=0.25)
 
@@ -176,7 +176,7 @@ def still_image() -> np.ndarray:
     return paint_mouths(25.0, lambda seconds: 0.3)
 
 
-def test_a_still_mouth_does_not_speak(still_image: np.ndarray) -> None:
+def test_a_still_mouth_is_not_speech(still_image: np.ndarray) -> None:
     assert motion(still_image, 25.0).max() < 1e-3
     noise = np.random.default_rng(0).normal(0, 4, still_image.shape)
     noisy = np.clip(still_image + noise, 0, 255).astype(np.uint8)
@@ -185,7 +185,7 @@ def test_a_still_mouth_does_not_speak(still_image: np.ndarray) -> None:
 
 @settings(max_examples=10)
 @given(gain=st.floats(0, 0.3), light=st.floats(0, 30), hertz=st.floats(0.2, 3))
-def test_light_and_gain_are_no_speech(
+def test_changes_of_light_are_not_speech(
     still_image: np.ndarray, gain: float, light: float, hertz: float
 ) -> None:
     wave = np.sin(2 * np.pi * hertz * np.arange(len(still_image)) / 25)[:, None, None]
@@ -195,7 +195,7 @@ def test_light_and_gain_are_no_speech(
 
 @settings(max_examples=10)
 @given(pixels=st.floats(0, 2), nearer=st.floats(0, 0.03), hertz=st.floats(0.2, 1.0))
-def test_a_head_that_sways_does_not_speak(
+def test_a_swaying_head_is_not_speech(
     still_image: np.ndarray, pixels: float, nearer: float, hertz: float
 ) -> None:
     def moved(n: int) -> np.ndarray:
@@ -208,11 +208,11 @@ def test_a_head_that_sways_does_not_speak(
 
 
 @pytest.mark.parametrize("shape", [(0, 64, 96), (1, 64, 96), (3, 64, 96), (5, 8, 9)])
-def test_few_and_empty_pictures_do_not_move(shape: tuple[int, ...]) -> None:
+def test_too_few_or_empty_images_have_no_motion(shape: tuple[int, ...]) -> None:
     assert (motion(np.zeros(shape, np.uint8), 25.0) == np.zeros(shape[0])).all()
 
 
-def test_rests_shorter_than_quiet_are_within_a_word() -> None:
+def test_short_rests_do_not_split_a_word() -> None:
     change = np.zeros(100)
     change[20:40] = change[44:60] = change[80:95] = 0.3  # at 25 Hz
     change[10:15] = 0.2  # never reaches on
@@ -222,7 +222,7 @@ def test_rests_shorter_than_quiet_are_within_a_word() -> None:
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(["yes", "no"]), st.floats(0, 1)), max_size=60))
-def test_words_of_a_stretch_are_sure_and_apart(read: list[tuple[str, float]]) -> None:
+def test_words_of_a_segment_are_confident_and_separate(read: list[tuple[str, float]]) -> None:
     peaks, events = Peaks(apart_s=0.2, min_probability=0.4, next_s=1.0), []
     for label, share in read:
         events += peaks.push(label, share, 0.05)
@@ -246,7 +246,7 @@ def count_frames(
         raise error
 
 
-def test_the_oldest_pictures_are_dropped_and_counted() -> None:
+def test_the_oldest_images_are_dropped_and_counted() -> None:
     ended = threading.Event()
     latest = LatestFrameBuffer(count_frames(10, ended), max_waiting=2)
     assert ended.wait(5)
@@ -254,7 +254,7 @@ def test_the_oldest_pictures_are_dropped_and_counted() -> None:
     latest.close()
 
 
-def test_what_went_wrong_comes_after_the_last_picture() -> None:
+def test_an_error_follows_the_last_image() -> None:
     ended = threading.Event()
     latest = LatestFrameBuffer(count_frames(1, ended, CameraGoneError("gone")))
     assert ended.wait(5)
@@ -264,14 +264,14 @@ def test_what_went_wrong_comes_after_the_last_picture() -> None:
         next(moments)
 
 
-def test_closing_ends_a_source_that_would_go_on() -> None:
+def test_closing_stops_an_endless_source() -> None:
     latest = LatestFrameBuffer((n / 1e3, np.zeros((1, 1, 3), np.uint8)) for n in iter(int, 1))
     next(iter(latest))
     latest.close()
     assert not latest._thread.is_alive()
 
 
-def test_inputs_that_are_no_camera_and_no_video_are_named(tmp_path: Path) -> None:
+def test_invalid_video_inputs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("hello")
     with pytest.raises(ValueError, match=r"input=camera:9 gives no image\. Expected"):
         open_frame_source("camera:9", paced=False)
@@ -296,7 +296,7 @@ def letters(hand_model_file: Path) -> Recognizer:
     return Recognizer(HandNetwork())
 
 
-def test_a_hand_is_read_held_and_let_go(letters: Recognizer) -> None:
+def test_a_hand_gives_started_held_and_released_events(letters: Recognizer) -> None:
     engine, picture = Engine(letters, hold_s=0.3), paint_hand()
     blank = np.full_like(picture, 205)
     events = [event for n in range(6) for event in engine.push(picture, n / 10)]
@@ -310,7 +310,7 @@ def test_a_hand_is_read_held_and_let_go(letters: Recognizer) -> None:
     assert (engine.seen == blank).all()
 
 
-def test_a_picture_is_read_as_predict_reads_it(
+def test_an_image_is_read_as_in_predict(
     checkpoint: Path,
     compose_config,
     hand_model_file: Path,
@@ -330,7 +330,7 @@ def test_a_picture_is_read_as_predict_reads_it(
     assert reading.probability == pytest.approx(said["probability"], abs=1e-4)
 
 
-def test_predict_says_of_a_video_what_the_engine_says(
+def test_predict_and_the_engine_agree_on_a_video(
     checkpoint: Path,
     compose_config,
     hand_model_file: Path,
@@ -368,13 +368,13 @@ def test_a_model_of_an_unknown_task_is_named() -> None:
 @pytest.mark.parametrize(
     "frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
 )
-def test_what_is_no_picture_is_named(letters: Recognizer, frame: np.ndarray) -> None:
+def test_arrays_that_are_not_images_are_refused(letters: Recognizer, frame: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"a frame of .*; expected an image \(height, width, 3\)"):
         Engine(letters).push(frame, 0.0)
 
 
 class RecordingScreen:
-    """A screen that keeps what it shows."""
+    """A screen that records its images."""
 
     def __init__(self) -> None:
         self.pictures: list[np.ndarray] = []
@@ -384,9 +384,7 @@ class RecordingScreen:
         return True
 
 
-def test_a_camera_that_goes_away_leaves_what_was_read(
-    letters: Recognizer, tmp_path: Path, capsys
-) -> None:
+def test_a_lost_camera_keeps_the_text_so_far(letters: Recognizer, tmp_path: Path, capsys) -> None:
     def unplugged() -> Iterator[tuple[float, np.ndarray]]:
         for number in range(6):
             yield number / 10, paint_hand()
@@ -434,7 +432,7 @@ def test_slow_and_large_videos_are_read(
     assert len(pd.read_csv(folder / "latency.csv")) == 4
 
 
-def test_a_video_with_another_ending_is_refused(tmp_path: Path) -> None:
+def test_an_unsupported_video_extension_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"output=x\.gif: expected a name that ends in \.mp4"):
         VideoWriter("x.gif", 25)
 
@@ -447,7 +445,7 @@ def paint_face_at(gape: float) -> np.ndarray:
 
 
 def read_words(network: LipNetwork, gapes: Any, seconds: float, rate: float = 25.0) -> list[Event]:
-    """What is written of a face on a stream."""
+    """Return the words of a painted face on a stream."""
     engine = Engine(Recognizer(network), hop_s=0.1, min_probability=0.5)
     times = [n / rate for n in range(round(seconds * rate))]
     events = [
@@ -460,12 +458,12 @@ def read_words(network: LipNetwork, gapes: Any, seconds: float, rate: float = 25
 
 
 @pytest.mark.parametrize("rate", [15.0, 30.0])
-def test_what_lies_between_two_rests_is_one_word(face_model_file: Path, rate: float) -> None:
+def test_speech_between_two_rests_is_one_word(face_model_file: Path, rate: float) -> None:
     (word,) = read_words(LipNetwork(), opening_at, 2.8, rate)
     assert word.seconds == pytest.approx(2, abs=0.2)
 
 
-def test_a_word_that_turns_out_to_be_another_or_none_is_let_go_and_not_written() -> None:
+def test_a_word_that_does_not_last_is_not_written() -> None:
     engine = Engine(Recognizer(LipNetwork()), ready=True, min_probability=0.5)
     words, told = engine.part, []
     for label, sure, ended in (("yes", 0.9, False), ("no", 0.8, True), ("yes", 0.6, False)):
@@ -483,15 +481,15 @@ def test_a_word_that_turns_out_to_be_another_or_none_is_let_go_and_not_written()
     assert engine.text == "no"
 
 
-def test_mouths_that_are_cut_out_already_are_read_alike() -> None:
-    """As predict reads long clips, and crop=none live: no face is looked for."""
+def test_cropped_mouths_give_the_same_words() -> None:
+    """As with long clips in predict, and crop=none in live: no face detection."""
     engine, clip = Engine(Recognizer(LipNetwork()), ready=True), paint_mouths(25.0)
     events = [e for n, mouth in enumerate(clip) for e in engine.push(mouth, n / 25)] + engine.end()
     assert [event.kind for event in events if event.kind == "released"] == ["released"]
     assert engine.text == events[-1].label and engine.seen.shape == (*clip.shape[1:], 3)
 
 
-def test_a_face_that_is_still_says_nothing(face_model_file: Path) -> None:
+def test_a_still_face_gives_no_words(face_model_file: Path) -> None:
     assert read_words(LipNetwork(), lambda seconds: 0.3, 1.5) == []
 
 
@@ -503,7 +501,7 @@ def test_speech_without_rests_is_read_in_windows(face_model_file: Path) -> None:
     assert len(times) > 3 and (np.diff(times) >= 0.2 - 1e-6).all()
 
 
-def test_mouths_of_a_stream_are_those_that_are_prepared(
+def test_streaming_and_preparation_crop_the_same_mouths(
     face_model_file: Path,
     tmp_path: Path,
 ) -> None:
@@ -518,7 +516,7 @@ def test_mouths_of_a_stream_are_those_that_are_prepared(
     np.testing.assert_array_equal(eye.mouths(), sample.features)  # and those that were kept
 
 
-def test_a_face_that_goes_takes_its_mouth_along(face_model_file: Path) -> None:
+def test_a_lost_face_ends_its_word(face_model_file: Path) -> None:
     eye = MouthEye(Recognizer(LipNetwork()), 2.0)
     empty = paint_scene()
     for n in range(25):
@@ -529,7 +527,7 @@ def test_a_face_that_goes_takes_its_mouth_along(face_model_file: Path) -> None:
     assert len(eye.mouths()) == 0 and (eye.seen == empty).all()
 
 
-def test_slow_and_large_pictures_of_a_face_are_read(face_model_file: Path) -> None:
+def test_slow_and_large_images_of_a_face_are_read(face_model_file: Path) -> None:
     engine = Engine(Recognizer(LipNetwork()))
     for n in range(3):  # one a second
         engine.push(cv2.resize(paint_face_at(0.3), (2 * LARGEST, 3 * LARGEST // 2)), float(n))
@@ -546,7 +544,7 @@ def test_slow_and_large_pictures_of_a_face_are_read(face_model_file: Path) -> No
         ({"min_probability": 50}, r"live\.min_probability=50: expected a share, 0 to 1"),
     ],
 )
-def test_impossible_settings_of_words_are_named(
+def test_invalid_word_settings_are_refused(
     face_model_file: Path,
     setting: dict[str, float],
     said: str,
@@ -560,7 +558,7 @@ def test_impossible_settings_of_words_are_named(
 
 @pytest.fixture(scope="module")
 def real_sentences() -> pd.DataFrame:
-    """Of real clips with a face: from the first word to the end of the last, in frames."""
+    """Return real clips with the frames of their first and last word."""
     words = pd.read_csv(require_shared_data("lip/grid_s1/words.csv")).groupby("clip")
     spans = pd.DataFrame({"first": words["start_frame"].min(), "stop": words["end_frame"].max()})
     paths = sorted(require_shared_data("lip/grid_s1/video").glob("*.mpg"))
@@ -584,7 +582,7 @@ def test_real_sentences_are_found(
 
 
 @pytest.mark.shared_data
-def test_mouths_of_a_real_stream_are_those_that_are_prepared(
+def test_streaming_and_preparation_crop_the_same_real_mouths(
     face_model_file: Path,
     real_sentences: pd.DataFrame,
 ) -> None:

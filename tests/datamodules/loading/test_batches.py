@@ -1,4 +1,4 @@
-"""Batches: the right frames, every sample, an order that a seed and an epoch determine."""
+"""Batches: frames, samples, and an order that seed and epoch determine."""
 
 import tempfile
 from pathlib import Path
@@ -27,7 +27,7 @@ from datamodules.store.writer import write_all
     world=st.integers(1, 4),
     epoch=st.integers(0, 3),
 )
-def test_order(size: int, batch: int, world: int, epoch: int) -> None:
+def test_the_order_covers_every_sample_once(size: int, batch: int, world: int, epoch: int) -> None:
     seen: list[int] = []
     counts = set()
     for rank in range(world):
@@ -51,7 +51,7 @@ def test_order(size: int, batch: int, world: int, epoch: int) -> None:
         assert drawn[0] == [b.tolist() for b in orders[0]]
 
 
-def test_epochs_differ_and_seeds_differ() -> None:
+def test_the_order_depends_on_epoch_and_seed() -> None:
     def first(seed: int, epoch: int) -> list[int]:
         order = SeededBatchSampler(1000, 50, True, seed)
         order.set_epoch(epoch)
@@ -96,7 +96,7 @@ def test_frames_are_spread_evenly(tmp_path: Path) -> None:
 def test_batches_are_the_frames_that_the_rule_names(
     lengths: list[int], frames: int, rule: str, seed: int
 ) -> None:
-    """Whether the set is in memory or in its file, and whatever lengths it has."""
+    """In memory and on disk, for any lengths."""
     rng = np.random.default_rng(seed)
     rows, codes = rng.permutation(len(lengths)), np.zeros(len(lengths), np.int64)
     positions = rng.integers(0, len(rows), 7)
@@ -182,7 +182,9 @@ def test_balance_gives_every_class_of_every_group_the_same(pairs: list[tuple[int
     frames=st.integers(1, 40),
     rule=st.sampled_from(["resample", "crop_pad"]),
 )
-def test_any_length_becomes_the_wanted_one(lengths: list[int], frames: int, rule: str) -> None:
+def test_clips_are_brought_to_the_length_of_the_model(
+    lengths: list[int], frames: int, rule: str
+) -> None:
     places = frame_indices(np.array(lengths), frames, rule)
     assert places.shape == (len(lengths), frames)
     for row, length in zip(places, lengths, strict=True):

@@ -1,4 +1,4 @@
-"""Padded batches: what they hold, which recordings share one, in which order they come."""
+"""Padded batches: content, length buckets, order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ lengths_drawn = st.lists(st.integers(1, 40), min_size=1, max_size=12)
 
 
 def write_set(folder: Path, lengths: list[int], channels: int = 2) -> PreparedSet:
-    """Recordings of these lengths, of numbers that are never 0."""
+    """Write recordings of these lengths without zeros."""
     rng = np.random.default_rng(0)
     samples = [
         Sample(f"r{n}", 1 + rng.random((length, channels), np.float32), f"text {n}")
@@ -47,12 +47,12 @@ def make_sequences(one: PreparedSet, rows: np.ndarray, gains: np.ndarray) -> Seq
 
 
 def draw_lengths(count: int = 2000) -> np.ndarray:
-    """Samples of sentences of about three seconds at 250 Hz: a few are four times as long."""
+    """Return lengths of sentences of about 3 s at 250 Hz; a few are four times as long."""
     return np.random.default_rng(1).lognormal(np.log(750), 0.4, count).astype(np.int64)
 
 
 def compute_padding(batches: list[np.ndarray], lengths: np.ndarray) -> float:
-    """Share of all samples that are padding."""
+    """Return the share of padding in all batches."""
     whole = sum(len(batch) * lengths[batch].max() for batch in batches)
     return 1 - sum(lengths[batch].sum() for batch in batches) / whole
 
@@ -196,7 +196,7 @@ def test_evaluation_reads_the_longest_first(lengths: list[int], batch: int) -> N
 def test_processes_evaluate_every_recording_once_between_them(
     size: int, batch: int, world: int
 ) -> None:
-    """Also where there are more processes than recordings, and one has nothing to do."""
+    """Also with more processes than recordings."""
     lengths = np.random.default_rng(size).integers(1, 99, size)
     orders = [
         make_length_sampler(lengths, batch, False, rank=rank, world=world) for rank in range(world)

@@ -1,4 +1,4 @@
-"""The readers of the ASL alphabet, on real files made here, bad ones among them."""
+"""The readers of the ASL alphabet, on good and damaged files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read_hand_samples(reader):
         *((text, None) for text in ("", "hello", "AB", "1", "nan")),
     ],
 )
-def test_spellings(text, letter):
+def test_spellings_of_letters_are_recognized(text, letter):
     assert canonical_letter(text) == letter
 
 
@@ -71,7 +71,7 @@ def make_picture(path, content=None):
 
 @pytest.fixture
 def mediapipe_sees_hands(monkeypatch, tmp_path_factory):
-    """Every picture shows the hand POINTS; what MediaPipe does is test_landmarks' matter."""
+    """Let every image show the hand POINTS instead of running MediaPipe."""
 
     class Finder:
         def read(self, picture):
@@ -101,7 +101,7 @@ def mediapipe_sees_hands(monkeypatch, tmp_path_factory):
         ("test/s01/A_1.bmp", "A", "s01", "test"),
     ],
 )
-def test_layouts_of_pictures(tmp_path, mediapipe_sees_hands, name, label, group, split):
+def test_folder_layouts_are_recognized(tmp_path, mediapipe_sees_hands, name, label, group, split):
     make_picture(tmp_path / name)
     (sample,), rejected = read_hand_samples(ImageFolder(tmp_path))
     assert (sample.id, sample.source) == (name, name)
@@ -125,7 +125,7 @@ def test_unknown_folders_only_are_an_error(tmp_path):
         ImageFolder(tmp_path).list_items()
 
 
-def test_nothing_needs_no_model(tmp_path, monkeypatch):
+def test_the_class_nothing_needs_no_hand_model(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     make_picture(tmp_path / "raw" / "nothing" / "1.jpg")
@@ -173,7 +173,7 @@ def test_links_out_of_raw_dir_and_hidden_files_are_left_out(tmp_path, mediapipe_
     assert leftover.unread == {"hidden": 1}
 
 
-def test_a_reader_travels_light(tmp_path, mediapipe_sees_hands):
+def test_readers_are_small_when_pickled(tmp_path, mediapipe_sees_hands):
     for number in range(20):
         make_picture(tmp_path / "A" / f"{number}.jpg")
     reader = ImageFolder(tmp_path)
@@ -183,7 +183,7 @@ def test_a_reader_travels_light(tmp_path, mediapipe_sees_hands):
 
 
 @pytest.mark.parametrize("reader", [ImageFolder, LandmarkCSV, LandmarkNPY])
-def test_nothing_to_read(tmp_path, reader):
+def test_an_empty_folder_is_refused(tmp_path, reader):
     with pytest.raises(ValueError, match="needs raw_dir"):
         reader(None)
     with pytest.raises(ValueError, match="is not a folder"):
@@ -197,7 +197,7 @@ def test_nothing_to_read(tmp_path, reader):
 
 
 def make_table(rows=1, names=NAMES, **columns):
-    """A table of POINTS, each row a little further, with these columns before them."""
+    """Return a table of POINTS, each row shifted slightly, after these columns."""
     values = POINTS + np.arange(rows)[:, None]
     frame = pd.DataFrame(values, columns=names)
     for place, (name, value) in enumerate(columns.items()):
@@ -244,7 +244,7 @@ def test_any_naming_and_order_finds_the_same_columns(naming, order, label):
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-def test_namings_as_files(tmp_path, naming):
+def test_every_column_naming_is_read_from_a_file(tmp_path, naming):
     names = [NAMINGS[naming](number, axis) for number in range(21) for axis in "xyz"]
     write_frame(tmp_path / "t.csv", make_table(2, names, label=["a", "Space"]))
     samples, rejected = read_hand_samples(LandmarkCSV(tmp_path))
@@ -256,7 +256,7 @@ def test_namings_as_files(tmp_path, naming):
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "T.CSV", "t.tsv"])
 @pytest.mark.parametrize("first", [True, False], ids=["label first", "label last"])
-def test_no_header(tmp_path, name, first):
+def test_tables_without_a_header_are_read(tmp_path, name, first):
     frame = make_table(2, label="b")
     frame = frame if first else frame[[*NAMES, "label"]]
     write_frame(tmp_path / name, frame, header=False, sep="\t" if name == "t.tsv" else ",")
@@ -266,7 +266,7 @@ def test_no_header(tmp_path, name, first):
     np.testing.assert_allclose(samples[0].features[0], POINTS, rtol=1e-6)
 
 
-def test_semicolons_quotes_bom_and_windows_lines(tmp_path):
+def test_csv_dialects_are_read(tmp_path):
     write_frame(tmp_path / "a.csv", make_table(label="x"), sep=";", encoding="utf-8-sig")
     write_frame(tmp_path / "b.csv", make_table(label="x"), quoting=1, lineterminator="\r\n")
     write_frame(tmp_path / "c.csv", make_table(label="x", signer="Zoë"), encoding="latin-1")
@@ -300,7 +300,7 @@ def test_class_name_goes_before_class_id(tmp_path):
     assert read_hand_samples(LandmarkCSV(tmp_path))[0][0].label == "Q"
 
 
-def test_sequences(tmp_path):
+def test_rows_of_a_sequence_are_one_sample(tmp_path):
     frame = make_table(
         5, signer=list("ppppq"), label="j", clip=[1, 1, 2, 1, 1], frame=[10, 9, 0, 2, 0]
     )
@@ -368,7 +368,7 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
     }
 
 
-def test_nothing_is_kept_as_it_is(tmp_path):
+def test_rows_of_the_class_nothing_keep_their_values(tmp_path):
     frame = make_table(2, label="nothing")
     frame.loc[0, NAMES] = 0
     write_frame(tmp_path / "t.csv", frame)
@@ -378,7 +378,7 @@ def test_nothing_is_kept_as_it_is(tmp_path):
     assert samples[1].features.any()
 
 
-def test_lines_with_other_lengths(tmp_path):
+def test_lines_of_another_length_are_rejected(tmp_path):
     path = write_frame(tmp_path / "t.csv", make_table(3, label="a"))
     lines = path.read_text().splitlines()
     lines[1] += ",0.5"
@@ -406,7 +406,7 @@ def test_lines_with_other_lengths(tmp_path):
         ("t.csv.gz", gzip.compress(b"label,x0\n" * 99, mtime=0)[:-12], "damaged or truncated"),
     ],
 )
-def test_files_that_are_no_table(tmp_path, name, content, reason):
+def test_files_that_are_not_tables_are_refused(tmp_path, name, content, reason):
     (tmp_path / name).write_bytes(content)
     samples, (rejected,) = read_hand_samples(LandmarkCSV(tmp_path))
     assert samples == []
@@ -493,7 +493,7 @@ def test_unknown_letters_of_arrays(tmp_path):
 
 
 @pytest.mark.shared_data
-def test_shared_landmarks():
+def test_real_landmarks_are_read():
     samples, rejected = read_hand_samples(LandmarkCSV(require_shared_data("asl/landmarks")))
     assert (len(samples), len(rejected)) == (27_718, 0)
     assert {sample.group for sample in samples} == {"s01", "s02", "s03", "s04", "s06", "s07"}
@@ -504,7 +504,7 @@ def test_shared_landmarks():
 
 
 @pytest.mark.shared_data
-def test_shared_tables():
+def test_real_tables_are_read():
     samples, rejected = read_hand_samples(LandmarkCSV(require_shared_data("asl/landmark_csv")))
     assert (len(samples), len(rejected)) == (2_600 + 1_220 + 1_123, 0)
     assert {sample.group for sample in samples} == {"annu", "kamil", "sharmili"}
@@ -513,7 +513,7 @@ def test_shared_tables():
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize(("name", "classes"), [("images", 26), ("image_folders", 28)])
-def test_shared_pictures(mediapipe_sees_hands, name, classes):
+def test_real_images_are_read(mediapipe_sees_hands, name, classes):
     items = ImageFolder(require_shared_data(f"asl/{name}")).list_items()
     assert len({canonical_letter(item.label) for item in items}) == classes
     assert {item.group for item in items} == (

@@ -83,7 +83,7 @@ def check_damaged(name: str, file: str, needed: tuple[str, ...], number: int) ->
 
 
 @pytest.mark.parametrize(("name", "file", "needed"), FILES)
-def test_damaged_files_end_in_a_sentence(name: str, file: str, needed: tuple[str, ...]) -> None:
+def test_damaged_files_give_one_error_line(name: str, file: str, needed: tuple[str, ...]) -> None:
     for number in range(8):
         check_damaged(name, file, needed, number)
 

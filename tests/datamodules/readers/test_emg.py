@@ -1,4 +1,4 @@
-"""The readers of EMG, on real files made here, bad ones among them."""
+"""The EMG readers, on good and damaged files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make_manifest(folder, *rows, header="path,text"):
 
 
 def read_third_recording(folder, array, **options):
-    """The outcome of one recording beside two sound ones of 8 channels."""
+    """Read one recording beside two good ones of 8 channels, and return its outcome."""
     for name in ("good1", "good2"):
         save_array(folder / f"{name}.npy", make_signal())
     save_array(folder / "a.npy", array)
@@ -166,7 +166,7 @@ def test_damaged_files_cost_a_row_each(tmp_path, damage):
     assert outcome.reason == "a.npy is damaged, or not an array of numbers as np.save writes it"
 
 
-def test_an_archive_under_another_name(tmp_path):
+def test_an_archive_is_read_under_any_name(tmp_path):
     read_third_recording(tmp_path, make_signal())
     np.savez(tmp_path / "b.npz", make_signal())
     (tmp_path / "b.npz").rename(tmp_path / "a.npy")
@@ -174,7 +174,7 @@ def test_an_archive_under_another_name(tmp_path):
     assert outcome.reason == "a.npy holds several arrays; expected one, as np.save writes it"
 
 
-def test_the_most_usual_count_of_channels_is_taken(tmp_path):
+def test_the_most_frequent_number_of_channels_is_used(tmp_path):
     for number, channels in enumerate((2, 4, 4, 2, 4)):
         save_array(tmp_path / f"{number}.npy", make_signal(200, channels))
     save_array(tmp_path / "5.npy", make_signal(200).T)
@@ -187,7 +187,7 @@ def test_the_most_usual_count_of_channels_is_taken(tmp_path):
     assert reasons_by_id(rejected)["1.npy"] == "4 channels; expected reader.channels=2"
 
 
-def test_a_set_without_one_good_recording_says_why(tmp_path):
+def test_a_folder_without_usable_recordings_is_refused_with_the_reason(tmp_path):
     for number in range(3):
         save_array(tmp_path / f"{number}.npy", make_signal(900).T)
     make_manifest(tmp_path, *(f"{n}.npy,x" for n in range(3)))
@@ -304,13 +304,13 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
         ("path,text\nZoë,x".encode("latin-1"), {}, "is not a table .* in UTF-8"),
     ],
 )
-def test_tables_that_are_no_manifest(tmp_path, content, options, message):
+def test_invalid_manifests_are_refused(tmp_path, content, options, message):
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         EMGManifest(tmp_path, **options).list_items()
 
 
-def test_no_manifest_and_one_outside(tmp_path):
+def test_missing_manifests_and_manifests_elsewhere(tmp_path):
     with pytest.raises(ValueError, match=r"manifest.csv is missing.*there: none"):
         EMGManifest(tmp_path).list_items()
     with pytest.raises(ValueError, match=r"reader.manifest: the path ../m.csv leads out"):
@@ -370,7 +370,7 @@ def test_a_testset_sets_the_split(tmp_path):
 @pytest.mark.parametrize(
     "content", ["", "[]", '{"dev": 3}', '{"dev": [["a"]]}', '{"day": [["a", 1]]}', None]
 )
-def test_files_that_are_no_testset(tmp_path, content):
+def test_invalid_testset_files_are_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "t.json").write_text(content)
     with pytest.raises(ValueError, match=r"reader.testset=t.json: expected a JSON file below"):
@@ -408,7 +408,7 @@ def test_bad_pieces_are_rejected_one_by_one(tmp_path):
     }
 
 
-def test_nothing_of_gaddys_layout(tmp_path):
+def test_a_folder_without_gaddys_layout_is_refused(tmp_path):
     (tmp_path / "a.npy").write_text("x")
     with pytest.raises(ValueError, match=r"expected recordings <set>/.*_emg.npy, found a.npy"):
         Gaddy(tmp_path).list_items()
@@ -451,14 +451,14 @@ def test_an_archive_holds_many_recordings(tmp_path):
     }  # fmt: skip
 
 
-def test_another_array_may_tell_the_session(tmp_path):
+def test_the_array_of_sessions_can_be_chosen(tmp_path):
     days = {"folder": np.array([1, 0, 1]), "folders": np.array(["monday", "friday"])}
     write_archive(tmp_path / "a.npz", **days)
     samples = read_emg_outcomes(Somach(tmp_path, group="folder"))
     assert [sample.group for sample in samples] == ["friday", "monday", "friday"]
 
 
-def test_bad_recordings_of_an_archive(tmp_path):
+def test_bad_recordings_of_an_archive_are_rejected(tmp_path):
     path = write_archive(tmp_path / "a.npz", (250, 250, 250, 3, 0, 250, 250))
     with np.load(path) as found:
         arrays = dict(found)
@@ -520,7 +520,7 @@ def test_damaged_archives_cost_a_row_each(tmp_path):
     assert all(" is damaged, or not an archive of arrays: " in row.reason for row in rejected)
 
 
-def test_nothing_of_somachs_layout(tmp_path):
+def test_a_folder_without_somachs_layout_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected archives \*.npz, found an empty folder"):
         Somach(tmp_path).list_items()
 
@@ -579,7 +579,7 @@ def test_tables_as_input(tmp_path, lines):
         (b"\xff\xfe\xfa", "a.csv is not a text table in UTF-8"),
     ],
 )
-def test_tables_that_are_none(tmp_path, content, reason):
+def test_invalid_tables_are_refused(tmp_path, content, reason):
     (tmp_path / "a.csv").write_bytes(content)
     (outcome,) = read_emg_outcomes(EMGInput(tmp_path / "a.csv", channels=2))
     assert re.search(reason, outcome.reason), outcome.reason
@@ -605,7 +605,7 @@ def test_inputs_that_do_not_fit_the_model(tmp_path):
         ("a.edf", {"low_hz": 900}, "input_reader.low_hz=900 is not valid; expected less than half"),
     ],
 )
-def test_inputs_that_are_none(tmp_path, name, options, message):
+def test_invalid_inputs_are_refused(tmp_path, name, options, message):
     (tmp_path / "a.edf").write_text("x")
     with pytest.raises(ValueError, match=message):
         EMGInput(None if name is None else tmp_path / name, **options).list_items()
@@ -632,11 +632,11 @@ def test_a_drawing_shows_every_channel(tmp_path, channels):
 
 
 def ignore_progress(line):
-    """Takes a preparation's lines of progress."""
+    """Ignore a line of progress."""
 
 
 @pytest.mark.shared_data
-def test_shared_words_of_a_brace(tmp_path):
+def test_real_words_of_a_brace_are_read(tmp_path):
     with zipfile.ZipFile(require_shared_data("emg/nexus") / "brace_30words.zip") as packed:
         packed.extractall(tmp_path / "raw")
     reader = EMGManifest(tmp_path / "raw", rate=250, uv_per_count=0.02235, mains_hz=50)
@@ -652,7 +652,7 @@ def test_shared_words_of_a_brace(tmp_path):
 
 
 @pytest.mark.shared_data
-def test_shared_words_from_overt_to_covert(tmp_path):
+def test_real_overt_and_covert_words_are_read(tmp_path):
     done = prepare(
         Somach(require_shared_data("emg/somach")), tmp_path / "out", {}, 1, ignore_progress
     )

@@ -35,7 +35,7 @@ def _every_picture_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def list_entries(raw: Path) -> Iterator[tuple[str, bool]]:
-    """Every file, and every link to a folder, as os.walk finds them; whether it is hidden."""
+    """Yield every file and link to a folder, and whether it is hidden."""
     for folder, folders, names in os.walk(raw):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         for name in (*names, *links):
@@ -44,7 +44,7 @@ def list_entries(raw: Path) -> Iterator[tuple[str, bool]]:
 
 
 def check_account(make_reader: Callable[[Path], Any], raw: Path, data_dir: Path) -> bool:
-    """Prepare ``raw`` and look for every file; False where the reader refuses the folder."""
+    """Prepare ``raw`` and look for every file; return False if the reader refuses the folder."""
     lines: list[str] = []
     try:
         reader = make_reader(raw)
@@ -71,7 +71,7 @@ def check_account(make_reader: Callable[[Path], Any], raw: Path, data_dir: Path)
 @pytest.mark.parametrize("name", READER_FACTORIES)
 @settings(max_examples=6)
 @given(tree=trees)
-def test_no_file_is_lost(name: str, tree: list) -> None:
+def test_every_file_is_used_listed_or_counted(name: str, tree: list) -> None:
     with TemporaryDirectory() as folder:
         raw = Path(folder, "raw")
         raw.mkdir()
@@ -83,7 +83,7 @@ def test_no_file_is_lost(name: str, tree: list) -> None:
 @pytest.mark.parametrize("name", READER_FACTORIES)
 @settings(max_examples=300)
 @given(tree=trees)
-def test_no_file_is_lost_in_many_trees(name: str, tree: list) -> None:
+def test_every_file_of_many_trees_is_used_listed_or_counted(name: str, tree: list) -> None:
     with TemporaryDirectory() as folder:
         raw = Path(folder, "raw")
         raw.mkdir()

@@ -1,4 +1,4 @@
-"""The readers of mouths, on real videos, pictures and zips made here, bad ones among them."""
+"""The lip readers, on good and damaged videos, images and zip files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.helpers.videos import make_gray_images, make_noise_images, write_vide
 
 
 def read_frame_numbers(sample):
-    """The numbers of the frames of ``counted`` in a sample."""
+    """Return the numbers of the gray frames in a sample."""
     return np.rint(sample.features.mean((1, 2)) / 10).astype(int).tolist()
 
 
@@ -42,7 +42,7 @@ def open_manifest(folder, **options):
     return VideoManifest(folder, crop="none", **options)
 
 
-def test_words_of_sentences(tmp_path):
+def test_words_are_cut_from_sentences(tmp_path):
     make_manifest(
         tmp_path, "a,bin,0,4.5", "a,blue,4.5,10", "b,bin,12,20",
         header="clip,word,from,to", name="words.csv",
@@ -68,7 +68,7 @@ def test_words_of_sentences(tmp_path):
     assert reader.frame.rate == 25.0
 
 
-def test_usual_columns_are_used_where_they_are(tmp_path):
+def test_known_columns_are_used_by_default(tmp_path):
     make_manifest(
         tmp_path, "a.mkv,x,p1,valid,2,8", "a.mkv,y,p1,,,",
         header="path,label,group,split,start_frame,end_frame",
@@ -105,7 +105,7 @@ def test_cuts_with_context_tell_where_the_word_lies(tmp_path):
     assert (read_frame_numbers(half), half.word_span) == ([1, 3, 5, 7], (0, 2))
 
 
-def test_words_of_large_vocabularies_come_with_context_unless_told_otherwise(tmp_path):
+def test_words_of_vsr_have_context_by_default(tmp_path):
     make_manifest(tmp_path, "a.mkv,x,9,11", header="path,label,start_frame,end_frame")
     write_video(tmp_path / "a.mkv", make_gray_images(20))
     (one,) = read_image_outcomes(open_manifest(tmp_path, task="vsr"))
@@ -148,7 +148,7 @@ def test_sets_cut_with_context_say_so(tmp_path):
         assert (None if found is None else found.tolist()) == words
 
 
-def test_cuts_at_another_rate(tmp_path):
+def test_cuts_are_resampled_to_another_frame_rate(tmp_path):
     write_video(tmp_path / "a.mkv", make_gray_images(20), rate=50)
     make_manifest(tmp_path, "a.mkv,x,4,14", header="path,label,start_frame,end_frame")
     (sample,) = read_image_outcomes(open_manifest(tmp_path))
@@ -188,7 +188,7 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
     }
 
 
-def test_other_tables(tmp_path):
+def test_tables_of_other_formats_are_read(tmp_path):
     """Semicolons, a byte order mark, quotes, empty lines, and a row with a field too many."""
     write_video(tmp_path / "a;b.mkv", make_gray_images(9))
     rows = '\ufeffpath;label\r\n"a;b.mkv"; x \r\n\r\na.mkv;x;y\r\n'
@@ -198,7 +198,7 @@ def test_other_tables(tmp_path):
     assert reasons_by_id([rejected]) == {"manifest.csv#line4": "line 4: found 3 fields, expected 2"}
 
 
-def test_an_unknown_split_and_a_bad_file(tmp_path):
+def test_unknown_splits_and_bad_files_are_rejected(tmp_path):
     write_video(tmp_path / "a.mkv", make_gray_images(9))
     (tmp_path / "b.mp4").write_text("hello")
     make_manifest(tmp_path, "a.mkv,x,holdout", "b.mp4,x,train", header="path,label,split")
@@ -236,7 +236,7 @@ def test_words_before_the_end_of_a_truncated_video_are_kept(tmp_path):
         ("path,label", {"manifest": "other.csv"}, "other.csv is missing.*there: manifest.csv"),
     ],
 )
-def test_manifests_that_lack_something(tmp_path, header, options, message):
+def test_incomplete_manifests_are_refused(tmp_path, header, options, message):
     make_manifest(tmp_path, "a.mp4,x", header=header)
     with pytest.raises(ValueError, match=message):
         open_manifest(tmp_path, **options).list_items()
@@ -252,7 +252,7 @@ def test_manifests_that_lack_something(tmp_path, header, options, message):
         ("path,label\nZoë,x".encode("latin-1"), "is not a table .* in UTF-8"),
     ],
 )
-def test_files_that_are_no_manifest(tmp_path, content, message):
+def test_files_that_are_not_manifests_are_refused(tmp_path, content, message):
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         open_manifest(tmp_path).list_items()
@@ -276,7 +276,7 @@ def test_impossible_settings(tmp_path, options, message):
 # ---- folders of videos
 
 
-def test_labels_are_folders(tmp_path):
+def test_folders_give_the_labels(tmp_path):
     for name in ("hello/2.mkv", "hello/10.MKV", "web/deep/er/1.avi", "top.mkv", ".trash/1.mkv"):
         write_video(tmp_path / name, make_gray_images(5))
     samples, rejected = read_image_samples(VideoFolder(tmp_path, crop="none"))
@@ -289,7 +289,7 @@ def test_labels_are_folders(tmp_path):
     ]
 
 
-def test_groups_and_splits(tmp_path):
+def test_folders_give_groups_and_splits(tmp_path):
     for name in ("train/anna/hello/1.mkv", "val/bob/web/1.mkv"):
         write_video(tmp_path / name, make_gray_images(5))
     samples, _ = read_image_samples(VideoFolder(tmp_path, crop="none", grouped=True))
@@ -297,7 +297,7 @@ def test_groups_and_splits(tmp_path):
     assert found == [("train", "anna", "hello"), ("val", "bob", "web")]
 
 
-def test_some_labels_alone(tmp_path):
+def test_only_the_given_labels_are_read(tmp_path):
     for name in ("hello", "web", "1"):
         write_video(tmp_path / name / "a.mkv", make_gray_images(5))
     samples, _ = read_image_samples(VideoFolder(tmp_path, crop="none", labels=["web", 1]))
@@ -312,13 +312,13 @@ def test_some_labels_alone(tmp_path):
         VideoFolder(tmp_path, crop="none", labels=["stop", "web"]).list_items()
 
 
-def test_folders_without_videos(tmp_path):
+def test_folders_without_videos_are_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"expected <label>/\*.mp4 .*found a.mp4"):
         VideoFolder(tmp_path, crop="none").list_items()
 
 
-def test_bad_videos_are_rejected_each(tmp_path):
+def test_bad_videos_are_rejected_one_by_one(tmp_path):
     """All of one class are bad: the others are prepared."""
     write_video(tmp_path / "good" / "a.mkv", make_gray_images(9))
     bad = tmp_path / "bad"
@@ -366,7 +366,7 @@ def zip_folder(folder, path, prefix=""):
     return path
 
 
-def test_speakers_as_folders(tmp_path):
+def test_speakers_may_be_folders(tmp_path):
     make_clip(tmp_path / "F01" / "words" / "02" / "10", pattern="{}.jpg")
     make_clip(tmp_path / "F01" / "words" / "02" / "9")
     make_clip(tmp_path / "F01" / "phrases" / "01" / "01")
@@ -393,7 +393,7 @@ def test_colour_goes_before_depth(tmp_path):
 
 
 @pytest.mark.parametrize(("prefix", "group"), [("", "F07"), ("F03/", "F03"), ("all/F03/", "F03")])
-def test_speakers_as_zips(tmp_path, prefix, group):
+def test_speakers_may_be_zip_files(tmp_path, prefix, group):
     make_clip(tmp_path / "in" / "words" / "01" / "01")
     make_clip(tmp_path / "in" / "words" / "01" / "02")
     (tmp_path / "raw" / "train").mkdir(parents=True)
@@ -432,7 +432,7 @@ def test_damaged_zips_cost_a_row_each(tmp_path, monkeypatch):
     }
 
 
-def test_zips_that_lead_out(tmp_path):
+def test_zip_entries_outside_the_archive_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "F01.zip", "w") as archive:
         for number in range(5):
             archive.writestr(f"../../words/01/01/{number}.png", encode_image(number))
@@ -440,7 +440,7 @@ def test_zips_that_lead_out(tmp_path):
     assert [row.id for row in read_image_outcomes(FrameFolder(tmp_path))] == ["F01.zip/words/01/02"]
 
 
-def test_bad_pictures(tmp_path):
+def test_bad_images_are_rejected(tmp_path):
     short, bad = (tmp_path / "F01" / "words" / "01" / name for name in ("1", "2"))
     make_clip(short, frames=3)
     make_clip(bad)
@@ -451,7 +451,7 @@ def test_bad_pictures(tmp_path):
     }
 
 
-def test_nothing_of_this_layout(tmp_path):
+def test_a_folder_of_another_layout_is_refused(tmp_path):
     (tmp_path / "F01.txt").write_text("x")
     with pytest.raises(ValueError, match=r"expected <speaker>/words/.*found F01.txt"):
         FrameFolder(tmp_path).list_items()
@@ -466,7 +466,7 @@ def test_nothing_of_this_layout(tmp_path):
 
 
 def paint_speaking_head(frames=20, size=150, away=(), step=2):
-    """A head that moves to the right and opens its mouth; in ``away`` it is not there."""
+    """Return images of a head that moves right and speaks; it is absent in ``away``."""
     return [
         paint_scene()
         if n in away
@@ -492,18 +492,18 @@ class TestFaces:
         mouth = sample.features[:, 28:48, 34:62].astype(float)
         assert mouth.std(0).mean() > 2 * above.std(0).mean()
 
-    def test_no_face(self, tmp_path):
+    def test_a_video_without_a_face_is_rejected(self, tmp_path):
         outcome = write_clip(tmp_path, [paint_scene()] * 6)
         assert outcome.reason == "no face found in 6 frames"
 
-    def test_two_faces(self, tmp_path):
+    def test_the_larger_of_two_faces_is_cropped(self, tmp_path):
         large, small = (0, 40, 150, 0.3), (170, 60, 120, 0.3)
         sample = write_clip(tmp_path, [paint_scene(small, large)] * 6)
         assert sample.source == "hello/a.mkv (2 faces: the larger)"
         alone = write_clip(tmp_path / "alone", [paint_scene(large)] * 6)
         assert np.abs(sample.features.astype(int) - alone.features).mean() < 6
 
-    def test_a_face_that_leaves(self, tmp_path):
+    def test_a_face_that_leaves_the_image(self, tmp_path):
         pictures = paint_speaking_head(40, step=1, away=range(24, 40))
         assert len(write_clip(tmp_path / "end", pictures).features) == 24
         blink = write_clip(tmp_path / "blink", paint_speaking_head(40, step=1, away=(11, 12, 13)))
@@ -535,7 +535,7 @@ class TestFaces:
         (rejected,) = read_image_outcomes(VideoManifest(tmp_path, **options))
         assert rejected.reason.startswith("no frame of the word itself is left")
 
-    def test_pictures_of_faces(self, tmp_path):
+    def test_images_of_faces_are_cropped(self, tmp_path):
         folder = tmp_path / "F01" / "words" / "01" / "01"
         folder.mkdir(parents=True)
         for number, picture in enumerate(paint_speaking_head(5)):
@@ -543,7 +543,7 @@ class TestFaces:
         (sample,) = read_image_outcomes(FrameFolder(tmp_path, crop="mouth"))
         assert sample.features.shape == (5, 64, 96)
 
-    def test_a_missing_model_or_landmarker(self, tmp_path):
+    def test_a_missing_model_or_landmarker_is_refused(self, tmp_path):
         write_video(tmp_path / "x" / "a.mkv", make_gray_images(5))
         with pytest.raises(ValueError, match=r"reader.landmarker=absent.task is not a file"):
             VideoFolder(tmp_path, landmarker="absent.task").list_items()
@@ -610,7 +610,7 @@ def test_windows_of_a_truncated_video(tmp_path):
         ),
     ],
 )
-def test_inputs_that_are_none(tmp_path, name, options, message):
+def test_invalid_inputs_are_refused(tmp_path, name, options, message):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(ValueError, match=message):
         MouthInput(None if name is None else tmp_path / name, **options).list_items()
@@ -621,7 +621,7 @@ def test_inputs_that_are_none(tmp_path, name, options, message):
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize("kind", ["words", "phrases"])
-def test_shared_miracl(tmp_path, kind):
+def test_real_miracl_clips_are_read(tmp_path, kind):
     reader = FrameFolder(require_shared_data("lip/miracl"), kind=kind)
     items = reader.list_items()
     assert len(items) == 1000
@@ -631,7 +631,7 @@ def test_shared_miracl(tmp_path, kind):
 
 
 @pytest.mark.shared_data
-def test_shared_words_of_grid(tmp_path):
+def test_real_words_of_grid_are_read(tmp_path):
     columns = {"label": "word", "group": "clip"}
     options = {"manifest": "words.csv", "path": "mouth/{clip}.mp4", "crop": "none"}
     reader = VideoManifest(require_shared_data("lip/grid_s1"), **options, **columns)
@@ -645,7 +645,7 @@ def test_shared_words_of_grid(tmp_path):
 
 @pytest.mark.shared_data
 @pytest.mark.usefixtures("face_model_file")
-def test_shared_faces():
+def test_faces_are_found_in_real_videos():
     reader = MouthInput(require_shared_data("lip/grid_s1/video"), window_s=1.0)
     items = reader.list_items()
     assert len(items) == 34

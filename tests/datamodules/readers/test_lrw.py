@@ -1,4 +1,4 @@
-"""The reader of LRW, on clips made here in its layout, bad ones among them."""
+"""The LRW reader, on good and damaged clips."""
 
 import os
 import pickle
@@ -24,7 +24,7 @@ FRAMES = 29
 
 
 def paint_lip_images(frames=FRAMES, shape=(256, 256)):
-    """Black, but for the mouth's 96x96 pixels: grey, 8 brighter a frame."""
+    """Return black images whose 96x96 mouth pixels are gray, 8 brighter per frame."""
     found = np.zeros((frames, *shape, 3), np.uint8)
     found[:, 116:212, 80:176] = (8 * np.arange(frames))[:, None, None, None]
     return found
@@ -32,7 +32,7 @@ def paint_lip_images(frames=FRAMES, shape=(256, 256)):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One clip as LRW has them; writing it takes longer than copying it."""
+    """Write one clip of LRW's format, once for all tests."""
     return write_video(tmp_path_factory.mktemp("clip") / "a.mp4", paint_lip_images(), code="mp4v")
 
 
@@ -44,7 +44,7 @@ def write_duration(path, duration="0.53 seconds"):
 
 
 def add_clip(clip, raw, word="ABOUT", split="train", number=1, duration="0.53 seconds"):
-    """One more clip below ``raw``: a link, which takes no time."""
+    """Link the clip to another place below ``raw``."""
     path = raw / word / split / f"{word}_{number:05d}.mp4"
     path.parent.mkdir(parents=True, exist_ok=True)
     os.link(clip, path)
@@ -52,7 +52,7 @@ def add_clip(clip, raw, word="ABOUT", split="train", number=1, duration="0.53 se
 
 
 def touch_clips(raw, *words, split="train"):
-    """Words whose clips are only listed."""
+    """Create empty clips of these words."""
     for word in words:
         path = raw / word / split / f"{word}_00001.mp4"
         path.parent.mkdir(parents=True)
@@ -92,7 +92,9 @@ def test_the_mouth_is_cut_out(tmp_path: Path, clip: Path) -> None:
 
 
 @pytest.mark.parametrize(("rate", "frames", "word"), [(12.5, 14, (4, 11)), (50.0, 58, (16, 42))])
-def test_another_rate(tmp_path: Path, clip: Path, rate: float, frames: int, word: tuple) -> None:
+def test_clips_are_resampled_to_another_frame_rate(
+    tmp_path: Path, clip: Path, rate: float, frames: int, word: tuple
+) -> None:
     add_clip(clip, tmp_path)
     (sample,) = read_image_outcomes(LRW(tmp_path, rate=rate))
     assert (len(sample.features), sample.word_span) == (frames, word)
@@ -110,7 +112,7 @@ def test_the_word_is_in_the_middle(duration_s: float, scale: float) -> None:
     assert abs((stop - first) - 25 * duration_s * scale) <= 1 + 1e-6
 
 
-def test_prepared_and_gone_on_with(tmp_path: Path, clip: Path) -> None:
+def test_preparation_is_resumed(tmp_path: Path, clip: Path) -> None:
     raw = tmp_path / "raw"
     add_clip(clip, raw)
     add_clip(clip, raw, split="val")
@@ -129,7 +131,7 @@ def test_prepared_and_gone_on_with(tmp_path: Path, clip: Path) -> None:
 
 
 def test_items_are_small(tmp_path: Path) -> None:
-    """Half a million are held at once, and each travels to a worker process."""
+    """Half a million items are in memory at once and are sent to worker processes."""
     for number in range(3):
         (tmp_path / "ABOUT" / "train").mkdir(parents=True, exist_ok=True)
         (tmp_path / "ABOUT" / "train" / f"ABOUT_{number:05d}.mp4").touch()
@@ -151,7 +153,7 @@ def test_items_are_small(tmp_path: Path) -> None:
     ],
     ids=["all", "two", "three", "named"],
 )
-def test_some_words_alone(tmp_path: Path, classes, labels: list[str]) -> None:
+def test_only_the_given_words_are_read(tmp_path: Path, classes, labels: list[str]) -> None:
     touch_clips(tmp_path, "YEARS", "ABOUT", "PEOPLE")
     touch_clips(tmp_path, ".trash", "__MACOSX")
     assert [item.label for item in LRW(tmp_path, classes=classes).list_items()] == labels
@@ -171,19 +173,19 @@ def test_some_words_alone(tmp_path: Path, classes, labels: list[str]) -> None:
     ],
     ids=["near", "far", "too_many", "zero", "bool", "float", "text", "empty"],
 )
-def test_words_that_cannot_be_read(tmp_path: Path, classes, said: str) -> None:
+def test_invalid_word_lists_are_refused(tmp_path: Path, classes, said: str) -> None:
     touch_clips(tmp_path, "YEARS", "ABOUT", "PEOPLE")
     with pytest.raises(ValueError, match=said):
         LRW(tmp_path, classes=classes).list_items()
 
 
-def test_two_spellings_of_one_word(tmp_path: Path) -> None:
+def test_two_spellings_of_one_word_are_refused(tmp_path: Path) -> None:
     touch_clips(tmp_path, "PEOPLE", "about", "ABOUT")
     with pytest.raises(ValueError, match="ABOUT and about are two spellings of one word, about"):
         LRW(tmp_path).list_items()
 
 
-def test_a_word_without_a_training_clip(tmp_path: Path) -> None:
+def test_words_without_a_training_clip_are_reported(tmp_path: Path) -> None:
     touch_clips(tmp_path, "ABOUT", "YEARS")
     touch_clips(tmp_path, "PEOPLE", "PHONE", split="test")
     (tmp_path / "PHONE" / "train").mkdir()
@@ -192,7 +194,7 @@ def test_a_word_without_a_training_clip(tmp_path: Path) -> None:
     assert len(LRW(tmp_path, classes=["about", "years"]).list_items()) == 2
 
 
-def test_a_word_without_a_split(tmp_path: Path) -> None:
+def test_words_without_a_split_folder_are_reported(tmp_path: Path) -> None:
     touch_clips(tmp_path, "ABOUT", "YEARS")
     (tmp_path / "PEOPLE").mkdir()
     (tmp_path / "PEOPLE" / "PEOPLE_00001.mp4").touch()
@@ -201,7 +203,7 @@ def test_a_word_without_a_split(tmp_path: Path) -> None:
     assert len(LRW(tmp_path, classes=1).list_items()) == 1
 
 
-def test_folders_that_are_no_lrw(tmp_path: Path) -> None:
+def test_folders_of_another_layout_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds nothing to read: .*found an empty folder"):
         LRW(tmp_path).list_items()
     touch_clips(tmp_path / "data", "ABOUT")
@@ -240,7 +242,7 @@ def test_impossible_settings(tmp_path: Path, options, said: str) -> None:
 # ---- bad clips
 
 
-def test_bad_clips_are_rejected_each(tmp_path: Path, clip: Path) -> None:
+def test_bad_clips_are_rejected_one_by_one(tmp_path: Path, clip: Path) -> None:
     folder = tmp_path / "ABOUT" / "train"
     add_clip(clip, tmp_path, number=1)
     add_clip(clip, tmp_path, number=2).with_suffix(".txt").unlink()
@@ -280,7 +282,7 @@ def test_bad_clips_are_rejected_each(tmp_path: Path, clip: Path) -> None:
 
 
 def test_a_clip_that_ends_early_says_so(tmp_path: Path, clip: Path) -> None:
-    """The video is at fault, not the duration that no longer fits."""
+    """The video is wrong, not the duration in its metadata."""
     path = add_clip(clip, tmp_path, duration="1.1 seconds")
     path.unlink()
     noise = np.random.default_rng(0).integers(0, 255, (10, 256, 256, 3), np.uint8)
@@ -312,7 +314,7 @@ def test_nothing_of_a_text_outside_is_shown(tmp_path: Path, clip: Path) -> None:
     assert "leads out of raw_dir" in rejected.reason and "hunter2" not in rejected.reason
 
 
-def test_the_configuration_reads_it(compose_config, tmp_path: Path, clip: Path) -> None:
+def test_the_configuration_builds_the_reader(compose_config, tmp_path: Path, clip: Path) -> None:
     for word in ("ABOUT", "PEOPLE"):
         add_clip(clip, tmp_path, word)
     options = (f"raw_dir={tmp_path}", "reader=lrw", "reader.classes=[about]")

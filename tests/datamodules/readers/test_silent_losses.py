@@ -1,4 +1,4 @@
-"""What was once lost without a word: split folders, endings, links, two forms of one word."""
+"""Folders, file extensions, links and Unicode forms that must not be skipped silently."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_dev_and_eval_validate_and_other_folders_are_named(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("setting", [None, True, False])
-def test_a_signer_called_test(tmp_path: Path, setting: bool | None) -> None:
+def test_a_signer_may_be_called_test(tmp_path: Path, setting: bool | None) -> None:
     write_landmarks("test/A/1", "anna/A/1", raw=tmp_path / "raw")
     reader = LandmarkNPY(tmp_path / "raw", split_folders=setting)
     found, rejected, said = prepare_set(reader, tmp_path)
@@ -73,7 +73,7 @@ def test_a_signer_called_test(tmp_path: Path, setting: bool | None) -> None:
 
 
 @pytest.mark.parametrize("others", [("bus",), ("bus", "test"), ()])
-def test_a_word_called_train(tmp_path: Path, others: tuple[str, ...]) -> None:
+def test_a_word_may_be_called_train(tmp_path: Path, others: tuple[str, ...]) -> None:
     write_videos("train/1.mkv", *(f"{name}/1.mkv" for name in others), raw=tmp_path / "raw")
     found, rejected, said = prepare_set(VideoFolder(tmp_path / "raw", crop="none"), tmp_path)
     assert set(found.manifest["label"]) == {"train", *others} and rejected.empty
@@ -118,7 +118,7 @@ def test_heic_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     images._readable_formats.cache_clear()
 
 
-def test_links(tmp_path: Path) -> None:
+def test_links_within_the_folder_are_followed(tmp_path: Path) -> None:
     raw, away = tmp_path / "raw", tmp_path / "away"
     write_landmarks("s1/A/1", "s2/B/1", raw=raw)
     write_landmarks("A/1", raw=away)
@@ -173,7 +173,7 @@ def test_nothing_of_a_linked_file_is_shown(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device"])
-def test_what_never_ends_is_rejected(tmp_path: Path, kind: str) -> None:
+def test_endless_files_are_rejected(tmp_path: Path, kind: str) -> None:
     raw = tmp_path / "raw"
     write_landmarks("s1/A/1", raw=raw)
     if kind == "fifo":

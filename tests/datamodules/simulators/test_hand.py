@@ -1,4 +1,4 @@
-"""The simulated hand: anatomy, determinism, and letters that can be told apart."""
+"""The hand simulator: anatomy, determinism, distinguishable letters."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ FINGER_FIRST = [5, 9, 13, 17]
 
 
 def compute_features(landmarks: np.ndarray) -> np.ndarray:
-    """Distances between all landmark pairs and places about the wrist, (n, 252), of one scale."""
+    """Return distances of landmark pairs and positions relative to the wrist, (n, 252)."""
     points = landmarks.reshape(len(landmarks), 21, 3)[..., :2]
     points = points - points[:, :1]
     points = points / np.linalg.norm(points, axis=-1).mean(axis=1)[:, None, None]
@@ -36,7 +36,7 @@ def simulate_letters(seed: int, people: int, copies: int) -> tuple[np.ndarray, n
     return compute_features(np.concatenate(rows)), np.array(labels * people)
 
 
-def test_classes_cover_the_alphabet_and_have_poses():
+def test_every_class_has_a_pose():
     assert len(LETTERS) == 29
     assert LETTERS[:26] == tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     assert LETTERS[26:] == ("del", "nothing", "space")
@@ -89,7 +89,7 @@ def test_landmarks_have_mediapipe_s_form(frames):
     assert np.mean((points[..., :2] > 0) & (points[..., :2] < 1)) > 0.95
 
 
-def test_nothing_is_all_zeros():
+def test_the_class_nothing_is_all_zeros():
     rng = np.random.default_rng(0)
     landmarks = simulate_landmarks(["A", "nothing"], make_signer(rng), rng, frames=4)
     assert not landmarks[1].any()

@@ -1,4 +1,4 @@
-"""The simulated mouth: articulation, determinism, and words that can be told apart."""
+"""The mouth simulator: articulation, determinism, distinguishable words."""
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def simulate_gaps(phones: str, seed: int) -> np.ndarray:
-    """Height of the opening between the lips in each frame of made-up phonemes."""
+    """Return the opening between the lips in each frame of artificial phonemes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRONUNCIATIONS, "test", tuple(phones.split()))
         rng = np.random.default_rng(seed)
@@ -42,14 +42,14 @@ def simulate_gaps(phones: str, seed: int) -> np.ndarray:
 
 
 def cut_between_vowels(gap: np.ndarray) -> np.ndarray:
-    """The frames from the first to the last wide opening."""
+    """Return the frames from the first to the last wide opening."""
     assert gap.max() > 0.1
     wide = np.flatnonzero(gap > 0.4 * gap.max())
     return gap[wide[0] : wide[-1] + 1]
 
 
 def compute_features(clips: list[np.ndarray]) -> np.ndarray:
-    """Twelve moments of each clip, small, of one brightness and contrast, (n, features)."""
+    """Return twelve small normalized frames of each clip, (n, features)."""
     rows = []
     for clip in clips:
         moments = clip[np.linspace(0, len(clip) - 1, 12).round().astype(int)]
@@ -66,7 +66,7 @@ def test_the_table_knows_the_words_of_the_data_sets():
     assert all(len(visemes_of(word)) > 2 for word in ALL_WORDS)
 
 
-def test_phrases_are_said_as_their_words():
+def test_the_phonemes_of_a_phrase_are_those_of_its_words():
     assert PRONUNCIATIONS["thank_you"] == (*PRONUNCIATIONS["thank"], *PRONUNCIATIONS["you"])
     assert PRONUNCIATIONS["have_a_good_time"][3] == "ah"
 
@@ -146,7 +146,7 @@ def test_an_open_mouth_is_dark_inside():
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (40, 40)])
-def test_clips_are_grey_pictures_of_the_asked_size(height, width):
+def test_clips_are_gray_and_have_the_requested_size(height, width):
     simulator = MouthSimulator(samples_per_class=1, height=height, width=width)
     clips = [clip for index in range(3) for _, clip in simulator.simulate_speaker(index)]
     assert all(clip.shape[1:] == (height, width) for clip in clips)
@@ -197,7 +197,7 @@ def test_without_noise_a_speaker_always_says_a_word_the_same_way():
 
 @settings(max_examples=10)
 @given(seed=SEEDS, pair=st.sampled_from([("by", "my"), ("b", "p"), ("bad", "mat"), ("t", "d")]))
-def test_words_that_look_alike_move_alike(seed, pair):
+def test_homophenes_have_the_same_movements(seed, pair):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRONUNCIATIONS, "mat", ("m", "ae", "t"))
         person = make_speaker(np.random.default_rng(seed))
@@ -207,7 +207,7 @@ def test_words_that_look_alike_move_alike(seed, pair):
     np.testing.assert_array_equal(first, second)
 
 
-def test_words_that_look_alike_look_alike():
+def test_homophenes_have_the_same_images():
     simulator = MouthSimulator(samples_per_class=1, vocabulary=("by", "my", "bye"), noise=0)
     first, *others = (clip for _, clip in simulator.simulate_speaker(0))
     for clip in others:

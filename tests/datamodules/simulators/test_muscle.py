@@ -1,4 +1,4 @@
-"""The simulated muscles: gestures, recordings, sessions that differ, splits that do not leak."""
+"""The muscle simulator: gestures, recordings, sessions, splits without leakage."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def simulate_drives(phones: str, seed: int, noise: float = 1.0) -> dict[str, float]:
-    """The greatest drive of each muscle while made-up phonemes are mouthed."""
+    """Return the greatest drive of each muscle during artificial phonemes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRONUNCIATIONS, "test", tuple(phones.split()))
         drive = activate_muscles(
@@ -42,13 +42,13 @@ def simulate_drives(phones: str, seed: int, noise: float = 1.0) -> dict[str, flo
 
 
 def compute_power(emg: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies in Hz and the power of all channels there."""
+    """Return frequencies in Hz and the power of all channels."""
     spectrum = np.abs(np.fft.rfft(emg - emg.mean(axis=0), axis=0)) ** 2
     return np.fft.rfftfreq(len(emg), 1 / rate), spectrum.sum(axis=1)
 
 
 def compute_levels(simulator: MuscleSimulator, index: int) -> np.ndarray:
-    """Standard deviation of each channel over a session, in µV."""
+    """Return the standard deviation of each channel over a session in µV."""
     return np.mean([emg.std(axis=0) for *_, emg in simulator.simulate_session(index)], axis=0)
 
 
@@ -239,7 +239,7 @@ def test_utterances_can_be_told_from_the_rest_around_them():
         assert moving[300:-400].std() > 1.5 * moving[-100:].std()
 
 
-def test_sessions_differ():
+def test_simulated_sessions_differ():
     simulator = MuscleSimulator(utterances=5, noise=0)
     first, second = (compute_levels(simulator, index) for index in (0, 3))
     assert np.abs(np.log(first / second)).max() > 0.5
@@ -250,7 +250,7 @@ def test_sessions_differ():
 
 
 @pytest.mark.parametrize("channels", [1, 3, 8, 13, 20])
-def test_any_count_of_channels(channels):
+def test_any_number_of_channels_is_simulated(channels):
     simulator = MuscleSimulator(utterances=1, channels=channels)
     [(_, _, emg)] = simulator.simulate_session(0)
     [(_, _, usual)] = MuscleSimulator(utterances=1).simulate_session(0)

@@ -1,4 +1,4 @@
-"""Preparation: any number of processes gives the same set; a killed one goes on."""
+"""Preparation gives the same set for any number of processes, and is resumed after a kill."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def test_one_process_and_two_give_the_same_set(tmp_path: Path) -> None:
     assert lines[-1].startswith("30/30 files, 1 rejected") and "left" in lines[-1]
 
 
-def test_command_prepares_and_says_what_came_of_it(tmp_path: Path) -> None:
+def test_the_command_prepares_and_reports_the_result(tmp_path: Path) -> None:
     raw = write_landmark_files(tmp_path / "raw")
     common = ["stage=prepare", "reader=landmark_npy", f"raw_dir={raw}", "workers=1"]
     common += [f"data_dir={tmp_path / 'set'}", f"hydra.run.dir={tmp_path / 'run'}"]
@@ -61,7 +61,7 @@ prepare(Slow({raw!r}, sequences=True), {folder!r}, {{}}, 1)
 
 
 @pytest.mark.parametrize("after", [0.2, 0.5])
-def test_killed_and_gone_on(tmp_path: Path, after: float) -> None:
+def test_a_killed_preparation_is_resumed(tmp_path: Path, after: float) -> None:
     raw = write_landmark_files(tmp_path / "raw", each=20)
     prepare(LandmarkNPY(raw, True), tmp_path / "whole", {}, 1, lambda line: None)
     folder = tmp_path / "broken"
@@ -84,7 +84,7 @@ def test_killed_and_gone_on(tmp_path: Path, after: float) -> None:
     assert half == 0 or f"{half} of 60 files were read before" in lines[0]
 
 
-def test_nothing_usable_says_why(tmp_path: Path) -> None:
+def test_a_folder_without_usable_files_is_refused_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "raw" / "A" / "0.npy"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no array")
@@ -97,7 +97,7 @@ def test_nothing_usable_says_why(tmp_path: Path) -> None:
         LandmarkNPY(tmp_path / "empty").list_items()
 
 
-def test_a_class_without_a_usable_recording_is_said(run, tmp_path: Path, capsys) -> None:
+def test_a_class_without_usable_recordings_is_reported(run, tmp_path: Path, capsys) -> None:
     raw = write_landmark_files(tmp_path / "raw", "AB")
     for path in (raw / "me" / "B").rglob("*.npy"):
         path.write_bytes(b"no array")

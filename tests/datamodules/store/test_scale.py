@@ -1,4 +1,4 @@
-"""Sets of any size: constant memory, within a limit, also after a kill; and the table of it."""
+"""Sets of any size need constant memory, also after a kill."""
 
 import shutil
 import signal
@@ -39,13 +39,13 @@ MANY = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """tmp_path, emptied at the end: pytest would keep gigabytes."""
+    """Return tmp_path and empty it at the end; pytest would keep gigabytes."""
     yield tmp_path
     shutil.rmtree(tmp_path)
 
 
 def save_config(config: DictConfig, folder: Path, name: str) -> Path:
-    """The configuration as a file, with the set ``name`` below ``folder``."""
+    """Write the configuration to a file, with the set ``name`` below ``folder``."""
     config.data_dir = str(folder / name)
     OmegaConf.save(config, folder / f"{name}.yaml", resolve=True)
     return folder / f"{name}.yaml"
@@ -66,12 +66,12 @@ def test_a_few_samples_become_a_set_of_any_size(compose_config, tmp_path: Path) 
 
 
 def fill_memory(config: DictConfig, count: int) -> float:
-    """A part that takes ``count`` MB."""
+    """Fill ``count`` MB of memory."""
     return float(np.ones(count << 20, np.uint8)[-1])
 
 
 @pytest.mark.slow
-def test_a_process_is_held_to_its_limit(tmp_path: Path) -> None:
+def test_a_process_cannot_exceed_its_memory_limit(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: 1")
     (_, free), (_, limited) = (
         run_in_process(fill_memory, tmp_path / "config.yaml", n, LIMIT) for n in (9, 200)
@@ -93,7 +93,7 @@ def test_benchmark_measures_each_size_and_leaves_no_set(run, capsys) -> None:
 
 
 class SlowFirstReader(RepeatedSamples):
-    """Leaves a mark for each item that is read; the first takes two seconds."""
+    """Reader that leaves a file per item and needs two seconds for the first."""
 
     def read(self, item: Item) -> Iterator[Sample]:
         (self.marks / item.id).touch()
@@ -102,7 +102,7 @@ class SlowFirstReader(RepeatedSamples):
 
 
 @pytest.mark.slow
-def test_what_waits_for_a_long_recording_is_bounded(tmp_path: Path, monkeypatch) -> None:
+def test_results_that_wait_for_a_long_recording_are_bounded(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(preparation, "LAP", 16)
     reader = SlowFirstReader(SimulatedHands(), 80)
     reader.marks = tmp_path
@@ -124,7 +124,7 @@ prepare_set(OmegaConf.load({config!r}), {clips})
 
 
 def kill_half_prepared(config: Path, features: Path) -> None:
-    """SIGKILL a preparation when a quarter of the set is there."""
+    """Kill a preparation when a quarter of the set is written."""
     code = KILLED.format(root=str(ROOT), limit=LIMIT, config=str(config), clips=CLIPS)
     process = subprocess.Popen([sys.executable, "-c", code])
     while not features.exists() or features.stat().st_size < 500e6:
@@ -135,8 +135,8 @@ def kill_half_prepared(config: Path, features: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_set_larger_than_the_memory_limit(compose_config, folder: Path) -> None:
-    """Prepared, killed, gone on with, read and trained on; nothing takes more than a small set."""
+def test_a_set_larger_than_memory_is_trained_on(compose_config, folder: Path) -> None:
+    """Preparing, resuming, reading and training need no more memory than a small set."""
     small, large = (save_config(compose_config(*MANY), folder, name) for name in ("small", "large"))
     run_in_process(prepare_set, small, 300, LIMIT)
     _, peak = run_in_process(read_set, small, 0, LIMIT)  # in memory: 80 MB

@@ -1,4 +1,4 @@
-"""Prepared sets that are damaged or changed by hand: refused in one sentence, or read."""
+"""Prepared sets that are damaged or edited are read, or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def check_sentence(error: ValueError) -> None:
 
 
 def check_set(folder: Path) -> bool:
-    """Open a set as fit and test do, and prepare does; False where it is refused."""
+    """Open a set as fit, test and prepare do; return False if it is refused."""
     try:
         for limit in (1 << 30, 0):
             prepared = PreparedSet(folder, memory_limit=limit)
@@ -163,7 +163,7 @@ def check_set(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("first", range(0, COUNT, 50))
-def test_a_tampered_set_is_refused_in_one_sentence(
+def test_a_tampered_set_is_read_or_refused_in_one_sentence(
     sound_set: Path, tmp_path: Path, first: int
 ) -> None:
     for number in range(first, first + 50):
@@ -180,7 +180,7 @@ def test_most_tamperings_are_noticed(sound_set: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_many_tampered_sets(sound_set: Path, tmp_path: Path) -> None:
+def test_many_tampered_sets_are_read_or_refused(sound_set: Path, tmp_path: Path) -> None:
     for number in range(COUNT, 5000):
         tamper(sound_set, tmp_path / "set", number)
         check_set(tmp_path / "set")

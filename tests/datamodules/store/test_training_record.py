@@ -18,7 +18,7 @@ values = st.lists(st.integers(1, 2**64 - 1), max_size=50)
 
 
 @given(trained=values, other=values)
-def test_a_small_set_is_known_hash_by_hash(trained: list[int], other: list[int]) -> None:
+def test_a_small_record_is_exact(trained: list[int], other: list[int]) -> None:
     sketch = HashSketch.of(np.array(trained, np.uint64))
     sketch = HashSketch.from_plain(json.loads(json.dumps(sketch.to_plain())))
     asked = np.array([*trained, *other, 0], np.uint64)
@@ -26,7 +26,7 @@ def test_a_small_set_is_known_hash_by_hash(trained: list[int], other: list[int])
     assert sketch.contains(asked).tolist() == expected and not expected[-1]
 
 
-def test_a_large_set_is_bounded_and_its_share_is_estimated() -> None:
+def test_a_large_record_is_bounded_and_estimates_overlap() -> None:
     rng = np.random.default_rng(0)
     trained = rng.integers(1, 2**64 - 1, 100_000, np.uint64)
     sketch = HashSketch.of(trained)
@@ -36,7 +36,7 @@ def test_a_large_set_is_bounded_and_its_share_is_estimated() -> None:
     assert np.nanmean(sketch.contains(asked)) == pytest.approx(0.25, abs=0.03)
 
 
-def test_joined_sketches_tell_of_both_sets() -> None:
+def test_joined_records_cover_both_sets() -> None:
     rng = np.random.default_rng(0)
     large, small = (rng.integers(1, 2**64 - 1, n, np.uint64) for n in (20_000, 100))
     for joined in (
@@ -66,7 +66,7 @@ def test_a_damaged_record_is_refused(plain: object) -> None:
         HashSketch.from_plain(plain)
 
 
-def test_copies_are_known_in_another_folder_under_another_name(tmp_path: Path) -> None:
+def test_copies_are_recognized_by_content(tmp_path: Path) -> None:
     trained = PreparedSet(write_hands(tmp_path / "one", groups=3))
     record = TrainingRecord.of(trained, np.arange(9))  # s0
     record = TrainingRecord.from_plain(json.loads(json.dumps(record.to_plain())))
@@ -86,8 +86,8 @@ def test_recordings_are_known_by_name_where_they_are_prepared_otherwise(tmp_path
     assert record.count_seen(other, np.arange(36)).samples == 20
 
 
-def test_what_is_equal_in_everybody_is_not_told_apart(tmp_path: Path) -> None:
-    """Zeros stand for no hand: they are no copy of another person's zeros."""
+def test_samples_equal_in_all_groups_do_not_count(tmp_path: Path) -> None:
+    """Zeros mean that there is no hand; they are not copies."""
     one = PreparedSet(write_hands(tmp_path / "one"))
     one.features = np.zeros_like(one.features)
     record = TrainingRecord.of(one, np.arange(9))

@@ -1,4 +1,4 @@
-"""The prepared set: written whole, gone on with after any stop, refused when damaged."""
+"""The prepared set: written completely, resumed after interruptions, refused when damaged."""
 
 import json
 import os
@@ -35,7 +35,7 @@ from tests.helpers.prepared_sets import TEST_DESCRIPTION, TEST_FRAME, Word, make
 def test_any_interruption_gives_the_same_set(
     lengths: list[int], stop: int, cut: int, buffer: int, worded: int
 ) -> None:
-    """Stopped after any sample, with any number of bytes of half-written data behind it.
+    """After any sample, with any number of bytes of partial data behind it.
 
     From sample ``worded`` on, some say where their word lies: others were written without.
     """
@@ -57,7 +57,7 @@ def test_any_interruption_gives_the_same_set(
             assert (whole / name).read_bytes() == (broken / name).read_bytes()
 
 
-def test_reads_back_what_was_written(tmp_path: Path) -> None:
+def test_a_set_reads_back_as_written(tmp_path: Path) -> None:
     outcomes = [make_sample("x", 3), Rejected("y", "no face", label="b"), make_sample("z", 2, "b")]
     write_all(tmp_path / "set", TEST_DESCRIPTION, outcomes)
     prepared = PreparedSet(tmp_path / "set", "asl")
@@ -71,7 +71,7 @@ def test_reads_back_what_was_written(tmp_path: Path) -> None:
     assert rejected.to_dict("records") == [row]
 
 
-def test_sets_without_words_are_as_they_were(tmp_path: Path) -> None:
+def test_sets_without_word_spans_have_no_column(tmp_path: Path) -> None:
     write_all(tmp_path / "set", TEST_DESCRIPTION, [make_sample("x", 3), make_sample("z", 2)])
     assert (tmp_path / "set" / "manifest.csv").read_bytes() == (
         b"id,label,group,sequence,split,source,start,length\nx,a,me,,,x.mp4,0,3\nz,a,me,,,z.mp4,3,2\n"
@@ -79,7 +79,7 @@ def test_sets_without_words_are_as_they_were(tmp_path: Path) -> None:
     assert PreparedSet(tmp_path / "set").word_spans is None
 
 
-def test_words_lie_somewhere_in_their_samples(tmp_path: Path) -> None:
+def test_word_spans_are_stored(tmp_path: Path) -> None:
     samples = [
         make_sample("x", 3),
         make_sample("y", 4, word=(1, 3)),
@@ -98,7 +98,7 @@ def test_words_lie_somewhere_in_their_samples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", [(-1, 2), (2, 2), (2, 1), (0, 5)])
-def test_a_word_outside_its_sample_is_a_mistake(word: tuple[int, int]) -> None:
+def test_a_word_span_outside_its_sample_is_refused(word: tuple[int, int]) -> None:
     with pytest.raises(AssertionError, match="'x'"):
         make_sample("x", 4, word=word)
 
@@ -126,7 +126,7 @@ def test_bad_words_of_a_manifest_are_named(tmp_path: Path, word: str, said: str)
         PreparedSet(tmp_path / "set")
 
 
-def test_half_a_word_is_refused(tmp_path: Path) -> None:
+def test_a_word_span_without_an_end_is_refused(tmp_path: Path) -> None:
     write_all(tmp_path / "set", TEST_DESCRIPTION, [make_sample("y", 4, word=(1, 3))])
     path = tmp_path / "set" / "manifest.csv"
     pd.read_csv(path).drop(columns="word_start").to_csv(path, index=False)
@@ -153,7 +153,7 @@ def test_joined_sets_keep_their_words(tmp_path: Path, mine: Word, theirs: Word, 
     assert one.starts.tolist() == [0, 3] and one.lengths.tolist() == [3, 4]
 
 
-def test_goes_on_in_a_set_begun_before_rejections_had_labels(tmp_path: Path) -> None:
+def test_a_set_without_rejected_labels_is_resumed(tmp_path: Path) -> None:
     with PreparedWriter(tmp_path / "set", TEST_DESCRIPTION) as writer:
         writer.add(make_sample("x", 3))
     (tmp_path / "set" / "rejected.csv").write_text('id,reason,source\ny,"no, face",z\n')
@@ -172,7 +172,7 @@ def test_large_sets_stay_on_disk(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def frame_pairs(tmp_path_factory) -> list[tuple[np.ndarray, Frames]]:
-    """The same frames in memory and in a file: of one set, and of two that are joined."""
+    """Return the same frames in memory and on disk, of one set and of two joined sets."""
     rng = np.random.default_rng(0)
     folder, sets = tmp_path_factory.mktemp("sets"), []
     for name in ("one", "two"):
@@ -205,7 +205,7 @@ def test_frames_in_a_file_are_those_in_memory(frame_pairs, first, steps, rows, s
 
 
 def test_a_file_may_be_read_in_other_processes(frame_pairs) -> None:
-    """Loader processes get it by pickle; it must neither be copied whole nor share a position."""
+    """Loader processes unpickle it, without a copy of the data or a shared file position."""
     memory, file = frame_pairs[1]
     sent = pickle.dumps(file)
     assert len(sent) < memory.nbytes / 2
@@ -286,14 +286,14 @@ def remove_manifest(folder: Path) -> None:
         (remove_manifest, "manifest.csv is missing"),
     ],
 )
-def test_damage_is_named(tmp_path: Path, spoil, said: str) -> None:
+def test_damage_is_reported(tmp_path: Path, spoil, said: str) -> None:
     folder = write_hands(tmp_path / "set")
     spoil(folder)
     with pytest.raises(ValueError, match=said):
         PreparedSet(folder)
 
 
-def test_wrong_folder_and_wrong_task(tmp_path: Path) -> None:
+def test_wrong_folders_and_tasks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not exist"):
         PreparedSet(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="is not a prepared set"):
@@ -316,8 +316,8 @@ with PreparedWriter({folder!r}, TEST_DESCRIPTION, buffer_samples=10) as writer:
 """
 
 
-def test_no_room_left_keeps_what_was_written(tmp_path: Path) -> None:
-    """A real write that the system refuses, by a limit on the size of a file."""
+def test_a_full_disk_keeps_the_written_samples(tmp_path: Path) -> None:
+    """The operating system refuses a write, by a limit on file sizes."""
     folder = tmp_path / "set"
     code = FILL.format(root=str(ROOT), folder=str(folder))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -329,8 +329,8 @@ def test_no_room_left_keeps_what_was_written(tmp_path: Path) -> None:
     assert len(PreparedSet(folder)) == 200
 
 
-def test_killed_while_writing(tmp_path: Path) -> None:
-    """SIGKILL in the middle; the second run ends with the set that one run would have made."""
+def test_a_set_killed_while_writing_is_resumed(tmp_path: Path) -> None:
+    """After SIGKILL, the second run completes the set."""
     code = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})

@@ -1,4 +1,4 @@
-"""Augmentation: shapes stay, hands stay hands, no hand stays no hand."""
+"""Augmentations keep shapes, ranges, hands and the order of frames."""
 
 import pytest
 import torch
@@ -36,12 +36,12 @@ def test_shape_and_wrist_stay(frames: int, seed: int) -> None:
     assert not torch.allclose(changed, x, atol=1e-3)
 
 
-def test_no_hand_stays_no_hand() -> None:
+def test_an_absent_hand_stays_absent() -> None:
     zeros = torch.zeros(8, 1, 63)
     assert (HandAugment()(zeros) == 0).all()
 
 
-def test_without_any_strength_nothing_changes() -> None:
+def test_zero_strength_changes_nothing() -> None:
     x = make_landmarks()
     torch.testing.assert_close(HandAugment(turn=(0, 0, 0), keep=0.0, **NONE)(x), x)
 
@@ -63,14 +63,14 @@ def test_keep_leaves_samples_as_they_are() -> None:
 
 
 def test_one_draw_serves_all_frames() -> None:
-    """A hand that does not move still does not move."""
+    """A hand at rest stays at rest."""
     x = make_landmarks().expand(-1, 5, -1)
     changed = HandAugment(keep=0.0, noise=0.0, depth_noise=0.0)(x)
     torch.testing.assert_close(changed[:, 0], changed[:, 4])
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_compose(count: int) -> None:
+def test_augmentations_are_composed_in_order(count: int) -> None:
     add = Compose([lambda x: x + 1] * count)
     assert add(torch.zeros(2)).tolist() == [count, count]
 
@@ -97,7 +97,7 @@ def test_half_of_the_clips_are_mirrored() -> None:
 
 
 def make_clips(count: int = 6, frames: int = 9) -> torch.Tensor:
-    """(count, 1, frames, 16, 24): frame t of a clip is grey (t + 1) / 10 but for a bright block."""
+    """Return (count, 1, frames, 16, 24) clips; frame t has gray (t + 1) / 10 and a bright block."""
     x = (
         (torch.arange(frames) + 1).reshape(1, 1, frames, 1, 1)
         / 10
@@ -125,7 +125,7 @@ def test_without_strength_clips_stay_as_they_are() -> None:
         torch.testing.assert_close(transform(x), x, rtol=1e-4, atol=1e-4)
 
 
-def test_frames_of_a_clip_move_alike() -> None:
+def test_all_frames_of_a_clip_move_alike() -> None:
     torch.manual_seed(0)
     x = torch.rand(5, 1, 1, 16, 24).expand(-1, -1, 7, -1, -1)
     for transform in (MouthAffine(), MouthTone()):
@@ -140,7 +140,7 @@ def test_a_mirrored_clip_is_its_mirror_image() -> None:
     torch.testing.assert_close(mirrored, x.flip(-1), rtol=1e-4, atol=1e-4)
 
 
-def test_time_keeps_the_order_of_frames() -> None:
+def test_time_warping_keeps_the_order_of_frames() -> None:
     torch.manual_seed(0)
     frame = MouthTimeWarp(trim=0.3)(make_clips(50))[
         :, 0, :, 0, 0
@@ -160,7 +160,7 @@ def test_time_keeps_the_order_of_frames() -> None:
 def test_a_track_moves_as_the_frames_do(
     count: int, frames: int, trim: float, jitter: float, seed: int
 ) -> None:
-    """Each frame carries its own number, and so does the track: they stay in step."""
+    """Each frame and each entry of the mask hold the frame's number."""
     torch.manual_seed(seed)
     number = torch.arange(float(count * frames)).reshape(count, frames)
     x = number[:, None, :, None, None].expand(-1, 1, -1, 2, 3)

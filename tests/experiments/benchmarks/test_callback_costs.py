@@ -36,7 +36,7 @@ SMALL = (
 
 
 def profile(config: DictConfig) -> tuple[dict, dict, PreparedDataModule]:
-    """The configuration's callbacks, and the seconds of their hooks."""
+    """Return the configuration's callbacks and the seconds of their hooks."""
     Path(config.run_dir).mkdir()
     callbacks, data = instantiate_group(config, "callbacks"), build_datamodule(config)
     return callbacks, profile_callbacks(config, data, callbacks, 2), data

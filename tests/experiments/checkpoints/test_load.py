@@ -1,4 +1,4 @@
-"""Checkpoints may come from strangers: what loads, what is refused, and that nothing runs."""
+"""Checkpoints of unknown origin load or are refused, and never run code."""
 
 import pickle
 from pathlib import Path
@@ -93,19 +93,19 @@ def test_targets_outside_the_list_are_refused(
 def test_only_the_network_and_the_module_may_name_classes(
     checkpoint: Path, tmp_path: Path, place: str
 ) -> None:
-    """What else a card says becomes arguments of what Hydra builds, which builds more."""
+    """Other fields of a card become arguments of objects that Hydra builds."""
     evil = {"frames": {"_target_": "unvoiced.vision.models.locate_hand_model"}}
     with pytest.raises(ValueError, match=REFUSED):
         load_checkpoint(change_checkpoint(checkpoint, tmp_path, **{place: evil}))
 
 
-def test_another_task(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_task_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model of task emg, not asl\. Set task=emg"):
         load_checkpoint(change_checkpoint(checkpoint, tmp_path, task="emg"), "asl")
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
-def test_truncated(checkpoint: Path, tmp_path: Path, keep: float) -> None:
+def test_a_truncated_checkpoint_is_refused(checkpoint: Path, tmp_path: Path, keep: float) -> None:
     content = checkpoint.read_bytes()
     path = tmp_path / "cut.ckpt"
     path.write_bytes(content[: int(len(content) * keep)])
@@ -113,7 +113,7 @@ def test_truncated(checkpoint: Path, tmp_path: Path, keep: float) -> None:
         load_checkpoint(path)
 
 
-def test_not_a_checkpoint(tmp_path: Path) -> None:
+def test_files_that_are_not_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not exist"):
         load_checkpoint(tmp_path / "none.ckpt")
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.ckpt")

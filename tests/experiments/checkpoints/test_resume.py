@@ -1,4 +1,4 @@
-"""resume=: the same folder, the same numbers as a run that was never stopped."""
+"""resume= continues in the same folder with the numbers of an uninterrupted run."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ def write_run(folder: Path, *overrides: str) -> Path:
     return folder
 
 
-def test_what_is_given_now_wins(tmp_path: Path) -> None:
+def test_new_overrides_win_over_saved_ones(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "r", "task=asl", "seed=3", "~callbacks.last", "resume=old")
     merged = with_saved_overrides([f"resume={folder}", "seed=4", "trainer.max_epochs=9"])
     assert merged == [
@@ -39,8 +39,8 @@ def test_what_is_given_now_wins(tmp_path: Path) -> None:
     assert with_saved_overrides(["task=asl"]) == ["task=asl"]
 
 
-def test_the_same_command_leaves_what_was_saved_of_it_alone(tmp_path: Path) -> None:
-    """Hydra writes it anew in place: a run that is killed meanwhile would forget what it was."""
+def test_an_equal_command_does_not_rewrite_saved_overrides(tmp_path: Path) -> None:
+    """Hydra rewrites the file in place; a kill in that moment would lose the overrides."""
     folder = write_run(tmp_path / "r", "task=asl", "seed=3")
     alone = "hydra.output_subdir=null"
     for again in ([], ["seed=3"], ["task=asl", "seed=3"]):
@@ -48,14 +48,14 @@ def test_the_same_command_leaves_what_was_saved_of_it_alone(tmp_path: Path) -> N
     assert alone not in with_saved_overrides([f"resume={folder}", "seed=4"])
 
 
-def test_not_a_run_folder(tmp_path: Path) -> None:
+def test_resume_refuses_other_folders(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="is not a run folder"):
         with_saved_overrides([f"resume={tmp_path}"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS[:2])  # averaged and not; test_kills.py has all of them
-def test_resumed_equals_unbroken(task: str, tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_run(task: str, tmp_path: Path) -> None:
     """Weights, optimizer, schedule and every row of metrics.csv, bit by bit."""
     common = [f"task={task}", "debug=smoke", "seed=3", "scheduler=plateau"]
     common += ["scheduler.build.patience=0", "trainer.limit_train_batches=6"]
@@ -85,7 +85,7 @@ def test_resumed_equals_unbroken(task: str, tmp_path: Path) -> None:
     )
 
 
-def test_nothing_saved_yet_begins_at_the_first_step(tmp_path: Path) -> None:
+def test_a_run_without_checkpoints_starts_over(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "r", "task=asl", *BRIEF)
     done = run_command(f"resume={folder}")
     assert done.returncode == 0, done.stderr
@@ -93,8 +93,8 @@ def test_nothing_saved_yet_begins_at_the_first_step(tmp_path: Path) -> None:
     assert (folder / "metrics.json").exists()
 
 
-def test_a_whole_command_begins_in_a_free_folder_alone(tmp_path: Path) -> None:
-    """One command for a cluster's script: it begins the run, and goes on with it."""
+def test_a_complete_command_needs_an_empty_folder(tmp_path: Path) -> None:
+    """One command for cluster scripts starts the run and resumes it."""
     assert with_saved_overrides(["task=asl", f"resume={tmp_path / 'new'}"])
     write_run(tmp_path / "killed").joinpath(".hydra", "overrides.yaml").unlink()
     assert with_saved_overrides(["task=asl", f"resume={tmp_path / 'killed'}"])
@@ -105,7 +105,7 @@ def test_a_whole_command_begins_in_a_free_folder_alone(tmp_path: Path) -> None:
         with_saved_overrides([f"resume={tmp_path / 'new'}"])
 
 
-def test_what_was_changed_is_said(capsys) -> None:
+def test_changed_settings_are_reported(capsys) -> None:
     run = {"run_dir": "/a/run", "seed": 0, "resume": None, "optimizer": {"lr": 0.1, "fused": None}}
     began = run | {"callbacks": {"last": {"dirpath": "/a/run/checkpoints"}, "x": None}}
     now = run | {"run_dir": "/b", "callbacks": {"last": {"dirpath": "/b/checkpoints"}, "x": None}}
@@ -125,7 +125,7 @@ def test_what_was_changed_is_said(capsys) -> None:
 
 @pytest.fixture(scope="module")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two epochs that is over."""
+    """Return the folder of a finished run of two epochs."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     done = run_command("task=asl", *BRIEF, f"hydra.run.dir={folder}")
     assert done.returncode == 0, done.stderr
@@ -133,7 +133,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def flip_bit(path: Path) -> None:
-    """One bit of one weight."""
+    """Flip one bit of one weight."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -148,7 +148,7 @@ def empty_file(path: Path) -> None:
 
 
 def zero_file(path: Path) -> None:
-    """What some file systems leave after a loss of power."""
+    """Fill the file with zeros, as some file systems do after a power loss."""
     path.write_bytes(bytes(path.stat().st_size))
 
 
@@ -168,7 +168,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
         checkpoint_to_resume(str(folder))
 
 
-def test_weights_alone_are_no_state_to_go_on_from(finished_run: Path, tmp_path: Path) -> None:
+def test_checkpoints_of_weights_only_cannot_be_resumed(finished_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run" / "checkpoints"
     folder.mkdir(parents=True)
     whole = torch.load(finished_run / "checkpoints" / "last.ckpt", weights_only=True)
@@ -182,8 +182,10 @@ def test_weights_alone_are_no_state_to_go_on_from(finished_run: Path, tmp_path: 
     assert not half.exists()
 
 
-def test_fallen_back_it_ends_the_same(finished_run: Path, tmp_path: Path) -> None:
-    """From the checkpoint before, in a folder that was moved: as on another machine."""
+def test_a_run_resumed_from_the_previous_checkpoint_ends_equal(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    """From the previous checkpoint, in a moved folder, as on another machine."""
     folder = shutil.copytree(finished_run, tmp_path / "elsewhere" / "run")
     halve_file(folder / "checkpoints" / "last.ckpt")
     (folder / "metrics.csv").unlink()  # the checkpoint has its rows
@@ -205,7 +207,7 @@ def test_a_schedule_that_ends_with_the_run_is_not_made_longer(
 
 
 def has_same_weights(one: Path, other: Path) -> bool:
-    """Of last.ckpt, bit by bit."""
+    """Return whether two runs have equal last.ckpt weights bit by bit."""
     a, b = (
         torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
         for f in (one, other)
@@ -213,8 +215,8 @@ def has_same_weights(one: Path, other: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_moved_run_knows_its_best(finished_run: Path, tmp_path: Path) -> None:
-    """What another folder's checkpoint says of files holds in this one."""
+def test_a_moved_run_finds_its_best_checkpoint(finished_run: Path, tmp_path: Path) -> None:
+    """Paths of a checkpoint are looked for in its own folder."""
     state = torch.load(finished_run / "checkpoints" / "last.ckpt", weights_only=True)
     saved = state["callbacks"]["EpochCheckpoint(best)"]
     best = EpochCheckpoint("best", dirpath=tmp_path, monitor="val/acc", mode="max")
@@ -225,7 +227,7 @@ def test_a_moved_run_knows_its_best(finished_run: Path, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_with_a_command_in_it_is_refused(finished_run: Path, tmp_path: Path) -> None:
-    """Not passed over: what else is in the folder may be from the same stranger."""
+    """It is not skipped, as the other files of the folder have the same origin."""
     folder, ran = shutil.copytree(finished_run, tmp_path / "run"), tmp_path / "ran"
 
     class Command:
@@ -239,13 +241,13 @@ def test_a_checkpoint_with_a_command_in_it_is_refused(finished_run: Path, tmp_pa
 
 
 def make_loader(order: SeededBatchSampler, **settings: int) -> ResumableLoader:
-    """Its batches are the positions themselves."""
+    """Return a loader whose batches are the indices."""
     data = torch.arange(order.size)
     return ResumableLoader(data, sampler=SkipBatches(order), batch_size=None, **settings)
 
 
-def test_an_epoch_of_another_length_is_refused_in_its_middle() -> None:
-    """It has no place to go on at; a new epoch begins as it is."""
+def test_another_epoch_length_is_refused_within_an_epoch() -> None:
+    """It has no position within the epoch; a new epoch starts normally."""
     loader = make_loader(SeededBatchSampler(12, 3, shuffle=True, seed=0))
     for _, _ in zip(range(2), loader, strict=False):
         pass
@@ -265,7 +267,9 @@ def test_an_epoch_of_another_length_is_refused_in_its_middle() -> None:
     epoch=st.integers(0, 5),
     same_order=st.booleans(),
 )
-def test_a_resumed_loader_gives_what_was_left(given: int, epoch: int, same_order: bool) -> None:
+def test_a_resumed_loader_yields_the_remaining_batches(
+    given: int, epoch: int, same_order: bool
+) -> None:
     def loader() -> ResumableLoader:
         order = SeededBatchSampler(21, 3, shuffle=True, seed=4, same_order=same_order)
         made = make_loader(order)
@@ -282,7 +286,7 @@ def test_a_resumed_loader_gives_what_was_left(given: int, epoch: int, same_order
 
 
 def test_worker_processes_are_sent_after_the_batches_of_the_right_epoch() -> None:
-    """They fetch ahead, before the first batch is asked for."""
+    """Workers prefetch before the first batch is requested."""
 
     def loader(workers: int) -> ResumableLoader:
         order = SeededBatchSampler(20, 2, shuffle=True, seed=0)

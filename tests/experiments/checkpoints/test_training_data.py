@@ -1,4 +1,4 @@
-"""The set and split of the training are the default of stage=test; what was seen is counted."""
+"""stage=test uses the set and split of the training by default, and counts seen samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.helpers.prepared_sets import write_hands
 
 @pytest.fixture(scope="module")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A set of four signers and a run that left the third one out."""
+    """Return a set of four signers and a run that left the third one out."""
     folder = tmp_path_factory.mktemp("trained")
     data = write_hands(folder / "set", each=8)
     split = ("split=leave_one_group_out", "fold=2", "split.val=random")
@@ -35,7 +35,7 @@ def find_checkpoint(folder: Path) -> str:
     return f"ckpt_path={folder / 'checkpoints' / 'best.ckpt'}"
 
 
-def test_the_training_set_and_split_are_tested_by_default(trained_run, tmp_path: Path) -> None:
+def test_stage_test_uses_the_training_set_and_split_by_default(trained_run, tmp_path: Path) -> None:
     data, folder = trained_run
     done = run_command(
         "stage=test", find_checkpoint(folder), "trainer=cpu", f"hydra.run.dir={tmp_path / 'run'}"
@@ -49,9 +49,7 @@ def test_the_training_set_and_split_are_tested_by_default(trained_run, tmp_path:
     assert (found["test/seen_n"], found["test/seen_groups"]) == (0, 0)
 
 
-def test_a_split_on_the_command_line_holds_and_what_was_seen_is_counted(
-    trained_run, tmp_path: Path
-) -> None:
+def test_a_given_split_is_used_and_seen_samples_are_counted(trained_run, tmp_path: Path) -> None:
     done = run_command(
         *("stage=test", find_checkpoint(trained_run[1]), "trainer=cpu", "split=test_only"),
         f"hydra.run.dir={tmp_path / 'run'}",
@@ -74,7 +72,7 @@ def test_validation_prints_its_score(trained_run, tmp_path: Path) -> None:
     assert f"Validation: accuracy {accuracy:.4f} of {len(rows)} samples" in done.stdout
 
 
-def test_a_set_that_is_gone_is_named(trained_run, tmp_path: Path) -> None:
+def test_a_missing_training_set_is_reported(trained_run, tmp_path: Path) -> None:
     data, _ = trained_run
     run = shutil.copytree(trained_run[1], tmp_path / "run")
     path = run / "checkpoints" / "best.ckpt"
@@ -132,7 +130,7 @@ def make_card(**changes: object) -> ModelCard:
         (None, "does not say how its set was split"),
     ],
 )
-def test_a_strangers_split_is_checked(split, message: str, tmp_path: Path, compose_config) -> None:
+def test_a_hostile_split_is_refused(split, message: str, tmp_path: Path, compose_config) -> None:
     data = write_hands(tmp_path / "set")
     card = make_card(data_dir=str(data), config={"split": split})
     with pytest.raises(ValueError, match=message):
@@ -140,7 +138,7 @@ def test_a_strangers_split_is_checked(split, message: str, tmp_path: Path, compo
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/proc/self", "no\x1bset", "", None])
-def test_a_strangers_path_is_only_looked_at(path: str | None) -> None:
+def test_a_hostile_path_is_not_written_to(path: str | None) -> None:
     with pytest.raises(ValueError, match="data_dir"):
         find_training_set(make_card(data_dir=path))
 
@@ -159,7 +157,7 @@ def test_a_calibrated_model_warns_when_it_is_tested_on_what_it_learned(run, tmp_
 
 
 @pytest.mark.slow
-def test_what_a_first_model_was_trained_on_travels_on(run, tmp_path: Path) -> None:
+def test_init_from_keeps_the_first_training_record(run, tmp_path: Path) -> None:
     first, second = (write_hands(tmp_path / name, seed=n) for n, name in enumerate(("one", "two")))
     begun = run("debug=smoke", f"data_dir={first}", "split=train_all", run_dir="begun")
     init = f"init_from={begun / 'checkpoints' / 'best.ckpt'}"

@@ -1,4 +1,4 @@
-"""stage=export: the plain file, that it loads back in every place, and files that are refused."""
+"""stage=export: the plain file, every place that loads it, and files that are refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def plain_file(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def change_file(plain_file: Path, tmp_path: Path) -> Callable[..., Path]:
-    """``changed(change)``: the plain file after ``change(content)``."""
+    """Return ``change_file(change)``, which writes the plain file after ``change(content)``."""
 
     def make(change: Callable[[Content], object]) -> Path:
         content = torch.load(plain_file, weights_only=True)
@@ -61,7 +61,7 @@ def has_same_weights(one: TaskModule, other: TaskModule) -> bool:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_plain_file_holds_all_and_loads_back(task: str, compose_config, tmp_path: Path) -> None:
+def test_the_plain_file_is_complete_and_loads(task: str, compose_config, tmp_path: Path) -> None:
     config = compose_config(f"task={task}", "debug=smoke", "augment=none")
     data = build_datamodule(config)
     module = build_module(config, data).eval()
@@ -90,7 +90,7 @@ def test_the_plain_file_holds_all_and_loads_back(task: str, compose_config, tmp_
 
 
 @pytest.mark.parametrize("task", FIRST_TASK)
-def test_a_trained_model_is_judged_the_same_after_it(
+def test_an_exported_model_scores_as_its_checkpoint(
     task: str, checkpoint: Path, run, tmp_path: Path, capsys
 ) -> None:
     best = tmp_path / "best.ckpt"
@@ -118,7 +118,9 @@ def test_a_trained_model_is_judged_the_same_after_it(
         run(f"task={task}", "debug=smoke", "stage=validate", f"ckpt_path={path}", run_dir="v")
 
 
-def test_predictions_are_the_same(checkpoint: Path, plain_file: Path, run, tmp_path: Path) -> None:
+def test_an_exported_model_predicts_as_its_checkpoint(
+    checkpoint: Path, plain_file: Path, run, tmp_path: Path
+) -> None:
     np.save(tmp_path / "hand.npy", np.random.default_rng(0).random((3, 63), np.float32))
     one, other = (
         run("stage=predict", f"ckpt_path={path}", f"input={tmp_path / 'hand.npy'}", run_dir=name)
@@ -127,7 +129,7 @@ def test_predictions_are_the_same(checkpoint: Path, plain_file: Path, run, tmp_p
     assert (one / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
 
 
-def test_weights_that_only_training_needs_are_not_asked_for(compose_config, tmp_path: Path) -> None:
+def test_weights_of_training_only_are_not_exported(compose_config, tmp_path: Path) -> None:
     config = compose_config("task=emg", "debug=smoke", "module.contrastive=0.1")
     module = build_module(config, build_datamodule(config))
     assert any(name.startswith("shared.") for name in module.state_dict())
@@ -135,9 +137,7 @@ def test_weights_that_only_training_needs_are_not_asked_for(compose_config, tmp_
     assert has_same_weights(load_checkpoint(tmp_path / "m.pth"), module)
 
 
-def test_a_weight_that_is_not_a_number_is_the_same_as_itself(
-    checkpoint: Path, tmp_path: Path
-) -> None:
+def test_nan_weights_are_exported_bit_by_bit(checkpoint: Path, tmp_path: Path) -> None:
     module = load_checkpoint(checkpoint)
     with torch.no_grad():
         next(module.net.parameters()).fill_(math.nan)
@@ -156,7 +156,7 @@ def test_a_weight_that_is_not_a_number_is_the_same_as_itself(
     ],
     ids=["no checkpoint", "format", "nowhere"],
 )
-def test_what_is_missing_is_named(overrides: list[str], said: str, run) -> None:
+def test_missing_arguments_are_reported(overrides: list[str], said: str, run) -> None:
     with pytest.raises(ValueError, match=said):
         run("stage=export", *overrides)
 
@@ -175,7 +175,7 @@ def test_the_input_is_never_written_over(plain_file: Path, run, tmp_path: Path) 
     assert plain_file.read_bytes() == before and list(plain_file.parent.iterdir()) == [plain_file]
 
 
-def test_another_task_is_named(plain_file: Path, run) -> None:
+def test_another_task_is_refused(plain_file: Path, run) -> None:
     with pytest.raises(ValueError, match="of task asl, not emg. Set task=asl"):
         run("task=emg", "stage=export", f"ckpt_path={plain_file}")
 
@@ -194,7 +194,9 @@ def test_another_task_is_named(plain_file: Path, run) -> None:
     ],
     ids=["none", "others", "text", "empty", "other kinds"],
 )
-def test_a_foreign_file_says_what_it_lacks(config: object, found: str, tmp_path: Path) -> None:
+def test_a_foreign_file_is_refused_with_its_missing_fields(
+    config: object, found: str, tmp_path: Path
+) -> None:
     content = {"model_state_dict": {"fc.weight": torch.zeros(2, 3)}, "epoch": 3}
     torch.save(content | ({} if config is None else {"config": config}), tmp_path / "theirs.pth")
     with pytest.raises(ValueError, match=found) as refused:
@@ -249,7 +251,7 @@ def test_a_damaged_file_is_refused(share: float, plain_file: Path, tmp_path: Pat
 
 
 def make_target(target: str, marker: Path) -> dict[str, object]:
-    """Something to build, as Hydra and this suite would each understand it."""
+    """Return a node that Hydra and this project would each build."""
     return {"_target_": target, "_args_": [f"touch {marker}"], "command": f"touch {marker}"}
 
 
@@ -301,7 +303,7 @@ def test_nothing_is_built_from_the_configuration_of_a_run(
 def test_this_project_s_own_functions_are_not_built_from_a_file(
     change_file, tmp_path: Path
 ) -> None:
-    """Hydra would build the datamodule with what ``input`` says, and may build all of ours."""
+    """Hydra builds the datamodule with the arguments in ``input``."""
     for place in ("input", "reader"):
         target = "unvoiced.vision.models.locate_hand_model"
         with pytest.raises(ValueError, match=REFUSED):
@@ -327,7 +329,7 @@ def test_a_pickled_command_is_refused_and_not_run(where: str, change_file, tmp_p
         *("stage=replay input=", "debug=smoke init_from="),
     ],
 )
-def test_every_stage_refuses_them(command: str, change_file, run, tmp_path: Path) -> None:
+def test_every_stage_refuses_hostile_files(command: str, change_file, run, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     *before, last = command.split()
     for change, said in (

@@ -1,4 +1,4 @@
-"""format=onnx and program: what is exported says what the checkpoint says, without PyTorch."""
+"""format=onnx and format=program give the answers of the checkpoint."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def build_untrained(compose_config: Any, task: str, *more: str) -> tuple[DictCon
 
 
 def write_tiny_onnx(path: Path, **metadata: str) -> Path:
-    """A network that gives its input back, with this metadata."""
+    """Write an ONNX file that returns its input, with this metadata."""
     ends = [
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 2])
         for name in ("frames", "logits")
@@ -74,8 +74,8 @@ def to_metadata(facts: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_stored_recordings_are_answered_as_they_are_tested(task, compose_config, tmp_path) -> None:
-    """What training does between the set and the network is part of what is deployed."""
+def test_deployed_networks_answer_as_in_tests(task, compose_config, tmp_path) -> None:
+    """The steps between prepared set and network are part of the deployed network."""
     config, module = build_untrained(compose_config, task)
     pairs = list(compared(module, samples_for(config, module, tmp_path)))
     model = deployed(module, config)
@@ -86,7 +86,9 @@ def test_stored_recordings_are_answered_as_they_are_tested(task, compose_config,
 
 
 @pytest.mark.parametrize("rule", ["resample", "crop_pad"])
-def test_frames_are_taken_inside_as_they_are_outside(rule: str, compose_config, tmp_path) -> None:
+def test_the_deployed_network_selects_frames_as_training_does(
+    rule: str, compose_config, tmp_path
+) -> None:
     changed = f"datamodule.length_mode={rule}", "datamodule.frames=7"
     config, module = build_untrained(compose_config, "lipread", *changed)
     pairs = list(compared(module, samples_for(config, module, tmp_path)))
@@ -94,7 +96,7 @@ def test_frames_are_taken_inside_as_they_are_outside(rule: str, compose_config, 
         agreement(lambda *inputs: in_numpy(deployed(module, config), *inputs), pairs)
 
 
-def test_other_answers_are_refused(compose_config, tmp_path) -> None:
+def test_differing_answers_are_refused(compose_config, tmp_path) -> None:
     config, module = build_untrained(compose_config, "asl")
     pairs = list(compared(module, samples_for(config, module, tmp_path)))
     pair = pairs[0]
@@ -105,7 +107,7 @@ def test_other_answers_are_refused(compose_config, tmp_path) -> None:
 
 
 def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -> None:
-    """The whole way: a run, its file, plain ONNX Runtime, and a process that has no torch."""
+    """From a run to its file, ONNX Runtime, and a process without torch."""
     trained = run("debug=smoke", "net=landmark_gru", "net.hidden_size=8")
     checkpoint, path = trained / "checkpoints" / "best.ckpt", tmp_path / "letters.onnx"
     export = ("stage=export", "format=onnx", f"ckpt_path={checkpoint}", f"output={path}")
@@ -175,7 +177,7 @@ def test_every_task_is_exported_and_quantized(task, compose_config, tmp_path) ->
 
 @pytest.fixture
 def golden(tmp_path: Path) -> tuple[DictConfig, TaskModule]:
-    """A small letter model that is read in milliseconds, and a configuration of its task."""
+    """Return a small letter model and a configuration of its task."""
     config = compose_command("task=asl", "debug=smoke", "augment=none")
     return config, load_checkpoint(ROOT / "tests" / "golden" / "models" / "asl.ckpt")
 
@@ -216,7 +218,7 @@ def test_a_program_gives_the_same_logits(golden, tmp_path: Path) -> None:
     ],
     ids=["missing", "text", "empty"],
 )
-def test_what_is_no_onnx_file_is_named(content: bytes | None, said: str, tmp_path: Path) -> None:
+def test_invalid_onnx_files_are_refused(content: bytes | None, said: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     if content is not None:
         path.write_bytes(content)
@@ -224,7 +226,7 @@ def test_what_is_no_onnx_file_is_named(content: bytes | None, said: str, tmp_pat
         Recognizer(path)
 
 
-def test_a_file_of_somebody_else_is_named(tmp_path: Path) -> None:
+def test_onnx_files_of_other_projects_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not say its task and classes"):
         Recognizer(write_tiny_onnx(tmp_path / "a.onnx"))
     with pytest.raises(ValueError, match=r"does not state frame.*Export it again"):
@@ -240,14 +242,14 @@ def test_a_file_of_somebody_else_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_of_another_task_is_named(compose_config, tmp_path: Path) -> None:
+def test_onnx_files_of_another_task_are_refused(compose_config, tmp_path: Path) -> None:
     path = write_tiny_onnx(tmp_path / "m.onnx", **to_metadata(FACTS))
     config = compose_config("task=lipread", f"ckpt_path={path}")
     with pytest.raises(ValueError, match=r"a model of task asl, not lipread. Set task=asl"):
         recognizer_of(config)
 
 
-def test_settings_of_recordings_are_no_settings_of_streams(compose_config, tmp_path: Path) -> None:
+def test_settings_of_predict_are_refused_for_streams(compose_config, tmp_path: Path) -> None:
     frame = {"shape": [48, 80], "dtype": "uint8", "meaning": "grey mouth", "rate": 25.0}
     facts = FACTS | {"task": "lipread", "frame": frame}
     path = write_tiny_onnx(tmp_path / "m.onnx", **to_metadata(facts))
@@ -266,7 +268,7 @@ def test_an_exported_network_is_not_exported_again(run, tmp_path: Path) -> None:
         run("stage=export", f"ckpt_path={path}")
 
 
-def test_a_model_says_its_task_itself(tmp_path: Path, compose_config) -> None:
+def test_the_task_is_read_from_the_model(tmp_path: Path, compose_config) -> None:
     exported = write_tiny_onnx(tmp_path / "m.onnx", **to_metadata(FACTS | {"task": "vsr"}))
     _, module = build_untrained(compose_config, "emg")
     write_pth(module, tmp_path / "m.pth")
@@ -281,7 +283,7 @@ def test_a_model_says_its_task_itself(tmp_path: Path, compose_config) -> None:
 
 
 class DataDependentNetwork(nn.Module):
-    """Decides by what it sees: no exporter can follow."""
+    """A network whose branches depend on its data, which exporters cannot trace."""
 
     inputs, outputs = ("frames",), ("logits",)
 
@@ -293,7 +295,7 @@ class DataDependentNetwork(nn.Module):
         return frames if frames.sum() > 0 else -frames
 
 
-def test_a_network_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
+def test_networks_that_cannot_be_exported_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     with pytest.raises(ValueError, match="Identity has a part that ONNX cannot express"):
         write_network(DataDependentNetwork(), (np.ones((2, 3), np.float32),), {}, path)
@@ -308,12 +310,12 @@ def test_a_network_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
         ("format=tflite", "format=tflite is not valid; expected one of pth, onnx, program"),
     ],
 )
-def test_settings_that_do_not_fit_are_named(run, mistake: str, said: str) -> None:
+def test_incompatible_settings_are_refused(run, mistake: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         run("stage=export", mistake)
 
 
-def test_what_a_model_was_trained_on_is_told() -> None:
+def test_the_training_data_note_names_simulated_and_real_data() -> None:
     card = ModelCard("asl", [], [], {}, {}, {}, simulated=True, split="by group")
     assert told(card) == "Trained on simulated recordings alone: no real person's are in it."
     card = replace(card, simulated=False, config={"datamodule": {}})

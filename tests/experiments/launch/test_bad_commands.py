@@ -26,19 +26,19 @@ def check_refusal(command: str, fragment: str, folder: Path) -> None:
     assert not (folder / "run").exists()
 
 
-def test_the_list_is_long_enough() -> None:
+def test_the_list_has_enough_commands() -> None:
     assert len(COMMANDS) >= 200
     assert len({command for command, _ in COMMANDS}) == len(COMMANDS)
 
 
 @pytest.mark.parametrize(("command", "fragment"), SAMPLE)
-def test_a_sample_is_refused(command: str, fragment: str, tmp_path: Path) -> None:
+def test_a_sample_of_bad_commands_is_refused(command: str, fragment: str, tmp_path: Path) -> None:
     check_refusal(command, fragment, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "fragment"), COMMANDS)
-def test_all_are_refused(command: str, fragment: str, tmp_path: Path) -> None:
+def test_all_bad_commands_are_refused(command: str, fragment: str, tmp_path: Path) -> None:
     check_refusal(command, fragment, tmp_path)
 
 

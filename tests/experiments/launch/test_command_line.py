@@ -1,4 +1,4 @@
-"""What a person types: help that reads well, and mistakes that are named."""
+"""The command line: help, printed lines, error messages."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.helpers.command_line import run_command
 from tests.helpers.paths import TASKS
 
 
-def test_help_is_written_for_a_newcomer() -> None:
+def test_the_help_lists_commands_and_groups() -> None:
     said = run_command("--help").stdout
     for word in ("First runs", "stage=prepare", "resume=", "data_dir", "split", "task: "):
         assert word in said
@@ -31,19 +31,21 @@ def test_help_is_written_for_a_newcomer() -> None:
         ("data_dir=/nowhere", "data_dir=/nowhere does not exist"),
     ],
 )
-def test_mistakes_are_named(mistake: str, said: str, tmp_path: Path) -> None:
+def test_invalid_settings_are_refused_in_one_sentence(
+    mistake: str, said: str, tmp_path: Path
+) -> None:
     done = run_command(mistake, "size=tiny", f"hydra.run.dir={tmp_path}")
     assert done.returncode != 0
     assert said in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 
-def test_cfg_job_composes() -> None:
+def test_cfg_job_prints_the_configuration() -> None:
     done = run_command(f"task={TASKS[-1]}", "--cfg", "job")
     assert done.returncode == 0 and f"task: {TASKS[-1]}" in done.stdout
 
 
-def test_a_run_prints_its_folder_last_and_nothing_needless(tmp_path: Path) -> None:
+def test_a_run_prints_its_folder_last(tmp_path: Path) -> None:
     done = run_command("debug=smoke", f"hydra.run.dir={tmp_path / 'r'}", fresh=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == f"Run folder: {tmp_path / 'r'}"

@@ -1,4 +1,4 @@
-"""Lock files: one process in a folder, and none that is dead."""
+"""Lock files: one living process per folder."""
 
 import multiprocessing
 import signal
@@ -29,7 +29,7 @@ def hold_lock(folder: Path, begun) -> None:
 
 @pytest.fixture
 def holder(tmp_path: Path):
-    """Another process that holds the lock of tmp_path / "set"."""
+    """Start a process that holds the lock of tmp_path / "set"."""
     begun = FORK_CONTEXT.Event()
     process = FORK_CONTEXT.Process(target=hold_lock, args=(tmp_path / "set", begun))
     process.start()
@@ -57,7 +57,7 @@ def test_a_folder_in_use_is_refused_until_its_process_is_killed(
     assert not (folder / LOCK).exists()
 
 
-def test_a_lock_is_freed_by_an_error_and_says_who_holds_it(tmp_path: Path) -> None:
+def test_a_lock_is_released_on_errors_and_names_its_holder(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), lock_folder(tmp_path, "a test"):
         assert read_owner(tmp_path / LOCK) == describe_self("a test")
         raise RuntimeError
@@ -66,6 +66,6 @@ def test_a_lock_is_freed_by_an_error_and_says_who_holds_it(tmp_path: Path) -> No
     assert not (tmp_path / LOCK).exists()
 
 
-def test_what_a_lock_file_says_is_shown_without_control_characters(tmp_path: Path) -> None:
+def test_lock_files_are_shown_without_control_characters(tmp_path: Path) -> None:
     (tmp_path / LOCK).write_text("a\x1b[31m name\n" + "x" * 1000)
     assert "\x1b" not in read_owner(tmp_path / LOCK) and len(read_owner(tmp_path / LOCK)) <= 200

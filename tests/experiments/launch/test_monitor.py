@@ -1,4 +1,4 @@
-"""monitor.metric: its direction follows from its name, and it exists, or the run does not begin."""
+"""monitor.metric: its direction follows from its name, and unknown metrics are refused."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tests.helpers.prepared_sets import write_hands
         ("val/accordion", None),
     ],
 )
-def test_the_name_says_which_way_is_better(metric: str, mode: str | None) -> None:
+def test_the_metric_name_gives_the_direction(metric: str, mode: str | None) -> None:
     assert known_mode(metric) == mode
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("metric", ["val/loss", "val/acc", "val/wer"])
-def test_best_early_stopping_plateau_and_search_follow(
+def test_all_users_of_the_metric_follow_its_direction(
     task: str, metric: str, compose_config
 ) -> None:
     config = compose_config(f"task={task}", "scheduler=plateau", f"monitor.metric={metric}")

@@ -1,4 +1,4 @@
-"""Settings of a task that is added need no rule; the annotations of its classes hold."""
+"""Settings of an added task need no rule; the annotations of its classes are enforced."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The command line: what people type, as Hydra must see it."""
+"""Arguments of the command line, as Hydra must read them."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -30,5 +30,5 @@ def test_patterns_reach_the_configuration_as_typed(pattern: str) -> None:
         "callbacks.periodic=null",
     ],
 )
-def test_everything_else_stays_as_it_is(argument: str) -> None:
+def test_other_arguments_are_unchanged(argument: str) -> None:
     assert quote_values([argument]) == [argument]

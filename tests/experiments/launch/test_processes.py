@@ -1,4 +1,4 @@
-"""Processes: no more than cores, none that outlive their parent, none that import a stranger's."""
+"""Processes: limited in number, ended with their parent, isolated from the current folder."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def wait_for(condition, patience_s: float = PATIENCE_S) -> bool:
 
 
 def find_children(pid: int) -> list[int]:
-    """All processes below ``pid``."""
+    """Return all descendants of ``pid``."""
     path = Path(f"/proc/{pid}/task/{pid}/children")
     direct = [int(text) for text in path.read_text().split()] if path.exists() else []
     return [*direct, *(one for child in direct for one in find_children(child))]
@@ -135,7 +135,7 @@ def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None
 
 
 def prepare_slowly(folder: Path) -> tuple[str, ...]:
-    """A preparation of many files."""
+    """Start a preparation of many files."""
     raw = write_landmark_files(folder / "raw", "ABCDEFGH", 1500)
     return ("stage=prepare", "reader=landmark_npy", f"raw_dir={raw}", f"data_dir={folder / 'set2'}")
 
@@ -156,7 +156,7 @@ subprocess.run([sys.executable, "-c", "import modules.schedules, json; print(jso
 
 
 def write_shadows(folder: Path) -> Path:
-    """A folder of modules with well-known names, each of which leaves a file when imported."""
+    """Write modules with well-known names that leave a file when they are imported."""
     folder.mkdir()
     for name in SHADOWS:
         text = f"open({str(folder / 'imported')!r}, 'a').write('{name} ')\nraise SystemExit(9)\n"
@@ -173,7 +173,7 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["preparation", "ddp", "joblib", "submitit"])
-def test_commands_in_a_folder_of_shadows(what: str, tmp_path: Path) -> None:
+def test_commands_ignore_modules_of_the_current_folder(what: str, tmp_path: Path) -> None:
     folder, data = write_shadows(tmp_path / "mine"), write_hands(tmp_path / "set", each=8)
     raw = write_landmark_files(tmp_path / "raw", "AB", 10)
     fit = ("debug=smoke", "oversubscribe=true", f"data_dir={data}")
@@ -195,7 +195,7 @@ def test_commands_in_a_folder_of_shadows(what: str, tmp_path: Path) -> None:
     assert not (folder / "imported").exists()
 
 
-def test_two_commands_in_one_run_folder(tmp_path: Path) -> None:
+def test_two_commands_in_one_run_folder_are_refused(tmp_path: Path) -> None:
     from datamodules.store.locks import lock_folder
 
     folder = tmp_path / "run"

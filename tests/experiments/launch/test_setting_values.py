@@ -1,4 +1,4 @@
-"""Every setting with values that rarely make sense: accepted, or refused in one sentence."""
+"""Unusual values of every setting are accepted, or refused in one sentence."""
 
 import random
 import warnings
@@ -35,7 +35,7 @@ def check_setting(config: DictConfig, key: str) -> int:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_sample_of_settings(task: str, tmp_path: Path) -> None:
+def test_a_sample_of_settings_is_accepted_or_refused(task: str, tmp_path: Path) -> None:
     config = compose_stage(task, "fit", str(tmp_path / "run"))
     settings = [key for key in _used(config) if key != "auth"]
     for key in random.Random(task).sample(settings, SAMPLE // len(TASKS)):
@@ -46,7 +46,7 @@ def test_a_sample_of_settings(task: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_all_settings(task: str, tmp_path: Path) -> None:
+def test_all_settings_are_accepted_or_refused(task: str, tmp_path: Path) -> None:
     settings = collect_settings(task, str(tmp_path / "run"))
     refused = {key: check_setting(config, key) for config, key in settings if key != "auth"}
     assert all(refused.values()), [key for key, count in refused.items() if not count]

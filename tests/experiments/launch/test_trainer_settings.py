@@ -1,4 +1,4 @@
-"""Settings of Lightning's Trainer: they work, or one sentence says why not."""
+"""Settings of Lightning's Trainer work, or are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIGHTNING = "lightning.pytorch.callbacks."
         (f"+callbacks.a._target_={LIGHTNING}BatchSizeFinder", "-m datamodule.batch_size="),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_written(setting, sentence, run, tmp_path):
+def test_impossible_settings_are_refused_before_writing(setting, sentence, run, tmp_path):
     with pytest.raises(ValueError, match=sentence):
         run(setting, "size=tiny")
     assert not (tmp_path / "run").exists()
@@ -102,7 +102,7 @@ def test_profiler_by_name_leaves_a_file_that_is_printed(run, capsys):
     assert f"Where the time went: {folder / 'fit-profile.txt'}" in capsys.readouterr().out
 
 
-def test_validation_within_an_epoch(run):
+def test_validation_runs_within_an_epoch(run):
     folder = run("debug=smoke", "trainer.val_check_interval=2")
 
     assert pd.read_csv(folder / "metrics.csv")["val/acc"].notna().all()

@@ -1,4 +1,4 @@
-"""stage=serve without a browser: places, frames, uploads, doors, and what is said."""
+"""stage=serve without a browser: sessions, frames, uploads, passwords, messages."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def client(recognizer: Recognizer) -> Iterator[TestClient]:
 
 
 class Bell:
-    """An engine that only tells whether it was closed."""
+    """An engine that records whether it was closed."""
 
     closed = False
 
@@ -86,7 +86,7 @@ def test_each_visitor_has_an_engine_and_it_is_freed_when_they_leave() -> None:
     assert engines[1].closed
 
 
-def test_a_full_page_says_so_until_somebody_is_quiet_for_long() -> None:
+def test_a_full_page_refuses_visitors_until_one_is_idle() -> None:
     now = [0.0]
     visitors = Visitors(Bell, most=2, idle_s=10, clock=lambda: now[0])
     one, two = visitors.enter(), visitors.enter()
@@ -114,7 +114,7 @@ def test_a_frame_that_meets_the_closing_of_its_engine_is_refused_as_expired() ->
     closing.join()
 
 
-def test_many_who_come_at_once_are_not_more_than_there_are_places() -> None:
+def test_simultaneous_visitors_never_exceed_the_limit() -> None:
     def slow() -> Bell:
         time.sleep(0.02)
         return Bell()
@@ -131,7 +131,7 @@ def test_many_who_come_at_once_are_not_more_than_there_are_places() -> None:
         assert sum(pool.map(come, range(8))) == 3 == len(visitors)
 
 
-def test_an_engine_that_cannot_be_made_takes_no_place() -> None:
+def test_a_failed_engine_occupies_no_session() -> None:
     def broken() -> Bell:
         raise ValueError("no model")
 
@@ -154,7 +154,7 @@ def send_frame(client: TestClient, key: str, picture: np.ndarray, seconds: float
     return answer.json()
 
 
-def test_what_two_visitors_show_is_never_mixed(client: TestClient) -> None:
+def test_two_visitors_never_share_frames(client: TestClient) -> None:
     one, two = join_page(client), join_page(client)
     for number in range(8):
         first = send_frame(client, one, paint_pointing_hand("A"), number / 10)
@@ -169,7 +169,7 @@ def test_what_two_visitors_show_is_never_mixed(client: TestClient) -> None:
         client.post(f"/camera/leave/{key}")
 
 
-def test_keys_write_what_the_signs_for_them_do(client: TestClient) -> None:
+def test_keys_edit_the_text_as_signs_do(client: TestClient) -> None:
     key = join_page(client)
     for number in range(8):
         send_frame(client, key, paint_pointing_hand("A"), number / 10)
@@ -180,7 +180,7 @@ def test_keys_write_what_the_signs_for_them_do(client: TestClient) -> None:
     client.post(f"/camera/leave/{key}")
 
 
-def test_an_answer_that_is_not_sure_is_marked_so(recognizer: Recognizer) -> None:
+def test_uncertain_answers_are_marked(recognizer: Recognizer) -> None:
     with open_client(recognizer) as client:
         key = join_page(client)
         assert send_frame(client, key, paint_pointing_hand("A"), 0)["sure"] is True
@@ -191,7 +191,7 @@ def test_an_answer_that_is_not_sure_is_marked_so(recognizer: Recognizer) -> None
     engine.close()
 
 
-def test_no_hand_is_no_answer(client: TestClient) -> None:
+def test_a_frame_without_a_hand_has_no_answer(client: TestClient) -> None:
     key = join_page(client)
     answer = send_frame(client, key, np.full((480, 640, 3), 200, np.uint8), 0)
     assert answer["top"] == [] and answer["text"] == "" and answer["found"] is False
@@ -199,7 +199,7 @@ def test_no_hand_is_no_answer(client: TestClient) -> None:
     client.post(f"/camera/leave/{key}")
 
 
-def test_wrong_frames_get_a_sentence_each_and_the_next_one_is_read(client: TestClient) -> None:
+def test_invalid_frames_get_an_error_and_the_next_is_read(client: TestClient) -> None:
     key, good = join_page(client), encode_jpeg(paint_pointing_hand("A"))
     wide = cv2.imencode(".jpg", np.zeros((4000, 4000), np.uint8))[1].tobytes()
     for content, status, said in (
@@ -230,7 +230,7 @@ def test_a_full_page_answers_with_a_sentence(client: TestClient) -> None:
 # ---- who may ask, and who is asked
 
 
-def test_nothing_is_asked_for_from_elsewhere(client: TestClient) -> None:
+def test_the_page_requests_nothing_from_other_hosts(client: TestClient) -> None:
     page = client.get("/")
     assert page.status_code == 200 and "uv-start" in page.text
     policy = page.headers["content-security-policy"]
@@ -252,12 +252,12 @@ def test_pages_of_other_sites_may_not_use_this_one(client: TestClient) -> None:
         assert answer.status_code == status
 
 
-def test_what_the_page_never_sends_is_not_taken(client: TestClient) -> None:
+def test_unused_inputs_are_refused(client: TestClient) -> None:
     for path in ("/gradio_api/process_recording", "/gradio_api/component_server", "/login"):
         assert client.post(path, files={"video": ("x.mp4", b"x")}).status_code == 405
 
 
-def test_a_page_with_a_password_lets_nobody_else_in(recognizer: Recognizer) -> None:
+def test_a_page_with_a_password_refuses_other_visitors(recognizer: Recognizer) -> None:
     with open_client(recognizer, auth="ann:sesame") as client:
         for path in ("/", "/config", "/gradio_api/info"):
             assert client.get(path).status_code == 401
@@ -268,7 +268,7 @@ def test_a_page_with_a_password_lets_nobody_else_in(recognizer: Recognizer) -> N
         assert client.get("/", auth=("ann", "sesame")).status_code == 200
 
 
-def test_what_comes_from_a_model_or_a_file_is_no_markup() -> None:
+def test_text_of_models_and_files_is_escaped() -> None:
     bad = "<script>alert(1)</script>"
     for made in (
         markup.header("lipread", [bad], bad, bad),
@@ -280,7 +280,7 @@ def test_what_comes_from_a_model_or_a_file_is_no_markup() -> None:
         assert "<script" not in made and "&lt;script" in made
 
 
-def test_what_a_model_knows_is_one_sentence() -> None:
+def test_the_classes_of_a_model_are_one_sentence() -> None:
     many = markup.header("lipread", [f"w{n}" for n in range(20)], "", "")
     assert "<summary>It knows 20 words and phrases.</summary>" in many and "<p>It" not in many
     assert "<p>It knows yes, no.</p>" in markup.header("lipread", ["yes", "no"], "", "")
@@ -307,7 +307,7 @@ def uploads(recognizer: Recognizer) -> Uploads:
     return Uploads(recognizer, lambda: Engine(recognizer), SETTINGS["max_upload_s"])
 
 
-def test_a_picture_and_a_clip_are_read(uploads: Uploads, tmp_path: Path) -> None:
+def test_an_image_and_a_clip_are_read(uploads: Uploads, tmp_path: Path) -> None:
     picture = write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B")))
     (found,) = uploads.read(picture)
     assert (found.text, found.top[0][0], found.done) == ("B", "B", True)
@@ -316,13 +316,13 @@ def test_a_picture_and_a_clip_are_read(uploads: Uploads, tmp_path: Path) -> None
     assert last.note == "640 × 480 pixels, 10 frames a second"
 
 
-def test_a_clip_of_4k_is_read_smaller(uploads: Uploads, tmp_path: Path) -> None:
+def test_a_4k_clip_is_downscaled(uploads: Uploads, tmp_path: Path) -> None:
     *_, last = uploads.read(write_hand_video(tmp_path / "large.mp4", "A", 5, 1.0, (3840, 2160)))
     assert last.text == "A" and max(last.seen.shape) <= 1280
     assert last.note == "3840 × 2160 pixels, 5 frames a second; read at 1280 × 720 pixels"
 
 
-def test_a_clip_of_slow_motion_is_read_at_its_own_times(uploads: Uploads, tmp_path: Path) -> None:
+def test_a_slow_motion_clip_keeps_its_time_stamps(uploads: Uploads, tmp_path: Path) -> None:
     fast = write_hand_video(tmp_path / "fast.mp4", "AB", 240, 0.8, (320, 240))
     *_, last = uploads.read(fast)
     assert last.text == "AB" and last.note.endswith("240 frames a second; read at 30 a second")
@@ -330,7 +330,7 @@ def test_a_clip_of_slow_motion_is_read_at_its_own_times(uploads: Uploads, tmp_pa
     assert 40 <= len(times) <= 65 and times[-1] == pytest.approx(1.6, abs=0.04)
 
 
-def test_a_mistake_of_the_program_is_told_and_logged(tmp_path: Path, caplog) -> None:
+def test_internal_errors_are_reported_and_logged(tmp_path: Path, caplog) -> None:
     class Broken(PointingNetwork):
         def __call__(self, *_: np.ndarray) -> tuple[np.ndarray, ...]:
             raise ZeroDivisionError
@@ -373,7 +373,7 @@ def test_a_mistake_of_the_program_is_told_and_logged(tmp_path: Path, caplog) -> 
     ],
     ids=["slow", "long", "text", "noise", "empty", "broken", "cut", "kind", "huge"],
 )
-def test_what_cannot_be_read_gets_one_sentence(
+def test_unreadable_uploads_get_one_sentence(
     uploads: Uploads, tmp_path: Path, name: str, make: Callable, said: str
 ) -> None:
     with pytest.raises(ValueError, match=said) as error:
@@ -382,7 +382,7 @@ def test_what_cannot_be_read_gets_one_sentence(
 
 
 def write_huge_png(path: Path) -> Path:
-    """A PNG of a few bytes that says it is 900 megapixels."""
+    """Write a PNG of a few bytes whose header states 900 megapixels."""
     content = bytearray(cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes())
     content[16:24] = (30000).to_bytes(4, "big") * 2
     content[29:33] = zlib.crc32(bytes(content[12:29])).to_bytes(4, "big")
@@ -435,13 +435,13 @@ def test_small_answers_do_not_wait_for_the_next_packet(
         ("host=elsewhere.invalid", "host=elsewhere.invalid"),
     ],
 )
-def test_mistakes_are_named_before_anything_is_loaded(run, mistake: str, said: str) -> None:
+def test_invalid_settings_are_refused_before_loading(run, mistake: str, said: str) -> None:
     with pytest.raises(ValueError, match=said) as error:
         run("stage=serve", "ckpt_path=nothing.ckpt", mistake)
     assert "secret" not in str(error.value)
 
 
-def test_a_port_that_is_taken_is_named(run) -> None:
+def test_a_port_in_use_is_refused(run) -> None:
     with serve.listening("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -450,7 +450,7 @@ def test_a_port_that_is_taken_is_named(run) -> None:
             run("stage=serve", f"port={port}")
 
 
-def test_without_gradio_it_says_what_to_install(run, monkeypatch) -> None:
+def test_without_gradio_the_error_says_what_to_install(run, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(ValueError, match=r'stage=serve needs Gradio: pip install -e "\.\[serve\]"'):
         run("stage=serve")

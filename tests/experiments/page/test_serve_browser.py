@@ -1,4 +1,4 @@
-"""stage=serve in a real Chromium, whose camera shows hands, and which reaches no other host."""
+"""stage=serve in a real Chromium whose camera shows hands, without access to other hosts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ PATIENCE_MS = 30_000
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Callable[..., Any]]:
-    """``chromium(flags)``: a browser; all are closed at the end."""
+    """Return ``chromium(flags)``, which starts a browser; all are closed at the end."""
     with playwright.sync_playwright() as driver:
         running: dict[tuple[str, ...], Any] = {}
 
@@ -74,7 +74,7 @@ def chromium() -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="module")
 def camera_flag(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The flag of a camera that shows A, B, C, L, over and over, 30 frames a second."""
+    """Return the flag of a camera that repeats A, B, C, L at 30 fps."""
     path = tmp_path_factory.mktemp("reel") / "hands.mjpeg"
     path.write_bytes(
         b"".join(encode_jpeg(paint_pointing_hand(letter)) * 45 for letter in POINTING_LETTERS)
@@ -97,7 +97,7 @@ def camera(chromium, camera_flag: str) -> Any:
 
 @contextmanager
 def open_tab(browser: Any, page_address: str, **options: Any) -> Iterator[Any]:
-    """A new person's page; whatever it asks of others, and whatever fails in it, is an error."""
+    """Open a visitor's page on which foreign requests and script errors fail the test."""
     options = {"viewport": {"width": 1100, "height": 900}} | options
     context = browser.new_context(**options)
     context.add_init_script(HEARD)
@@ -129,7 +129,7 @@ def read_error(shown: Any) -> str:
 
 
 def save_screenshot(shown: Any, folder: Path, name: str) -> None:
-    """A picture of the whole page, for people: UNVOICED_PICTURES=<folder> keeps them."""
+    """Save a screenshot of the whole page to the folder UNVOICED_PICTURES, if set."""
     folder = Path(os.environ.get("UNVOICED_PICTURES", folder))
     folder.mkdir(parents=True, exist_ok=True)
     shown.screenshot(path=folder / f"{name}.png", full_page=True)
@@ -205,9 +205,7 @@ def test_a_camera_that_is_missing_refused_or_gone_gets_a_sentence(
         assert not shown.locator("#uv-alert").is_visible()
 
 
-def test_a_place_that_went_to_somebody_else_and_a_program_that_ended_get_a_sentence(
-    camera, tmp_path: Path
-) -> None:
+def test_expired_sessions_and_a_stopped_server_show_an_error(camera, tmp_path: Path) -> None:
     context = camera.new_context()
     with serve_page(Recognizer(PointingNetwork()), tmp_path, visitors=1, idle_s=1e-6) as address:
         shown = context.new_page()
@@ -223,7 +221,7 @@ def test_a_place_that_went_to_somebody_else_and_a_program_that_ended_get_a_sente
     context.close()
 
 
-def test_a_page_with_a_password_works_for_whoever_knows_it(camera, tmp_path: Path) -> None:
+def test_a_page_with_a_password_opens_with_it(camera, tmp_path: Path) -> None:
     known = {"http_credentials": {"username": "ann", "password": "sésame"}}
     picture = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("B")))
     with (
@@ -239,7 +237,7 @@ def test_a_page_with_a_password_works_for_whoever_knows_it(camera, tmp_path: Pat
 # ---- uploads
 
 
-def test_uploads_of_each_kind_and_what_is_wrong_with_others(
+def test_uploads_of_each_kind_are_read_or_refused(
     camera, page_address: str, tmp_path: Path
 ) -> None:
     picture = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("L")))
@@ -295,7 +293,7 @@ def test_a_clip_that_a_browser_recorded_is_read(camera, page_address: str, tmp_p
 
 
 def upload_file(shown: Any, file: Path) -> str:
-    """What is said of it in the end: its text, or what is wrong."""
+    """Upload a file and return its text or error message."""
     shown.locator("#uv-upload input[type=file]").set_input_files(file)
     found = shown.locator("#uv-found")
     found.locator(":scope :not([aria-busy=true])", has_text=file.name).first.wait_for()
@@ -312,7 +310,7 @@ def upload_file(shown: Any, file: Path) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_readable_on_a_phone_and_without_a_mouse(
+def test_the_page_works_on_a_phone_and_by_keyboard(
     camera, page_address: str, tmp_path: Path, scheme: str
 ) -> None:
     small = {"viewport": {"width": 360, "height": 740}, "color_scheme": scheme}
@@ -401,7 +399,7 @@ def test_buttons_write_a_space_and_take_letters_back(camera, page_address: str) 
 
 
 def find_low_contrasts(shown: Any) -> dict[str, float]:
-    """Texts of ours whose contrast is below 4.5, WCAG's limit, by the text."""
+    """Return the texts of the page with a contrast below 4.5, WCAG's limit."""
     colours = shown.locator(".uv *:visible").evaluate_all(
         # The bars are made anew with each picture: some may have left the page meanwhile.
         """all => all.filter(one => one.isConnected && [...one.childNodes].some(
@@ -435,7 +433,7 @@ def _luminance(colour: np.ndarray) -> float:
 
 @contextmanager
 def serve_command(*overrides: str, cwd: Path) -> Iterator[str]:
-    """The address that ``python run.py stage=serve …`` prints; it ends cleanly."""
+    """Yield the address that ``python run.py stage=serve …`` prints; check its clean end."""
     command = [sys.executable, str(ROOT / "run.py"), "stage=serve", "port=0", *overrides]
     process = subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

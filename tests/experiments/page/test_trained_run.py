@@ -1,4 +1,4 @@
-"""Which run stage=serve takes by itself, and what it says about its model."""
+"""The run that stage=serve chooses by default, and its description."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_newest_run_that_is_meant_to_be_used_is_taken(capsys) -> None:
+def test_the_newest_suitable_run_is_served(capsys) -> None:
     assert find_newest("asl") is None
     write_run("smoke", 0, size="tiny")
     write_run("fast", 1, trainer={"fast_dev_run": True})
@@ -52,7 +52,7 @@ def test_the_newest_run_that_is_meant_to_be_used_is_taken(capsys) -> None:
     )
 
 
-def test_visitors_read_what_it_learned_from_and_how_well_it_reads() -> None:
+def test_visitors_see_training_data_and_scores() -> None:
     best = write_run("good", 0)
     assert describe_model("asl", False, False, best) == (
         "This program learned on recordings of people. In its test, on 320 recordings, it read "
@@ -70,7 +70,7 @@ def test_visitors_read_what_it_learned_from_and_how_well_it_reads() -> None:
 
 
 @pytest.mark.parametrize("numbers", ["[]", "{", '{"test/acc": "\\u001b[2J", "test/n": 1}', "{}"])
-def test_damaged_scores_are_no_scores(numbers: str) -> None:
+def test_damaged_scores_are_not_shown(numbers: str) -> None:
     best = write_run("good", 0)
     (best.parents[1] / "metrics.json").write_text(numbers)
     assert describe_model("asl", False, False, best).endswith("was not measured.")

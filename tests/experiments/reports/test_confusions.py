@@ -1,4 +1,4 @@
-"""Confusions of many classes: tables that add up, a picture of one size, words that look alike."""
+"""Confusion tables and figures of many classes, and homophenes."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def dictionary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_family_predictions(
     count: int, each: int = 4, families: int = 5
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Predictions of ``count`` classes that are mixed up within families of neighbours in name."""
+    """Return predictions of ``count`` classes that are confused with neighbours in name."""
     rng = np.random.default_rng(0)
     true = np.repeat(np.arange(count), each)
     family = true // families * families + rng.integers(0, families, len(true))
@@ -87,7 +87,7 @@ def test_tables_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
         assert not taken or errors[taken] == errors.max()
 
 
-def test_pairs_and_classes_are_told_in_full() -> None:
+def test_confused_pairs_and_classes_are_complete() -> None:
     rows = make_predictions([*zip("AAABBC", "ABBBAC", strict=True)])
     columns = ["true", "taken for", "samples", "share of the class", "both ways"]
     expected = [["A", "B", 2, 0.667, 3], ["B", "A", 1, 0.5, 3]]
@@ -99,7 +99,7 @@ def test_pairs_and_classes_are_told_in_full() -> None:
     ]
 
 
-def test_nothing_wrong_leaves_no_pair_and_no_section() -> None:
+def test_without_errors_there_is_no_section() -> None:
     found = confusions(
         make_predictions([("a", "a"), ("b", "b")]), ["a", "b"], OmegaConf.create({"task": "asl"})
     )
@@ -130,7 +130,7 @@ def test_classes_that_are_mixed_up_stand_together() -> None:
     assert [set(order[block].tolist()) for block in blocks] == [families[2], families[0], {1, 4}]
 
 
-def test_the_picture_of_many_classes_is_of_one_size(tmp_path: Path) -> None:
+def test_the_figure_has_a_bounded_size(tmp_path: Path) -> None:
     rows, names = make_family_predictions(500, each=20)
     counts = pd.crosstab(rows["label"], rows["prediction"]).reindex(index=names, columns=names)
     figure = draw_confusion_matrix(counts.fillna(0).to_numpy(int), names)
@@ -161,7 +161,7 @@ def test_a_dictionary_is_read_as_the_cmu_one_is_written(dictionary: Path) -> Non
     assert len(found) == 5 and read_pronunciations(None) == {}
 
 
-def test_words_look_as_their_visemes_do(dictionary: Path) -> None:
+def test_words_are_grouped_by_their_visemes(dictionary: Path) -> None:
     known = read_pronunciations(dictionary)
     assert look_of("PAT", known) == look_of("mat", known) == "p/b/m ae/eh t/d/n"
     assert look_of("cat", known) != look_of("pat", known)
@@ -201,7 +201,7 @@ def test_homophenes_count_as_one_word(dictionary: Path) -> None:
     assert "bat, mat, pat" in text and "| thin" not in text  # it looks like no other
 
 
-def test_nothing_is_guessed_where_no_word_is_known() -> None:
+def test_unknown_words_are_not_grouped() -> None:
     names = [f"zq{k}" for k in range(20)]
     text = homophene_section(
         homophenes(make_predictions([(name, "zq0") for name in names]), names, {})
@@ -257,7 +257,7 @@ def test_a_report_of_five_hundred_classes_stays_short(tmp_path: Path) -> None:
     assert len(groups.splitlines()) < WORST + BEST + 6 and f"of {FEW + 1} groups" in groups
 
 
-def test_a_run_leaves_its_tables(run, dictionary: Path, tmp_path: Path) -> None:
+def test_a_run_writes_its_confusion_tables(run, dictionary: Path, tmp_path: Path) -> None:
     words = ("bat", "mat", "thin")
     data = write_clips(tmp_path / "set", words=words)
     shared = ("task=vsr", "debug=smoke", f"data_dir={data}", f"pronunciations={dictionary}")

@@ -1,4 +1,4 @@
-"""report.md: facts that agree with the run folder, and warnings where they are due."""
+"""report.md agrees with the run folder and has the necessary warnings."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from experiments.reports.results import best_epoch
 from tests.helpers.prepared_sets import write_hands, write_mouths
 
 
-def test_report_says_what_the_run_folder_says(run, tmp_path: Path) -> None:
+def test_the_report_agrees_with_the_run_folder(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", groups=5, each=8)
     folder = run(
         "trainer=cpu",
@@ -38,21 +38,21 @@ def test_report_says_what_the_run_folder_says(run, tmp_path: Path) -> None:
     assert "simulated" not in text
 
 
-def test_a_leaking_split_is_called_one(run, tmp_path: Path) -> None:
+def test_a_leaking_split_is_reported(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", groups=1, each=12)
     folder = run("debug=smoke", f"data_dir={data}", "split=random")
     text = (folder / "report.md").read_text()
     assert "- Split: random split by recordings" in text and "no interval: a single group" in text
 
 
-def test_best_epoch_is_the_last_of_the_best() -> None:
+def test_the_best_epoch_is_the_last_of_equal_ones() -> None:
     table = pd.DataFrame({"a": [0.5, 0.9, 0.9, None]}, index=[1, 2, 3, 4])
     assert best_epoch(table, "a", "max") == 3
     assert best_epoch(table, "a", "min") == 1
     assert best_epoch(table, "b", "max") is None
 
 
-def test_the_surest_mistakes_are_shown(run, tmp_path: Path) -> None:
+def test_the_most_confident_errors_are_shown(run, tmp_path: Path) -> None:
     data = write_mouths(tmp_path / "set", size=(32, 48))
     folder = run("task=lipread", "debug=smoke", f"data_dir={data}")  # two steps teach nothing
     rows = pd.read_csv(folder / "predictions.csv")

@@ -1,4 +1,4 @@
-"""Folds: who was left out, and the score and the confusion matrix of all of them together."""
+"""Folds: the groups left out, the pooled score and confusion matrix."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ CLASSES = ["A", "B", "NA"]
 
 
 def write_folds(folder: Path, sizes: tuple[int, ...] = (10, 20, 70)) -> pd.DataFrame:
-    """Runs that each left out one person; returns all their predictions."""
+    """Write runs that each left out one person, and return all predictions."""
     rng, tables = np.random.default_rng(0), []
     for number, size in enumerate(sizes):
         label, prediction = (rng.choice(CLASSES, size) for _ in range(2))

@@ -1,4 +1,4 @@
-"""stage=summary: the story of a run, runs side by side, and run folders that are damaged."""
+"""stage=summary of one run, of several runs, and of damaged run folders."""
 
 import json
 from pathlib import Path
@@ -37,8 +37,8 @@ STORY = [  # epoch, validation accuracy, training loss, learning rate: a run of 
 ]
 
 
-def test_the_story_of_a_run(tmp_path: Path) -> None:
-    """The hand-written table of a run of 800 epochs comes out of its numbers."""
+def test_stage_summary_describes_a_run(tmp_path: Path) -> None:
+    """The summary of a run of 800 epochs equals a table written by hand."""
     files = ("best", "last", *(f"epoch_{epoch:04d}" for epoch, *_ in STORY))
     run = read_run(
         write_run_folder(tmp_path / "r", make_metric_table(STORY), make_metrics(0.1), files)
@@ -67,7 +67,7 @@ def test_the_story_of_a_run(tmp_path: Path) -> None:
     assert saved["train/loss"].tolist()[-3:] == ["NaN"] * 3
 
 
-def test_less_is_better_for_an_error_rate(tmp_path: Path) -> None:
+def test_error_rates_are_minimized(tmp_path: Path) -> None:
     epochs = make_epoch_table([1.0, 0.8, 0.5, 0.9, 0.5, 0.52], "val/wer")
     run = read_run(write_run_folder(tmp_path / "r", epochs, mode="min"))
     notes = find_notes(run)
@@ -77,7 +77,7 @@ def test_less_is_better_for_an_error_rate(tmp_path: Path) -> None:
     assert "val/wer 0.5000" in tell_one(run)[0]
 
 
-def test_an_epoch_that_was_cut_short_is_no_nan(tmp_path: Path) -> None:
+def test_an_interrupted_epoch_is_not_nan(tmp_path: Path) -> None:
     epochs = make_epoch_table([0.5, 0.6, 0.7])
     epochs["train/acc"] = [0.5, 0.6, NAN]
     epochs.loc[2, "train/loss"] = NAN
@@ -97,7 +97,7 @@ def test_infinite_losses_are_shown(tmp_path: Path) -> None:
     assert "inf" in text and saved["train/loss"].iloc[-1] == float("inf")
 
 
-def test_long_runs_are_told_in_a_few_rows(tmp_path: Path) -> None:
+def test_long_runs_are_summarized_in_a_few_rows(tmp_path: Path) -> None:
     losses = [3.0] * 200 + [NAN] * 600
     scores = 0.5 + 0.2 * np.sin(np.arange(800))  # falls and rises a hundred times
     scores[150] = 0.9
@@ -171,7 +171,7 @@ def test_a_half_written_line_is_left_out(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_told_is_named(epochs, settings: dict, said: str, tmp_path: Path) -> None:
+def test_damaged_run_folders_are_refused(epochs, settings: dict, said: str, tmp_path: Path) -> None:
     broken = write_run_folder(tmp_path / "broken", epochs, **settings)
     with pytest.raises(ValueError, match=said):
         read_runs(str(broken))
@@ -181,7 +181,7 @@ def test_what_cannot_be_told_is_named(epochs, settings: dict, said: str, tmp_pat
     assert said in text and "Not ranked, for there is no score: broken" in text
 
 
-def test_inputs_that_are_no_runs(tmp_path: Path) -> None:
+def test_inputs_that_are_not_runs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
     named = {"nowhere": "does not exist", "file": "is a file", "empty": "is not a run folder"}
@@ -193,7 +193,7 @@ def test_inputs_that_are_no_runs(tmp_path: Path) -> None:
             read_runs(nothing)
 
 
-def test_a_run_of_another_version_is_told_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_run_of_another_version_is_summarized_as_far_as_possible(tmp_path: Path) -> None:
     folder = write_run_folder(tmp_path / "r", "epoch,val/acc\n1,0.5\n2,0.6\n", checkpoints=())
     (folder / "config.yaml").write_text("monitor: {metric: val/acc, mode: max}\n")
     (folder / "metrics.json").write_text('{"test/ac')
@@ -202,7 +202,7 @@ def test_a_run_of_another_version_is_told_as_far_as_it_goes(tmp_path: Path) -> N
     assert "None: the folder holds no checkpoint" in text
 
 
-def test_a_configuration_runs_nothing(tmp_path: Path) -> None:
+def test_a_saved_configuration_is_never_executed(tmp_path: Path) -> None:
     folder = write_run_folder(tmp_path / "r", make_epoch_table([0.5]))
     config = folder / "config.yaml"
     config.write_text(f"{config.read_text()}x: ${{oc.env:HOME}}\n")
@@ -215,7 +215,7 @@ def test_a_configuration_runs_nothing(tmp_path: Path) -> None:
 
 
 def write_seeds(folder: Path) -> list[Path]:
-    """Three seeds, a larger network, and a run that stopped by NaN."""
+    """Write runs of three seeds, of a larger network, and one stopped by NaN."""
     runs = [
         write_run_folder(
             folder / str(seed), make_epoch_table([0.5, score]), make_metrics(score), seed=seed
@@ -236,7 +236,7 @@ def write_seeds(folder: Path) -> list[Path]:
     return runs
 
 
-def test_runs_side_by_side(tmp_path: Path) -> None:
+def test_runs_are_compared(tmp_path: Path) -> None:
     write_seeds(tmp_path / "sweep")
     (tmp_path / "sweep" / ".hydra").mkdir()
     (tmp_path / "sweep" / ".hydra" / "config.yaml").write_text("a: 1\n")
@@ -256,7 +256,7 @@ def test_runs_side_by_side(tmp_path: Path) -> None:
     assert "They differ in seed" in ranking
 
 
-def test_repeats_are_put_together(tmp_path: Path) -> None:
+def test_repeated_runs_are_grouped(tmp_path: Path) -> None:
     runs = read_runs([str(folder) for folder in write_seeds(tmp_path)])
     (row,) = repeats(runs, "seed")
     assert row["n"] == 3 and row["seed"] == "0, 1, 2"
@@ -281,7 +281,7 @@ def test_a_fold_without_a_test_score_is_not_counted(tmp_path: Path) -> None:
     assert row["n"] == 2 and row["fold"] == "0, 1, 2" and row["mean"] == pytest.approx(0.6)
 
 
-def test_repeats_without_a_test_are_told_by_their_best_validation(tmp_path: Path) -> None:
+def test_repeats_without_a_test_are_ranked_by_validation(tmp_path: Path) -> None:
     folders = [
         write_run_folder(tmp_path / str(seed), make_epoch_table([0.5, score]), {}, seed=seed)
         for seed, score in enumerate((0.6, 0.8))
@@ -290,7 +290,7 @@ def test_repeats_without_a_test_are_told_by_their_best_validation(tmp_path: Path
     assert row["score"] == "val/acc" and row["mean"] == pytest.approx(0.7)
 
 
-def test_tasks_are_ranked_apart(tmp_path: Path) -> None:
+def test_tasks_are_ranked_separately(tmp_path: Path) -> None:
     one = write_run_folder(tmp_path / "a", make_epoch_table([0.5]), make_metrics(0.5))
     error = make_epoch_table([0.9, 0.2], "val/wer")
     other = write_run_folder(tmp_path / "b|c", error, {}, mode="min", task="emg")
@@ -307,7 +307,7 @@ def test_the_interval_lies_within_the_scores(scores: list[float]) -> None:
     assert min(scores) - slack <= low <= high <= max(scores) + slack
 
 
-def test_a_real_run_is_summarised_and_left_alone(run, tmp_path: Path) -> None:
+def test_a_real_run_is_summarized_and_not_changed(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
     folder = run("debug=smoke", f"data_dir={data}", "seed=3")
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}

@@ -1,4 +1,4 @@
-"""Several processes: the curve of one, each sample once, one run folder, resumed bit by bit."""
+"""Several processes: the losses of one, each sample once, one run folder, exact resuming."""
 
 import json
 import os
@@ -32,7 +32,7 @@ SAME = (
 def run_with_torchrun(
     *arguments: str, world: int = 2, first: Callable[[], Any] | None = None, code: int = 0
 ) -> None:
-    """``torchrun --nproc-per-node=2 run.py …``: that many processes that know of each other.
+    """Run ``torchrun --nproc-per-node=2 run.py …``.
 
     They are told what torchrun tells them, and forked as in ``command_line``: torchrun itself
     would begin each with its imports. ``first`` is called in the first of them before anything
@@ -71,7 +71,7 @@ def _as_rank(
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four epochs: of ``one`` process, of ``two``, and of two of which one got a SIGTERM."""
+    """Train four epochs with one process, with two, and with two of which one gets SIGTERM."""
     folder = tmp_path_factory.mktemp("ddp")
     data = write_hands(folder / "set", groups=5, each=7)
     common = (*SAME, f"data_dir={data}", "trainer.max_epochs=4")
@@ -94,7 +94,7 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns_of_the_same_batches(runs: Path) -> None:
+def test_two_processes_train_like_one(runs: Path) -> None:
     one, two = (pd.read_csv(runs / name / "metrics.csv") for name in ("one", "two"))
     assert one["epoch"].tolist() == [1, 2, 3, 4] and one["train/loss"].nunique() == 4
     pd.testing.assert_frame_equal(one, two, rtol=1e-5, check_like=True)
@@ -104,7 +104,7 @@ def test_two_processes_learn_what_one_learns_of_the_same_batches(runs: Path) -> 
 
 
 @pytest.mark.slow
-def test_unequal_shares_are_tested_each_sample_once(runs: Path) -> None:
+def test_uneven_shards_test_each_sample_once(runs: Path) -> None:
     for name in ("two", "resumed"):
         one, two = (
             pd.read_csv(runs / part / "predictions.csv").sort_values("id", ignore_index=True)
@@ -142,7 +142,7 @@ def test_two_processes_resume_bit_by_bit(runs: Path) -> None:
 
 @pytest.mark.slow
 def test_sentences_are_tested_each_once(compose_config, tmp_path: Path) -> None:
-    """Their batches are put together by length."""
+    """Batches are grouped by length."""
     run_with_torchrun(
         *("task=emg", *TWO, "size=tiny", "trainer.max_epochs=1"),
         *("datamodule.steps_per_epoch=2", "datamodule.eval_batch_size=5"),

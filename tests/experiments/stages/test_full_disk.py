@@ -11,7 +11,7 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 
-def test_a_model_that_does_not_fit_on_the_disk(run, tmp_path: Path) -> None:
+def test_a_full_disk_during_export_is_one_sentence(run, tmp_path: Path) -> None:
     trained = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'set', each=4)}", run_dir="fit")
     done = run_command(
         *("stage=export", f"ckpt_path={trained}/checkpoints/best.ckpt", "format=pth"),

@@ -1,4 +1,4 @@
-"""Stages share code through the packages below them, never through each other."""
+"""No stage imports another stage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def imported_modules(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
-def test_no_file_imports_a_stage(path):
+def test_no_stage_imports_another(path):
     stages = set(STAGES.values()) - {f"experiments.stages.{path.stem}"}
 
     assert not imported_modules(path) & stages

@@ -1,4 +1,4 @@
-"""A run that is killed, at whatever moment, and resumed ends as if it had never been."""
+"""A run that is killed at any moment and resumed equals an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMAND = (
 
 
 def assert_same_end(one: Path, other: Path) -> None:
-    """Weights, optimizer, schedules, random state, every row of metrics.csv, every test score."""
+    """Compare weights, optimizer, schedules, random state, metrics.csv and test scores."""
     last = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (one, other)]
     averaged = {"current_model_state", "averaging_state"} & set(last[0])
     for key in ("state_dict", "optimizer_states", "run_state", *averaged):
@@ -45,7 +45,7 @@ def assert_same_end(one: Path, other: Path) -> None:
 
 @pytest.fixture(scope="module")
 def unbroken_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a run of that task that nothing has happened to."""
+    """Return the folder of an uninterrupted run of a task."""
     folders: dict[str, Path] = {}
     first = FORK_CONTEXT.Process(target=os.getpid)  # the imports are not a run's time
     first.start()
@@ -64,7 +64,7 @@ def unbroken_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
 
 
 def run_or_resume(task: str, folder: Path, *overrides: str, **arguments: Any) -> Any:
-    """The whole command with ``resume=``: it begins the run, and goes on with it."""
+    """Run the complete command with ``resume=``, which starts or resumes the run."""
     command = [o for o in COMMAND if o.split("=")[0] not in {x.split("=")[0] for x in overrides}]
     return run_command(f"task={task}", *command, *overrides, f"resume={folder}", **arguments)
 
@@ -74,7 +74,9 @@ USUAL = ("in a step", "while a checkpoint is written")
 
 
 @pytest.mark.parametrize("moment", [m if m in USUAL else slow(m) for m in MOMENTS])
-def test_killed_at(moment: str, unbroken_run: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_run_killed_at_any_moment_resumes_identically(
+    moment: str, unbroken_run: Callable[[str], Path], tmp_path: Path
+) -> None:
     killed = run_or_resume("asl", tmp_path / "run", before=partial(kill_at, moment))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     done = run_or_resume("asl", tmp_path / "run")
@@ -92,7 +94,9 @@ def test_killed_at(moment: str, unbroken_run: Callable[[str], Path], tmp_path: P
     ],
     ids=lambda changes: changes[0],
 )
-def test_killed_in_a_run_of_another_rhythm(changes: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_killed_run_with_other_intervals_resumes_identically(
+    changes: tuple[str, ...], tmp_path: Path
+) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run_or_resume("asl", whole, *changes).returncode == 0
     for moment in ("in a step", "between gradient and update"):
@@ -105,10 +109,10 @@ def test_killed_in_a_run_of_another_rhythm(changes: tuple[str, ...], tmp_path: P
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_killed_twenty_times_at_random(
+def test_a_run_killed_at_twenty_random_times_resumes_identically(
     task: str, unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """Each within the time of a whole run, so that it gets somewhere."""
+    """Each kill comes within the duration of a complete run."""
     whole = unbroken_run(task)
     seconds = float((whole / "seconds").read_text())
     rng, kills, folder = np.random.default_rng(TASKS.index(task)), 0, tmp_path / "run"
@@ -143,7 +147,7 @@ ENDS = {
         slow("in the test", signal.SIGTERM),
     ],
 )
-def test_asked_to_end_it_saves_and_says_how_to_go_on(
+def test_a_terminated_run_saves_and_prints_the_resume_command(
     moment: str, number: int, unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder, rarely = tmp_path / "run", "callbacks.last.every_minutes=10"
@@ -158,7 +162,7 @@ def test_asked_to_end_it_saves_and_says_how_to_go_on(
 
 
 @pytest.mark.slow
-def test_a_validation_gets_so_much_grace_and_is_done_again(
+def test_an_interrupted_validation_is_repeated(
     unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
     stop = partial(kill_at, "in a validation", signal.SIGTERM)
@@ -171,7 +175,7 @@ def test_a_validation_gets_so_much_grace_and_is_done_again(
 
 
 @pytest.mark.slow
-def test_a_signal_before_training_ends_it_at_once(tmp_path: Path) -> None:
+def test_a_signal_before_training_ends_the_run_at_once(tmp_path: Path) -> None:
     stop = partial(kill_at, "before training", signal.SIGTERM)
     ended = run_or_resume("asl", tmp_path / "run", before=stop)
     assert ended.returncode == 128 + signal.SIGTERM

@@ -1,4 +1,4 @@
-"""stage=live: files that grow, streams, windows, and what is said of them."""
+"""stage=live: growing files, LSL streams, windows, printed words."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ with open(sys.argv[2], "ab", buffering=0) as file:
 
 
 def make_signal(samples: int, channels: int = 8, seed: int = 0) -> np.ndarray:
-    """(T, C) noise of other strength in each channel, on a large offset."""
+    """Return (T, C) noise with an offset and an own amplitude per channel."""
     noise = np.random.default_rng(seed).normal(size=(samples, channels))
     return 5000 + noise * np.arange(5, 5 + channels)
 
@@ -62,13 +62,13 @@ def write_table(path: Path, content: bytes) -> Path:
 
 
 def read_source(path: Path, channels: int = 3, **waiting: float) -> np.ndarray:
-    """All samples until the file has not grown for a moment."""
+    """Return all samples until the file stops growing."""
     source = GrowingTable(path, channels, **({"poll_s": 0.001, "idle_s": 0.002} | waiting))
     return np.concatenate([np.zeros((0, channels)), *source.read_chunks()])
 
 
 def cut_values(values, places: list[int]) -> list:
-    """``values`` in pieces that end at these places, taken modulo the length."""
+    """Return ``values`` in pieces that end at these indices, modulo the length."""
     ends = sorted({place % (len(values) + 1) for place in places})
     return [values[a:b] for a, b in zip([0, *ends], [*ends, len(values)], strict=True)]
 
@@ -94,13 +94,13 @@ PLACES = st.lists(st.integers(0, 10_000), max_size=12)
     ],
     ids=["comma", "crlf", "tab", "bom", "named", "time", "clock", "index", "half_line"],
 )
-def test_tables_of_many_programs_say_the_same(tmp_path: Path, content: bytes) -> None:
+def test_tables_of_many_programs_give_equal_samples(tmp_path: Path, content: bytes) -> None:
     np.testing.assert_array_equal(
         read_source(write_table(tmp_path / "emg.csv", content)), [[1, 2, 3], [4, 5, 6]]
     )
 
 
-def test_an_empty_field_is_not_known(tmp_path: Path) -> None:
+def test_an_empty_field_is_nan(tmp_path: Path) -> None:
     found = read_source(write_table(tmp_path / "emg.csv", b"1,2,3\n,,\n4,nan,6\n"))
     np.testing.assert_array_equal(found, [[1, 2, 3], [np.nan] * 3, [4, np.nan, 6]])
 
@@ -118,20 +118,20 @@ def test_an_empty_field_is_not_known(tmp_path: Path) -> None:
     ],
     ids=["few", "many", "spaces", "columns", "text", "bytes", "endless"],
 )
-def test_what_is_no_table_of_the_channels_is_named(tmp_path: Path, content, said: str) -> None:
+def test_tables_of_other_channels_are_refused(tmp_path: Path, content, said: str) -> None:
     path = write_table(tmp_path / "emg.csv", content)
     with pytest.raises(ValueError, match=said):
         read_source(path)
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nothing\.csv does not exist; expected a text table"):
         GrowingTable(tmp_path / "nothing.csv", 8)
     with pytest.raises(ValueError, match="is a folder"):
         GrowingTable(tmp_path, 8)
 
 
-def test_a_file_that_becomes_shorter_is_named(tmp_path: Path) -> None:
+def test_a_shrinking_file_is_an_error(tmp_path: Path) -> None:
     path = write_table(tmp_path / "emg.csv", b"1,2,3\n4,5,6\n")
     chunks = GrowingTable(path, 3, poll_s=0.001).read_chunks()
     next(chunks)
@@ -140,7 +140,7 @@ def test_a_file_that_becomes_shorter_is_named(tmp_path: Path) -> None:
         next(chunks)
 
 
-def test_it_ends_when_the_file_has_not_grown_for_so_long(tmp_path: Path) -> None:
+def test_reading_ends_when_the_file_stops_growing(tmp_path: Path) -> None:
     path = write_table(tmp_path / "emg.csv", b"1,2,3\n")
     begun = time.monotonic()
     assert len(read_source(path, poll_s=0.01, idle_s=0.1)) == 1
@@ -197,7 +197,7 @@ def test_windows_do_not_depend_on_the_chunks(places, size: int, hop: int, sample
     assert windows.flush() is None
 
 
-def test_too_little_that_is_left_is_not_read() -> None:
+def test_a_short_remainder_is_not_read() -> None:
     windows = EMGWindowBuffer(50, 20, 2, RATE)
     assert len(list(windows.push(make_signal(79, 2)))) == 2
     assert windows.flush(min_samples=10) is None and windows.flush(min_samples=9).end == 79
@@ -227,7 +227,7 @@ def make_listener(**changes) -> Listener:
     return Listener(changed, card, {"window_s": 0.3, "hop_s": 0.12})
 
 
-def test_unknown_and_impossible_numbers_are_bridged() -> None:
+def test_nan_and_infinite_samples_are_interpolated() -> None:
     counts = make_signal(400, 2)
     counts[100], counts[200, 1] = np.nan, 1e300
     window, *_ = make_listener(uv_per_count=0.5).push(counts)
@@ -251,7 +251,7 @@ def test_settings_that_do_not_fit_the_checkpoint_are_named(changes, said: str) -
         make_listener(**changes)
 
 
-def test_what_recorders_write_before_the_first_sample_is_dropped() -> None:
+def test_leading_zero_rows_are_dropped() -> None:
     begin, counts = LeadTrimmer(skip_samples=3), np.ones((10, 2))
     counts[3:6] = 0
     kept = [len(begin.push(chunk)) for chunk in cut_values(counts, [2, 4, 8])]
@@ -275,7 +275,7 @@ def test_channels_are_scaled_as_in_training(tmp_path: Path) -> None:
 
 
 def listen_to(script: ScriptedRecognizer, windows: int, **settings) -> tuple[Engine, list, list]:
-    """The engine, its events, and all that was heard in so many windows of 0.2 s."""
+    """Return the engine, its events and all readings of windows of 0.2 s."""
     engine, events, rows = Engine(script, window_s=0.2, hop_s=0.2, **settings), [], []
     for chunk in np.split(np.random.default_rng(0).normal(size=(20 * windows, 2)), windows):
         events += engine.push(chunk, 0.0)
@@ -283,7 +283,7 @@ def listen_to(script: ScriptedRecognizer, windows: int, **settings) -> tuple[Eng
     return engine, events, rows
 
 
-def test_what_is_new_and_sure_is_said_and_all_is_kept() -> None:
+def test_only_new_confident_words_are_printed_and_all_are_logged() -> None:
     said = [("", 0.9), ("yes", 0.9), ("yes", 0.8), ("", 0.9), ("no", 0.4), ("yes", 0.7)]
     said += [("no, thanks", 0.5), ("yes", 0.6)]
     engine, events, rows = listen_to(ScriptedRecognizer(said), len(said))
@@ -310,7 +310,7 @@ def test_a_slow_reader_skips_the_oldest_windows_and_counts_them() -> None:
 
 
 @given(st.lists(st.floats(0, 5), max_size=50))
-def test_reading_is_never_far_behind(takes: list[float]) -> None:
+def test_the_delay_is_bounded(takes: list[float]) -> None:
     pace, now = Pace(hop_s=1.0), 0.0
     for number, seconds in enumerate(takes):
         if pace.due():
@@ -387,7 +387,7 @@ def test_a_short_input_is_read_once_and_a_tiny_one_never(live, tmp_path: Path) -
     assert table.empty and list(table) == ["time_s", "text", "probability"]
 
 
-def test_ctrl_c_ends_it_with_all_that_was_heard(live, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_ctrl_c_keeps_all_recognized_words(live, tmp_path: Path, monkeypatch, capsys) -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
@@ -439,7 +439,7 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
     ],
     ids=("none", "missing", "window", "hop", "word", "idle", "percent", "checkpoint", "output"),
 )
-def test_mistakes_are_named(live, mistake: str, said: str) -> None:
+def test_invalid_settings_are_refused_in_one_sentence(live, mistake: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         live("x.csv", mistake)
 

@@ -56,7 +56,7 @@ class Workbench:
         return run_dir
 
     def _model(self, recipe: str, kind: str) -> Path:
-        """The model file of a recipe, of a kind; made when it is asked for first."""
+        """Return the model file of a recipe, which is made on first use."""
         folder = self.folder / recipe.replace("=", "_")
         path = folder / FILES[kind]
         if kind == ".ckpt":
@@ -85,7 +85,7 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 
 
 def write_recording(path: Path, task: str) -> Path:
-    """Write a short recording of the kind that the name says."""
+    """Write a short recording in the format of the file name."""
     rng = np.random.default_rng(0)
     hands = np.concatenate([x for _, x in HandSimulator(signers=1).simulate_signer(0)])[1:4]
     frames = [rng.integers(0, 255, (32, 48, 3), dtype=np.uint8) for _ in range(12)]
@@ -146,7 +146,7 @@ def model_cells() -> list:
 
 
 def reading_overrides(task: str, stage: str, path: Path, out: Path) -> list[str]:
-    """The settings of predict or live that read a recording without a face in it."""
+    """Return the overrides of predict or live for recordings without a face."""
     settings = [f"stage={stage}", f"input={path}"]
     settings += ["crop=none"] if task in ("lipread", "vsr") else []
     settings += ["workers=1"] if stage == "predict" else []
@@ -236,7 +236,7 @@ def export_cells() -> list:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "name", "expected"), export_cells())
-def test_recipes_are_exported(recipe, name, expected, workbench, tmp_path, monkeypatch):
+def test_every_recipe_is_exported(recipe, name, expected, workbench, tmp_path, monkeypatch):
     path = workbench.folder / f"export{Path(FILES[FORMATS[name]]).suffix}"
     workbench.model(recipe, ".ckpt")
     monkeypatch.chdir(tmp_path)

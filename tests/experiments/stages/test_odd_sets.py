@@ -1,4 +1,4 @@
-"""Sets that a model did not expect: unknown texts, two samples, a single class."""
+"""Sets with unknown texts, with two samples, and with a single class."""
 
 from __future__ import annotations
 

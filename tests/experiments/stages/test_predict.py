@@ -1,4 +1,4 @@
-"""stage=predict: tables, arrays, pictures, videos, folders, and files that are none of these."""
+"""stage=predict with tables, arrays, images, videos, folders, and other files."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def write_table(path: Path, rows: np.ndarray, **extra: list[str]) -> Path:
     return path
 
 
-def test_table_with_and_without_labels_says_the_same(predict, tmp_path: Path) -> None:
+def test_labels_do_not_change_predictions(predict, tmp_path: Path) -> None:
     bare = predict(write_table(tmp_path / "bare.csv", make_landmarks(5)))
     labelled = predict(
         write_table(tmp_path / "labelled.csv", make_landmarks(5), label=list("ABCDE")), "workers=1"
@@ -52,7 +52,7 @@ def test_table_with_and_without_labels_says_the_same(predict, tmp_path: Path) ->
     assert bare["id"][0] == "bare.csv#2"
 
 
-def test_arrays_and_drawings(predict, tmp_path: Path, capsys) -> None:
+def test_arrays_are_predicted_and_drawn(predict, tmp_path: Path, capsys) -> None:
     np.save(tmp_path / "hand.npy", make_landmarks(3))
     said = predict(tmp_path / "hand.npy", "show=true")
     assert list(said["id"]) == [f"hand.npy#{n:06d}" for n in range(3)]
@@ -85,7 +85,7 @@ def test_unreadable_files_are_named(
         predict(tmp_path / name)
 
 
-def test_input_must_be_there(tmp_path: Path) -> None:
+def test_a_missing_input_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs input="):
         HandInput(None)
     with pytest.raises(ValueError, match="does not exist"):
@@ -93,7 +93,9 @@ def test_input_must_be_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.shared_data
-def test_pictures_folder_and_video(predict, tmp_path: Path, run, checkpoint: Path) -> None:
+def test_images_folders_and_videos_are_predicted(
+    predict, tmp_path: Path, run, checkpoint: Path
+) -> None:
     pictures = sorted(require_shared_data("asl/images/s01").glob("[BL]_*.jpg"))
     folder = tmp_path / "pictures"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Every task: trains, tests and reports on its tiny fixture; its configurations compose."""
+"""Every task trains, tests and reports on a tiny set, and its configurations compose."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_smoke_run_leaves_a_whole_run_folder(task: str, run) -> None:
     assert load_checkpoint(folder / "checkpoints" / "best.ckpt", task).card.task == task
 
 
-def test_another_metric_may_choose_the_best_epoch(run, capsys) -> None:
+def test_another_metric_can_select_the_best_epoch(run, capsys) -> None:
     folder = run("debug=smoke", "monitor.metric=val/loss", "monitor.mode=min")
     table = pd.read_csv(folder / "metrics.csv", index_col="epoch")
     numbers = json.loads((folder / "metrics.json").read_text())
@@ -68,7 +68,7 @@ def test_another_metric_may_choose_the_best_epoch(run, capsys) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS[:2])  # test_kills.py compares runs of all
-def test_same_seed_same_run_and_seed_zero_is_a_seed(task: str, run) -> None:
+def test_equal_seeds_give_equal_runs_also_for_seed_zero(task: str, run) -> None:
     def loss(seed: int, name: str) -> list[float]:
         folder = run(f"task={task}", "debug=smoke", f"seed={seed}", run_dir=name)
         return pd.read_csv(folder / "metrics.csv")["train/loss"].tolist()
@@ -78,7 +78,7 @@ def test_same_seed_same_run_and_seed_zero_is_a_seed(task: str, run) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_golden_losses(task: str, compose_config) -> None:
+def test_the_first_losses_are_the_golden_losses(task: str, compose_config) -> None:
     """The first five steps at seed 0 on the CPU; tolerance 1e-4 of the loss.
 
     A change of numerics shows here. Where it is meant, delete tests/golden/<task>.json: the next
@@ -111,20 +111,20 @@ def first_losses(config) -> list[float]:
 @pytest.mark.parametrize(
     ("task", "trainer"), [*((t, "default") for t in TASKS), *((TASKS[0], t) for t in TRAINERS)]
 )
-def test_composes(task: str, trainer: str, compose_config) -> None:
+def test_every_task_composes_with_every_trainer(task: str, trainer: str, compose_config) -> None:
     config = compose_config(f"task={task}", f"trainer={trainer}")
     assert OmegaConf.to_container(config.trainer, resolve=True)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 @pytest.mark.parametrize("trainer", ["gpu", "fsdp"])
-def test_a_gpu_that_is_not_there_is_named(trainer: str, compose_config) -> None:
+def test_a_missing_gpu_is_refused(trainer: str, compose_config) -> None:
     config = compose_config("task=emg", f"trainer={trainer}")
     with pytest.raises(ValueError, match=r"^trainer: .*gpu"):
         build_trainer(config)
 
 
-def test_sharded_training_is_what_lightning_takes(compose_config) -> None:
+def test_sharded_strategies_are_accepted_by_lightning(compose_config) -> None:
     config = compose_config("task=asl", "trainer=fsdp")  # whose weights are otherwise averaged
     assert config.callbacks.average is None and config.trainer.gradient_clip_val is None
     strategy = instantiate(config.trainer.strategy)
@@ -132,12 +132,12 @@ def test_sharded_training_is_what_lightning_takes(compose_config) -> None:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_experiment_composes(experiment: str, compose_config) -> None:
+def test_every_experiment_composes(experiment: str, compose_config) -> None:
     config = compose_config(f"experiment={experiment}")
     assert OmegaConf.to_container(config, resolve=True)["task"] == experiment.partition("_")[0]
 
 
-def test_overfit_learns_one_batch_by_heart(run) -> None:
+def test_overfit_memorizes_one_batch(run) -> None:
     folder = run(
         *(
             "debug=overfit",
@@ -152,13 +152,13 @@ def test_overfit_learns_one_batch_by_heart(run) -> None:
     assert table["train/acc"].max() == 1.0
 
 
-def test_debug_and_profile_run(run) -> None:
+def test_debug_and_profile_presets_run(run) -> None:
     run("debug=one_batch", run_dir="debug")
     folder = run("debug=profile", "size=tiny", "datamodule.steps_per_epoch=3", run_dir="profile")
     assert list(folder.glob("*profile*"))
 
 
-def test_several_loggers(run) -> None:
+def test_several_loggers_write(run) -> None:
     folder = run("debug=smoke", "logger=[csv,tensorboard,wandb]")
     assert (folder / "metrics.csv").exists()
     assert list((folder / "tensorboard").glob("events.*"))
@@ -198,7 +198,7 @@ def test_a_checkpoint_is_tested_on_other_people(run, tmp_path: Path) -> None:
     assert "bootstrap over 3 groups" in report and "s1" in report
 
 
-def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path, capsys) -> None:
+def test_untrained_and_unknown_classes_are_reported(run, tmp_path: Path, capsys) -> None:
     trained = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'abc', each=8)}")
     test = ["stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt", "split=test_only"]
     folder = run(*test, f"data_dir={write_hands(tmp_path / 'abcd', letters='ABCD')}", run_dir="t")
@@ -209,7 +209,7 @@ def test_untrained_and_unknown_classes_are_named(run, tmp_path: Path, capsys) ->
     run(*test, f"data_dir={foreign}", run_dir="subset")  # known letters in another order
 
 
-def test_a_label_that_the_model_does_not_know(run, tmp_path: Path) -> None:
+def test_an_unknown_label_is_refused_in_tests(run, tmp_path: Path) -> None:
     trained = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'abc', each=8)}")
     about = Description("asl", Frame((63,), "float32", "a test"), {}, ("hello",))
     write_all(tmp_path / "words", about, [Sample("x", torch.zeros(1, 63).numpy(), "hello", "me")])
@@ -254,7 +254,7 @@ def test_convolutions_take_bf16_where_the_processor_has_it(monkeypatch, has: str
     assert auto_precision("cpu") == "32-true"
 
 
-def test_stage_validate(run) -> None:
+def test_stage_validate_prints_scores(run) -> None:
     trained = run("debug=smoke", run_dir="trained")
     folder = run(
         *("stage=validate", f"ckpt_path={trained}/checkpoints/best.ckpt", "debug=smoke"),
@@ -264,7 +264,7 @@ def test_stage_validate(run) -> None:
     assert 0 <= numbers["val/acc"] <= 1 and (folder / "confusion_matrix.csv").exists()
 
 
-def test_nothing_kept_for_testing_is_validated_and_said(run, tmp_path: Path) -> None:
+def test_without_test_samples_the_validation_is_reported(run, tmp_path: Path) -> None:
     folder = run(
         "debug=smoke", f"data_dir={write_hands(tmp_path / 'set', each=8)}", "split=train_all"
     )

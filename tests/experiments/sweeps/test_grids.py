@@ -22,7 +22,7 @@ STATES = ("finished", "failed", "unfinished", "no score")
 
 
 def make_job(folder: Path, overrides: list[str], state: str, value: float) -> None:
-    """A job folder as a job in that state leaves it."""
+    """Write the folder that a job in this state leaves."""
     if state == "finished":
         write_trained_job(folder, value, overrides)
     elif state == "no score":
@@ -97,7 +97,7 @@ def test_names_of_columns_do_not_hide_settings(tmp_path: Path) -> None:
 # ---- as a user types it
 
 
-def test_a_sweep_over_seeds(tmp_path: Path) -> None:
+def test_a_sweep_over_seeds_is_summarized(tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=4)
     folder = tmp_path / "S"
     done = run_command(

@@ -1,4 +1,4 @@
-"""Sweeps: jobs that fail, jobs that are known again, studies that go on, what is told of them."""
+"""Sweeps: failed and repeated jobs, resumed studies, reports."""
 
 import json
 import math
@@ -36,13 +36,13 @@ from tests.helpers.sweeps import SMOKE_OVERRIDES, make_multirun, write_job, writ
 
 
 def assign_folder(folder: Path, overrides: list[str], num: int = 0) -> str:
-    """The folder that the job ``num`` with these overrides gets."""
+    """Return the folder of job ``num`` with these overrides."""
     register_job_folder(find_jobs(folder))
     hydra = {"overrides": {"task": overrides}, "job": {"num": num}}
     return str(OmegaConf.create({"hydra": hydra, "subdir": "${job_folder:}"}).subdir)
 
 
-def test_a_job_has_its_folder_again_and_a_new_one_takes_no_other(tmp_path: Path) -> None:
+def test_a_repeated_job_reuses_its_folder(tmp_path: Path) -> None:
     assert assign_folder(tmp_path, ["seed=0"], 3) == "3"
     write_job(tmp_path / "2", ["seed=0", "epochs=3"], "finished", value=1.0)
     write_job(tmp_path / "10", ["seed=1"], "unfinished")
@@ -51,7 +51,7 @@ def test_a_job_has_its_folder_again_and_a_new_one_takes_no_other(tmp_path: Path)
     assert assign_folder(tmp_path, ["seed=2"], 1) == "12"
 
 
-def test_of_two_jobs_with_the_same_overrides_the_finished_one_is_known(tmp_path: Path) -> None:
+def test_a_finished_job_wins_over_an_equal_unfinished_one(tmp_path: Path) -> None:
     for place, status in enumerate(("failed", "finished", "unfinished")):
         write_job(tmp_path / str(place), ["seed=0"], status)
     assert assign_folder(tmp_path, ["seed=0"], 5) == "1"
@@ -73,7 +73,7 @@ def test_jobs_never_share_a_folder(jobs: list[str], known: set[str]) -> None:
     assert len(set(new)) == len(new) and not set(new) & set(there.values())
 
 
-def test_a_status_that_was_broken_off_is_none(tmp_path: Path) -> None:
+def test_a_truncated_status_is_ignored(tmp_path: Path) -> None:
     assert read_status(tmp_path) == {}
     (tmp_path / "status.json").write_text('{"status": "fini')
     assert read_status(tmp_path) == {}
@@ -94,9 +94,7 @@ def test_a_job_that_fails_is_recorded_and_gives_nan(compose_config, capsys) -> N
     assert f"Failed: {folder}" in capsys.readouterr().out
 
 
-def test_a_finished_job_is_not_run_again_and_a_killed_one_goes_on(
-    compose_config, tmp_path: Path
-) -> None:
+def test_finished_jobs_are_skipped_and_killed_jobs_resumed(compose_config, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
     short = (*SMOKE_OVERRIDES, "scheduler=plateau", f"data_dir={data}")
     config = compose_config(*short, "trainer.max_epochs=1")
@@ -114,7 +112,7 @@ def test_a_finished_job_is_not_run_again_and_a_killed_one_goes_on(
     assert epochs["epoch"].tolist() == [1, 2] and epochs.iloc[0]["val/loss"] == first["val/loss"]
 
 
-def test_a_job_that_failed_begins_anew(compose_config) -> None:
+def test_a_failed_job_starts_over(compose_config) -> None:
     config = compose_config("data_dir=/nowhere")
     folder = Path(config.run_dir)
     (folder / "checkpoints").mkdir(parents=True)
@@ -158,7 +156,7 @@ def test_jobs_are_ranked_within_their_task_and_failures_are_shown(tmp_path: Path
     assert (tmp_path / "sweep.png").stat().st_size > 1000
 
 
-def test_a_sweep_in_which_everything_failed_is_told_too(tmp_path: Path) -> None:
+def test_a_sweep_without_successes_has_a_report(tmp_path: Path) -> None:
     write_job(tmp_path / "0", ["seed=0"], "failed", error="RuntimeError: no memory")
     config = make_multirun(tmp_path)
     text = write_sweep(tmp_path, find_jobs(tmp_path), config, typed(config)).read_text()
@@ -172,7 +170,7 @@ def test_a_run_that_stopped_by_nan_keeps_its_score_and_says_so(tmp_path: Path) -
     assert row["status"] == "stopped by NaN" and row["rank"] == 1
 
 
-def test_a_setting_may_have_the_name_of_what_is_measured(tmp_path: Path) -> None:
+def test_a_setting_can_have_the_name_of_a_metric(tmp_path: Path) -> None:
     write_trained_job(tmp_path / "0", 0.6, ["epochs=5", "seed=0"])
     write_trained_job(tmp_path / "1", 0.7, ["epochs=10", "+seed=0"])
     table = tabulate(find_jobs(tmp_path))
@@ -181,13 +179,13 @@ def test_a_setting_may_have_the_name_of_what_is_measured(tmp_path: Path) -> None
 
 @settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=20))
-def test_a_setting_explains_between_nothing_and_all(scores: list[float]) -> None:
+def test_importances_are_shares(scores: list[float]) -> None:
     values = pd.Series([place % 2 for place in range(len(scores))])
     share = explained_variance(values, pd.Series(scores))
     assert math.isnan(share) or 0 <= share <= 1 + 1e-9
 
 
-def test_the_setting_that_decides_explains_most() -> None:
+def test_the_decisive_setting_is_most_important() -> None:
     grid = pd.DataFrame([(a, b) for a in range(3) for b in range(3)], columns=["a", "b"])
     scores = grid["a"] + 0.01 * grid["b"]
     assert explained_variance(grid["a"], scores) > 0.99
@@ -221,7 +219,7 @@ def test_another_direction_than_that_of_the_metric_is_refused(tmp_path: Path) ->
     go_on(config)
 
 
-def test_a_trial_that_was_killed_is_asked_for_again(tmp_path: Path) -> None:
+def test_killed_trials_are_repeated(tmp_path: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(study_name="sweep", storage=f"sqlite:///{tmp_path}/study.db")
     space = {"lr": optuna.distributions.FloatDistribution(0, 1)}
@@ -256,7 +254,7 @@ def test_the_importance_in_a_search_is_that_of_its_study(tmp_path: Path) -> None
 # ---- as a user types it
 
 
-def test_a_grid_with_a_failure_goes_on_and_says_so(tmp_path: Path) -> None:
+def test_a_grid_continues_after_a_failure(tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
     sweep = (f"data_dir=/nowhere,{data}", *SMOKE_OVERRIDES, f"hydra.sweep.dir={tmp_path / 'S'}")
     done = run_command("-m", *sweep)
@@ -270,7 +268,7 @@ def test_a_grid_with_a_failure_goes_on_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_longer_grid_in_the_same_folder_runs_what_is_new(tmp_path: Path) -> None:
+def test_a_longer_grid_runs_only_new_jobs(tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
     sweep = (*SMOKE_OVERRIDES, f"data_dir={data}", f"hydra.sweep.dir={tmp_path / 'S'}")
     assert run_command("-m", "seed=0,1", *sweep).returncode == 0
@@ -292,7 +290,7 @@ def test_all_tasks_in_one_multirun(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_study_that_is_killed_goes_on(tmp_path: Path) -> None:
+def test_a_killed_study_is_resumed(tmp_path: Path) -> None:
     folder, trials = tmp_path / "S", 4
     command = [sys.executable, "run.py", "-m", "sweep=asl", "debug=smoke"]
     command += [f"hydra.sweep.dir={folder}", f"hydra.sweeper.n_trials={trials}"]
@@ -319,7 +317,7 @@ def test_a_study_that_is_killed_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_other_launchers(launcher: str, tmp_path: Path) -> None:
+def test_jobs_run_with_other_launchers(launcher: str, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
     sweep = (f"data_dir=/nowhere,{data}", *SMOKE_OVERRIDES, f"hydra.sweep.dir={tmp_path / 'S'}")
     done = run_command("-m", *sweep, f"hydra/launcher={launcher}", fresh=True)
@@ -332,7 +330,7 @@ def test_other_launchers(launcher: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_jobs_on_a_ray_cluster(tmp_path: Path, monkeypatch) -> None:
-    """A cluster of one processor that begins and ends with the command."""
+    """A cluster of one processor that starts and ends with the command."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # none in the user's home

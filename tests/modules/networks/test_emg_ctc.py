@@ -1,4 +1,4 @@
-"""The small reader of EMG: padding, lengths, short recordings, any electrodes, gradients."""
+"""EMGCTC: padding, lengths, short recordings, any electrodes, gradients."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make_network(
 
 
 def make_settled_network(positions: int | None = None, **more) -> EMGCTC:
-    """A network in eval mode whose norms are not the identity."""
+    """Return a network in eval mode whose normalizations are not the identity."""
     net = make_network(positions, **more)
     for part in net.modules():
         if isinstance(part, FrameNorm):
@@ -34,7 +34,7 @@ def make_settled_network(positions: int | None = None, **more) -> EMGCTC:
 
 
 def make_recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
-    """Noise (B, T, C) of so many samples each, padded with zeros to the longest."""
+    """Return noise (B, T, C) of these numbers of samples, padded with zeros to the longest."""
     torch.manual_seed(1)
     x, length = torch.randn(len(lengths), max(lengths), channels), torch.tensor(lengths)
     return x * present(length, max(lengths), x.device)[..., None], length
@@ -55,7 +55,7 @@ def test_padding_changes_nothing(positions: int | None, length: int, padding: in
     torch.testing.assert_close(beside[1, : count[0]], alone[0, : count[0]], rtol=1e-5, atol=1e-5)
 
 
-def test_what_stands_beyond_the_end_is_not_read() -> None:
+def test_samples_beyond_the_length_are_not_read() -> None:
     net = make_settled_network()
     x, length = make_recordings(120, 70)
     noisy = x.clone()
@@ -81,7 +81,7 @@ def test_padding_changes_nothing_in_training_either() -> None:
     lengths=st.lists(st.integers(1, 300), min_size=1, max_size=4),
     rate=st.sampled_from([100.0, 250.0, 516.8, 1000.0, 2000.0]),
 )
-def test_frames_are_as_many_as_promised(lengths: list[int], rate: float) -> None:
+def test_the_output_has_the_promised_lengths(lengths: list[int], rate: float) -> None:
     net = make_network(rate=rate).eval()
     x, length = make_recordings(*lengths)
     with torch.no_grad():
@@ -174,7 +174,7 @@ def test_a_silent_recording_and_a_long_one_are_read() -> None:
 
 
 @kinds_of_output
-def test_four_recordings_are_learnt_by_heart(positions: int | None) -> None:
+def test_the_network_overfits_four_recordings(positions: int | None) -> None:
     net = make_network(positions, dropout=0.0).train()
     x, length = make_recordings(80, 70, 90, 76)
     texts = torch.randint(1, 11, (4, 3), generator=torch.Generator().manual_seed(2))

@@ -1,4 +1,4 @@
-"""Readers of EMG: what the documents say of them, lengths, padding, gradients, learning."""
+"""EMG networks: sizes of the sources, lengths, padding, gradients, learning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_network(kind: type, positions: int | None = 3, channels: int = 2, **mor
 
 
 def make_recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
-    """Noise (B, T, C) of so many samples each, padded with zeros to the longest."""
+    """Return noise (B, T, C) of these numbers of samples, padded with zeros to the longest."""
     torch.manual_seed(1)
     x = torch.randn(len(lengths), max(lengths), channels)
     length = torch.tensor(lengths)
@@ -42,7 +42,7 @@ def list_dropouts(net: nn.Module) -> set[float]:
     return {part.p for part in net.modules() if isinstance(part, nn.Dropout)}
 
 
-def test_emg_hybrid_is_built_as_its_document_says() -> None:
+def test_emg_hybrid_matches_its_source() -> None:
     net = EMGHybrid(channels=8, vocabulary=32_128, positions=16, rate=1000.0)
     assert count_parameters(net) == 13_138_816
     assert (net.enter.in_channels, net.enter.out_channels, net.drop.p) == (8, 256, 0.3)
@@ -58,7 +58,7 @@ def test_emg_hybrid_is_built_as_its_document_says() -> None:
     assert [type(part) for part in net.reader.head] == [nn.Linear, nn.ReLU, nn.Linear]
 
 
-def test_emg_spatiotemporal_is_built_as_its_document_says() -> None:
+def test_emg_spatiotemporal_matches_its_source() -> None:
     net = EMGSpatioTemporal(channels=8, vocabulary=32_128, positions=16, rate=1000.0)
     assert count_parameters(net) == 15_786_880
     assert (net.window, net.hop) == (256, 128)
@@ -87,7 +87,7 @@ def test_emg_spatiotemporal_takes_its_windows_in_milliseconds() -> None:
 @both
 @settings(max_examples=15)
 @given(lengths=st.lists(st.integers(1, 400), min_size=1, max_size=4))
-def test_lengths_and_padding_are_as_promised(kind: type, lengths: list[int]) -> None:
+def test_output_lengths_and_padding_are_as_documented(kind: type, lengths: list[int]) -> None:
     net = make_network(kind, positions=None).eval()
     x, length = make_recordings(*lengths)
     with torch.no_grad():
@@ -117,7 +117,7 @@ def test_padding_changes_nothing(
 
 
 def make_settled_network(kind: type, positions: int | None) -> nn.Module:
-    """A network in eval mode whose norms are not the identity."""
+    """Return a network in eval mode whose normalizations are not the identity."""
     net = make_network(kind, positions)
     for part in net.modules():
         if isinstance(part, FrameNorm):
@@ -212,7 +212,7 @@ def test_a_silent_recording_and_a_long_one_are_read(kind: type) -> None:
 
 @both
 @kinds_of_output
-def test_four_recordings_are_learnt_by_heart(kind: type, positions: int | None) -> None:
+def test_the_network_overfits_four_recordings(kind: type, positions: int | None) -> None:
     short = {"window_ms": 40, "hop_ms": 20} if kind is EMGSpatioTemporal else {}
     net = make_network(kind, positions, **disable_dropout(kind), **short).train()
     x, length = make_recordings(40, 34, 28, 38)
@@ -229,7 +229,7 @@ def test_four_recordings_are_learnt_by_heart(kind: type, positions: int | None) 
 
 
 def compute_loss(logits: Tensor, lengths: Tensor, texts: Tensor) -> Tensor:
-    """Cross entropy of 3 tokens, or CTC where there are more frames than that."""
+    """Return the cross entropy of 3 tokens, or the CTC loss for more frames."""
     if logits.shape[1] == texts.shape[1]:
         return F.cross_entropy(logits.flatten(0, 1), texts.flatten())
     log_probs = logits.log_softmax(-1).transpose(0, 1)  # (B, T, vocabulary) → (T, B, vocabulary)
@@ -254,6 +254,6 @@ def test_sinusoids_tell_every_step_apart_and_keep_the_type() -> None:
     ],
     ids=["heads", "odd", "rate", "positions", "hop"],
 )
-def test_what_cannot_be_built_is_said(kind: type, wrong: dict, word: str) -> None:
+def test_invalid_arguments_are_refused(kind: type, wrong: dict, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         make_network(kind, **wrong)

@@ -1,4 +1,4 @@
-"""Networks: the counts that the documents give, shapes, gradients."""
+"""Letter and lip networks: parameter counts of the sources, shapes, gradients."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def count_parameters(net: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def test_landmark_gru_counts_what_the_document_counts() -> None:
+def test_landmark_gru_has_the_parameters_of_its_source() -> None:
     assert count_parameters(LandmarkGRU()) == 210_077
 
 
@@ -27,7 +27,7 @@ def test_landmark_gru_takes_sequences(frames: int) -> None:
     torch.testing.assert_close(net(x)[:1], net(x[:1]))
 
 
-def test_landmark_gru_looks_at_every_frame() -> None:
+def test_landmark_gru_uses_every_frame() -> None:
     net, x = LandmarkGRU().eval(), torch.randn(1, 4, 63, requires_grad=True)
     net(x).sum().backward()
     assert x.grad is not None
@@ -64,7 +64,7 @@ def test_letter_net_averages_the_frames() -> None:
     torch.testing.assert_close(net(x.repeat(1, 4, 1)), net(x), rtol=1e-4, atol=1e-4)
 
 
-def test_no_hand_is_nothing_and_finite() -> None:
+def test_an_absent_hand_is_the_class_nothing() -> None:
     net = LetterNet()
     zeros = torch.zeros(4, 1, 63, requires_grad=True)
     net.forward_members(zeros).sum().backward()
@@ -72,7 +72,7 @@ def test_no_hand_is_nothing_and_finite() -> None:
     assert net.eval()(torch.zeros(4, 1, 63)).argmax(1).tolist() == [27] * 4
 
 
-def test_cnn_lstm_counts_what_the_document_counts() -> None:
+def test_cnn_lstm_has_the_parameters_of_its_source() -> None:
     assert count_parameters(CNNLSTM()) == 721_044
     assert count_parameters(CNNLSTM(num_classes=10)) == 721_044 + 6 * 65
 
@@ -89,7 +89,7 @@ def test_cnn_lstm_pools_a_frame_to_1152_numbers_and_keeps_every_frame() -> None:
 
 
 def test_channels_last_changes_the_order_in_memory_alone() -> None:
-    """After loading weights as well: otherwise a trained model would be slower than a new one."""
+    """The memory format also survives loading weights."""
     net, other = CNNLSTM().eval(), CNNLSTM().eval()
     other.load_state_dict({k: v.contiguous() for k, v in net.state_dict().items()})
     kernel = other.features[1][0].weight

@@ -1,4 +1,4 @@
-"""Readers of one word of many: counts, shapes, boundaries, checkpointing, light, learning."""
+"""Word networks: sizes, shapes, word masks, gradient checkpointing, brightness, learning."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def count_parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def test_resnet_bilstm_counts_nearly_what_the_document_counts() -> None:
+def test_resnet_bilstm_has_nearly_the_parameters_of_its_source() -> None:
     net = ResNetBiLSTM()
     assert count_parameters(net) == 33_287_460
     assert abs(count_parameters(net) / DOCUMENT - 1) < 0.0021
@@ -69,7 +69,7 @@ def test_a_boundary_adds_one_input_to_the_lstm() -> None:
         )
 
 
-def test_resnet_tcn_counts_what_it_says() -> None:
+def test_resnet_tcn_has_the_documented_parameters() -> None:
     with torch.device("meta"):
         net = ResNetTCN()
         assert f"{count_parameters(net):,} parameters for 100 classes" in " ".join(
@@ -78,7 +78,7 @@ def test_resnet_tcn_counts_what_it_says() -> None:
         assert count_parameters(ResNetTCN(word_mask=True)) - count_parameters(net) == 768
 
 
-def test_word_tcn_is_light() -> None:
+def test_word_tcn_has_the_documented_parameters() -> None:
     assert count_parameters(WordTCN()) == 728_652
     assert count_parameters(WordTCN(members=2)) == 2 * 728_652
     assert count_parameters(WordTCN(word_mask=True)) == 728_652 + 144
@@ -86,7 +86,7 @@ def test_word_tcn_is_light() -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet_bilstm", "resnet_tcn", "word_tcn"])
-def test_the_configuration_says_what_the_code_says(name: str) -> None:
+def test_configuration_and_class_have_the_same_defaults(name: str) -> None:
     path = ROOT / "conf" / "net" / f"{name}.yaml"
     with torch.device("meta"):  # the data says what the configuration leaves open
         made = instantiate(OmegaConf.load(path), num_classes=100, word_mask=False)
@@ -142,13 +142,15 @@ def test_every_frame_and_parameter_counts(kind: type) -> None:
     ],
     ids=["low", "narrow", "no frames", "colours", "no channel"],
 )
-def test_what_is_no_clip_is_told(kind: type, shape: tuple[int, ...], found: str) -> None:
+def test_inputs_that_are_not_clips_are_refused(
+    kind: type, shape: tuple[int, ...], found: str
+) -> None:
     with pytest.raises(ValueError, match=f"{found}.*H, W from 24"):
         make_network(kind)(torch.rand(shape))
 
 
 @every
-def test_a_boundary_of_another_length_is_told(kind: type) -> None:
+def test_a_word_mask_of_another_length_is_refused(kind: type) -> None:
     with pytest.raises(ValueError, match=r"word_mask of shape \(3, 5\).*\(3, 6\)"):
         make_network(kind, word_mask=True)(make_clips(), torch.ones(3, 5))
 
@@ -161,7 +163,7 @@ def test_one_frame_alone_is_read_but_not_trained_on(kind: type) -> None:
         net.train()(x)
 
 
-def test_sizes_that_do_not_divide_are_told() -> None:
+def test_sizes_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="net.spatial_size=20.*multiple of 8"):
         ResNetBiLSTM(5, spatial_size=20)
     with pytest.raises(ValueError, match="heads"):
@@ -203,7 +205,7 @@ def test_a_result_does_not_depend_on_the_batch_around_it(kind: type) -> None:
 
 
 @every
-def test_the_light_of_a_clip_is_taken_out(kind: type) -> None:
+def test_brightness_is_normalized(kind: type) -> None:
     net, x = make_network(kind).eval(), make_clips()
     torch.testing.assert_close(net(x + 0.3), net(x), rtol=1e-3, atol=1e-4)  # brightness: exactly
     torch.testing.assert_close(net(0.3 + 0.5 * x), net(x), rtol=0.1, atol=0.1)  # contrast: nearly
@@ -232,7 +234,7 @@ def test_channels_last_changes_the_order_in_memory_alone() -> None:
 
 
 def learn_step(net: nn.Module) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-    """The loss of one step of training, its gradients, and the statistics after it."""
+    """Return the loss of one training step, its gradients, and the statistics after it."""
     torch.manual_seed(3)  # dropout
     x = make_clips()
     loss = F.cross_entropy(net(x, make_middle_mask(x)), torch.tensor([0, 1, 2]))
@@ -259,7 +261,7 @@ def test_checkpointing_changes_neither_loss_nor_gradients_nor_statistics(kind: t
 
 
 def count_saved(net: nn.Module) -> int:
-    """Numbers that the residual network holds for the way back."""
+    """Return the number of values saved for the backward pass."""
     held: dict[int, int] = {}
 
     def note(x: Tensor) -> Tensor:
@@ -293,7 +295,7 @@ def test_word_tcn_reads_a_mirrored_mouth_alike() -> None:
     assert (net(x.flip(-1)) - net(x)).abs().max() > 1e-3
 
 
-def test_two_blocks_over_time_see_37_frames() -> None:
+def test_the_receptive_field_is_37_frames() -> None:
     torch.manual_seed(0)
     blocks = nn.Sequential(TimeBlock(6, 1, 0.0), TimeBlock(6, 2, 0.0)).eval()
     x = torch.randn(1, 6, 60, requires_grad=True)
@@ -310,7 +312,7 @@ def test_the_order_of_the_frames_counts(kind: type) -> None:
 
 
 @every
-def test_bfloat16_reads_nearly_the_same(kind: type) -> None:
+def test_bfloat16_gives_nearly_the_same_logits(kind: type) -> None:
     net, x = make_network(kind, word_mask=True, dropout=0.0), make_clips()
     expected = net.eval()(x, make_middle_mask(x))
     with torch.autocast("cpu", torch.bfloat16):
@@ -324,7 +326,7 @@ def test_bfloat16_reads_nearly_the_same(kind: type) -> None:
 @pytest.mark.slow
 @every
 def test_networks_export(kind: type) -> None:
-    """torch.export with a free batch: what ONNX and others start from."""
+    """torch.export with a dynamic batch size, on which ONNX export builds."""
     net, batch = make_network(kind, word_mask=True).eval(), torch.export.Dim("batch")
     arguments = (make_clips(2), make_middle_mask(make_clips(2)))
     program = torch.export.export(net, arguments, dynamic_shapes=({0: batch}, {0: batch}))
@@ -334,7 +336,7 @@ def test_networks_export(kind: type) -> None:
     )
 
 
-def test_word_tcn_learns_eight_clips_by_heart() -> None:
+def test_word_tcn_overfits_eight_clips() -> None:
     torch.manual_seed(0)
     net, x, y = WordTCN(8, size=48, dropout=0.0), make_clips(8, 6), torch.arange(8)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)

@@ -1,4 +1,4 @@
-"""The preparation of EMG, on tones, bursts and noise whose result is known."""
+"""EMG filters, on tones, bursts and noise with known results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLAIN = {"mains_hz": None}
 
 
 def make_tone(hz, rate=1000, long_s=4.0, microvolts=10.0):
-    """(T, 1)."""
+    """Return a tone (T, 1)."""
     return microvolts * np.sin(2 * np.pi * hz * np.arange(int(rate * long_s)) / rate)[:, None]
 
 
@@ -24,7 +24,7 @@ def make_noise(samples, channels, seed=0):
 
 
 def measure_amplitude(emg, rate):
-    """Of a tone (T, 1), away from the ends: µV."""
+    """Return the amplitude of a tone (T, 1) in µV, away from the ends."""
     return float(np.sqrt(2) * emg[rate : -rate or None].std())
 
 
@@ -56,7 +56,7 @@ def test_the_mains_and_its_harmonics_are_removed_and_the_rest_is_kept():
 
 
 @pytest.mark.parametrize(("hz", "kept"), [(5, 0.0), (20, 0.5), (80, 1.0), (200, 0.5), (400, 0.0)])
-def test_the_band(hz, kept):
+def test_frequencies_outside_the_band_are_removed(hz, kept):
     emg = EMGFilter(1000, None, low_hz=20, high_hz=200)(make_tone(hz))
     assert measure_amplitude(emg, 1000) / 10 == pytest.approx(kept, abs=0.02)
 
@@ -91,7 +91,7 @@ def make_burst(at=1500):
 
 
 def find_center(emg):
-    """The mean place of its energy."""
+    """Return the center of the energy in samples."""
     energy = emg[:, 0].astype(float) ** 2
     return float((energy * np.arange(len(energy))).sum() / energy.sum())
 
@@ -103,7 +103,7 @@ def test_a_recorded_burst_stays_where_it_is_and_a_live_one_comes_late():
 
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 3, 7, 30])
-def test_short_recordings(samples):
+def test_short_recordings_are_filtered(samples):
     emg = make_noise(samples, 3) + 1e5
     assert EMGFilter(1000)(emg).shape == (samples, 3)
     down = EMGFilter(1000, resample_hz=250)(emg)
@@ -112,7 +112,7 @@ def test_short_recordings(samples):
 
 
 @pytest.mark.parametrize("emg", [np.zeros(5), np.zeros((5, 2, 2)), np.full((9, 2), np.nan)])
-def test_what_is_no_signal(emg):
+def test_arrays_that_are_not_signals_are_refused(emg):
     with pytest.raises(ValueError, match=r"expected \(samples, channels\)|not finite"):
         EMGFilter(1000)(emg)
 
@@ -147,7 +147,7 @@ def test_impossible_settings_are_named(options, message):
 
 
 def filter_causally(condition, emg):
-    """The same forward filter on a whole signal, straight from SciPy."""
+    """Return the same forward filter of a whole signal, computed by SciPy."""
     state = signal.sosfilt_zi(condition.sos)[..., None] * emg[0]
     emg, _ = signal.sosfilt(condition.sos, emg, axis=0, zi=state)
     if condition.ratio == 1:
@@ -164,7 +164,7 @@ def filter_causally(condition, emg):
     to=st.sampled_from([None, 250, 300, 1600]),
     seed=st.integers(0, 9),
 )
-def test_a_stream_does_not_depend_on_its_chunks(sizes, to, seed):
+def test_filtering_a_stream_does_not_depend_on_its_chunks(sizes, to, seed):
     condition = EMGFilter(1000, high_hz=200, resample_hz=to)
     emg = make_noise(sum(sizes), 2, seed) + 57_000
     live = condition.start_stream(2)
@@ -176,7 +176,7 @@ def test_a_stream_does_not_depend_on_its_chunks(sizes, to, seed):
     np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-def test_a_long_stream_keeps_its_place_and_forgets_what_is_past():
+def test_a_long_stream_keeps_its_timing_and_bounded_memory():
     condition = EMGFilter(1000, resample_hz=300)
     emg, live = make_noise(20_000, 1), condition.start_stream(1)
     got = np.concatenate([live.push(emg[n : n + 33]) for n in range(0, len(emg), 33)])
@@ -184,7 +184,7 @@ def test_a_long_stream_keeps_its_place_and_forgets_what_is_past():
     assert len(live._resampler.pending) < 250
 
 
-def test_a_gap_in_a_stream_does_not_poison_what_follows():
+def test_a_gap_in_a_stream_does_not_affect_later_samples():
     emg = make_noise(3000, 2) + 1000
     holed = emg.copy()
     holed[700:705, 1] = [np.nan, np.inf, -np.inf, np.nan, np.nan]
@@ -196,7 +196,7 @@ def test_a_gap_in_a_stream_does_not_poison_what_follows():
     np.testing.assert_array_equal(got, condition.start_stream(2).push(held))
 
 
-def test_a_chunk_of_other_channels():
+def test_a_chunk_with_another_number_of_channels_is_refused():
     with pytest.raises(ValueError, match=r"shape \(5, 3\): expected \(samples, 2 channels\)"):
         EMGFilter(1000).start_stream(2).push(np.zeros((5, 3)))
 
@@ -204,7 +204,7 @@ def test_a_chunk_of_other_channels():
 # ---- faults
 
 
-def test_a_sound_recording_has_no_fault():
+def test_a_good_recording_has_no_quality_issues():
     assert quality_issues(make_noise(1000, 8), 1000) == []
     assert (
         quality_issues(np.rint(make_noise(250, 2) / 30).astype(int), 250) == []
@@ -215,12 +215,12 @@ def test_a_sound_recording_has_no_fault():
 @pytest.mark.parametrize(
     ("samples", "said"), [(0, "0 samples (0 s)"), (3, "3 samples (0.003 s)"), (99, "99 samples")]
 )
-def test_short_ones(samples, said):
+def test_recordings_that_are_too_short_are_rejected(samples, said):
     (fault,) = quality_issues(make_noise(samples, 8), 1000)
     assert fault.startswith(said) and fault.endswith("long; min_s=0.1 asks for more")
 
 
-def test_long_ones():
+def test_recordings_that_are_too_long_are_rejected():
     assert quality_issues(make_noise(1000, 8), 1000, max_s=0.5) == [
         "1000 samples (1 s) long; max_s=0.5 asks for less"
     ]

@@ -1,4 +1,4 @@
-"""The video that stage=live writes: browsers play it, and a full disk is an error."""
+"""The video that stage=live writes plays in browsers; a full disk is an error."""
 
 from __future__ import annotations
 

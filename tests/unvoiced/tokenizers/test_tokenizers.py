@@ -1,4 +1,4 @@
-"""Tokenizers: what is written comes back, whatever is read is text, and strangers do no harm."""
+"""Tokenizers: encoding and decoding, training, damaged and hostile files."""
 
 import base64
 import copy
@@ -53,7 +53,7 @@ def remove_unwritable(tokenizer: Tokenizer, text: str) -> str:
 
 @settings(max_examples=200)
 @given(kind=kinds, text=st.sampled_from(TEXTS) | st.text(LETTERS, max_size=30) | st.text())
-def test_what_is_writable_comes_back(kind: str, text: str) -> None:
+def test_encoded_text_decodes_to_itself(kind: str, text: str) -> None:
     tokenizer = FITTED[kind]
     text = remove_unwritable(tokenizer, text)
     if tokenizer.unwritable(text):  # a phrase's rest is another phrase
@@ -66,7 +66,7 @@ def test_what_is_writable_comes_back(kind: str, text: str) -> None:
 
 @settings(max_examples=200)
 @given(kind=kinds, ids=st.lists(st.integers(-(10**20), 10**20) | st.integers(0, 90), max_size=20))
-def test_any_ids_are_text(kind: str, ids: list[int]) -> None:
+def test_any_ids_decode_to_text(kind: str, ids: list[int]) -> None:
     tokenizer = FITTED[kind]
     text = tokenizer.decode(ids)
     assert text == tokenizer.normalise(text)
@@ -74,7 +74,7 @@ def test_any_ids_are_text(kind: str, ids: list[int]) -> None:
 
 @settings(max_examples=100)
 @given(kind=kinds, text=st.text())
-def test_to_normalise_twice_changes_nothing(kind: str, text: str) -> None:
+def test_normalizing_twice_changes_nothing(kind: str, text: str) -> None:
     once = FITTED[kind].normalise(text)
     assert FITTED[kind].normalise(once) == once
 
@@ -130,12 +130,12 @@ def test_copies_and_other_processes_get_the_same_tokenizer(name: str) -> None:
 
 @pytest.mark.parametrize("name", UNFITTED)
 @pytest.mark.parametrize("texts", [[], ["", " \t"]], ids=["none", "blank"])
-def test_nothing_to_learn_from_is_said(name: str, texts: list[str]) -> None:
+def test_fitting_without_texts_is_refused(name: str, texts: list[str]) -> None:
     with pytest.raises(ValueError, match="texts are empty"):
         UNFITTED[name].fit(texts)
 
 
-def test_lower_case_is_a_choice() -> None:
+def test_lower_case_is_optional() -> None:
     assert FITTED["sentencepiece"].normalise("  I  Need\nit ") == "i need it"
     assert FITTED["cased"].normalise("  I  Need\nit ") == "I Need it"
     assert FITTED["cased"].decode(FITTED["cased"].encode("Yes")) == "Yes"
@@ -162,7 +162,7 @@ def test_characters_are_two_ids_and_the_distinct_characters() -> None:
 
 
 def test_frequent_words_become_pieces() -> None:
-    """Though each is in the same place of a few texts."""
+    """Even if each is at the same position in a few texts."""
     verbs, things = ("dim", "fix", "find", "see"), ("light", "door", "lamp", "window")
     texts = [f"please {verb} the {thing} now" for verb, thing in product(verbs, things)]
     tokenizer = SentencePiece(vocabulary=80).fit(texts)
@@ -190,7 +190,7 @@ def test_a_saved_tokenizer_is_a_file_of_its_own_kind(name: str, tmp_path: Path) 
 
 
 def train_foreign_model() -> str:
-    """A good SentencePiece model whose special ids are other ones."""
+    """Return a valid SentencePiece model with other special ids."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(TEXTS),
@@ -241,7 +241,7 @@ def test_the_configurations_build_them(name: str) -> None:
     assert tokenizer.kind == name and tokenizer.decode(tokenizer.encode("YES")) == "yes"
 
 
-def test_without_t5s_file_it_says_where_to_get_it(
+def test_a_missing_t5_file_names_its_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
@@ -289,7 +289,7 @@ def test_t5_has_the_ids_of_its_paper(t5: T5) -> None:
 @settings(max_examples=300)
 @given(text=st.text() | st.text("aÀﬁ℡ ́̈\x7f▁Σ㎯", max_size=12))
 @example(text="\u0344\x7f\u0331a")
-def test_t5_writes_what_is_writable(t5: T5, text: str) -> None:
+def test_t5_decodes_encodable_text(t5: T5, text: str) -> None:
     text = remove_unwritable(t5, text)
     if not t5.unwritable(text):
         assert t5.decode(t5.encode(text)) == t5.normalise(text) == t5.normalise(t5.normalise(text))

@@ -1,4 +1,4 @@
-"""Faces and mouth windows, with the real MediaPipe on a drawn face."""
+"""Faces and mouth windows, with the real MediaPipe on a painted face."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EYES_AND_MOUTH = np.float32([(92, 113), (148, 113), (120, 178)]) / 240  # of the
 
 
 def find_expected_points(x, y, size):
-    """Where the eyes and the mouth of a face in a scene are, (3, 2)."""
+    """Return the (3, 2) points of eyes and mouth of a face in a scene."""
     return EYES_AND_MOUTH * size + (x, y)
 
 
@@ -46,7 +46,7 @@ def test_points_sit_on_the_drawn_face(finder, face):
     assert np.linalg.norm(found.points - find_expected_points(*face), axis=1).max() < 0.05 * face[2]
 
 
-def test_no_face_is_none(finder):
+def test_an_image_without_a_face_gives_none(finder):
     assert finder.read(np.full((240, 320, 3), 90, np.uint8)) is None
 
 
@@ -60,7 +60,7 @@ def test_a_small_face_is_searched_and_then_followed(finder):
 
 
 def test_points_of_a_small_face_are_as_exact(finder):
-    """Looked at from closer; the first look is off by more."""
+    """The second, magnified detection is more exact than the first."""
     errors = []
     for x in range(100, 300, 40):
         picture = paint_scene((x, 200, 160, 0.3), shape=(480, 640))
@@ -74,11 +74,11 @@ def test_points_of_a_small_face_are_as_exact(finder):
 
 
 @pytest.mark.parametrize("shape", [(9, 300), (300, 9), (1, 1), (16, 16)])
-def test_pictures_too_small_for_a_face(finder, shape):
+def test_images_too_small_for_a_face_give_none(finder, shape):
     assert finder.read(np.full((*shape, 3), 90, np.uint8)) is None
 
 
-def test_the_larger_of_two_faces(finder):
+def test_the_larger_of_two_faces_is_chosen(finder):
     large, small = (0, 40, 160, 0.3), (190, 60, 110, 0.3)
     found = finder.read(paint_scene(small, large))
     assert found.num_faces == 2
@@ -93,7 +93,7 @@ def test_a_face_is_followed_until_another_is_clearly_larger(finder):
     assert clearly.points[0, 0] > 150
 
 
-def test_models_that_are_none(tmp_path, face_model_file):
+def test_invalid_model_files_are_refused(tmp_path, face_model_file):
     with pytest.raises(ValueError, match=r"reader.model=.* cannot be read"):
         FaceDetector(tmp_path / "absent.tflite")
     with pytest.raises(ValueError, match=r"reader.landmarker=.* cannot be read"):
@@ -105,7 +105,7 @@ def test_models_that_are_none(tmp_path, face_model_file):
         FaceDetector(face_model_file, landmarker=tmp_path / "damaged")
 
 
-def test_mediapipe_says_nothing_and_loads_late(face_model_file, tmp_path):
+def test_mediapipe_prints_nothing_and_loads_on_first_use(face_model_file, tmp_path):
     path = tmp_path / "face.npy"
     np.save(path, paint_scene((30, 20, 160, 0.3)))
     code = (
@@ -149,7 +149,7 @@ def test_a_window_turns_and_scales_with_the_head(degrees):
 
 
 def test_a_window_holds_still_where_the_head_does():
-    """Noise of the detector and a mouth that opens move it by far less than they move."""
+    """Detector noise and mouth opening move the window by far less."""
     rng = np.random.default_rng(0)
     points = find_expected_points(30, 20, 240) + rng.normal(0, 1.0, (75, 3, 2))
     points[:, 2, 1] += 4 * np.sin(np.arange(75))  # the mouth opens and shuts
@@ -186,7 +186,7 @@ def test_short_gaps_are_bridged():
     assert fill_short_gaps(~found, 99).all()
 
 
-def test_what_a_window_cuts():
+def test_a_window_crops_its_rectangle():
     picture = np.random.default_rng(0).integers(0, 255, (100, 120), np.uint8)
     same = MouthWindow(np.array([[1.0, 0, 10], [0, 1, 20]]), 64, 96)
     np.testing.assert_array_equal(same.crop_image(picture), picture[20:84, 10:106])
@@ -205,7 +205,7 @@ def test_what_a_window_cuts():
     ("shape", "rows"),
     [((56, 96), slice(4, 60)), ((80, 96), None), ((28, 48), slice(4, 60)), ((5, 9), slice(5, 58))],
 )
-def test_ready_pictures_keep_their_shape(shape, rows):
+def test_cropped_images_keep_their_shape(shape, rows):
     picture = np.tile(np.linspace(0, 250, shape[0]).astype(np.uint8)[:, None], (1, shape[1]))
     window = fit_mouth_image(picture, 64, 96)
     assert window.shape == (64, 96)
@@ -217,7 +217,7 @@ def test_ready_pictures_keep_their_shape(shape, rows):
         np.testing.assert_array_equal(window, picture[8:72])
 
 
-def test_drawing_leaves_the_picture_alone_and_may_leave_it():
+def test_drawing_copies_the_image_and_clips_at_its_edges():
     picture = np.zeros((100, 120, 3), np.uint8)
     drawn = draw_mouth(picture, MouthWindow(np.array([[1.0, 0, 60], [0, 1, 60]]), 64, 96))
     assert drawn.any()

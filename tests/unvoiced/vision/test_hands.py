@@ -1,4 +1,4 @@
-"""The models, pictures and hands of unvoiced/vision/hands.py, with the real MediaPipe."""
+"""Hands and their models, with the real MediaPipe."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_file_in_the_cache_is_taken_as_it_is(tmp_path, monkeypatch):
     assert locate_hand_model().read_bytes() == b"official"
 
 
-def test_no_index_says_which_file_to_put_where(tmp_path, monkeypatch):
+def test_without_a_package_index_the_error_names_the_file_and_its_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(ValueError, match="could not be fetched") as error:
@@ -91,7 +91,7 @@ def test_a_damaged_wheel_is_refused(tmp_path, monkeypatch, content):
         locate_hand_model()
 
 
-def test_one_download_gives_both_models_to_many_at_once(tmp_path, monkeypatch):
+def test_simultaneous_requests_share_one_download(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(models, "_read_member", lambda _, name, __: name.encode())
     downloads = []
@@ -112,7 +112,7 @@ def test_damaged_model_is_a_clear_error(tmp_path):
         HandLandmarker(damaged).read(paint_hand())
 
 
-def test_draw_hand_leaves_the_picture_alone_and_may_leave_it():
+def test_drawing_copies_the_image_and_clips_at_its_edges():
     picture = np.zeros((40, 60, 3), np.uint8)
     points = np.linspace(-0.5, 1.5, 63, dtype=np.float32)
     assert draw_hand(picture, points).any()
@@ -133,7 +133,7 @@ def test_points_sit_on_the_drawn_hand(finder):
     assert np.linalg.norm(points[list(TIPS)] - ends, axis=1).max() < 32
 
 
-def test_no_hand_is_none(finder):
+def test_an_image_without_a_hand_gives_none(finder):
     assert finder.read(np.full((50, 70, 3), 90, np.uint8)) is None
 
 
@@ -144,7 +144,7 @@ def test_a_video_is_followed(hand_model_file):
     assert video.read(np.zeros((320, 320, 3), np.uint8)) is None
 
 
-def test_mediapipe_says_nothing_and_loads_late(hand_model_file, tmp_path):
+def test_mediapipe_prints_nothing_and_loads_on_first_use(hand_model_file, tmp_path):
     picture = tmp_path / "hand.png"
     picture.write_bytes(cv2.imencode(".png", paint_hand()[..., ::-1])[1].tobytes())
     code = (
@@ -160,8 +160,8 @@ def test_mediapipe_says_nothing_and_loads_late(hand_model_file, tmp_path):
 
 
 @pytest.mark.shared_data
-def test_real_pictures(finder):
-    """Without borders 287 of these 384 hands are found."""
+def test_hands_are_found_in_real_images(finder):
+    """Without borders, 287 of these 384 hands are found."""
     folder = require_shared_data("asl/images")
     hands = [finder.read(load_image(path)) for path in sorted(folder.glob("*/*_0*.jpg"))[::4]]
     found = [hand for hand in hands if hand]
@@ -196,7 +196,7 @@ def test_handedness_is_as_the_picture_shows(finder):
 
 
 def paste_hand(share: int, where: tuple[int, int]) -> np.ndarray:
-    """(1080, 1920, 3): the drawn hand at (x, y), with a height of one ``share``-th of the image."""
+    """Return (1080, 1920, 3) with a hand at (x, y) of 1 / ``share`` of the image height."""
     side = 1080 // share
     image = np.full((1080, 1920, 3), (205, 215, 220), np.uint8)
     x, y = where
@@ -240,7 +240,7 @@ def test_the_reason_names_grey_images():
 
 @pytest.mark.shared_data
 def test_real_small_and_grey_hands(finder):
-    """Of 64 of these images, 53 are found in grey, 18 without the tones of skin."""
+    """Of 64 of these images, 53 are found in gray, 18 without skin tones."""
     paths = sorted(require_shared_data("asl/images").glob("*/*_0*.jpg"))[::16]
     images = [load_image(path) for path in paths]
     grey = [np.repeat(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2) for i in images]

@@ -1,4 +1,4 @@
-"""Images of every kind and size: decoded alike, or refused before they fill the memory."""
+"""Images of every format and size are decoded alike, or refused before they fill the memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from unvoiced.vision.images import (
 
 
 def paint_two_colors(height: int = 24, width: int = 36) -> Image.Image:
-    """Red at the top, blue below."""
+    """Return an image that is red at the top and blue below."""
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[: height // 2, :, 0] = pixels[height // 2 :, :, 2] = 200
     return Image.fromarray(pixels)
@@ -45,7 +45,7 @@ def encode_image(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def make_png_header(width: int, height: int) -> bytes:
-    """A PNG of that size without pixels: 57 bytes."""
+    """Return a PNG header of this size without pixels, 57 bytes."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return (
@@ -172,7 +172,7 @@ def test_files_that_are_no_image_are_refused(tmp_path, content, reason):
         load_image(path)
 
 
-def test_a_folder_or_nothing_is_no_image(tmp_path):
+def test_folders_and_missing_files_are_refused(tmp_path):
     for path in (tmp_path, tmp_path / "absent.jpg"):
         with pytest.raises(ValueError, match="cannot be read"):
             load_image(path)
@@ -210,7 +210,7 @@ def test_a_packed_image_takes_no_memory():
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # kB
 
 
-def test_possible_sizes():
+def test_sizes_within_the_limits_are_accepted():
     for size in [(1, 1), (MAX_SIDE, 6100), (500, 10), (4032, 3024), (8064, 6048)]:
         check_image_size(*size)
     with pytest.raises(ValueError, match="no pixels"):
@@ -262,7 +262,7 @@ def test_damaged_images_are_one_sentence_or_an_image(kind, start, junk, cut):
         assert str(error) and "\n" not in str(error)
 
 
-def test_pipes_and_devices_are_not_waited_for(tmp_path):
+def test_pipes_and_devices_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "x.jpg")
     for path in (tmp_path / "x.jpg", "/dev/zero", tmp_path):
         with pytest.raises(ValueError, match=r"cannot be read: a .*, not a regular file"):
@@ -280,7 +280,7 @@ def test_a_sparse_file_is_not_read_whole(tmp_path):
 
 
 class ColorNetwork:
-    """A network that reads which of three colours an image has; made for these tests."""
+    """A network that reads which of three colors an image has."""
 
     about = {  # noqa: RUF012
         "task": "asl",
@@ -314,7 +314,7 @@ def test_arrays_of_another_kind_are_refused(array, reason):
             recognizer.read(array)
 
 
-def test_bgr_is_turned_round(monkeypatch):
+def test_bgr_images_are_reordered(monkeypatch):
     seen = []
     recognizer = Recognizer(ColorNetwork())
     monkeypatch.setattr(
@@ -331,7 +331,7 @@ def test_bgr_is_turned_round(monkeypatch):
     assert len(seen) == 4
 
 
-def test_what_has_no_colours_is_not_turned_round():
+def test_gray_images_are_not_reordered():
     with pytest.raises(ValueError, match="expected an image"):
         Recognizer(ColorNetwork()).read(np.zeros((1, 63), np.float32), bgr=True)
     with pytest.raises(ValueError, match="expected an image"):

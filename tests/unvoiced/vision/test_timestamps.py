@@ -20,7 +20,7 @@ from unvoiced.vision.videos import TruncatedVideoError, Video, to_frame_range
 
 
 def write_stamped(path, stamps_ms, codec="libvpx", size=(32, 16), values=None):
-    """A video whose frames are shown at these milliseconds; frame n is grey, 8 n % 250."""
+    """Write a video with frames at these milliseconds; frame n has gray 8 n % 250."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=1000)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
@@ -37,7 +37,7 @@ def write_stamped(path, stamps_ms, codec="libvpx", size=(32, 16), values=None):
 
 
 def remove_header_times(path):
-    """The same WebM without DefaultDuration and Duration, as a browser's recorder leaves it."""
+    """Return the WebM without DefaultDuration and Duration, as browsers record it."""
     content = bytearray(path.read_bytes())
     for name in (b"\x23\xe3\x83", b"\x44\x89"):
         place = content.find(name, 0, 4000)
@@ -55,7 +55,7 @@ def read_levels(images):
 # ---- real files
 
 
-def test_a_browsers_recording_has_its_true_rate(tmp_path):
+def test_a_browser_recording_has_its_true_frame_rate(tmp_path):
     """The header says 1000 frames a second; the frames come at 30 Hz with a few ms of jitter."""
     stamps = [33 * n + 7 * n % 11 for n in range(30)]
     path = remove_header_times(write_stamped(tmp_path / "browser.webm", stamps))
@@ -69,7 +69,7 @@ def test_a_browsers_recording_has_its_true_rate(tmp_path):
     )
 
 
-def test_a_browsers_recording_is_prepared_whole(tmp_path):
+def test_a_browser_recording_is_prepared_completely(tmp_path):
     path = tmp_path / "hello" / "a.webm"
     path.parent.mkdir()
     remove_header_times(write_stamped(path, [33 * n + 7 * n % 11 for n in range(30)]))
@@ -102,7 +102,7 @@ def test_cuts_in_frames_of_an_uneven_file_are_cut_at_their_times(tmp_path):
 
 @pytest.mark.parametrize("angle", [90, 180, 270])
 def test_rotated_videos_stand_upright(tmp_path, angle):
-    """As phones write them: the picture lies, and the header says how to turn it."""
+    """As phones record: a rotated image and a header with the rotation."""
     plain, turned = tmp_path / "plain.mp4", tmp_path / "turned.mp4"
     image = np.zeros((48, 64, 3), np.uint8)
     image[:24, :32] = 250  # white in the corner on the upper left
@@ -132,7 +132,7 @@ def test_videos_joined_with_stamps_that_begin_anew(tmp_path):
     assert 90 <= len(list(video.frames())) <= 106
 
 
-def test_a_tail_that_is_missing_is_told_and_the_rest_can_be_had(tmp_path):
+def test_the_frames_before_a_missing_end_are_read(tmp_path):
     path = write_stamped(tmp_path / "a.mkv", range(0, 4000, 40), "ffv1", (64, 48))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     video = Video(path, 25.0)
@@ -147,13 +147,13 @@ def test_years_between_two_frames_are_refused(tmp_path):
         Video(path, 25.0)
 
 
-def test_one_frame_is_a_video(tmp_path):
+def test_a_video_may_have_one_frame(tmp_path):
     path = write_stamped(tmp_path / "a.webm", [0])
     assert len(list(Video(path).frames())) == 1
     assert len(list(Video(path, 25.0).frames())) == 1
 
 
-def test_sound_alone_is_no_video(tmp_path):
+def test_a_file_with_sound_only_is_refused(tmp_path):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=16000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")

@@ -1,4 +1,4 @@
-"""Opening video files: real ones, written here, bad ones among them."""
+"""Video files, good and damaged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_frame_numbers(frames):
 
 
 def write_y4m(path, chroma, planes, frames=6, size=16):
-    """Raw video as FFmpeg's own format has it: what is in ``planes`` is not changed by a codec."""
+    """Write raw video, so that no codec changes ``planes``."""
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{size} H{size} F25:1 Ip A1:1 C{chroma}\n".encode())
         for _ in range(frames):
@@ -52,7 +52,7 @@ def test_frames_come_in_order_and_red_first(tmp_path, name, code):
     assert (Video(path).fps, Video(path).stated_frames) == (25.0, 20)
 
 
-def test_grey_frames(tmp_path):
+def test_gray_videos_become_rgb(tmp_path):
     path = write_video(tmp_path / "a.mkv", make_gray_images(4))
     assert [picture.shape for _, picture in Video(path).frames(grey=True)] == [(16, 32)] * 4
 
@@ -83,12 +83,12 @@ def test_neighbouring_cuts_lose_no_frame():
 
 
 @pytest.mark.parametrize(("start", "end"), [(5, 5), (5, 4), (-1, 4), (math.nan, 4), (0, math.nan)])
-def test_impossible_cuts(start, end):
+def test_invalid_cuts_are_refused(start, end):
     with pytest.raises(ValueError, match=r"frame .* is (negative|not after)"):
         to_frame_range(start, end)
 
 
-def test_merged_ranges():
+def test_overlapping_ranges_are_merged():
     assert merge_ranges([(5, 7), (0, 2), (2, 3), (6, math.inf)]) == [(0, 3), (5, math.inf)]
 
 
@@ -134,7 +134,7 @@ def test_alpha_is_dropped(tmp_path):
 # ---- bad videos
 
 
-def test_no_frames(tmp_path):
+def test_a_video_without_frames_is_refused(tmp_path):
     avi = write_video(tmp_path / "a.avi", [], code="MJPG")
     with pytest.raises(ValueError, match="holds no (frame|video)"):
         list(read_video(avi))
@@ -155,7 +155,7 @@ def test_truncated_videos_say_how_much_is_left(tmp_path, capfd, name, code):
     assert capfd.readouterr().err == ""
 
 
-def test_a_video_without_its_end(tmp_path, capfd):
+def test_a_video_without_its_index_is_refused(tmp_path, capfd):
     path = write_video(tmp_path / "a.mp4", make_noise_images(20), code="mp4v")
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ValueError, match="not a video that FFmpeg can decode, or its end"):
@@ -173,7 +173,7 @@ def test_a_video_without_its_end(tmp_path, capfd):
         (b"PK\x03\x04" + bytes(600), "not a video that FFmpeg can decode"),
     ],
 )
-def test_renamed_files(tmp_path, capfd, content, reason):
+def test_renamed_files_are_refused(tmp_path, capfd, content, reason):
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=reason):
@@ -181,13 +181,13 @@ def test_renamed_files(tmp_path, capfd, content, reason):
     assert capfd.readouterr().err == ""
 
 
-def test_a_missing_file_or_a_folder(tmp_path):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path, tmp_path / "absent.mp4"):
         with pytest.raises(ValueError, match="cannot be read"):
             Video(path)
 
 
-def test_an_odd_rate(tmp_path):
+def test_a_fractional_frame_rate_is_exact(tmp_path):
     path = write_video(tmp_path / "a.mkv", make_gray_images(4), rate=5000)
     with pytest.raises(ValueError, match="the file states [35]000 frames a second"):
         Video(path)
@@ -204,7 +204,7 @@ def test_opening_videos_needs_neither_mediapipe_nor_torch():
 
 
 @pytest.mark.shared_data
-def test_shared_videos():
+def test_real_videos_are_read():
     for path in sorted(require_shared_data("lip/grid_s1/video").glob("*.mpg"))[:5]:
         whole = list(read_video(path))
         assert [frame.shape for frame in whole] == [(288, 360, 3)] * 75
