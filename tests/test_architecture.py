@@ -64,8 +64,8 @@ def _walk_imports(nodes: list[ast.stmt], at_start: bool) -> Iterator[str]:
 def test_arrows_point_down(package: str) -> None:
     others = set(MAY_IMPORT) - MAY_IMPORT[package]
     for path in (ROOT / package).rglob("*.py"):
-        found = {name for name in find_imports(path) if name.partition(".")[0] in others}
-        assert not found, f"{path.relative_to(ROOT)} imports {', '.join(sorted(found))}"
+        result = {name for name in find_imports(path) if name.partition(".")[0] in others}
+        assert not result, f"{path.relative_to(ROOT)} imports {', '.join(sorted(result))}"
 
 
 def test_no_circles() -> None:

@@ -171,9 +171,12 @@ def test_too_little_space_is_a_warning_after_the_first_step(
     saver = EpochCheckpoint("e{epoch}", every_n_epochs=1, save_top_k=-1, dirpath=tmp_path)
     monkeypatch.setattr("callbacks.checkpoints.disk_space._free_bytes", lambda saver: 100)
     fit_tiny_network(tmp_path, saver, DiskSpaceMonitor())
-    said = capsys.readouterr().out
-    assert "warning: the checkpoints of this run take up to" in said and "0.0 MB are free" in said
-    assert said.count("warning:") == 1
+    message = capsys.readouterr().out
+    assert (
+        "warning: the checkpoints of this run take up to" in message
+        and "0.0 MB are free" in message
+    )
+    assert message.count("warning:") == 1
 
 
 def test_a_disk_that_fills_keeps_the_checkpoint_before(tmp_path: Path) -> None:
@@ -199,9 +202,9 @@ def test_confusion_matrix_agrees_with_the_predictions(run, tmp_path: Path) -> No
         "trainer=cpu", "datamodule.steps_per_epoch=8", f"data_dir={data}", "trainer.max_epochs=2"
     )
     matrix = pd.read_csv(folder / "confusion_matrix.csv", index_col="true")
-    said = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
-    counted = said.groupby(["label", "prediction"]).size()
-    assert matrix.to_numpy().sum() == len(said)
+    message = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+    counted = message.groupby(["label", "prediction"]).size()
+    assert matrix.to_numpy().sum() == len(message)
     for (label, prediction), count in counted.items():
         assert matrix.loc[label, prediction] == count
 

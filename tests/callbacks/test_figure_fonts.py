@@ -59,8 +59,8 @@ def draw_names(path: Path, names: list[str]) -> np.ndarray:
 
 def test_characters_without_a_font_are_one_warning(tmp_path: Path, capsys) -> None:
     draw_names(tmp_path / "a.png", ["\U00013000文", "yes"])
-    said = capsys.readouterr().out
-    assert said.count("warning") == 1 and "\U00013000" in said and "a.png" in said
+    message = capsys.readouterr().out
+    assert message.count("warning") == 1 and "\U00013000" in message and "a.png" in message
 
 
 def test_installed_fonts_are_used(tmp_path: Path, capsys, cjk_font) -> None:

@@ -81,10 +81,10 @@ class Watch(L.Callback):
         return is_same(self.before[step], self.after[step])
 
 
-def is_same(one: Iterable[torch.Tensor], other: Iterable[torch.Tensor]) -> bool:
+def is_same(first: Iterable[torch.Tensor], second: Iterable[torch.Tensor]) -> bool:
     """Return whether all tensors are equal bit by bit."""
-    one, other = list(one), list(other)
-    return len(one) == len(other) and all(map(torch.equal, one, other))
+    first, second = list(first), list(second)
+    return len(first) == len(second) and all(map(torch.equal, first, second))
 
 
 class OnDevice(L.Callback):
@@ -301,19 +301,19 @@ def test_fp16_overflows_are_not_nan(fit, tmp_path: Path) -> None:
 def test_a_run_resumed_after_it_equals_the_unbroken_one(fit, tmp_path: Path, policy: str) -> None:
     few, last = ("scheduler=plateau",), tmp_path / "run" / "checkpoints" / "last.ckpt"
     fit(policy, Fault("sample", 3), overrides=few)
-    one = torch.load(last, weights_only=True)
+    first = torch.load(last, weights_only=True)
     fit(policy, Fault("sample", 3), overrides=(*few, "trainer.max_epochs=1"))
     fit(policy, overrides=few, ckpt_path=last)
-    other = torch.load(last, weights_only=True)
+    second = torch.load(last, weights_only=True)
     for key in ("state_dict", "optimizer_states", "averaging_state"):
-        torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
-    assert one["lr_schedulers"] == other["lr_schedulers"]
-    kept = [state["callbacks"]["NanGuard"] for state in (one, other)]  # good weights as well
+        torch.testing.assert_close(first[key], second[key], rtol=0, atol=0)
+    assert first["lr_schedulers"] == second["lr_schedulers"]
+    kept = [state["callbacks"]["NanGuard"] for state in (first, second)]  # good weights as well
     torch.testing.assert_close(
-        *[{k: v for k, v in one.items() if v is not None} for one in kept], rtol=0, atol=0
+        *[{k: v for k, v in first.items() if v is not None} for first in kept], rtol=0, atol=0
     )
     halved = 0.5 if policy == "rollback" else 1
-    assert other["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(2e-3 * halved)
+    assert second["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(2e-3 * halved)
 
 
 SCHEDULES = {
@@ -330,7 +330,7 @@ def test_a_lowered_rate_stays_lower_whatever_the_schedule_sets(name: str) -> Non
 
     def rates(lowered_at: int | None) -> list[float]:
         optimizer = torch.optim.Adam([weight], lr=0.1)
-        schedule, found = SCHEDULES[name](optimizer), []
+        schedule, result = SCHEDULES[name](optimizer), []
         for step in range(11):
             if step == lowered_at:
                 lower_learning_rates(optimizer, [schedule], 0.5)
@@ -339,10 +339,10 @@ def test_a_lowered_rate_stays_lower_whatever_the_schedule_sets(name: str) -> Non
                 schedule = SCHEDULES[name](optimizer)
                 optimizer.load_state_dict(states[0])
                 schedule.load_state_dict(states[1])
-            found.append(optimizer.param_groups[0]["lr"])
+            result.append(optimizer.param_groups[0]["lr"])
             optimizer.step()
             schedule.step(*([1.0] if name == "plateau" else []))
-        return found
+        return result
 
     usual, lowered = rates(None), rates(4)
     assert lowered[:4] == usual[:4]
@@ -381,14 +381,14 @@ def test_examining_draws_the_same_again_and_leaves_no_trace(compose_config, tmp_
     batch["x"] = data.preprocess(batch["x"])
     random = RandomStates(torch.get_rng_state())
     state = [t.clone() for t in module.state_dict().values()]
-    found = [examine_batch(module, batch, random, nullcontext()) for _ in range(2)]
-    assert found[0] == found[1] and found[0].first_layer == ""
+    result = [examine_batch(module, batch, random, nullcontext()) for _ in range(2)]
+    assert result[0] == result[1] and result[0].first_layer == ""
     assert all(map(torch.equal, state, module.state_dict().values()))
     assert torch.equal(random.cpu, torch.get_rng_state())
     assert all(parameter.grad is None for parameter in module.parameters())
-    assert found[0].loss == module.forward_and_loss(batch)[1].item()  # which draws what it drew
+    assert result[0].loss == module.forward_and_loss(batch)[1].item()  # which draws what it drew
     layers = {name.rpartition(".")[0] for name, _ in module.named_parameters()}
-    assert set(found[0].gradient_norms) == layers
+    assert set(result[0].gradient_norms) == layers
 
 
 def test_replay_identifies_the_sample_and_the_layer(

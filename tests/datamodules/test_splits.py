@@ -171,7 +171,7 @@ def test_calibration_takes_whole_recordings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "table", "said"),
+    ("split", "table", "message"),
     [
         (GroupSplit(), make_manifest(["a"] * 9), "needs at least 3 groups .* found 1: a"),
         (GroupSplit(), make_manifest([""] * 9), "found 0: none"),
@@ -190,7 +190,7 @@ def test_calibration_takes_whole_recordings() -> None:
     ],
 )
 def test_impossible_splits_are_refused_with_the_reason(
-    split, table: pd.DataFrame, said: str
+    split, table: pd.DataFrame, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         split(table)

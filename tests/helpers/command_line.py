@@ -54,8 +54,8 @@ def run_command(
         process.join(COMMAND_TIMEOUT_S)
         process.kill()
         process.join()
-        said = [file.read_text() if file.exists() else "" for file in files]  # killed at once
-    return subprocess.CompletedProcess(arguments, process.exitcode, *said)
+        message = [file.read_text() if file.exists() else "" for file in files]  # killed at once
+    return subprocess.CompletedProcess(arguments, process.exitcode, *message)
 
 
 def run_as_main(

@@ -169,8 +169,8 @@ def _comment(lines: list[str], key: yaml.Node) -> str:
 @cache
 def read_argument_meanings(target: str) -> dict[str, str]:
     """Return the arguments that the docstring of a class, or of its bases, describes."""
-    found = find_class(target)
-    owners = found.__mro__ if isinstance(found, type) else (found,)
+    result = find_class(target)
+    owners = result.__mro__ if isinstance(result, type) else (result,)
     meanings: dict[str, str] = {}
     for owner in owners:
         section = re.search(r"Args:\n((?: {4,}.*\n?|\n)+)", f"{getdoc(owner) or ''}\n")
@@ -240,15 +240,15 @@ def list_group_files() -> dict[str, list[Path]]:
 
 def read_comments() -> dict[str, str]:
     """Return the first comment of each key."""
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for path in [
         CONF / "config.yaml",
         *(path for paths in list_group_files().values() for path in paths),
     ]:
         for one in read_settings(path):
             if one.comment:
-                found.setdefault(one.key, one.comment)
-    return found
+                result.setdefault(one.key, one.comment)
+    return result
 
 
 def render_page() -> str:

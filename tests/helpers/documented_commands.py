@@ -26,8 +26,8 @@ def find_commands(page: str) -> list[str]:
     blocks = BLOCK.findall(page)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     lines += INLINE.findall(BLOCK.sub("", page))
-    found = map(COMMAND.search, lines)
-    commands = (re.split(r"\s(?:#|&&)\s", match[1])[0].strip() for match in found if match)
+    result = map(COMMAND.search, lines)
+    commands = (re.split(r"\s(?:#|&&)\s", match[1])[0].strip() for match in result if match)
     return [command for command in commands if command not in ("--help", "…")]
 
 

@@ -58,8 +58,8 @@ def paint_pointing_hand(letter: str) -> np.ndarray:
     return np.pad(turned, ((80, 80), (160, 160), (0, 0)), constant_values=210)
 
 
-def encode_jpeg(picture: np.ndarray) -> bytes:
-    return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
+def encode_jpeg(image: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def write_hand_video(

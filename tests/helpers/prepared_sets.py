@@ -52,9 +52,9 @@ def write_mouths(
     samples = []
     for group, word, number in product(range(groups), words, range(each)):
         clip = rng.integers(0, 60, (int(rng.integers(6, 14)), *size), np.uint8)
-        for frame, picture in enumerate(clip):
+        for frame, image in enumerate(clip):
             row = (words.index(word) + 1) * (frame + 2) % size[0]
-            picture[row : row + 6] = 200
+            image[row : row + 6] = 200
         name = f"s{group}" if groups > 1 else ""
         samples.append(Sample(f"s{group}/{word}/{number}", clip, word, name))
     frame = Frame(size, "uint8", "a test", 25.0)
@@ -66,7 +66,7 @@ WORDS = ("about", "below", "people", "water")
 
 
 def write_clips(
-    folder: Path, words: tuple[str, ...] = WORDS, told: bool = False, each: int = 2
+    folder: Path, words: tuple[str, ...] = WORDS, has_spans: bool = False, each: int = 2
 ) -> Path:
     """Write noise clips of four people; with ``has_spans``, each word has its own two frames."""
     rng = np.random.default_rng(0)
@@ -74,7 +74,7 @@ def write_clips(
     for group, word, number in product(range(4), words, range(each)):
         clip = rng.integers(0, 255, (2 * len(words), 24, 24), np.uint8)
         first = 2 * words.index(word)
-        place = (first, first + 2) if told else None
+        place = (first, first + 2) if has_spans else None
         samples.append(Sample(f"{group}/{word}/{number}", clip, word, f"s{group}", word_span=place))
     write_all(folder, Description("vsr", Frame((24, 24), "uint8", "a test", 25.0), {}), samples)
     return folder

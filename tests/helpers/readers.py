@@ -27,20 +27,20 @@ from datamodules.store.samples import Rejected, Sample
 
 def read_outcomes(reader: Any, dtype: type) -> list[Any]:
     """Read everything, and check shapes, ``dtype`` and unique ids."""
-    found = [outcome for item in reader.list_items() for outcome in reader.read(item)]
-    assert len({outcome.id for outcome in found}) == len(found)
-    for outcome in found:
+    result = [outcome for item in reader.list_items() for outcome in reader.read(item)]
+    assert len({outcome.id for outcome in result}) == len(result)
+    for outcome in result:
         if isinstance(outcome, Sample):
             assert outcome.features.shape[1:] == reader.frame.shape
             assert outcome.features.dtype == dtype
-    return found
+    return result
 
 
 def read_samples(reader: Any, dtype: type) -> tuple[list[Sample], list[Rejected]]:
     """Read everything, and return samples and rejections separately."""
-    found = read_outcomes(reader, dtype)
-    samples = [outcome for outcome in found if isinstance(outcome, Sample)]
-    return samples, [outcome for outcome in found if isinstance(outcome, Rejected)]
+    result = read_outcomes(reader, dtype)
+    samples = [outcome for outcome in result if isinstance(outcome, Sample)]
+    return samples, [outcome for outcome in result if isinstance(outcome, Rejected)]
 
 
 def reasons_by_id(rejected: list[Rejected]) -> dict[str, str]:

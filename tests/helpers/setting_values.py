@@ -53,14 +53,14 @@ def _leaves(node: Any, prefix: str) -> Iterator[str]:
 
 def collect_settings(task: str, folder: str) -> list[tuple[DictConfig, str]]:
     """Return all settings of a task, each with a configuration of the first stage that uses it."""
-    found: dict[str, DictConfig] = {}
+    result: dict[str, DictConfig] = {}
     for stage in GROUPS:
         config = compose_stage(task, stage, folder)
         for key in list_settings(config):
             root = key.partition(".")[0]
             if root not in ALL_GROUPS or root in GROUPS[stage]:
-                found.setdefault(key, config)
-    return [(config, key) for key, config in found.items()]
+                result.setdefault(key, config)
+    return [(config, key) for key, config in result.items()]
 
 
 def find_error(config: DictConfig, key: str, value: str) -> str:

@@ -12,10 +12,10 @@ class ScriptedRecognizer:
 
     task, classes = "emg", ()
 
-    def __init__(self, said: list[tuple[str, float]], takes_s: float = 0.0) -> None:
+    def __init__(self, predicted: list[tuple[str, float]], takes_s: float = 0.0) -> None:
         frame = {"shape": [2], "rate": 100.0}
         self.about = {"frame": frame, "input": {"scale": "none"}, "reader": {"low_hz": 2.0}}
-        self.said, self.takes_s = iter([("", 0.0), *said]), takes_s  # the first is of silence
+        self.said, self.takes_s = iter([("", 0.0), *predicted]), takes_s  # the first is of silence
 
     def text(self, window: np.ndarray) -> tuple[str, float]:
         time.sleep(self.takes_s)

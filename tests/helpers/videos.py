@@ -12,14 +12,14 @@ import numpy as np
 from unvoiced.vision.videos import Video, to_frame_range
 
 
-def write_video(path, pictures, rate=25.0, code="FFV1"):
+def write_video(path, images, rate=25.0, code="FFV1"):
     """Write (H, W, 3) uint8 RGB images as a video; FFV1 in .mkv or .avi is lossless."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    size = pictures[0].shape[1::-1] if len(pictures) else (32, 16)
+    size = images[0].shape[1::-1] if len(images) else (32, 16)
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*code), rate, size)
     assert writer.isOpened()
-    for picture in pictures:
-        writer.write(np.ascontiguousarray(picture[..., ::-1]))
+    for image in images:
+        writer.write(np.ascontiguousarray(image[..., ::-1]))
     writer.release()
     return path
 

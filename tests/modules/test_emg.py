@@ -310,8 +310,8 @@ def test_a_trained_tokenizer_is_reused_and_missing_characters_are_reported(
     same = set_up_data(folder, card=card)
     assert same.tokens == first.tokens and same.objective == "cross_entropy"
     assert same.unseen_class_warning() == ""
-    other = change_label(write_muscles(tmp_path / "other"), 7, "Éöß")
-    data = set_up_data(other, TestOnly(), card)
+    second = change_label(write_muscles(tmp_path / "other"), 7, "Éöß")
+    data = set_up_data(second, TestOnly(), card)
     assert data.unseen_class_warning().startswith(
         "1 texts in this set hold what the model has no token for"
     )
@@ -532,8 +532,8 @@ def read_headings(run_folder: Path) -> list[str]:
 
 
 def test_a_closed_vocabulary_run_reports_phrases(closed_run: Path) -> None:
-    found = read_headings(closed_run)
-    assert "Each phrase, worst first" in found and "Each group" not in found
+    result = read_headings(closed_run)
+    assert "Each phrase, worst first" in result and "Each group" not in result
     text = (closed_run / "report.md").read_text(encoding="utf-8")
     assert "![confusion matrix](confusion_matrix.png)" in text and "test/closed_acc" in text
     assert "![signals with their texts](transcripts/epoch_0003.png)" in text
@@ -547,9 +547,9 @@ def test_a_closed_vocabulary_run_reports_phrases(closed_run: Path) -> None:
 
 
 def test_an_open_vocabulary_run_reports_sessions_and_worst_sentences(open_run: Path) -> None:
-    found = read_headings(open_run)
-    assert {"Each group", "Most words wrong"} <= set(found)
-    assert "Each phrase, worst first" not in found
+    result = read_headings(open_run)
+    assert {"Each group", "Most words wrong"} <= set(result)
+    assert "Each phrase, worst first" not in result
     text = (open_run / "report.md").read_text(encoding="utf-8")
     assert "confusion" not in text and "bootstrap over 2 groups" in text
     assert not (open_run / "confusion_matrix.png").exists()
@@ -562,8 +562,8 @@ def test_an_open_vocabulary_run_reports_sessions_and_worst_sentences(open_run: P
 
 
 def test_figures_are_drawn_when_due_and_at_the_end(closed_run: Path) -> None:
-    pictures = sorted((closed_run / "transcripts").iterdir())
-    assert [picture.name for picture in pictures] == ["epoch_0002.png", "epoch_0003.png"]
+    images = sorted((closed_run / "transcripts").iterdir())
+    assert [image.name for image in images] == ["epoch_0002.png", "epoch_0003.png"]
 
 
 def test_figures_are_complete(closed_run: Path) -> None:
@@ -591,9 +591,9 @@ def test_a_checkpoint_predicts_as_its_run_did(kind: str, request) -> None:
     texts = {}
     with torch.no_grad():
         for batch in data.test_dataloader():
-            said = module.predict_step(batch, 0)["texts"]
+            predicted = module.predict_step(batch, 0)["texts"]
             ids = data.prepared.manifest["id"].iloc[batch["index"]]
-            texts |= dict(zip(ids, said, strict=True))
+            texts |= dict(zip(ids, predicted, strict=True))
     assert {name: texts[name] for name in rows.index} == rows["prediction"].to_dict()
     if kind == "closed_run":
         assert set(rows["prediction"]) != {""}
@@ -689,12 +689,12 @@ def test_a_file_without_text_is_read(closed_run: Path, run, tmp_path: Path) -> N
 # ---- the report's own tables
 
 
-def make_readings(said: list[str], groups: list[str]) -> pd.DataFrame:
+def make_readings(predicted: list[str], groups: list[str]) -> pd.DataFrame:
     true = ["yes", "call me", "call me"]
-    errors = [int(a != b) for a, b in zip(said, true, strict=True)]
+    errors = [int(a != b) for a, b in zip(predicted, true, strict=True)]
     return pd.DataFrame(
-        {"reference": true, "prediction": said, "errors": errors, "words": [1, 2, 2]}
-        | {"group": groups, "nearest": said}
+        {"reference": true, "prediction": predicted, "errors": errors, "words": [1, 2, 2]}
+        | {"group": groups, "nearest": predicted}
     )
 
 

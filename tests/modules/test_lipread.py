@@ -98,9 +98,11 @@ def test_start_from_another_vocabulary(run, clips: Path, tmp_path: Path, capsys)
     other = write_mouths(tmp_path / "other", words=("a", "b", "c", "d", "e"), size=(32, 48))
     first = run(*SMALL, f"data_dir={other}", run_dir="first") / "checkpoints" / "best.ckpt"
     run(*SMALL, f"data_dir={clips}", f"init_from={first}", run_dir="second")
-    said = capsys.readouterr().out
-    assert f"Started from {first} (task lipread, 5 classes): " in said
-    assert "Not loaded (another vocabulary), and learned anew: head.4.bias, head.4.weight" in said
+    message = capsys.readouterr().out
+    assert f"Started from {first} (task lipread, 5 classes): " in message
+    assert (
+        "Not loaded (another vocabulary), and learned anew: head.4.bias, head.4.weight" in message
+    )
 
 
 def test_initial_weights_are_copied(compose_config, run, clips: Path, tmp_path: Path) -> None:
@@ -180,8 +182,8 @@ def test_a_video_of_a_face_is_read(run, checkpoint: Path, tmp_path: Path, capsys
     write_speaking_video(tmp_path / "clips" / "clip.mkv")
     (tmp_path / "clips" / "broken.mp4").write_bytes(b"hello")
     folder = run(*predict, f"input={tmp_path / 'clips'}")
-    said = pd.read_csv(folder / "predictions.csv")
-    assert said["id"].tolist() == ["clip.mkv"]
+    message = pd.read_csv(folder / "predictions.csv")
+    assert message["id"].tolist() == ["clip.mkv"]
     printed = capsys.readouterr().out
     assert "not read: broken.mp4: not a video but a text" in printed
     drawn = cv2.imread(str(folder / "shown" / "clip.mkv.png"))
@@ -190,9 +192,9 @@ def test_a_video_of_a_face_is_read(run, checkpoint: Path, tmp_path: Path, capsys
     assert green.any()  # the mouth window
 
     folder = run(*predict, f"input={tmp_path / 'clips' / 'clip.mkv'}", "input_reader.window_s=0.8")
-    said = pd.read_csv(folder / "predictions.csv")
+    message = pd.read_csv(folder / "predictions.csv")
     expected = ["0.00-0.80", "0.40-1.20", "0.80-1.60"]
-    assert said["id"].tolist() == [f"clip.mkv#{window}" for window in expected]
+    assert message["id"].tolist() == [f"clip.mkv#{window}" for window in expected]
     assert len(list((folder / "shown").glob("clip.mkv_*.png"))) == 3
 
 

@@ -26,42 +26,42 @@ def check_reported(folder: Path) -> set[str]:
     numbers = json.loads((folder / "metrics.json").read_text())
     rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     reported = {name: value for name, value in numbers.items() if name.startswith("test/")}
-    found = recompute_text(rows) if "errors" in rows else recompute_labels(rows)
+    result = recompute_text(rows) if "errors" in rows else recompute_labels(rows)
     bounds = {name for name in reported if name.endswith(("_low", "_high"))}
-    assert set(reported) - bounds - {"test/seen_n", "test/seen_groups"} <= set(found)
-    for name in set(reported) & set(found):
-        assert reported[name] == pytest.approx(found[name], abs=2e-5), name
+    assert set(reported) - bounds - {"test/seen_n", "test/seen_groups"} <= set(result)
+    for name in set(reported) & set(result):
+        assert reported[name] == pytest.approx(result[name], abs=2e-5), name
     return set(reported)
 
 
 def recompute_labels(rows: pd.DataFrame) -> dict[str, float]:
-    label, said = rows["label"], rows["prediction"]
+    label, predicted = rows["label"], rows["prediction"]
     scores = []
-    for name in sorted({*label, *said}):
-        hits = ((label == name) & (said == name)).sum()
-        scores.append(2 * hits / ((label == name).sum() + (said == name).sum()))
-    found = {
-        "test/acc": (label == said).mean(),
+    for name in sorted({*label, *predicted}):
+        hits = ((label == name) & (predicted == name)).sum()
+        scores.append(2 * hits / ((label == name).sum() + (predicted == name).sum()))
+    result = {
+        "test/acc": (label == predicted).mean(),
         "test/f1": float(np.mean(scores)),
         "test/loss": rows["loss"].mean(),
         "test/n": len(rows),
     }
-    return found | {f"test/acc_top{k}": (rows["label_rank"] <= k).mean() for k in (2, 3, 4, 5)}
+    return result | {f"test/acc_top{k}": (rows["label_rank"] <= k).mean() for k in (2, 3, 4, 5)}
 
 
 def recompute_text(rows: pd.DataFrame) -> dict[str, float]:
-    said, true = rows["prediction"].tolist(), rows["reference"].tolist()
-    found = {
+    predicted, true = rows["prediction"].tolist(), rows["reference"].tolist()
+    result = {
         "test/wer": rows["errors"].sum() / rows["words"].sum(),
-        "test/cer": float(char_error_rate(said, true)),
+        "test/cer": float(char_error_rate(predicted, true)),
         "test/exact": (rows["prediction"] == rows["reference"]).mean(),
         "test/token_acc": rows["tokens_right"].sum() / rows["tokens"].sum(),
         "test/loss": rows["loss"].mean(),
         "test/n": len(rows),
     }
     if "nearest" in rows:
-        found["test/closed_acc"] = (rows["nearest"] == rows["reference"]).mean()
-    return found
+        result["test/closed_acc"] = (rows["nearest"] == rows["reference"]).mean()
+    return result
 
 
 @pytest.mark.parametrize("task", FIRST_TASK)
@@ -92,7 +92,7 @@ def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path)
     manifest.loc[60:, "label"] = np.roll(manifest["label"][60:], 7)  # wrong labels at the end
     manifest.to_csv(mixed / "manifest.csv", index=False)
     checkpoint = f"ckpt_path={folder / 'checkpoints' / 'best.ckpt'}"
-    found = []
+    result = []
     for size in (4, 1000):
         tested = run(
             *("stage=test", "trainer=cpu", checkpoint, f"data_dir={mixed}", "split=test_only"),
@@ -100,9 +100,9 @@ def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path)
             run_dir=f"tested by {size}",
         )
         check_reported(tested)
-        found.append(json.loads((tested / "metrics.json").read_text()))
-    assert found[0]["test/f1"] == pytest.approx(found[1]["test/f1"], abs=1e-6)
-    assert found[0]["test/f1"] < found[0]["test/acc_top3"]
+        result.append(json.loads((tested / "metrics.json").read_text()))
+    assert result[0]["test/f1"] == pytest.approx(result[1]["test/f1"], abs=1e-6)
+    assert result[0]["test/f1"] < result[0]["test/acc_top3"]
 
 
 @pytest.mark.slow

@@ -53,8 +53,8 @@ def test_optimizer_settings_hold_after_steps(recipe: str) -> None:
         if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             scheduler.step()
         group = optimizer.param_groups[0]
-        found = {key: round(group[key], 4) if key == "lr" else group[key] for key in stated}
-        assert (type(optimizer).__name__, found) == (name, stated)
+        result = {key: round(group[key], 4) if key == "lr" else group[key] for key in stated}
+        assert (type(optimizer).__name__, result) == (name, stated)
 
 
 @pytest.mark.parametrize("recipe", CLIPPING)

@@ -96,9 +96,9 @@ def evaluate_module(net: nn.Module, **more) -> tuple[TranscriptionModule, dict[s
 def test_the_end_stands_after_the_tokens_and_what_is_too_long_is_cut(
     rows: list[list[int]], count: int
 ) -> None:
-    said = make_module(nn.Identity()).position_targets(padded(rows), count)
-    assert said.shape == (len(rows), count)
-    for row, tokens in zip(said.tolist(), rows, strict=True):
+    predicted = make_module(nn.Identity()).position_targets(padded(rows), count)
+    assert predicted.shape == (len(rows), count)
+    for row, tokens in zip(predicted.tolist(), rows, strict=True):
         whole = [*tokens, EOS, *[IGNORE] * count]
         assert row == whole[:count]
 
@@ -121,9 +121,15 @@ def test_cross_entropy_is_that_of_the_tokens_and_their_end() -> None:
     logits = torch.randn(2, 5, make_tokenizer().size)
     y = torch.tensor([[4, 5, IGNORE], [3, IGNORE, IGNORE]])
     shares = logits.log_softmax(-1)
-    said = [shares[0, 0, 4], shares[0, 1, 5], shares[0, 2, EOS], shares[1, 0, 3], shares[1, 1, EOS]]
+    predicted = [
+        shares[0, 0, 4],
+        shares[0, 1, 5],
+        shares[0, 2, EOS],
+        shares[1, 0, 3],
+        shares[1, 1, EOS],
+    ]
     loss = make_module(nn.Identity()).compute_loss(logits, torch.tensor([5, 5]), y)
-    torch.testing.assert_close(loss, -torch.stack(said).mean())
+    torch.testing.assert_close(loss, -torch.stack(predicted).mean())
 
 
 def test_label_smoothing_agrees_with_torch() -> None:
@@ -277,8 +283,8 @@ def test_losses_are_means_over_recordings_of_all_batches() -> None:
     expected = one.compute_sample_losses(*make_position_logits(SAID), make_batch(TRUE)["y"])
     torch.testing.assert_close(one.losses["test"].compute(), expected.mean().detach())
     alone = [
-        one.compute_loss(*make_position_logits([said]), make_batch([true])["y"])
-        for said, true in zip(SAID, TRUE, strict=True)
+        one.compute_loss(*make_position_logits([predicted]), make_batch([true])["y"])
+        for predicted, true in zip(SAID, TRUE, strict=True)
     ]
     torch.testing.assert_close(expected, torch.stack(alone))
 
@@ -332,23 +338,25 @@ def test_the_prediction_table_has_one_row_per_recording() -> None:
 @settings(max_examples=40)
 @given(st.lists(st.tuples(words_drawn, words_drawn), min_size=1, max_size=5))
 def test_word_errors_agree_with_torchmetrics(pairs: list[tuple[list[str], list[str]]]) -> None:
-    said, true = ([" ".join(words) for words in side] for side in zip(*pairs, strict=True))
-    errors = sum(count_word_errors(*pair) for pair in zip(said, true, strict=True))
+    predicted, true = ([" ".join(words) for words in side] for side in zip(*pairs, strict=True))
+    errors = sum(count_word_errors(*pair) for pair in zip(predicted, true, strict=True))
     count = sum(len(text.split()) for text in true)
     if count:
-        assert errors / count == pytest.approx(WordErrorRate()(said, true).item())
+        assert errors / count == pytest.approx(WordErrorRate()(predicted, true).item())
     else:
-        assert errors == sum(len(text.split()) for text in said)
+        assert errors == sum(len(text.split()) for text in predicted)
 
 
 @settings(max_examples=40)
 @given(st.text(max_size=12), st.text(max_size=12))
-def test_word_errors_are_a_distance_between_any_texts(one: str, other: str) -> None:
-    assert count_word_errors(one, one) == 0
-    assert count_word_errors(one, other) == count_word_errors(other, one)
-    assert count_word_errors(one, "") == len(one.split())
-    longer = max(len(one.split()), len(other.split()))
-    assert abs(len(one.split()) - len(other.split())) <= count_word_errors(one, other) <= longer
+def test_word_errors_are_a_distance_between_any_texts(first: str, second: str) -> None:
+    assert count_word_errors(first, first) == 0
+    assert count_word_errors(first, second) == count_word_errors(second, first)
+    assert count_word_errors(first, "") == len(first.split())
+    longer = max(len(first.split()), len(second.split()))
+    assert (
+        abs(len(first.split()) - len(second.split())) <= count_word_errors(first, second) <= longer
+    )
 
 
 @pytest.mark.parametrize(
@@ -412,8 +420,8 @@ def test_a_session_without_words_gives_finite_scores() -> None:
 
 def test_the_interval_of_the_word_error_rate_brackets_it() -> None:
     texts = ["no", "yes", "call me", "no", "call her", "yes"] * 4
-    said = [*texts[:6], *["no"] * 6, *texts[12:]]
-    one = make_module(FixedNetwork(*make_position_logits(said)))
+    predicted = [*texts[:6], *["no"] * 6, *texts[12:]]
+    one = make_module(FixedNetwork(*make_position_logits(predicted)))
     with torch.no_grad():
         one.test_step(make_batch(texts, [n // 6 for n in range(24)]), 0)
     scores = {name: float(value) for name, value in one.compute_scores("test").items()}

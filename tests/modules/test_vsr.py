@@ -38,7 +38,7 @@ def set_without_spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def set_with_spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clips(tmp_path_factory.mktemp("told") / "set", told=True)
+    return write_clips(tmp_path_factory.mktemp("told") / "set", has_spans=True)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_targets_are_indices_into_the_selected_words(
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "message"),
     [
         (9, "classes=9: expected 2 to 4, as the set has them"),
         (1, "classes=1: expected 2 to 4"),
@@ -103,8 +103,8 @@ def test_targets_are_indices_into_the_selected_words(
         ("about", r"classes=\['about'\]: expected two words or more"),
     ],
 )
-def test_words_that_cannot_be_told_apart_are_refused(asked: object, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_words_that_cannot_be_told_apart_are_refused(asked: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         chosen(WORDS, asked)
 
 
@@ -119,8 +119,8 @@ def test_unknown_words_are_refused_in_tests(
 ) -> None:
     assert load_checkpoint(checkpoint, "vsr").classes == ["about", "below"]
     test = ("task=vsr", "stage=test", f"ckpt_path={checkpoint}", "split=test_only")
-    said = r"2 classes that the model does not know: people, water\. It knows: about, below\. "
-    with pytest.raises(ValueError, match=said):
+    message = r"2 classes that the model does not know: people, water\. It knows: about, below\. "
+    with pytest.raises(ValueError, match=message):
         run(*test, f"data_dir={set_without_spans}")
     fewer = compose_config(*test, f"data_dir={write_clips(tmp_path / 'fewer', ('below', 'about'))}")
     data = build_datamodule(fewer, trained=load_checkpoint(checkpoint).card)
@@ -139,9 +139,9 @@ def test_another_vocabulary_starts_from_all_but_the_head(
     assert trained.keys() == before.keys() > head
     for name, value in module.net.state_dict().items():
         torch.testing.assert_close(value, (before if name in head else trained)[name])
-    said = capsys.readouterr().out
-    assert f"Started from {checkpoint} (task vsr, 2 classes): " in said
-    assert "Not loaded (another vocabulary), and learned anew: members.0.head.bias, mem" in said
+    message = capsys.readouterr().out
+    assert f"Started from {checkpoint} (task vsr, 2 classes): " in message
+    assert "Not loaded (another vocabulary), and learned anew: members.0.head.bias, mem" in message
 
 
 def test_a_model_is_tested_on_the_selected_words_only(
@@ -260,10 +260,10 @@ def test_a_set_without_word_spans_is_refused(
     asked = ["task=vsr", *TINY] if net == "word_tcn" else ["task=vsr", f"net={net}", *narrow]
     config = compose_config(*asked, f"data_dir={set_without_spans}", "net.word_mask=true")
     data = build_datamodule(config)
-    said = (
+    message = (
         "net.word_mask=true, but .*set does not state which frames a word takes. Prepare it with "
     )
-    with pytest.raises(ValueError, match=said + "with reader=lrw.* or set net.word_mask=false"):
+    with pytest.raises(ValueError, match=message + "with reader=lrw.* or set net.word_mask=false"):
         build_module(config, data)
 
 
@@ -312,9 +312,9 @@ def test_training_moves_the_boundary_with_the_frames(compose_config, set_with_sp
 
 def test_the_simulators_words_are_learned_by_the_light_network(run, capsys) -> None:
     folder = run("task=vsr", "debug=smoke", *TINY[:-1])
-    said = capsys.readouterr().out
-    assert "Model: WordTCN (the light variant), " in said and "parameters, precision" in said
-    assert "Test: accuracy " in said
+    message = capsys.readouterr().out
+    assert "Model: WordTCN (the light variant), " in message and "parameters, precision" in message
+    assert "Test: accuracy " in message
     numbers = json.loads((folder / "metrics.json").read_text())
     assert numbers["test/n"] == 8 and numbers["simulated"] is True
     assert "test/acc_top4" in numbers  # five are more than there are

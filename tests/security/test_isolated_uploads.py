@@ -56,8 +56,8 @@ def test_a_reader_process_that_dies_is_replaced(
     with pytest.raises(ValueError, match=r"clip\.mp4: the file is damaged or unusual, and reading"):
         list(uploads.read(clip))
     assert "ended the process that read it (exit code -6)" in caplog.text
-    (found,) = uploads.read(write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B"))))
-    assert (found.text, found.seen.shape) == ("B", (480, 640, 3))
+    (result,) = uploads.read(write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B"))))
+    assert (result.text, result.seen.shape) == ("B", (480, 640, 3))
     (reader,) = multiprocessing.active_children()
     with pytest.raises(ValueError, match=r"c\.jpg: .*truncated\.$"):
         list(

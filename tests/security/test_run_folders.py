@@ -106,10 +106,10 @@ def test_names_of_runs_are_validated(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "said", [[], "x", {"folder": "/elsewhere"}, {"status": 3, "value": "x", "seconds": []}]
+    "message", [[], "x", {"folder": "/elsewhere"}, {"status": 3, "value": "x", "seconds": []}]
 )
-def test_the_status_of_a_job_is_validated(said: object, tmp_path: Path) -> None:
-    (tmp_path / "status.json").write_text(json.dumps(said))
+def test_the_status_of_a_job_is_validated(message: object, tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(json.dumps(message))
     assert read_status(tmp_path) == {}
 
 

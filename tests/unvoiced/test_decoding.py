@@ -64,10 +64,10 @@ def test_a_full_beam_finds_the_most_probable_text(shape, blank: int, seed: int) 
     frames, classes = shape
     blank %= classes
     logits = draw_logits(1, frames, classes, seed=seed)
-    (found,) = beam_ctc(logits, torch.tensor([frames]), blank, width=1000)
+    (result,) = beam_ctc(logits, torch.tensor([frames]), blank, width=1000)
     sequences = list_sequences(frames, classes, blank)
     best = compute_log_probability(logits[0], sequences, blank).max()
-    torch.testing.assert_close(compute_log_probability(logits[0], [found], blank)[0], best)
+    torch.testing.assert_close(compute_log_probability(logits[0], [result], blank)[0], best)
 
 
 @settings(max_examples=60)
@@ -75,8 +75,8 @@ def test_a_full_beam_finds_the_most_probable_text(shape, blank: int, seed: int) 
 def test_a_wide_beam_is_at_least_as_probable_as_greedy(shape, seed: int) -> None:
     frames, classes = shape
     logits, lengths = draw_logits(1, frames, classes, seed=seed), torch.tensor([frames])
-    found = beam_ctc(logits, lengths, 0, width=200) + greedy_ctc(logits, lengths, 0)
-    beam, greedy = compute_log_probability(logits[0], found, 0)
+    result = beam_ctc(logits, lengths, 0, width=200) + greedy_ctc(logits, lengths, 0)
+    beam, greedy = compute_log_probability(logits[0], result, 0)
     assert beam >= greedy - 1e-9
 
 

@@ -75,13 +75,13 @@ def test_a_sign_that_hesitates_counts_once(shares: list[float]) -> None:
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.floats(0.2, 1)), max_size=80))
 def test_nothing_counts_before_it_was_held(moments: list[tuple[str, float]]) -> None:
-    pictures = [(n / 25, make_probabilities(*moment)) for n, moment in enumerate(moments)]
-    events = collect_signs(Held(hold_s=0.4, smooth_s=0.0), pictures)
+    images = [(n / 25, make_probabilities(*moment)) for n, moment in enumerate(moments)]
+    events = collect_signs(Held(hold_s=0.4, smooth_s=0.0), images)
     assert all(event.label != "nothing" for event in events if event.kind != "released")
     for event in events:
         if event.kind == "started":
             last = round(event.seconds * 25)
-            best = {LABELS[int(chances.argmax())] for _, chances in pictures[last - 10 : last + 1]}
+            best = {LABELS[int(chances.argmax())] for _, chances in images[last - 10 : last + 1]}
             assert last >= 10 and best == {event.label}
 
 
@@ -113,15 +113,15 @@ def test_a_brief_gap_does_not_repeat_a_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "predicted"),
     [
         ({"hold_s": -1}, r"live\.hold_s=-1: expected seconds of 0 or more"),
         ({"repeat_s": 0}, r"live\.repeat_s=0"),
         ({"keep_probability": 0.9}, r"live\.keep_probability=0\.9.*keep_probability <= min"),
     ],
 )
-def test_invalid_hold_settings_are_refused(setting: dict[str, float], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_hold_settings_are_refused(setting: dict[str, float], predicted: str) -> None:
+    with pytest.raises(ValueError, match=predicted):
         Held(**setting)
 
 
@@ -297,12 +297,12 @@ def letters(hand_model_file: Path) -> Recognizer:
 
 
 def test_a_hand_gives_started_held_and_released_events(letters: Recognizer) -> None:
-    engine, picture = Engine(letters, hold_s=0.3), paint_hand()
-    blank = np.full_like(picture, 205)
-    events = [event for n in range(6) for event in engine.push(picture, n / 10)]
+    engine, image = Engine(letters, hold_s=0.3), paint_hand()
+    blank = np.full_like(image, 205)
+    events = [event for n in range(6) for event in engine.push(image, n / 10)]
     assert [(event.kind, event.seconds) for event in events] == [("started", 0.3)]
     assert engine.text == events[0].label == engine.top[0][0]
-    assert (engine.seen != picture).any() and engine.seen.shape == picture.shape
+    assert (engine.seen != image).any() and engine.seen.shape == image.shape
     assert set(engine.latency_ms) == {"landmarks", "network", "decision"}
     assert draw_screen(engine, "A", 9.0).shape == (SCREEN_HEIGHT, SCREEN_HEIGHT + PANEL_WIDTH, 3)
     events = [event for n in range(6, 14) for event in engine.push(blank, n / 10)]
@@ -322,12 +322,12 @@ def test_an_image_is_read_as_in_predict(
         *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "workers=1"),
         f"input={tmp_path / 'hand.png'}",
     )
-    said = pd.read_csv(folder / "predictions.csv").iloc[0]
+    predicted = pd.read_csv(folder / "predictions.csv").iloc[0]
     reading = recognizer_of(compose_config("task=asl", f"ckpt_path={checkpoint}")).read(
         paint_hand()
     )
-    assert reading.label == said["prediction"] and reading.top[1][0] == said["runner_up"]
-    assert reading.probability == pytest.approx(said["probability"], abs=1e-4)
+    assert reading.label == predicted["prediction"] and reading.top[1][0] == predicted["runner_up"]
+    assert reading.probability == pytest.approx(predicted["probability"], abs=1e-4)
 
 
 def test_predict_and_the_engine_agree_on_a_video(
@@ -338,22 +338,22 @@ def test_predict_and_the_engine_agree_on_a_video(
     tmp_path: Path,
     capsys,
 ) -> None:
-    pictures = [paint_hand()] * 9 + [np.zeros((320, 320, 3), np.uint8)] * 4 + [paint_hand()] * 5
-    video = write_frames(tmp_path / "clip.mp4", pictures, 10)
+    images = [paint_hand()] * 9 + [np.zeros((320, 320, 3), np.uint8)] * 4 + [paint_hand()] * 5
+    video = write_frames(tmp_path / "clip.mp4", images, 10)
     live = "live.min_probability=0.01", "live.keep_probability=0.0", "live.hold_s=0.3"
     folder = run(
         *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "workers=1", *live),
         f"input={video}",
     )
-    said = pd.read_csv(folder / "events.csv")
+    predicted = pd.read_csv(folder / "events.csv")
     config = compose_config("task=asl", f"ckpt_path={checkpoint}", *live)
     engine = Engine(recognizer_of(config), **OmegaConf.to_container(config.live))
     frames = VideoSource(video).timed_frames()
     events = [event for seconds, frame in frames for event in engine.push(frame, seconds)]
     events += engine.end()
-    assert len(events) > 1 and set(said["video"]) == {"clip.mp4"}
+    assert len(events) > 1 and set(predicted["video"]) == {"clip.mp4"}
     assert [(e.kind, e.label, round(e.seconds, 4)) for e in events] == list(
-        said[["event", "label", "time_s"]].itertuples(index=False, name=None)
+        predicted[["event", "label", "time_s"]].itertuples(index=False, name=None)
     )
     assert f"clip.mp4: {engine.text}" in capsys.readouterr().out
 
@@ -379,8 +379,8 @@ class RecordingScreen:
     def __init__(self) -> None:
         self.pictures: list[np.ndarray] = []
 
-    def show(self, picture: np.ndarray) -> bool:
-        self.pictures.append(picture)
+    def show(self, image: np.ndarray) -> bool:
+        self.pictures.append(image)
         return True
 
 
@@ -400,12 +400,12 @@ def test_a_lost_camera_keeps_the_text_so_far(letters: Recognizer, tmp_path: Path
     assert "warning: input=camera:0 gives no more images" in capsys.readouterr().out
 
 
-def write_frames(path: Path, pictures: list[np.ndarray], rate: float) -> Path:
-    size = pictures[0].shape[1::-1]
+def write_frames(path: Path, images: list[np.ndarray], rate: float) -> Path:
+    size = images[0].shape[1::-1]
     code = "mp4v" if path.suffix == ".mp4" else "FFV1"  # the second keeps every pixel
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), rate, size)
-    for picture in pictures:
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    for image in images:
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
 
@@ -427,8 +427,8 @@ def test_slow_and_large_videos_are_read(
     )
     events = pd.read_csv(folder / "events.csv", keep_default_na=False)
     assert events["event"].tolist() == (["started", "released"] if count > rate else [])
-    pictures = [picture for _, picture in Video(tmp_path / "o.mp4").frames()]
-    assert len(pictures) == count and pictures[0].shape[0] == SCREEN_HEIGHT
+    images = [image for _, image in Video(tmp_path / "o.mp4").frames()]
+    assert len(images) == count and images[0].shape[0] == SCREEN_HEIGHT
     assert len(pd.read_csv(folder / "latency.csv")) == 4
 
 
@@ -505,13 +505,13 @@ def test_streaming_and_preparation_crop_the_same_mouths(
     face_model_file: Path,
     tmp_path: Path,
 ) -> None:
-    pictures = [paint_scene((80 + n // 3, 40, 160, opening_at(0.9 + n / 25))) for n in range(20)]
-    path = write_frames(tmp_path / "face.avi", pictures, 25)
+    images = [paint_scene((80 + n // 3, 40, 160, opening_at(0.9 + n / 25))) for n in range(20)]
+    path = write_frames(tmp_path / "face.avi", images, 25)
     reader = MouthInput(path, rate=25.0, height=64, width=96)
     ((sample,),) = [list(reader.read(item)) for item in reader.list_items()]
     eye = MouthEye(Recognizer(LipNetwork()), np.inf)
-    for seconds, picture in VideoSource(path).timed_frames():
-        assert eye.push(picture, seconds)
+    for seconds, image in VideoSource(path).timed_frames():
+        assert eye.push(image, seconds)
     np.testing.assert_array_equal(eye.mouths(), sample.features)
     np.testing.assert_array_equal(eye.mouths(), sample.features)  # and those that were kept
 
@@ -535,7 +535,7 @@ def test_slow_and_large_images_of_a_face_are_read(face_model_file: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "predicted"),
     [
         ({"speech_off": 0.5}, r"live\.speech_off=0\.5, live\.speech_on=0\.22: expected 0 <= off"),
         ({"quiet_s": -1}, r"live\.quiet_s=-1: expected seconds, 0 or more"),
@@ -547,9 +547,9 @@ def test_slow_and_large_images_of_a_face_are_read(face_model_file: Path) -> None
 def test_invalid_word_settings_are_refused(
     face_model_file: Path,
     setting: dict[str, float],
-    said: str,
+    predicted: str,
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=predicted):
         Engine(Recognizer(LipNetwork()), **setting)
 
 
@@ -574,10 +574,10 @@ def test_real_sentences_are_found(
     network.about["reader"]["zoom"] = zoom
     for clip in real_sentences.iloc[::4].itertuples():
         eye = MouthEye(Recognizer(network), np.inf)
-        for seconds, picture in VideoSource(clip.path).timed_frames():
-            eye.push(picture, seconds)
-        found = find_speech(eye.mouths(), 25.0)
-        errors.append((found[0][0] - clip.first / 25, found[-1][1] - clip.stop / 25))
+        for seconds, image in VideoSource(clip.path).timed_frames():
+            eye.push(image, seconds)
+        result = find_speech(eye.mouths(), 25.0)
+        errors.append((result[0][0] - clip.first / 25, result[-1][1] - clip.stop / 25))
     assert (np.abs(np.median(errors, axis=0)) < (0.45, 0.15)).all()  # lips begin before the voice
 
 
@@ -590,6 +590,6 @@ def test_streaming_and_preparation_crop_the_same_real_mouths(
     reader = MouthInput(path, rate=25.0, height=64, width=96)
     ((sample,),) = [list(reader.read(item)) for item in reader.list_items()]
     eye = MouthEye(Recognizer(LipNetwork()), np.inf)
-    for seconds, picture in VideoSource(path).timed_frames():
-        eye.push(picture, seconds)
+    for seconds, image in VideoSource(path).timed_frames():
+        eye.push(image, seconds)
     np.testing.assert_array_equal(eye.mouths(), sample.features)

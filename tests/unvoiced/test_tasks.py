@@ -29,8 +29,8 @@ def find_lookups(path: Path) -> Iterator[int]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_other_file_compares_the_name_of_a_task(package: str) -> None:
     paths = [path for path in (ROOT / package).rglob("*.py") if path.parent.name != "tasks"]
-    found = [f"{path.relative_to(ROOT)}:{n}" for path in paths for n in find_lookups(path)]
-    assert not found, "ask get_task(name) instead"
+    result = [f"{path.relative_to(ROOT)}:{n}" for path in paths for n in find_lookups(path)]
+    assert not result, "ask get_task(name) instead"
 
 
 def test_every_task_is_described_and_configured() -> None:

@@ -74,7 +74,7 @@ def mediapipe_sees_hands(monkeypatch, tmp_path_factory):
     """Let every image show the hand POINTS instead of running MediaPipe."""
 
     class Finder:
-        def read(self, picture):
+        def read(self, image):
             return Hand(POINTS, "Right", 1.0)
 
     monkeypatch.setattr(image_folder, "shared_hand_landmarker", lambda *_: Finder())

@@ -35,7 +35,7 @@ TEXTS = (b"nan", b"-1", b"1e999", b"99999999999999999999", b"\x1b[31m", b"\0", b
 @pytest.fixture(autouse=True)
 def _every_picture_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     class Finder:
-        def read(self, picture: np.ndarray) -> Hand:
+        def read(self, image: np.ndarray) -> Hand:
             return Hand(np.linspace(0.01, 0.63, 63, dtype=np.float32), "Right", 1.0)
 
     for module in (image_folder, hand_input):
@@ -46,25 +46,25 @@ def _every_picture_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def damage(content: bytes, rng: random.Random) -> bytes:
     """Cut, swap, overwrite, repeat or replace parts of a file; its beginning more often."""
-    found = bytearray(content)
-    reach = len(found) if rng.random() < 0.5 else min(len(found), 300)
+    result = bytearray(content)
+    reach = len(result) if rng.random() < 0.5 else min(len(result), 300)
     place = rng.randrange(reach)
     kind = rng.randrange(6)
     if kind == 0:
-        return bytes(found[:place])
+        return bytes(result[:place])
     if kind == 1:
         for _ in range(rng.choice([1, 5, 50])):
-            found[rng.randrange(reach)] = rng.randrange(256)
+            result[rng.randrange(reach)] = rng.randrange(256)
     elif kind == 2:
-        found[place:place] = rng.choice(TEXTS)
+        result[place:place] = rng.choice(TEXTS)
     elif kind == 3:
         other = rng.randrange(reach)
-        found[place], found[other] = found[other], found[place]
+        result[place], result[other] = result[other], result[place]
     elif kind == 4:
-        del found[place : place + rng.choice([1, 8, 64])]
+        del result[place : place + rng.choice([1, 8, 64])]
     else:
         return make_content(rng.choice(["a.jpg", "v.mkv", "d.npy", "q.npz", "t.csv", "x.txt"]))
-    return bytes(found)
+    return bytes(result)
 
 
 def check_damaged(name: str, file: str, needed: tuple[str, ...], number: int) -> None:

@@ -393,9 +393,9 @@ def test_bad_pieces_are_rejected_one_by_one(tmp_path):
     (tmp_path / "s" / "9_info.json").write_text("[1]")
     (sample,), rejected = read_emg_samples(Gaddy(tmp_path))
     assert (sample.id, sample.group, sample.label) == ("s/0_emg.npy", "s", "Sentence 0.")
-    found = {name.split("/")[1][0]: reason for name, reason in reasons_by_id(rejected).items()}
-    assert found.pop("7").startswith("7_info.json: not a JSON file: ")
-    assert found == {
+    result = {name.split("/")[1][0]: reason for name, reason in reasons_by_id(rejected).items()}
+    assert result.pop("7").startswith("7_info.json: not a JSON file: ")
+    assert result == {
         "1": "1_info.json: not a sentence: sentence_index=-1",
         "2": "2_info.json: the text is empty",
         "3": "3_info.json: found book, sentence_index, text, chunks; expected a text under 'text'",
@@ -460,8 +460,8 @@ def test_the_array_of_sessions_can_be_chosen(tmp_path):
 
 def test_bad_recordings_of_an_archive_are_rejected(tmp_path):
     path = write_archive(tmp_path / "a.npz", (250, 250, 250, 3, 0, 250, 250))
-    with np.load(path) as found:
-        arrays = dict(found)
+    with np.load(path) as result:
+        arrays = dict(result)
     arrays["t_ms"][250:500] = 2 * np.arange(250)  # at twice the rate
     arrays["t_ms"][500:750] = 7
     arrays["adc"][753:1003, 1] = 4095
@@ -641,14 +641,14 @@ def test_real_words_of_a_brace_are_read(tmp_path):
         packed.extractall(tmp_path / "raw")
     reader = EMGManifest(tmp_path / "raw", rate=250, uv_per_count=0.02235, mains_hz=50)
     done = prepare(reader, tmp_path / "out", {}, 1, ignore_progress)
-    found = PreparedSet(tmp_path / "out", "emg")
+    result = PreparedSet(tmp_path / "out", "emg")
     assert done.samples + done.rejected == 390
     assert done.rejected <= 4
-    assert found.groups == ["0", "1"]
-    assert len(found.classes) == 30
-    assert found.meta["frame"]["shape"] == [8]
-    assert found.meta["frame"]["rate"] == 250
-    assert np.median(np.abs(found.features)) < 100
+    assert result.groups == ["0", "1"]
+    assert len(result.classes) == 30
+    assert result.meta["frame"]["shape"] == [8]
+    assert result.meta["frame"]["rate"] == 250
+    assert np.median(np.abs(result.features)) < 100
 
 
 @pytest.mark.shared_data
@@ -656,8 +656,8 @@ def test_real_overt_and_covert_words_are_read(tmp_path):
     done = prepare(
         Somach(require_shared_data("emg/somach")), tmp_path / "out", {}, 1, ignore_progress
     )
-    found = PreparedSet(tmp_path / "out", "emg")
+    result = PreparedSet(tmp_path / "out", "emg")
     assert done.samples + done.rejected == 3034
     assert done.rejected < 30
-    assert found.classes == ("DOWN", "LEFT", "NOISE", "RIGHT", "SILENCE", "UP")
-    assert len(found.groups) == 6
+    assert result.classes == ("DOWN", "LEFT", "NOISE", "RIGHT", "SILENCE", "UP")
+    assert len(result.groups) == 6

@@ -25,7 +25,7 @@ from unvoiced.vision.hands import Hand
 @pytest.fixture(autouse=True)
 def _every_picture_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     class Finder:
-        def read(self, picture: np.ndarray) -> Hand:
+        def read(self, image: np.ndarray) -> Hand:
             return Hand(np.linspace(0.01, 0.63, 63, dtype=np.float32), "Right", 1.0)
 
     for module in (image_folder, hand_input):

@@ -99,8 +99,8 @@ def test_cuts_with_context_tell_where_the_word_lies(tmp_path):
     ]  # fmt: skip
     assert [s.word_span for s in samples] == [(0, 4), (2, 8), (2, 6), (0, 20), (2, 10)]
     assert {s.sequence for s in samples} == {"a.mkv"}
-    said = [read_frame_numbers(s)[slice(*s.word_span)] for s in samples[:3]]
-    assert said == [[*range(4)], [*range(4, 10)], [*range(16, 20)]]
+    message = [read_frame_numbers(s)[slice(*s.word_span)] for s in samples[:3]]
+    assert message == [[*range(4)], [*range(4, 10)], [*range(16, 20)]]
     half, *_ = read_image_outcomes(open_manifest(tmp_path, context_s=0.16, rate=12.5))
     assert (read_frame_numbers(half), half.word_span) == ([1, 3, 5, 7], (0, 2))
 
@@ -133,9 +133,9 @@ def test_two_spellings_of_a_word_are_named(run, tmp_path, capsys):
         *("task=lipread", "stage=prepare", "reader=video_manifest", "crop=none", "workers=1"),
         *(f"raw_dir={tmp_path}", f"data_dir={tmp_path / 'set'}"),
     )
-    said = capsys.readouterr().out
-    assert "warning: 'Thank you' and 'thank_you' are spellings of one word" in said
-    assert said.count("are spellings of one word") == 1
+    message = capsys.readouterr().out
+    assert "warning: 'Thank you' and 'thank_you' are spellings of one word" in message
+    assert message.count("are spellings of one word") == 1
 
 
 def test_sets_cut_with_context_say_so(tmp_path):
@@ -144,8 +144,8 @@ def test_sets_cut_with_context_say_so(tmp_path):
     for context_s, words in ((0.0, None), (0.08, [[2, 8]])):
         folder = tmp_path / f"set{context_s}"
         prepare(open_manifest(tmp_path, context_s=context_s), folder, {}, workers=1)
-        found = PreparedSet(folder).word_spans
-        assert (None if found is None else found.tolist()) == words
+        result = PreparedSet(folder).word_spans
+        assert (None if result is None else result.tolist()) == words
 
 
 def test_cuts_are_resampled_to_another_frame_rate(tmp_path):
@@ -281,8 +281,8 @@ def test_folders_give_the_labels(tmp_path):
         write_video(tmp_path / name, make_gray_images(5))
     samples, rejected = read_image_samples(VideoFolder(tmp_path, crop="none"))
     assert not rejected
-    found = [(sample.id, sample.label, sample.group) for sample in samples]
-    assert found == [
+    result = [(sample.id, sample.label, sample.group) for sample in samples]
+    assert result == [
         ("hello/2.mkv", "hello", ""),
         ("hello/10.MKV", "hello", ""),
         ("web/deep/er/1.avi", "web", ""),
@@ -293,8 +293,8 @@ def test_folders_give_groups_and_splits(tmp_path):
     for name in ("train/anna/hello/1.mkv", "val/bob/web/1.mkv"):
         write_video(tmp_path / name, make_gray_images(5))
     samples, _ = read_image_samples(VideoFolder(tmp_path, crop="none", grouped=True))
-    found = [(sample.split, sample.group, sample.label) for sample in samples]
-    assert found == [("train", "anna", "hello"), ("val", "bob", "web")]
+    result = [(sample.split, sample.group, sample.label) for sample in samples]
+    assert result == [("train", "anna", "hello"), ("val", "bob", "web")]
 
 
 def test_only_the_given_labels_are_read(tmp_path):
@@ -334,9 +334,9 @@ def test_bad_videos_are_rejected_one_by_one(tmp_path):
     prepared = PreparedSet(tmp_path / "set", "lipread")
     assert prepared.manifest["label"].tolist() == ["good"]
     assert set(pd.read_csv(tmp_path / "set" / "rejected.csv")["label"]) == {"bad"}
-    found = reasons_by_id(read_image_samples(reader)[1])
-    assert found.pop("bad/truncated.mkv").startswith("only 9 of 20 frames can be decoded")
-    assert found == {
+    result = reasons_by_id(read_image_samples(reader)[1])
+    assert result.pop("bad/truncated.mkv").startswith("only 9 of 20 frames can be decoded")
+    assert result == {
         "bad/zero.avi": "the video holds no frame that can be decoded",
         "bad/short.mkv": "3 frames long; expected reader.min_frames=4 or more",
         "bad/odd.mkv": "the file states 4000 frames a second; expected more than 0, at most 1000. "
@@ -421,11 +421,11 @@ def test_damaged_zips_cost_a_row_each(tmp_path, monkeypatch):
     (tmp_path / "F05.zip").write_bytes(encrypted)
     (sample,), rejected = read_image_samples(FrameFolder(tmp_path))
     assert sample.group == "F01"
-    found = reasons_by_id(rejected)
+    result = reasons_by_id(rejected)
     for name in ("F02.zip", "F03.zip"):
-        assert found[name].startswith("the zip is damaged or truncated: ")
-    assert found["F04.zip/words/01/01"].startswith("color_008.jpg: damaged in the zip: Bad CRC")
-    assert found["F05.zip/words/01/01"].startswith("color_008.jpg: encrypted")
+        assert result[name].startswith("the zip is damaged or truncated: ")
+    assert result["F04.zip/words/01/01"].startswith("color_008.jpg: damaged in the zip: Bad CRC")
+    assert result["F05.zip/words/01/01"].startswith("color_008.jpg: encrypted")
     monkeypatch.setattr(frame_folder, "MAX_MEMBER_BYTES", 10)
     assert {row.reason[-25:] for row in read_image_outcomes(FrameFolder(tmp_path))} >= {
         "bytes; at most 10 are read"[-25:]
@@ -475,8 +475,8 @@ def paint_speaking_head(frames=20, size=150, away=(), step=2):
     ]
 
 
-def write_clip(folder, pictures):
-    write_video(folder / "hello" / "a.mkv", pictures)
+def write_clip(folder, images):
+    write_video(folder / "hello" / "a.mkv", images)
     (outcome,) = read_image_outcomes(VideoFolder(folder, model=None))
     return outcome
 
@@ -504,8 +504,8 @@ class TestFaces:
         assert np.abs(sample.features.astype(int) - alone.features).mean() < 6
 
     def test_a_face_that_leaves_the_image(self, tmp_path):
-        pictures = paint_speaking_head(40, step=1, away=range(24, 40))
-        assert len(write_clip(tmp_path / "end", pictures).features) == 24
+        images = paint_speaking_head(40, step=1, away=range(24, 40))
+        assert len(write_clip(tmp_path / "end", images).features) == 24
         blink = write_clip(tmp_path / "blink", paint_speaking_head(40, step=1, away=(11, 12, 13)))
         assert len(blink.features) == 40
         gone = write_clip(tmp_path / "gone", paint_speaking_head(40, step=1, away=range(13, 27)))
@@ -538,8 +538,8 @@ class TestFaces:
     def test_images_of_faces_are_cropped(self, tmp_path):
         folder = tmp_path / "F01" / "words" / "01" / "01"
         folder.mkdir(parents=True)
-        for number, picture in enumerate(paint_speaking_head(5)):
-            cv2.imwrite(str(folder / f"color_{number}.png"), picture[..., ::-1])
+        for number, image in enumerate(paint_speaking_head(5)):
+            cv2.imwrite(str(folder / f"color_{number}.png"), image[..., ::-1])
         (sample,) = read_image_outcomes(FrameFolder(tmp_path, crop="mouth"))
         assert sample.features.shape == (5, 64, 96)
 
@@ -637,10 +637,10 @@ def test_real_words_of_grid_are_read(tmp_path):
     reader = VideoManifest(require_shared_data("lip/grid_s1"), **options, **columns)
     items = reader.list_items()
     assert (len(items), sum(len(item.cuts) for item in items)) == (800, 4800)
-    found = [outcome for item in items[::40] for outcome in reader.read(item)]
-    short = [outcome.reason for outcome in found if isinstance(outcome, Rejected)]
+    result = [outcome for item in items[::40] for outcome in reader.read(item)]
+    short = [outcome.reason for outcome in result if isinstance(outcome, Rejected)]
     assert all("expected reader.min_frames=4 or more" in reason for reason in short)
-    assert len(short) < 0.25 * len(found)
+    assert len(short) < 0.25 * len(result)
 
 
 @pytest.mark.shared_data
@@ -649,5 +649,5 @@ def test_faces_are_found_in_real_videos():
     reader = MouthInput(require_shared_data("lip/grid_s1/video"), window_s=1.0)
     items = reader.list_items()
     assert len(items) == 34
-    found = [outcome for item in items[::10] for outcome in reader.read(item)]
-    assert [len(sample.features) for sample in found] == [25] * (6 * 4)
+    result = [outcome for item in items[::10] for outcome in reader.read(item)]
+    assert [len(sample.features) for sample in result] == [25] * (6 * 4)

@@ -25,9 +25,9 @@ FRAMES = 29
 
 def paint_lip_images(frames=FRAMES, shape=(256, 256)):
     """Return black images whose 96x96 mouth pixels are gray, 8 brighter per frame."""
-    found = np.zeros((frames, *shape, 3), np.uint8)
-    found[:, 116:212, 80:176] = (8 * np.arange(frames))[:, None, None, None]
-    return found
+    result = np.zeros((frames, *shape, 3), np.uint8)
+    result[:, 116:212, 80:176] = (8 * np.arange(frames))[:, None, None, None]
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_only_the_given_words_are_read(tmp_path: Path, classes, labels: list[str
 
 
 @pytest.mark.parametrize(
-    ("classes", "said"),
+    ("classes", "message"),
     [
         (["abuot", "years"], "has abuot, but raw_dir=.* has no folder of it; similar: about"),
         (["xyz"], "has xyz, .* has no folder of it; found about, people, years"),
@@ -173,9 +173,9 @@ def test_only_the_given_words_are_read(tmp_path: Path, classes, labels: list[str
     ],
     ids=["near", "far", "too_many", "zero", "bool", "float", "text", "empty"],
 )
-def test_invalid_word_lists_are_refused(tmp_path: Path, classes, said: str) -> None:
+def test_invalid_word_lists_are_refused(tmp_path: Path, classes, message: str) -> None:
     touch_clips(tmp_path, "YEARS", "ABOUT", "PEOPLE")
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         LRW(tmp_path, classes=classes).list_items()
 
 
@@ -226,7 +226,7 @@ def test_links_that_lead_out_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"crop": "mouth"}, "crop=mouth is not valid; expected one of fixed, none"),
         ({"rate": 0}, "reader.rate=0.0 is not valid"),
@@ -234,8 +234,8 @@ def test_links_that_lead_out_are_left_out(tmp_path: Path) -> None:
     ],
     ids=["crop", "rate", "height"],
 )
-def test_impossible_settings(tmp_path: Path, options, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_impossible_settings(tmp_path: Path, options, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         LRW(tmp_path, **options)
 
 
@@ -262,8 +262,8 @@ def test_bad_clips_are_rejected_one_by_one(tmp_path: Path, clip: Path) -> None:
         "does not state the duration of the word: expected a line such as 'Duration: 0.53 seconds'"
     )
     text = "Disk reference: 6204509_0 Channel: BBC Duration:"
-    found = {row.id.removeprefix("ABOUT/train/"): row.reason for row in rejected}
-    assert found == {
+    result = {row.id.removeprefix("ABOUT/train/"): row.reason for row in rejected}
+    assert result == {
         "ABOUT_00002.mp4": "ABOUT_00002.txt is missing, which states the duration of the word: "
         "LRW has it beside the video",
         "ABOUT_00003.mp4": f"ABOUT_00003.txt {silent}, found {text} unknown",

@@ -46,28 +46,28 @@ def prepare_set(reader, folder: Path) -> tuple[PreparedSet, pd.DataFrame, str]:
 def test_dev_and_eval_validate_and_other_folders_are_named(tmp_path: Path) -> None:
     names = ("train/A/1", "test/A/1", "dev/A/1", "Eval/A/1", "Training/A/1", "holdout/A/1")
     write_landmarks(*names, "A/loose", raw=tmp_path / "raw")
-    found, rejected, said = prepare_set(LandmarkNPY(tmp_path / "raw"), tmp_path)
-    marks = found.manifest.set_index("id")["split"]
+    result, rejected, message = prepare_set(LandmarkNPY(tmp_path / "raw"), tmp_path)
+    marks = result.manifest.set_index("id")["split"]
     assert marks["dev/A/1.npy"] == marks["Eval/A/1.npy"] == "val"
     assert marks["Training/A/1.npy"] == "train"
     assert "beside the split folders" in rejected.loc["holdout/A/1.npy", "reason"]
     assert rejected.loc["A/loose.npy", "label"] == "A"
-    assert "warning: the folder holdout lies beside the split folders" in said
+    assert "warning: the folder holdout lies beside the split folders" in message
 
 
 @pytest.mark.parametrize("setting", [None, True, False])
 def test_a_signer_may_be_called_test(tmp_path: Path, setting: bool | None) -> None:
     write_landmarks("test/A/1", "anna/A/1", raw=tmp_path / "raw")
     reader = LandmarkNPY(tmp_path / "raw", split_folders=setting)
-    found, rejected, said = prepare_set(reader, tmp_path)
+    result, rejected, message = prepare_set(reader, tmp_path)
     if setting:
-        assert found.manifest["split"].tolist() == ["test"] and list(rejected.index) == [
+        assert result.manifest["split"].tolist() == ["test"] and list(rejected.index) == [
             "anna/A/1.npy"
         ]
     else:
-        assert set(found.manifest["group"]) == {"anna", "test"} and rejected.empty
-        assert set(found.manifest["split"]) == {""}
-        assert ("the folder test sets no split: anna beside it is none" in said) == (
+        assert set(result.manifest["group"]) == {"anna", "test"} and rejected.empty
+        assert set(result.manifest["split"]) == {""}
+        assert ("the folder test sets no split: anna beside it is none" in message) == (
             setting is None
         )
 
@@ -75,9 +75,9 @@ def test_a_signer_may_be_called_test(tmp_path: Path, setting: bool | None) -> No
 @pytest.mark.parametrize("others", [("bus",), ("bus", "test"), ()])
 def test_a_word_may_be_called_train(tmp_path: Path, others: tuple[str, ...]) -> None:
     write_videos("train/1.mkv", *(f"{name}/1.mkv" for name in others), raw=tmp_path / "raw")
-    found, rejected, said = prepare_set(VideoFolder(tmp_path / "raw", crop="none"), tmp_path)
-    assert set(found.manifest["label"]) == {"train", *others} and rejected.empty
-    assert "sets no split" in said
+    result, rejected, message = prepare_set(VideoFolder(tmp_path / "raw", crop="none"), tmp_path)
+    assert set(result.manifest["label"]) == {"train", *others} and rejected.empty
+    assert "sets no split" in message
 
 
 def test_endings_are_counted_and_lost_classes_named(run, tmp_path: Path, capsys) -> None:
@@ -87,15 +87,15 @@ def test_endings_are_counted_and_lost_classes_named(run, tmp_path: Path, capsys)
         *("task=lipread", "stage=prepare", "reader=video_folder", "crop=none", "workers=1"),
         *(f"raw_dir={raw}", f"data_dir={tmp_path / 'set'}"),
     )
-    said = capsys.readouterr().out
-    assert "Files that are not read: 1 .mkx, 1 .xlsx, 1 hidden, 1 without an ending" in said
-    assert "no recording of two could be used" in said
+    message = capsys.readouterr().out
+    assert "Files that are not read: 1 .mkx, 1 .xlsx, 1 hidden, 1 without an ending" in message
+    assert "no recording of two could be used" in message
 
 
 def test_wmv_and_other_videos_are_read(tmp_path: Path) -> None:
     write_videos("two/1.WMV", "two/2.3gp", "two/3.MTS", "two/4.flv", raw=tmp_path / "raw")
-    found, rejected, _ = prepare_set(VideoFolder(tmp_path / "raw", crop="none"), tmp_path)
-    assert len(found) == 4 and rejected.empty
+    result, rejected, _ = prepare_set(VideoFolder(tmp_path / "raw", crop="none"), tmp_path)
+    assert len(result) == 4 and rejected.empty
 
 
 @pytest.mark.parametrize("ending", ["tif", "gif", "avif", "jp2", "ppm", "heic"])
@@ -131,22 +131,22 @@ def test_links_within_the_folder_are_followed(tmp_path: Path) -> None:
         "s1/A/in.npy": raw / "s2" / "B" / "1.npy",
     }.items():
         (raw / name).symlink_to(target)
-    found, rejected, said = prepare_set(LandmarkNPY(raw), tmp_path)
-    assert {*found.manifest["id"]} == {
+    result, rejected, message = prepare_set(LandmarkNPY(raw), tmp_path)
+    assert {*result.manifest["id"]} == {
         *("s1/A/1.npy", "s1/A/in.npy", "s2/B/1.npy", "s4/B/1.npy"),
     }
     reasons = rejected["reason"]
     assert "leads out of raw_dir" in reasons["s3"] and "leads out" in reasons["s1/A/out.npy"]
     assert "leads nowhere" in reasons["s1/A/gone.npy"]
     assert "a folder that it lies in" in reasons["s1/A/up"]
-    assert "under two labels: s1/A/in.npy ('A') and s2/B/1.npy ('B')" in said
+    assert "under two labels: s1/A/in.npy ('A') and s2/B/1.npy ('B')" in message
 
 
 def test_two_unicode_forms_are_one_class(tmp_path: Path) -> None:
     write_videos(f"{NFC}/1.mkv", f"{NFD}/2.mkv", raw=tmp_path / "raw")
     reader = VideoFolder(tmp_path / "raw", crop="none", labels=[NFD])
-    found, _, _ = prepare_set(reader, tmp_path)
-    assert found.classes == (NFC,) and len(found) == 2
+    result, _, _ = prepare_set(reader, tmp_path)
+    assert result.classes == (NFC,) and len(result) == 2
 
 
 def test_one_clip_with_two_labels_is_named_after_resuming_too(tmp_path: Path) -> None:
@@ -154,9 +154,9 @@ def test_one_clip_with_two_labels_is_named_after_resuming_too(tmp_path: Path) ->
     write_videos("a.mkv", raw=raw)
     (raw / "manifest.csv").write_text(f"path,label\na.mkv,yes\na.mkv,no\na.mkv,{NFD}\n")
     for name in ("one", "two"):
-        found, _, said = prepare_set(VideoManifest(raw, crop="none"), tmp_path / name)
-        assert "1 recording under two labels: a.mkv ('yes')" in said
-        assert found.classes == ("no", "yes", NFC)
+        result, _, message = prepare_set(VideoManifest(raw, crop="none"), tmp_path / name)
+        assert "1 recording under two labels: a.mkv ('yes')" in message
+        assert result.classes == ("no", "yes", NFC)
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "manifest.csv"])
@@ -194,5 +194,5 @@ def test_a_failed_preparation_starts_over(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="gave no sample"):
         PreparedSet(tmp_path / "set")
     (raw / "s1/A/1.npy").write_bytes(content)
-    found, rejected, _ = prepare_set(LandmarkNPY(raw), tmp_path)
-    assert len(found) == 1 and rejected.empty
+    result, rejected, _ = prepare_set(LandmarkNPY(raw), tmp_path)
+    assert len(result) == 1 and rejected.empty

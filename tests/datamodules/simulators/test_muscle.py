@@ -91,7 +91,10 @@ def test_a_session_repeats_no_sentence_before_its_pool_is_used_up():
 
 def test_every_phoneme_has_a_gesture():
     phones = {
-        part for said in PRONUNCIATIONS.values() for p in said for part in DIPHTHONGS.get(p, (p,))
+        part
+        for message in PRONUNCIATIONS.values()
+        for p in message
+        for part in DIPHTHONGS.get(p, (p,))
     }
     assert phones <= set(TARGETS_OF)
     assert all(row.shape == (len(ARTICULATORS),) for row in TARGETS_OF.values())

@@ -105,8 +105,8 @@ def test_a_class_without_usable_recordings_is_reported(run, tmp_path: Path, caps
         *("stage=prepare", "reader=landmark_npy", f"raw_dir={raw}"),
         *("workers=1", f"data_dir={tmp_path / 'set'}"),
     )
-    said = capsys.readouterr().out
-    assert "warning: no recording of B could be used" in said
+    message = capsys.readouterr().out
+    assert "warning: no recording of B could be used" in message
 
 
 def test_a_crop_that_no_reader_heeds_is_refused(run, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_a_tampered_set_is_not_written_to(sound_set: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "said"),
+    ("column", "value", "message"),
     [
         ("start", "9", "holds 54 frames where manifest.csv speaks of|beyond"),
         ("start", "-1", "row 9 has a start below 0"),
@@ -210,14 +210,14 @@ def test_a_tampered_set_is_not_written_to(sound_set: Path, tmp_path: Path) -> No
     ],
 )
 def test_the_row_is_named(
-    sound_set: Path, tmp_path: Path, column: str, value: str, said: str
+    sound_set: Path, tmp_path: Path, column: str, value: str, message: str
 ) -> None:
     folder = tmp_path / "set"
     shutil.copytree(sound_set, folder)
     rows = list(csv.reader((folder / "manifest.csv").open(newline="")))
     rows[9][rows[0].index(column)] = value if column != "start" or value != "9" else "53"
     _write_rows(folder, rows)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         PreparedSet(folder)
 
 

@@ -104,7 +104,7 @@ def test_a_word_span_outside_its_sample_is_refused(word: tuple[int, int]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("3,3", "from frame 3 to before 3 of its 4"),
         ("0,5", "from frame 0 to before 5 of its 4"),
@@ -116,13 +116,15 @@ def test_a_word_span_outside_its_sample_is_refused(word: tuple[int, int]) -> Non
         ("0,inf", "from frame 0 to before inf of its 4"),
     ],
 )
-def test_bad_words_of_a_manifest_are_named(tmp_path: Path, word: str, said: str) -> None:
+def test_bad_words_of_a_manifest_are_named(tmp_path: Path, word: str, message: str) -> None:
     write_all(
         tmp_path / "set", TEST_DESCRIPTION, [make_sample("x", 3), make_sample("y", 4, word=(1, 3))]
     )
     path = tmp_path / "set" / "manifest.csv"
     path.write_text(path.read_text().replace(",1,3\n", f",{word}\n"))
-    with pytest.raises(ValueError, match=f"manifest.csv: the word of y lies {said}; expected whol"):
+    with pytest.raises(
+        ValueError, match=f"manifest.csv: the word of y lies {message}; expected whol"
+    ):
         PreparedSet(tmp_path / "set")
 
 
@@ -179,11 +181,11 @@ def frame_pairs(tmp_path_factory) -> list[tuple[np.ndarray, Frames]]:
         frames = rng.normal(size=(50, 2, 3)).astype(np.float32)
         write_all(folder / name, TEST_DESCRIPTION, [Sample(name, frames, "a")])
         sets.append([PreparedSet(folder / name, memory_limit=limit) for limit in (1 << 30, 0)])
-    (one, filed), (two, other) = sets
-    single = (one.features, filed.features)
-    one.join(two)
-    filed.join(other)
-    return [single, (one.features, filed.features)]
+    (first, filed), (two, second) = sets
+    single = (first.features, filed.features)
+    first.join(two)
+    filed.join(second)
+    return [single, (first.features, filed.features)]
 
 
 @given(
@@ -276,7 +278,7 @@ def remove_manifest(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (spoil_meta, "meta.json is damaged"),
         (spoil_format, "not of prepared-set format"),
@@ -286,10 +288,10 @@ def remove_manifest(folder: Path) -> None:
         (remove_manifest, "manifest.csv is missing"),
     ],
 )
-def test_damage_is_reported(tmp_path: Path, spoil, said: str) -> None:
+def test_damage_is_reported(tmp_path: Path, spoil, message: str) -> None:
     folder = write_hands(tmp_path / "set")
     spoil(folder)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         PreparedSet(folder)
 
 

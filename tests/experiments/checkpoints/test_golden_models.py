@@ -27,8 +27,8 @@ def test_each_network_has_the_weights_and_logits_it_had(path: Path, tmp_path: Pa
 @pytest.mark.parametrize("task", TASKS)
 def test_each_kind_of_file_gives_the_logits_it_gave(task: str, ending: str) -> None:
     expected = json.loads((GOLDEN / "models" / f"{task}.json").read_text())
-    found = compute_logits(GOLDEN / "models" / f"{task}.{ending}")
-    assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    result = compute_logits(GOLDEN / "models" / f"{task}.{ending}")
+    assert result == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def test_a_run_is_resumed(tmp_path: Path) -> None:

@@ -71,15 +71,15 @@ def test_a_resumed_run_equals_an_uninterrupted_run(task: str, tmp_path: Path) ->
     assert resumed.returncode == 0, resumed.stderr
     assert "epoch 3/4" in resumed.stdout and "epoch 2/4" not in resumed.stdout
 
-    one, other = (
+    first, second = (
         torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
         for folder in (whole, broken)
     )
-    averaged = {"current_model_state", "averaging_state"} & set(one)
+    averaged = {"current_model_state", "averaging_state"} & set(first)
     for key in ("state_dict", "optimizer_states", *averaged):
-        torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
+        torch.testing.assert_close(first[key], second[key], rtol=0, atol=0)
     for key in ("lr_schedulers", "epoch", "global_step"):
-        assert one[key] == other[key]
+        assert first[key] == second[key]
     pd.testing.assert_frame_equal(
         *(pd.read_csv(folder / "metrics.csv") for folder in (whole, broken)), check_like=True
     )
@@ -114,10 +114,10 @@ def test_changed_settings_are_reported(capsys) -> None:
     tell_changes(began, now | {"seed": 1})
     assert capsys.readouterr().out == "Changed since it began: seed 0 → 1\n"
     tell_changes(began, now | {"optimizer": {"lr": 0.2, "fused": None}})
-    said = capsys.readouterr().out
+    message = capsys.readouterr().out
     tell_changes(began | {"callbacks": {"periodic": {"a": 1}}}, now | {"callbacks": {}})
     assert "callbacks.periodic … → None" in capsys.readouterr().out
-    assert "optimizer.lr 0.1 → 0.2" in said and "go on as the checkpoint has them" in said
+    assert "optimizer.lr 0.1 → 0.2" in message and "go on as the checkpoint has them" in message
 
 
 # ---- damaged checkpoints
@@ -159,8 +159,12 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     folder = shutil.copytree(finished_run, tmp_path / "run")
     damage(folder / "checkpoints" / "last.ckpt")
     assert checkpoint_to_resume(str(folder)).name == "before_last.ckpt"
-    said = capsys.readouterr().out
-    assert "warning:" in said and "last.ckpt is damaged" in said and "from before_last.ckpt" in said
+    message = capsys.readouterr().out
+    assert (
+        "warning:" in message
+        and "last.ckpt is damaged" in message
+        and "from before_last.ckpt" in message
+    )
     damage(folder / "checkpoints" / "before_last.ckpt")
     assert checkpoint_to_resume(str(folder)).name == "best.ckpt"
     damage(folder / "checkpoints" / "best.ckpt")
@@ -206,11 +210,11 @@ def test_a_schedule_that_ends_with_the_run_is_not_made_longer(
     assert "made for 4 steps, and 3 epochs have 6" in done.stderr
 
 
-def has_same_weights(one: Path, other: Path) -> bool:
+def has_same_weights(first: Path, second: Path) -> bool:
     """Return whether two runs have equal last.ckpt weights bit by bit."""
     a, b = (
         torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for f in (one, other)
+        for f in (first, second)
     )
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 

@@ -44,9 +44,9 @@ def test_stage_test_uses_the_training_set_and_split_by_default(trained_run, tmp_
     assert f"Data: {data}, as the model was trained" in done.stdout
     assert "warning: The model" not in done.stdout
     groups = pd.read_csv(tmp_path / "run" / "predictions.csv")["group"]
-    found = read_metrics(tmp_path / "run")
-    assert set(groups) == {"s2"} and len(groups) == found["test/n"] == 24
-    assert (found["test/seen_n"], found["test/seen_groups"]) == (0, 0)
+    result = read_metrics(tmp_path / "run")
+    assert set(groups) == {"s2"} and len(groups) == result["test/n"] == 24
+    assert (result["test/seen_n"], result["test/seen_groups"]) == (0, 0)
 
 
 def test_a_given_split_is_used_and_seen_samples_are_counted(trained_run, tmp_path: Path) -> None:
@@ -55,11 +55,13 @@ def test_a_given_split_is_used_and_seen_samples_are_counted(trained_run, tmp_pat
         f"hydra.run.dir={tmp_path / 'run'}",
     )
     assert done.returncode == 0, done.stderr
-    found, report = read_metrics(tmp_path / "run"), (tmp_path / "run" / "report.md").read_text()
-    count = found["test/seen_n"]
-    assert found["test/n"] == 96 and found["test/seen_groups"] == 3 and 55 <= count <= 65
-    said = f"The model was trained on {count} of the 96 samples that it is tested on here, and on 3"
-    assert f"warning: {said}" in done.stdout and said in report.partition("## Warnings")[2]
+    result, report = read_metrics(tmp_path / "run"), (tmp_path / "run" / "report.md").read_text()
+    count = result["test/seen_n"]
+    assert result["test/n"] == 96 and result["test/seen_groups"] == 3 and 55 <= count <= 65
+    message = (
+        f"The model was trained on {count} of the 96 samples that it is tested on here, and on 3"
+    )
+    assert f"warning: {message}" in done.stdout and message in report.partition("## Warnings")[2]
 
 
 def test_validation_prints_its_score(trained_run, tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ def change_file(plain_file: Path, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def has_same_weights(one: TaskModule, other: TaskModule) -> bool:
-    mine, theirs = one.net.state_dict(), other.net.state_dict()
+def has_same_weights(first: TaskModule, second: TaskModule) -> bool:
+    mine, theirs = first.net.state_dict(), second.net.state_dict()
     return mine.keys() == theirs.keys() and all(torch.equal(mine[k], theirs[k]) for k in mine)
 
 
@@ -77,16 +77,16 @@ def test_the_plain_file_is_complete_and_loads(task: str, compose_config, tmp_pat
     bare = getattr(importlib.import_module(place), name)(**net)
     bare.load_state_dict(content["model_state_dict"])  # with none of this suite's loading
 
-    other = build_module(config, data)
-    start_from(other, path)  # init_from=
-    assert has_same_weights(other, module)
+    second = build_module(config, data)
+    start_from(second, path)  # init_from=
+    assert has_same_weights(second, module)
     again = load_checkpoint(path, task)
     assert has_same_weights(again, module) and again.card == module.card and not again.training
     batch = next(iter(data.test_dataloader()))
     batch = data.on_after_batch_transfer(batch, 0)
     with torch.no_grad():
-        one, other = (m.prediction_table([m.predict_step(batch, 0)]) for m in (module, again))
-    pd.testing.assert_frame_equal(one, other)
+        first, second = (m.prediction_table([m.predict_step(batch, 0)]) for m in (module, again))
+    pd.testing.assert_frame_equal(first, second)
 
 
 @pytest.mark.parametrize("task", FIRST_TASK)
@@ -101,19 +101,19 @@ def test_an_exported_model_scores_as_its_checkpoint(
     capsys.readouterr()
     run(f"task={task}", "stage=export", f"ckpt_path={best}")
     path = tmp_path / "best.pth"  # output=null
-    said = capsys.readouterr().out
-    assert f"Wrote {path}: " in said and " parameters, " in said and said.count("\n") == 1
+    message = capsys.readouterr().out
+    assert f"Wrote {path}: " in message and " parameters, " in message and message.count("\n") == 1
     assert {file.name for file in tmp_path.glob("*best*")} == {"best.ckpt", "best.pth"}
 
     again = tmp_path / "deep" / "again.pth"
     run(f"task={task}", "stage=export", f"ckpt_path={path}", f"output={again}")
     assert again.read_bytes() == path.read_bytes()
-    one, other = (
+    first, second = (
         run(f"task={task}", "debug=smoke", "stage=test", f"ckpt_path={file}", run_dir=file.suffix)
         for file in (best, path)
     )
     for name in ("predictions.csv", "metrics.json"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
+        assert (first / name).read_bytes() == (second / name).read_bytes()
     if task != TASKS[0]:
         run(f"task={task}", "debug=smoke", "stage=validate", f"ckpt_path={path}", run_dir="v")
 
@@ -122,11 +122,11 @@ def test_an_exported_model_predicts_as_its_checkpoint(
     checkpoint: Path, plain_file: Path, run, tmp_path: Path
 ) -> None:
     np.save(tmp_path / "hand.npy", np.random.default_rng(0).random((3, 63), np.float32))
-    one, other = (
+    first, second = (
         run("stage=predict", f"ckpt_path={path}", f"input={tmp_path / 'hand.npy'}", run_dir=name)
         for path, name in ((checkpoint, "one"), (plain_file, "other"))
     )
-    assert (one / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
+    assert (first / "predictions.csv").read_bytes() == (second / "predictions.csv").read_bytes()
 
 
 def test_weights_of_training_only_are_not_exported(compose_config, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_nan_weights_are_exported_bit_by_bit(checkpoint: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         ([], "stage=export needs ckpt_path="),
         (["format=onx"], f"format=onx is not valid; expected one of {', '.join(FORMATS)}"),
@@ -156,8 +156,8 @@ def test_nan_weights_are_exported_bit_by_bit(checkpoint: Path, tmp_path: Path) -
     ],
     ids=["no checkpoint", "format", "nowhere"],
 )
-def test_missing_arguments_are_reported(overrides: list[str], said: str, run) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_missing_arguments_are_reported(overrides: list[str], message: str, run) -> None:
+    with pytest.raises(ValueError, match=message):
         run("stage=export", *overrides)
 
 
@@ -184,7 +184,7 @@ def test_another_task_is_refused(plain_file: Path, run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "found"),
+    ("config", "result"),
     [
         (None, "and no config, but .* must also say task, module, net, input, classes"),
         ({"num_classes": 4, "dropout": 0.3}, "and a config of num_classes, dropout, but"),
@@ -195,11 +195,11 @@ def test_another_task_is_refused(plain_file: Path, run) -> None:
     ids=["none", "others", "text", "empty", "other kinds"],
 )
 def test_a_foreign_file_is_refused_with_its_missing_fields(
-    config: object, found: str, tmp_path: Path
+    config: object, result: str, tmp_path: Path
 ) -> None:
     content = {"model_state_dict": {"fc.weight": torch.zeros(2, 3)}, "epoch": 3}
     torch.save(content | ({} if config is None else {"config": config}), tmp_path / "theirs.pth")
-    with pytest.raises(ValueError, match=found) as refused:
+    with pytest.raises(ValueError, match=result) as refused:
         load_checkpoint(tmp_path / "theirs.pth")
     assert "\n" not in str(refused.value) and "stage=export wrote" in str(refused.value)
 
@@ -209,7 +209,7 @@ def change_entry(key: str, names: Callable[[Content], Content]) -> Callable[[Con
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             change_entry("model_state_dict", lambda w: dict(list(w.items())[1:])),
@@ -234,8 +234,8 @@ def change_entry(key: str, names: Callable[[Content], Content]) -> Callable[[Con
     ],
     ids=["fewer", "more", "numbers", "list", "classes", "net", "no net", "no module"],
 )
-def test_a_changed_file_is_refused(change, said: str, change_file) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_changed_file_is_refused(change, message: str, change_file) -> None:
+    with pytest.raises(ValueError, match=message):
         load_checkpoint(change_file(change))
 
 
@@ -332,10 +332,10 @@ def test_a_pickled_command_is_refused_and_not_run(where: str, change_file, tmp_p
 def test_every_stage_refuses_hostile_files(command: str, change_file, run, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     *before, last = command.split()
-    for change, said in (
+    for change, message in (
         (poison("net", make_target("os.system", marker)), REFUSED),
         (lambda content: content.update(config=PickleAttack(str(marker))), "It was not loaded"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             run(*before, f"{last}{change_file(change)}")
     assert not marker.exists()

@@ -80,8 +80,8 @@ def test_deployed_networks_answer_as_in_tests(task, compose_config, tmp_path) ->
     pairs = list(compared(module, samples_for(config, module, tmp_path)))
     model = deployed(module, config)
     with torch.inference_mode():
-        said = agreement(lambda *inputs: in_numpy(model, *inputs), pairs)
-    assert said.startswith("logits within ")
+        message = agreement(lambda *inputs: in_numpy(model, *inputs), pairs)
+    assert message.startswith("logits within ")
     assert sum(len(pair.rows) for pair in pairs) >= 6
 
 
@@ -112,9 +112,11 @@ def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -
     checkpoint, path = trained / "checkpoints" / "best.ckpt", tmp_path / "letters.onnx"
     export = ("stage=export", "format=onnx", f"ckpt_path={checkpoint}", f"output={path}")
     run(*export, run_dir="export")
-    said = capsys.readouterr().out
-    assert f"Wrote {path}: LandmarkGRU of task asl, 29 classes" in said
-    assert "the same answer to 348 of 348 simulated samples" in said and "ms in PyTorch" in said
+    message = capsys.readouterr().out
+    assert f"Wrote {path}: LandmarkGRU of task asl, 29 classes" in message
+    assert (
+        "the same answer to 348 of 348 simulated samples" in message and "ms in PyTorch" in message
+    )
 
     session = onnxruntime.InferenceSession(path)
     assert [(one.name, one.shape) for one in (*session.get_inputs(), *session.get_outputs())] == [
@@ -210,7 +212,7 @@ def test_a_program_gives_the_same_logits(golden, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "does not exist"),
         (b"A letter to a friend", "is not an ONNX file that can be run"),
@@ -218,11 +220,13 @@ def test_a_program_gives_the_same_logits(golden, tmp_path: Path) -> None:
     ],
     ids=["missing", "text", "empty"],
 )
-def test_invalid_onnx_files_are_refused(content: bytes | None, said: str, tmp_path: Path) -> None:
+def test_invalid_onnx_files_are_refused(
+    content: bytes | None, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "m.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         Recognizer(path)
 
 
@@ -274,8 +278,8 @@ def test_the_task_is_read_from_the_model(tmp_path: Path, compose_config) -> None
     write_pth(module, tmp_path / "m.pth")
     for path, task in ((exported, "vsr"), (tmp_path / "m.pth", "emg")):
         assert with_task(["stage=serve", f"ckpt_path={path}"])[0] == f"task={task}"
-        said = [f"ckpt_path={path}", "task=asl"]
-        assert with_task(said) == said
+        message = [f"ckpt_path={path}", "task=asl"]
+        assert with_task(message) == message
     damaged = tmp_path / "damaged.ckpt"
     damaged.write_bytes(b"nothing")
     for alone in (["stage=fit"], [f"ckpt_path={damaged}"], ["ckpt_path=nowhere.ckpt"]):
@@ -303,15 +307,15 @@ def test_networks_that_cannot_be_exported_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mistake", "said"),
+    ("mistake", "message"),
     [
         ("quantize=int8", "quantize=int8 is for format=onnx, not pth"),
         ("quantize=int4", "quantize=int4 is not valid; expected int8, or null"),
         ("format=tflite", "format=tflite is not valid; expected one of pth, onnx, program"),
     ],
 )
-def test_incompatible_settings_are_refused(run, mistake: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_incompatible_settings_are_refused(run, mistake: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         run("stage=export", mistake)
 
 

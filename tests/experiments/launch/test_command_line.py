@@ -9,16 +9,16 @@ from tests.helpers.paths import TASKS
 
 
 def test_the_help_lists_commands_and_groups() -> None:
-    said = run_command("--help").stdout
+    message = run_command("--help").stdout
     for word in ("First runs", "stage=prepare", "resume=", "data_dir", "split", "task: "):
-        assert word in said
-    assert all(task in said for task in TASKS)
-    written, _, _ = said.partition("Choices")  # Hydra writes the lists of files below it
+        assert word in message
+    assert all(task in message for task in TASKS)
+    written, _, _ = message.partition("Choices")  # Hydra writes the lists of files below it
     assert max(map(len, written.splitlines())) <= 100
 
 
 @pytest.mark.parametrize(
-    ("mistake", "said"),
+    ("mistake", "message"),
     [
         ("task=als", "Did you mean task=asl? Choices: asl, emg, lipread, vsr."),
         ("sed=1", "Did you mean seed?"),
@@ -32,11 +32,11 @@ def test_the_help_lists_commands_and_groups() -> None:
     ],
 )
 def test_invalid_settings_are_refused_in_one_sentence(
-    mistake: str, said: str, tmp_path: Path
+    mistake: str, message: str, tmp_path: Path
 ) -> None:
     done = run_command(mistake, "size=tiny", f"hydra.run.dir={tmp_path}")
     assert done.returncode != 0
-    assert said in done.stderr + done.stdout
+    assert message in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 

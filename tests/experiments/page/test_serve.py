@@ -148,8 +148,8 @@ def join_page(client: TestClient) -> str:
     return client.post("/camera/enter").json()["visitor"]
 
 
-def send_frame(client: TestClient, key: str, picture: np.ndarray, seconds: float) -> dict[str, Any]:
-    answer = client.post(f"/camera/frame/{key}?seconds={seconds}", content=encode_jpeg(picture))
+def send_frame(client: TestClient, key: str, image: np.ndarray, seconds: float) -> dict[str, Any]:
+    answer = client.post(f"/camera/frame/{key}?seconds={seconds}", content=encode_jpeg(image))
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -202,7 +202,7 @@ def test_a_frame_without_a_hand_has_no_answer(client: TestClient) -> None:
 def test_invalid_frames_get_an_error_and_the_next_is_read(client: TestClient) -> None:
     key, good = join_page(client), encode_jpeg(paint_pointing_hand("A"))
     wide = cv2.imencode(".jpg", np.zeros((4000, 4000), np.uint8))[1].tobytes()
-    for content, status, said in (
+    for content, status, message in (
         (b"", 422, "empty"),
         (b"not a picture", 422, "not an image"),
         (good[: len(good) // 2], 422, "truncated"),
@@ -210,7 +210,7 @@ def test_invalid_frames_get_an_error_and_the_next_is_read(client: TestClient) ->
         (b"\xff" * 2_100_000, 422, "larger than 2 MB"),
     ):
         answer = client.post(f"/camera/frame/{key}?seconds=0", content=content)
-        assert answer.status_code == status and said in answer.json()["error"], answer.text
+        assert answer.status_code == status and message in answer.json()["error"], answer.text
     for path in (f"{key}?seconds=nan", f"{key}?seconds=soon", key):
         assert client.post(f"/camera/frame/{path}", content=good).status_code == 422
     assert client.post("/camera/frame/nobody?seconds=0", content=good).status_code == 410
@@ -308,9 +308,9 @@ def uploads(recognizer: Recognizer) -> Uploads:
 
 
 def test_an_image_and_a_clip_are_read(uploads: Uploads, tmp_path: Path) -> None:
-    picture = write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B")))
-    (found,) = uploads.read(picture)
-    assert (found.text, found.top[0][0], found.done) == ("B", "B", True)
+    image = write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B")))
+    (result,) = uploads.read(image)
+    assert (result.text, result.top[0][0], result.done) == ("B", "B", True)
     *_, last = uploads.read(write_hand_video(tmp_path / "clip.mp4", "ALC"))
     assert last.text == "ALC" and last.done and last.seen is not None
     assert last.note == "640 × 480 pixels, 10 frames a second"
@@ -335,15 +335,15 @@ def test_internal_errors_are_reported_and_logged(tmp_path: Path, caplog) -> None
         def __call__(self, *_: np.ndarray) -> tuple[np.ndarray, ...]:
             raise ZeroDivisionError
 
-    picture = write_file(tmp_path / "a.jpg", encode_jpeg(paint_pointing_hand("A")))
+    image = write_file(tmp_path / "a.jpg", encode_jpeg(paint_pointing_hand("A")))
     uploads = Uploads(Recognizer(Broken()), lambda: None, 4.0)
-    *_, (_, told) = layout._findings(uploads, "asl", str(picture))
-    assert "a.jpg: the program made a mistake" in told and not picture.exists()
+    *_, (_, told) = layout._findings(uploads, "asl", str(image))
+    assert "a.jpg: the program made a mistake" in told and not image.exists()
     assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("name", "make", "said"),
+    ("name", "make", "message"),
     [
         (
             "a.mp4",
@@ -374,9 +374,9 @@ def test_internal_errors_are_reported_and_logged(tmp_path: Path, caplog) -> None
     ids=["slow", "long", "text", "noise", "empty", "broken", "cut", "kind", "huge"],
 )
 def test_unreadable_uploads_get_one_sentence(
-    uploads: Uploads, tmp_path: Path, name: str, make: Callable, said: str
+    uploads: Uploads, tmp_path: Path, name: str, make: Callable, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said) as error:
+    with pytest.raises(ValueError, match=message) as error:
         list(uploads.read(make(tmp_path / name)))
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
 
@@ -427,7 +427,7 @@ def test_small_answers_do_not_wait_for_the_next_packet(
 
 
 @pytest.mark.parametrize(
-    ("mistake", "said"),
+    ("mistake", "message"),
     [
         ("auth=ann", "auth: expected user:password"),
         ("auth=':secret'", "auth: expected user:password"),
@@ -435,8 +435,8 @@ def test_small_answers_do_not_wait_for_the_next_packet(
         ("host=elsewhere.invalid", "host=elsewhere.invalid"),
     ],
 )
-def test_invalid_settings_are_refused_before_loading(run, mistake: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said) as error:
+def test_invalid_settings_are_refused_before_loading(run, mistake: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
         run("stage=serve", "ckpt_path=nothing.ckpt", mistake)
     assert "secret" not in str(error.value)
 

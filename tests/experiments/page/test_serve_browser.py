@@ -223,7 +223,7 @@ def test_expired_sessions_and_a_stopped_server_show_an_error(camera, tmp_path: P
 
 def test_a_page_with_a_password_opens_with_it(camera, tmp_path: Path) -> None:
     known = {"http_credentials": {"username": "ann", "password": "sésame"}}
-    picture = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("B")))
+    image = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("B")))
     with (
         serve_page(Recognizer(PointingNetwork()), tmp_path / "kept", auth="ann:sésame") as address,
         open_tab(camera, address, **known) as shown,
@@ -231,7 +231,7 @@ def test_a_page_with_a_password_opens_with_it(camera, tmp_path: Path) -> None:
         start_camera(shown)
         wait_for_text(shown, 1)
         shown.get_by_role("tab", name="Picture or clip").click()
-        assert upload_file(shown, picture) == "B"
+        assert upload_file(shown, image) == "B"
 
 
 # ---- uploads
@@ -240,9 +240,9 @@ def test_a_page_with_a_password_opens_with_it(camera, tmp_path: Path) -> None:
 def test_uploads_of_each_kind_are_read_or_refused(
     camera, page_address: str, tmp_path: Path
 ) -> None:
-    picture = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("L")))
+    image = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("L")))
     files = {
-        picture: "L",
+        image: "L",
         write_hand_video(tmp_path / "clip.mp4", "ABL"): "ABL",
         write_hand_video(tmp_path / "large.mp4", "C", 5, 1.0, (3840, 2160)): "C",
         write_hand_video(tmp_path / "slow.mp4", "AA", 1): "slow.mp4: it has 1 frame a second",
@@ -252,18 +252,18 @@ def test_uploads_of_each_kind_are_read_or_refused(
     }
     with open_tab(camera, page_address) as shown:
         shown.get_by_role("tab", name="Picture or clip").click()
-        for file, said in files.items():
-            assert said in upload_file(shown, file)
+        for file, message in files.items():
+            assert message in upload_file(shown, file)
             if file.name == "clip.mp4":
                 save_screenshot(shown, tmp_path, "clip")
         big = write_file(tmp_path / "big.mp4", bytes(1_100_000))
-        for file, said in (
+        for file, message in (
             (big, "exceed the maximum allowed size"),
             (write_file(tmp_path / "page.pdf", b"%PDF"), "Invalid file type: page.pdf"),
         ):
             shown.locator("#uv-upload input[type=file]").set_input_files(file)
-            shown.get_by_text(said).wait_for()
-        assert "L" in upload_file(shown, picture)
+            shown.get_by_text(message).wait_for()
+        assert "L" in upload_file(shown, image)
         shown.locator("#uv-found").get_by_role("button", name="Speak").click()
         assert shown.evaluate("window.heard") == ["L"]
 
@@ -295,15 +295,15 @@ def test_a_clip_that_a_browser_recorded_is_read(camera, page_address: str, tmp_p
 def upload_file(shown: Any, file: Path) -> str:
     """Upload a file and return its text or error message."""
     shown.locator("#uv-upload input[type=file]").set_input_files(file)
-    found = shown.locator("#uv-found")
-    found.locator(":scope :not([aria-busy=true])", has_text=file.name).first.wait_for()
+    result = shown.locator("#uv-found")
+    result.locator(":scope :not([aria-busy=true])", has_text=file.name).first.wait_for()
     shown.wait_for_function(
         "name => !document.querySelector('#uv-found [aria-busy=true]') && "
         "document.querySelector('#uv-found').textContent.includes(name)",
         arg=file.name,
     )
-    said = found.locator(".uv-text, .uv-alert")
-    return said.first.inner_text()
+    message = result.locator(".uv-text, .uv-alert")
+    return message.first.inner_text()
 
 
 # ---- for everybody
@@ -413,9 +413,9 @@ def find_low_contrasts(shown: Any) -> dict[str, float]:
           return [one.textContent.trim(), numbers(getComputedStyle(one).color), numbers(under)];
         })"""
     )
-    found = {text: _contrast(np.array(ink), np.array(ground)) for text, ink, ground in colours}
-    assert len(found) > 8
-    return {text: ratio for text, ratio in found.items() if ratio < 4.5}
+    result = {text: _contrast(np.array(ink), np.array(ground)) for text, ink, ground in colours}
+    assert len(result) > 8
+    return {text: ratio for text, ratio in result.items() if ratio < 4.5}
 
 
 def _contrast(ink: np.ndarray, ground: np.ndarray) -> float:
@@ -438,14 +438,14 @@ def serve_command(*overrides: str, cwd: Path) -> Iterator[str]:
     process = subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    said = []
+    message = []
     try:
         for line in process.stdout:
-            said.append(line)
+            message.append(line)
             if line.startswith("Open "):
                 break
-        assert said and said[-1].startswith("Open http://127.0.0.1:"), "".join(said)
-        yield said[-1].split()[1]
+        assert message and message[-1].startswith("Open http://127.0.0.1:"), "".join(message)
+        yield message[-1].split()[1]
         process.send_signal(signal.SIGTERM)
         rest, _ = process.communicate(timeout=30)
         assert process.returncode == 0 and rest == "The page is closed.\n", rest
@@ -506,5 +506,5 @@ def test_lips_are_followed_and_a_clip_of_them_is_read(chromium, run, tmp_path: P
 
 
 def write_face_clip(clip: Path, path: Path) -> Path:
-    path.write_bytes(b"".join(encode_jpeg(picture) for _, picture in Video(clip).frames()))
+    path.write_bytes(b"".join(encode_jpeg(image) for _, image in Video(clip).frames()))
     return path

@@ -100,11 +100,11 @@ def test_confused_pairs_and_classes_are_complete() -> None:
 
 
 def test_without_errors_there_is_no_section() -> None:
-    found = confusions(
+    result = confusions(
         make_predictions([("a", "a"), ("b", "b")]), ["a", "b"], OmegaConf.create({"task": "asl"})
     )
-    assert found.pairs.empty and found.homophenes is None
-    assert len(found.sections()) == 1
+    assert result.pairs.empty and result.homophenes is None
+    assert len(result.sections()) == 1
 
 
 # ---- the picture
@@ -156,9 +156,9 @@ def test_few_classes_keep_their_order_and_their_numbers() -> None:
 
 
 def test_a_dictionary_is_read_as_the_cmu_one_is_written(dictionary: Path) -> None:
-    found = read_pronunciations(dictionary)
-    assert found["mat"] == ("m", "ae", "t") and found["cat"] == ("k", "ae", "t")
-    assert len(found) == 5 and read_pronunciations(None) == {}
+    result = read_pronunciations(dictionary)
+    assert result["mat"] == ("m", "ae", "t") and result["cat"] == ("k", "ae", "t")
+    assert len(result) == 5 and read_pronunciations(None) == {}
 
 
 def test_words_are_grouped_by_their_visemes(dictionary: Path) -> None:
@@ -178,24 +178,24 @@ def test_words_are_grouped_by_their_visemes(dictionary: Path) -> None:
 def test_groups_of_homophenes_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
     rows = make_predictions(pairs)
     known = {"pat": ("p", "ae", "t"), "bat": ("b", "ae", "t"), "thin": ("th", "ih", "n")}
-    found = homophenes(rows, WORDS, known)
-    assert found["size"].sum() == len(WORDS) and found["samples"].sum() == len(rows)
-    assert found["right"].sum() == (rows["label"] == rows["prediction"]).sum()
-    assert (found["right"] <= found["right within the group"]).all()
-    assert (found["right within the group"] <= found["samples"]).all()
-    assert set(found.loc[found["group"] == "", "words"]) == {"mat", "cat", "qwerty"}
+    result = homophenes(rows, WORDS, known)
+    assert result["size"].sum() == len(WORDS) and result["samples"].sum() == len(rows)
+    assert result["right"].sum() == (rows["label"] == rows["prediction"]).sum()
+    assert (result["right"] <= result["right within the group"]).all()
+    assert (result["right within the group"] <= result["samples"]).all()
+    assert set(result.loc[result["group"] == "", "words"]) == {"mat", "cat", "qwerty"}
 
 
 def test_homophenes_count_as_one_word(dictionary: Path) -> None:
     pairs = [("pat", "bat"), ("bat", "cat"), ("mat", "mat"), ("p", "b"), ("qwerty", "pat")]
-    found = homophenes(
+    result = homophenes(
         make_predictions([*pairs, ("w", "w")]), WORDS, read_pronunciations(dictionary)
     )
-    first = found.iloc[0]
+    first = result.iloc[0]
     assert first["group"] == "p/b/m ae/eh t/d/n" and first["words"] == "bat, mat, pat"
     assert first[["samples", "right", "right within the group"]].tolist() == [3, 1, 2]
-    assert found.iloc[1]["words"] == "b, p" and found.iloc[1]["right within the group"] == 1
-    text = homophene_section(found)
+    assert result.iloc[1]["words"] == "b, p" and result.iloc[1]["right within the group"] == 1
+    text = homophene_section(result)
     assert "accuracy is **0.6667** of 6 samples, against 0.3333 word by word: 2 of 4 errors" in text
     assert "not known how 1 of 9 words are said, with 1 of 6 samples: qwerty." in text
     assert "bat, mat, pat" in text and "| thin" not in text  # it looks like no other
@@ -246,9 +246,9 @@ def test_an_old_dictionary_may_be_latin_1(tmp_path: Path) -> None:
 
 def test_a_report_of_five_hundred_classes_stays_short(tmp_path: Path) -> None:
     rows, names = make_family_predictions(500)
-    found = confusions(rows, names, OmegaConf.create({"task": "vsr", "pronunciations": None}))
-    found.write(tmp_path)
-    text = "\n".join(found.sections())
+    result = confusions(rows, names, OmegaConf.create({"task": "vsr", "pronunciations": None}))
+    result.write(tmp_path)
+    text = "\n".join(result.sections())
     assert len(text.splitlines()) < 100
     assert f"The worst {WORST} and the best {BEST} of 500 classes" in text
     assert "`per_class.csv`" in text and "`confused_pairs.csv`" in text
@@ -269,6 +269,6 @@ def test_a_run_writes_its_confusion_tables(run, dictionary: Path, tmp_path: Path
         assert pd.read_csv(left / "per_class.csv")["samples"].sum() == len(rows)
         errors = (rows["label"] != rows["prediction"]).sum()
         assert pd.read_csv(left / "confused_pairs.csv")["samples"].sum() == errors
-        found = pd.read_csv(left / "homophenes.csv")
-        assert found["words"].tolist() == ["bat, mat", "thin"]
+        result = pd.read_csv(left / "homophenes.csv")
+        assert result["words"].tolist() == ["bat, mat", "thin"]
         assert "### Words that look alike" in (left / "report.md").read_text(encoding="utf-8")

@@ -128,7 +128,7 @@ def test_notes_and_rows_hold_for_any_scores(tmp_path_factory, scores: list[float
 
 
 @pytest.mark.parametrize(
-    ("scores", "said"),
+    ("scores", "message"),
     [
         pytest.param([0.1, 0.2, 0.3], "", id="still rising"),
         pytest.param(
@@ -144,11 +144,11 @@ def test_notes_and_rows_hold_for_any_scores(tmp_path_factory, scores: list[float
         ),
     ],
 )
-def test_early_stopping_keeps_the_best_epoch(scores: list, said: str, tmp_path: Path) -> None:
+def test_early_stopping_keeps_the_best_epoch(scores: list, message: str, tmp_path: Path) -> None:
     lines = early_stopping_advice(
         read_run(write_run_folder(tmp_path / "r", make_epoch_table(scores)))
     )
-    assert (said in lines[0]) if said else not lines
+    assert (message in lines[0]) if message else not lines
 
 
 def test_a_half_written_line_is_left_out(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_half_written_line_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "settings", "said"),
+    ("epochs", "settings", "message"),
     [
         pytest.param(None, {}, "metrics.csv is missing", id="no table"),
         pytest.param("", {}, "metrics.csv is empty", id="empty"),
@@ -171,22 +171,24 @@ def test_a_half_written_line_is_left_out(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_damaged_run_folders_are_refused(epochs, settings: dict, said: str, tmp_path: Path) -> None:
+def test_damaged_run_folders_are_refused(
+    epochs, settings: dict, message: str, tmp_path: Path
+) -> None:
     broken = write_run_folder(tmp_path / "broken", epochs, **settings)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         read_runs(str(broken))
     good = write_run_folder(tmp_path / "good", make_epoch_table([0.5, 0.6]), make_metrics(0.6))
     text, saved = tell_several(read_runs([str(broken), str(good)]))
-    assert said in saved["status"][0] and saved["status"][1] == "finished"
-    assert said in text and "Not ranked, for there is no score: broken" in text
+    assert message in saved["status"][0] and saved["status"][1] == "finished"
+    assert message in text and "Not ranked, for there is no score: broken" in text
 
 
 def test_inputs_that_are_not_runs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
     named = {"nowhere": "does not exist", "file": "is a file", "empty": "is not a run folder"}
-    for name, said in named.items():
-        with pytest.raises(ValueError, match=said):
+    for name, message in named.items():
+        with pytest.raises(ValueError, match=message):
             read_runs(str(tmp_path / name))
     for nothing in (None, [], ""):
         with pytest.raises(ValueError, match="needs input="):
@@ -291,10 +293,10 @@ def test_repeats_without_a_test_are_ranked_by_validation(tmp_path: Path) -> None
 
 
 def test_tasks_are_ranked_separately(tmp_path: Path) -> None:
-    one = write_run_folder(tmp_path / "a", make_epoch_table([0.5]), make_metrics(0.5))
+    first = write_run_folder(tmp_path / "a", make_epoch_table([0.5]), make_metrics(0.5))
     error = make_epoch_table([0.9, 0.2], "val/wer")
-    other = write_run_folder(tmp_path / "b|c", error, {}, mode="min", task="emg")
-    text, _ = tell_several(read_runs([str(one), str(other)]))
+    second = write_run_folder(tmp_path / "b|c", error, {}, mode="min", task="emg")
+    text, _ = tell_several(read_runs([str(first), str(second)]))
     assert "asl, val/acc (max):" in text and "emg, val/wer (min):" in text
     assert r"b\|c" in text  # a name does not break the table
 

@@ -55,8 +55,8 @@ def run_with_torchrun(
         for process in processes:
             process.join(COMMAND_TIMEOUT_S)
             process.kill()
-        said = [pair[1].read_text() for pair in files]
-    assert [process.exitcode for process in processes] == [code] * world, said
+        message = [pair[1].read_text() for pair in files]
+    assert [process.exitcode for process in processes] == [code] * world, message
 
 
 def _as_rank(
@@ -113,11 +113,11 @@ def test_uneven_shards_test_each_sample_once(runs: Path) -> None:
         assert len(two) == two["id"].nunique() == 21
         pd.testing.assert_frame_equal(one, two, atol=2e-4)  # of probabilities, which are rounded
         numbers = [json.loads((runs / part / "metrics.json").read_text()) for part in ("one", name)]
-        tested = [{k: v for k, v in found.items() if "test/" in k} for found in numbers]
+        tested = [{k: v for k, v in result.items() if "test/" in k} for result in numbers]
         assert [k for k, v in tested[0].items() if v is None] == [
             k for k, v in tested[1].items() if v is None
         ]
-        tested = [{k: v for k, v in found.items() if v is not None} for found in tested]
+        tested = [{k: v for k, v in result.items() if v is not None} for result in tested]
         assert tested[1] == pytest.approx(tested[0], rel=1e-4) and tested[1]["test/n"] == 21
 
 
@@ -148,12 +148,12 @@ def test_sentences_are_tested_each_once(compose_config, tmp_path: Path) -> None:
         *("datamodule.steps_per_epoch=2", "datamodule.eval_batch_size=5"),
         f"hydra.run.dir={tmp_path / 'run'}",
     )
-    said = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
+    message = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
     numbers = json.loads((tmp_path / "run" / "metrics.json").read_text())
     data = build_datamodule(compose_config("task=emg", "size=tiny"))
     expected = data.prepared.manifest["id"].iloc[data.indices.test]
-    assert sorted(said["id"]) == sorted(expected) and numbers["test/n"] == len(expected) > 5
-    right = (said["label"] == said["prediction"]).mean()
+    assert sorted(message["id"]) == sorted(expected) and numbers["test/n"] == len(expected) > 5
+    right = (message["label"] == message["prediction"]).mean()
     assert numbers["test/exact"] == pytest.approx(right, abs=1e-6)
 
 

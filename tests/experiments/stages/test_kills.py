@@ -26,9 +26,9 @@ COMMAND = (
 )
 
 
-def assert_same_end(one: Path, other: Path) -> None:
+def assert_same_end(first: Path, second: Path) -> None:
     """Compare weights, optimizer, schedules, random state, metrics.csv and test scores."""
-    last = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (one, other)]
+    last = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (first, second)]
     averaged = {"current_model_state", "averaging_state"} & set(last[0])
     for key in ("state_dict", "optimizer_states", "run_state", *averaged):
         torch.testing.assert_close(last[0][key], last[1][key], rtol=0, atol=0, equal_nan=True)
@@ -36,10 +36,10 @@ def assert_same_end(one: Path, other: Path) -> None:
         del state["loops"]["fit_loop"]["epoch_loop.scheduler_progress"]
     for key in ("lr_schedulers", "epoch", "global_step", "loops"):
         assert last[0][key] == last[1][key], key
-    assert list_names(one / "checkpoints") == list_names(other / "checkpoints")
+    assert list_names(first / "checkpoints") == list_names(second / "checkpoints")
     for table in ("metrics.csv", "predictions.csv"):
         pd.testing.assert_frame_equal(
-            *(pd.read_csv(folder / table) for folder in (one, other)), check_like=True
+            *(pd.read_csv(folder / table) for folder in (first, second)), check_like=True
         )
 
 
@@ -153,8 +153,8 @@ def test_a_terminated_run_saves_and_prints_the_resume_command(
     folder, rarely = tmp_path / "run", "callbacks.last.every_minutes=10"
     ended = run_or_resume("asl", folder, rarely, before=partial(kill_at, moment, number))
     assert ended.returncode == 128 + number, ended.stderr
-    said = f"Stopped by {signal.Signals(number).name} {ENDS[moment]}".strip()
-    assert f"{said}. Go on with: python run.py resume={folder}" in ended.stdout
+    message = f"Stopped by {signal.Signals(number).name} {ENDS[moment]}".strip()
+    assert f"{message}. Go on with: python run.py resume={folder}" in ended.stdout
     assert "Traceback" not in ended.stderr
     done = run_command(f"resume={folder}")  # as it says
     assert done.returncode == 0, done.stderr

@@ -101,12 +101,12 @@ def test_tables_of_many_programs_give_equal_samples(tmp_path: Path, content: byt
 
 
 def test_an_empty_field_is_nan(tmp_path: Path) -> None:
-    found = read_source(write_table(tmp_path / "emg.csv", b"1,2,3\n,,\n4,nan,6\n"))
-    np.testing.assert_array_equal(found, [[1, 2, 3], [np.nan] * 3, [4, np.nan, 6]])
+    result = read_source(write_table(tmp_path / "emg.csv", b"1,2,3\n,,\n4,nan,6\n"))
+    np.testing.assert_array_equal(result, [[1, 2, 3], [np.nan] * 3, [4, np.nan, 6]])
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "predicted"),
     [
         (b"1,2\n", r"emg\.csv, line 1: found 2 channels \(1,2\); expected 3.*names it time"),
         (b"a,b,c,d\n", r"line 1: found 4 channels \(a,b,c,d\); expected 3"),
@@ -118,9 +118,9 @@ def test_an_empty_field_is_nan(tmp_path: Path) -> None:
     ],
     ids=["few", "many", "spaces", "columns", "text", "bytes", "endless"],
 )
-def test_tables_of_other_channels_are_refused(tmp_path: Path, content, said: str) -> None:
+def test_tables_of_other_channels_are_refused(tmp_path: Path, content, predicted: str) -> None:
     path = write_table(tmp_path / "emg.csv", content)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=predicted):
         read_source(path)
 
 
@@ -183,15 +183,15 @@ def test_a_table_does_not_depend_on_how_it_is_cut(block: int, rows: int, tmp_pat
 def test_windows_do_not_depend_on_the_chunks(places, size: int, hop: int, samples: int) -> None:
     emg = make_signal(samples, 2).astype(np.float32)
     windows = EMGWindowBuffer(size, hop, 2, RATE)
-    found = [window for chunk in cut_values(emg, places) for window in windows.push(chunk)]
-    assert [window.end for window in found] == list(range(size, samples + 1, hop))
+    result = [window for chunk in cut_values(emg, places) for window in windows.push(chunk)]
+    assert [window.end for window in result] == list(range(size, samples + 1, hop))
     rest = windows.flush()
-    found += [rest] if rest else []
-    assert not samples or found[-1].end == samples
-    for window in found:
+    result += [rest] if rest else []
+    assert not samples or result[-1].end == samples
+    for window in result:
         np.testing.assert_array_equal(window.samples, emg[max(0, window.end - size) : window.end])
-    for number, window in enumerate(found, 1):
-        strengths = [channel_rms(one.samples, RATE) for one in found[:number]]
+    for number, window in enumerate(result, 1):
+        strengths = [channel_rms(one.samples, RATE) for one in result[:number]]
         np.testing.assert_array_equal(window.rms, strengths[-1])
         np.testing.assert_array_equal(window.median_rms, np.median(strengths, axis=0))
     assert windows.flush() is None
@@ -209,15 +209,15 @@ def test_the_listener_does_not_depend_on_the_chunks(places, resample_hz: float |
     counts = np.vstack([np.zeros((7, 2)), make_signal(770, 2)])
     whole, pieces = (make_listener(resample_hz=resample_hz) for _ in range(2))
     expected = [*whole.push(counts), whole.rest()]
-    found = [w for chunk in cut_values(counts, places) for w in pieces.push(chunk)] + [
+    result = [w for chunk in cut_values(counts, places) for w in pieces.push(chunk)] + [
         pieces.rest()
     ]
-    assert [pieces.seconds(w) for w in found] == [whole.seconds(w) for w in expected]
+    assert [pieces.seconds(w) for w in result] == [whole.seconds(w) for w in expected]
     assert whole.heard_s == pytest.approx(0.777, abs=0.004)
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one.samples, other.samples, atol=1e-4)
+    for first, second in zip(result, expected, strict=True):
+        np.testing.assert_allclose(first.samples, second.samples, atol=1e-4)
         np.testing.assert_allclose(
-            one.scale_channels("session"), other.scale_channels("session"), atol=1e-4
+            first.scale_channels("session"), second.scale_channels("session"), atol=1e-4
         )
 
 
@@ -236,7 +236,7 @@ def test_nan_and_infinite_samples_are_interpolated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "predicted"),
     [
         ({"channels": 4}, r"input_reader\.channels=4: the model was trained with 2"),
         ({"rate": 250.0}, r"becomes 250 Hz, .* 1000 Hz: say input_reader\.resample_hz=1000"),
@@ -246,8 +246,8 @@ def test_nan_and_infinite_samples_are_interpolated() -> None:
     ],
     ids=["channels", "rate", "uv", "skip", "low"],
 )
-def test_settings_that_do_not_fit_the_checkpoint_are_named(changes, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_settings_that_do_not_fit_the_checkpoint_are_named(changes, predicted: str) -> None:
+    with pytest.raises(ValueError, match=predicted):
         make_listener(**changes)
 
 
@@ -284,15 +284,15 @@ def listen_to(script: ScriptedRecognizer, windows: int, **settings) -> tuple[Eng
 
 
 def test_only_new_confident_words_are_printed_and_all_are_logged() -> None:
-    said = [("", 0.9), ("yes", 0.9), ("yes", 0.8), ("", 0.9), ("no", 0.4), ("yes", 0.7)]
-    said += [("no, thanks", 0.5), ("yes", 0.6)]
-    engine, events, rows = listen_to(ScriptedRecognizer(said), len(said))
+    predicted = [("", 0.9), ("yes", 0.9), ("yes", 0.8), ("", 0.9), ("no", 0.4), ("yes", 0.7)]
+    predicted += [("no, thanks", 0.5), ("yes", 0.6)]
+    engine, events, rows = listen_to(ScriptedRecognizer(predicted), len(predicted))
     assert [(round(event.seconds, 3), event.label) for event in events] == [
         (0.4, "yes"),
         (1.4, "no, thanks"),
         (1.6, "yes"),
     ]
-    assert [(text, sure) for _, text, sure in rows] == said
+    assert [(text, sure) for _, text, sure in rows] == predicted
     assert engine.text == "yes no, thanks yes"
 
 
@@ -373,9 +373,9 @@ def test_a_file_that_another_program_writes_is_read_as_a_whole_one(
         while not growing.stat().st_size:
             time.sleep(0.01)
         assert growing.stat().st_size < whole.stat().st_size
-        found = live(growing, "live.idle_s=1.0", run_dir="growing")
+        result = live(growing, "live.idle_s=1.0", run_dir="growing")
     assert writer.returncode == 0
-    pd.testing.assert_frame_equal(found, expected, atol=2e-4)
+    pd.testing.assert_frame_equal(result, expected, atol=2e-4)
 
 
 def test_a_short_input_is_read_once_and_a_tiny_one_never(live, tmp_path: Path) -> None:
@@ -422,7 +422,7 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("mistake", "said"),
+    ("mistake", "predicted"),
     [
         ("input=null", "needs input=lsl:NAME, or a recording"),
         ("input=nothing.csv", r"nothing\.csv does not exist"),
@@ -439,8 +439,8 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
     ],
     ids=("none", "missing", "window", "hop", "word", "idle", "percent", "checkpoint", "output"),
 )
-def test_invalid_settings_are_refused_in_one_sentence(live, mistake: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_settings_are_refused_in_one_sentence(live, mistake: str, predicted: str) -> None:
+    with pytest.raises(ValueError, match=predicted):
         live("x.csv", mistake)
 
 
@@ -468,9 +468,9 @@ def test_a_stream_is_read_like_a_file(live, tmp_path: Path) -> None:
 
     sender = threading.Thread(target=send)
     sender.start()
-    found = live(f"lsl:{name}", "live.idle_s=1.0")
+    result = live(f"lsl:{name}", "live.idle_s=1.0")
     sender.join()
-    pd.testing.assert_frame_equal(found, expected, atol=2e-4)
+    pd.testing.assert_frame_equal(result, expected, atol=2e-4)
     with pytest.raises(ValueError, match="found 8 channels; expected 3"):
         LSLStream(name, 3)
     with pytest.raises(ValueError, match="found 1000 Hz; expected 250. Set input_reader.rate=1000"):

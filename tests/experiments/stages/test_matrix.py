@@ -118,8 +118,8 @@ def find_outcome(call: Callable[[], object]) -> str:
     return matrix.WORKS
 
 
-def check_outcome(found: str, expected: str) -> None:
-    assert (found == expected) if expected == matrix.WORKS else (expected in found), found
+def check_outcome(result: str, expected: str) -> None:
+    assert (result == expected) if expected == matrix.WORKS else (expected in result), result
 
 
 # ---- stages and model files
@@ -197,14 +197,14 @@ def test_stages_read_recordings(task, kind, stage, expected, workbench, tmp_path
     model = workbench.model(recipe, ".ckpt")
     monkeypatch.chdir(tmp_path)
     if stage == "page":
-        found = find_outcome(lambda: upload_recording(workbench, recipe, model, recording))
-        nobody = "no face" in found or "No face" in found
-        check_outcome(matrix.WORKS if nobody else found, expected)
+        result = find_outcome(lambda: upload_recording(workbench, recipe, model, recording))
+        nobody = "no face" in result or "No face" in result
+        check_outcome(matrix.WORKS if nobody else result, expected)
     else:
         given = reading_overrides(task, stage, recording, workbench.folder / f"{task}_{stage}.avi")
-        found = find_outcome(lambda: workbench.run(recipe, f"ckpt_path={model}", *given))
-        nothing = "no hand found" in found  # the images show noise
-        check_outcome(matrix.WORKS if nothing else found, expected)
+        result = find_outcome(lambda: workbench.run(recipe, f"ckpt_path={model}", *given))
+        nothing = "no hand found" in result  # the images show noise
+        check_outcome(matrix.WORKS if nothing else result, expected)
 
     assert list(tmp_path.iterdir()) == []
 

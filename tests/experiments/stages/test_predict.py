@@ -54,8 +54,8 @@ def test_labels_do_not_change_predictions(predict, tmp_path: Path) -> None:
 
 def test_arrays_are_predicted_and_drawn(predict, tmp_path: Path, capsys) -> None:
     np.save(tmp_path / "hand.npy", make_landmarks(3))
-    said = predict(tmp_path / "hand.npy", "show=true")
-    assert list(said["id"]) == [f"hand.npy#{n:06d}" for n in range(3)]
+    message = predict(tmp_path / "hand.npy", "show=true")
+    assert list(message["id"]) == [f"hand.npy#{n:06d}" for n in range(3)]
     printed = capsys.readouterr().out
     assert "| hand.npy#000000 |" in printed and "simulated recordings alone" in printed
     drawn = sorted((tmp_path / "run" / "shown").glob("*.png"))
@@ -63,7 +63,7 @@ def test_arrays_are_predicted_and_drawn(predict, tmp_path: Path, capsys) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("text.mp4", b"hello", "not a video but a text"),
         ("text.jpg", b"hello", "not an image that can be decoded"),
@@ -74,14 +74,14 @@ def test_arrays_are_predicted_and_drawn(predict, tmp_path: Path, capsys) -> None
     ],
 )
 def test_unreadable_files_are_named(
-    predict, tmp_path: Path, name: str, content: bytes, said: str
+    predict, tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     try:
         locate_hand_model()
     except ValueError as error:
         pytest.skip(str(error))
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         predict(tmp_path / name)
 
 
@@ -96,20 +96,20 @@ def test_a_missing_input_is_refused(tmp_path: Path) -> None:
 def test_images_folders_and_videos_are_predicted(
     predict, tmp_path: Path, run, checkpoint: Path
 ) -> None:
-    pictures = sorted(require_shared_data("asl/images/s01").glob("[BL]_*.jpg"))
+    images = sorted(require_shared_data("asl/images/s01").glob("[BL]_*.jpg"))
     folder = tmp_path / "pictures"
     folder.mkdir()
     video = cv2.VideoWriter(
         str(folder / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (300, 360)
     )
-    for picture in pictures:
+    for image in images:
         for _ in range(3):
-            video.write(cv2.resize(cv2.imread(str(picture)), (300, 360)))
-        (folder / picture.name).write_bytes(picture.read_bytes())
+            video.write(cv2.resize(cv2.imread(str(image)), (300, 360)))
+        (folder / image.name).write_bytes(image.read_bytes())
     video.release()
     (folder / "broken.jpg").write_bytes(b"hello")
-    said = predict(folder, "show=true", "workers=1")
-    from_video = said["id"].str.startswith("clip.mp4#")
-    assert (~from_video).sum() == len(pictures)
-    assert from_video.sum() >= 2 * len(pictures)
+    message = predict(folder, "show=true", "workers=1")
+    from_video = message["id"].str.startswith("clip.mp4#")
+    assert (~from_video).sum() == len(images)
+    assert from_video.sum() >= 2 * len(images)
     assert len(list((tmp_path / "run" / "shown").glob("clip*.png"))) == from_video.sum()

@@ -202,8 +202,8 @@ def test_untrained_and_unknown_classes_are_reported(run, tmp_path: Path, capsys)
     trained = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'abc', each=8)}")
     test = ["stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt", "split=test_only"]
     folder = run(*test, f"data_dir={write_hands(tmp_path / 'abcd', letters='ABCD')}", run_dir="t")
-    said = capsys.readouterr().out
-    assert "warning: 1 class in this set (D; 12 samples) without a training sample" in said
+    message = capsys.readouterr().out
+    assert "warning: 1 class in this set (D; 12 samples) without a training sample" in message
     assert "without a training sample" in (folder / "report.md").read_text()
     foreign = write_hands(tmp_path / "foreign", classes=("A", "B", "C", "Q"), letters="ABCQ")
     run(*test, f"data_dir={foreign}", run_dir="subset")  # known letters in another order

@@ -88,9 +88,11 @@ def test_a_job_that_fails_is_recorded_and_gives_nan(compose_config, capsys) -> N
     config = compose_config("data_dir=/nowhere")
     assert math.isnan(run_job(config))
     folder = Path(config.run_dir)
-    said = read_status(folder)
-    assert said["status"] == "failed" and said["error"].startswith("ValueError: data_dir=/nowhere")
-    assert "\n" not in said["error"] and "Traceback" in (folder / "error.txt").read_text()
+    message = read_status(folder)
+    assert message["status"] == "failed" and message["error"].startswith(
+        "ValueError: data_dir=/nowhere"
+    )
+    assert "\n" not in message["error"] and "Traceback" in (folder / "error.txt").read_text()
     assert f"Failed: {folder}" in capsys.readouterr().out
 
 

@@ -132,7 +132,7 @@ def test_every_frame_and_parameter_counts(kind: type) -> None:
 
 @every
 @pytest.mark.parametrize(
-    ("shape", "found"),
+    ("shape", "result"),
     [
         ((2, 1, 4, 23, 24), "23, 24"),
         ((2, 1, 4, 24, 20), "24, 20"),
@@ -143,9 +143,9 @@ def test_every_frame_and_parameter_counts(kind: type) -> None:
     ids=["low", "narrow", "no frames", "colours", "no channel"],
 )
 def test_inputs_that_are_not_clips_are_refused(
-    kind: type, shape: tuple[int, ...], found: str
+    kind: type, shape: tuple[int, ...], result: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"{found}.*H, W from 24"):
+    with pytest.raises(ValueError, match=f"{result}.*H, W from 24"):
         make_network(kind)(torch.rand(shape))
 
 

@@ -213,11 +213,11 @@ def test_a_good_recording_has_no_quality_issues():
 
 
 @pytest.mark.parametrize(
-    ("samples", "said"), [(0, "0 samples (0 s)"), (3, "3 samples (0.003 s)"), (99, "99 samples")]
+    ("samples", "message"), [(0, "0 samples (0 s)"), (3, "3 samples (0.003 s)"), (99, "99 samples")]
 )
-def test_recordings_that_are_too_short_are_rejected(samples, said):
+def test_recordings_that_are_too_short_are_rejected(samples, message):
     (fault,) = quality_issues(make_noise(samples, 8), 1000)
-    assert fault.startswith(said) and fault.endswith("long; min_s=0.1 asks for more")
+    assert fault.startswith(message) and fault.endswith("long; min_s=0.1 asks for more")
 
 
 def test_recordings_that_are_too_long_are_rejected():

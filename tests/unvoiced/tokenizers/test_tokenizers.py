@@ -206,7 +206,7 @@ good = FITTED["sentencepiece"].plain()
 
 
 @pytest.mark.parametrize(
-    ("plain", "said"),
+    ("plain", "message"),
     [
         ([], "kind None: expected one of sentencepiece, char, t5, phrase"),
         ({"kind": "os.system"}, "kind 'os.system'"),
@@ -229,8 +229,8 @@ good = FITTED["sentencepiece"].plain()
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_damaged_data_is_refused(plain: dict, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_damaged_data_is_refused(plain: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         build_tokenizer(plain)
 
 

@@ -39,11 +39,13 @@ def finder(face_model_file):
 
 @pytest.mark.parametrize("face", [(30, 20, 160), (100, 60, 120), (0, 0, 240)])
 def test_points_sit_on_the_drawn_face(finder, face):
-    found = finder.read(paint_scene((*face, 0.3)))
-    assert found.points.shape == (3, 2)
-    assert found.points.dtype == np.float32
-    assert found.num_faces == 1
-    assert np.linalg.norm(found.points - find_expected_points(*face), axis=1).max() < 0.05 * face[2]
+    result = finder.read(paint_scene((*face, 0.3)))
+    assert result.points.shape == (3, 2)
+    assert result.points.dtype == np.float32
+    assert result.num_faces == 1
+    assert (
+        np.linalg.norm(result.points - find_expected_points(*face), axis=1).max() < 0.05 * face[2]
+    )
 
 
 def test_an_image_without_a_face_gives_none(finder):
@@ -52,21 +54,21 @@ def test_an_image_without_a_face_gives_none(finder):
 
 def test_a_small_face_is_searched_and_then_followed(finder):
     face = (430, 310, 70)
-    picture = paint_scene((*face, 0.3), shape=(480, 640))
-    assert finder._detect_faces(picture) == []
-    found = finder.read(picture)
-    assert np.linalg.norm(found.points - find_expected_points(*face), axis=1).max() < 5
-    assert finder.read(paint_scene((420, 320, 70, 0.3), shape=(480, 640)), found).num_faces == 1
+    image = paint_scene((*face, 0.3), shape=(480, 640))
+    assert finder._detect_faces(image) == []
+    result = finder.read(image)
+    assert np.linalg.norm(result.points - find_expected_points(*face), axis=1).max() < 5
+    assert finder.read(paint_scene((420, 320, 70, 0.3), shape=(480, 640)), result).num_faces == 1
 
 
 def test_points_of_a_small_face_are_as_exact(finder):
     """The second, magnified detection is more exact than the first."""
     errors = []
     for x in range(100, 300, 40):
-        picture = paint_scene((x, 200, 160, 0.3), shape=(480, 640))
-        for found in (finder.read(picture), finder._detect_faces(picture)[0]):
+        image = paint_scene((x, 200, 160, 0.3), shape=(480, 640))
+        for result in (finder.read(image), finder._detect_faces(image)[0]):
             errors.append(
-                np.linalg.norm(found.points - find_expected_points(x, 200, 160), axis=1).mean()
+                np.linalg.norm(result.points - find_expected_points(x, 200, 160), axis=1).mean()
             )
     closer, first = np.reshape(errors, (-1, 2)).mean(0)
     assert closer < 4
@@ -80,9 +82,9 @@ def test_images_too_small_for_a_face_give_none(finder, shape):
 
 def test_the_larger_of_two_faces_is_chosen(finder):
     large, small = (0, 40, 160, 0.3), (190, 60, 110, 0.3)
-    found = finder.read(paint_scene(small, large))
-    assert found.num_faces == 2
-    assert np.linalg.norm(found.points - find_expected_points(*large[:3]), axis=1).max() < 10
+    result = finder.read(paint_scene(small, large))
+    assert result.num_faces == 2
+    assert np.linalg.norm(result.points - find_expected_points(*large[:3]), axis=1).max() < 10
 
 
 def test_a_face_is_followed_until_another_is_clearly_larger(finder):
@@ -180,25 +182,25 @@ def test_outliers_and_gaps_do_not_move_it():
 
 
 def test_short_gaps_are_bridged():
-    found = np.array([0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0], bool)
-    assert fill_short_gaps(found, 2).tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1]
-    assert fill_short_gaps(found, 0).tolist() == found.tolist()
-    assert fill_short_gaps(~found, 99).all()
+    result = np.array([0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0], bool)
+    assert fill_short_gaps(result, 2).tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1]
+    assert fill_short_gaps(result, 0).tolist() == result.tolist()
+    assert fill_short_gaps(~result, 99).all()
 
 
 def test_a_window_crops_its_rectangle():
-    picture = np.random.default_rng(0).integers(0, 255, (100, 120), np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (100, 120), np.uint8)
     same = MouthWindow(np.array([[1.0, 0, 10], [0, 1, 20]]), 64, 96)
-    np.testing.assert_array_equal(same.crop_image(picture), picture[20:84, 10:106])
+    np.testing.assert_array_equal(same.crop_image(image), image[20:84, 10:106])
     np.testing.assert_allclose(
         same.corners, [(9.5, 19.5), (105.5, 19.5), (105.5, 83.5), (9.5, 83.5)]
     )
     # A window pixel that covers 4 x 4 of the picture is their mean.
     wide = MouthWindow(np.array([[4.0, 0, 1.5], [0, 4, 1.5]]), 25, 30)
-    blocks = picture.reshape(25, 4, 30, 4).mean((1, 3))
-    assert np.abs(wide.crop_image(picture) - blocks).max() < 2
-    beyond = MouthWindow(np.array([[1.0, 0, -200], [0, 1, -200]]), 8, 8).crop_image(picture)
-    assert (beyond == picture[0, 0]).all()
+    blocks = image.reshape(25, 4, 30, 4).mean((1, 3))
+    assert np.abs(wide.crop_image(image) - blocks).max() < 2
+    beyond = MouthWindow(np.array([[1.0, 0, -200], [0, 1, -200]]), 8, 8).crop_image(image)
+    assert (beyond == image[0, 0]).all()
 
 
 @pytest.mark.parametrize(
@@ -206,22 +208,22 @@ def test_a_window_crops_its_rectangle():
     [((56, 96), slice(4, 60)), ((80, 96), None), ((28, 48), slice(4, 60)), ((5, 9), slice(5, 58))],
 )
 def test_cropped_images_keep_their_shape(shape, rows):
-    picture = np.tile(np.linspace(0, 250, shape[0]).astype(np.uint8)[:, None], (1, shape[1]))
-    window = fit_mouth_image(picture, 64, 96)
+    image = np.tile(np.linspace(0, 250, shape[0]).astype(np.uint8)[:, None], (1, shape[1]))
+    window = fit_mouth_image(image, 64, 96)
     assert window.shape == (64, 96)
     assert window.dtype == np.uint8
     if rows:
         assert (window[: rows.start] == window[rows.start]).all()
         assert (window[rows.stop :] == window[rows.stop - 1]).all()
     else:
-        np.testing.assert_array_equal(window, picture[8:72])
+        np.testing.assert_array_equal(window, image[8:72])
 
 
 def test_drawing_copies_the_image_and_clips_at_its_edges():
-    picture = np.zeros((100, 120, 3), np.uint8)
-    drawn = draw_mouth(picture, MouthWindow(np.array([[1.0, 0, 60], [0, 1, 60]]), 64, 96))
+    image = np.zeros((100, 120, 3), np.uint8)
+    drawn = draw_mouth(image, MouthWindow(np.array([[1.0, 0, 60], [0, 1, 60]]), 64, 96))
     assert drawn.any()
-    assert not picture.any()
+    assert not image.any()
 
 
 # ---- real faces
@@ -231,9 +233,9 @@ def test_drawing_copies_the_image_and_clips_at_its_edges():
 def test_windows_of_real_faces_are_framed_as_the_ready_clips(finder):
     """GRID's ready mouth clips show the same as the windows cut from its whole faces."""
     for path in sorted(require_shared_data("lip/grid_s1/video").glob("*.mpg"))[::8]:
-        pictures = list(read_video(path))
-        windows = find_windows([finder.read(picture).points for picture in pictures])
-        mine = windows[40].crop_image(cv2.cvtColor(pictures[40], cv2.COLOR_RGB2GRAY))
+        images = list(read_video(path))
+        windows = find_windows([finder.read(image).points for image in images])
+        mine = windows[40].crop_image(cv2.cvtColor(images[40], cv2.COLOR_RGB2GRAY))
         ready = list(read_video(path.parents[1] / "mouth" / f"{path.stem}.mp4"))[40]
         part = cv2.cvtColor(ready, cv2.COLOR_RGB2GRAY)[12:44, 20:76]
         match = cv2.matchTemplate(mine, part, cv2.TM_CCOEFF_NORMED)
@@ -249,9 +251,9 @@ def test_the_landmarker_is_steadier(face_model_file, finder):
     refined = FaceDetector(
         face_model_file, landmarker=require_shared_data("models/face_landmarker.task")
     )
-    pictures = list(read_video(path, 0, 20))
+    images = list(read_video(path, 0, 20))
     shaking = [
-        np.abs(np.diff([one.read(picture).points for picture in pictures], 2, axis=0)).mean()
+        np.abs(np.diff([one.read(image).points for image in images], 2, axis=0)).mean()
         for one in (refined, finder)
     ]
     assert shaking[0] < shaking[1]

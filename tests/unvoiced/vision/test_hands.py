@@ -97,9 +97,9 @@ def test_simultaneous_requests_share_one_download(tmp_path, monkeypatch):
     downloads = []
     monkeypatch.setattr(models, "_download_wheel", lambda *_: downloads.append(1) or Path())
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: locate_hand_model(), range(4)))
+        result = list(pool.map(lambda _: locate_hand_model(), range(4)))
     fetched = len(downloads)
-    assert set(found) == {tmp_path / "cache" / HAND_MODEL}
+    assert set(result) == {tmp_path / "cache" / HAND_MODEL}
     assert locate_face_model().read_bytes() == models.FACE_DETECTION[0].encode()
     assert len(downloads) == fetched
     assert len(list((tmp_path / "cache").iterdir())) == 2
@@ -113,10 +113,10 @@ def test_damaged_model_is_a_clear_error(tmp_path):
 
 
 def test_drawing_copies_the_image_and_clips_at_its_edges():
-    picture = np.zeros((40, 60, 3), np.uint8)
+    image = np.zeros((40, 60, 3), np.uint8)
     points = np.linspace(-0.5, 1.5, 63, dtype=np.float32)
-    assert draw_hand(picture, points).any()
-    assert not picture.any()
+    assert draw_hand(image, points).any()
+    assert not image.any()
 
 
 # ---- hands
@@ -145,13 +145,13 @@ def test_a_video_is_followed(hand_model_file):
 
 
 def test_mediapipe_prints_nothing_and_loads_on_first_use(hand_model_file, tmp_path):
-    picture = tmp_path / "hand.png"
-    picture.write_bytes(cv2.imencode(".png", paint_hand()[..., ::-1])[1].tobytes())
+    image = tmp_path / "hand.png"
+    image.write_bytes(cv2.imencode(".png", paint_hand()[..., ::-1])[1].tobytes())
     code = (
         "import sys; from unvoiced.vision.hands import HandLandmarker\n"
         "from unvoiced.vision.images import load_image\n"
         "assert 'mediapipe' not in sys.modules\n"
-        f"hand = HandLandmarker({str(hand_model_file)!r}).read(load_image({str(picture)!r}))\n"
+        f"hand = HandLandmarker({str(hand_model_file)!r}).read(load_image({str(image)!r}))\n"
         "assert 'torch' not in sys.modules\n"
         "print(len(hand.landmarks)); print('kept', file=sys.stderr)"
     )
@@ -164,9 +164,9 @@ def test_hands_are_found_in_real_images(finder):
     """Without borders, 287 of these 384 hands are found."""
     folder = require_shared_data("asl/images")
     hands = [finder.read(load_image(path)) for path in sorted(folder.glob("*/*_0*.jpg"))[::4]]
-    found = [hand for hand in hands if hand]
-    assert len(found) >= 0.85 * len(hands)
-    inside = np.stack([hand.landmarks for hand in found]).reshape(-1, 21, 3)[..., :2]
+    result = [hand for hand in hands if hand]
+    assert len(result) >= 0.85 * len(hands)
+    inside = np.stack([hand.landmarks for hand in result]).reshape(-1, 21, 3)[..., :2]
     assert ((inside > -0.2) & (inside < 1.2)).all()
 
 
@@ -175,21 +175,23 @@ def test_hands_are_found_in_real_images(finder):
 def test_a_border_changes_no_units(finder, border):
     """Found with a border, landmarks are where they are without one; z is in widths too."""
     path = require_shared_data("asl/images/s01/B_000.jpg")
-    picture, detector = load_image(path), finder._get_task(1.0)
-    plain = detector.detect(picture).landmarks.reshape(21, 3)
-    hand = detector.detect(add_border(picture, border))
-    found = hand.rescaled(1 + 2 * border, -np.float32([border, border, 0])).landmarks.reshape(21, 3)
-    assert np.abs(found - plain)[:, :2].max() < 0.05
-    assert np.ptp(found[:, 2]) == pytest.approx(np.ptp(plain[:, 2]), rel=0.3)
+    image, detector = load_image(path), finder._get_task(1.0)
+    plain = detector.detect(image).landmarks.reshape(21, 3)
+    hand = detector.detect(add_border(image, border))
+    result = hand.rescaled(1 + 2 * border, -np.float32([border, border, 0])).landmarks.reshape(
+        21, 3
+    )
+    assert np.abs(result - plain)[:, :2].max() < 0.05
+    assert np.ptp(result[:, 2]) == pytest.approx(np.ptp(plain[:, 2]), rel=0.3)
 
 
 @pytest.mark.shared_data
 def test_handedness_is_as_the_picture_shows(finder):
     """The palm of a right hand, fingers up, has its thumb on the right."""
     path = require_shared_data("asl/images/s01/B_000.jpg")
-    picture = load_image(path)
-    assert finder.read(picture).handedness == "Right"
-    assert finder.read(np.ascontiguousarray(picture[:, ::-1])).handedness == "Left"
+    image = load_image(path)
+    assert finder.read(image).handedness == "Right"
+    assert finder.read(np.ascontiguousarray(image[:, ::-1])).handedness == "Left"
 
 
 # ---- small and grey hands

@@ -16,7 +16,7 @@ from unvoiced.vision.videos import TruncatedVideoError, Video, merge_ranges, to_
 
 
 def read_frame_numbers(frames):
-    return [round(float(picture.mean()) / 10) for picture in frames]
+    return [round(float(image.mean()) / 10) for image in frames]
 
 
 def write_y4m(path, chroma, planes, frames=6, size=16):
@@ -42,9 +42,9 @@ def write_y4m(path, chroma, planes, frames=6, size=16):
     ],
 )
 def test_frames_come_in_order_and_red_first(tmp_path, name, code):
-    pictures = make_gray_images(20, (48, 64))
-    pictures[7][..., 0] = 250
-    path = write_video(tmp_path / name, pictures, code=code)
+    images = make_gray_images(20, (48, 64))
+    images[7][..., 0] = 250
+    path = write_video(tmp_path / name, images, code=code)
     frames = list(read_video(path))
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 20
     assert read_frame_numbers(frames[10:]) == list(range(10, 20))
@@ -54,7 +54,7 @@ def test_frames_come_in_order_and_red_first(tmp_path, name, code):
 
 def test_gray_videos_become_rgb(tmp_path):
     path = write_video(tmp_path / "a.mkv", make_gray_images(4))
-    assert [picture.shape for _, picture in Video(path).frames(grey=True)] == [(16, 32)] * 4
+    assert [image.shape for _, image in Video(path).frames(grey=True)] == [(16, 32)] * 4
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_only_wanted_frames_are_decoded_and_reading_stops(tmp_path):
     path = write_video(tmp_path / "a.mkv", make_gray_images(20))
     frames = list(Video(path).frames([(3, 5), (9, 10)]))
     assert [number for number, _ in frames] == [3, 4, 9]
-    assert read_frame_numbers(picture for _, picture in frames) == [3, 4, 9]
+    assert read_frame_numbers(image for _, image in frames) == [3, 4, 9]
 
 
 def test_ten_bits_become_eight(tmp_path):
