@@ -388,8 +388,8 @@ def test_calibration_takes_so_many_of_each_text_of_a_session_and_never_the_last(
     moved = manifest[keys].iloc[taken].value_counts()
     for key, had in before.items():
         assert moved.get(key, 0) == (count if had > count else 0)
-    assert f"{len(taken):,} samples of the tested groups are trained on" in after.description
-    assert after.has_leakage and "never seen" not in after.description and not len(after.val)
+    assert f"{len(taken):,} samples of the tested groups are trained on" in after.summary
+    assert after.has_leakage and "never seen" not in after.summary and not len(after.val)
     again = draw_calibration(parts, manifest, count, seed)
     assert again.train.tolist() == after.train.tolist()
 
