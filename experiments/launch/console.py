@@ -1,9 +1,11 @@
-"""What a run says on the terminal: little, and useful."""
+"""Messages of a run on the terminal."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
+from typing import Any, TextIO
 
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -21,6 +23,37 @@ NEEDLESS = (
 )
 
 
+class ConsoleHandler(logging.StreamHandler):
+    """Prints messages to the current ``sys.stdout``, in the first process only."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """The standard output, which tests and notebooks replace."""
+        return sys.stdout
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether this is the first process."""
+        return rank_zero_only.rank == 0
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message, without control characters; warnings say that they are."""
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        return printable(prefix + record.getMessage())
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Raise the error, such as a closed pipe, as ``print`` does."""
+        raise
+
+
+logger = logging.getLogger("unvoiced.console")
+logger.setLevel(logging.INFO)
+logger.propagate = False  # Hydra's root logger would print each message again
+logger.handlers = [ConsoleHandler()]
+
+
 def quiet() -> None:
     """Silence Lightning's greetings and needless advice; warnings about the run stay."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
@@ -29,7 +62,6 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-@rank_zero_only
-def tell(line: str) -> None:
+def tell(line: Any) -> None:
     """Print a line, once, whatever the number of processes."""
-    print(printable(line), flush=True)
+    logger.info("%s", line)

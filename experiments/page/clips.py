@@ -1,4 +1,4 @@
-"""Clips that somebody hands in: bounded in length, rate and size, whatever the file says."""
+"""Uploaded clips, bounded in length, frame rate and size."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ from unvoiced.eyes import LARGEST
 from unvoiced.vision.images import limit_side
 from unvoiced.vision.videos import Video
 
-SLOWEST_HZ, FASTEST_HZ = 5.0, 30.0  # slower clips are refused, of faster ones a part is read
+MIN_FPS, MAX_FPS = 5.0, 30.0  # slower clips are refused, faster ones are thinned out
 
 
 class Clip:
-    """A video as it is read here.
+    """An uploaded video.
 
     Args:
         path: the file.
-        max_s: seconds that are read at most.
+        max_s: the longest clip that is accepted, seconds.
 
     Attributes:
-        fps: its own frames a second (Hz).
-        rate: of ``timed_frames``, Hz.
-        seconds: how long it is.
+        native_fps: frame rate of the file.
+        fps: frame rate of ``timed_frames``.
+        duration_s: duration.
 
     Raises:
-        ValueError: no video, one that is too long, or one of too few frames a second.
+        ValueError: no video, a clip that is too long, or a frame rate that is too low.
     """
 
     def __init__(self, path: Path, max_s: float) -> None:
-        self.path, self.max_s = path, max_s
+        self.path = path
         self.video = Video(path)
-        self.fps, self.seconds = self.video.fps, self.video.timing.duration_s
-        self.rate = min(self.fps, FASTEST_HZ)
-        if self.fps < SLOWEST_HZ:
+        self.native_fps, self.duration_s = self.video.fps, self.video.timing.duration_s
+        self.fps = min(self.native_fps, MAX_FPS)
+        if self.native_fps < MIN_FPS:
             raise ValueError(
-                f"it has {_frames_a_second(self.fps)}, too few to see a sign or a word in: "
+                f"it has {_format_fps(self.native_fps)}, too few to see a sign or a word in: "
                 "record it with 15 or more"
             )
-        refuse_long(self.seconds, max_s)
+        check_duration(self.duration_s, max_s)
 
     def timed_frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Yield (seconds, image), at most ``FASTEST_HZ``: (H, W, 3) uint8, at most ``LARGEST``."""
+        """Yield (seconds, image), at most ``MAX_FPS``: (H, W, 3) uint8, at most ``LARGEST``."""
         due = 0.0
         for seconds, image in self.video.timed_frames():
             if seconds >= due - 1e-6:
-                due = max(due, seconds - 0.5 / FASTEST_HZ) + 1 / FASTEST_HZ
+                due = max(due, seconds - 0.5 / MAX_FPS) + 1 / MAX_FPS
                 yield seconds, limit_side(image, LARGEST)
 
-    def frames(self, rate: float) -> Iterator[np.ndarray]:
-        """Yield the images at an even rate (Hz), at most ``LARGEST``."""
-        for _, image in Video(self.path, rate).frames():
+    def resampled_frames(self, fps: float) -> Iterator[np.ndarray]:
+        """Yield the images at a constant frame rate, at most ``LARGEST``."""
+        for _, image in Video(self.path, fps).frames():
             yield limit_side(image, LARGEST)
 
-    def described(self) -> str:
-        """Return its size and rate, and those that it is read at where they differ."""
+    def describe(self) -> str:
+        """Return size and frame rate in words, and those that are read if they differ."""
         _, first = next(self.video.timed_frames())
-        said = f"{_size(first)} pixels, {_frames_a_second(self.fps)}"
+        description = f"{_format_size(first)}, {_format_fps(self.native_fps)}"
         small = limit_side(first, LARGEST)
-        changed = [f"{_size(small)} pixels"] if small.shape != first.shape else []
-        changed += [f"{self.rate:g} a second"] if self.fps > 1.02 * self.rate else []
-        return said + (f"; read at {' and '.join(changed)}" if changed else "")
+        changes = [_format_size(small)] if small.shape != first.shape else []
+        changes += [f"{self.fps:g} a second"] if self.native_fps > 1.02 * self.fps else []
+        return description + (f"; read at {' and '.join(changes)}" if changes else "")
 
 
-def refuse_long(seconds: float, max_s: float) -> None:
-    """Refuse more than ``max_s`` seconds, with half a second's grace.
+def check_duration(seconds: float, max_s: float) -> None:
+    """Refuse more than ``max_s`` seconds, with half a second of tolerance.
 
     Raises:
         ValueError: it is longer.
@@ -75,9 +75,9 @@ def refuse_long(seconds: float, max_s: float) -> None:
         raise ValueError(f"it lasts {seconds:.0f} s, and at most {max_s:g} s are read here: cut it")
 
 
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[1]} × {image.shape[0]}"
+def _format_size(image: np.ndarray) -> str:
+    return f"{image.shape[1]} × {image.shape[0]} pixels"
 
 
-def _frames_a_second(rate: float) -> str:
-    return f"{rate:.3g} frame{'' if rate == 1 else 's'} a second"
+def _format_fps(fps: float) -> str:
+    return f"{fps:.3g} frame{'' if fps == 1 else 's'} a second"

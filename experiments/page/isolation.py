@@ -1,7 +1,7 @@
-"""Uploads are decoded, and searched for hands and faces, in processes of their own.
+"""Uploads read in worker processes, which may crash.
 
-A file that ends such a process (MediaPipe aborts at some images) costs its visitor an answer, and
-nobody else anything: the next upload gets a new process. The network stays in the program itself.
+A file that ends such a process (MediaPipe aborts on some images) costs its visitor an answer and
+nothing else: the next upload gets a new process. The network stays in the program itself.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from typing import Any
 
 import numpy as np
 
-from experiments.page.uploads import Finding, Uploads
+from experiments.page.uploads import UploadReader, UploadResult
 from unvoiced import Engine, Recognizer
 from unvoiced.text import escape_controls
 
 LOGGER = logging.getLogger(__name__)
-STALLED_S = 120.0  # a process that says nothing for so long is ended
-STARTING = threading.Lock()
+STALL_TIMEOUT_S = 120.0  # a worker that sends nothing for so long is ended
+MAIN_LOCK = threading.Lock()
 Setup = dict[str, Any]
 
 
-class IsolatedUploads:
-    """Reads uploads as ``Uploads`` does, in processes that may die.
+class IsolatedUploadReader:
+    """Reads uploads as ``UploadReader`` does, in worker processes.
 
     Args:
-        recognizer: its network answers, whatever process asks.
+        recognizer: its network predicts, whichever process asks.
         engine_settings: of the engines that read clips.
-        max_s: seconds of a clip or recording.
+        max_s: the longest recording that is accepted, seconds.
         input_reader: the configuration of the task's input reader, for recordings of samples.
     """
 
@@ -58,103 +58,106 @@ class IsolatedUploads:
             "max_s": max_s,
             "input_reader": input_reader,
         }
-        self._idle: list[_Process] = []
+        self._idle: list[_Worker] = []
         self._lock = threading.Lock()
-        weakref.finalize(self, _end_all, self._idle)
+        weakref.finalize(self, _kill_all, self._idle)
 
-    def read(self, path: Path) -> Iterator[Finding]:
-        """Yield findings of that file, the last one ``done``.
+    def read(self, path: Path) -> Iterator[UploadResult]:
+        """Yield the results of a file; the last one is ``done``.
 
         Raises:
-            ValueError: as ``Uploads.read``, or the file ended the process that read it.
-            RuntimeError: the program made a mistake; its traceback.
+            ValueError: as ``UploadReader.read``, or the file crashed its worker.
+            RuntimeError: an unexpected error in the worker.
         """
-        process = self._take()
-        is_whole = False
+        worker = self._acquire_worker()
+        is_reusable = False
         try:
-            yield from process.read(path, self.recognizer.network)
-            is_whole = True
+            yield from worker.read(path, self.recognizer.network)
+            is_reusable = True
         except ValueError:
-            is_whole = process.is_alive()
+            is_reusable = worker.is_alive()
             raise
-        finally:  # whoever stops listening leaves a process that is still reading
-            self._give_back(process) if is_whole else process.end()
+        finally:  # a visitor who leaves early leaves a worker that is still reading
+            self._return_worker(worker) if is_reusable else worker.kill()
 
     def close(self) -> None:
-        """End the processes that wait for uploads."""
+        """End the idle workers."""
         with self._lock:
-            _end_all(self._idle)
+            _kill_all(self._idle)
 
-    def _take(self) -> _Process:
+    def _acquire_worker(self) -> _Worker:
         with self._lock:
             while self._idle:
-                process = self._idle.pop()
-                if process.is_alive():
-                    return process
-                process.end()
-        return _Process(self._setup)
+                worker = self._idle.pop()
+                if worker.is_alive():
+                    return worker
+                worker.kill()
+        return _Worker(self._setup)
 
-    def _give_back(self, process: _Process) -> None:
+    def _return_worker(self, worker: _Worker) -> None:
         with self._lock:
-            self._idle.append(process)
+            self._idle.append(worker)
 
 
-class _Process:
-    """One process, and the connection to it."""
+class _Worker:
+    """A worker process and the connection to it."""
 
     def __init__(self, setup: Setup) -> None:
         context = multiprocessing.get_context("spawn")
-        self._connection, other = context.Pipe()
-        self._process = context.Process(target=_work, args=(other, setup), daemon=True)
-        with _without_main():
+        self._connection, remote = context.Pipe()
+        self._process = context.Process(target=_run_worker, args=(remote, setup), daemon=True)
+        with _hide_main_module():
             self._process.start()
-        other.close()  # so that its end is noticed
+        remote.close()  # so that its end is noticed
 
     def is_alive(self) -> bool:
         return self._process.is_alive() and not self._connection.closed
 
-    def end(self) -> None:
-        """Kill it."""
+    def kill(self) -> None:
         self._connection.close()
         self._process.kill()
         self._process.join()
 
-    def read(self, path: Path, network: Any) -> Iterator[Finding]:
+    def read(self, path: Path, network: Any) -> Iterator[UploadResult]:
+        """Yield the results of a file, and answer the worker's requests to the network."""
         try:
             self._connection.send(path)
             while True:
                 kind, content = self._receive(path)
-                if kind == "finding":
+                if kind == "result":
                     yield content
                 elif kind == "network":
-                    self._connection.send(_answer(network, content))
+                    self._connection.send(_call_network(network, content))
                 else:
                     break
         except (EOFError, OSError) as error:
-            self._connection.close()
-            self._process.join(1.0)
-            name, code = escape_controls(path.name), self._process.exitcode
-            LOGGER.warning("%s ended the process that read it (exit code %s)", name, code)
-            raise ValueError(
-                f"{path.name}: the file is damaged or unusual, and reading it failed. Save it in "
-                "another format, and try again."
-            ) from error
+            raise self._explain_crash(path) from error
         if kind == "refused":
             raise ValueError(content)
-        if kind == "mistake":
+        if kind == "error":
             raise RuntimeError(content)
 
     def _receive(self, path: Path) -> tuple[str, Any]:
-        if not self._connection.poll(STALLED_S):
-            self.end()
-            raise ValueError(f"{path.name}: reading it took more than {STALLED_S:g} s.")
+        if not self._connection.poll(STALL_TIMEOUT_S):
+            self.kill()
+            raise ValueError(f"{path.name}: reading it took more than {STALL_TIMEOUT_S:g} s.")
         return self._connection.recv()
+
+    def _explain_crash(self, path: Path) -> ValueError:
+        self._connection.close()
+        self._process.join(1.0)
+        name, code = escape_controls(path.name), self._process.exitcode
+        LOGGER.warning("%s ended the process that read it (exit code %s)", name, code)
+        return ValueError(
+            f"{path.name}: the file is damaged or unusual, and reading it failed. Save it in "
+            "another format, and try again."
+        )
 
 
 @contextmanager
-def _without_main() -> Iterator[None]:
-    """Let a new process leave the main module alone, which imports PyTorch and Lightning."""
-    with STARTING:
+def _hide_main_module() -> Iterator[None]:
+    """Keep a new process from importing the main module, with PyTorch and Lightning."""
+    with MAIN_LOCK:
         main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
         try:
             yield
@@ -162,60 +165,60 @@ def _without_main() -> Iterator[None]:
             sys.modules["__main__"] = main
 
 
-def _answer(network: Any, inputs: tuple[np.ndarray, ...]) -> Any:
-    """Return the network's answer, or its error."""
+def _call_network(network: Any, inputs: tuple[np.ndarray, ...]) -> Any:
+    """Return the network's output, or its error."""
     try:
         return network(*inputs)
-    except Exception as error:  # raised again in the process that asked
+    except Exception as error:  # raised again in the worker
         LOGGER.exception("the network failed")
         return error
 
 
-def _end_all(processes: list[_Process]) -> None:
-    while processes:
-        processes.pop().end()
+def _kill_all(workers: list[_Worker]) -> None:
+    while workers:
+        workers.pop().kill()
 
 
-# ---- in the process
+# ---- in the worker
 
 
 class _RemoteNetwork:
-    """A network that is run by the process at the other end of a connection."""
+    """A network that the process at the other end of a connection runs."""
 
     def __init__(self, about: dict[str, Any], connection: Connection) -> None:
         self.about, self._connection = about, connection
 
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         self._connection.send(("network", inputs))
-        answer = self._connection.recv()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        output = self._connection.recv()
+        if isinstance(output, Exception):
+            raise output
+        return output
 
 
-def _work(connection: Connection, setup: Setup) -> None:
-    """Read uploads until nobody sends more."""
+def _run_worker(connection: Connection, setup: Setup) -> None:
+    """Read the uploads that arrive until the program ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
     network = _RemoteNetwork(setup["about"], connection)
     recognizer = Recognizer(network, setup["model"], setup["min_confidence"])
     make_engine = partial(Engine, recognizer, **setup["engine_settings"])
-    uploads = Uploads(recognizer, make_engine, setup["max_s"], setup["input_reader"])
+    reader = UploadReader(recognizer, make_engine, setup["max_s"], setup["input_reader"])
     try:
         while True:
-            _read(uploads, connection.recv(), connection)
+            _send_results(reader, connection.recv(), connection)
     except (EOFError, OSError):  # the program has ended
         return
 
 
-def _read(uploads: Uploads, path: Path, connection: Connection) -> None:
+def _send_results(reader: UploadReader, path: Path, connection: Connection) -> None:
     try:
-        for finding in uploads.read(path):
-            connection.send(("finding", finding))
+        for result in reader.read(path):
+            connection.send(("result", result))
         outcome = ("end", "")
     except ValueError as error:
         outcome = ("refused", str(error))
     except (EOFError, OSError):
         raise
-    except Exception as error:  # the program tells it
-        outcome = ("mistake", f"{type(error).__name__}: {error}")
+    except Exception as error:
+        outcome = ("error", f"{type(error).__name__}: {error}")
     connection.send(outcome)

@@ -1,10 +1,10 @@
-"""The parts of the page in HTML. All that comes from outside is escaped."""
+"""HTML fragments of the page; text from outside is escaped."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from html import escape as escape_html
+from html import escape
 from importlib.resources import files
 
 import cv2
@@ -14,77 +14,74 @@ from unvoiced.tasks import get_task
 from unvoiced.text import escape_controls
 from unvoiced.vision.images import limit_side
 
-UNSURE = "nothing was sure enough to be written"
+NOT_SURE = "nothing was sure enough to be written"
 TYPING_BUTTONS = """
       <button type="button" id="uv-space">Space</button>
       <button type="button" id="uv-backspace">Backspace</button>"""
-SHOWN = 12  # classes in words, before they are only counted
-SEEN_PX = 320  # the longer side of what is sent back of each frame
-JPEG_QUALITY = 75
+MAX_LISTED_CLASSES = 12  # more are folded away
+CAMERA_IMAGE_SIZE, UPLOAD_IMAGE_SIZE = 320, 640  # pixels of the longer side
 
 
-def words(label: str) -> str:
-    """A class or text as it is written and spoken: sets name their phrases with underscores."""
+def format_label(label: str) -> str:
+    """Return a class or text as it is written and spoken, without underscores."""
     return escape_controls(label.replace("_", " "))
 
 
-def escape(text: str) -> str:
-    """Return the text without markup and control characters."""
-    return escape_html(escape_controls(text))
+def escape_text(text: str) -> str:
+    """Return text without markup and control characters."""
+    return escape(escape_controls(text))
 
 
-def own_file(name: str) -> str:
-    """The text of a file of this package."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+def read_static_file(name: str) -> str:
+    """Return the text of a file in ``static/``."""
+    return files(__package__).joinpath("static", name).read_text(encoding="utf-8")
 
 
-def header(task: str, classes: Sequence[str], note: str, told: str) -> str:
-    """Return what the page is for, what its model can read, and what it was trained on.
+def render_header(task: str, classes: Sequence[str], note: str, training_note: str) -> str:
+    """Return the title, the classes of the model and what it was trained on.
 
     Args:
         task: of the model.
         classes: that it tells apart.
-        note: for visitors, in plain words.
-        told: of the model file, for those who know such models.
+        note: on the model, for visitors.
+        training_note: on the training data, for experts.
     """
-    more = f"<details><summary>More about the model</summary><p>{escape(told)}</p></details>"
+    details = f"<summary>More about the model</summary><p>{escape_text(training_note)}</p>"
     return (
         f'<header class="uv"><h1>{get_task(task).title}</h1>'
-        f'<p class="uv-told">{escape(note)}</p>{_known(classes)}{more if told else ""}</header>'
+        f'<p class="uv-note">{escape_text(note)}</p>{_render_classes(classes)}'
+        f"{f'<details>{details}</details>' if training_note else ''}</header>"
     )
 
 
-def _known(classes: Sequence[str]) -> str:
-    """Return the classes as a sentence; many of them are folded away."""
-    classes = [words(name) for name in classes]
-    letters = [name for name in classes if len(name) == 1]
-    if len(letters) == 26:
-        rest = [name for name in classes if len(name) > 1]
-        more = f", and {', '.join(map(escape, rest))}" if rest else ""
-        return f"<p>It knows the letters A to Z{more}.</p>"
-    listed = ", ".join(map(escape, classes))
-    if len(classes) <= SHOWN:
-        return f"<p>It knows {listed}.</p>" if classes else ""
-    count = f"It knows {len(classes):,} words and phrases."
-    return f"<details><summary>{count}</summary><p>{listed}.</p></details>"
+def _render_classes(classes: Sequence[str]) -> str:
+    """Return a sentence on the classes; many of them are folded away."""
+    names = [escape_text(format_label(name)) for name in classes]
+    words = [name for name in names if len(name) > 1]
+    if len(names) - len(words) == 26:
+        return f"<p>It knows the letters A to Z{', and ' * bool(words)}{', '.join(words)}.</p>"
+    if len(names) > MAX_LISTED_CLASSES:
+        count = f"It knows {len(names):,} words and phrases."
+        return f"<details><summary>{count}</summary><p>{', '.join(names)}.</p></details>"
+    return f"<p>It knows {', '.join(names)}.</p>" if names else ""
 
 
-def camera_panel(task: str) -> str:
-    """The camera, what the model makes of it, and the text; page.js brings it to life."""
+def render_camera(task: str) -> str:
+    """Return the panel with the camera, the predictions and the text; page.js runs it."""
     spec = get_task(task)
     return (
-        own_file("camera.html")
+        read_static_file("camera.html")
         .replace("{hint}", spec.hint)
-        .replace("{nothing}", spec.not_found)
-        .replace("{unsure}", spec.not_sure)
+        .replace("{not_found}", spec.not_found)
+        .replace("{not_sure}", spec.not_sure)
         .replace("{keys}", TYPING_BUTTONS if spec.has_joined_labels else "")
     )
 
 
-def bars(top: Sequence[tuple[str, float]]) -> str:
-    """The likeliest few with bars: a list that is read as text too."""
+def render_bars(top: Sequence[tuple[str, float]]) -> str:
+    """Return the best predictions as bars, in a list for screen readers."""
     rows = "".join(
-        f'<li><span class="uv-name">{escape(words(label)) or "no words"}</span>'
+        f'<li><span class="uv-name">{escape_text(format_label(label)) or "no words"}</span>'
         f'<span class="uv-bar" aria-hidden="true"><i style="width:{100 * p:.0f}%"></i></span>'
         f"<span>{100 * p:.0f} %</span></li>"
         for label, p in top
@@ -93,37 +90,38 @@ def bars(top: Sequence[tuple[str, float]]) -> str:
     return f'<ol class="uv-top" aria-label="{name}">{rows}</ol>' if rows else ""
 
 
-def text_panel(text: str, done: bool = True, empty: str = UNSURE) -> str:
-    """Return the text of an upload with its buttons; ``empty`` stands where there is none."""
+def render_text(text: str, done: bool = True, empty: str = NOT_SURE) -> str:
+    """Return the text of an upload with its buttons; ``empty`` replaces an empty text."""
     buttons = "".join(
         f'<button type="button" data-uv="{name}">{label}</button>'
         for name, label in (("speak", "Speak"), ("copy", "Copy"))
     )
-    nothing = empty if done else "nothing yet"
-    shown = escape(words(text)) or f'<span class="uv-faint">{nothing}</span>'
+    placeholder = f'<span class="uv-faint">{empty if done else "nothing yet"}</span>'
     return (
-        f'<section class="uv-said" aria-label="Text"><p class="uv-text" role="log">{shown}</p>'
+        '<section class="uv-result" aria-label="Text"><p class="uv-text" role="log">'
+        f"{escape_text(format_label(text)) or placeholder}</p>"
         f'<div class="uv-row">{buttons if done and text else ""}</div></section>'
     )
 
 
-def alert(sentence: str) -> str:
-    """What went wrong."""
-    return f'<div class="uv"><p class="uv-alert" role="alert">{escape(sentence)}</p></div>'
+def render_alert(sentence: str) -> str:
+    """Return an error message."""
+    return f'<div class="uv"><p class="uv-alert" role="alert">{escape_text(sentence)}</p></div>'
 
 
-def notice(sentence: str) -> str:
-    """What is going on."""
-    return f'<div class="uv" aria-busy="true"><p role="status">{escape(sentence)}</p></div>'
+def render_notice(sentence: str) -> str:
+    """Return a message on what is in progress."""
+    return f'<div class="uv" aria-busy="true"><p role="status">{escape_text(sentence)}</p></div>'
 
 
-def picture(pixels: np.ndarray, alt: str, longest: int = 640) -> str:
-    """A (H, W, 3) uint8 picture, red first, within the page."""
-    return f'<img class="uv-seen" alt="{escape(alt)}" src="{data_url(pixels, longest)}">'
+def render_image(image: np.ndarray, alt: str) -> str:
+    """Return an RGB image (H, W, 3) uint8."""
+    url = to_data_url(image, UPLOAD_IMAGE_SIZE)
+    return f'<img class="uv-seen" alt="{escape_text(alt)}" src="{url}">'
 
 
-def data_url(pixels: np.ndarray, longest: int = SEEN_PX) -> str:
-    """A (H, W, 3) uint8 picture as a small JPEG that travels within text."""
-    small = cv2.cvtColor(limit_side(pixels, longest), cv2.COLOR_RGB2BGR)
-    _, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+def to_data_url(image: np.ndarray, longest: int = CAMERA_IMAGE_SIZE) -> str:
+    """Return an RGB image (H, W, 3) uint8 as a small JPEG in a data URL."""
+    small = cv2.cvtColor(limit_side(image, longest), cv2.COLOR_RGB2BGR)
+    _, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 75])
     return "data:image/jpeg;base64," + base64.b64encode(content.tobytes()).decode()

@@ -1,4 +1,4 @@
-"""Uploads on the disk: few and bounded at any time, and gone when the program is."""
+"""Uploads on disk: few, bounded in size, and removed with the program."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-PREFIX = "unvoiced-page-"
+FOLDER_PREFIX = "unvoiced-page-"
 LOCK_NAME = "lock"
-STALLED_S = 20.0  # an upload that sends nothing for so long is given up
-AROUND_BYTES = 64 * 1024  # of a request beside its file
-NAME_CHARACTERS = 80  # of a file's name that are kept
-FILES_A_VISITOR = 2  # one that is read and one that arrives
+STALL_TIMEOUT_S = 20.0  # an upload that sends nothing for so long is given up
+FORM_BYTES = 64 * 1024  # of a request beside its file
+MAX_NAME_LENGTH = 80  # characters of a file's name
+FILES_PER_CLIENT = 2  # one that is read and one that arrives
 
 
 class TooLargeError(ValueError):
-    """More bytes than may be stored."""
+    """More bytes or files than may be stored."""
 
 
 # ---- the folder
@@ -38,14 +38,14 @@ class TooLargeError(ValueError):
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Give a folder for uploads, which no longer exists afterwards.
+    """Provide a folder for uploads, and remove it afterwards.
 
-    Folders of programs that were killed are removed first: each is locked by its own program,
-    and the system unlocks it when that ends in whatever way.
+    Folders of programs that were killed are removed first. Each program locks its own folder, and
+    the system releases the lock when the program ends.
     """
-    for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        _remove_abandoned(old)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        _remove_abandoned(folder)
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     with (folder / LOCK_NAME).open("w") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
@@ -67,77 +67,77 @@ def _remove_abandoned(folder: Path) -> None:
         return
 
 
-# ---- how much is in it
+# ---- the quota
 
 
 @dataclass
 class Reservation:
-    """Room of one upload: bytes that are promised until ``path`` is written, then those of it."""
+    """Space for one upload, until ``path`` is written and then while it exists."""
 
-    visitor: str
+    client: str
     size: int
     path: Path | None = None
 
 
 class Quota:
-    """How much may be stored: in a request, of a visitor, and of all together.
+    """Limits on the size of a file, and on the files of a client and of all clients.
 
     Args:
         file_bytes: of one file.
-        files: of all visitors together.
+        files: of all clients together.
     """
 
     def __init__(self, file_bytes: int, files: int) -> None:
         self.file_bytes, self.files = file_bytes, files
         self.too_large = f"The file exceeds the maximum allowed size of {file_bytes / 2**20:g} MB."
-        self._reserved: list[Reservation] = []
+        self._reservations: list[Reservation] = []
         self._lock = threading.Lock()
 
-    def reserve(self, visitor: str, size: int) -> Reservation:
-        """Keep room for a file.
+    def reserve(self, client: str, size: int) -> Reservation:
+        """Reserve space for a file.
 
         Raises:
-            TooLargeError: it is too large, or there is no room at the moment.
+            TooLargeError: the file is too large, or there are too many others.
         """
         if size > self.file_bytes:
             raise TooLargeError(self.too_large)
         with self._lock:
-            self._reserved = [one for one in self._reserved if not one.path or one.path.exists()]
-            mine = [one for one in self._reserved if one.visitor == visitor]
-            if len(mine) >= FILES_A_VISITOR or len(self._reserved) >= self.files:
+            self._reservations = [r for r in self._reservations if not r.path or r.path.exists()]
+            count = sum(reservation.client == client for reservation in self._reservations)
+            if count >= FILES_PER_CLIENT or len(self._reservations) >= self.files:
                 raise TooLargeError("Other uploads are still being read. Try again in a minute.")
-            made = Reservation(visitor, size)
-            self._reserved.append(made)
-            return made
+            self._reservations.append(Reservation(client, size))
+            return self._reservations[-1]
 
     def release(self, reservation: Reservation) -> None:
-        """Give the room of an upload back."""
+        """Release the space of an upload."""
         with self._lock:
-            if reservation in self._reserved:
-                self._reserved.remove(reservation)
+            if reservation in self._reservations:
+                self._reservations.remove(reservation)
 
 
 # ---- the route
 
 
-def add_upload(app: FastAPI, folder: Path, quota: Quota, stored: set[str]) -> None:
-    """Add the route of uploads in place of Gradio's, which takes any number of files.
+def add_upload_route(app: FastAPI, folder: Path, quota: Quota, stored: set[str]) -> None:
+    """Add the route of uploads in place of Gradio's, which accepts any number of files.
 
     Args:
         app: gets the route; Gradio is mounted behind it.
         folder: for the files.
         quota: bounds them.
-        stored: gets their paths, for Gradio to delete those that nobody reads.
+        stored: gets their paths, so that Gradio deletes those that remain unread.
     """
 
     @app.post("/gradio_api/upload")
-    async def upload(request: Request) -> Any:
+    async def receive_upload(request: Request) -> Any:
+        client = request.client.host if request.client else ""
         try:
-            reservation = quota.reserve(_visitor(request), _announced(request, quota))
+            reservation = quota.reserve(client, _get_announced_bytes(request, quota))
         except TooLargeError as error:
             return PlainTextResponse(str(error), 413)
         try:
-            reservation.path = await _store(request, folder, quota)
+            reservation.path = await _store_upload(request, folder, quota)
         except TooLargeError as error:
             return PlainTextResponse(str(error), 413)
         except MultiPartException as error:
@@ -151,24 +151,20 @@ def add_upload(app: FastAPI, folder: Path, quota: Quota, stored: set[str]) -> No
         return JSONResponse([str(reservation.path)])
 
     @app.get("/gradio_api/upload_progress")
-    async def progress() -> PlainTextResponse:
+    async def report_progress() -> PlainTextResponse:
         return PlainTextResponse('data: {"msg": "done"}\n\n', media_type="text/event-stream")
 
 
-def _visitor(request: Request) -> str:
-    return request.client.host if request.client else ""
-
-
-def _announced(request: Request, quota: Quota) -> int:
-    """Return the bytes that the request says its file has; a chunked one may be of any size."""
+def _get_announced_bytes(request: Request, quota: Quota) -> int:
+    """Return the size that the request states; a chunked request may have any size."""
     length = request.headers.get("content-length", "")
-    return max(0, int(length) - AROUND_BYTES) if length.isdecimal() else quota.file_bytes
+    return max(0, int(length) - FORM_BYTES) if length.isdecimal() else quota.file_bytes
 
 
-async def _store(request: Request, folder: Path, quota: Quota) -> Path:
+async def _store_upload(request: Request, folder: Path, quota: Quota) -> Path:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise MultiPartException("Expected one file as multipart/form-data.")
-    stream = _bounded(request, quota.file_bytes + AROUND_BYTES, quota.too_large)
+    stream = _read_bounded(request, quota.file_bytes + FORM_BYTES, quota.too_large)
     parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=0)
     form = await parser.parse()
     try:
@@ -177,41 +173,41 @@ async def _store(request: Request, folder: Path, quota: Quota) -> Path:
             raise MultiPartException("Expected one file named files.")
         if (file.size or 0) > quota.file_bytes:
             raise TooLargeError(quota.too_large)
-        path = folder / secrets.token_urlsafe(16) / _safe_name(file.filename)
-        await run_sync(_write, file.file, path)
+        path = folder / secrets.token_urlsafe(16) / make_safe_name(file.filename)
+        await run_sync(_write_file, file.file, path)
         return path
     finally:
         await form.close()
 
 
-def _write(source: Any, path: Path) -> None:
+def _write_file(source: Any, path: Path) -> None:
     path.parent.mkdir()
     with path.open("xb") as target:
         shutil.copyfileobj(source, target)
 
 
-async def _bounded(request: Request, most: int, too_large: str) -> AsyncIterator[bytes]:
-    """Give the request's body.
+async def _read_bounded(request: Request, max_bytes: int, too_large: str) -> AsyncIterator[bytes]:
+    """Yield the request's body.
 
     Raises:
-        TooLargeError: there is more than ``most`` bytes of it.
+        TooLargeError: it has more than ``max_bytes``.
         TimeoutError: it stalls.
     """
     stream, total = request.stream(), 0
     while True:
-        with anyio.fail_after(STALLED_S):
+        with anyio.fail_after(STALL_TIMEOUT_S):
             part = await anext(stream, None)
         if part is None:
             return
         total += len(part)
-        if total > most:
+        if total > max_bytes:
             raise TooLargeError(too_large)
         yield part
 
 
-def _safe_name(name: str | None) -> str:
-    """Return a name without folders and unusual characters; its ending says what it is."""
+def make_safe_name(name: str | None) -> str:
+    """Return a file name without folders and unusual characters, with its suffix."""
     path = Path((name or "").replace("\\", "/").rpartition("/")[2])
     stem = "".join(c if c.isalnum() or c in " ._-" else "_" for c in path.stem).strip(" .")
-    ending = "".join(c for c in path.suffix[:8] if c.isalnum() or c == ".")
-    return (stem[:NAME_CHARACTERS] or "upload") + ending
+    suffix = "".join(c for c in path.suffix[:8] if c.isalnum() or c == ".")
+    return (stem[:MAX_NAME_LENGTH] or "upload") + suffix

@@ -1,51 +1,62 @@
-"""Pictures, clips and recordings that somebody hands in: read as they are, with limits."""
+"""Uploaded images, clips and recordings, read within limits."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.export.live_sources import load_recording, read_landmarks
-from experiments.page.clips import Clip, refuse_long
+from experiments.page.clips import Clip, check_duration
+from unvoiced import Reading
 from unvoiced.files import IMAGE_SUFFIXES
 from unvoiced.live.cameras import LANDMARK_FPS, FrameSequence
 from unvoiced.tasks import get_task
 from unvoiced.vision.images import load_image
 
-ONE_WORD_S = 2.0  # a clip of lips is one word up to here; in longer ones words are looked for
-SHOWN_EVERY_S = 0.4  # how often a clip's progress is shown
+MAX_WORD_S = 2.0  # a clip of lips up to here is one word; longer ones are searched for words
+UPDATE_S = 0.4  # between two updates of a clip that is being read
 
 
-@dataclass
-class Finding:
-    """What was found in an upload, or until now in one that is being read.
+@dataclass(frozen=True)
+class UploadResult:
+    """The text and predictions of an upload, so far or at its end.
 
-    ``top`` are the likeliest three, ``seen`` is a (H, W, 3) uint8 picture of what the model saw,
-    ``samples`` an EMG recording (T, C) of ``seconds``, filtered, ``note`` a sentence on how it
-    was read.
+    Attributes:
+        text: what was read.
+        top: the best predictions with their probabilities.
+        seen: (H, W, 3) uint8, what the model saw; None for samples.
+        samples: (T, C) that the model read; None for images.
+        seconds: duration of the samples.
+        note: how the file was read, in words.
+        done: False while a clip is being read.
     """
 
     text: str = ""
-    top: list[tuple[str, float]] | None = None
+    top: tuple[tuple[str, float], ...] = ()
     seen: np.ndarray | None = None
     samples: np.ndarray | None = None
     seconds: float = 0.0
     note: str = ""
     done: bool = True
 
+    @classmethod
+    def from_reading(cls, reading: Reading, note: str = "") -> UploadResult:
+        """Return the result of a recording that was read as a whole."""
+        return cls(reading.label, reading.top, reading.seen, note=note)
 
-class Uploads:
-    """Reads what is uploaded.
+
+class UploadReader:
+    """Reads uploaded files.
 
     Args:
-        recognizer: says what a picture, clip or recording shows.
-        make_engine: for clips that are read frame by frame.
-        max_s: seconds of a clip or recording.
+        recognizer: reads whole recordings.
+        make_engine: returns an engine, for clips that are read frame by frame.
+        max_s: the longest recording that is accepted, seconds.
         input_reader: the configuration of the task's input reader, for recordings of samples.
     """
 
@@ -60,93 +71,80 @@ class Uploads:
         self.input_reader = input_reader or {}
         self.spec = get_task(recognizer.task)
 
-    def read(self, path: Path) -> Iterator[Finding]:
-        """Findings of that file, the last one ``done``.
+    def read(self, path: Path) -> Iterator[UploadResult]:
+        """Yield the results of a file; the last one is ``done``.
 
         Raises:
-            ValueError: it is of another kind, damaged, too long or too large, in one sentence.
+            ValueError: the file has another format, is damaged, too long or too large; one
+                sentence that starts with its name.
         """
-        name, spec = path.name.lower(), self.spec
-        if not name.endswith(spec.files):
-            expected = spec.upload_description or spec.input_description
+        name = path.name.lower()
+        if not name.endswith(self.spec.files):
+            expected = self.spec.upload_description or self.spec.input_description
             raise ValueError(f"{path.name} is of a kind that is not read here: take {expected}.")
         try:
             if name.endswith(IMAGE_SUFFIXES):
-                yield self._picture(path)
-            elif not spec.has_camera:
-                yield self._recording(path)
-            elif spec.is_landmark_file(name):
-                yield self._landmarks(path)
+                yield UploadResult.from_reading(self.recognizer.read(load_image(path)))
+            elif not self.spec.has_camera:
+                yield self._read_samples(path)
+            elif self.spec.is_landmark_file(name):
+                yield self._read_landmarks(path)
             else:
-                yield from self._clip(path)
+                yield from self._read_clip(path)
         except ValueError as error:
-            raise ValueError(_sentence(path.name, error)) from error
+            raise ValueError(_to_sentence(path.name, error)) from error
 
-    def _picture(self, path: Path) -> Finding:
-        reading = self.recognizer.read(load_image(path))
-        return Finding(reading.label, list(reading.top), reading.seen)
-
-    def _recording(self, path: Path) -> Finding:
-        about = self.recognizer.about
-        channels = int(about["frame"]["shape"][0])
-        rate = float(about.get("reader", {}).get("rate") or about["frame"]["rate"])
-        counts = load_recording(path, self.input_reader, channels, rate)
-        refuse_long(len(counts) / rate, self.max_s)
+    def _read_samples(self, path: Path) -> UploadResult:
+        metadata = self.recognizer.about
+        frame_rate, channels = float(metadata["frame"]["rate"]), int(metadata["frame"]["shape"][0])
+        sample_rate = float(metadata.get("reader", {}).get("rate") or frame_rate)
+        counts = load_recording(path, self.input_reader, channels, sample_rate)
+        check_duration(len(counts) / sample_rate, self.max_s)
         reading = self.recognizer.read(counts)
-        note = f"{channels} channels, taken to have {rate:g} samples a second"
-        return Finding(
-            reading.label,
-            list(reading.top),
-            samples=reading.signal,
-            seconds=len(reading.signal) / float(about["frame"]["rate"]),
-            note=note,
-        )
+        note = f"{channels} channels, taken to have {sample_rate:g} samples a second"
+        result = UploadResult.from_reading(reading, note)
+        return replace(result, samples=reading.signal, seconds=len(reading.signal) / frame_rate)
 
-    def _landmarks(self, path: Path) -> Finding:
+    def _read_landmarks(self, path: Path) -> UploadResult:
         frames = read_landmarks(path)
-        refuse_long(len(frames) / LANDMARK_FPS, self.max_s)
+        check_duration(len(frames) / LANDMARK_FPS, self.max_s)
         if len(frames) == 1:
-            reading = self.recognizer.read(frames)
-            return Finding(reading.label, list(reading.top), reading.seen)
+            return UploadResult.from_reading(self.recognizer.read(frames))
         engine = self.make_engine(ready=True)
         for seconds, hand in FrameSequence(frames, LANDMARK_FPS).timed_frames():
             engine.push(hand, seconds)
         engine.end()
         note = f"{len(frames)} hands, taken to be {LANDMARK_FPS:g} a second"
-        return Finding(engine.text, list(engine.top), engine.seen, note=note)
+        return UploadResult(engine.text, tuple(engine.top), engine.seen, note=note)
 
-    def _clip(self, path: Path) -> Iterator[Finding]:
+    def _read_clip(self, path: Path) -> Iterator[UploadResult]:
         clip = Clip(path, self.max_s)
-        note = clip.described()
-        if not self.spec.has_joined_labels and 0 < clip.seconds <= ONE_WORD_S:
-            rate = float(self.recognizer.about["frame"]["rate"])
-            reading = self.recognizer.read(list(clip.frames(rate)), rate)
-            note += "; read as one word"
-            yield Finding(reading.label, list(reading.top), reading.seen, note=note)
+        note = clip.describe()
+        if not self.spec.has_joined_labels and 0 < clip.duration_s <= MAX_WORD_S:
+            fps = float(self.recognizer.about["frame"]["rate"])
+            reading = self.recognizer.read(list(clip.resampled_frames(fps)), fps)
+            yield UploadResult.from_reading(reading, f"{note}; read as one word")
         else:
-            yield from self._stream(clip, note)
+            yield from self._stream_clip(clip, UploadResult(note=note, done=False))
 
-    def _stream(self, clip: Clip, note: str) -> Iterator[Finding]:
-        """What a camera would have said of it."""
-        engine = self.make_engine()
-        found, shown_at = Finding(note=note, done=False), time.monotonic()
+    def _stream_clip(self, clip: Clip, result: UploadResult) -> Iterator[UploadResult]:
+        """Read a clip as a camera is read."""
+        engine, updated_at = self.make_engine(), time.monotonic()
         try:
-            for seconds, picture in clip.timed_frames():
-                engine.push(picture, seconds)
-                found.text = engine.text
+            for seconds, image in clip.timed_frames():
+                engine.push(image, seconds)
                 if engine.top:
-                    found.top, found.seen = list(engine.top), engine.seen
-                if time.monotonic() - shown_at >= SHOWN_EVERY_S:
-                    shown_at = time.monotonic()
-                    yield found
+                    result = replace(result, top=tuple(engine.top), seen=engine.seen)
+                if time.monotonic() - updated_at >= UPDATE_S:
+                    updated_at = time.monotonic()
+                    yield replace(result, text=engine.text)
             engine.end()
-            found.text, found.done = engine.text, True
-            yield found
+            yield replace(result, text=engine.text, done=True)
         finally:
             engine.close()
 
 
-def _sentence(name: str, error: ValueError) -> str:
-    """One that begins with the file's name and ends with a full stop."""
+def _to_sentence(name: str, error: ValueError) -> str:
+    """Return an error as a sentence that starts with the file's name and ends with a full stop."""
     text = str(error).rstrip(".")
     return (text if text.startswith(name) else f"{name}: {text}") + "."

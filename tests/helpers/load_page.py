@@ -25,7 +25,7 @@ def stream_frames(host: str, frame: bytes, until: float, hz: float, took: list[f
         assert answer.status == 200, told
         return told
 
-    key = post("enter")["visitor"]
+    key = post("enter")["session"]
     while (now := time.perf_counter()) < until:
         post(f"frame/{key}?seconds={now}", frame)
         took.append(1000 * (time.perf_counter() - now))

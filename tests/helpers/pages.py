@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from starlette.testclient import TestClient
 
+from experiments.page.server import create_app, make_server, open_socket
 from experiments.page.storage import temporary_folder
-from experiments.stages import serve
 from tests.helpers.hands import paint_hand
 from unvoiced import Engine, Recognizer
 
@@ -81,9 +81,9 @@ def open_client(recognizer: Recognizer, auth: str | None = None, **changes) -> I
     make = partial(Engine, recognizer)
     with temporary_folder() as folder:
         settings = SETTINGS | changes
-        app, visitors = serve.application(recognizer, make, auth, settings, "127.0.0.1", folder)
+        app, pool = create_app(recognizer, make, auth, settings, "127.0.0.1", folder)
         yield TestClient(app, base_url="http://127.0.0.1")
-        visitors.close()
+        pool.close()
 
 
 def write_file(path: Path, content: bytes) -> Path:
@@ -101,9 +101,9 @@ def serve_page(
     make = partial(Engine, recognizer)
     folder.mkdir(parents=True, exist_ok=True)
     settings = SETTINGS | changes
-    app, visitors = serve.application(recognizer, make, auth, settings, "127.0.0.1", folder)
-    sock = serve.listening("127.0.0.1", 0)
-    running = serve.server(app, sock)
+    app, pool = create_app(recognizer, make, auth, settings, "127.0.0.1", folder)
+    sock = open_socket("127.0.0.1", 0)
+    running = make_server(app, sock)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]})
     thread.start()
     try:
@@ -113,7 +113,7 @@ def serve_page(
     finally:
         running.should_exit = True
         thread.join()
-        visitors.close()
+        pool.close()
         os.environ.pop("GRADIO_TEMP_DIR")
         if before is not None:
             os.environ["GRADIO_TEMP_DIR"] = before

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.page.routes import FRAME_AREA, FRAME_FORMATS
+from experiments.page.routes import FRAME_FORMATS, MAX_FRAME_PIXELS
 from unvoiced.vision.images import MAX_SCANS, decode_image
 
 
@@ -59,9 +59,9 @@ def test_tiles_larger_than_any_image_are_refused() -> None:
 def test_a_camera_frame_is_of_a_format_that_browsers_write(kind: str) -> None:
     assert decode_image(encode_image(kind)).shape == (64, 64, 3)
     with pytest.raises(ValueError, match="not an image that can be decoded"):
-        decode_image(encode_image(kind), FRAME_AREA, FRAME_FORMATS)
+        decode_image(encode_image(kind), MAX_FRAME_PIXELS, FRAME_FORMATS)
 
 
 @pytest.mark.parametrize("kind", FRAME_FORMATS)
 def test_frames_of_browsers_are_read(kind: str) -> None:
-    assert decode_image(encode_image(kind), FRAME_AREA, FRAME_FORMATS).shape == (64, 64, 3)
+    assert decode_image(encode_image(kind), MAX_FRAME_PIXELS, FRAME_FORMATS).shape == (64, 64, 3)

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 
-from experiments.page.isolation import IsolatedUploads
+from experiments.page.isolation import IsolatedUploadReader
 from tests.helpers.pages import (
     PointingNetwork,
     encode_jpeg,
@@ -23,15 +23,24 @@ from unvoiced import Recognizer
 from unvoiced.vision.models import locate_hand_model
 
 
+def list_workers(earlier: tuple = ()) -> list[multiprocessing.Process]:
+    """Return the living child processes, without those of earlier tests."""
+    return [process for process in multiprocessing.active_children() if process not in earlier]
+
+
 class DeadlyNetwork(PointingNetwork):
     """A network whose first call ends the process, as MediaPipe may."""
 
     asked = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.earlier = tuple(multiprocessing.active_children())
+
     def __call__(self, *inputs):
         self.asked += 1
         if self.asked == 1:
-            (reader,) = multiprocessing.active_children()
+            (reader,) = list_workers(self.earlier)
             os.kill(reader.pid, signal.SIGABRT)
             reader.join()
         return super().__call__(*inputs)
@@ -43,22 +52,23 @@ def uploads():
         locate_hand_model()
     except ValueError as error:
         pytest.skip(str(error))
-    uploads = IsolatedUploads(Recognizer(DeadlyNetwork()), {}, 4.0)
+    uploads = IsolatedUploadReader(Recognizer(DeadlyNetwork()), {}, 4.0)
     yield uploads
     uploads.close()
-    assert not multiprocessing.active_children()
+    assert not list_workers(uploads.recognizer.network.earlier)
 
 
 def test_a_reader_process_that_dies_is_replaced(
-    uploads: IsolatedUploads, tmp_path: Path, caplog
+    uploads: IsolatedUploadReader, tmp_path: Path, caplog
 ) -> None:
     clip = write_hand_video(tmp_path / "clip.mp4", "AL")
+    earlier = uploads.recognizer.network.earlier
     with pytest.raises(ValueError, match=r"clip\.mp4: the file is damaged or unusual, and reading"):
         list(uploads.read(clip))
     assert "ended the process that read it (exit code -6)" in caplog.text
     (result,) = uploads.read(write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B"))))
     assert (result.text, result.seen.shape) == ("B", (480, 640, 3))
-    (reader,) = multiprocessing.active_children()
+    (reader,) = list_workers(earlier)
     with pytest.raises(ValueError, match=r"c\.jpg: .*truncated\.$"):
         list(
             uploads.read(
@@ -67,11 +77,11 @@ def test_a_reader_process_that_dies_is_replaced(
         )
     *_, last = uploads.read(clip)
     assert last.text == "AL"
-    assert multiprocessing.active_children() == [reader]  # one process read all three
+    assert list_workers(earlier) == [reader]  # one process read all three
     reading = uploads.read(clip)
     next(reading)
     reading.close()  # its visitor has gone
-    assert not multiprocessing.active_children()
+    assert not list_workers(earlier)
 
 
 @pytest.mark.slow
@@ -80,7 +90,7 @@ def test_errors_of_the_network_are_reported(tmp_path: Path, caplog) -> None:
         def __call__(self, *_):
             raise ZeroDivisionError("by zero")
 
-    uploads = IsolatedUploads(Recognizer(Broken()), {}, 4.0)
+    uploads = IsolatedUploadReader(Recognizer(Broken()), {}, 4.0)
     with pytest.raises(RuntimeError, match="ZeroDivisionError: by zero"):
         list(uploads.read(write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B")))))
     uploads.close()

@@ -20,7 +20,13 @@ from starlette.websockets import WebSocketDisconnect
 
 from experiments.launch.secret_options import AUTH_VARIABLE, hide_auth
 from experiments.page.auth import AllowedHosts
-from experiments.page.storage import PREFIX, Quota, TooLargeError, _safe_name, temporary_folder
+from experiments.page.storage import (
+    FOLDER_PREFIX,
+    Quota,
+    TooLargeError,
+    make_safe_name,
+    temporary_folder,
+)
 from experiments.stages import serve
 from tests.helpers.pages import PointingNetwork, open_client
 from tests.helpers.paths import ROOT
@@ -76,7 +82,7 @@ def test_other_origins_are_refused_on_every_route_that_changes_something(
 ) -> None:
     for path in WRITES:
         answer = client.post(path, headers={"origin": origin.encode("latin-1")})
-        assert answer.status_code == 403 and "Another site" in answer.text
+        assert answer.status_code == 403 and "Pages of other sites" in answer.text
 
 
 def test_two_hosts_and_two_origins_are_refused(client: TestClient) -> None:
@@ -127,8 +133,8 @@ def test_allowed_hosts_that_are_no_names_are_refused(name: Any) -> None:
 def test_a_page_for_all_addresses_accepts_ip_addresses_and_its_name() -> None:
     hosts = AllowedHosts("0.0.0.0", ["page.example.org"])
     for name in ("192.168.1.5:7860", "[fe80::1]", "127.0.0.1", "PAGE.example.org:443"):
-        assert hosts.includes(name)
-    assert not hosts.includes("evil.example")
+        assert hosts.allows_host(name)
+    assert not hosts.allows_host("evil.example")
 
 
 # ---- routes and bodies
@@ -258,7 +264,7 @@ def test_many_uploads_at_once_stay_within_the_limits() -> None:
     ],
 )
 def test_names_of_uploads_are_harmless(name: str, kept: str) -> None:
-    made = _safe_name(name)
+    made = make_safe_name(name)
     assert "/" not in made and made.isprintable()
     assert made == kept or "[2J" in name
 
@@ -280,8 +286,8 @@ def test_a_killed_programs_uploads_are_removed_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (tmp_path / f"{PREFIX}someone").mkdir()  # has no lock: is not touched
-    (tmp_path / f"{PREFIX}link").symlink_to(ROOT)
+    (tmp_path / f"{FOLDER_PREFIX}someone").mkdir()  # has no lock: is not touched
+    (tmp_path / f"{FOLDER_PREFIX}link").symlink_to(ROOT)
     command = [sys.executable, "-c", STARTED]
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
@@ -294,7 +300,7 @@ def test_a_killed_programs_uploads_are_removed_at_the_next_start(
     with temporary_folder():
         assert not folder.exists()
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == [f"{PREFIX}link", f"{PREFIX}someone"]
+    assert left == [f"{FOLDER_PREFIX}link", f"{FOLDER_PREFIX}someone"]
 
 
 @pytest.mark.slow
@@ -314,11 +320,11 @@ def test_a_page_that_is_ended_leaves_no_uploads_and_no_password(
         lines = [next(running.stdout)]
         while not lines[-1].startswith("Open "):
             lines.append(next(running.stdout))
-        assert list(temporary.glob(f"{PREFIX}*"))
+        assert list(temporary.glob(f"{FOLDER_PREFIX}*"))
         running.send_signal(number)
         lines.append(running.communicate(timeout=30)[0])
     assert running.returncode == 0 and "The page is closed." in lines[-1]
-    assert not list(temporary.glob(f"{PREFIX}*"))
+    assert not list(temporary.glob(f"{FOLDER_PREFIX}*"))
     files = [path for path in (tmp_path / "served").rglob("*") if path.is_file()]
     assert files and not [path for path in files if b"sesame" in path.read_bytes()]
     assert "sesame" not in "".join(lines)

@@ -36,9 +36,9 @@ from starlette.testclient import TestClient
 
 from experiments.page import layout, markup, routes
 from experiments.page.clips import Clip
-from experiments.page.uploads import Finding, Uploads
-from experiments.page.visitors import FullError, GoneError, Visitor, Visitors
-from experiments.stages import serve
+from experiments.page.server import open_socket
+from experiments.page.sessions import PoolFullError, Session, SessionExpiredError, SessionPool
+from experiments.page.uploads import UploadReader, UploadResult
 from unvoiced import Engine, Recognizer
 from unvoiced.vision.models import locate_hand_model
 
@@ -73,44 +73,44 @@ class Bell:
 
 
 def test_each_visitor_has_an_engine_and_it_is_freed_when_they_leave() -> None:
-    visitors = Visitors(Bell, most=2, idle_s=10)
-    one, two = visitors.enter(), visitors.enter()
-    engines = [visitors.find(key).engine for key in (one, two)]
+    pool = SessionPool(Bell, max_sessions=2, idle_s=10)
+    one, two = pool.open_session(), pool.open_session()
+    engines = [pool.get_session(key).engine for key in (one, two)]
     assert engines[0] is not engines[1] and len(one) > 20
-    visitors.leave(one)
-    visitors.leave("nobody")
-    assert [engine.closed for engine in engines] == [True, False] and len(visitors) == 1
-    with pytest.raises(GoneError, match="begin anew"):
-        visitors.find(one)
-    visitors.close()
+    pool.close_session(one)
+    pool.close_session("nobody")
+    assert [engine.closed for engine in engines] == [True, False] and len(pool) == 1
+    with pytest.raises(SessionExpiredError, match="start again"):
+        pool.get_session(one)
+    pool.close()
     assert engines[1].closed
 
 
 def test_a_full_page_refuses_visitors_until_one_is_idle() -> None:
     now = [0.0]
-    visitors = Visitors(Bell, most=2, idle_s=10, clock=lambda: now[0])
-    one, two = visitors.enter(), visitors.enter()
+    pool = SessionPool(Bell, max_sessions=2, idle_s=10, clock=lambda: now[0])
+    one, two = pool.open_session(), pool.open_session()
     now[0] = 9.0
-    visitors.find(two)
-    with pytest.raises(FullError, match="All 2 places are taken"):
-        visitors.enter()
+    pool.get_session(two)
+    with pytest.raises(PoolFullError, match="All 2 places are taken"):
+        pool.open_session()
     now[0] = 11.0
-    quiet = visitors.find(two) and visitors._table[one]
-    three = visitors.enter()
-    assert quiet.engine.closed and visitors.find(two) and visitors.find(three)
-    with pytest.raises(GoneError):
-        quiet.refuse_gone()
+    quiet = pool.get_session(two) and pool._sessions[one]
+    three = pool.open_session()
+    assert quiet.engine.closed and pool.get_session(two) and pool.get_session(three)
+    with pytest.raises(SessionExpiredError):
+        quiet.require_open()
 
 
 def test_a_frame_that_meets_the_closing_of_its_engine_is_refused_as_expired() -> None:
-    visitor = Visitor(Bell(), 0.0)
-    with visitor.lock:  # as if a frame before were still being read
-        closing = threading.Thread(target=visitor.close)
+    session = Session(Bell(), 0.0)
+    with session.lock:  # as if a frame before were still being read
+        closing = threading.Thread(target=session.close)
         closing.start()
-        while not visitor.gone:
+        while not session.is_closed:
             time.sleep(0.001)
-        with pytest.raises(GoneError):
-            routes._read(visitor, b"", 0.0)
+        with pytest.raises(SessionExpiredError):
+            routes._read_frame(session, b"", 0.0)
     closing.join()
 
 
@@ -119,33 +119,33 @@ def test_simultaneous_visitors_never_exceed_the_limit() -> None:
         time.sleep(0.02)
         return Bell()
 
-    visitors = Visitors(slow, most=3, idle_s=10)
+    sessions = SessionPool(slow, max_sessions=3, idle_s=10)
 
     def come(_: int) -> bool:
         try:
-            return bool(visitors.enter())
-        except FullError:
+            return bool(sessions.open_session())
+        except PoolFullError:
             return False
 
     with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(come, range(8))) == 3 == len(visitors)
+        assert sum(pool.map(come, range(8))) == 3 == len(sessions)
 
 
 def test_a_failed_engine_occupies_no_session() -> None:
     def broken() -> Bell:
         raise ValueError("no model")
 
-    visitors = Visitors(broken, most=1, idle_s=10)
+    pool = SessionPool(broken, max_sessions=1, idle_s=10)
     for _ in range(2):
         with pytest.raises(ValueError, match="no model"):
-            visitors.enter()
+            pool.open_session()
 
 
 # ---- frames
 
 
 def join_page(client: TestClient) -> str:
-    return client.post("/camera/enter").json()["visitor"]
+    return client.post("/camera/enter").json()["session"]
 
 
 def send_frame(client: TestClient, key: str, image: np.ndarray, seconds: float) -> dict[str, Any]:
@@ -243,7 +243,9 @@ def test_the_page_requests_nothing_from_other_hosts(client: TestClient) -> None:
     named = set(re.findall(r"https?://([^/\s\"')]+)", theme))
     assert named <= {"www.w3.org"} and "@import" not in theme  # the name of a format, not a page
     for name in ("page.js", "page.css", "camera.html"):
-        assert "://" not in re.sub(r"https?://( or|127\.0\.0\.1)", "", markup.own_file(name))
+        assert "://" not in re.sub(
+            r"https?://( or|127\.0\.0\.1)", "", markup.read_static_file(name)
+        )
 
 
 def test_pages_of_other_sites_may_not_use_this_one(client: TestClient) -> None:
@@ -271,43 +273,45 @@ def test_a_page_with_a_password_refuses_other_visitors(recognizer: Recognizer) -
 def test_text_of_models_and_files_is_escaped() -> None:
     bad = "<script>alert(1)</script>"
     for made in (
-        markup.header("lipread", [bad], bad, bad),
-        markup.bars([(bad, 0.5)]),
-        markup.text_panel(bad),
-        markup.alert(bad),
-        markup.picture(np.zeros((2, 2, 3), np.uint8), bad + '"'),
+        markup.render_header("lipread", [bad], bad, bad),
+        markup.render_bars([(bad, 0.5)]),
+        markup.render_text(bad),
+        markup.render_alert(bad),
+        markup.render_image(np.zeros((2, 2, 3), np.uint8), bad + '"'),
     ):
         assert "<script" not in made and "&lt;script" in made
 
 
 def test_the_classes_of_a_model_are_one_sentence() -> None:
-    many = markup.header("lipread", [f"w{n}" for n in range(20)], "", "")
+    many = markup.render_header("lipread", [f"w{n}" for n in range(20)], "", "")
     assert "<summary>It knows 20 words and phrases.</summary>" in many and "<p>It" not in many
-    assert "<p>It knows yes, no.</p>" in markup.header("lipread", ["yes", "no"], "", "")
-    assert "It knows" not in markup.header("emg", [], "", "")
+    assert "<p>It knows yes, no.</p>" in markup.render_header("lipread", ["yes", "no"], "", "")
+    assert "It knows" not in markup.render_header("emg", [], "", "")
 
 
 def test_a_recording_without_words_is_not_a_nameless_bar() -> None:
-    made = layout.finding_html("emg", "a.csv", Finding("", [("", 0.89)]))
+    made = layout.render_result("emg", "a.csv", UploadResult("", (("", 0.89),)))
     assert "no words were read in it" in made and ">no words</span>" in made
     assert 'aria-label="How sure the model is"' in made
 
 
 def test_phrases_are_shown_and_spoken_without_underscores() -> None:
-    made = markup.header("lipread", ["my_mouth_is_dry"], "", "") + markup.bars([("i_am", 0.5)])
+    made = markup.render_header("lipread", ["my_mouth_is_dry"], "", "") + markup.render_bars(
+        [("i_am", 0.5)]
+    )
     assert "my mouth is dry" in made and "i am" in made and "_" not in made
-    assert "i am here" in markup.text_panel("i_am here")
+    assert "i am here" in markup.render_text("i_am here")
 
 
 # ---- uploads
 
 
 @pytest.fixture(scope="module")
-def uploads(recognizer: Recognizer) -> Uploads:
-    return Uploads(recognizer, lambda: Engine(recognizer), SETTINGS["max_upload_s"])
+def uploads(recognizer: Recognizer) -> UploadReader:
+    return UploadReader(recognizer, lambda: Engine(recognizer), SETTINGS["max_upload_s"])
 
 
-def test_an_image_and_a_clip_are_read(uploads: Uploads, tmp_path: Path) -> None:
+def test_an_image_and_a_clip_are_read(uploads: UploadReader, tmp_path: Path) -> None:
     image = write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B")))
     (result,) = uploads.read(image)
     assert (result.text, result.top[0][0], result.done) == ("B", "B", True)
@@ -316,13 +320,13 @@ def test_an_image_and_a_clip_are_read(uploads: Uploads, tmp_path: Path) -> None:
     assert last.note == "640 × 480 pixels, 10 frames a second"
 
 
-def test_a_4k_clip_is_downscaled(uploads: Uploads, tmp_path: Path) -> None:
+def test_a_4k_clip_is_downscaled(uploads: UploadReader, tmp_path: Path) -> None:
     *_, last = uploads.read(write_hand_video(tmp_path / "large.mp4", "A", 5, 1.0, (3840, 2160)))
     assert last.text == "A" and max(last.seen.shape) <= 1280
     assert last.note == "3840 × 2160 pixels, 5 frames a second; read at 1280 × 720 pixels"
 
 
-def test_a_slow_motion_clip_keeps_its_time_stamps(uploads: Uploads, tmp_path: Path) -> None:
+def test_a_slow_motion_clip_keeps_its_time_stamps(uploads: UploadReader, tmp_path: Path) -> None:
     fast = write_hand_video(tmp_path / "fast.mp4", "AB", 240, 0.8, (320, 240))
     *_, last = uploads.read(fast)
     assert last.text == "AB" and last.note.endswith("240 frames a second; read at 30 a second")
@@ -336,9 +340,9 @@ def test_internal_errors_are_reported_and_logged(tmp_path: Path, caplog) -> None
             raise ZeroDivisionError
 
     image = write_file(tmp_path / "a.jpg", encode_jpeg(paint_pointing_hand("A")))
-    uploads = Uploads(Recognizer(Broken()), lambda: None, 4.0)
-    *_, (_, told) = layout._findings(uploads, "asl", str(image))
-    assert "a.jpg: the program made a mistake" in told and not image.exists()
+    uploads = UploadReader(Recognizer(Broken()), lambda: None, 4.0)
+    *_, (_, told) = layout.read_upload(uploads, "asl", str(image))
+    assert "a.jpg: an error in the program" in told and not image.exists()
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -374,7 +378,7 @@ def test_internal_errors_are_reported_and_logged(tmp_path: Path, caplog) -> None
     ids=["slow", "long", "text", "noise", "empty", "broken", "cut", "kind", "huge"],
 )
 def test_unreadable_uploads_get_one_sentence(
-    uploads: Uploads, tmp_path: Path, name: str, make: Callable, message: str
+    uploads: UploadReader, tmp_path: Path, name: str, make: Callable, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message) as error:
         list(uploads.read(make(tmp_path / name)))
@@ -442,10 +446,10 @@ def test_invalid_settings_are_refused_before_loading(run, mistake: str, message:
 
 
 def test_a_port_in_use_is_refused(run) -> None:
-    with serve.listening("127.0.0.1", 0) as taken:
+    with open_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
-            ValueError, match=rf"port={port} of 127\.0\.0\.1 is taken.*port={port + 1}"
+            ValueError, match=rf"port={port} of 127\.0\.0\.1 is already in use.*port={port + 1}"
         ):
             run("stage=serve", f"port={port}")
 

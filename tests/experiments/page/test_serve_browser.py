@@ -199,7 +199,7 @@ def test_a_camera_that_is_missing_refused_or_gone_gets_a_sentence(
             "document.querySelector('#uv-video').srcObject.getVideoTracks()[0]"
             ".dispatchEvent(new Event('ended'))"
         )
-        assert "The camera went away" in read_error(shown)
+        assert "The camera was disconnected" in read_error(shown)
         start_camera(shown)
         shown.get_by_role("button", name="Stop the camera").wait_for()
         assert not shown.locator("#uv-alert").is_visible()
@@ -213,7 +213,7 @@ def test_expired_sessions_and_a_stopped_server_show_an_error(camera, tmp_path: P
         start_camera(shown)
         wait_for_text(shown, 1)
         assert context.request.post(f"{address}/camera/enter").ok
-        assert "went to somebody else" in read_error(shown)
+        assert "This session has expired" in read_error(shown)
         text = shown.locator("#uv-text").inner_text()
         start_camera(shown)
         assert wait_for_text(shown, len(text) + 1).startswith(text)  # nothing was lost
@@ -230,7 +230,7 @@ def test_a_page_with_a_password_opens_with_it(camera, tmp_path: Path) -> None:
     ):
         start_camera(shown)
         wait_for_text(shown, 1)
-        shown.get_by_role("tab", name="Picture or clip").click()
+        shown.get_by_role("tab", name="Image or clip").click()
         assert upload_file(shown, image) == "B"
 
 
@@ -251,7 +251,7 @@ def test_uploads_of_each_kind_are_read_or_refused(
         write_file(tmp_path / "broken.jpg", b"\xff\xd8\xff"): "broken.jpg: the image is truncated",
     }
     with open_tab(camera, page_address) as shown:
-        shown.get_by_role("tab", name="Picture or clip").click()
+        shown.get_by_role("tab", name="Image or clip").click()
         for file, message in files.items():
             assert message in upload_file(shown, file)
             if file.name == "clip.mp4":
@@ -264,7 +264,7 @@ def test_uploads_of_each_kind_are_read_or_refused(
             shown.locator("#uv-upload input[type=file]").set_input_files(file)
             shown.get_by_text(message).wait_for()
         assert "L" in upload_file(shown, image)
-        shown.locator("#uv-found").get_by_role("button", name="Speak").click()
+        shown.locator("#uv-output").get_by_role("button", name="Speak").click()
         assert shown.evaluate("window.heard") == ["L"]
 
 
@@ -287,7 +287,7 @@ def test_a_clip_that_a_browser_recorded_is_read(camera, page_address: str, tmp_p
         camera, page_address
     ) as shown:  # such a file has no even rate, and may say 1000 Hz
         content = base64.b64decode(shown.evaluate(RECORDED))
-        shown.get_by_role("tab", name="Picture or clip").click()
+        shown.get_by_role("tab", name="Image or clip").click()
         text = upload_file(shown, write_file(tmp_path / "recorded.webm", content))
         assert 2 <= len(text) <= 4 and text in POINTING_LETTERS * 2
 
@@ -295,11 +295,11 @@ def test_a_clip_that_a_browser_recorded_is_read(camera, page_address: str, tmp_p
 def upload_file(shown: Any, file: Path) -> str:
     """Upload a file and return its text or error message."""
     shown.locator("#uv-upload input[type=file]").set_input_files(file)
-    result = shown.locator("#uv-found")
+    result = shown.locator("#uv-output")
     result.locator(":scope :not([aria-busy=true])", has_text=file.name).first.wait_for()
     shown.wait_for_function(
-        "name => !document.querySelector('#uv-found [aria-busy=true]') && "
-        "document.querySelector('#uv-found').textContent.includes(name)",
+        "name => !document.querySelector('#uv-output [aria-busy=true]') && "
+        "document.querySelector('#uv-output').textContent.includes(name)",
         arg=file.name,
     )
     message = result.locator(".uv-text, .uv-alert")
@@ -336,13 +336,13 @@ def test_the_page_works_on_a_phone_and_by_keyboard(
         assert live.get_attribute("role") == "log" and live.get_attribute("aria-live") == "polite"
         assert find_low_contrasts(shown) == {}
         save_screenshot(shown, tmp_path, f"phone_{scheme}")
-        shown.get_by_role("tab", name="Picture or clip").click()
+        shown.get_by_role("tab", name="Image or clip").click()
         place = shown.get_by_role("button", name="Click to upload or drop files")
         place.wait_for()
         assert shown.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.parametrize("task_tab", ["Camera", "Picture or clip"])
+@pytest.mark.parametrize("task_tab", ["Camera", "Image or clip"])
 def test_bars_and_text_fit_on_a_small_phone(
     camera, page_address: str, tmp_path: Path, task_tab: str
 ) -> None:
@@ -472,12 +472,12 @@ def test_the_checkpoint_decides_what_the_page_offers(camera, run, tmp_path: Path
         ) as at,
         open_tab(camera, at) as shown,
     ):
-        assert "signals that a computer made up" in shown.locator(".uv-told").inner_text()
+        assert "signals that a computer made up" in shown.locator(".uv-note").inner_text()
         assert shown.locator("#uv-start").count() == 0
         assert "8" in upload_file(shown, few)
         upload_file(shown, recording)
-        assert shown.locator("#uv-found img").get_attribute("alt") == (
-            "The recording as the model sees it, filtered: 8 channels, 2.0 seconds"
+        assert shown.locator("#uv-output img").get_attribute("alt") == (
+            "The recording as the model reads it: 8 channels, 2.0 seconds"
         )
         save_screenshot(shown, tmp_path, "emg")
 
@@ -501,7 +501,7 @@ def test_lips_are_followed_and_a_clip_of_them_is_read(chromium, run, tmp_path: P
         shown.get_by_role("button", name="Stop the camera").click()
         shown.get_by_role("tab", name="Clip").click()
         upload_file(shown, clip)
-        assert shown.locator("#uv-found img").count() == 1
+        assert shown.locator("#uv-output img").count() == 1
         save_screenshot(shown, tmp_path, "lips_clip")
 
 

@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 
 from datamodules.simulators.hand import HandSimulator
 from experiments.launch.resolvers import register_resolvers
-from experiments.page.uploads import Uploads
+from experiments.page.uploads import UploadReader
 from experiments.stages import run_stage, serve
 from tests.helpers import stage_matrix as matrix
 from tests.helpers.paths import ROOT, TASKS
@@ -219,7 +219,7 @@ def upload_recording(workbench: Workbench, recipe: str, model: Path, recording: 
         config = compose("config", [recipe, f"ckpt_path={model}", "size=tiny"])
     recognizer = recognizer_of(config)
     make_engine = functools.partial(Engine, recognizer)
-    uploads = Uploads(recognizer, make_engine, 60.0, plain(config.input_reader))
+    uploads = UploadReader(recognizer, make_engine, 60.0, plain(config.input_reader))
     assert list(uploads.read(recording))[-1].done
 
 

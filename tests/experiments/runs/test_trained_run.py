@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.page.trained_run import describe_model, find_newest
+from experiments.runs.trained_run import describe_model, find_newest_checkpoint
 
 
 def write_run(name: str, age: int, task: str = "asl", **settings: Any) -> Path:
@@ -34,7 +34,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_newest_suitable_run_is_served(capsys) -> None:
-    assert find_newest("asl") is None
+    assert find_newest_checkpoint("asl") is None
     write_run("smoke", 0, size="tiny")
     write_run("fast", 1, trainer={"fast_dev_run": True})
     write_run("part", 2, trainer={"limit_train_batches": 4})
@@ -42,12 +42,12 @@ def test_the_newest_suitable_run_is_served(capsys) -> None:
     write_run("lips", 4, task="lipread")
     good = write_run("good", 5, size="full", trainer={"limit_train_batches": 1.0})
     write_run("old", 6)
-    assert find_newest("asl") == good
+    assert find_newest_checkpoint("asl") == good
     lines = capsys.readouterr().out.splitlines()
     reasons = ("smoke or debug", "debug run", "a part of its data", "debug run", "task lipread")
     assert all(reason in line for reason, line in zip(reasons, lines, strict=False))
     assert lines[-1] == (
-        f"Taking the newest run of task asl: ckpt_path={good} "
+        f"Using the newest run of task asl: ckpt_path={good} "
         "(test/acc 0.8125 (0.7500 to 0.9000) of 320)"
     )
 

@@ -1,0 +1,152 @@
+"""The page's ASGI application, its socket and its server."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from experiments.launch.console import logger
+from unvoiced import Engine
+
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+OPEN_TO_OTHERS = (
+    "Everyone who reaches this machine may use the page. For a password, set "
+    "UNVOICED_AUTH=user:password in the environment, or serve.auth_file=. Browsers on other "
+    "machines give it a camera only behind https://; uploads work in any case."
+)
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return a listening socket at an address; port 0 is any free port.
+
+    Raises:
+        ValueError: the port is in use or not valid, or the address is not of this machine.
+    """
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
+        raise ValueError(f"port={port} is not valid; expected 1 to 65535, or 0 for any free port")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With TCP stated, asyncio disables Nagle's algorithm, which delays small answers by 40 ms.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(128)
+    except OSError as error:
+        sock.close()
+        raise ValueError(_explain_bind_error(host, port, error)) from error
+    return sock
+
+
+def _explain_bind_error(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        free = port + 1 if port < 65535 else port - 1
+        return f"port={port} of {host} is already in use. Try port={free}"
+    if error.errno == errno.EACCES:
+        return f"port={port} is reserved for the system; expected 1024 or more, such as port=7860"
+    return (
+        f"host={host} is no address of this machine ({error.strerror}); expected 127.0.0.1, or "
+        "0.0.0.0 to be reached from other machines"
+    )
+
+
+def create_app(
+    recognizer: Any,
+    make_engine: partial[Engine],
+    auth: str | None,
+    settings: dict[str, Any],
+    host: str,
+    folder: Path,
+    note: str = "",
+) -> tuple[Any, Any]:
+    """Return the ASGI application and its pool of camera sessions.
+
+    Args:
+        recognizer: the model.
+        make_engine: returns the engine of a session.
+        auth: ``user:password``, or None.
+        settings: ``serve`` of the configuration, and ``input_reader``.
+        host: the address that the server listens on.
+        folder: for uploads.
+        note: on the model, for visitors.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from experiments.page import layout, markup
+    from experiments.page.auth import AllowedHosts, AuthMiddleware, BodyMiddleware
+    from experiments.page.isolation import IsolatedUploadReader
+    from experiments.page.routes import add_camera_routes
+    from experiments.page.sessions import SessionPool
+    from experiments.page.storage import Quota, add_upload_route
+
+    pool = SessionPool(make_engine, settings["visitors"], settings["idle_s"])
+    uploads = IsolatedUploadReader(
+        recognizer, make_engine.keywords, settings["max_upload_s"], settings.get("input_reader")
+    )
+    page = layout.build_page(recognizer, uploads, settings, note)
+    file_bytes = round(settings["max_upload_mb"] * 2**20)
+    app = FastAPI(openapi_url=None)
+    add_camera_routes(app, pool)
+    quota = Quota(file_bytes, settings["readers"] + settings["queue"])
+    add_upload_route(app, folder, quota, page.upload_file_set)
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        max_file_size=file_bytes,
+        ssr_mode=False,  # no second server where Node is installed
+        pwa=False,
+        theme=layout.make_theme(),
+        css=markup.read_static_file("page.css"),
+        head=f"<script>{markup.read_static_file('page.js')}</script>",
+    )
+    hosts = AllowedHosts(host, settings["allowed_hosts"])
+    return AuthMiddleware(BodyMiddleware(app, folder, set(page.fns)), auth, hosts), pool
+
+
+def make_server(app: Any, sock: socket.socket) -> Any:
+    """Return a Uvicorn server that prints its address; ``run(sockets=[sock])`` runs it."""
+    import uvicorn
+
+    host, port = sock.getsockname()[:2]
+    name = "127.0.0.1" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
+
+    class AnnouncingServer(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            logger.info(f"Open http://{name}:{port}  (Ctrl-C ends it)")
+            if host in ANY_ADDRESS:
+                logger.info(OPEN_TO_OTHERS)
+
+    grace_s = 2  # for open requests at the end
+    return AnnouncingServer(
+        uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace_s)
+    )
+
+
+def run_server(app: Any, sock: socket.socket) -> None:
+    """Serve until Ctrl-C, SIGTERM or the end of the terminal."""
+    server = make_server(app, sock)
+    handlers: dict[int, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM), _ignore_signal)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        handlers[signal.SIGHUP] = server.handle_exit
+    # Uvicorn raises the signal once more at its end, which must have no effect then.
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        server.run(sockets=[sock])
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    logger.info("The page is closed.")
+
+
+def _ignore_signal(*_: Any) -> None:
+    """Do nothing."""
