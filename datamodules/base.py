@@ -200,8 +200,8 @@ class PreparedDataModule(L.LightningDataModule):
     def save_artifacts(self, folder: Path) -> None:
         """Write what belongs beside the checkpoints, such as a tokenizer."""
 
-    def validate_network(self, net: torch.nn.Module) -> None:
-        """``ValueError`` where this network cannot learn from these rows."""
+    def validate_network(self, module: L.LightningModule) -> None:
+        """Raise ``ValueError`` where the module's network cannot learn from these rows."""
 
     # ---- Lightning
 

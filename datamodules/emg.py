@@ -8,10 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from datamodules.base import Batch, PreparedDataModule
 from datamodules.loading.sequences import CurriculumSampler, LengthBucketSampler, SequenceBatches
@@ -123,8 +123,8 @@ class EMGDataModule(PreparedDataModule):
         longest = max((len(self.tokens[row]) for row in self.indices.train), default=0)
         return {
             "channels": int(frame["shape"][0]),
-            "rate": float(frame["rate"]),
-            "vocabulary": self.tokenizer.size,
+            "sample_rate": float(frame["rate"]),
+            "vocab_size": self.tokenizer.size,
             "positions": None if self.objective == "ctc" else longest + 1,
         }
 
@@ -226,12 +226,12 @@ class EMGDataModule(PreparedDataModule):
             "count as errors."
         )
 
-    def validate_network(self, net: nn.Module) -> None:
+    def validate_network(self, module: L.LightningModule) -> None:
         """CTC writes at most a token a frame, and needs a blank between two alike."""
         if self.objective != "ctc":
             return
         rows = np.concatenate([self.indices.train, self.indices.val])
-        frames = net.output_lengths(torch.from_numpy(self.prepared.lengths[rows])).numpy()
+        frames = module.net.output_lengths(torch.from_numpy(self.prepared.lengths[rows])).numpy()
         for row, has in zip(rows, frames, strict=True):
             ids = self.tokens[row]
             needs = len(ids) + sum(a == b for a, b in pairwise(ids))

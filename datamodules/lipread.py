@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+import lightning as L
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from datamodules.base import Batch, PreparedDataModule
 from datamodules.simulators.mouth import MouthSimulator
@@ -67,15 +68,15 @@ class LipreadDataModule(PreparedDataModule):
 
     @property
     def net_defaults(self) -> dict[str, Any]:
-        return {"word_mask": self.prepared.word_spans is not None}
+        return {"use_word_mask": self.prepared.word_spans is not None}
 
-    def validate_network(self, net: nn.Module) -> None:
-        """A network that wants to be told where a word is needs a set that says it."""
-        if getattr(net, "takes_word_mask", False) and self.prepared.word_spans is None:
+    def validate_network(self, module: L.LightningModule) -> None:
+        """Refuse a network that takes word masks where the set has none."""
+        if module.takes_word_mask and self.prepared.word_spans is None:
             raise ValueError(
-                f"net.word_mask=true, but {self.prepared.data_dir} does not state which frames a "
-                "word takes. Prepare it with reader=lrw, or with reader=video_manifest "
-                "reader.context_s=0.2, or set net.word_mask=false"
+                f"net.use_word_mask=true, but {self.prepared.data_dir} does not state which frames "
+                "a word takes. Prepare it with reader=lrw, or with reader=video_manifest "
+                "reader.context_s=0.2, or set net.use_word_mask=false"
             )
 
     def augment_batch(self, batch: Batch) -> None:

@@ -1,4 +1,4 @@
-"""Hand landmarks to the ASL alphabet."""
+"""The task of the ASL alphabet from hand landmarks."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from modules.classification import ClassificationModule
 
 
 class ASLModule(ClassificationModule):
-    """(B, T, 63) landmarks → one of A–Z, del, nothing, space."""
+    """Landmarks (B, T, 63) to one of A–Z, del, nothing, space."""

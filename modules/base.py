@@ -1,4 +1,4 @@
-"""The base of every task's LightningModule: a network, its optimizer, what an epoch sums up."""
+"""The base of all tasks' LightningModules: network, optimizer, sums of an epoch, checkpoint."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import lightning as L
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 from torchmetrics import MeanMetric, Metric
 
+from modules.networks.base import Network
 from modules.schedules import Schedule
 
 Batch = dict[str, Any]
@@ -18,35 +20,37 @@ PHASES = ("val", "test")
 
 
 class Card(Protocol):
-    """What a checkpoint states of itself; ``experiments.checkpoints.card.ModelCard``."""
+    """Facts that travel with the weights; see ``experiments.checkpoints.card.ModelCard``."""
 
     task: str
 
-    def to_plain(self) -> dict[str, Any]: ...
+    def to_plain(self) -> dict[str, Any]:
+        """Return the card as plain data."""
 
 
 class TaskModule(L.LightningModule):
-    """What is the same in every kind of problem: training steps, optimizer, checkpoint.
+    """Training steps, optimizer and checkpoint, the same in all tasks.
 
-    A batch is a dict: ``x`` as the network takes it, ``y`` what it should say, ``index`` (B,)
-    rows of the manifest, ``group`` and ``sequence`` (B,) codes or -1. A kind of problem adds the
-    loss and the metrics.
+    A batch is a dict: ``x`` as the network takes it, ``y`` the targets, ``index`` (B,) rows of the
+    manifest, ``group`` and ``sequence`` (B,) codes or -1. Subclasses add the loss and the metrics.
 
     Args:
         net: the network.
-        classes: the labels or phrases that there are.
-        optimizer: takes the parameters, gives the optimizer; None where nothing is trained.
+        classes: labels or phrases.
+        optimizer: takes the parameters, returns the optimizer; None without training.
         scheduler: the learning-rate schedule; None for a constant rate.
 
     Attributes:
         primary_metric: the metric that a run is judged by, without ``test/``.
-        primary_metric_name: what people call it.
+        primary_metric_name: its name in sentences.
+        train_metric: the metric of training beside the loss; None for none.
+        takes_stored_frames: whether the network takes frames as a prepared set stores them.
         card: facts that travel with the weights; None where nothing is saved.
-        on_gradients: is shown the gradient's norm () before clipping and the optimizer's step, and
-            says whether to go on; a step whose loss is not finite then counts in no sum.
+        on_gradients: called with the optimizer and the norm of the gradients () before clipping;
+            returns whether to clip. A step whose loss is not finite then counts in no sum.
     """
 
-    takes_stored_frames = False  # whether the network reads frames as a prepared set stores them
+    takes_stored_frames = False
     primary_metric = "acc"
     primary_metric_name = "accuracy"
     train_metric: str | None = "train/acc"
@@ -64,85 +68,91 @@ class TaskModule(L.LightningModule):
         self.card: Card | None = None
         self._optimizer, self._scheduler = optimizer, scheduler
         self.losses = nn.ModuleDict({p: MeanMetric() for p in PHASES})
-        # Of the epoch: summed loss, samples, hits, what could be hit. A torchmetrics update of
-        # each training batch costs as much as a tenth of the step of a small network; these are
-        # summed in bulk.
+        # Of the epoch: summed loss, samples, correct, attempts. Two torchmetrics updates per step
+        # would cost TORCHMETRICS_COST of a step of LetterNet; these are summed in bulk.
         self.register_buffer("train_sums", torch.zeros(4), persistent=False)
         self._unsummed: list[tuple[Tensor, int, Tensor, int | Tensor]] = []
         self.on_gradients: Callable[[torch.optim.Optimizer, Tensor], bool] | None = None
 
+    @property
+    def takes_word_mask(self) -> bool:
+        """Whether the network takes a word mask (B, T) after the clips."""
+        return isinstance(self.net, Network) and self.net.takes_word_mask
+
     # ---- what a kind of problem adds
 
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What a step learns from: logits (B, ...) and their loss ()."""
+        """Return the logits (B, ...) of a training batch and their loss ()."""
         raise NotImplementedError
 
     def count_correct(self, logits: Tensor, batch: Batch) -> tuple[Tensor, int | Tensor]:
-        """How many of how many the logits of a training batch have right."""
+        """Return how many answers of a training batch are correct, and of how many."""
         raise NotImplementedError
 
     def list_metrics(self, phase: str) -> list[Metric]:
-        """All that is reset before an epoch of ``val`` or ``test``, besides the loss."""
+        """Return the metrics to reset before an epoch of ``val`` or ``test``, without the loss."""
         raise NotImplementedError
 
     def compute_scores(self, phase: str) -> dict[str, Tensor]:
-        """The metrics of a finished ``val`` or ``test`` epoch by their whole names."""
+        """Return the metrics of a finished ``val`` or ``test`` epoch by their full names."""
         raise NotImplementedError
 
     def list_score_names(self, phase: str) -> list[str]:
-        """Return the whole names of ``scores`` after an epoch of ``val``."""
+        """Return the full names of ``compute_scores`` after an epoch of ``val``."""
         raise NotImplementedError
 
     def list_monitored_metrics(self) -> list[str]:
-        """Return the names of all metrics that an epoch of training gives."""
+        """Return the names of all metrics of an epoch of training."""
         trained = ["train/loss", *([self.train_metric] if self.train_metric else [])]
         return [*trained, "val/loss", *self.list_score_names("val")]
 
     def compute_confusion(self, phase: str) -> Tensor:
-        """(classes, classes) counts of the last ``val`` or ``test`` epoch: rows are the truth."""
+        """Return counts (classes, classes) of the last epoch; rows are the true classes."""
         raise NotImplementedError
 
     def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
-        """What the steps' outcomes say, in words: a row a sample."""
+        """Return one row per sample from the outcomes of test or prediction steps."""
         raise NotImplementedError
 
     # ---- training
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss () of a batch, and note what the epoch sums up."""
         logits, loss = self.forward_and_loss(batch)
-        self._unsummed.append(
-            (loss.detach(), len(logits), *self.count_correct(logits.detach(), batch))
-        )
+        correct = self.count_correct(logits.detach(), batch)
+        self._unsummed.append((loss.detach(), len(logits), *correct))
         if len(self._unsummed) >= 256:
-            self._sum_up()
+            self._add_to_sums()
         return loss
 
-    def _sum_up(self) -> None:
-        losses, samples, hits, counts = zip(*self._unsummed, strict=True)
+    def _add_to_sums(self) -> None:
+        losses, samples, correct, attempts = zip(*self._unsummed, strict=True)
         weight = torch.tensor(samples, dtype=torch.float32, device=self.device)  # (steps,)
         stacked = torch.stack(losses).float()
-        if self.on_gradients is not None:  # what was not learnt from
+        if self.on_gradients is not None:  # steps that changed no weights
             weight = weight * torch.isfinite(stacked)
             stacked = stacked.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        loss_sum = (stacked * weight).sum()
-        ints = not isinstance(counts[0], Tensor)
-        tried = torch.tensor(sum(counts), device=self.device) if ints else sum(counts)
-        self.train_sums += torch.stack(
-            (loss_sum, weight.sum(), torch.stack(hits).sum().float(), tried.float())
-        )
+        is_tensor = isinstance(attempts[0], Tensor)
+        total = sum(attempts) if is_tensor else torch.tensor(sum(attempts), device=self.device)
+        sums = ((stacked * weight).sum(), weight.sum(), torch.stack(correct).sum(), total)
+        self.train_sums += torch.stack([part.float() for part in sums])
         self._unsummed = []
 
     def on_train_epoch_start(self) -> None:
+        """Start the sums of an epoch."""
         self.train_sums.zero_()
         self._unsummed = []
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        # Not on_train_epoch_end: callbacks are called before it, and would see the old epoch.
+        """Log the means of an epoch after its last batch.
+
+        In ``on_train_epoch_end`` they would be late: callbacks have that hook before the module.
+        """
         trainer = self.trainer
-        if 0 < trainer.max_steps <= trainer.global_step:  # this epoch ends here, and is validated
+        if 0 < trainer.max_steps <= trainer.global_step:  # ends this epoch, with a validation
             trainer.should_stop = True
         if trainer.is_last_batch or (trainer.should_stop and trainer.fit_loop._can_stop_early):
-            self._sum_up()
+            self._add_to_sums()
             sums = trainer.strategy.reduce(self.train_sums, reduce_op="sum")
             once = {"on_step": False, "on_epoch": True, "batch_size": 1}
             self.log("train/loss", sums[0] / sums[1], **once)
@@ -155,36 +165,41 @@ class TaskModule(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """As Lightning clips; the norm is worked out once, for clipping and ``on_gradients``."""
+        """Clip as Lightning does; ``on_gradients`` and clipping share one norm."""
         if self.on_gradients is None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
             return
         groups = optimizer.param_groups
-        learnt = [p for group in groups for p in group["params"] if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in learnt])
+        trained = [p for group in groups for p in group["params"] if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in trained])
         if not self.on_gradients(optimizer, norm) or not gradient_clip_val:
             return
+        # Fused optimizers unscale half-precision gradients themselves, after this hook.
         unscales = getattr(optimizer, "_step_supports_amp_scaling", False)
         if gradient_clip_algorithm == "value" or (unscales and self.trainer.scaler):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
-            nn.utils.clip_grads_with_norm_(learnt, gradient_clip_val, norm)
+            nn.utils.clip_grads_with_norm_(trained, gradient_clip_val, norm)
 
     # ---- validation and test
 
     def on_validation_epoch_start(self) -> None:
-        self._reset("val")
+        """Reset the metrics of ``val``."""
+        self._reset_metrics("val")
 
     def on_test_epoch_start(self) -> None:
-        self._reset("test")
+        """Reset the metrics of ``test``."""
+        self._reset_metrics("test")
 
     def on_validation_epoch_end(self) -> None:
+        """Log the metrics of ``val``."""
         self._log_scores("val")
 
     def on_test_epoch_end(self) -> None:
+        """Log the metrics of ``test``."""
         self._log_scores("test")
 
-    def _reset(self, phase: str) -> None:
+    def _reset_metrics(self, phase: str) -> None:
         for metric in (self.losses[phase], *self.list_metrics(phase)):
             metric.reset()
 
@@ -193,8 +208,8 @@ class TaskModule(L.LightningModule):
         self.log_dict(self.compute_scores(phase))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes the name of every hook here, some forty times a step; torch's own
-        # __setattr__ would look each time whether the name is a parameter or a module.
+        # Lightning notes the name of every hook here, some forty times per step; torch's
+        # __setattr__ would look each time whether it is a parameter or a module (SETATTR_COST).
         if name == "_current_fx_name":
             object.__setattr__(self, name, value)
         else:
@@ -203,6 +218,7 @@ class TaskModule(L.LightningModule):
     # ---- optimizer and checkpoint
 
     def configure_optimizers(self) -> Any:
+        """Return the optimizer, and the scheduler for the whole run."""
         assert self._optimizer is not None, "a module without an optimizer cannot be trained"
         optimizer = self._optimizer(self.parameters())
         if self._scheduler is None:
@@ -217,43 +233,53 @@ class TaskModule(L.LightningModule):
         }
 
     def on_train_start(self) -> None:
+        """Refuse a resumed run that is longer than its schedule.
+
+        Raises:
+            ValueError: with both lengths.
+        """
         steps = self.trainer.estimated_stepping_batches
         for config in self.trainer.lr_scheduler_configs:
-            length = getattr(config.scheduler, "total_steps", steps)
+            scheduler = config.scheduler
+            length = scheduler.total_steps if isinstance(scheduler, OneCycleLR) else steps
             if config.interval == "step" and length < steps:
                 raise ValueError(
-                    f"resume=: the schedule of this run is made for {length:,} steps, and "
-                    f"{self.trainer.max_epochs} epochs have {steps:,}. Go on with as many epochs "
-                    "as it began with, or begin a new run from its weights: init_from=<last.ckpt>"
+                    f"resume=: the schedule of this run has {length:,} steps, but "
+                    f"{self.trainer.max_epochs} epochs have {steps:,}. Resume with the number of "
+                    "epochs that it started with, or start a new run from its weights: "
+                    "init_from=<last.ckpt>"
                 )
 
     def on_train_epoch_end(self) -> None:
-        # Lightning steps plateau schedulers after the epoch's checkpoint is written, so that a
-        # resumed run would have missed a step. Here they step before it.
+        """Step plateau schedulers before the epoch's checkpoint is written.
+
+        Lightning steps them after it, so that a resumed run would have missed a step.
+        """
         for config in self.trainer.lr_scheduler_configs:
             value = self.trainer.callback_metrics.get(config.monitor)
             if config.reduce_on_plateau and value is not None:  # not before the first validation
                 config.scheduler.step(value)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        if metric is None:  # a metric is given to plateau schedulers alone: they have stepped
+        """Step a scheduler; those that take a metric were stepped in ``on_train_epoch_end``."""
+        if metric is None:
             scheduler.step()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The card (plain facts: task, classes, configuration) travels with the weights."""
+        """Add the card, and the sums of the epoch so far of each process."""
         checkpoint["card"] = self.card.to_plain() if self.card else {}
-        so_far = [{"sums": self.train_sums.cpu(), **self._stacked()}]
-        if self.trainer.world_size > 1:  # each process has sums of its own
+        so_far = [{"sums": self.train_sums.cpu(), **self._stack_unsummed()}]
+        if self.trainer.world_size > 1:
             so_far *= self.trainer.world_size
             torch.distributed.all_gather_object(so_far, so_far[0])
         checkpoint["epoch_so_far"] = so_far
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What an epoch that was broken off has summed up: its mean goes on from there."""
-        everybody = checkpoint.get("epoch_so_far", [])
-        if len(everybody) != self.trainer.world_size:
+        """Restore the sums of an epoch that was interrupted."""
+        processes = checkpoint.get("epoch_so_far", [])
+        if len(processes) != self.trainer.world_size:
             return
-        so_far = everybody[self.trainer.global_rank]
+        so_far = processes[self.trainer.global_rank]
         self.train_sums.copy_(so_far["sums"])
         columns = [so_far[name] for name in ("losses", "samples", "hits", "counts")]
         self._unsummed = [
@@ -261,14 +287,14 @@ class TaskModule(L.LightningModule):
             for step in zip(*columns, strict=True)
         ]
 
-    def _stacked(self) -> dict[str, Any]:
-        """The steps that are not summed up yet; summed in other portions, they would round."""
+    def _stack_unsummed(self) -> dict[str, Any]:
+        """Return the steps not summed yet; adding them earlier would round differently."""
         columns: list[tuple[Any, ...]] = list(zip(*self._unsummed, strict=True)) or [()] * 4
         names = ("losses", "samples", "hits", "counts")
-        return {name: _together(column) for name, column in zip(names, columns, strict=True)}
+        return {name: _stack_column(column) for name, column in zip(names, columns, strict=True)}
 
 
-def _together(column: tuple[Any, ...]) -> Any:
-    """Tensors () as one (steps,) on the CPU, numbers as a list."""
-    tensors = column and isinstance(column[0], Tensor)
-    return torch.stack(column).cpu() if tensors else list(column)
+def _stack_column(column: tuple[Any, ...]) -> Any:
+    """Return tensors () as one (steps,) on the CPU, numbers as a list."""
+    is_tensors = column and isinstance(column[0], Tensor)
+    return torch.stack(column).cpu() if is_tensors else list(column)

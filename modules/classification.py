@@ -1,4 +1,4 @@
-"""The base of every task that gives one label a recording."""
+"""The base of tasks with one label per recording."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from torchmetrics.classification import (
 
 from modules.base import PHASES, Batch, TaskModule
 from modules.metrics import GroupInterval
+from modules.networks.base import Network
 from modules.schedules import Schedule
 
 
 class ClassificationModule(TaskModule):
-    """Recordings to labels: cross-entropy, accuracy, F1, confusion.
+    """Recordings to labels: cross-entropy, accuracy, F1, confusion matrix.
 
-    In a batch ``y`` is (B,) class codes.
+    In a batch ``y`` is (B,) class codes; ``word_mask`` (B, T) marks the frames of the word, where
+    the set has them.
 
     Args:
-        net: (B, ...) → (B, classes) logits.
+        net: (B, ...) → logits (B, classes).
         classes: the name of each logit.
-        optimizer: takes the parameters, gives the optimizer; None where nothing is trained.
+        optimizer: takes the parameters, returns the optimizer; None without training.
         scheduler: the learning-rate schedule; None for a constant rate.
         label_smoothing: share of the target that is spread over all classes, [0, 1).
-        top_k: the k of the metric ``acc_top<k>``.
+        top_k: k of the metric ``acc_top<k>``.
     """
 
     def __init__(
@@ -55,85 +57,95 @@ class ClassificationModule(TaskModule):
                 f"acc_top{top_k}": MulticlassAccuracy(classes, top_k=top_k, average="micro"),
                 "f1": MulticlassF1Score(classes, average="macro"),
             },
-            # Groups are formed by the first batch's states; where its top-1 and top-k hits agree,
-            # f1 would be made of top-k hits from then on.
+            # torchmetrics groups metrics whose states agree after the first batch. If top-1 and
+            # top-k agree there, f1 would be computed from top-k from then on.
             compute_groups=False,
         )
-        self.rates = nn.ModuleDict({p: scores.clone(prefix=f"{p}/") for p in PHASES})
+        self.label_scores = nn.ModuleDict({p: scores.clone(prefix=f"{p}/") for p in PHASES})
         self.confusions = nn.ModuleDict({p: MulticlassConfusionMatrix(classes) for p in PHASES})
         self.interval = GroupInterval()
 
     # ---- steps
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """(B, ...) → (B, classes) logits."""
+        """Return logits (B, classes) of the inputs of the network."""
         return self.net(*inputs)
 
     def network_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        """What the network takes of a batch."""
+        """Return the inputs of the network: ``x``, and the word mask where it takes one."""
+        if self.takes_word_mask and "word_mask" in batch:
+            return batch["x"], batch["word_mask"]
         return (batch["x"],)
 
     def compute_loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Cross-entropy in float32 outside autocast: (B, classes), (B,) → ()."""
+        """Return the cross-entropy () in float32, outside autocast.
+
+        Args:
+            logits: (B, classes).
+            y: class codes (B,), or shares (B, classes).
+        """
         if not torch.is_autocast_enabled(logits.device.type):
             return F.cross_entropy(logits.float(), y, label_smoothing=self.label_smoothing)
         with torch.autocast(logits.device.type, enabled=False):
             return F.cross_entropy(logits.float(), y, label_smoothing=self.label_smoothing)
 
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What a step learns from: logits (B, classes) and their loss ()."""
-        each = self.member_logits(*self.network_inputs(batch))
-        return each.mean(0), self.ensemble_loss(each, batch["y"])
+        """Return the logits (B, classes) of a training batch and their loss ()."""
+        logits = self.member_logits(*self.network_inputs(batch))
+        return logits.mean(0), self.ensemble_loss(logits, batch["y"])
 
     def count_correct(self, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
+        """Return how many samples have their label as the best class, and of how many."""
         return (logits.argmax(1) == batch["y"]).sum(), len(logits)
 
     def member_logits(self, *inputs: Tensor) -> Tensor:
-        """The logits of every member, (members, B, classes); most networks are their only one."""
-        return (
-            self.net.forward_members(*inputs)
-            if hasattr(self.net, "forward_members")
-            else self.net(*inputs)[None]
-        )
+        """Return the logits of each member, (members, B, classes)."""
+        if isinstance(self.net, Network):
+            return self.net.forward_members(*inputs)
+        return self.net(*inputs)[None]
 
-    def ensemble_loss(self, each: Tensor, y: Tensor) -> Tensor:
-        """Each member of an ensemble learns on its own: that is why they differ, and help."""
+    def ensemble_loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the mean of the members' own losses, so that members learn independently."""
         # (members, B, classes), (B, …) → (members * B, classes), (members * B, …)
-        return self.compute_loss(each.flatten(0, 1), torch.cat([y] * len(each)))
+        return self.compute_loss(logits.flatten(0, 1), torch.cat([y] * len(logits)))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        return self._evaluate("val", batch)
+        """Add a batch to the metrics of ``val``, and return its outcome."""
+        return self._evaluate_batch("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        outcome = self._evaluate("test", batch)
-        right = outcome["codes"][:, 0] == batch["y"]
-        self.interval.update(right, batch["group"], batch["sequence"])
+        """Add a batch to the metrics of ``test``, and return its outcome."""
+        outcome = self._evaluate_batch("test", batch)
+        correct = outcome["codes"][:, 0] == batch["y"]
+        self.interval.update(correct, batch["group"], batch["sequence"])
         return outcome
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        return top_two(self(*self.network_inputs(batch)).float()) | {"index": batch["index"]}
+        """Return the two best classes of each sample of a batch."""
+        logits = self(*self.network_inputs(batch)).float()
+        return top_two_classes(logits) | {"index": batch["index"]}
 
-    def _evaluate(self, phase: str, batch: Batch) -> dict[str, Tensor]:
+    def _evaluate_batch(self, phase: str, batch: Batch) -> dict[str, Tensor]:
         logits = self(*self.network_inputs(batch)).float()
         y = batch["y"]
         losses = F.cross_entropy(logits, y, reduction="none", label_smoothing=self.label_smoothing)
         self.losses[phase].update(losses)
-        ranks = class_ranks(logits)  # no two are equal, as logits of 16 bits often are
-        self.rates[phase].update(-ranks.float(), y)
+        ranks = class_ranks(logits)  # are all different, which logits of 16 bits often are not
+        self.label_scores[phase].update(-ranks.float(), y)
         self.confusions[phase].update(-ranks.float(), y)
-        rank = ranks.gather(1, y[:, None])[:, 0]
-        outcome = {"index": batch["index"], "label_rank": rank, "loss": losses}
-        return top_two(logits) | outcome
+        label_rank = ranks.gather(1, y[:, None])[:, 0]
+        outcome = {"index": batch["index"], "label_rank": label_rank, "loss": losses}
+        return top_two_classes(logits) | outcome
 
     # ---- once an epoch
 
     def list_metrics(self, phase: str) -> list[Metric]:
-        """All that is reset before an epoch."""
-        return [self.rates[phase], self.confusions[phase], self.interval]
+        """Return the metrics to reset before an epoch, without the loss."""
+        return [self.label_scores[phase], self.confusions[phase], self.interval]
 
     def compute_scores(self, phase: str) -> dict[str, Tensor]:
-        """The metrics of a finished epoch; a test has its interval and its count beside them."""
-        scores = dict(self.rates[phase].compute())
+        """Return the metrics of a finished epoch; of a test also the interval and the count."""
+        scores = dict(self.label_scores[phase].compute())
         if phase == "test":
             low, high = self.interval.compute()
             count = self.confusions["test"].compute().sum().float()
@@ -141,35 +153,34 @@ class ClassificationModule(TaskModule):
         return scores
 
     def list_score_names(self, phase: str) -> list[str]:
-        """Return the whole names of the metrics of an epoch."""
-        return [str(name) for name in self.rates[phase]]
+        """Return the full names of the metrics of an epoch."""
+        return [str(name) for name in self.label_scores[phase]]
 
     def compute_confusion(self, phase: str) -> Tensor:
-        """(classes, classes) counts of the last ``val`` or ``test`` epoch: rows are the truth."""
+        """Return counts (classes, classes) of the last epoch; rows are the true classes."""
         return self.confusions[phase].compute()
 
     def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
-        """The two best classes of each sample, and the rank of its label among all classes."""
+        """Return the two best classes of each sample, and the rank of its label where known."""
         codes = torch.cat([outcome["codes"] for outcome in outcomes]).cpu().numpy()
         best = torch.cat([outcome["best"] for outcome in outcomes]).float().cpu().numpy()
         names, table = pd.Series(self.classes), {}
-        for place, (word, share) in enumerate(
-            [("prediction", "probability"), ("runner_up", "runner_up_probability")][: best.shape[1]]
-        ):
-            table[word] = names.iloc[codes[:, place]].to_numpy()
-            table[share] = best[:, place].round(4)
-        for name in ("label_rank", "loss"):  # where the label is known
+        columns = [("prediction", "probability"), ("runner_up", "runner_up_probability")]
+        for rank, (label, probability) in enumerate(columns[: best.shape[1]]):
+            table[label] = names.iloc[codes[:, rank]].to_numpy()
+            table[probability] = best[:, rank].round(4)
+        for name in ("label_rank", "loss"):
             if name in outcomes[0]:
                 table[name] = torch.cat([outcome[name] for outcome in outcomes]).cpu().numpy()
         return pd.DataFrame(table)
 
 
 def class_ranks(logits: Tensor) -> Tensor:
-    """Return the rank of each class from 1, (B, classes); of equal logits the first is ahead."""
+    """Return the rank of each class from 1, (B, classes); of equal logits the first is better."""
     return 1 + logits.argsort(dim=1, descending=True, stable=True).argsort(1)
 
 
-def top_two(logits: Tensor) -> dict[str, Tensor]:
-    """(B, classes) → the two best of each row: ``best`` (B, 2) shares, ``codes`` (B, 2)."""
+def top_two_classes(logits: Tensor) -> dict[str, Tensor]:
+    """Return ``best`` (B, 2), the largest probabilities, and ``codes`` (B, 2), their classes."""
     codes = logits.argsort(dim=1, descending=True, stable=True)[:, :2]
     return {"best": logits.softmax(1).gather(1, codes), "codes": codes}

@@ -1,4 +1,4 @@
-"""Surface EMG of silent speech to text."""
+"""The task of silent speech: surface EMG to text."""
 
 from __future__ import annotations
 
@@ -8,50 +8,57 @@ import torch
 from torch import Tensor
 
 from modules.base import Batch
-from modules.networks.contrastive import SharedSpace
+from modules.networks.layers.heads import InfoNCEHead
 from modules.transcription import TranscriptionModule
 
 
 class EMGModule(TranscriptionModule):
-    """(B, T, C) EMG → text; contrastive learning and ensembles beside the base's losses.
+    """EMG (B, T, C) to text, with ensembles and an optional contrastive loss.
+
+    The network is a ``SequenceNetwork``.
 
     Args:
-        contrastive: weight of the InfoNCE loss between recordings and their texts; 0: none.
-        temperature: of that loss.
-        shared_size: numbers of the space that recordings and texts share.
-        arguments: as ``TranscriptionModule`` takes them.
+        arguments, named: of ``TranscriptionModule``.
+        contrastive_weight: of the InfoNCE loss between recordings and their texts; 0 for none.
+        contrastive_temperature: of that loss.
+        contrastive_dim: size of the embedding that recordings and texts share.
+
+    Raises:
+        ValueError: if the weight is negative, or the temperature not above 0.
     """
 
     def __init__(
         self,
         *arguments: Any,
-        contrastive: float = 0.0,
-        temperature: float = 0.1,
-        shared_size: int = 128,
+        contrastive_weight: float = 0.0,
+        contrastive_temperature: float = 0.1,
+        contrastive_dim: int = 128,
         **named: Any,
     ) -> None:
         super().__init__(*arguments, **named)
-        if contrastive < 0 or temperature <= 0:
+        if contrastive_weight < 0 or contrastive_temperature <= 0:
             raise ValueError(
-                f"module.contrastive={contrastive} must not be negative, and "
-                f"module.temperature={temperature} must be above 0"
+                f"module.contrastive_weight={contrastive_weight} or "
+                f"module.contrastive_temperature={contrastive_temperature} is not valid; expected "
+                "a weight of at least 0 and a temperature above 0"
             )
-        self.contrastive = contrastive
-        if contrastive:
-            width, size = self.net.width, self.tokenizer.size
-            self.shared = SharedSpace(width, size, shared_size, temperature)
+        self.contrastive_weight = contrastive_weight
+        if contrastive_weight:
+            self.contrastive_head = InfoNCEHead(
+                self.net.frame_dim, self.tokenizer.size, contrastive_dim, contrastive_temperature
+            )
 
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What a step learns from: logits, and their loss () with the contrastive one."""
+        """Return the logits of a training batch and their loss (), with the contrastive one.
+
+        Members of an ensemble learn independently: the loss is the mean of their own losses.
+        """
         frames, counts = self.net.encode(batch["x"], batch["length"])
-        if hasattr(self.net, "read_members"):  # an ensemble: each learns on its own, so they differ
-            each = self.net.read_members(frames, counts)  # (members, B, L or frames, V)
-            logits = each.mean(0)
-            loss = torch.stack([self.compute_loss(one, counts, batch["y"]) for one in each]).mean()
-        else:
-            logits, lengths = self.net.read(frames, counts)
-            loss = self.compute_loss(logits, lengths, batch["y"])
-        if self.contrastive:
+        logits, lengths = self.net.read_members(frames, counts)  # (members, B, L or T', V), (B,)
+        losses = [self.compute_loss(member, lengths, batch["y"]) for member in logits]
+        loss = torch.stack(losses).mean()
+        if self.contrastive_weight:
             with torch.autocast(frames.device.type, enabled=False):
-                loss = loss + self.contrastive * self.shared(frames, counts, batch["y"])
-        return logits, loss
+                contrastive = self.contrastive_head(frames, counts, batch["y"])
+            loss = loss + self.contrastive_weight * contrastive
+        return logits.mean(0), loss

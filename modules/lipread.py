@@ -1,4 +1,4 @@
-"""Clips of a mouth to one of a few words or phrases."""
+"""The task of lip-reading a few words or phrases."""
 
 from __future__ import annotations
 
@@ -13,43 +13,37 @@ from modules.classification import ClassificationModule
 
 
 class LipreadModule(ClassificationModule):
-    """(B, 1, T, H, W) grey clips in [0, 1] → one of the vocabulary's words.
-
-    A network with ``word_mask`` is told which frames the word takes, (B, T), where the set says it.
+    """Grey clips (B, 1, T, H, W) in [0, 1] to words of a vocabulary.
 
     Args:
-        mixup: how strongly two clips of a batch are blended in training, the alpha of Zhang et
-            al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; 0 for not at all.
-        arguments: as ``ClassificationModule`` takes them.
+        arguments, named: of ``ClassificationModule``.
+        mixup: alpha of mixup, the blend of two clips in training (Zhang et al., "mixup: Beyond
+            Empirical Risk Minimization", ICLR 2018); 0 for none.
+
+    Raises:
+        ValueError: if ``mixup`` is negative.
     """
 
     def __init__(self, *arguments: Any, mixup: float = 0.0, **named: Any) -> None:
         super().__init__(*arguments, **named)
         if mixup < 0:
-            raise ValueError(f"module.mixup={mixup} must not be negative; 0 turns it off")
+            raise ValueError(f"module.mixup={mixup} is negative; expected at least 0, 0 for none")
         self.mixup = mixup
 
-    def network_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        if getattr(self.net, "takes_word_mask", False) and "word_mask" in batch:
-            return batch["x"], batch["word_mask"]
-        return (batch["x"],)
-
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits (B, classes) of what was trained on, blended or not, and the loss ()."""
+        """Return the logits (B, classes) of a batch, blended with mixup, and their loss ()."""
         if not self.mixup:
             return super().forward_and_loss(batch)
         x = batch["x"]
         share = torch.distributions.Beta(self.mixup, self.mixup).sample((len(x),)).to(x)
-        share = torch.maximum(share, 1 - share)  # most of it is the clip whose word is counted
-        other = torch.randperm(len(x), device=x.device)
+        share = torch.maximum(share, 1 - share)  # the larger part has the label that is counted
+        partners = torch.randperm(len(x), device=x.device)
         y = F.one_hot(batch["y"], len(self.classes)).to(x.dtype)
-        y = torch.lerp(y[other], y, share[:, None])  # (B, classes)
-        each = self.member_logits(
-            *(_blended(part, other, share) for part in self.network_inputs(batch))
-        )
-        return each.mean(0), self.ensemble_loss(each, y)
+        inputs = [blend_rows(part, partners, share) for part in self.network_inputs(batch)]
+        logits = self.member_logits(*inputs)
+        return logits.mean(0), self.ensemble_loss(logits, blend_rows(y, partners, share))
 
 
-def _blended(x: Tensor, other: Tensor, share: Tensor) -> Tensor:
-    """``share`` (B,) of each row of x (B, ...), and the rest of the row that ``other`` names."""
-    return torch.lerp(x[other], x, share.reshape(-1, *[1] * (x.ndim - 1)))
+def blend_rows(x: Tensor, partners: Tensor, share: Tensor) -> Tensor:
+    """Blend each row of x (B, ...) with its partner's row, where ``share`` (B,) is its own."""
+    return torch.lerp(x[partners], x, share.reshape(-1, *[1] * (x.ndim - 1)))

@@ -5,23 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.functional.text import edit_distance
 from torchmetrics.utilities import dim_zero_cat
+
+UNICODE_PRIVATE_USE = 0xE000  # characters that stand for words
 
 
 class GroupInterval(Metric):
-    """95 % interval of a rate, bootstrapped over groups (signers, speakers, sessions).
+    """95 % interval of an accuracy or error rate, bootstrapped over groups.
 
-    An accuracy counts hits of samples, a word error rate errors of words.
-
-    Samples of one person are alike, so whole persons are drawn with replacement, not samples. Of
-    a single group whole sequences are drawn, for samples of one sequence are near-copies; where
-    the sequences are unknown, or there is only one, there is no interval.
-    Source: the cluster bootstrap (Davison and Hinkley, Bootstrap Methods and their Application,
-    1997, section 3.8).
+    Groups are signers, speakers or sessions. Samples of one person are alike, so whole groups are
+    drawn with replacement. Of a single group whole sequences are drawn, because samples of one
+    sequence are near-copies. Where the sequences are unknown, or there is only one, there is no
+    interval. Source: the cluster bootstrap (Davison and Hinkley, Bootstrap Methods and their
+    Application, 1997, section 3.8).
 
     Args:
         draws: bootstrap resamples.
-        confidence: the share of resamples between the two ends.
+        confidence: share of the resamples between the two ends.
     """
 
     full_state_update = False
@@ -43,9 +44,12 @@ class GroupInterval(Metric):
         sequence: Tensor,
         out_of: Tensor | None = None,
     ) -> None:
-        """Add hits or errors ``counted`` (B,) of ``out_of`` (B,) chances, by default one each.
+        """Add the counts of a batch.
 
-        ``group`` and ``sequence`` (B,) are integer codes, -1 where they are unknown.
+        Args:
+            counted: correct answers or errors of each sample (B,).
+            group, sequence: integer codes (B,), -1 where unknown.
+            out_of: attempts or words of each sample (B,); None for one each.
         """
         self.counted.append(counted.float())
         self.out_of.append(torch.ones_like(group) if out_of is None else out_of)
@@ -53,32 +57,40 @@ class GroupInterval(Metric):
         self.sequence.append(sequence)
 
     def compute(self) -> Tensor:
-        """Return (2,) the lower and the upper end; NaN where there is no interval."""
-        # Lists here, and tensors once the processes' states are put together.
+        """Return the lower and the upper end (2,); NaN where there is no interval."""
+        # Lists in one process, tensors once the states of all processes are joined.
         states = (self.counted, self.out_of, self.group, self.sequence)
         counted, out_of, group, sequence = (dim_zero_cat(state).cpu() for state in states)
-        clusters = _clusters(group, sequence)
+        clusters = _assign_clusters(group, sequence)
         if clusters is None:
             return torch.full((2,), torch.nan)
         size = int(clusters.max()) + 1
-        hits = torch.zeros(size).index_add_(0, clusters, counted)
-        counts = torch.zeros(size).index_add_(0, clusters, out_of.float())
+        counts = torch.zeros(size).index_add_(0, clusters, counted)
+        totals = torch.zeros(size).index_add_(0, clusters, out_of.float())
         generator = torch.Generator().manual_seed(0)
-        # A draw of clusters that hold nothing to count has no rate.
-        means = torch.stack([self._draw(hits, counts, generator) for _ in range(self.draws)])
+        rates = torch.stack([_resample_rate(counts, totals, generator) for _ in range(self.draws)])
         tail = (1 - self.confidence) / 2
-        return torch.nanquantile(means, torch.tensor([tail, 1 - tail]))
-
-    @staticmethod
-    def _draw(hits: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
-        drawn = torch.randint(len(hits), (len(hits),), generator=generator)
-        return hits[drawn].sum() / counts[drawn].sum()
+        # A draw of clusters without attempts has no rate.
+        return torch.nanquantile(rates, torch.tensor([tail, 1 - tail]))
 
 
-def _clusters(group: Tensor, sequence: Tensor) -> Tensor | None:
-    """Return (n,) the number of what each sample is drawn with; None where nothing can be drawn."""
+def _resample_rate(counts: Tensor, totals: Tensor, generator: torch.Generator) -> Tensor:
+    drawn = torch.randint(len(counts), (len(counts),), generator=generator)
+    return counts[drawn].sum() / totals[drawn].sum()
+
+
+def _assign_clusters(group: Tensor, sequence: Tensor) -> Tensor | None:
+    """Return the cluster of each sample (n,): its group or sequence; None if there is only one."""
     for codes in (group, sequence):
         distinct, clusters = torch.unique(codes, return_inverse=True)
         if len(distinct) > 1:
             return clusters
     return None
+
+
+def count_word_errors(predicted: str, reference: str) -> int:
+    """Return the words to insert, delete or replace to get from one text to the other."""
+    words = {*predicted.split(), *reference.split()}
+    characters = {word: chr(UNICODE_PRIVATE_USE + code) for code, word in enumerate(words)}
+    texts = ["".join(map(characters.get, text.split())) for text in (predicted, reference)]
+    return int(edit_distance(texts[:1], texts[1:], reduction="sum"))

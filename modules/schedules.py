@@ -1,4 +1,4 @@
-"""A learning-rate scheduler with what Lightning must know to step it."""
+"""Learning-rate schedules with the facts that Lightning needs to step them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch.optim.lr_scheduler import LRScheduler
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a scheduler is built and when it steps.
+    """Construction and timing of a scheduler.
 
     Args:
-        build: takes the optimizer, gives the scheduler.
+        build: takes the optimizer, returns the scheduler.
         interval: ``epoch`` or ``step``: how often it steps.
-        length_argument: name of the scheduler's argument that takes the whole run's length in
-            ``interval`` units (``T_max``, ``total_steps``); None where there is none.
-        monitor: the metric that a plateau scheduler looks at.
+        length_argument: the scheduler's argument for the length of the run in ``interval`` units
+            (``T_max``, ``total_steps``); None where there is none.
+        monitor: the metric of a plateau scheduler.
     """
 
     build: Callable[..., LRScheduler]
@@ -28,7 +28,7 @@ class Schedule:
     monitor: str | None = None
 
     def attach(self, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
-        """Lightning's description of this schedule for a run of ``steps`` / ``epochs``."""
+        """Return Lightning's description of this schedule for a run of ``steps`` / ``epochs``."""
         length = steps if self.interval == "step" else epochs
         extra = {self.length_argument: length} if self.length_argument else {}
         described = {"scheduler": self.build(optimizer, **extra), "interval": self.interval}

@@ -1,4 +1,4 @@
-"""The base of every task that writes text."""
+"""The base of tasks that write text."""
 
 from __future__ import annotations
 
@@ -16,47 +16,49 @@ from torchmetrics.functional.text import edit_distance
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
 from modules.base import PHASES, Batch, TaskModule
-from modules.metrics import GroupInterval
+from modules.metrics import GroupInterval, count_word_errors
+from modules.networks.layers.masks import length_mask
 from modules.schedules import Schedule
 from unvoiced.decoding import Decoder
 
-IGNORE = -100  # fills up short token sequences; torch's cross-entropy leaves it out
+IGNORED_TOKEN = -100  # pads token sequences; the default of torch's cross-entropy
 OBJECTIVES = ("cross_entropy", "ctc")
 
 
-class Writer(Protocol):
-    """What the module needs of a tokenizer."""
+class TextTokenizer(Protocol):
+    """The part of a tokenizer that the module uses."""
 
     pad: int
     eos: int
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Number of tokens."""
 
-    def decode(self, ids: list[int]) -> str: ...
+    def decode(self, ids: list[int]) -> str:
+        """Return the text of token ids."""
 
 
 class TranscriptionModule(TaskModule):
-    """Recordings to text: cross-entropy or CTC; word, character and token scores.
+    """Recordings to text: cross-entropy or CTC; word, character and token metrics.
 
-    A batch holds ``x`` (B, T, C), ``length`` (B,) samples that count, ``y`` (B, L) token ids
-    filled up with -100, ``text`` the B texts, ``index``, ``group`` and
-    ``sequence`` (B,).
+    A batch holds ``x`` (B, T, C), ``length`` (B,) samples that count, ``y`` (B, L) token ids padded
+    with -100, ``text`` the B texts, ``index``, ``group`` and ``sequence`` (B,).
 
     Args:
-        net: (x, length) → logits (B, L or frames, tokens), and (B,) how many of them count.
-        classes: the phrases of a closed vocabulary; empty where sentences are open.
-        tokenizer: token ids to text; its ``pad`` is CTC's blank.
-        optimizer: takes the parameters, gives the optimizer; None where nothing is trained.
+        net: (x, length) → logits (B, L or frames, tokens), and how many of them count (B,).
+        classes: the phrases of a closed vocabulary; empty for open sentences.
+        tokenizer: token ids to text; its ``pad`` is the blank of CTC.
+        optimizer: takes the parameters, returns the optimizer; None without training.
         scheduler: the learning-rate schedule; None for a constant rate.
-        objective: ``cross_entropy``, of token positions that are read in parallel, or ``ctc``.
+        objective: ``cross_entropy`` of token positions that are read in parallel, or ``ctc``.
         label_smoothing: share of the target that is spread over all tokens, [0, 1); with CTC the
-            same share of the loss asks every frame for even odds (Kim et al., "Improved training
-            for online end-to-end speech recognition systems", 2018).
-        beam_width: of CTC's prefix beam search; 1 takes the best token of each frame.
+            weight of the cross-entropy between a uniform distribution and that of each frame (Kim
+            et al., "Improved training for online end-to-end speech recognition systems", 2018).
+        beam_width: of the prefix beam search of CTC; 1 takes the best token of each frame.
 
     Raises:
-        ValueError: an objective that is not known, or a beam where none is searched.
+        ValueError: if the objective is unknown, or the beam does not fit it.
     """
 
     primary_metric = "wer"
@@ -66,7 +68,7 @@ class TranscriptionModule(TaskModule):
         self,
         net: nn.Module,
         classes: list[str],
-        tokenizer: Writer,
+        tokenizer: TextTokenizer,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None = None,
         scheduler: Schedule | None = None,
         objective: str = "cross_entropy",
@@ -75,11 +77,13 @@ class TranscriptionModule(TaskModule):
     ) -> None:
         super().__init__(net, classes, optimizer, scheduler)
         if objective not in OBJECTIVES:
-            raise ValueError(f"objective={objective} is not known: {' or '.join(OBJECTIVES)}")
+            raise ValueError(
+                f"objective={objective} is unknown; expected {' or '.join(OBJECTIVES)}"
+            )
         if beam_width < 1 or (beam_width > 1 and objective != "ctc"):
             raise ValueError(
-                f"module.beam_width={beam_width}: a beam is at least 1, and is searched with "
-                "objective=ctc alone"
+                f"module.beam_width={beam_width} is not valid; expected 1, or more with "
+                "objective=ctc"
             )
         self.tokenizer, self.objective = tokenizer, objective
         self.label_smoothing = label_smoothing
@@ -88,198 +92,200 @@ class TranscriptionModule(TaskModule):
         self._make_metrics()
 
     def _make_metrics(self) -> None:
-        self.wers = nn.ModuleDict({p: WordErrorRate() for p in PHASES})
-        self.cers = nn.ModuleDict({p: CharErrorRate() for p in PHASES})
-        self.tokens = nn.ModuleDict({p: MeanMetric() for p in PHASES})
-        self.exact = nn.ModuleDict({p: MeanMetric() for p in PHASES})
-        self.closed = nn.ModuleDict({p: MeanMetric() for p in PHASES} if self.classes else {})
+        self.text_scores = nn.ModuleDict({p: self._make_text_scores() for p in PHASES})
         count = max(2, len(self.classes))
         self.confusions = nn.ModuleDict({p: MulticlassConfusionMatrix(count) for p in PHASES})
-        self.interval, self.tested = GroupInterval(), SumMetric()
+        self.interval, self.test_count = GroupInterval(), SumMetric()
         self._codes = {phrase: code for code, phrase in enumerate(self.classes)}
-        self.nearest = lru_cache(maxsize=65536)(self._nearest)
+        self.find_nearest_phrase = lru_cache(maxsize=65536)(self._find_nearest_phrase)
 
-    # ---- steps
+    def _make_text_scores(self) -> nn.ModuleDict:
+        scores: dict[str, Metric] = {"wer": WordErrorRate(), "cer": CharErrorRate()}
+        means = ("token_acc", "exact", *(["closed_acc"] if self.classes else []))
+        return nn.ModuleDict(scores | {name: MeanMetric() for name in means})
+
+    # ---- losses
 
     def forward(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, C), (B,) samples → logits (B, L or frames, tokens), (B,) how many count."""
+        """Return logits (B, L or frames, tokens) of (B, T, C), and how many count (B,)."""
         return self.net(x, length)
 
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What a step learns from: logits, and their loss ()."""
+        """Return the logits of a training batch and their loss ()."""
         logits, lengths = self(batch["x"], batch["length"])
         return logits, self.compute_loss(logits, lengths, batch["y"])
 
     def compute_loss(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
-        """In float32 outside autocast: (B, L, V) or (B, frames, V), (B,), (B, L) → ()."""
+        """Return the loss () in float32, outside autocast.
+
+        Args:
+            logits: (B, L or frames, tokens).
+            lengths: logits that count, (B,).
+            y: token ids (B, L), padded with -100.
+        """
         with torch.autocast(logits.device.type, enabled=False):
             if self.objective == "ctc":
-                return self._ctc(logits.float(), lengths, y)
+                return self._compute_ctc(logits.float(), lengths, y)
             targets = self.position_targets(y, logits.shape[1])
             # (B, L, V), (B, L) → (B * L, V), (B * L,)
             return F.cross_entropy(
                 logits.float().flatten(0, 1),
                 targets.flatten(),
-                ignore_index=IGNORE,
+                ignore_index=IGNORED_TOKEN,
                 label_smoothing=self.label_smoothing,
             )
 
     def compute_sample_losses(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
-        """Return (B,) the loss of each recording, whatever others are in its batch."""
-        parts = zip(logits.split(1), lengths.split(1), y.split(1), strict=True)
-        return torch.stack([self.compute_loss(*part) for part in parts])
+        """Return the loss of each recording (B,), independent of the others in its batch."""
+        samples = zip(logits.split(1), lengths.split(1), y.split(1), strict=True)
+        return torch.stack([self.compute_loss(*sample) for sample in samples])
 
     def position_targets(self, y: Tensor, count: int) -> Tensor:
-        """(B, L) token ids → (B, count): what each position should say, with the end after them.
+        """Return the target of each position, (B, L) → (B, count): the tokens, then the end.
 
         A text of more than ``count`` tokens, which training never has, is cut.
         """
-        targets = F.pad(y, (0, max(1, count - y.shape[1])), value=IGNORE)
-        ends = (y != IGNORE).sum(1, keepdim=True)  # (B, 1)
+        targets = F.pad(y, (0, max(1, count - y.shape[1])), value=IGNORED_TOKEN)
+        ends = (y != IGNORED_TOKEN).sum(1, keepdim=True)  # (B, 1)
         return targets.scatter(1, ends, self.tokenizer.eos)[:, :count]
 
-    def _ctc(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
-        """Graves et al., 2006. A text longer than its frames has no alignment, and counts 0."""
-        shares = logits.log_softmax(-1)
-        blank = self.tokenizer.pad
-        targets = y.masked_fill(y == IGNORE, blank)
-        counts = (y != IGNORE).sum(1)
+    def _compute_ctc(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
+        """Return the CTC loss (Graves et al., 2006); 0 for a text longer than its frames."""
+        log_probs = logits.log_softmax(-1)
+        blank, is_token = self.tokenizer.pad, y != IGNORED_TOKEN
         loss = F.ctc_loss(
-            shares.transpose(0, 1), targets, lengths, counts, blank, zero_infinity=True
+            log_probs.transpose(0, 1),
+            y.masked_fill(~is_token, blank),
+            lengths,
+            is_token.sum(1),
+            blank,
+            zero_infinity=True,
         )
         if not self.label_smoothing:
             return loss
-        within = torch.arange(logits.shape[1], device=y.device) < lengths.to(y.device)[:, None]
-        even = -(shares.mean(-1) * within).sum() / within.sum()
-        return torch.lerp(loss, even, self.label_smoothing)
+        mask = length_mask(lengths, logits.shape[1], y.device)
+        uniform_loss = -(log_probs.mean(-1) * mask).sum() / mask.sum()
+        return torch.lerp(loss, uniform_loss, self.label_smoothing)
 
     def count_correct(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Positions that say what they should; none are counted for CTC, which has no places."""
+        """Return how many positions are correct, and of how many; 0 of 0 for CTC."""
         if self.objective == "ctc":
             return logits.new_zeros(()), logits.new_zeros(())
         targets = self.position_targets(batch["y"], logits.shape[1])
-        return (logits.argmax(-1) == targets).sum(), (targets != IGNORE).sum()
+        return (logits.argmax(-1) == targets).sum(), (targets != IGNORED_TOKEN).sum()
+
+    # ---- validation, test and prediction
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        return self._evaluate("val", batch)
+        """Add a batch to the metrics of ``val``, and return its outcome."""
+        return self._evaluate_batch("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        return self._evaluate("test", batch)
+        """Add a batch to the metrics of ``test``, and return its outcome."""
+        outcome = self._evaluate_batch("test", batch)
+        errors, words = (torch.tensor(outcome[key]) for key in ("errors", "words"))
+        codes = (batch["group"], batch["sequence"])
+        self.interval.update(errors.to(self.device), *codes, words.to(self.device))
+        self.test_count.update(len(errors))
+        return outcome
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Return the text of each recording of a batch and its confidence."""
         logits, lengths = self(batch["x"], batch["length"])
-        return self._read(logits, lengths, batch)[0]
+        return self._decode_batch(logits, lengths, batch)[0]
 
-    def _read(
+    def _decode_batch(
         self, logits: Tensor, lengths: Tensor, batch: Batch
     ) -> tuple[dict[str, Any], list[list[int]]]:
-        numbers, counts = logits.float().cpu().numpy(), lengths.cpu().numpy()
-        ids = self.decoder.ids(numbers, counts)
-        texts = [self.tokenizer.decode(one) for one in ids]
-        sure = torch.from_numpy(self.decoder.mean_confidence(numbers, counts, ids)).float()
-        return {"index": batch["index"], "texts": texts, "probability": sure}, ids
+        values, counts = logits.float().cpu().numpy(), lengths.cpu().numpy()
+        ids = self.decoder.ids(values, counts)
+        texts = [self.tokenizer.decode(row) for row in ids]
+        confidence = torch.from_numpy(self.decoder.mean_confidence(values, counts, ids)).float()
+        return {"index": batch["index"], "texts": texts, "probability": confidence}, ids
 
-    def _evaluate(self, phase: str, batch: Batch) -> dict[str, Any]:
+    def _evaluate_batch(self, phase: str, batch: Batch) -> dict[str, Any]:
         logits, lengths = self(batch["x"], batch["length"])
         losses = self.compute_sample_losses(logits, lengths, batch["y"])
         self.losses[phase].update(losses)
-        outcome, ids = self._read(logits, lengths, batch)
-        outcome["loss"] = losses.tolist()
-        said, true = outcome["texts"], batch["text"]
-        self.wers[phase].update(said, true)
-        self.cers[phase].update(said, true)
-        for one, text in zip(said, true, strict=True):
-            self.exact[phase].update(float(one == text))
+        outcome, ids = self._decode_batch(logits, lengths, batch)
+        predicted, references = outcome["texts"], batch["text"]
+        scores = self.text_scores[phase]
+        scores["wer"].update(predicted, references)
+        scores["cer"].update(predicted, references)
+        pairs = list(zip(predicted, references, strict=True))
+        scores["exact"].update(torch.tensor([float(text == true) for text, true in pairs]))
         outcome |= self._count_tokens(phase, ids, batch["y"])
-        outcome["reference"] = list(true)
-        outcome["words"] = [len(text.split()) for text in true]
-        outcome["errors"] = [count_word_errors(*pair) for pair in zip(said, true, strict=True)]
-        self._count_errors(phase, outcome, batch)
-        return outcome
+        outcome |= {
+            "loss": losses.tolist(),
+            "reference": list(references),
+            "words": [len(text.split()) for text in references],
+            "errors": [count_word_errors(*pair) for pair in pairs],
+        }
+        return outcome | (self._match_phrases(phase, pairs) if self.classes else {})
 
     def _count_tokens(self, phase: str, ids: list[list[int]], y: Tensor) -> dict[str, list[int]]:
-        """A token and the end of the text count where they stand in the right place."""
+        """Count tokens, and the end of the text, that are in the right position."""
         counts: dict[str, list[int]] = {"tokens": [], "tokens_right": []}
-        for said, row in zip(ids, y.tolist(), strict=True):
-            true = [*(token for token in row if token != IGNORE), self.tokenizer.eos]
-            pairs = zip([*said, self.tokenizer.eos], true, strict=False)
-            right = sum(one == other for one, other in pairs)
-            self.tokens[phase].update(right / len(true), weight=len(true))
+        for row, targets in zip(ids, y.tolist(), strict=True):
+            true = [*(token for token in targets if token != IGNORED_TOKEN), self.tokenizer.eos]
+            pairs = zip([*row, self.tokenizer.eos], true, strict=False)
+            correct = sum(token == target for token, target in pairs)
+            self.text_scores[phase]["token_acc"].update(correct / len(true), weight=len(true))
             counts["tokens"].append(len(true))
-            counts["tokens_right"].append(right)
+            counts["tokens_right"].append(correct)
         return counts
 
-    def _count_errors(self, phase: str, outcome: dict[str, Any], batch: Batch) -> None:
-        if phase == "test":
-            errors, words = (torch.tensor(outcome[key]) for key in ("errors", "words"))
-            people = (batch["group"], batch["sequence"])
-            self.interval.update(errors.to(self.device), *people, words.to(self.device))
-            self.tested.update(len(errors))
-        if not self.classes:
-            return
-        outcome["nearest"] = [self.nearest(text) for text in outcome["texts"]]
-        for said, true in zip(outcome["nearest"], batch["text"], strict=True):
-            self.closed[phase].update(float(said == true))
-            if true in self._codes:
-                pair = (self._codes[said], self._codes[true])
-                self.confusions[phase].update(*torch.tensor(pair, device=self.device)[:, None])
+    def _match_phrases(self, phase: str, pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+        """Count the nearest phrases of texts, (prediction, reference) each."""
+        nearest = [self.find_nearest_phrase(text) for text, _ in pairs]
+        for phrase, (_, reference) in zip(nearest, pairs, strict=True):
+            self.text_scores[phase]["closed_acc"].update(float(phrase == reference))
+            if reference in self._codes:
+                codes = (self._codes[phrase], self._codes[reference])
+                self.confusions[phase].update(*torch.tensor(codes, device=self.device)[:, None])
+        return {"nearest": nearest}
 
-    def _nearest(self, text: str) -> str:
-        """The phrase of the closed vocabulary with the fewest characters to change."""
+    def _find_nearest_phrase(self, text: str) -> str:
+        """Return the phrase of the closed vocabulary with the fewest characters to change."""
         if text in self._codes:
             return text
-        far = edit_distance([text] * len(self.classes), self.classes, reduction="none")
-        return self.classes[int(far.argmin())]
+        distances = edit_distance([text] * len(self.classes), self.classes, reduction="none")
+        return self.classes[int(distances.argmin())]
 
     # ---- once an epoch
 
     def list_metrics(self, phase: str) -> list[Metric]:
-        """All that is reset before an epoch."""
-        closed = [self.closed[phase]] if self.classes else []
-        one = (self.wers, self.cers, self.tokens, self.exact, self.confusions)
-        return [*(metric[phase] for metric in one), *closed, self.interval, self.tested]
+        """Return the metrics to reset before an epoch, without the loss."""
+        scores = self.text_scores[phase].values()
+        return [*scores, self.confusions[phase], self.interval, self.test_count]
 
     def compute_scores(self, phase: str) -> dict[str, Tensor]:
-        """``wer``, ``cer``, ``token_acc``, ``exact``, and ``closed_acc`` of a closed vocabulary.
-
-        A test has the interval of its word error rate and its count beside them.
-        """
-        scores = {f"{phase}/{name}": part[phase].compute() for name, part in self._parts().items()}
+        """Return the metrics of a finished epoch; of a test also the interval and the count."""
+        scores = {f"{phase}/{k}": metric.compute() for k, metric in self.text_scores[phase].items()}
         if phase == "test":
             low, high = self.interval.compute()
-            count = self.tested.compute()  # of all processes together
+            count = self.test_count.compute()  # of all processes
             scores |= {"test/wer_low": low, "test/wer_high": high, "test/n": count}
         return scores
 
     def list_score_names(self, phase: str) -> list[str]:
-        """Return the whole names of the metrics of an epoch."""
-        return [f"{phase}/{name}" for name in self._parts()]
-
-    def _parts(self) -> dict[str, nn.ModuleDict]:
-        parts = {"wer": self.wers, "cer": self.cers, "token_acc": self.tokens, "exact": self.exact}
-        return parts | ({"closed_acc": self.closed} if self.classes else {})
+        """Return the full names of the metrics of an epoch."""
+        return [f"{phase}/{name}" for name in self.text_scores[phase]]
 
     def compute_confusion(self, phase: str) -> Tensor:
-        """(phrases, phrases) counts by nearest phrase; rows are the truth."""
+        """Return counts (phrases, phrases) by nearest phrase; rows are the true phrases."""
         count = len(self.classes)
         return self.confusions[phase].compute()[:count, :count]
 
     def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
-        """What was written: prediction, probability and, where the truth is known, the errors."""
-        table = {"prediction": _all(outcomes, "texts")}
-        table["probability"] = torch.cat([one["probability"] for one in outcomes]).cpu().numpy()
-        for key in ("reference", "nearest", "errors", "words", "tokens", "tokens_right", "loss"):
-            if key in outcomes[0]:
-                table[key] = _all(outcomes, key)
-        return pd.DataFrame(table).round({"probability": 4})
-
-
-def count_word_errors(said: str, true: str) -> int:
-    """Words to insert, delete or replace to come from one text to the other (Levenshtein)."""
-    known = {word: chr(0xE000 + n) for n, word in enumerate({*said.split(), *true.split()})}
-    one, other = ("".join(known[word] for word in text.split()) for text in (said, true))
-    return int(edit_distance([one], [other], reduction="sum"))
-
-
-def _all(outcomes: list[dict[str, Any]], key: str) -> list[Any]:
-    return [value for outcome in outcomes for value in outcome[key]]
+        """Return text and probability of each recording; the errors where its text is known."""
+        columns = ("texts", "reference", "nearest", "errors", "words", "tokens", "tokens_right")
+        table = {
+            key: [value for outcome in outcomes for value in outcome[key]]
+            for key in (*columns, "loss")
+            if key in outcomes[0]
+        }
+        predictions = {"prediction": table.pop("texts")}
+        probability = torch.cat([outcome["probability"] for outcome in outcomes])
+        predictions["probability"] = probability.cpu().numpy()
+        return pd.DataFrame(predictions | table).round({"probability": 4})

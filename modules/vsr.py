@@ -1,4 +1,4 @@
-"""Clips of a mouth to one of a large vocabulary of words."""
+"""The task of visual speech recognition: one of a large vocabulary of words."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from modules.lipread import LipreadModule
 
 
 class VSRModule(LipreadModule):
-    """(B, 1, T, H, W) grey clips in [0, 1] → one of hundreds of words."""
+    """Grey clips (B, 1, T, H, W) in [0, 1] to one of hundreds of words."""

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from experiments.checkpoints.card import TARGET, ModelCard
 from modules.base import TaskModule
 from modules.classification import ClassificationModule
+from modules.networks.base import Network
 from modules.transcription import TranscriptionModule
 from unvoiced.networks import OnnxNetwork
 from unvoiced.tokenizers import build_tokenizer
 
 
-class ExportedNet(nn.Module):
+class ExportedNet(Network):
     """ONNX Runtime behind the interface of a PyTorch network, without gradients.
 
     It takes frames as a prepared set stores them: what training does to them is part of the file.
@@ -31,6 +32,7 @@ class ExportedNet(nn.Module):
         super().__init__()
         self.network = network
         self.variant = network.about.get("network", "exported network")
+        self.takes_word_mask = bool(network.about.get("takes_word_mask"))
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """(B, T, *frame_shape), and word masks or lengths where it takes them, → its outputs."""
@@ -46,9 +48,6 @@ class ExportedClassifier(ClassificationModule):
     """An exported network that gives one label per recording."""
 
     takes_stored_frames = True
-
-    def network_inputs(self, batch: dict[str, Any]) -> tuple[Tensor, ...]:
-        return (batch["x"], batch["word_mask"]) if "word_mask" in batch else (batch["x"],)
 
 
 class ExportedTranscriber(TranscriptionModule):

@@ -60,7 +60,7 @@ def _join_records(*cards: ModelCard) -> dict[str, Any]:
 def _head(module: TaskModule) -> set[str]:
     """Names of the weights whose shape depends on the number of classes."""
     arguments = {k: v for k, v in module.card.net.items() if k != TARGET}
-    answers = "vocabulary" if "vocabulary" in arguments else "num_classes"
+    answers = "vocab_size" if "vocab_size" in arguments else "num_classes"
     with torch.device("meta"):  # no memory, no time
         shapes = [
             {

@@ -62,6 +62,8 @@ def check_post_mortem(content: dict[str, Any], place: str) -> None:
     for key, check in FACTS.items():
         check(f"{place}: facts.{key}", facts.get(key))
     require("x" in batch, f"{place}: batch", batch, "a batch with x")
+    if "boundary" in batch:  # its name in the version before
+        batch["word_mask"] = batch.pop("boundary")
     for key, value in batch.items():
         named = isinstance(key, str) and isinstance(value, Tensor | list | int | float | None)
         require(named, f"{place}: a value of batch", value, "tensors by name")

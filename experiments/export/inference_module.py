@@ -102,7 +102,7 @@ def about(module: TaskModule) -> dict[str, Any]:
     card = module.card
     facts = {key: value for key, value in card.to_plain().items() if key in KEPT}
     facts["network"] = type(module.net).__name__
-    facts["takes_word_mask"] = bool(getattr(module.net, "takes_word_mask", False))
+    facts["takes_word_mask"] = module.takes_word_mask
     facts["leaks"] = bool(card.leaks)
     facts["told"], facts["parameters"] = told(card), count_parameters(module)
     if isinstance(module, TranscriptionModule):

@@ -171,7 +171,7 @@ def _stored(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> I
     set_ = data.prepared
     frame = np.arange(set_.lengths[rows[0]])
     stored = set_.features[set_.starts[rows][:, None] + frame]
-    if not getattr(module.net, "takes_word_mask", False):
+    if not module.takes_word_mask:
         return (stored,)
     words = (
         set_.word_spans[rows]

@@ -109,7 +109,7 @@ def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
         scheduler=scheduler,
         **data.module_arguments,
     )
-    data.validate_network(module.net)
+    data.validate_network(module)
     require_fitting_frames(module, data)
     module.card = make_card(config, data, net)
     return module

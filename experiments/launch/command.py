@@ -158,13 +158,13 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         "datamodule.segment_s=<seconds>",
     ),
     (
-        "module.temperature",
-        lambda c: _select(c, "module.contrastive"),
-        "module.contrastive= above 0",
+        "module.contrastive_temperature",
+        lambda c: _select(c, "module.contrastive_weight"),
+        "module.contrastive_weight= above 0",
     ),
     (
-        "module.shared_size",
-        lambda c: _select(c, "module.contrastive"),
-        "module.contrastive= above 0",
+        "module.contrastive_dim",
+        lambda c: _select(c, "module.contrastive_weight"),
+        "module.contrastive_weight= above 0",
     ),
 )

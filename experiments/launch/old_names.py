@@ -42,6 +42,24 @@ TARGETS: dict[str, str] = {
 # A row holds for everything below its key. Files hold the same keys: a card's net, module and
 # reader are the groups of that name, its input is datamodule, its own fields are card.<field>.
 KEYS: dict[str, str | dict[str, str]] = {
+    "module.contrastive": "module.contrastive_weight",
+    "module.shared_size": "module.contrastive_dim",
+    "module.temperature": "module.contrastive_temperature",
+    "net.blocks": "net.num_blocks",
+    "net.boundary": "net.use_word_mask",
+    "net.heads": "net.num_heads",
+    "net.hop": "net.hop_s",
+    "net.layers": "net.num_layers",
+    "net.members": "net.num_members",
+    "net.parts": "net.num_segments",
+    "net.rate": "net.sample_rate",
+    "net.size": "net.embedding_dim",
+    "net.spatial_size": "net.embedding_dim",
+    "net.split": "net.high_pass_hz",
+    "net.sway": "net.low_pass_hz",
+    "net.vocabulary": "net.vocab_size",
+    "net.width": "net.embedding_dim",
+    "net.window": "net.window_s",
     "datamodule.epoch_steps": "datamodule.steps_per_epoch",
     "datamodule.length_rule": "datamodule.length_mode",
     "datamodule.shrink": "datamodule.downsample",
@@ -49,7 +67,6 @@ KEYS: dict[str, str | dict[str, str]] = {
     "datamodule.stretch_s": "datamodule.segment_s",
     "datamodule.stretch_start_s": "datamodule.segment_start_s",
     "datamodule.workers": "datamodule.num_workers",
-    "net.boundary": "net.word_mask",
 }
 
 # Choices of groups and values of settings: "group=old" → "group=new". Keys are new ones.
@@ -62,4 +79,55 @@ CHOICES: dict[str, str] = {
 
 # Names of weights: class of a network or module → (old regular expression, replacement). The
 # expressions are searched in the name inside that class, such as "layers.0.weight".
-WEIGHTS: dict[str, list[tuple[str, str]]] = {}
+_ATTENTION = [(r"\.pair\.", ".key_value."), (r"\.out\.", ".out_proj.")]
+_READER = [
+    (r"^reader\.look\.", "reader.cross_attention."),
+    (r"^reader\.agree\.", "reader.self_attention."),
+    (r"^reader\.after\.", "reader.output_block."),
+    *_ATTENTION,
+]
+_RECURRENT = [(r"\.onward\.", ".forward_layers."), (r"\.back\.", ".backward_layers.")]
+_CONVOLUTIONS = [(r"\.first\.", ".conv1."), (r"\.second\.", ".conv2.")]
+_CLIP_MEMBERS = [
+    (r"\.frames\.", ".frame_encoder."),
+    (r"\.gather\.", ".proj."),
+    (r"\.last\.", ".proj_norm."),
+    (r"\.time\.", ".temporal."),
+    *_CONVOLUTIONS,
+]
+WEIGHTS: dict[str, list[tuple[str, str]]] = {
+    "LandmarkGRU": [(r"^project\.", "input_proj.")],
+    "LetterNet": [
+        (r"^scale\.", "input_norm."),
+        (r"^enter\.", "input_proj."),
+        (r"^leave\.", "output_proj."),
+    ],
+    "LipTCN": _CLIP_MEMBERS,
+    "WordTCN": [(r"\.spoken$", ".word_embedding"), *_CLIP_MEMBERS],
+    "ResNetBiLSTM": [(r"^frames\.", "trunk."), *_ATTENTION],
+    "ResNetTCN": [
+        (r"^frames\.", "trunk."),
+        (r"^widen\.", "input_proj."),
+        (r"^time\.", "temporal."),
+    ],
+    "EMGCTC": [(r"^enter\.", "input_proj."), *_READER, *_RECURRENT],
+    "EMGHybrid": [
+        (r"^enter\.", "input_proj."),
+        (r"^last\.", "final_norm."),
+        (r"^(layers\.\d+)\.feed\.", r"\1.feed_forward."),
+        *_READER,
+        *_RECURRENT,
+        *_CONVOLUTIONS,
+    ],
+    "EMGSpatioTemporal": [
+        (r"^project\.", "input_proj."),
+        (r"^place$", "channel_embedding"),
+        (r"^last\.", "final_norm."),
+        (r"^(layers\.\d+)\.time\.", r"\1.time_attention."),
+        (r"^(layers\.\d+)\.space\.", r"\1.channel_attention."),
+        (r"^(layers\.\d+)\.feed\.", r"\1.feed_forward."),
+        *_READER,
+    ],
+    "EMGWords": [(r"\.gather\.", ".proj."), (r"\.pull\.", ".content_score.")],
+    "EMGModule": [(r"^shared\.", "contrastive_head.")],
+}

@@ -17,11 +17,11 @@ NEEDS_CHECKPOINT = ("validate", "test", "predict", "export", "live")
 TRAINS = ("fit", "benchmark", "serve")
 EXAMPLE = "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
 MULTIPLES = {  # networks whose sizes must be multiples: the size, by how much, and its own factor
-    "emg_hybrid.EMGHybrid": ("hidden_size", "heads", 1),
-    "emg_spatiotemporal.EMGSpatioTemporal": ("hidden_size", "heads", 1),
-    "resnet_bilstm.ResNetBiLSTM": ("hidden_size", "heads", 2),
+    "emg_hybrid.EMGHybrid": ("hidden_size", "num_heads", 1),
+    "emg_spatiotemporal.EMGSpatioTemporal": ("hidden_size", "num_heads", 1),
+    "resnet_bilstm.ResNetBiLSTM": ("hidden_size", "num_heads", 2),
     "resnet_tcn.ResNetTCN": ("hidden_size", 3, 1),
-    "word_tcn.WordTCN": ("size", 3, 1),
+    "word_tcn.WordTCN": ("embedding_dim", 3, 1),
 }
 
 

@@ -40,6 +40,7 @@ from experiments.reports.results import (
 )
 from experiments.reports.seen import warn_of_seen
 from modules.base import TaskModule
+from modules.networks.base import Network
 
 
 def run(config: DictConfig) -> float | None:
@@ -116,9 +117,10 @@ def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule)
     source = f"the built-in simulator ({data.prepared.data_dir})"
     tell(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
     tell(f"Split: {'warning: ' if data.indices.has_leakage else ''}{data.indices.summary}")
-    variant = f" (the {module.net.variant} variant)" if hasattr(module.net, "variant") else ""
+    variant = module.net.variant if isinstance(module.net, Network) else ""
+    name = type(module.net).__name__ + (f" (the {variant} variant)" if variant else "")
     tell(
-        f"Model: {type(module.net).__name__}{variant}, {count_parameters(module):,} parameters, "
+        f"Model: {name}, {count_parameters(module):,} parameters, "
         f"precision {config.trainer.precision}, seed {config.seed}"
     )
 

@@ -1,1 +1,1 @@
-"""Plain torch networks: they know nothing of Lightning, Hydra or files."""
+"""Plain torch networks, without Lightning, Hydra or files."""

@@ -1,4 +1,4 @@
-"""The light lip reader of the lip-reading document: 3-D convolutions, then one LSTM."""
+"""The light lip reader of the lip-reading source: 3-D convolutions, then one LSTM."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CHANNELS = (16, 32, 48)
-GRID = (4, 6)  # cells that a frame is pooled to
+from modules.networks.base import Network
+
+CONV_CHANNELS = (16, 32, 48)
+GRID_CELLS = (4, 6)  # that the maps of a frame are pooled into
 
 
-class CNNLSTM(nn.Module):
+class CNNLSTM(Network):
     """Three Conv3d blocks, an LSTM, two linear layers: 721,044 parameters for 4 classes.
 
-    Source: the lip-reading document (Conv3d 1→16→32→48, LSTM 1152→128, Linear 128→64→4, with
-    BatchNorm and dropout in the head). It leaves open the kernels, the pooling and the dropout:
-    3x3x3 kernels, halving by maximum in height and width, and 0.3 are ours. The count agrees.
+    Source: "lip reading" in docs/sources.md (Conv3d 1→16→32→48, LSTM 1152→128, Linear 128→64→4,
+    with BatchNorm and dropout in the head). It does not state kernels, pooling and dropout; 3x3x3
+    kernels, maxima that halve height and width, and 0.3 are choices of this project. The number of
+    parameters agrees.
 
     Args:
-        num_classes: words to tell apart.
+        num_classes: words.
         hidden_size: width of the LSTM.
         dropout: before the last layer.
-        channels_last: keep what is convolved in the order in memory that convolutions are fastest
-            in, on CPUs and GPUs alike; the results are the same.
+        channels_last: memory format of the convolutions, the fastest on CPUs and GPUs; the results
+            are the same.
     """
 
     def __init__(
@@ -34,10 +37,11 @@ class CNNLSTM(nn.Module):
     ) -> None:
         super().__init__()
         self.order = torch.channels_last_3d if channels_last else torch.contiguous_format
-        pairs = zip((1, *CHANNELS), CHANNELS, strict=False)
-        self.features = nn.Sequential(*(block(inputs, outputs) for inputs, outputs in pairs))
-        self.pool = nn.AdaptiveAvgPool3d((None, *GRID))
-        self.lstm = nn.LSTM(CHANNELS[-1] * GRID[0] * GRID[1], hidden_size, batch_first=True)
+        pairs = zip((1, *CONV_CHANNELS), CONV_CHANNELS, strict=False)
+        self.features = nn.Sequential(*(make_block(inputs, outputs) for inputs, outputs in pairs))
+        self.pool = nn.AdaptiveAvgPool3d((None, *GRID_CELLS))
+        cells = GRID_CELLS[0] * GRID_CELLS[1]
+        self.lstm = nn.LSTM(CONV_CHANNELS[-1] * cells, hidden_size, batch_first=True)
         self.head = nn.Sequential(
             nn.Linear(hidden_size, 64),
             nn.BatchNorm1d(64),
@@ -48,26 +52,34 @@ class CNNLSTM(nn.Module):
         self.features.to(memory_format=self.order)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, T, H, W) grey clips in [0, 1] → (B, classes) logits, read off the last frame."""
+        """Return logits (B, classes) of grey clips (B, 1, T, H, W) in [0, 1]."""
+        return self.head(self._encode(x))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the vectors before the last layer, (B, 64)."""
+        return self.head[:-1](self._encode(x))
+
+    def _encode(self, x: Tensor) -> Tensor:
+        """Return the last state of the LSTM, (B, hidden_size)."""
         maps = self.features(x.contiguous(memory_format=self.order))
         cells = self._pool_to_grid(maps)  # → (B, 48, T, 4, 6)
         hidden, _ = self.lstm(cells.transpose(1, 2).flatten(2))  # (B, T, 1152) → (B, T, 128)
-        return self.head(hidden[:, -1])  # (B, 128) → (B, classes)
+        return hidden[:, -1]
 
     def _pool_to_grid(self, maps: Tensor) -> Tensor:
         """Average into the cells of the grid, (B, 48, T, H, W) → (B, 48, T, 4, 6).
 
         ONNX has no pooling into a grid; for these sizes, halving gives the same bits.
         """
-        if maps.shape[3:] == GRID:
+        if maps.shape[3:] == GRID_CELLS:
             return maps
-        if maps.shape[3:] == (2 * GRID[0], 2 * GRID[1]):
+        if maps.shape[3:] == (2 * GRID_CELLS[0], 2 * GRID_CELLS[1]):
             return F.avg_pool3d(maps, (1, 2, 2))
         return self.pool(maps)
 
 
-def block(inputs: int, outputs: int) -> nn.Sequential:
-    """Convolve in space and time, halve height and width; every frame is kept."""
+def make_block(inputs: int, outputs: int) -> nn.Sequential:
+    """Return a convolution in space and time that halves height and width."""
     return nn.Sequential(
         nn.Conv3d(inputs, outputs, kernel_size=3, padding=1),
         nn.BatchNorm3d(outputs),

@@ -1,4 +1,4 @@
-"""Silent speech from EMG by a few features a frame and a recurrent network: small and quick."""
+"""A small and fast EMG network: a few features per frame, then recurrent layers."""
 
 from __future__ import annotations
 
@@ -6,110 +6,93 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.networks.emg_hybrid import FrameNorm
-from modules.networks.filters import filtered, high_pass
-from modules.networks.recurrent import Bidirectional
-from modules.networks.token_reader import TokenReader, present
+from modules.networks.base import SequenceNetwork
+from modules.networks.layers.filters import filter_recordings, high_pass_kernel
+from modules.networks.layers.heads import TokenReader
+from modules.networks.layers.masks import MaskedBatchNorm1d, length_mask, standardize_frames
+from modules.networks.layers.recurrent import BidirectionalRNN
 
-FEATURES = 3  # of a channel and frame
-FLOOR = 1e-3  # of the scaled signal: what is below it is silence
+FEATURES_PER_CHANNEL = 3
+ENERGY_FLOOR = 1e-3  # of the scaled signal; smaller amplitudes count as silence
 
 
-class EMGCTC(nn.Module):
-    """EMG (B, T, channels) → logits of tokens, by log energies over time.
+class EMGCTC(SequenceNetwork):
+    """EMG (B, T, channels) → token logits, from log energies over time.
 
-    Below ``split`` Hz there is drift and movement of the skin, which is left out. Each channel's
-    frame is told by the logarithm of its strength, of the strength of its changes
-    (high frequencies weigh more) and by how often it changes its sign: the time-domain features of
+    Drift and movement of the skin, below ``high_pass_hz``, are removed. The features of a
+    channel's frame are the logarithms of its energy and of the energy of its differences (which
+    weigh high frequencies more), and the rate of its zero crossings: the time-domain features of
     Jou et al., "Towards continuous speech recognition using surface electromyography",
-    Interspeech 2006. They are normalised over each recording, so that an electrode's strength does
-    not matter; two frames become one; recurrent layers and CTC as in Graves et al., ICML 2006.
+    Interspeech 2006. They are standardised over each recording, so that the gain of an electrode
+    has no effect. Two frames become one; recurrent layers and CTC as in Graves et al., ICML 2006.
 
     Args:
         channels: EMG channels.
-        vocabulary: tokens to tell apart, CTC's blank included.
-        positions: tokens that a recording is read as; None for the logits of frames, for CTC.
-        rate: of the EMG, Hz.
-        split: Hz, above which muscles are heard.
-        frame_ms, hop_ms: length of a frame, and from one to the next, ms.
-        hidden_size: of the recurrent layers, a direction.
-        layers: recurrent layers.
+        vocab_size: tokens, the blank of CTC included.
+        positions: tokens per recording; None for logits of frames, for CTC.
+        sample_rate: of the EMG, Hz.
+        high_pass_hz: lower edge of the signal, Hz.
+        frame_ms: window of the features of a frame, ms.
+        hop_ms: from one frame to the next, ms.
+        hidden_size: units of the recurrent layers per direction.
+        num_layers: recurrent layers.
         dropout: before and between them, and before the head.
     """
 
     def __init__(
         self,
         channels: int,
-        vocabulary: int,
+        vocab_size: int,
         positions: int | None,
-        rate: float,
-        split: float = 20.0,
+        sample_rate: float,
+        high_pass_hz: float = 20.0,
         frame_ms: float = 32.0,
         hop_ms: float = 20.0,
         hidden_size: int = 96,
-        layers: int = 2,
+        num_layers: int = 2,
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.size = max(2, round(frame_ms * rate / 1000))
-        self.hop = max(1, round(hop_ms * rate / 1000))
-        self.width = 2 * hidden_size
-        taps = int(rate / 10) | 1
-        kernel = high_pass(min(split, rate / 4), rate, taps)[None]
+        self.window = max(2, round(frame_ms * sample_rate / 1000))  # samples
+        self.hop = max(1, round(hop_ms * sample_rate / 1000))  # samples
+        self.frame_dim = 2 * hidden_size
+        taps = int(sample_rate / 10) | 1
+        kernel = high_pass_kernel(min(high_pass_hz, sample_rate / 4), sample_rate, taps)[None]
         self.register_buffer("kernel", kernel, persistent=False)
-        inputs = FEATURES * channels
-        self.enter = nn.Conv1d(inputs, self.width, 7, stride=2, padding=3, bias=False)
-        self.norm = FrameNorm(self.width)
-        self.recurrent = Bidirectional(nn.GRU, self.width, layers, dropout)
+        inputs = FEATURES_PER_CHANNEL * channels
+        self.input_proj = nn.Conv1d(inputs, self.frame_dim, 7, stride=2, padding=3, bias=False)
+        self.norm = MaskedBatchNorm1d(self.frame_dim)
+        self.recurrent = BidirectionalRNN(nn.GRU, self.frame_dim, num_layers, dropout)
         self.drop = nn.Dropout(dropout)
-        self.reader = TokenReader(self.width, vocabulary, positions, 4, dropout)
-
-    def forward(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, channels) and samples (B,) → logits (B, L or T', vocabulary), how many count."""
-        return self.read(*self.encode(x, length))
+        self.reader = TokenReader(self.frame_dim, vocab_size, positions, 4, dropout)
 
     def output_lengths(self, length: Tensor) -> Tensor:
-        """Frames that recordings of so many samples become, at least 1: (B,) → (B,)."""
-        return (self.windows(length) + 1) // 2
-
-    def windows(self, length: Tensor) -> Tensor:
-        """Frames before two become one; a recording shorter than a frame is one."""
-        return (length - self.size).clamp(min=0) // self.hop + 1
+        """Return the frames of recordings of (B,) samples, at least 1 each."""
+        return (self._count_windows(length) + 1) // 2
 
     def encode(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, channels) and samples (B,) → frames (B, T', width), and how many count (B,)."""
-        windows = self.windows(length)
-        features = self.features(x, length)  # (B, frames, FEATURES * channels)
-        within = present(windows, features.shape[1], x.device)
-        maps = self.enter(standard(features, within).transpose(1, 2))  # → (B, width, T')
-        maps = F.gelu(self.norm(maps, within[:, None, ::2]))
+        """Return frames (B, T', frame_dim) of signals (B, T, channels), and how many count."""
+        features = self.extract_features(x, length)  # (B, windows, 3 * channels)
+        mask = length_mask(self._count_windows(length), features.shape[1], x.device)
+        maps = self.input_proj(standardize_frames(features, mask).transpose(1, 2))  # → (B, D, T')
+        maps = F.gelu(self.norm(maps, mask[:, None, ::2]))
         lengths = self.output_lengths(length)
         frames = self.recurrent(self.drop(maps.transpose(1, 2)), lengths)
         return self.drop(frames), lengths
 
-    def read(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (B, T', width) and how many count (B,) → logits of tokens, how many count."""
-        return self.reader(frames, lengths)
-
-    def features(self, x: Tensor, length: Tensor) -> Tensor:
-        """(B, T, C) → (B, frames, 3 * C), in float32."""
-        mask = present(length, x.shape[1], x.device)[..., None]
+    def extract_features(self, x: Tensor, length: Tensor) -> Tensor:
+        """Return the features of each window in float32, (B, T, C) → (B, windows, 3 * C)."""
+        mask = length_mask(length, x.shape[1], x.device)[..., None]
         with torch.autocast(x.device.type, enabled=False):
-            x = filtered(x.float(), length, self.kernel)[0].transpose(1, 2) * mask  # (B, T, C)
-        x = F.pad(x, (0, 0, 0, max(0, self.size - x.shape[1])))
-        frames = x.unfold(1, self.size, self.hop)  # (B, frames, C, size)
-        changes = frames.diff(dim=-1)
-        signs = (frames[..., 1:] * frames[..., :-1] < 0).float().mean(-1)
-        strengths = [frames.square().mean(-1), changes.square().mean(-1)]
-        logs = [(strength + FLOOR**2).log() / 2 for strength in strengths]
-        return torch.cat([*logs, signs], -1)
+            filtered = filter_recordings(x.float(), length, self.kernel)[0]
+            x = filtered.transpose(1, 2) * mask  # (B, T, C)
+        x = F.pad(x, (0, 0, 0, max(0, self.window - x.shape[1])))
+        frames = x.unfold(1, self.window, self.hop)  # (B, windows, C, window)
+        zero_crossings = (frames[..., 1:] * frames[..., :-1] < 0).float().mean(-1)
+        energies = [frames.square().mean(-1), frames.diff(dim=-1).square().mean(-1)]
+        logs = [(energy + ENERGY_FLOOR**2).log() / 2 for energy in energies]
+        return torch.cat([*logs, zero_crossings], -1)
 
-
-def standard(features: Tensor, within: Tensor) -> Tensor:
-    """(B, T, D) with mean 0 and deviation 1 over the frames that count (B, T); 0 elsewhere."""
-    weight = within[..., None].float()
-    count = weight.sum(1, keepdim=True)
-    mean = (features * weight).sum(1, keepdim=True) / count
-    centred = (features - mean) * weight
-    variance = centred.square().sum(1, keepdim=True) / count
-    return centred / (variance + 0.01).sqrt()
+    def _count_windows(self, length: Tensor) -> Tensor:
+        """Return the windows of recordings; one of a recording shorter than a window."""
+        return (length - self.window).clamp(min=0) // self.hop + 1

@@ -1,4 +1,4 @@
-"""Words from few recordings of surface EMG: log energies of electrode pairs, parts in order."""
+"""Words from few EMG recordings: log energies of electrode pairs, pooled in segments."""
 
 from __future__ import annotations
 
@@ -8,144 +8,162 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.networks.filters import filtered, high_pass, low_pass
+from modules.networks.base import SequenceNetwork
+from modules.networks.layers.filters import filter_recordings, high_pass_kernel, low_pass_kernel
+from modules.networks.layers.masks import length_mask
 
-FLOOR = 0.01  # of the mean energy: keeps the logarithm of a silent channel finite
-ALL_PAIRS = 12  # with more channels than this, only neighbours are paired
-KERNEL = 5  # frames that a convolution over time sees
+ENERGY_FLOOR = 0.01  # of the mean energy; keeps the logarithm of a silent channel finite
+ALL_PAIRS_LIMIT = 12  # channels, above which only neighbours are paired
 
 
-def montage(channels: int) -> Tensor:
-    """Every channel, then differences of two: (channels + pairs, channels) weights.
+def build_montage(channels: int) -> Tensor:
+    """Return weights (channels + pairs, channels): every channel, then differences of two.
 
-    A difference hears the muscle between its electrodes and loses what both share, the reference
-    electrode first of all.
+    A difference keeps the muscle between its electrodes and removes what both share, such as the
+    reference electrode.
     """
     first, second = torch.triu_indices(channels, channels, 1)
-    if channels > ALL_PAIRS:
+    if channels > ALL_PAIRS_LIMIT:
         first, second = first[second == first + 1], second[second == first + 1]
-    each = torch.eye(channels)
-    return torch.cat([each, each[first] - each[second]])
+    identity = torch.eye(channels)
+    return torch.cat([identity, identity[first] - identity[second]])
 
 
 class EMGFeatures(nn.Module):
-    """What muscles do and how the skin moves, frame by frame: (B, T, C) → (B, T', out).
+    """Muscle activity and movement of the skin per frame: (B, T, C) → (B, T', out_dim).
 
-    Above ``split`` Hz: the log energy of each channel and pair (see ``montage``), over that of the
-    whole recording. Below ``sway`` Hz: the potential itself, of mean 0 and deviation 1 in each
-    recording. So the gain of an electrode does not count, and no statistics of a session are
-    needed. Nothing here learns.
+    Above ``high_pass_hz``: the log energy of each channel and pair (see ``build_montage``),
+    relative to that of the whole recording. Below ``low_pass_hz``: the potential itself, of mean 0
+    and deviation 1 in each recording. So the gain of an electrode has no effect, and no statistics
+    of a session are needed. There are no weights.
     """
 
     def __init__(
-        self, channels: int, rate: float, hop: float, window: float, split: float, sway: float
+        self,
+        channels: int,
+        sample_rate: float,
+        hop_s: float,
+        window_s: float,
+        high_pass_hz: float,
+        low_pass_hz: float,
     ) -> None:
         super().__init__()
-        self.hop = max(1, round(hop * rate))
-        self.window = max(1, round(window * rate)) | 1  # odd, so that a frame has a middle
-        taps = int(rate / 4) | 1
-        split, sway = min(split, rate / 4), min(sway, rate / 4)
-        kernels = torch.stack([high_pass(split, rate, taps), low_pass(sway, rate, taps)])
-        self.register_buffer("kernels", kernels, persistent=False)
-        self.register_buffer("montage", montage(channels), persistent=False)
-        self.out = len(self.montage) + channels
+        self.hop = max(1, round(hop_s * sample_rate))
+        self.window = max(1, round(window_s * sample_rate)) | 1  # odd, so that there is a middle
+        taps = int(sample_rate / 4) | 1
+        high, low = min(high_pass_hz, sample_rate / 4), min(low_pass_hz, sample_rate / 4)
+        kernels = (
+            high_pass_kernel(high, sample_rate, taps),
+            low_pass_kernel(low, sample_rate, taps),
+        )
+        self.register_buffer("kernels", torch.stack(kernels), persistent=False)
+        self.register_buffer("montage", build_montage(channels), persistent=False)
+        self.out_dim = len(self.montage) + channels
 
-    def lengths(self, length: Tensor) -> Tensor:
-        """Frames of recordings of (B,) samples."""
+    def output_lengths(self, length: Tensor) -> Tensor:
+        """Return the frames of recordings of (B,) samples."""
         return torch.div(length + self.hop - 1, self.hop, rounding_mode="floor")
 
     def forward(self, x: Tensor, length: Tensor) -> Tensor:
-        mask = inside(length, x.shape[1])[:, None]  # (B, 1, T)
-        fast, slow = filtered(x, length, self.kernels)  # (B, C, T) each
+        """Return the features of each frame, (B, T, C) → (B, T', out_dim)."""
+        mask = length_mask(length, x.shape[1])[:, None].float()  # (B, 1, T)
+        fast, slow = filter_recordings(x, length, self.kernels)  # (B, C, T) each
         fast = torch.einsum("mc,bct->bmt", self.montage, fast) * mask
         count = length[:, None, None].clamp(min=1)
         mean_energy = fast.square().sum(-1, keepdim=True) / count
-        energy = self.framed(fast.square(), mask) / mean_energy.clamp(min=1e-8)
+        energy = self._average_frames(fast.square(), mask) / mean_energy.clamp(min=1e-8)
         slow = (slow - (slow * mask).sum(-1, keepdim=True) / count) * mask
-        spread = (slow.square().sum(-1, keepdim=True) / count).sqrt()
-        features = [torch.log(energy + FLOOR), self.framed(slow / (spread + 1e-3), mask)]
-        return torch.cat(features, 1).transpose(1, 2)  # (B, out, T') → (B, T', out)
+        deviation = (slow.square().sum(-1, keepdim=True) / count).sqrt()
+        potential = self._average_frames(slow / (deviation + 1e-3), mask)
+        features = torch.cat([torch.log(energy + ENERGY_FLOOR), potential], 1)
+        return features.transpose(1, 2)  # (B, out_dim, T') → (B, T', out_dim)
 
-    def framed(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Means over the samples that count around each frame: (B, N, T) → (B, N, T')."""
+    def _average_frames(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return the means of the samples that count in each window, (B, N, T) → (B, N, T')."""
         half = self.window // 2
         total = F.avg_pool1d(F.pad(x * mask, (half, half)), self.window, self.hop)
         share = F.avg_pool1d(F.pad(mask, (half, half)), self.window, self.hop)
         return total / share.clamp(min=1e-6)
 
 
-class Encoder(nn.Module):
-    """Features to frames, each with its neighbours in time: (B, T', size) → (B, T', width)."""
+class FrameEncoder(nn.Module):
+    """Convolutions over time with residual connections: (B, T', inputs) → (B, T', width)."""
 
-    def __init__(self, size: int, width: int, layers: int, dropout: float) -> None:
+    def __init__(self, inputs: int, width: int, num_layers: int, dropout: float) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.ones(size))
-        self.gather, self.norm = nn.Linear(size, width), nn.LayerNorm(width)
+        self.scale = nn.Parameter(torch.ones(inputs))
+        self.proj, self.norm = nn.Linear(inputs, width), nn.LayerNorm(width)
         self.layers = nn.ModuleList(
-            nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2) for _ in range(layers)
+            nn.Conv1d(width, width, 5, padding=2) for _ in range(num_layers)
         )
         self.drop = nn.Dropout(dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        frames = F.gelu(self.norm(self.gather(self.drop(features * self.scale)))) * mask
+        """Return frames, 0 outside of the mask (B, T', 1)."""
+        frames = F.gelu(self.norm(self.proj(self.drop(features * self.scale)))) * mask
         for layer in self.layers:
             inner = layer(frames.transpose(1, 2)).transpose(1, 2)  # over time, and back
             frames = frames + self.drop(F.gelu(inner)) * mask
         return frames
 
 
-class Reader(nn.Module):
-    """Token positions from frames: (B, T', width) → (B, L, vocabulary) logits.
+class SegmentReader(nn.Module):
+    """Token positions from frames: (B, T', width) → logits (B, L, vocabulary).
 
-    Each position looks through ``parts`` bumps, one after the other, at its share of the recording.
-    Where a bump stands and how wide it is, is learned; with several positions the frames' contents
-    draw it too.
+    Each position has ``num_segments`` Gaussian windows in order over its share of the recording.
+    Their centres and widths are learned; with several positions the content of the frames moves
+    them too.
     """
 
     def __init__(
-        self, width: int, vocabulary: int, positions: int, parts: int, dropout: float
+        self, width: int, vocab_size: int, positions: int, num_segments: int, dropout: float
     ) -> None:
         super().__init__()
-        self.positions, bumps = positions, positions * parts
-        self.centre = nn.Parameter((torch.arange(bumps) + 0.5) / bumps)
-        self.log_width = nn.Parameter(torch.full((bumps,), math.log(0.5 / bumps)))
-        self.pull = nn.Linear(width, bumps, bias=False) if positions > 1 else None
-        if self.pull is not None:
-            nn.init.zeros_(self.pull.weight)  # time alone decides at first
-        self.drop, self.head = nn.Dropout(dropout), nn.Linear(parts * width, vocabulary)
+        self.positions, count = positions, positions * num_segments
+        self.centre = nn.Parameter((torch.arange(count) + 0.5) / count)
+        self.log_width = nn.Parameter(torch.full((count,), math.log(0.5 / count)))
+        self.content_score = nn.Linear(width, count, bias=False) if positions > 1 else None
+        if self.content_score is not None:
+            nn.init.zeros_(self.content_score.weight)  # at first the time alone decides
+        self.drop, self.head = nn.Dropout(dropout), nn.Linear(num_segments * width, vocab_size)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        place = torch.arange(frames.shape[1], device=frames.device) + 0.5
-        place = place / lengths[:, None].clamp(min=1)  # (B, T'), 0 to 1 over what counts
-        away = (place[:, None] - self.centre[:, None]) / self.log_width.exp()[:, None]
-        score = -0.5 * away.square()  # (B, bumps, T')
-        if self.pull is not None:
-            score = score + self.pull(frames).transpose(1, 2)
-        hidden = inside(lengths, frames.shape[1])[:, None] == 0
-        seen = score.masked_fill(hidden, -1e9).softmax(-1) @ frames  # (B, bumps, width)
-        # (B, L * parts, width) → (B, L, parts * width)
-        return self.head(self.drop(seen.reshape(len(frames), self.positions, -1)))
+        """Return logits (B, L, vocabulary) of frames (B, T', width), of which (B,) count."""
+        return self.head(self.embed(frames, lengths))
+
+    def embed(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Return the vectors before the last layer, (B, L, segments * width)."""
+        time = torch.arange(frames.shape[1], device=frames.device) + 0.5
+        time = time / lengths[:, None].clamp(min=1)  # (B, T'), 0 to 1 over the recording
+        distance = (time[:, None] - self.centre[:, None]) / self.log_width.exp()[:, None]
+        score = -0.5 * distance.square()  # (B, L * segments, T')
+        if self.content_score is not None:
+            score = score + self.content_score(frames).transpose(1, 2)
+        padding = ~length_mask(lengths, frames.shape[1])[:, None]
+        pooled = score.masked_fill(padding, -1e9).softmax(-1) @ frames
+        # (B, L * segments, width) → (B, L, segments * width)
+        return self.drop(pooled.reshape(len(frames), self.positions, -1))
 
 
-class EMGWords(nn.Module):
-    """Words from EMG of few recordings: (B, T, C) signals, (B,) samples → logits, lengths.
+class EMGWords(SequenceNetwork):
+    """Words from few EMG recordings: (B, T, C) signals, (B,) samples → logits, lengths.
 
-    Made for some hundred recordings of single words, each cut to the time of speaking, and for
-    electrodes that sit elsewhere on another day. What is beyond a recording's length never counts.
+    Designed for some hundred recordings of single words, each cut to the time of speaking, and for
+    electrodes whose placement varies between sessions. The padding of a batch has no effect.
 
     Args:
-        channels: C. All must share one unit (µV or a multiple): their differences are used.
-        vocabulary: tokens to tell apart.
-        positions: tokens of each answer, L; None for logits a frame, as CTC wants.
-        rate: of the signals, Hz.
-        width: numbers that a member tells a frame by.
-        layers: convolutions over time.
-        parts: of a position's share of the recording, in order, that the last layer tells apart.
-        members: networks that learn on their own; their logits are averaged.
-        hop: seconds from one frame to the next.
-        window: seconds that the energy of a frame is measured over.
-        split: Hz above which energy counts; what the preparation keeps bounds it from above.
-        sway: Hz below which the potential itself counts.
+        channels: EMG channels, all of one unit (µV or a multiple): their differences are used.
+        vocab_size: tokens.
+        positions: tokens per recording, L; None for logits of frames, for CTC.
+        sample_rate: of the signals, Hz.
+        embedding_dim: embedding size per frame and member.
+        num_layers: convolutions over time.
+        num_segments: consecutive segments of a recording that the last layer pools separately.
+        num_members: networks that learn independently; their logits are averaged.
+        hop_s: from one frame to the next, seconds.
+        window_s: window of the energy of a frame, seconds.
+        high_pass_hz: lower edge of the band of the energies, Hz.
+        low_pass_hz: upper edge of the band of the slow potential, Hz.
         dropout: before the last layer.
         inner_dropout: of the features and after each convolution.
     """
@@ -153,70 +171,70 @@ class EMGWords(nn.Module):
     def __init__(
         self,
         channels: int,
-        vocabulary: int,
+        vocab_size: int,
         positions: int | None,
-        rate: float,
-        width: int = 128,
-        layers: int = 2,
-        parts: int = 10,
-        members: int = 1,
-        hop: float = 0.024,
-        window: float = 0.16,
-        split: float = 35.0,
-        sway: float = 8.0,
+        sample_rate: float,
+        embedding_dim: int = 128,
+        num_layers: int = 2,
+        num_segments: int = 10,
+        num_members: int = 1,
+        hop_s: float = 0.024,
+        window_s: float = 0.16,
+        high_pass_hz: float = 35.0,
+        low_pass_hz: float = 8.0,
         dropout: float = 0.3,
         inner_dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.positions, self.width = positions, members * width
-        self.features = EMGFeatures(channels, rate, hop, window, split, sway)
+        self.positions, self.frame_dim = positions, num_members * embedding_dim
+        self.features = EMGFeatures(
+            channels, sample_rate, hop_s, window_s, high_pass_hz, low_pass_hz
+        )
         self.encoders = nn.ModuleList(
-            Encoder(self.features.out, width, layers, inner_dropout) for _ in range(members)
+            FrameEncoder(self.features.out_dim, embedding_dim, num_layers, inner_dropout)
+            for _ in range(num_members)
         )
         self.drop = nn.Dropout(dropout)
         self.readers = nn.ModuleList(
-            nn.Linear(width, vocabulary)
+            nn.Linear(embedding_dim, vocab_size)
             if positions is None
-            else Reader(width, vocabulary, positions, parts, dropout)
-            for _ in range(members)
+            else SegmentReader(embedding_dim, vocab_size, positions, num_segments, dropout)
+            for _ in range(num_members)
         )
 
     def output_lengths(self, length: Tensor) -> Tensor:
-        """How many entries of the logits count, of recordings of (B,) samples."""
+        """Return how many logits count of recordings of (B,) samples."""
         if self.positions is None:
-            return self.features.lengths(length)
+            return self.features.output_lengths(length)
         return torch.full_like(length, self.positions)
 
+    def embed(self, x: Tensor, length: Tensor) -> Tensor:
+        """Return the vectors before the last layers, (B, L or T', D), of members side by side."""
+        frames, lengths = self.encode(x, length)
+        if self.positions is None:
+            return frames
+        parts = zip(self.readers, self._split_members(frames), strict=True)
+        return torch.cat([reader.embed(part, lengths) for reader, part in parts], -1)
+
     def encode(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, C) → (B, T', ``width``) frames, the members' side by side, and (B,) lengths."""
-        features, lengths = self.features(x, length), self.features.lengths(length)
-        mask = inside(lengths, features.shape[1])[..., None]
+        """Return frames (B, T', frame_dim), of members side by side, and how many count (B,)."""
+        features, lengths = self.features(x, length), self.features.output_lengths(length)
+        mask = length_mask(lengths, features.shape[1])[..., None].float()
         frames = [encoder(features, mask) for encoder in self.encoders]
         return torch.cat(frames, -1), lengths
 
-    def read_members(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Every member's own logits: (B, T', ``width``) → (members, B, L or T', vocabulary)."""
-        own = zip(self.readers, frames.chunk(len(self.readers), -1), strict=True)
-        if self.positions is None:
-            return torch.stack([reader(self.drop(part)) for reader, part in own])
-        return torch.stack([reader(part, lengths) for reader, part in own])
-
     def read(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames of ``encode`` → (B, L or T', vocabulary) logits and how many of them count."""
-        logits = self.read_members(frames, lengths).mean(0)
+        """Return the mean of the members' logits (B, L or T', vocabulary), and how many count."""
+        logits, counts = self.read_members(frames, lengths)
+        return logits.mean(0), counts
+
+    def read_members(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of each member, (members, B, L or T', vocabulary), and (B,)."""
+        parts = zip(self.readers, self._split_members(frames), strict=True)
         if self.positions is None:
-            return logits, lengths
+            return torch.stack([reader(self.drop(part)) for reader, part in parts]), lengths
+        logits = torch.stack([reader(part, lengths) for reader, part in parts])
         return logits, torch.full_like(lengths, self.positions)
 
-    def forward_members(self, x: Tensor, length: Tensor) -> Tensor:
-        """Every member's own logits: (B, T, C) → (members, B, L or T', vocabulary)."""
-        return self.read_members(*self.encode(x, length))
-
-    def forward(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, C) signals, (B,) samples → (B, L or T', vocabulary) logits and (B,) lengths."""
-        return self.read(*self.encode(x, length))
-
-
-def inside(length: Tensor, size: int) -> Tensor:
-    """1 where an entry counts and 0 beyond: (B,) → (B, size)."""
-    return (torch.arange(size, device=length.device) < length[:, None]).float()
+    def _split_members(self, frames: Tensor) -> tuple[Tensor, ...]:
+        return frames.chunk(len(self.readers), -1)

@@ -1,18 +1,21 @@
-"""The recurrent reader of hand landmarks that the ASL recipe describes."""
+"""The recurrent network of the ASL recipe for hand landmarks."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
+from modules.networks.base import Network
 
-class LandmarkGRU(nn.Module):
+
+class LandmarkGRU(Network):
     """Linear, ReLU, GRU, Linear: 210,077 parameters with the defaults.
 
-    Source: the ASL alphabet recipe (GRU, hidden size 128, 2 layers, dropout 0.3, 29 classes).
+    Source: "ASL alphabet" in docs/sources.md (GRU, hidden size 128, 2 layers, dropout 0.3, 29
+    classes).
 
     Args:
-        num_classes: letters and signs to tell apart.
-        input_size: numbers a frame; 21 landmarks x (x, y, z).
+        num_classes: letters and signs.
+        input_size: values per frame; 21 landmarks x (x, y, z).
         hidden_size: width of the projection and of each GRU layer.
         num_layers: GRU layers.
         dropout: between the GRU layers.
@@ -27,12 +30,16 @@ class LandmarkGRU(nn.Module):
         dropout: float = 0.3,
     ) -> None:
         super().__init__()
-        self.project = nn.Sequential(nn.Linear(input_size, hidden_size), nn.ReLU())
+        self.input_proj = nn.Sequential(nn.Linear(input_size, hidden_size), nn.ReLU())
         between = dropout if num_layers > 1 else 0.0
         self.gru = nn.GRU(hidden_size, hidden_size, num_layers, batch_first=True, dropout=between)
         self.head = nn.Linear(hidden_size, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, 63) landmarks → (B, classes) logits, read off the last frame."""
-        hidden, _ = self.gru(self.project(x))  # (B, T, 63) → (B, T, 128)
-        return self.head(hidden[:, -1])  # (B, T, 128) → (B, classes)
+        """Return logits (B, classes) of landmarks (B, T, 63)."""
+        return self.head(self.embed(x))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the last state of the GRU, (B, hidden_size)."""
+        hidden, _ = self.gru(self.input_proj(x))  # (B, T, 63) → (B, T, 128)
+        return hidden[:, -1]

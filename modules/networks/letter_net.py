@@ -6,77 +6,89 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.networks.hand_features import HandFeatures
+from modules.networks.base import Network
+from modules.networks.layers.hand_features import HandFeatures
 
 
-class ManyLinear(nn.Module):
-    """A linear layer for each member: (members, N, inputs) -> (members, N, outputs)."""
+class MemberLinear(nn.Module):
+    """One linear layer for each member: (members, N, inputs) → (members, N, outputs)."""
 
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+    def __init__(self, num_members: int, inputs: int, outputs: int) -> None:
         super().__init__()
         bound = inputs**-0.5
-        self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
+        weight = torch.empty(num_members, inputs, outputs).uniform_(-bound, bound)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(num_members, 1, outputs))
 
     def forward(self, values: Tensor) -> Tensor:
+        """Apply the layers of all members in one product of matrices."""
         return torch.baddbmm(self.bias, values, self.weight)
 
 
-class LetterNet(nn.Module):
-    """Small perceptrons over hand features, averaged: landmarks (B, T, 63) -> logits (B, classes).
+class LetterNet(Network):
+    """Mean of small perceptrons over hand features: landmarks (B, T, 63) → logits (B, classes).
 
-    Several members cost little and disagree most on signers never seen, where their mean is better
-    than any of them. A recording of several frames is read frame by frame, and averaged.
+    Members cost little and disagree most on unseen signers, where their mean is better than any of
+    them. The logits of several frames are averaged.
 
     Args:
-        num_classes: letters and signs to tell apart.
-        members: perceptrons.
+        num_classes: letters and signs.
+        num_members: perceptrons.
         hidden_size: width of each.
-        blocks: residual layers of each, after the first.
+        num_blocks: residual layers of each, after the first layer.
         dropout: after each layer.
-        feature_dropout: share of the features that a training sample hides from each member.
-        nothing: class of a frame without a hand, which is written as zeros.
+        feature_dropout: share of the features that training drops for each member.
+        nothing: class of a frame without a hand, whose landmarks are zeros.
     """
 
     def __init__(
         self,
         num_classes: int = 29,
-        members: int = 3,
+        num_members: int = 3,
         hidden_size: int = 192,
-        blocks: int = 1,
+        num_blocks: int = 1,
         dropout: float = 0.2,
         feature_dropout: float = 0.1,
         nothing: int = 27,
     ) -> None:
         super().__init__()
-        self.members, self.num_classes, self.nothing = members, num_classes, nothing
+        self.num_members, self.num_classes, self.nothing = num_members, num_classes, nothing
+        inputs = HandFeatures.num_features
         self.features = HandFeatures()
-        self.scale = nn.BatchNorm1d(HandFeatures.size, affine=False, momentum=0.05)
-        self.hide = nn.Dropout(feature_dropout)
-        self.enter = ManyLinear(members, HandFeatures.size, hidden_size)
+        self.input_norm = nn.BatchNorm1d(inputs, affine=False, momentum=0.05)
+        self.feature_drop = nn.Dropout(feature_dropout)
+        self.input_proj = MemberLinear(num_members, inputs, hidden_size)
         self.blocks = nn.ModuleList(
-            ManyLinear(members, hidden_size, hidden_size) for _ in range(blocks)
+            MemberLinear(num_members, hidden_size, hidden_size) for _ in range(num_blocks)
         )
         self.norm = nn.LayerNorm(hidden_size, elementwise_affine=False)
         self.drop = nn.Dropout(dropout)
-        self.leave = ManyLinear(members, hidden_size, num_classes)
-
-    def forward_members(self, x: Tensor) -> Tensor:
-        """Every member's own logits: (B, T, 63) → (members, B, classes)."""
-        batch, frames = x.shape[:2]
-        features = self.features(x.reshape(batch * frames, 63))  # (B, T, 63) → (B * T, size)
-        # Rare poses lie many deviations out; a limit keeps them from swaying the first layer.
-        values = self.scale(features).clamp(-5, 5)
-        values = self.hide(values[None].repeat(self.members, 1, 1))
-        values = self.drop(F.gelu(self.norm(self.enter(values))))
-        for block in self.blocks:
-            values = values + self.drop(F.gelu(self.norm(block(values))))
-        logits = self.leave(values)  # (members, B * T, classes)
-        return logits.reshape(self.members, batch, frames, -1).mean(2)
+        self.output_proj = MemberLinear(num_members, hidden_size, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, 63) landmarks → (B, classes) logits."""
+        """Return logits (B, classes) of landmarks (B, T, 63)."""
         logits = self.forward_members(x).mean(0)
-        empty = (x.abs().sum((1, 2)) == 0)[:, None]  # (B, 1)
+        is_empty = (x.abs().sum((1, 2)) == 0)[:, None]  # (B, 1)
         certain = 20.0 * (torch.arange(self.num_classes, device=x.device) == self.nothing)
-        return torch.where(empty, certain.to(logits.dtype), logits)
+        return torch.where(is_empty, certain.to(logits.dtype), logits)
+
+    def forward_members(self, x: Tensor) -> Tensor:
+        """Return the logits of each member, (members, B, classes)."""
+        logits = self.output_proj(self._encode(x))  # (members, B * T, classes)
+        return logits.reshape(self.num_members, *x.shape[:2], -1).mean(2)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the means over time of the last hidden layers, (B, members * hidden_size)."""
+        vectors = self._encode(x).reshape(self.num_members, *x.shape[:2], -1).mean(2)
+        return vectors.transpose(0, 1).flatten(1)
+
+    def _encode(self, x: Tensor) -> Tensor:
+        """Return the last hidden layers, (B, T, 63) → (members, B * T, hidden_size)."""
+        features = self.features(x.reshape(x.shape[0] * x.shape[1], 63))
+        # Rare poses are many deviations away; the limit bounds their effect on the first layer.
+        values = self.input_norm(features).clamp(-5, 5)
+        values = self.feature_drop(values[None].repeat(self.num_members, 1, 1))
+        values = self.drop(F.gelu(self.norm(self.input_proj(values))))
+        for block in self.blocks:
+            values = values + self.drop(F.gelu(self.norm(block(values))))
+        return values

@@ -29,7 +29,7 @@ from tests.helpers.prepared_sets import write_hands
 
 STEPS = 4  # an epoch
 TINY = (
-    *("trainer=cpu", "net.hidden_size=8", "net.members=1", "datamodule.batch_size=8"),
+    *("trainer=cpu", "net.hidden_size=8", "net.num_members=1", "datamodule.batch_size=8"),
     *(
         f"datamodule.steps_per_epoch={STEPS}",
         "trainer.max_epochs=3",

@@ -71,10 +71,10 @@ EXPORT_CELLS: dict[str, tuple[str, str, str, str]] = {
 }
 # Smaller layers for the recipes with large networks: outcomes do not depend on them.
 SMALL = {
-    "experiment=vsr_seed": ("net.spatial_size=16", "net.hidden_size=16", "net.heads=2"),
-    "experiment=emg_hybrid_seed": ("net.hidden_size=32", "net.heads=2"),
+    "experiment=vsr_seed": ("net.embedding_dim=16", "net.hidden_size=16", "net.num_heads=2"),
+    "experiment=emg_hybrid_seed": ("net.hidden_size=32", "net.num_heads=2"),
     "experiment=emg_spatiotemporal_seed": (
-        *("net.hidden_size=32", "net.heads=2", "net.layers=1", "logger=csv"),
+        *("net.hidden_size=32", "net.num_heads=2", "net.num_layers=1", "logger=csv"),
     ),
 }
 

@@ -6,6 +6,7 @@ import json
 import zipfile
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -156,7 +157,7 @@ def test_the_network_gets_the_shape_of_the_data(folder: Path) -> None:
     data = set_up_data(folder, objective="cross_entropy")
     size = len(set("".join(PHRASES))) + 2
     longest = max(map(len, PHRASES)) + 1
-    expected = {"channels": 2, "rate": 250.0, "vocabulary": size, "positions": longest}
+    expected = {"channels": 2, "sample_rate": 250.0, "vocab_size": size, "positions": longest}
     assert data.net_arguments == expected
     assert set_up_data(folder).net_arguments == expected | {"positions": None}
 
@@ -288,13 +289,14 @@ def test_a_text_without_any_token_cannot_be_trained_on(tmp_path: Path) -> None:
 def test_a_text_needs_as_many_frames_as_ctc_writes_tokens(tmp_path: Path) -> None:
     """Equal characters need a blank between them: "aaaa" needs 7 frames."""
     folder = change_label(write_muscles(tmp_path / "set"), 4, "a" * 60)
-    net = EMGCTC(2, 20, None, 250.0, hidden_size=4, layers=1)
+    net = EMGCTC(2, 20, None, 250.0, hidden_size=4, num_layers=1)
+    module = SimpleNamespace(net=net)
     with pytest.raises(ValueError, match=r"s0/no thanks/1 of .* needs 119 frames, and the network"):
-        set_up_data(folder).validate_network(net)
-    set_up_data(folder, objective="cross_entropy").validate_network(net)
-    set_up_data(folder, tokenizer=Phrases()).validate_network(net)
+        set_up_data(folder).validate_network(module)
+    set_up_data(folder, objective="cross_entropy").validate_network(module)
+    set_up_data(folder, tokenizer=Phrases()).validate_network(module)
     tested = change_label(write_muscles(tmp_path / "tested"), 35, "a" * 60)
-    set_up_data(tested).validate_network(net)  # what is tested is read as well as it can be
+    set_up_data(tested).validate_network(module)  # what is tested is read as well as it can be
 
 
 @pytest.mark.parametrize(
@@ -479,7 +481,7 @@ def test_time_changes_are_the_same_in_all_channels() -> None:
 QUICK = (
     "net.hidden_size=16",
     "net.hop_ms=16",
-    "net.layers=1",
+    "net.num_layers=1",
     "augment=none",
     "task=emg",
     "debug=smoke",
@@ -615,7 +617,7 @@ def test_a_checkpoint_holds_its_tokenizer_as_plain_data(closed_run: Path) -> Non
         {"kind": "char", "lower": True},
         {"kind": "char", "lower": True, "characters": ["a", "a"]},
         {"kind": "char", "lower": "yes", "characters": ["a"]},
-        {"kind": "sentencepiece", "lower": True, "model": "AAAA", "vocabulary": 10},
+        {"kind": "sentencepiece", "lower": True, "model": "AAAA", "vocab_size": 10},
     ],
     ids=["none", "unknown kind", "no characters", "twice", "not a truth", "no model"],
 )
@@ -631,7 +633,7 @@ def test_another_number_of_tokens_does_not_fit_the_weights(
     closed_run: Path, tmp_path: Path
 ) -> None:
     content = torch.load(find_checkpoint(closed_run), weights_only=True)
-    content["card"]["net"]["vocabulary"] += 1
+    content["card"]["net"]["vocab_size"] += 1
     torch.save(content, tmp_path / "changed.ckpt")
     with pytest.raises(ValueError, match="weights do not fit"):
         load_checkpoint(tmp_path / "changed.ckpt")
@@ -759,7 +761,7 @@ def test_real_words_of_an_unseen_session_are_read(run, tmp_path: Path) -> None:
     run("task=emg", "stage=prepare", *reader, f"raw_dir={tmp_path / 'raw'}", prepared)
     folder = run(
         *("experiment=emg_best", prepared, "fold=0", "split=leave_one_group_out"),
-        *("split.val=random", "split.val_fraction=0.05", "net.members=1", "epochs=30"),
+        *("split.val=random", "split.val_fraction=0.05", "net.num_members=1", "epochs=30"),
         run_dir="trained",
     )
     numbers = json.loads((folder / "metrics.json").read_text())

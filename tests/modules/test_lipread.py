@@ -89,7 +89,7 @@ def test_mixup_blends_clips_and_targets() -> None:
     share = share[:, None]
     target = share * torch.eye(2)[y] + (1 - share) * torch.eye(2)[y[other]]
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(expected, target))
-    with pytest.raises(ValueError, match="mixup=-1 must not be negative"):
+    with pytest.raises(ValueError, match="mixup=-1 is negative"):
         LipreadModule(Mean(), ["a", "b"], mixup=-1)
 
 

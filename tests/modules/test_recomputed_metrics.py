@@ -139,7 +139,7 @@ def test_equal_logits_are_counted_as_they_are_listed() -> None:
     batch = {"x": x, "y": y, "index": torch.arange(4), "group": unknown, "sequence": unknown}
 
     outcome = module.test_step(batch, 0)
-    rates = module.rates["test"].compute()
+    rates = module.label_scores["test"].compute()
 
     assert outcome["label_rank"].tolist() == [4, 4, 1, 1]
     assert outcome["codes"][:, 0].tolist() == [0, 1, 0, 2]

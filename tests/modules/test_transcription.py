@@ -14,10 +14,10 @@ from torchmetrics.text import WordErrorRate
 
 from datamodules.loading.sequences import IGNORE, padded
 from modules.emg import EMGModule
-from modules.metrics import GroupInterval
-from modules.networks.contrastive import SharedSpace
+from modules.metrics import GroupInterval, count_word_errors
 from modules.networks.emg_ctc import EMGCTC
-from modules.transcription import TranscriptionModule, count_word_errors
+from modules.networks.layers.heads import InfoNCEHead
+from modules.transcription import TranscriptionModule
 from unvoiced.tokenizers import Characters, Tokenizer
 
 TRUE = ["call me", "no", "yes"]
@@ -200,9 +200,9 @@ def test_the_loss_of_half_precision_is_taken_in_float32(objective: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [
-        ({"objective": "mse"}, "objective=mse is not known: cross_entropy or ctc"),
+        ({"objective": "mse"}, "objective=mse is unknown; expected cross_entropy or ctc"),
         ({"beam_width": 0, "objective": "ctc"}, "module.beam_width=0"),
-        ({"beam_width": 4}, "module.beam_width=4.*objective=ctc alone"),
+        ({"beam_width": 4}, "module.beam_width=4.*objective=ctc"),
     ],
     ids=["objective", "no beam", "beam of positions"],
 )
@@ -364,7 +364,10 @@ def test_word_errors_are_a_distance_between_any_texts(first: str, second: str) -
     [("yes", "yes"), ("yess", "yes"), ("ca me", "call me"), ("nn", "no"), ("call you", "call me")],
 )
 def test_the_nearest_phrase_has_the_fewest_characters_to_change(text: str, phrase: str) -> None:
-    assert make_module(nn.Identity(), classes=("no", "yes", "call me")).nearest(text) == phrase
+    assert (
+        make_module(nn.Identity(), classes=("no", "yes", "call me")).find_nearest_phrase(text)
+        == phrase
+    )
 
 
 # ---- the interval
@@ -433,10 +436,10 @@ def test_the_interval_of_the_word_error_rate_brackets_it() -> None:
 
 def make_matching(
     texts: list[list[int]], seed: int = 0
-) -> tuple[SharedSpace, Tensor, Tensor, Tensor]:
+) -> tuple[InfoNCEHead, Tensor, Tensor, Tensor]:
     """Return a head that maps recordings and their texts to equal embeddings."""
     torch.manual_seed(seed)
-    space = SharedSpace(width=8, vocabulary=8, size=8, temperature=0.1)
+    space = InfoNCEHead(width=8, vocab_size=8, embedding_dim=8, temperature=0.1)
     with torch.no_grad():
         for layer in (space.recording, space.text):
             layer.weight.copy_(torch.eye(8))
@@ -467,7 +470,7 @@ def test_recordings_of_equal_texts_are_positives() -> None:
 
 def test_equal_texts_share_their_loss() -> None:
     torch.manual_seed(0)
-    space = SharedSpace(6, 5, 4, 0.1)
+    space = InfoNCEHead(6, 5, 4, 0.1)
     frames, y = torch.randn(4, 1, 6), torch.tensor([[2], [2], [3], [3]])
     optimizer = torch.optim.Adam(space.parameters(), 0.05)
     for _ in range(60):
@@ -490,13 +493,13 @@ def test_padding_does_not_change_the_embedding() -> None:
 
 def make_emg_module(**more) -> EMGModule:
     torch.manual_seed(0)
-    net = EMGCTC(2, make_tokenizer().size, None, 250.0, hidden_size=4, layers=1, dropout=0.0)
+    net = EMGCTC(2, make_tokenizer().size, None, 250.0, hidden_size=4, num_layers=1, dropout=0.0)
     return EMGModule(net, [], make_tokenizer(), objective="ctc", label_smoothing=0.0, **more).eval()
 
 
 def test_the_contrastive_loss_is_added_in_training() -> None:
     batch = make_batch(TRUE) | {"x": torch.randn(3, 200, 2), "length": torch.tensor([200, 150, 90])}
-    plain, mixed = make_emg_module(), make_emg_module(contrastive=0.5)
+    plain, mixed = make_emg_module(), make_emg_module(contrastive_weight=0.5)
     mixed.net.load_state_dict(plain.net.state_dict())
     logits, loss = plain.forward_and_loss(batch)
     same, more = mixed.forward_and_loss(batch)
@@ -509,7 +512,11 @@ def test_the_contrastive_loss_is_added_in_training() -> None:
     torch.testing.assert_close(loss, plain.compute_loss(expected, lengths, batch["y"]))
 
 
-@pytest.mark.parametrize("wrong", [{"contrastive": -0.1}, {"temperature": 0.0}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"contrastive_weight": -0.1}, {"contrastive_temperature": 0.0}], ids=str
+)
 def test_invalid_contrastive_settings_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"module.contrastive=.* module.temperature="):
+    with pytest.raises(
+        ValueError, match=r"module.contrastive_weight=.* module.contrastive_temperature="
+    ):
         make_emg_module(**wrong)

@@ -23,11 +23,12 @@ from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.instantiate import instantiate
 from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
+from modules.networks.base import Network
 from modules.vsr import VSRModule
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import WORDS, write_clips
 
-TINY = ("net=word_tcn", "net.size=12", "net.layers=1", "datamodule.frames=4")
+TINY = ("net=word_tcn", "net.embedding_dim=12", "net.num_layers=1", "datamodule.frames=4")
 TINY += ("datamodule.downsample=1",)
 
 
@@ -177,7 +178,7 @@ def test_a_word_without_a_training_clip_is_named(run, tmp_path: Path, capsys) ->
 # ---- where in the clip
 
 
-class SpanNetwork(torch.nn.Module):
+class SpanNetwork(Network):
     """A network that only uses the word mask: (B, T) → (B, classes)."""
 
     takes_word_mask = True
@@ -229,18 +230,20 @@ def test_the_network_gets_a_word_mask_if_the_set_has_spans(
     for folder, expected in ((set_with_spans, True), (set_without_spans, False)):
         config = compose_config("task=vsr", *TINY, f"data_dir={folder}")
         module = build_module(config, build_datamodule(config))
-        assert module.net.takes_word_mask is module.card.net["word_mask"] is expected
+        assert module.takes_word_mask is module.card.net["use_word_mask"] is expected
 
 
 def test_a_network_without_word_mask_gets_the_clip_only(
     compose_config, set_with_spans: Path
 ) -> None:
-    config = compose_config("task=vsr", *TINY, f"data_dir={set_with_spans}", "net.word_mask=false")
+    config = compose_config(
+        "task=vsr", *TINY, f"data_dir={set_with_spans}", "net.use_word_mask=false"
+    )
     data = build_datamodule(config)
     module = build_module(config, data).eval()
     batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
     assert "word_mask" in batch and len(module.network_inputs(batch)) == 1
-    module = build_module(compose_config("task=vsr", *TINY, "net.word_mask=true"), data).eval()
+    module = build_module(compose_config("task=vsr", *TINY, "net.use_word_mask=true"), data).eval()
     assert [tuple(part.shape[:1]) for part in module.network_inputs(batch)] == [(8,), (8,)]
     moved = batch | {"word_mask": batch["word_mask"].flip(1)}
     read = [module(*module.network_inputs(b)) for b in (batch, moved)]
@@ -256,19 +259,21 @@ def test_a_network_without_word_mask_gets_the_clip_only(
 def test_a_set_without_word_spans_is_refused(
     net: str, compose_config, set_without_spans: Path
 ) -> None:
-    narrow = ["net.spatial_size=8", "net.hidden_size=8", "net.heads=2", "net.layers=1"]
+    narrow = ["net.embedding_dim=8", "net.hidden_size=8", "net.num_heads=2", "net.num_layers=1"]
     asked = ["task=vsr", *TINY] if net == "word_tcn" else ["task=vsr", f"net={net}", *narrow]
-    config = compose_config(*asked, f"data_dir={set_without_spans}", "net.word_mask=true")
+    config = compose_config(*asked, f"data_dir={set_without_spans}", "net.use_word_mask=true")
     data = build_datamodule(config)
     message = (
-        "net.word_mask=true, but .*set does not state which frames a word takes. Prepare it with "
+        "net.use_word_mask=true, but .*set does not state which frames a word takes. Prepare it "
     )
-    with pytest.raises(ValueError, match=message + "with reader=lrw.* or set net.word_mask=false"):
+    with pytest.raises(
+        ValueError, match=message + "with reader=lrw.* or set net.use_word_mask=false"
+    ):
         build_module(config, data)
 
 
 def test_mixup_blends_the_boundary_as_the_clips() -> None:
-    class Both(torch.nn.Module):
+    class Both(Network):
         takes_word_mask = True
 
         def forward(self, x: Tensor, word_mask: Tensor) -> Tensor:

@@ -130,9 +130,9 @@ def test_an_exported_model_predicts_as_its_checkpoint(
 
 
 def test_weights_of_training_only_are_not_exported(compose_config, tmp_path: Path) -> None:
-    config = compose_config("task=emg", "debug=smoke", "module.contrastive=0.1")
+    config = compose_config("task=emg", "debug=smoke", "module.contrastive_weight=0.1")
     module = build_module(config, build_datamodule(config))
-    assert any(name.startswith("shared.") for name in module.state_dict())
+    assert any(name.startswith("contrastive_head.") for name in module.state_dict())
     write_pth(module, tmp_path / "m.pth")
     assert has_same_weights(load_checkpoint(tmp_path / "m.pth"), module)
 

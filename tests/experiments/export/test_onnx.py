@@ -35,10 +35,10 @@ from unvoiced import Recognizer
 from unvoiced.networks import FORMAT, KEY, OnnxNetwork
 
 SMALL = {
-    "asl": ("net.members=1", "net.hidden_size=8"),
-    "lipread": ("net.size=8",),
-    "vsr": ("net.size=6",),
-    "emg": ("net.hidden_size=8", "net.layers=1"),
+    "asl": ("net.num_members=1", "net.hidden_size=8"),
+    "lipread": ("net.embedding_dim=8",),
+    "vsr": ("net.embedding_dim=6",),
+    "emg": ("net.hidden_size=8", "net.num_layers=1"),
 }
 FACTS = {
     **{"task": "asl", "classes": ["A", "B"], "input": {"frames": 1}, KEY: FORMAT},

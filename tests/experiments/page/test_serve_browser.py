@@ -459,7 +459,7 @@ def train_checkpoint(run: Callable[..., Path], task: str, *overrides: str) -> Pa
 
 
 def test_the_checkpoint_decides_what_the_page_offers(camera, run, tmp_path: Path) -> None:
-    quick = ("net.hidden_size=8", "net.layers=1", "tokenizer=char", "trainer.max_epochs=1")
+    quick = ("net.hidden_size=8", "net.num_layers=1", "tokenizer=char", "trainer.max_epochs=1")
     checkpoint = train_checkpoint(run, "emg", *quick)
     recording = tmp_path / "emg.csv"
     noise = np.random.default_rng(0).normal(size=(2000, 8)) * 20

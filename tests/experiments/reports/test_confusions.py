@@ -261,7 +261,12 @@ def test_a_run_writes_its_confusion_tables(run, dictionary: Path, tmp_path: Path
     words = ("bat", "mat", "thin")
     data = write_clips(tmp_path / "set", words=words)
     shared = ("task=vsr", "debug=smoke", f"data_dir={data}", f"pronunciations={dictionary}")
-    shared += ("net.size=12", "net.layers=1", "datamodule.frames=4", "datamodule.downsample=1")
+    shared += (
+        "net.embedding_dim=12",
+        "net.num_layers=1",
+        "datamodule.frames=4",
+        "datamodule.downsample=1",
+    )
     folder = run(*shared)
     evaluate = ("stage=validate", f"ckpt_path={folder}/checkpoints/best.ckpt")
     for left in (folder, run(*shared, *evaluate, run_dir="validated")):

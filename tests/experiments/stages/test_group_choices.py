@@ -8,7 +8,7 @@ from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.overrides import replace_nulls
 from tests.helpers.prepared_sets import write_mouths
 
-SMALL = ("net.spatial_size=8", "net.hidden_size=12", "datamodule.frames=4")
+SMALL = ("net.embedding_dim=8", "net.hidden_size=12", "datamodule.frames=4")
 
 
 @pytest.mark.parametrize("task", ["lipread", "vsr"])
@@ -20,15 +20,15 @@ def test_lip_tasks_share_their_networks(task: str, net: str, compose_config) -> 
 
     module = build_module(config, data)
 
-    assert module.net.takes_word_mask is False  # simulated clips do not say where a word is
+    assert module.takes_word_mask is False  # simulated clips do not say where a word is
 
 
 def test_a_word_mask_needs_a_set_that_has_one(compose_config, tmp_path) -> None:
     clips = write_mouths(tmp_path / "set")
     config = compose_config(
-        "task=lipread", "net=word_tcn", "net.word_mask=true", f"data_dir={clips}"
+        "task=lipread", "net=word_tcn", "net.use_word_mask=true", f"data_dir={clips}"
     )
-    with pytest.raises(ValueError, match=r"net\.word_mask=true, but .* does not state which"):
+    with pytest.raises(ValueError, match=r"net\.use_word_mask=true, but .* does not state which"):
         build_module(config, build_datamodule(config))
 
 

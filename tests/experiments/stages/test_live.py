@@ -332,7 +332,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("trained")
     register_resolvers()
-    small = ("net.hidden_size=8", "net.layers=1", "trainer.max_epochs=1")
+    small = ("net.hidden_size=8", "net.num_layers=1", "trainer.max_epochs=1")
     quick = ("trainer.limit_train_batches=1", "objective=cross_entropy", "tokenizer=char")
     with initialize_config_dir(str(ROOT / "conf")):
         overrides = ["task=emg", "debug=smoke", *small, *quick, f"run_dir={folder}"]

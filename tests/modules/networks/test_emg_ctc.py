@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from modules.networks.emg_ctc import EMGCTC
-from modules.networks.emg_hybrid import FrameNorm
-from modules.networks.token_reader import present
+from modules.networks.layers.masks import MaskedBatchNorm1d, length_mask
 
 kinds_of_output = pytest.mark.parametrize("positions", [3, None], ids=["tokens", "ctc"])
 
@@ -20,14 +19,14 @@ def make_network(
     positions: int | None = None, channels: int = 2, rate: float = 250.0, **more
 ) -> EMGCTC:
     torch.manual_seed(0)
-    return EMGCTC(channels, 11, positions, rate, **{"hidden_size": 8, "layers": 1} | more)
+    return EMGCTC(channels, 11, positions, rate, **{"hidden_size": 8, "num_layers": 1} | more)
 
 
 def make_settled_network(positions: int | None = None, **more) -> EMGCTC:
     """Return a network in eval mode whose normalizations are not the identity."""
     net = make_network(positions, **more)
     for part in net.modules():
-        if isinstance(part, FrameNorm):
+        if isinstance(part, MaskedBatchNorm1d):
             part.running_mean.uniform_(-1, 1)
             nn.init.uniform_(part.bias)
     return net.eval()
@@ -37,7 +36,7 @@ def make_recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
     """Return noise (B, T, C) of these numbers of samples, padded with zeros to the longest."""
     torch.manual_seed(1)
     x, length = torch.randn(len(lengths), max(lengths), channels), torch.tensor(lengths)
-    return x * present(length, max(lengths), x.device)[..., None], length
+    return x * length_mask(length, max(lengths), x.device)[..., None], length
 
 
 @kinds_of_output
@@ -70,7 +69,7 @@ def test_padding_changes_nothing_in_training_either() -> None:
     x, length = make_recordings(150, 70)
     expected, counts = net(x, length)
     padded, _ = net(F.pad(x, (0, 0, 0, 90)), length)
-    mask = present(counts, expected.shape[1], x.device)
+    mask = length_mask(counts, expected.shape[1], x.device)
     torch.testing.assert_close(
         padded[:, : mask.shape[1]][mask], expected[mask], rtol=1e-4, atol=1e-4
     )
@@ -90,7 +89,7 @@ def test_the_output_has_the_promised_lengths(lengths: list[int], rate: float) ->
     promised = net.output_lengths(length)
     assert torch.equal(counts, promised) and torch.equal(read, promised)
     assert (promised >= 1).all() and (promised.diff()[length.diff() >= 0] >= 0).all()
-    assert frames.shape == (len(lengths), promised.max(), net.width)
+    assert frames.shape == (len(lengths), promised.max(), net.frame_dim)
     assert logits.shape == (len(lengths), promised.max(), 11)
     assert frames.isfinite().all() and logits.isfinite().all()
 
@@ -128,7 +127,7 @@ def test_the_strength_of_an_electrode_does_not_matter() -> None:
     with torch.no_grad():
         logits, counts = net(x, length)
         louder, _ = net(x * torch.tensor([20.0, 0.5]), length)
-    mask = present(counts, logits.shape[1], x.device)
+    mask = length_mask(counts, logits.shape[1], x.device)
     torch.testing.assert_close(louder[mask], logits[mask], rtol=1e-2, atol=1e-3)
 
 
@@ -136,7 +135,7 @@ def test_the_strength_of_an_electrode_does_not_matter() -> None:
 def test_gradients_reach_every_parameter_and_are_finite(positions: int | None) -> None:
     net = make_network(positions).train()
     logits, counts = net(*make_recordings(1, 300, 40))
-    mask = present(counts, logits.shape[1], logits.device)
+    mask = length_mask(counts, logits.shape[1], logits.device)
     logits[mask].log_softmax(-1)[:, 0].sum().backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
@@ -160,7 +159,7 @@ def test_mixed_precision_is_finite_and_agrees(positions: int | None) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         logits, counts = net(x, length)
     assert logits.dtype == torch.bfloat16 and torch.equal(counts, known)
-    mask = present(known, logits.shape[1], x.device)
+    mask = length_mask(known, logits.shape[1], x.device)
     torch.testing.assert_close(logits[mask].float(), expected[mask], rtol=0.1, atol=0.1)
     logits.float().square().sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in net.parameters())

@@ -10,20 +10,21 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from modules.networks.emg_hybrid import EMGHybrid, FrameNorm
+from modules.networks.emg_hybrid import EMGHybrid
 from modules.networks.emg_spatiotemporal import EMGSpatioTemporal
-from modules.networks.recurrent import Bidirectional
-from modules.networks.token_reader import present, sinusoids
+from modules.networks.layers.attention import sinusoidal_positions
+from modules.networks.layers.masks import MaskedBatchNorm1d, length_mask
+from modules.networks.layers.recurrent import BidirectionalRNN
 
 NETS = [EMGHybrid, EMGSpatioTemporal]
-SMALL = {"hidden_size": 16, "heads": 2, "layers": 1}
+SMALL = {"hidden_size": 16, "num_heads": 2, "num_layers": 1}
 both = pytest.mark.parametrize("kind", NETS)
 kinds_of_output = pytest.mark.parametrize("positions", [3, None], ids=["tokens", "ctc"])
 
 
 def make_network(kind: type, positions: int | None = 3, channels: int = 2, **more) -> nn.Module:
     torch.manual_seed(0)
-    return kind(channels, 11, positions, **{"rate": 250.0, **SMALL, **more})
+    return kind(channels, 11, positions, **{"sample_rate": 250.0, **SMALL, **more})
 
 
 def make_recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
@@ -31,7 +32,7 @@ def make_recordings(*lengths: int, channels: int = 2) -> tuple[Tensor, Tensor]:
     torch.manual_seed(1)
     x = torch.randn(len(lengths), max(lengths), channels)
     length = torch.tensor(lengths)
-    return x * present(length, max(lengths), x.device)[..., None], length
+    return x * length_mask(length, max(lengths), x.device)[..., None], length
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -43,29 +44,34 @@ def list_dropouts(net: nn.Module) -> set[float]:
 
 
 def test_emg_hybrid_matches_its_source() -> None:
-    net = EMGHybrid(channels=8, vocabulary=32_128, positions=16, rate=1000.0)
+    net = EMGHybrid(channels=8, vocab_size=32_128, positions=16, sample_rate=1000.0)
     assert count_parameters(net) == 13_138_816
-    assert (net.enter.in_channels, net.enter.out_channels, net.drop.p) == (8, 256, 0.3)
+    assert (net.input_proj.in_channels, net.input_proj.out_channels, net.drop.p) == (8, 256, 0.3)
     assert isinstance(net.norm, nn.BatchNorm1d)
     assert len(net.blocks) == 3
     for block in net.blocks:
-        assert [part.kernel_size for part in (block.first, block.second)] == [(3,), (3,)]
-    for direction in (net.lstm.onward, net.lstm.back):
+        assert [part.kernel_size for part in (block.conv1, block.conv2)] == [(3,), (3,)]
+    for direction in (net.lstm.forward_layers, net.lstm.backward_layers):
         assert [layer.hidden_size for layer in direction] == [128, 128]
     assert net.lstm.drop.p == 0.3
-    assert [layer.attention.heads for layer in net.layers] == [8, 8]
-    assert list_dropouts(net) == {0.3, 0.1} and net.width == 256
+    assert [layer.attention.num_heads for layer in net.layers] == [8, 8]
+    assert list_dropouts(net) == {0.3, 0.1} and net.frame_dim == 256
     assert [type(part) for part in net.reader.head] == [nn.Linear, nn.ReLU, nn.Linear]
 
 
 def test_emg_spatiotemporal_matches_its_source() -> None:
-    net = EMGSpatioTemporal(channels=8, vocabulary=32_128, positions=16, rate=1000.0)
+    net = EMGSpatioTemporal(channels=8, vocab_size=32_128, positions=16, sample_rate=1000.0)
     assert count_parameters(net) == 15_786_880
     assert (net.window, net.hop) == (256, 128)
-    assert [part.out_features for part in net.project if isinstance(part, nn.Linear)] == [128, 256]
-    assert [(layer.time.heads, layer.space.heads) for layer in net.layers] == [(8, 8)] * 6
-    assert list_dropouts(net) == {0.1} and net.width == 256
-    assert net.place.shape == (8, 256)
+    assert [part.out_features for part in net.input_proj if isinstance(part, nn.Linear)] == [
+        128,
+        256,
+    ]
+    assert [
+        (layer.time_attention.num_heads, layer.channel_attention.num_heads) for layer in net.layers
+    ] == [(8, 8)] * 6
+    assert list_dropouts(net) == {0.1} and net.frame_dim == 256
+    assert net.channel_embedding.shape == (8, 256)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,8 @@ def test_emg_spatiotemporal_matches_its_source() -> None:
 )
 def test_emg_hybrid_halves_down_to_about_125_frames_a_second(rate: int, shrink: int) -> None:
     assert (
-        make_network(EMGHybrid, rate=rate).output_lengths(torch.tensor([80])).item() == 80 // shrink
+        make_network(EMGHybrid, sample_rate=rate).output_lengths(torch.tensor([80])).item()
+        == 80 // shrink
     )
 
 
@@ -92,9 +99,9 @@ def test_output_lengths_and_padding_are_as_documented(kind: type, lengths: list[
     x, length = make_recordings(*lengths)
     with torch.no_grad():
         frames, given_lengths = net.encode(x, length)
-    assert frames.shape == (len(lengths), given_lengths.max(), net.width)
+    assert frames.shape == (len(lengths), given_lengths.max(), net.frame_dim)
     assert torch.equal(given_lengths, net.output_lengths(length)) and (given_lengths >= 1).all()
-    assert not frames[~present(given_lengths, frames.shape[1], x.device)].any()
+    assert not frames[~length_mask(given_lengths, frames.shape[1], x.device)].any()
     assert frames.isfinite().all()
 
 
@@ -120,16 +127,16 @@ def make_settled_network(kind: type, positions: int | None) -> nn.Module:
     """Return a network in eval mode whose normalizations are not the identity."""
     net = make_network(kind, positions)
     for part in net.modules():
-        if isinstance(part, FrameNorm):
+        if isinstance(part, MaskedBatchNorm1d):
             part.running_mean.uniform_(-1, 1)
             nn.init.uniform_(part.bias)
     return net.eval()
 
 
 def test_frame_norm_is_batch_norm_over_the_frames_that_count() -> None:
-    norm, plain = FrameNorm(4), nn.BatchNorm1d(4)
+    norm, plain = MaskedBatchNorm1d(4), nn.BatchNorm1d(4)
     x, length = torch.randn(3, 4, 9) + 2, torch.tensor([9, 2, 5])
-    mask = present(length, 9, x.device)
+    mask = length_mask(length, 9, x.device)
     normed = norm(x, mask[:, None]).transpose(1, 2)  # (B, C, T) → (B, T, C)
     torch.testing.assert_close(normed[mask], plain(x.transpose(1, 2)[mask]))
     assert not normed[~mask].any()
@@ -137,15 +144,18 @@ def test_frame_norm_is_batch_norm_over_the_frames_that_count() -> None:
 
 
 def test_both_ways_of_the_lstm_agree_with_torch_on_packed_sequences() -> None:
-    ours = Bidirectional(nn.LSTM, 8, 2, 0.0)
+    ours = BidirectionalRNN(nn.LSTM, 8, 2, 0.0)
     theirs = nn.LSTM(8, 4, 2, True, True, bidirectional=True)
     for layer in range(2):
-        for part, end in ((ours.onward[layer], ""), (ours.back[layer], "_reverse")):
+        for part, end in (
+            (ours.forward_layers[layer], ""),
+            (ours.backward_layers[layer], "_reverse"),
+        ):
             for name, parameter in part.named_parameters():
                 parameter.data = getattr(theirs, name[:-1] + str(layer) + end).data
     x, lengths = torch.randn(3, 9, 8), torch.tensor([4, 9, 1])
     packed, _ = theirs(pack_padded_sequence(x, lengths, True, enforce_sorted=False))
-    mask = present(lengths, 9, x.device)
+    mask = length_mask(lengths, 9, x.device)
     expected = pad_packed_sequence(packed, True)[0][mask]
     torch.testing.assert_close(ours(x, lengths)[mask], expected, rtol=1e-5, atol=1e-5)
 
@@ -169,7 +179,7 @@ def test_gradients_reach_every_parameter_and_are_finite(kind: type, positions: i
     net = make_network(kind, positions).train()
     x, length = make_recordings(1, 300, 40)
     logits, lengths = net(x.requires_grad_(), length)
-    mask = present(lengths, logits.shape[1], x.device)
+    mask = length_mask(lengths, logits.shape[1], x.device)
     logits[mask].log_softmax(-1)[:, 0].sum().backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
@@ -204,7 +214,7 @@ def test_any_number_of_channels_is_read_and_all_of_them(kind: type, channels: in
 
 @both
 def test_a_silent_recording_and_a_long_one_are_read(kind: type) -> None:
-    net = make_network(kind, rate=1000.0).eval()
+    net = make_network(kind, sample_rate=1000.0).eval()
     with torch.no_grad():
         for x in (torch.zeros(1, 500, 2), torch.randn(1, 20_000, 2)):
             assert net(x, torch.tensor([x.shape[1]]))[0].isfinite().all()
@@ -237,20 +247,20 @@ def compute_loss(logits: Tensor, lengths: Tensor, texts: Tensor) -> Tensor:
 
 
 def test_sinusoids_tell_every_step_apart_and_keep_the_type() -> None:
-    table = sinusoids(torch.zeros(500, 15))
+    table = sinusoidal_positions(torch.zeros(500, 15))
     assert table.shape == (500, 15) and table[0, :8].eq(0).all() and table[0, 8:].eq(1).all()
     assert torch.cdist(table, table).fill_diagonal_(1).min() > 1e-2
-    assert sinusoids(torch.zeros(2, 3, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    assert sinusoidal_positions(torch.zeros(2, 3, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize(
     ("kind", "wrong", "word"),
     [
-        (EMGHybrid, {"heads": 3}, "heads divide the size"),
+        (EMGHybrid, {"num_heads": 3}, "num_heads=3 does not divide"),
         (EMGHybrid, {"hidden_size": 15}, "even"),
-        (EMGHybrid, {"rate": 0}, "above 0"),
+        (EMGHybrid, {"sample_rate": 0}, "above 0"),
         (EMGHybrid, {"positions": 0}, "at least one token"),
-        (EMGSpatioTemporal, {"hop_ms": 1}, "hop_ms is 1"),
+        (EMGSpatioTemporal, {"hop_ms": 1}, "hop_ms=1 is shorter"),
     ],
     ids=["heads", "odd", "rate", "positions", "hop"],
 )

@@ -56,7 +56,7 @@ def test_the_gain_of_the_amplifier_does_not_count() -> None:
 
 
 def test_an_ensemble_averages_the_logits_of_its_members() -> None:
-    network = make_network(1, members=3).eval()
+    network = make_network(1, num_members=3).eval()
     x, length = make_recordings(240, 200)
     members = network.forward_members(x, length)
     assert members.shape == (3, 2, 1, VOCABULARY) and members.std(0).min() > 0
@@ -65,7 +65,7 @@ def test_an_ensemble_averages_the_logits_of_its_members() -> None:
 
 @positions_or_ctc
 def test_gradients_reach_every_parameter(positions: int | None) -> None:
-    network = make_network(positions, members=2)
+    network = make_network(positions, num_members=2)
     x, length = make_recordings(300, 220)
     logits, _ = network(x, length)
     logits.log_softmax(-1)[..., 0].sum().backward()
@@ -75,7 +75,7 @@ def test_gradients_reach_every_parameter(positions: int | None) -> None:
 
 
 def test_the_network_fits_four_recordings() -> None:
-    network = make_network(1, width=16, dropout=0.0, inner_dropout=0.0)
+    network = make_network(1, embedding_dim=16, dropout=0.0, inner_dropout=0.0)
     x, length = make_recordings(200, 180, 160, 190)
     optimizer = torch.optim.Adam(network.parameters(), 2e-2)
     for _ in range(40):

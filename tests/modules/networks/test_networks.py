@@ -5,8 +5,8 @@ import torch
 
 from datamodules.simulators.hand import HandSimulator
 from modules.networks.cnn_lstm import CNNLSTM
-from modules.networks.hand_features import HandFeatures
 from modules.networks.landmark_gru import LandmarkGRU
+from modules.networks.layers.hand_features import HandFeatures
 from modules.networks.letter_net import LetterNet
 from modules.networks.lip_tcn import LipTCN
 
@@ -47,7 +47,7 @@ def test_features_do_not_depend_on_place_size_or_side() -> None:
     moved = points * 0.6 + torch.tensor([0.2, -0.1, 0.0])
     features = HandFeatures()
     expected = features(x)
-    assert expected.shape == (len(x), HandFeatures.size)
+    assert expected.shape == (len(x), HandFeatures.num_features)
     for other in (mirrored, moved):
         torch.testing.assert_close(features(other.reshape(-1, 63)), expected, rtol=0.02, atol=0.02)
 
@@ -103,13 +103,13 @@ def test_channels_last_changes_the_order_in_memory_alone() -> None:
 
 
 def test_lip_tcn_is_the_mean_of_its_members() -> None:
-    net, x = LipTCN(5, members=2).eval(), torch.rand(3, 1, 12, 32, 48)
+    net, x = LipTCN(5, num_members=2).eval(), torch.rand(3, 1, 12, 32, 48)
     assert net.forward_members(x).shape == (2, 3, 5)
     torch.testing.assert_close(net(x), net.forward_members(x).mean(0))
     torch.testing.assert_close(net(x)[:1], net(x[:1]), rtol=1e-4, atol=1e-4)
     assert (
         count_parameters(LipTCN(4)) == 366_300
-        and count_parameters(LipTCN(4, members=3)) == 3 * 366_300
+        and count_parameters(LipTCN(4, num_members=3)) == 3 * 366_300
     )
 
 

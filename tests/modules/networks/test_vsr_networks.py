@@ -13,16 +13,19 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from experiments.launch.instantiate import instantiate
-from modules.networks.resnet_bilstm import FrontEnd, ResNetBiLSTM
+from modules.networks.layers.clips import normalize_brightness
+from modules.networks.layers.front_ends import ConvStem
+from modules.networks.layers.temporal import TemporalBlock, weighted_time_mean
+from modules.networks.resnet_bilstm import ResNetBiLSTM
 from modules.networks.resnet_tcn import ResNetTCN
-from modules.networks.word_tcn import TimeBlock, WordTCN, mean_over_time
+from modules.networks.word_tcn import WordTCN
 from tests.helpers.paths import ROOT
 
 DOCUMENT = 33_219_694  # parameters for 100 classes
 SMALL = {
-    ResNetBiLSTM: {"spatial_size": 16, "hidden_size": 8, "layers": 2, "heads": 2},
-    ResNetTCN: {"spatial_size": 16, "hidden_size": 12, "layers": 2},
-    WordTCN: {"size": 12},
+    ResNetBiLSTM: {"embedding_dim": 16, "hidden_size": 8, "num_layers": 2, "num_heads": 2},
+    ResNetTCN: {"embedding_dim": 16, "hidden_size": 12, "num_layers": 2},
+    WordTCN: {"embedding_dim": 12},
 }
 every = pytest.mark.parametrize("kind", SMALL)
 large = pytest.mark.parametrize("kind", [ResNetBiLSTM, ResNetTCN])
@@ -52,7 +55,7 @@ def test_resnet_bilstm_has_nearly_the_parameters_of_its_source() -> None:
     assert count_parameters(net) == 33_287_460
     assert abs(count_parameters(net) / DOCUMENT - 1) < 0.0021
     assert count_parameters(net.lstm) == 16_801_792
-    assert count_parameters(net.frames) == 15_808 + 11_166_976
+    assert count_parameters(net.trunk) == 15_808 + 11_166_976
     assert (
         count_parameters(net.attention),
         count_parameters(net.pool),
@@ -64,7 +67,7 @@ def test_resnet_bilstm_has_nearly_the_parameters_of_its_source() -> None:
 def test_a_boundary_adds_one_input_to_the_lstm() -> None:
     with torch.device("meta"):  # counted alone
         assert (
-            count_parameters(ResNetBiLSTM(word_mask=True)) - count_parameters(ResNetBiLSTM())
+            count_parameters(ResNetBiLSTM(use_word_mask=True)) - count_parameters(ResNetBiLSTM())
             == 2 * 4 * 512
         )
 
@@ -75,13 +78,13 @@ def test_resnet_tcn_has_the_documented_parameters() -> None:
         assert f"{count_parameters(net):,} parameters for 100 classes" in " ".join(
             str(net.__doc__).split()
         )
-        assert count_parameters(ResNetTCN(word_mask=True)) - count_parameters(net) == 768
+        assert count_parameters(ResNetTCN(use_word_mask=True)) - count_parameters(net) == 768
 
 
 def test_word_tcn_has_the_documented_parameters() -> None:
     assert count_parameters(WordTCN()) == 728_652
-    assert count_parameters(WordTCN(members=2)) == 2 * 728_652
-    assert count_parameters(WordTCN(word_mask=True)) == 728_652 + 144
+    assert count_parameters(WordTCN(num_members=2)) == 2 * 728_652
+    assert count_parameters(WordTCN(use_word_mask=True)) == 728_652 + 144
     assert count_parameters(WordTCN(500)) == 728_652 + 400 * 145
 
 
@@ -89,10 +92,10 @@ def test_word_tcn_has_the_documented_parameters() -> None:
 def test_configuration_and_class_have_the_same_defaults(name: str) -> None:
     path = ROOT / "conf" / "net" / f"{name}.yaml"
     with torch.device("meta"):  # the data says what the configuration leaves open
-        made = instantiate(OmegaConf.load(path), num_classes=100, word_mask=False)
+        made = instantiate(OmegaConf.load(path), num_classes=100, use_word_mask=False)
         plain = type(made)()
     assert str(made) == str(plain)
-    for option in ("word_mask", "checkpointing", "mirror"):
+    for option in ("takes_word_mask", "checkpointing", "mirror"):
         assert getattr(made, option, None) == getattr(plain, option, None)
 
 
@@ -109,7 +112,7 @@ def test_any_clip_from_one_frame_of_24_pixels_is_read(
     kind: type, batch: int, frames: int, height: int, width: int, told: bool
 ) -> None:
     net, x = (
-        make_network(kind, word_mask=told),
+        make_network(kind, use_word_mask=told),
         make_clips(batch, frames, height, width).requires_grad_(),
     )
     net.train(batch * frames > 1)
@@ -122,7 +125,7 @@ def test_any_clip_from_one_frame_of_24_pixels_is_read(
 
 @every
 def test_every_frame_and_parameter_counts(kind: type) -> None:
-    net, x = make_network(kind, word_mask=True, dropout=0.0), make_clips().requires_grad_()
+    net, x = make_network(kind, use_word_mask=True, dropout=0.0), make_clips().requires_grad_()
     weights = torch.randn(5, generator=torch.Generator().manual_seed(2))
     (net(x, make_middle_mask(x)) @ weights).square().sum().backward()
     assert x.grad is not None and (x.grad.abs().sum((1, 3, 4)) > 0).all()
@@ -151,8 +154,8 @@ def test_inputs_that_are_not_clips_are_refused(
 
 @every
 def test_a_word_mask_of_another_length_is_refused(kind: type) -> None:
-    with pytest.raises(ValueError, match=r"word_mask of shape \(3, 5\).*\(3, 6\)"):
-        make_network(kind, word_mask=True)(make_clips(), torch.ones(3, 5))
+    with pytest.raises(ValueError, match=r"word mask of shape \(3, 5\).*\(3, 6\)"):
+        make_network(kind, use_word_mask=True)(make_clips(), torch.ones(3, 5))
 
 
 @every
@@ -164,19 +167,19 @@ def test_one_frame_alone_is_read_but_not_trained_on(kind: type) -> None:
 
 
 def test_sizes_that_do_not_divide_are_refused() -> None:
-    with pytest.raises(ValueError, match="net.spatial_size=20.*multiple of 8"):
-        ResNetBiLSTM(5, spatial_size=20)
-    with pytest.raises(ValueError, match="heads"):
-        ResNetBiLSTM(5, spatial_size=8, hidden_size=8, heads=3)
-    with pytest.raises(ValueError, match="net.size=16.*multiple of 3"):
-        WordTCN(5, size=16)
+    with pytest.raises(ValueError, match="net.embedding_dim=20.*multiple of 8"):
+        ResNetBiLSTM(5, embedding_dim=20)
+    with pytest.raises(ValueError, match="num_heads"):
+        ResNetBiLSTM(5, embedding_dim=8, hidden_size=8, num_heads=3)
+    with pytest.raises(ValueError, match="net.embedding_dim=16.*multiple of 3"):
+        WordTCN(5, embedding_dim=16)
     with pytest.raises(ValueError, match="net.hidden_size=8.*multiple of 3"):
         ResNetTCN(5, hidden_size=8)
 
 
 @every
 def test_a_boundary_matters_when_it_is_used(kind: type) -> None:
-    net, x = make_network(kind, word_mask=True).eval(), make_clips()
+    net, x = make_network(kind, use_word_mask=True).eval(), make_clips()
     everywhere = net(x, torch.ones(3, 6))
     torch.testing.assert_close(net(x), everywhere)  # none given: all is the word
     assert (net(x, make_middle_mask(x)) - everywhere).abs().max() > 1e-4
@@ -192,14 +195,14 @@ def test_a_boundary_is_ignored_when_it_is_not_used(kind: type) -> None:
 def test_a_mean_over_the_word_leaves_out_the_rest() -> None:
     x = torch.randn(2, 3, 5)
     weights = torch.tensor([[0.0, 1, 1, 0, 0], [0, 0, 0, 0, 0]])
-    mean = mean_over_time(x, weights)
+    mean = weighted_time_mean(x, weights)
     torch.testing.assert_close(mean[0], x[0, :, 1:3].mean(1))
     torch.testing.assert_close(mean[1], x[1].mean(1))  # no word is marked: all counts alike
 
 
 @every
 def test_a_result_does_not_depend_on_the_batch_around_it(kind: type) -> None:
-    net, x = make_network(kind, word_mask=True).eval(), make_clips(4)
+    net, x = make_network(kind, use_word_mask=True).eval(), make_clips(4)
     alone = torch.cat([net(x[k : k + 1], make_middle_mask(x)[k : k + 1]) for k in range(4)])
     torch.testing.assert_close(net(x, make_middle_mask(x)), alone, rtol=1e-4, atol=1e-5)
 
@@ -209,14 +212,14 @@ def test_brightness_is_normalized(kind: type) -> None:
     net, x = make_network(kind).eval(), make_clips()
     torch.testing.assert_close(net(x + 0.3), net(x), rtol=1e-3, atol=1e-4)  # brightness: exactly
     torch.testing.assert_close(net(0.3 + 0.5 * x), net(x), rtol=0.1, atol=0.1)  # contrast: nearly
-    light = net.even_light(x)
+    light = normalize_brightness(x)
     torch.testing.assert_close(light.mean((1, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
     assert net(torch.full((1, 1, 4, 24, 24), 0.4)).isfinite().all()  # no picture at all
 
 
 def test_the_front_end_is_a_convolution_in_three_dimensions() -> None:
-    front, x = FrontEnd(4, torch.channels_last).eval(), make_clips()[:, 0]
-    kernels = front.conv.weight[:, None]  # (maps, SPAN, 7, 7) → (maps, 1, SPAN, 7, 7)
+    front, x = ConvStem(4, torch.channels_last).eval(), make_clips()[:, 0]
+    kernels = front.conv.weight[:, None]  # (maps, 5, 7, 7) → (maps, 1, SPAN, 7, 7)
     maps = F.conv3d(x[:, None], kernels, stride=(1, 2, 2), padding=(2, 3, 3))
     assert kernels.shape == (4, 1, 5, 7, 7)
     maps = F.relu(front.norm(maps.transpose(1, 2).flatten(0, 1)))  # (B, C, T, ..) → (B * T, C, ..)
@@ -228,7 +231,7 @@ def test_channels_last_changes_the_order_in_memory_alone() -> None:
         make_network(ResNetBiLSTM).eval(),
         make_network(ResNetBiLSTM, channels_last=False).eval(),
     )
-    kernel, other = net.frames[3].layers[0].weight, plain.frames[3].layers[0].weight
+    kernel, other = net.trunk[3].layers[0].weight, plain.trunk[3].layers[0].weight
     assert kernel.is_contiguous(memory_format=torch.channels_last) and other.is_contiguous()
     torch.testing.assert_close(net(make_clips()), plain(make_clips()), rtol=1e-4, atol=1e-5)
 
@@ -245,9 +248,9 @@ def learn_step(net: nn.Module) -> tuple[Tensor, dict[str, Tensor], dict[str, Ten
 
 @large
 def test_checkpointing_changes_neither_loss_nor_gradients_nor_statistics(kind: type) -> None:
-    plain = make_network(kind, word_mask=True)
+    plain = make_network(kind, use_word_mask=True)
     net = copy.deepcopy(plain)
-    net.checkpointing = True
+    net.trunk.checkpointing = True
     before = {name: x.clone() for name, x in net.named_buffers()}
     (loss, gradients, after), (loss_plain, gradients_plain, after_plain) = map(
         learn_step, (net, plain)
@@ -269,7 +272,7 @@ def count_saved(net: nn.Module) -> int:
         return x
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
-        vectors = net.look(make_clips(2, 4)[:, 0])
+        vectors = net.trunk(make_clips(2, 4)[:, 0])
     assert vectors.requires_grad
     return sum(held.values())
 
@@ -282,7 +285,7 @@ def test_checkpointing_keeps_less(kind: type) -> None:
 
 
 def test_word_tcn_is_the_mean_of_its_members() -> None:
-    net, x = make_network(WordTCN, members=2, word_mask=True).eval(), make_clips()
+    net, x = make_network(WordTCN, num_members=2, use_word_mask=True).eval(), make_clips()
     each = net.forward_members(x, make_middle_mask(x))
     assert each.shape == (2, 3, 5) and not torch.equal(each[0], each[1])
     torch.testing.assert_close(net(x, make_middle_mask(x)), each.mean(0))
@@ -297,7 +300,7 @@ def test_word_tcn_reads_a_mirrored_mouth_alike() -> None:
 
 def test_the_receptive_field_is_37_frames() -> None:
     torch.manual_seed(0)
-    blocks = nn.Sequential(TimeBlock(6, 1, 0.0), TimeBlock(6, 2, 0.0)).eval()
+    blocks = nn.Sequential(TemporalBlock(6, 1, 0.0), TemporalBlock(6, 2, 0.0)).eval()
     x = torch.randn(1, 6, 60, requires_grad=True)
     blocks(x)[0, :, 30].sum().backward()
     assert x.grad is not None
@@ -313,7 +316,7 @@ def test_the_order_of_the_frames_counts(kind: type) -> None:
 
 @every
 def test_bfloat16_gives_nearly_the_same_logits(kind: type) -> None:
-    net, x = make_network(kind, word_mask=True, dropout=0.0), make_clips()
+    net, x = make_network(kind, use_word_mask=True, dropout=0.0), make_clips()
     expected = net.eval()(x, make_middle_mask(x))
     with torch.autocast("cpu", torch.bfloat16):
         logits = net(x, make_middle_mask(x))
@@ -327,7 +330,7 @@ def test_bfloat16_gives_nearly_the_same_logits(kind: type) -> None:
 @every
 def test_networks_export(kind: type) -> None:
     """torch.export with a dynamic batch size, on which ONNX export builds."""
-    net, batch = make_network(kind, word_mask=True).eval(), torch.export.Dim("batch")
+    net, batch = make_network(kind, use_word_mask=True).eval(), torch.export.Dim("batch")
     arguments = (make_clips(2), make_middle_mask(make_clips(2)))
     program = torch.export.export(net, arguments, dynamic_shapes=({0: batch}, {0: batch}))
     x = make_clips(3)
@@ -338,7 +341,7 @@ def test_networks_export(kind: type) -> None:
 
 def test_word_tcn_overfits_eight_clips() -> None:
     torch.manual_seed(0)
-    net, x, y = WordTCN(8, size=48, dropout=0.0), make_clips(8, 6), torch.arange(8)
+    net, x, y = WordTCN(8, embedding_dim=48, dropout=0.0), make_clips(8, 6), torch.arange(8)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
     for _ in range(12):
         optimizer.zero_grad()

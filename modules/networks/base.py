@@ -1,0 +1,97 @@
+"""The base classes of all networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Network(nn.Module):
+    """Base of all networks: inputs of a batch to logits.
+
+    A plain ``nn.Module`` that returns logits can be trained as well; it counts as one member that
+    takes no word mask.
+
+    Attributes:
+        takes_word_mask: whether ``forward`` takes a word mask (B, T) after the clips.
+        variant: a word on the size of the network, which a run prints; may be empty.
+    """
+
+    takes_word_mask = False
+    variant = ""
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Return logits (B, classes), or token logits and how many of them count."""
+        raise NotImplementedError
+
+    def embed(self, *inputs: Tensor) -> Tensor:
+        """Return the vectors before the last layer (B, D); those of members side by side."""
+        raise NotImplementedError
+
+    def forward_members(self, *inputs: Tensor) -> Tensor:
+        """Return the logits of each member, (members, B, ...); by default there is one."""
+        return self(*inputs)[None]
+
+    def output_lengths(self, length: Tensor) -> Tensor:
+        """Return how many logits count of recordings of (B,) frames; by default one each."""
+        return torch.ones_like(length)
+
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Compile with ``torch.compile`` in place; the names of the weights stay."""
+        super().compile(*arguments, **options)
+        self.forward_members = torch.compile(  # type: ignore[method-assign]
+            self.forward_members, *arguments, **options
+        )
+
+
+class SequenceNetwork(Network):
+    """Base of networks that encode signals as frames and read tokens from the frames.
+
+    Attributes:
+        frame_dim: size of the vector of each frame.
+        reader: from frames to token logits, such as a ``TokenReader``.
+    """
+
+    frame_dim: int
+    reader: nn.Module
+
+    def forward(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B, L or T', vocabulary) and how many count (B,).
+
+        Args:
+            x: signals (B, T, channels).
+            length: samples of each recording (B,); what lies beyond them has no effect.
+        """
+        return self.read(*self.encode(x, length))
+
+    def forward_members(self, x: Tensor, length: Tensor) -> Tensor:
+        """Return the logits of each member, (members, B, L or T', vocabulary)."""
+        return self.read_members(*self.encode(x, length))[0]
+
+    def embed(self, x: Tensor, length: Tensor) -> Tensor:
+        """Return the vectors before the last layer, (B, L or T', D)."""
+        return self.reader.embed(*self.encode(x, length))
+
+    def encode(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """Return frames (B, T', frame_dim) of signals, and how many count (B,)."""
+        raise NotImplementedError
+
+    def read(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return token logits (B, L or T', vocabulary) of frames, and how many count (B,)."""
+        return self.reader(frames, lengths)
+
+    def read_members(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of each member, (members, B, L or T', vocabulary), and (B,)."""
+        logits, counts = self.read(frames, lengths)
+        return logits[None], counts
+
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Compile the encoder and the reader in place; the names of the weights stay."""
+        self.encode = torch.compile(  # type: ignore[method-assign]
+            self.encode, *arguments, **options
+        )
+        self.read_members = torch.compile(  # type: ignore[method-assign]
+            self.read_members, *arguments, **options
+        )
