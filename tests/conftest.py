@@ -6,15 +6,19 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import DictConfig
 
+from datamodules.readers.asl import hand_input, image_folder
 from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
 from tests.helpers.paths import ROOT
+from tests.helpers.runs import train_smoke
+from unvoiced.vision.hands import Hand
 from unvoiced.vision.models import locate_face_model, locate_hand_model
 
 # The same examples in every run: a rare failure must not stop an unrelated change.
@@ -29,6 +33,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 Composer = Callable[..., DictConfig]
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return best.ckpt of a brief training of task=asl; tests must not change it."""
+    return train_smoke(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def every_image_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """Let the readers find the returned (63,) landmarks in every image, without MediaPipe."""
+    landmarks = np.linspace(0.01, 0.63, 63, dtype=np.float32)
+
+    class FixedLandmarker:
+        def read(self, image: np.ndarray) -> Hand:
+            return Hand(landmarks, "Right", 1.0)
+
+    for module in (image_folder, hand_input):
+        monkeypatch.setattr(module, "shared_hand_landmarker", lambda *_: FixedLandmarker())
+        monkeypatch.setattr(module, "locate_hand_model", lambda path: Path(path or "model"))
+    monkeypatch.setattr(hand_input, "HandLandmarker", lambda *_, **__: FixedLandmarker())
+    return landmarks
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.stages import STAGES
 from tests.helpers.paths import ROOT
 
 MAY_IMPORT = {  # package → packages of this project that its files may import
@@ -65,6 +66,16 @@ def test_arrows_point_down(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         result = {name for name in find_imports(path) if name.partition(".")[0] in others}
         assert not result, f"{path.relative_to(ROOT)} imports {', '.join(sorted(result))}"
+
+
+def test_no_stage_imports_another() -> None:
+    stages = set(STAGES.values())
+    for path in (ROOT / "experiments").rglob("*.py"):
+        if path.name != "__init__.py":
+            imported = stages.intersection(
+                part for name in find_imports(path) for part in (name, name.rpartition(".")[0])
+            )
+            assert imported <= {name_module(path)}, f"{path.relative_to(ROOT)}: {imported}"
 
 
 def test_no_circles() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,3 +76,8 @@ def make_metrics(score: float) -> dict:
         "test/acc_high": high,
         "test/n": 1500,
     }
+
+
+def read_metrics(run_folder: Path) -> dict[str, Any]:
+    """Return metrics.json of a run."""
+    return json.loads((run_folder / "metrics.json").read_text())

@@ -22,7 +22,6 @@ from experiments.stages.live import Minutes, _read
 from tests.helpers.faces import paint_face, paint_scene
 from tests.helpers.hands import paint_hand
 from tests.helpers.paths import ROOT, require_shared_data
-from tests.helpers.runs import train_smoke
 from tests.helpers.streams import HandNetwork, LipNetwork
 from unvoiced import Engine, Event, Reading, Recognizer
 from unvoiced.decisions import Held, Text
@@ -284,11 +283,6 @@ def test_invalid_video_inputs_are_refused(tmp_path: Path) -> None:
 
 
 # ---- a hand
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_smoke(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture

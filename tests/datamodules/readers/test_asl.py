@@ -6,7 +6,6 @@ import gzip
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,7 +23,6 @@ from datamodules.readers.asl.letters import FRAME, LETTERS, canonical_letter
 from datamodules.store.samples import Rejected, Sample
 from tests.helpers.paths import ROOT, require_shared_data
 from tests.helpers.readers import reasons_by_id
-from unvoiced.vision.hands import Hand
 
 POINTS = np.linspace(0.01, 0.63, 63, dtype=np.float32)
 NAMES = [f"{axis}{number}" for number in range(21) for axis in "xyz"]
@@ -60,25 +58,13 @@ def test_there_are_29_classes():
     assert len(LETTERS) == 29
 
 
-# ---- pictures
+# ---- images
 
 
-def make_picture(path, content=None):
+def write_image(path, content=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     grey = cv2.imencode(".jpg", np.full((9, 9, 3), 99, np.uint8))[1].tobytes()
     path.write_bytes(grey if content is None else content)
-
-
-@pytest.fixture
-def mediapipe_sees_hands(monkeypatch, tmp_path_factory):
-    """Let every image show the hand POINTS instead of running MediaPipe."""
-
-    class Finder:
-        def read(self, image):
-            return Hand(POINTS, "Right", 1.0)
-
-    monkeypatch.setattr(image_folder, "shared_hand_landmarker", lambda *_: Finder())
-    monkeypatch.setattr(image_folder, "locate_hand_model", lambda path: Path(path or "model"))
 
 
 @pytest.mark.parametrize(
@@ -101,17 +87,19 @@ def mediapipe_sees_hands(monkeypatch, tmp_path_factory):
         ("test/s01/A_1.bmp", "A", "s01", "test"),
     ],
 )
-def test_folder_layouts_are_recognized(tmp_path, mediapipe_sees_hands, name, label, group, split):
-    make_picture(tmp_path / name)
+def test_folder_layouts_are_recognized(
+    tmp_path, every_image_shows_a_hand, name, label, group, split
+):
+    write_image(tmp_path / name)
     (sample,), rejected = read_hand_samples(ImageFolder(tmp_path))
     assert (sample.id, sample.source) == (name, name)
     assert (sample.label, sample.group, sample.split) == (label, group, split)
     assert not rejected
 
 
-def test_unknown_folder_beside_known_ones_is_rejected(tmp_path, mediapipe_sees_hands):
+def test_unknown_folder_beside_known_ones_is_rejected(tmp_path, every_image_shows_a_hand):
     for name in ("A/1.jpg", "hello/c_1.jpg", "hello/2.jpg"):
-        make_picture(tmp_path / name)
+        write_image(tmp_path / name)
     samples, rejected = read_hand_samples(ImageFolder(tmp_path))
     assert [sample.id for sample in samples] == ["A/1.jpg"]
     reason = "unknown label 'hello'; expected one of A-Z, del, nothing, space"
@@ -120,7 +108,7 @@ def test_unknown_folder_beside_known_ones_is_rejected(tmp_path, mediapipe_sees_h
 
 def test_unknown_folders_only_are_an_error(tmp_path):
     for name in ("hello/1.jpg", "world/2.jpg"):
-        make_picture(tmp_path / name)
+        write_image(tmp_path / name)
     with pytest.raises(ValueError, match=r"named like a class.*found hello, world"):
         ImageFolder(tmp_path).list_items()
 
@@ -128,18 +116,18 @@ def test_unknown_folders_only_are_an_error(tmp_path):
 def test_the_class_nothing_needs_no_hand_model(tmp_path, monkeypatch):
     monkeypatch.setenv("UNVOICED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    make_picture(tmp_path / "raw" / "nothing" / "1.jpg")
+    write_image(tmp_path / "raw" / "nothing" / "1.jpg")
     (sample,), _ = read_hand_samples(ImageFolder(tmp_path / "raw"))
     np.testing.assert_array_equal(sample.features, np.zeros((1, 63), np.float32))
 
 
-def test_bad_pictures_are_rejected(tmp_path, mediapipe_sees_hands):
-    make_picture(tmp_path / "A" / "0.jpg")
+def test_bad_images_are_rejected(tmp_path, every_image_shows_a_hand):
+    write_image(tmp_path / "A" / "0.jpg")
     whole = (tmp_path / "A" / "0.jpg").read_bytes()
     bad = {"1": b"", "2": b"text", "3": whole[: len(whole) // 2]}
     for name, content in bad.items():
-        make_picture(tmp_path / "A" / f"{name}.jpg", content)
-        make_picture(tmp_path / "nothing" / f"{name}.jpg", content)
+        write_image(tmp_path / "A" / f"{name}.jpg", content)
+        write_image(tmp_path / "nothing" / f"{name}.jpg", content)
     samples, rejected = read_hand_samples(ImageFolder(tmp_path))
     assert [sample.id for sample in samples] == ["A/0.jpg"]
     assert len(rejected) == 6
@@ -150,18 +138,18 @@ def test_bad_pictures_are_rejected(tmp_path, mediapipe_sees_hands):
     }
 
 
-def test_a_picture_without_a_hand_is_rejected(tmp_path, mediapipe_sees_hands, monkeypatch):
+def test_an_image_without_a_hand_is_rejected(tmp_path, every_image_shows_a_hand, monkeypatch):
     monkeypatch.setattr(type(image_folder.shared_hand_landmarker()), "read", lambda *_: None)
-    make_picture(tmp_path / "A" / "1.jpg")
+    write_image(tmp_path / "A" / "1.jpg")
     assert reasons_by_id(read_hand_samples(ImageFolder(tmp_path))[1]) == {
         "A/1.jpg": "no hand found (the image is grey, and hands are found more often in colour)"
     }
 
 
-def test_links_out_of_raw_dir_and_hidden_files_are_left_out(tmp_path, mediapipe_sees_hands):
-    make_picture(tmp_path / "outside" / "A" / "1.jpg")
-    make_picture(tmp_path / "raw" / "A" / "1.jpg")
-    make_picture(tmp_path / "raw" / "A" / "._1.jpg")
+def test_links_out_of_raw_dir_and_hidden_files_are_left_out(tmp_path, every_image_shows_a_hand):
+    write_image(tmp_path / "outside" / "A" / "1.jpg")
+    write_image(tmp_path / "raw" / "A" / "1.jpg")
+    write_image(tmp_path / "raw" / "A" / "._1.jpg")
     (tmp_path / "raw" / "A" / "link.jpg").symlink_to(tmp_path / "outside" / "A" / "1.jpg")
     (tmp_path / "raw" / "B").symlink_to(tmp_path / "outside" / "A")
     assert [item.id for item in ImageFolder(tmp_path / "raw").list_items()] == ["A/1.jpg"]
@@ -173,9 +161,9 @@ def test_links_out_of_raw_dir_and_hidden_files_are_left_out(tmp_path, mediapipe_
     assert leftover.unread == {"hidden": 1}
 
 
-def test_readers_are_small_when_pickled(tmp_path, mediapipe_sees_hands):
+def test_readers_are_small_when_pickled(tmp_path, every_image_shows_a_hand):
     for number in range(20):
-        make_picture(tmp_path / "A" / f"{number}.jpg")
+        write_image(tmp_path / "A" / f"{number}.jpg")
     reader = ImageFolder(tmp_path)
     names = [item.path.stem for item in reader.list_items()]
     assert names == [str(number) for number in range(20)]
@@ -513,7 +501,7 @@ def test_real_tables_are_read():
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize(("name", "classes"), [("images", 26), ("image_folders", 28)])
-def test_real_images_are_read(mediapipe_sees_hands, name, classes):
+def test_real_images_are_read(every_image_shows_a_hand, name, classes):
     items = ImageFolder(require_shared_data(f"asl/{name}")).list_items()
     assert len({canonical_letter(item.label) for item in items}) == classes
     assert {item.group for item in items} == (

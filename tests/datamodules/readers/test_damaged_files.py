@@ -6,14 +6,13 @@ import random
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pytest
 
-from datamodules.readers.asl import hand_input, image_folder
 from datamodules.store.prepare import prepare
 from tests.helpers.random_trees import make_content
 from tests.helpers.readers import READER_FACTORIES
-from unvoiced.vision.hands import Hand
+
+pytestmark = pytest.mark.usefixtures("every_image_shows_a_hand")
 
 # Reader, the file that is damaged, and others that it needs.
 FILES = (
@@ -30,18 +29,6 @@ FILES = (
     *(("hand_input", "d.npy", ()), ("hand_input", "v.mkv", ()), ("mouth_input", "v.mkv", ())),
 )
 TEXTS = (b"nan", b"-1", b"1e999", b"99999999999999999999", b"\x1b[31m", b"\0", b"\xff\xfe", b'"')
-
-
-@pytest.fixture(autouse=True)
-def _every_picture_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Finder:
-        def read(self, image: np.ndarray) -> Hand:
-            return Hand(np.linspace(0.01, 0.63, 63, dtype=np.float32), "Right", 1.0)
-
-    for module in (image_folder, hand_input):
-        monkeypatch.setattr(module, "shared_hand_landmarker", lambda *_: Finder())
-        monkeypatch.setattr(module, "locate_hand_model", lambda path: Path(path or "model"))
-    monkeypatch.setattr(hand_input, "HandLandmarker", lambda *_, **__: Finder())
 
 
 def damage(content: bytes, rng: random.Random) -> bytes:

@@ -8,30 +8,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from datamodules.readers.asl import hand_input, image_folder
 from datamodules.readers.files import ending_of, is_hidden
 from datamodules.store.prepare import prepare
 from tests.helpers.random_trees import make_tree, trees
 from tests.helpers.readers import READER_FACTORIES
 from unvoiced.text import escape_controls
-from unvoiced.vision.hands import Hand
 
-
-@pytest.fixture(autouse=True)
-def _every_picture_shows_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Finder:
-        def read(self, image: np.ndarray) -> Hand:
-            return Hand(np.linspace(0.01, 0.63, 63, dtype=np.float32), "Right", 1.0)
-
-    for module in (image_folder, hand_input):
-        monkeypatch.setattr(module, "shared_hand_landmarker", lambda *_: Finder())
-        monkeypatch.setattr(module, "locate_hand_model", lambda path: Path(path or "model"))
-    monkeypatch.setattr(hand_input, "HandLandmarker", lambda *_, **__: Finder())
+pytestmark = pytest.mark.usefixtures("every_image_shows_a_hand")
 
 
 def list_entries(raw: Path) -> Iterator[tuple[str, bool]]:

@@ -9,15 +9,9 @@ import torch
 
 from experiments.checkpoints.load import load_checkpoint
 from tests.helpers.hostile_cards import PickleAttack
-from tests.helpers.runs import train_smoke
 
 REFUSED = "may not build|expected"
 NET = {"_target_": "modules.networks.landmark_gru.LandmarkGRU", "num_classes": 29}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_smoke(tmp_path_factory.mktemp("run"))
 
 
 def change_checkpoint(checkpoint: Path, folder: Path, **card: object) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.training_data import find_training_set, with_training_data
 from tests.helpers.command_line import run_command
 from tests.helpers.prepared_sets import write_hands
+from tests.helpers.runs import read_metrics
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +25,6 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     done = run_command("debug=smoke", f"data_dir={data}", *split, f"hydra.run.dir={folder / 'run'}")
     assert done.returncode == 0, done.stderr
     return data, folder / "run"
-
-
-def read_metrics(folder: Path) -> dict[str, float]:
-    return json.loads((folder / "metrics.json").read_text())
 
 
 def find_checkpoint(folder: Path) -> str:

@@ -21,15 +21,9 @@ from experiments.stages.export import FORMATS, write_pth
 from modules.base import TaskModule
 from tests.helpers.hostile_cards import PickleAttack
 from tests.helpers.paths import FIRST_TASK, TASKS
-from tests.helpers.runs import train_smoke
 
 REFUSED = "may not build|expected"
 Content = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_smoke(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,6 @@ from tests.helpers.paths import require_shared_data
 from unvoiced.vision.models import locate_hand_model
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.helpers.runs import train_smoke
-
-    return train_smoke(tmp_path_factory.mktemp("trained"))
-
-
 @pytest.fixture
 def predict(run, checkpoint: Path):
     def make(path: Path, *overrides: str) -> pd.DataFrame:

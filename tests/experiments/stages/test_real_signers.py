@@ -1,11 +1,11 @@
 """Accuracy on real signers that the model has not seen."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.paths import require_shared_data
+from tests.helpers.runs import read_metrics
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared_data]
 
@@ -15,10 +15,6 @@ def signers(run, tmp_path: Path) -> Path:
     raw = require_shared_data("asl/landmarks")
     run("stage=prepare", "reader=landmark_csv", f"raw_dir={raw}", f"data_dir={tmp_path / 'set'}")
     return tmp_path / "set"
-
-
-def read_metrics(folder: Path) -> dict:
-    return json.loads((folder / "metrics.json").read_text())
 
 
 def test_a_simulated_alphabet_model_reads_real_hands(run, signers: Path) -> None:
