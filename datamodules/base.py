@@ -19,14 +19,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.loading.batches import (
-    Batches,
-    SeededBatchSampler,
-    WeightedBatchSampler,
-    as_is,
-    balanced_weights,
-)
-from datamodules.loading.resumable import ResumableLoader, SkipBatches
+from datamodules.loading.batches import FixedLengthBatches
+from datamodules.loading.resumable import ResumableLoader, SkipBatches, keep_batch
+from datamodules.loading.samplers import SeededBatchSampler, WeightedBatchSampler, balanced_weights
 from datamodules.splits import PHASES, Split, SplitIndices, draw_calibration
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Rejected, Sample
@@ -149,13 +144,13 @@ class PreparedDataModule(L.LightningDataModule):
         assert self.augment is not None
         batch["x"] = self.augment(batch["x"])
 
-    def batches(self, rows: np.ndarray) -> Any:
+    def build_dataset(self, rows: np.ndarray) -> Any:
         """These rows of the set, to be fetched in whole batches."""
         rule = self.length_mode
         codes = (self.targets, self.groups, self.sequences)
-        return Batches(self.prepared, rows, *codes, self.frames, rule)
+        return FixedLengthBatches(self.prepared, rows, *codes, self.frames, rule)
 
-    def ordered(self, order: Any, rows: np.ndarray, shuffle: bool) -> Any:
+    def wrap_sampler(self, order: Any, rows: np.ndarray, shuffle: bool) -> Any:
         """An order of batches of these rows, as the task wants them."""
         return order
 
@@ -283,13 +278,13 @@ class PreparedDataModule(L.LightningDataModule):
             order = WeightedBatchSampler(
                 self._weights(), size, steps, self.seed, rank, self.same_order
             )
-        order = self.ordered(order, rows, shuffle)
+        order = self.wrap_sampler(order, rows, shuffle)
         kind = ResumableLoader if shuffle else DataLoader
         return kind(
-            self.batches(rows),
+            self.build_dataset(rows),
             sampler=SkipBatches(order) if shuffle else order,
             batch_size=None,
-            collate_fn=as_is,
+            collate_fn=keep_batch,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             # A loader draws a number from its generator each epoch; from torch's own, it would

@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 
 from datamodules.base import Batch, PreparedDataModule
-from datamodules.loading.sequences import CurriculumSampler, LengthBucketSampler, SequenceBatches
+from datamodules.loading.samplers import CurriculumSampler, LengthBucketSampler
+from datamodules.loading.sequences import PaddedBatches
 from datamodules.simulators.muscle import MuscleSimulator
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
@@ -61,7 +62,7 @@ class SimulatedMuscles(MuscleSimulator):
 
 
 class EMGDataModule(PreparedDataModule):
-    """Batches ``x`` (B, T, C) float32 padded to the longest, ``y`` (B, L) token ids.
+    """Batches ``x`` (B, T, C) float32 pad_tokens to the longest, ``y`` (B, L) token ids.
 
     Args:
         tokenizer: text to token ids; trained on the texts that are trained on.
@@ -245,12 +246,12 @@ class EMGDataModule(PreparedDataModule):
 
     # ---- batches
 
-    def batches(self, rows: np.ndarray) -> SequenceBatches:
+    def build_dataset(self, rows: np.ndarray) -> PaddedBatches:
         """These rows, to be fetched in whole batches."""
         codes = (self.groups, self.sequences)
-        return SequenceBatches(self.prepared, rows, self.texts, self.tokens, *codes, self.gains)
+        return PaddedBatches(self.prepared, rows, self.texts, self.tokens, *codes, self.gains)
 
-    def ordered(self, order: Any, rows: np.ndarray, shuffle: bool) -> LengthBucketSampler:
+    def wrap_sampler(self, order: Any, rows: np.ndarray, shuffle: bool) -> LengthBucketSampler:
         """Recordings of like length together; in training perhaps the shortest first."""
         lengths = self.prepared.lengths[rows]
         if shuffle and self.curriculum_epochs:

@@ -136,7 +136,7 @@ def _clips_per_second(read: Callable[[], int]) -> float:
 
 
 def _read_prepared(data: PreparedDataModule, rows: np.ndarray, batch_size: int) -> int:
-    batches = data.batches(rows)
+    batches = data.build_dataset(rows)
     starts = range(0, len(rows), batch_size)
     order = np.random.default_rng(0).permutation(len(rows))
     return sum(len(data.preprocess(batches[order[at : at + batch_size]]["x"])) for at in starts)

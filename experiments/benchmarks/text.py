@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.emg import EMGDataModule, recording
-from datamodules.loading.sequences import padded
+from datamodules.loading.sequences import pad_tokens
 from modules.transcription import TranscriptionModule
 
 
@@ -39,12 +39,12 @@ def collate_recordings(samples: list[tuple[Tensor, list[int]]]) -> dict[str, Ten
     return {
         "x": nn.utils.rnn.pad_sequence(list(signals), batch_first=True),
         "length": torch.tensor([len(signal) for signal in signals]),
-        "y": padded(tokens),
+        "y": pad_tokens(tokens),
     }
 
 
 def build_plain_loader(data: EMGDataModule) -> DataLoader:
-    """Return a loader of random batches, padded to their longest recording."""
+    """Return a loader of random batches, pad_tokens to their longest recording."""
     recordings = TrainingRecordings(data)
     return DataLoader(recordings, data.batch_size, shuffle=True, collate_fn=collate_recordings)
 

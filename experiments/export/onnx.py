@@ -150,7 +150,7 @@ def _held_out(data: PreparedDataModule) -> np.ndarray:
 
 
 def _pair(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Pair:
-    batch = data.batches(rows)[np.arange(len(rows))]
+    batch = data.build_dataset(rows)[np.arange(len(rows))]
     signal = batch["x"].numpy(), batch["length"].numpy()
     batch["x"] = data.preprocess(batch["x"])
     with torch.inference_mode():

@@ -41,7 +41,7 @@ def require_fitting_frames(module: TaskModule, data: PreparedDataModule) -> None
     """
     if not len(data.indices.train):
         return
-    batch = data.batches(data.indices.train[:1])[np.arange(1)]
+    batch = data.build_dataset(data.indices.train[:1])[np.arange(1)]
     batch["x"] = data.preprocess(batch["x"])
     module.eval()
     try:

@@ -192,9 +192,9 @@ def _device(config: DictConfig) -> torch.device:
 
 def _samples(data: PreparedDataModule) -> TensorDataset:
     """Training samples as the network takes them, (samples, ...) and (samples,)."""
-    one = data.preprocess(data.batches(data.indices.train[:1])[np.arange(1)]["x"])
+    one = data.preprocess(data.build_dataset(data.indices.train[:1])[np.arange(1)]["x"])
     rows = data.indices.train[: min(SAMPLES, SAMPLE_BYTES // one.nbytes)]
-    batch = data.batches(rows)[np.arange(len(rows))]
+    batch = data.build_dataset(rows)[np.arange(len(rows))]
     return TensorDataset(data.preprocess(batch["x"]), batch["y"])
 
 

@@ -19,7 +19,7 @@ from scipy.ndimage import uniform_filter1d
 
 from callbacks.outputs.transcripts import draw_transcripts
 from datamodules.emg import EMGDataModule, SimulatedMuscles, channel_gains
-from datamodules.loading.sequences import IGNORE
+from datamodules.loading.sequences import IGNORE_INDEX
 from datamodules.splits import PredefinedSplit, Split, SplitIndices, TestOnly, draw_calibration
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
@@ -124,7 +124,7 @@ def test_a_batch_is_padded_scaled_and_spelt(folder: Path) -> None:
         stored = data.prepared.features[data.prepared.starts[row] :][:length]
         np.testing.assert_allclose(x[:length], stored * data.gains[row], rtol=1e-6)
         assert not x[length:].any()
-        assert data.tokenizer.decode([i for i in y.tolist() if i != IGNORE]) == text
+        assert data.tokenizer.decode([i for i in y.tolist() if i != IGNORE_INDEX]) == text
         assert text == data.prepared.manifest["label"][int(row)]
 
 
@@ -326,7 +326,7 @@ def test_recordings_without_texts_are_read_by_a_trained_model(folder: Path, tmp_
     card = make_card(set_up_data(folder))
     data = set_up_data(write_muscles(tmp_path / "set", texts=("",)), TestOnly(), card)
     batch = next(iter(data.predict_dataloader()))
-    assert batch["text"] == [""] * 12 and (batch["y"] == IGNORE).all()
+    assert batch["text"] == [""] * 12 and (batch["y"] == IGNORE_INDEX).all()
     assert data.unseen_class_warning() == ""
 
 

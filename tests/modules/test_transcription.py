@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torchmetrics.text import WordErrorRate
 
-from datamodules.loading.sequences import IGNORE, padded
+from datamodules.loading.sequences import IGNORE_INDEX, pad_tokens
 from modules.emg import EMGModule
 from modules.metrics import GroupInterval, count_word_errors
 from modules.networks.emg_ctc import EMGCTC
@@ -44,7 +44,7 @@ def make_tokenizer() -> Tokenizer:
 def make_position_logits(texts: list[str], sure: float = 9.0) -> tuple[Tensor, Tensor]:
     """Return logits of positions for these texts and their end."""
     rows = [[*make_tokenizer().encode(text), EOS] for text in texts]
-    ids = padded(rows).clamp(min=0)  # (B, L)
+    ids = pad_tokens(rows).clamp(min=0)  # (B, L)
     return sure * F.one_hot(ids, make_tokenizer().size).float(), torch.full(
         (len(texts),), ids.shape[1]
     )
@@ -56,7 +56,9 @@ def make_frame_logits(texts: list[str], sure: float = 9.0) -> tuple[Tensor, Tens
         [i for token in make_tokenizer().encode(text) for i in (token, token, 0)] for text in texts
     ]
     lengths = torch.tensor([max(1, len(row)) for row in rows])
-    frames = padded(rows).masked_fill(padded(rows) == IGNORE, 3)  # beyond the end: noise
+    frames = pad_tokens(rows).masked_fill(
+        pad_tokens(rows) == IGNORE_INDEX, 3
+    )  # beyond the end: noise
     frames[lengths == 1] = 0
     return sure * F.one_hot(frames, make_tokenizer().size).float(), lengths
 
@@ -66,7 +68,7 @@ def make_batch(texts: list[str], groups: list[int] | None = None) -> dict[str, o
     return {
         "x": torch.zeros(count, 4, 2),
         "length": torch.full((count,), 4),
-        "y": padded([make_tokenizer().encode(text) for text in texts]),
+        "y": pad_tokens([make_tokenizer().encode(text) for text in texts]),
         "text": texts,
         "index": torch.arange(count),
         "group": torch.tensor(groups or [0] * count),
@@ -96,10 +98,10 @@ def evaluate_module(net: nn.Module, **more) -> tuple[TranscriptionModule, dict[s
 def test_the_end_stands_after_the_tokens_and_what_is_too_long_is_cut(
     rows: list[list[int]], count: int
 ) -> None:
-    predicted = make_module(nn.Identity()).position_targets(padded(rows), count)
+    predicted = make_module(nn.Identity()).position_targets(pad_tokens(rows), count)
     assert predicted.shape == (len(rows), count)
     for row, tokens in zip(predicted.tolist(), rows, strict=True):
-        whole = [*tokens, EOS, *[IGNORE] * count]
+        whole = [*tokens, EOS, *[IGNORE_INDEX] * count]
         assert row == whole[:count]
 
 
@@ -110,7 +112,7 @@ def test_wider_padding_of_the_texts_changes_no_loss(objective: str, smoothing: f
     logits, lengths = torch.randn(3, 30, make_tokenizer().size), torch.tensor([30, 20, 25])
     one = make_module(nn.Identity(), objective=objective, label_smoothing=smoothing)
     y = make_batch(TRUE)["y"]
-    wider = F.pad(y, (0, 11), value=IGNORE)
+    wider = F.pad(y, (0, 11), value=IGNORE_INDEX)
     torch.testing.assert_close(
         one.compute_loss(logits, lengths, wider), one.compute_loss(logits, lengths, y)
     )
@@ -119,7 +121,7 @@ def test_wider_padding_of_the_texts_changes_no_loss(objective: str, smoothing: f
 def test_cross_entropy_is_that_of_the_tokens_and_their_end() -> None:
     torch.manual_seed(0)
     logits = torch.randn(2, 5, make_tokenizer().size)
-    y = torch.tensor([[4, 5, IGNORE], [3, IGNORE, IGNORE]])
+    y = torch.tensor([[4, 5, IGNORE_INDEX], [3, IGNORE_INDEX, IGNORE_INDEX]])
     shares = logits.log_softmax(-1)
     predicted = [
         shares[0, 0, 4],
@@ -138,7 +140,7 @@ def test_label_smoothing_agrees_with_torch() -> None:
     one = make_module(nn.Identity(), label_smoothing=0.3)
     y = make_batch(TRUE)["y"]
     targets = one.position_targets(y, 8)
-    kept = targets != IGNORE
+    kept = targets != IGNORE_INDEX
     expected = F.cross_entropy(logits[kept], targets[kept], label_smoothing=0.3)
     torch.testing.assert_close(one.compute_loss(logits, torch.full((3,), 8), y), expected)
 
@@ -149,7 +151,7 @@ def test_ctc_is_that_of_torch_a_text_at_a_time() -> None:
     y = make_batch(TRUE)["y"]
     each = []
     for one, length, row in zip(logits, lengths.tolist(), y, strict=True):
-        shares, target = one[:length].log_softmax(-1), row[row != IGNORE]
+        shares, target = one[:length].log_softmax(-1), row[row != IGNORE_INDEX]
         each.append(F.ctc_loss(shares, target, torch.tensor(length), torch.tensor(len(target))))
     loss = make_module(nn.Identity(), objective="ctc").compute_loss(logits, lengths, y)
     torch.testing.assert_close(loss, torch.stack(each).mean())
@@ -445,10 +447,10 @@ def make_matching(
             layer.weight.copy_(torch.eye(8))
             layer.bias.zero_()
         space.token.weight.copy_(torch.eye(8))
-    y = padded(texts)
+    y = pad_tokens(texts)
     frames = F.one_hot(y.clamp(min=0), 8).float()
-    frames[y == IGNORE] = 7.0  # beyond the end of a recording anything may stand
-    return space, frames, (y != IGNORE).sum(1), y
+    frames[y == IGNORE_INDEX] = 7.0  # beyond the end of a recording anything may stand
+    return space, frames, (y != IGNORE_INDEX).sum(1), y
 
 
 def test_matching_pairs_lose_less_than_mismatched_ones() -> None:
@@ -487,7 +489,9 @@ def test_equal_texts_share_their_loss() -> None:
 def test_padding_does_not_change_the_embedding() -> None:
     space, frames, lengths, y = make_matching([[2, 3], [4, 5, 6], [3]])
     frames = frames + torch.rand(frames.shape)
-    wider = space(F.pad(frames, (0, 0, 0, 4), value=5.0), lengths, F.pad(y, (0, 2), value=IGNORE))
+    wider = space(
+        F.pad(frames, (0, 0, 0, 4), value=5.0), lengths, F.pad(y, (0, 2), value=IGNORE_INDEX)
+    )
     torch.testing.assert_close(wider, space(frames, lengths, y))
 
 

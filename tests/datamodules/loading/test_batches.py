@@ -9,13 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.loading.batches import (
-    Batches,
-    SeededBatchSampler,
-    WeightedBatchSampler,
-    balanced_weights,
-    frame_indices,
-)
+from datamodules.loading.batches import FixedLengthBatches, frame_indices
+from datamodules.loading.samplers import SeededBatchSampler, WeightedBatchSampler, balanced_weights
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import write_all
@@ -77,7 +72,7 @@ def write_set(
 def test_frames_are_spread_evenly(tmp_path: Path) -> None:
     one = write_set(tmp_path / "set", [1, 2, 9])
     rows, codes = np.array([2, 1, 0]), np.zeros(3, np.int64)
-    batch = Batches(one, rows, codes, codes, codes, frames=5)[np.arange(3)]
+    batch = FixedLengthBatches(one, rows, codes, codes, codes, frames=5)[np.arange(3)]
     assert batch["x"][..., 0].tolist() == [
         [3, 5, 7, 9, 11],
         [1, 1, 1, 2, 2],
@@ -103,7 +98,7 @@ def test_batches_are_the_frames_that_the_rule_names(
     with tempfile.TemporaryDirectory() as folder:
         one = write_set(Path(folder), lengths)  # a frame is its own number
         for stored in (one, PreparedSet(folder, memory_limit=0)):
-            batch = Batches(stored, rows, codes, codes, codes, frames, rule)[positions]
+            batch = FixedLengthBatches(stored, rows, codes, codes, codes, frames, rule)[positions]
             row = rows[positions]
             places = frame_indices(one.lengths[row], frames, rule) + one.starts[row][:, None]
             assert batch["x"][..., 0].tolist() == places.tolist()
@@ -113,17 +108,17 @@ def test_batches_are_the_frames_that_the_rule_names(
 def test_one_frame_is_the_middle_one(tmp_path: Path) -> None:
     one = write_set(tmp_path / "set", [1, 9])
     rows, codes = np.arange(2), np.zeros(2, np.int64)
-    batch = Batches(one, rows, codes, codes, codes, frames=1)[np.arange(2)]
+    batch = FixedLengthBatches(one, rows, codes, codes, codes, frames=1)[np.arange(2)]
     assert torch.equal(batch["x"], torch.tensor([[[0.0]], [[5.0]]]))
 
 
 def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
     one = write_set(tmp_path / "set", [3, 9, 4], {1: (2, 6), 2: (0, 1)})
     rows, codes = np.array([1, 2, 0]), np.zeros(3, np.int64)
-    batch = Batches(one, rows, codes, codes, codes, frames=5)[np.array([2, 0])]
+    batch = FixedLengthBatches(one, rows, codes, codes, codes, frames=5)[np.array([2, 0])]
     assert batch["word_mask"].tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 0, 0]]  # 0, 2, 4, 6, 8
     assert batch["word_mask"].dtype == torch.float32
-    cropped = Batches(one, rows, codes, codes, codes, 6, "crop_pad")[np.arange(3)]
+    cropped = FixedLengthBatches(one, rows, codes, codes, codes, 6, "crop_pad")[np.arange(3)]
     assert cropped["word_mask"].tolist() == [
         [0, 1, 1, 1, 1, 0],  # 1 to 6
         [1, 1, 0, 0, 0, 0],  # the held first frame is the word's, as the first is
@@ -134,7 +129,7 @@ def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
 def test_sets_without_words_have_batches_without_a_boundary(tmp_path: Path) -> None:
     one = write_set(tmp_path / "set", [3, 9])
     rows, codes = np.arange(2), np.zeros(2, np.int64)
-    batch = Batches(one, rows, codes, codes, codes, frames=5)[rows]
+    batch = FixedLengthBatches(one, rows, codes, codes, codes, frames=5)[rows]
     assert list(batch) == ["x", "y", "length", "index", "group", "sequence"]
 
 
@@ -150,7 +145,7 @@ def test_a_boundary_is_where_the_frames_of_the_word_are(
     with tempfile.TemporaryDirectory() as folder:
         one = write_set(Path(folder), [5, 12], {1: word})
     rows, codes = np.arange(2), np.zeros(2, np.int64)
-    batch = Batches(one, rows, codes, codes, codes, frames, rule)[rows]
+    batch = FixedLengthBatches(one, rows, codes, codes, codes, frames, rule)[rows]
     place = batch["x"][1, :, 0] - 5  # a frame is its own number
     expected = (place >= word[0]) & (place < word[1])
     assert torch.equal(batch["word_mask"][1], expected.float())
@@ -158,7 +153,7 @@ def test_a_boundary_is_where_the_frames_of_the_word_are(
 
 
 def test_weighted_draws_follow_the_weights_and_the_epoch() -> None:
-    order = WeightedBatchSampler(np.array([0.0, 1.0, 3.0]), batch_size=100, batches=20, seed=0)
+    order = WeightedBatchSampler(np.array([0.0, 1.0, 3.0]), batch_size=100, num_batches=20, seed=0)
     drawn = np.concatenate(list(order))
     counts = np.bincount(drawn, minlength=3)
     assert len(order) == 20 and counts[0] == 0 and 2.5 < counts[2] / counts[1] < 3.5

@@ -11,15 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.loading.batches import SeededBatchSampler, WeightedBatchSampler
-from datamodules.loading.sequences import (
-    IGNORE,
-    POOL,
+from datamodules.loading.samplers import (
+    POOLED_BATCHES,
     CurriculumSampler,
     LengthBucketSampler,
-    SequenceBatches,
-    padded,
+    SeededBatchSampler,
+    WeightedBatchSampler,
 )
+from datamodules.loading.sequences import IGNORE_INDEX, PaddedBatches, pad_tokens
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import write_all
@@ -39,11 +38,11 @@ def write_set(folder: Path, lengths: list[int], channels: int = 2) -> PreparedSe
     return PreparedSet(folder)
 
 
-def make_sequences(one: PreparedSet, rows: np.ndarray, gains: np.ndarray) -> SequenceBatches:
+def make_sequences(one: PreparedSet, rows: np.ndarray, gains: np.ndarray) -> PaddedBatches:
     count = len(one)
     texts = [f"text {n}" for n in range(count)]
     tokens = [list(range(2, 3 + n % 4)) for n in range(count)]
-    return SequenceBatches(one, rows, texts, tokens, np.arange(count) % 3, np.arange(count), gains)
+    return PaddedBatches(one, rows, texts, tokens, np.arange(count) % 3, np.arange(count), gains)
 
 
 def draw_lengths(count: int = 2000) -> np.ndarray:
@@ -100,7 +99,7 @@ def test_a_batch_tells_texts_tokens_rows_and_groups(tmp_path: Path) -> None:
     rows = np.array([4, 1, 2])
     batch = make_sequences(one, rows, np.ones((5, 2), np.float32))[np.array([2, 0])]
     assert batch["text"] == ["text 2", "text 4"]
-    assert batch["y"].tolist() == [[2, 3, 4], [2, IGNORE, IGNORE]]
+    assert batch["y"].tolist() == [[2, 3, 4], [2, IGNORE_INDEX, IGNORE_INDEX]]
     assert batch["index"].tolist() == [2, 4] and batch["group"].tolist() == [2, 1]
     assert batch["y"].dtype == batch["length"].dtype == torch.int64
 
@@ -115,11 +114,11 @@ def test_the_set_itself_is_not_scaled(tmp_path: Path) -> None:
 @settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(2, 99), max_size=6), min_size=1, max_size=6))
 def test_token_ids_are_filled_up_and_nothing_else_changes(tokens: list[list[int]]) -> None:
-    table = padded(tokens)
+    table = pad_tokens(tokens)
     assert table.shape == (len(tokens), max(1, *map(len, tokens), 1))
-    assert [[i for i in row if i != IGNORE] for row in table.tolist()] == tokens
+    assert [[i for i in row if i != IGNORE_INDEX] for row in table.tolist()] == tokens
     for row, one in zip(table, tokens, strict=True):
-        assert (row[len(one) :] == IGNORE).all()
+        assert (row[len(one) :] == IGNORE_INDEX).all()
 
 
 def test_little_of_a_training_batch_is_padding() -> None:
@@ -134,7 +133,7 @@ def test_little_of_a_training_batch_is_padding() -> None:
 
 @settings(max_examples=40)
 @given(
-    batches=st.integers(1, 2 * POOL + 1),
+    batches=st.integers(1, 2 * POOLED_BATCHES + 1),
     batch=st.integers(1, 5),
     world=st.integers(1, 3),
     seed=st.integers(0, 3),

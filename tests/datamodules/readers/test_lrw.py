@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datamodules.loading.batches import Batches
+from datamodules.loading.batches import FixedLengthBatches
 from datamodules.readers.lips.lrw import ADVICE, LRW, locate_word, read_duration
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
@@ -126,7 +126,7 @@ def test_preparation_is_resumed(tmp_path: Path, clip: Path) -> None:
     assert rejected["label"].tolist() == ["about"]
     assert prepare(LRW(raw), tmp_path / "set", {}).already_complete
     rows = np.arange(2)
-    batch = Batches(prepared, rows, rows, rows, rows, 29)[rows]
+    batch = FixedLengthBatches(prepared, rows, rows, rows, rows, 29)[rows]
     assert batch["word_mask"].sum(1).tolist() == [13, 13]
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
-from datamodules.loading.batches import SeededBatchSampler
 from datamodules.loading.resumable import ResumableLoader, SkipBatches
+from datamodules.loading.samplers import SeededBatchSampler
 from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import TASKS
@@ -246,7 +246,7 @@ def test_a_checkpoint_with_a_command_in_it_is_refused(finished_run: Path, tmp_pa
 
 def make_loader(order: SeededBatchSampler, **settings: int) -> ResumableLoader:
     """Return a loader whose batches are the indices."""
-    data = torch.arange(order.size)
+    data = torch.arange(order.num_samples)
     return ResumableLoader(data, sampler=SkipBatches(order), batch_size=None, **settings)
 
 
