@@ -1,4 +1,4 @@
-"""Contact sheet of a prepared set: look at samples before training on them."""
+"""Draw the contact sheet of a prepared set (samples.png), to look at before training."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 
 from callbacks.outputs.figure_fonts import save_figure
 from datamodules.store.dataset import PreparedSet
+from unvoiced.text import shorten
 from unvoiced.vision.skeleton import HAND_BONES
 
-FILE_NAME = "samples.png"
-MAX_TILES, COLUMNS = 40, 8
-TITLE_LENGTH = 24  # characters
-HAND_SHAPE = (63,)
+MAX_TILES, NUM_COLUMNS = 40, 8
+MAX_TITLE = 24  # characters
 
 
 def draw_contact_sheet(prepared: PreparedSet) -> Path:
@@ -25,21 +24,21 @@ def draw_contact_sheet(prepared: PreparedSet) -> Path:
     A tile shows the middle frame of a clip, the landmarks of a hand, or the channels of EMG.
     """
     rows = choose_samples(prepared.manifest)
-    num_lines = -(-len(rows) // COLUMNS)
-    figure = Figure(figsize=(1.6 * COLUMNS, 1.7 * num_lines), layout="tight")
-    axes = figure.subplots(num_lines, COLUMNS, squeeze=False).ravel()
+    num_lines = -(-len(rows) // NUM_COLUMNS)
+    figure = Figure(figsize=(1.6 * NUM_COLUMNS, 1.7 * num_lines), layout="tight")
+    axes = figure.subplots(num_lines, NUM_COLUMNS, squeeze=False).ravel()
     for axis, row in zip(axes, rows, strict=False):
         _draw_sample(axis, prepared, row)
-        axis.set_title(_title(prepared.manifest.iloc[row]), fontsize=6)
+        axis.set_title(_format_title(prepared.manifest.iloc[row]), fontsize=6)
     for axis in axes:
         axis.set_axis_off()
-    path = prepared.data_dir / FILE_NAME
+    path = prepared.data_dir / "samples.png"
     save_figure(figure, path, names=prepared.manifest["label"].iloc[rows], dpi=110)
     return path
 
 
 def choose_samples(manifest: pd.DataFrame) -> list[int]:
-    """Return rows: the first sample of each class, then the second of each, people in turn."""
+    """Return rows: the first sample of each class, then the second, alternating the groups."""
     order = manifest.groupby(["label", "group"], sort=False).cumcount()
     turn = order.groupby(manifest["label"]).rank(method="first")
     return np.sort(np.argsort(turn.to_numpy(), kind="stable")[:MAX_TILES]).tolist()
@@ -51,7 +50,7 @@ def _draw_sample(axis: Any, prepared: PreparedSet, row: int) -> None:
     if len(shape) == 2:
         middle = prepared.features[np.array([start + length // 2])][0]
         axis.imshow(middle, cmap="gray", vmin=0, vmax=255)
-    elif shape == HAND_SHAPE:
+    elif shape == (63,):
         _draw_hand(axis, prepared.features[np.array([start + length // 2])][0])
     else:
         axis.plot(prepared.features[np.arange(start, start + length)], linewidth=0.4)
@@ -65,7 +64,6 @@ def _draw_hand(axis: Any, landmarks: np.ndarray) -> None:
     axis.invert_yaxis()
 
 
-def _title(row: pd.Series) -> str:
-    label = str(row["label"])
-    short = label if len(label) <= TITLE_LENGTH else f"{label[: TITLE_LENGTH - 1]}…"
-    return f"{short}\n{str(row['group'])[:TITLE_LENGTH]}".replace("$", r"\$")
+def _format_title(row: pd.Series) -> str:
+    label, group = shorten(str(row["label"]), MAX_TITLE), str(row["group"])[:MAX_TITLE]
+    return f"{label}\n{group}".replace("$", r"\$")

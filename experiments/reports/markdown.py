@@ -1,4 +1,4 @@
-"""Tables and numbers as summary.md writes them."""
+"""Format numbers, tables and lists as Markdown."""
 
 from __future__ import annotations
 
@@ -6,27 +6,33 @@ from typing import Any
 
 import pandas as pd
 
-from unvoiced.text import table_cell
+from unvoiced.text import markdown_cells, table_cell
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """A Markdown table whose cells stay as they are written: 0.2500 keeps its zeros."""
+def format_table(table: pd.DataFrame) -> str:
+    """Return a Markdown table whose cells keep their text: 0.2500 keeps its zeros."""
     text = table.astype(str).map(table_cell)
-    numbers = [text[name].str.fullmatch(r"[-\d.,e]*|NaN|inf").all() for name in text]
-    sides = ["right" if number else "left" for number in numbers]
+    is_number = [text[name].str.fullmatch(r"[-\d.,e]*|NaN|inf").all() for name in text]
+    sides = ["right" if number else "left" for number in is_number]
     return str(text.to_markdown(index=False, disable_numparse=True, colalign=sides)) + "\n"
 
 
-def bullets(lines: list[str]) -> str:
-    """A Markdown list, an item a line."""
+def format_plain_table(table: pd.DataFrame) -> str:
+    """Return a Markdown table with numbers as tabulate formats them and no markup in texts."""
+    return str(markdown_cells(table).to_markdown(index=False)) + "\n"
+
+
+def format_list(lines: list[str]) -> str:
+    """Return a Markdown list with one item per line."""
     return "".join(f"- {line}\n" for line in lines)
 
 
-def interval(low: Any, high: Any) -> str:
-    """Return ``(0.5500 to 0.6500)``; ``(no interval)`` where there is none."""
-    return f"({score(low)} to {score(high)})" if score(low) and score(high) else "(no interval)"
+def format_interval(low: Any, high: Any) -> str:
+    """Return ``(0.5500 to 0.6500)``, or ``(no interval)`` if an end is missing."""
+    ends = format_number(low), format_number(high)
+    return f"({ends[0]} to {ends[1]})" if all(ends) else "(no interval)"
 
 
-def score(value: Any, form: str = ".4f") -> str:
-    """A number as text; empty where there is none."""
+def format_number(value: Any, form: str = ".4f") -> str:
+    """Return a number as text; empty if it is missing."""
     return "" if value is None or pd.isna(value) else format(float(value), form)

@@ -1,4 +1,4 @@
-"""The part of report.md that tells how well text was written."""
+"""Sections of report.md on transcribed text."""
 
 from __future__ import annotations
 
@@ -6,38 +6,42 @@ from pathlib import Path
 
 import pandas as pd
 
-from unvoiced.text import markdown_cells
+from experiments.reports.markdown import format_plain_table
 
-WORST = 10  # readings that are shown
+SHOWN_RECORDINGS = 10  # with the most wrong words
 
 
-def text_sections(rows: pd.DataFrame, folder: Path, closed: bool) -> list[tuple[str, str]]:
-    """Headings with their tables, as Markdown, of predictions.csv's ``rows``.
+def format_text_sections(
+    rows: pd.DataFrame, folder: Path, is_closed: bool
+) -> list[tuple[str, str]]:
+    """Return headings and Markdown on groups, phrases, and recordings with many errors.
 
     Args:
-        rows: with columns reference, prediction, errors, words, group, nearest where closed.
-        folder: the run folder, for the pictures that are there.
-        closed: whether there are few phrases, each with its own accuracy.
+        rows: predictions.csv, with columns reference, prediction, errors, words and group; nearest
+            if ``is_closed``.
+        folder: the run folder, for its images.
+        is_closed: whether there is a fixed list of phrases, each with its own accuracy.
     """
     sections = []
     if rows["group"].nunique() > 1:
-        sections.append(("Each group", _table(error_rate_by(rows, "group"))))
-    if closed:
-        sections.append(("Each phrase, worst first", _table(_phrases(rows))))
-    worst = rows[rows["errors"] > 0].sort_values("errors", ascending=False).head(WORST)
-    if len(worst):
-        shown = worst[["reference", "prediction", "errors", "words"]]
+        table = tabulate_error_rates(rows, "group")
+        sections.append(("Each group", format_plain_table(table)))
+    if is_closed:
+        sections.append(("Each phrase, worst first", _format_phrases(rows)))
+    wrong = rows[rows["errors"] > 0].sort_values("errors", ascending=False)
+    if len(wrong):
+        shown = wrong.head(SHOWN_RECORDINGS)[["reference", "prediction", "errors", "words"]]
         shown = shown.rename(columns={"reference": "said", "prediction": "read"})
-        sections.append(("Most words wrong", _table(shown)))
-    pictures = sorted((folder / "transcripts").glob("*.png"))
-    if pictures:
-        picture = f"![signals with their texts](transcripts/{pictures[-1].name})\n"
-        sections.append(("Validation recordings, as they were read last", picture))
+        sections.append(("Most words wrong", format_plain_table(shown)))
+    images = sorted((folder / "transcripts").glob("*.png"))
+    if images:
+        link = f"![signals with their texts](transcripts/{images[-1].name})\n"
+        sections.append(("Validation recordings, as they were read last", link))
     return sections
 
 
-def error_rate_by(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Recordings, words, errors and word error rate of each value of ``column``."""
+def tabulate_error_rates(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return recordings, words, errors and word error rate of each value of ``column``."""
     table = rows.groupby(column).agg(
         recordings=("words", "size"), words=("words", "sum"), errors=("errors", "sum")
     )
@@ -45,12 +49,9 @@ def error_rate_by(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.reset_index()
 
 
-def _phrases(rows: pd.DataFrame) -> pd.DataFrame:
+def _format_phrases(rows: pd.DataFrame) -> str:
     right = rows["reference"] == rows["nearest"]
     table = right.groupby(rows["reference"]).agg(right="sum", recordings="size")
     table["accuracy"] = (table["right"] / table["recordings"]).round(4)
-    return table.sort_values("accuracy").reset_index().rename(columns={"reference": "phrase"})
-
-
-def _table(table: pd.DataFrame) -> str:
-    return markdown_cells(table).to_markdown(index=False) + "\n"
+    table = table.sort_values("accuracy").reset_index().rename(columns={"reference": "phrase"})
+    return format_plain_table(table)

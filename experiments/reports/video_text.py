@@ -1,4 +1,4 @@
-"""What is said in the videos that stage=predict reads, by the engine that reads live ones."""
+"""Read the text of the videos of stage=predict with the engine of live reading."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ from unvoiced.tasks import get_task
 from unvoiced.text import spreadsheet_cells
 from unvoiced.vision.videos import Video
 
-FRAME = re.compile(r"(.*)#(\d{6})")  # of a video's frame: its id ends in its number
-LONG = 2.0  # clips of words that are this many times as long as those of the training
+FRAME_ID = re.compile(r"(.*)#(\d{6})")  # of a video's frame: name and number
+LONG_CLIP = 2.0  # times the length of the training clips: has more than one word
 COLUMNS = ["video", "time_s", "event", "label", "probability"]
 Frames = Iterator[tuple[float, np.ndarray]]  # seconds, and landmarks or a mouth
 
 
-def tell_spoken(
+def write_video_texts(
     config: DictConfig, reader: Any, module: TaskModule, data: PreparedDataModule, path: Path
 ) -> None:
-    """Print the text of every video, and write when each letter or word was said.
+    """Print the text of every video, and write the time of each letter or word.
 
-    Frames are read that are prepared already: landmarks of each picture, and mouths of clips that
-    are longer than a word.
+    It reads prepared frames: landmarks of each image, or mouths of clips with several words.
 
     Args:
-        reader: has read the videos.
+        config: of the run.
+        reader: that has read the videos.
+        module: with the network.
         data: the prepared frames.
         path: of the table, with ``COLUMNS``; not written without videos.
     """
@@ -46,9 +47,9 @@ def tell_spoken(
         return
     recognizer = recognizer_of_module(module, config)
     rows: list[tuple[Any, ...]] = []
-    for name, frames in (_mouthed if spec.has_lips else _signed)(reader, module, data):
+    for name, frames in (_list_mouths if spec.has_lips else _list_hands)(reader, module, data):
         engine = Engine(recognizer, ready=True, **plain(config.live))
-        events = [event for seconds, one in frames for event in engine.push(one, seconds)]
+        events = [event for seconds, frame in frames for event in engine.push(frame, seconds)]
         events += engine.end()
         rows += [(name, e.seconds, e.kind, e.label, e.probability) for e in events]
         tell(f"{name}: {engine.text or 'nothing that is sure enough'}")
@@ -57,35 +58,37 @@ def tell_spoken(
         spreadsheet_cells(table).to_csv(path, index=False)
 
 
-def _signed(
+def _list_hands(
     reader: Any, module: TaskModule, data: PreparedDataModule
 ) -> Iterator[tuple[str, Frames]]:
-    """The landmarks of each video, zeros in the pictures without a hand."""
-    found: dict[str, dict[int, np.ndarray]] = {}
-    for row, identity in enumerate(data.prepared.manifest["id"]):
-        match = FRAME.fullmatch(identity)
+    """Yield the landmarks of each video."""
+    videos: dict[str, dict[int, np.ndarray]] = {}
+    for row, sample_id in enumerate(data.prepared.manifest["id"]):
+        match = FRAME_ID.fullmatch(sample_id)
         if match and match[1].lower().endswith(VIDEO_SUFFIXES):
             hand = data.prepared.features[data.prepared.starts[row]]
-            found.setdefault(match[1], {})[int(match[2])] = hand
-    for name, hands in found.items():
-        yield name, _in_order(hands, Video(reader.raw_dir / name))
+            videos.setdefault(match[1], {})[int(match[2])] = hand
+    for name, hands in videos.items():
+        yield name, _fill_gaps(hands, Video(reader.raw_dir / name))
 
 
-def _in_order(hands: dict[int, np.ndarray], video: Video) -> Frames:
-    nothing = np.zeros(63, np.float32)
+def _fill_gaps(hands: dict[int, np.ndarray], video: Video) -> Frames:
+    """Yield all frames in order, with zeros for images without a hand."""
+    no_hand = np.zeros(63, np.float32)
     for number in range(max(hands) + 1):
-        yield video.timing.time_of(number), hands.get(number, nothing)
+        yield video.timing.time_of(number), hands.get(number, no_hand)
 
 
-def _mouthed(
+def _list_mouths(
     reader: Any, module: TaskModule, data: PreparedDataModule
 ) -> Iterator[tuple[str, Frames]]:
-    """The mouths of each clip that is longer than a word."""
-    rate, clip_s = float(module.card.frame["rate"]), module.card.clip_s
-    if not clip_s or reader.window_s is not None:  # nobody knows; or the user says what to read
+    """Yield the mouths of each clip that has more than one word."""
+    fps, clip_s = float(module.card.frame["rate"]), module.card.clip_s
+    if not clip_s or reader.window_s is not None:  # unknown; or the user chose the windows
         return
-    set_ = data.prepared
-    for identity, start, length in zip(set_.manifest["id"], set_.starts, set_.lengths, strict=True):
-        if length / rate > LONG * clip_s:
-            mouths = set_.features[start : start + length]
-            yield identity, ((number / rate, mouth) for number, mouth in enumerate(mouths))
+    prepared = data.prepared
+    clips = zip(prepared.manifest["id"], prepared.starts, prepared.lengths, strict=True)
+    for sample_id, start, length in clips:
+        if length / fps > LONG_CLIP * clip_s:
+            mouths = prepared.features[start : start + length]
+            yield sample_id, ((number / fps, mouth) for number, mouth in enumerate(mouths))

@@ -1,4 +1,4 @@
-"""Several runs side by side: where they differ, how they rank, and repeats put together."""
+"""Summary of several runs: how they differ, how they rank, and repeats of one recipe."""
 
 from __future__ import annotations
 
@@ -7,64 +7,68 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
-from experiments.reports.markdown import markdown, score
+from experiments.reports.checkpoints import list_checkpoints
+from experiments.reports.markdown import format_number, format_table
 from experiments.runs.folds import pool_scores, read_folds
 from experiments.runs.run_folder import Run
+from experiments.runs.statistics import bootstrap_interval, t_interval
 
-OF_THE_FOLDER = ("run_dir", "run_id", "resume")  # settings that differ between any two runs
+FOLDER_SETTINGS = ("run_dir", "run_id", "resume")  # differ between any two runs
 # Settings, beside those of the split, that decide which samples are validated.
-DECIDE = ("seed", "fold", "data_dir", "calibrate", "size")
+SAMPLE_SETTINGS = ("seed", "fold", "data_dir", "calibrate", "size")
 
 
-def tell_several(runs: list[Run]) -> tuple[str, pd.DataFrame]:
-    """summary.md and the table of several runs, a row each."""
-    differing = {task: differences(of) for task, of in _group(runs, lambda r: r.task).items()}
-    saved = pd.DataFrame([_row(one, differing[one.task]) for one in runs])
+def summarize_runs(runs: list[Run]) -> tuple[str, pd.DataFrame]:
+    """Return summary.md and the table of summary.csv, one row per run."""
+    differing = {task: find_differences(of) for task, of in _group(runs, lambda r: r.task).items()}
+    table = pd.DataFrame([_tabulate_run(run, differing[run.task]) for run in runs])
     whole = ["parameters", "best_epoch", "test_n"]
-    saved[whole] = saved[whole].convert_dtypes()  # whole, also where some are missing
-    ranked = _group(runs, lambda r: f"{r.task}, {r.metric} ({r.mode})")
+    table[whole] = table[whole].convert_dtypes()  # integers, also where some are missing
+    ranked = _group(runs, lambda run: f"{run.task}, {run.metric} ({run.mode})")
     parts = [
         f"# Summary of {len(runs)} runs\n",
-        markdown(_shown(runs, saved)),
+        format_table(_format_cells(runs, table)),
         "Test scores come with their 95 % interval and their samples.\n",
-        *[_what_differs(task, table) for task, table in differing.items() if table.size],
-        *[f"{one.name}: {remark}\n" for one in runs for remark in one.remarks],
+        *[_format_differences(task, of) for task, of in differing.items() if of.size],
+        *[f"{run.name}: {remark}\n" for run in runs for remark in run.remarks],
         "## Ranking\n",
-        *[_ranking(title, of) for title, of in ranked.items()],
-        *_repeats(runs),
-        *_folds(runs),
+        *[_format_ranking(title, of) for title, of in ranked.items()],
+        *_format_repeats(runs),
+        *_format_folds(runs),
     ]
-    return "\n".join(parts), saved
+    return "\n".join(parts), table
 
 
 def _group(runs: list[Run], key: Callable[[Run], str]) -> dict[str, list[Run]]:
     groups: dict[str, list[Run]] = {}
-    for one in runs:
-        groups.setdefault(key(one), []).append(one)
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
     return groups
 
 
-def comparable(one: Run) -> dict[str, str]:
-    """Settings as text, without those that tell no more than where the run is."""
-    where, known_as = (str(one.settings.get(name) or "") for name in ("run_dir", "run_id"))
-    kept = {k: v for k, v in one.settings.items() if k not in OF_THE_FOLDER}
+# ---- settings
+
+
+def comparable_settings(run: Run) -> dict[str, str]:
+    """Return the settings as text, without those that depend on the run folder alone."""
+    run_dir, run_id = (str(run.settings.get(name) or "") for name in ("run_dir", "run_id"))
+    kept = {k: v for k, v in run.settings.items() if k not in FOLDER_SETTINGS}
     text = {k: "null" if v is None else str(v) for k, v in kept.items()}
-    text = {k: v.replace(where, ".") if where else v for k, v in text.items()}
-    return {k: v for k, v in text.items() if v != known_as or "." not in k}
+    text = {k: v.replace(run_dir, ".") if run_dir else v for k, v in text.items()}
+    return {k: v for k, v in text.items() if v != run_id or "." not in k}
 
 
-def differences(runs: list[Run]) -> pd.DataFrame:
-    """The settings in which runs of a task differ: a row a run (its name), a column a setting.
+def find_differences(runs: list[Run]) -> pd.DataFrame:
+    """Return the settings in which runs of a task differ: one row per run, one column per setting.
 
-    A setting that only repeats another one (``datamodule.seed`` of ``seed``) is left out.
+    A setting that only repeats another one (``datamodule.seed`` and ``seed``) is left out.
     """
-    readable = {one.name: comparable(one) for one in runs if one.settings}
-    table = pd.DataFrame.from_dict(readable, orient="index").fillna("(absent)")
+    settings = {run.name: comparable_settings(run) for run in runs if run.settings}
+    table = pd.DataFrame.from_dict(settings, orient="index").fillna("(absent)")
     table = table.loc[:, table.nunique() > 1]
-    absent = (table == "(absent)").any()  # those of one network alone come last
-    columns = sorted(table, key=lambda name: (absent[name], str(name).count("."), str(name)))
+    is_absent = (table == "(absent)").any()  # settings of one network come last
+    columns = sorted(table, key=lambda name: (is_absent[name], str(name).count("."), str(name)))
     return table[[name for name in columns if not _is_copy(str(name), table)]]
 
 
@@ -73,178 +77,169 @@ def _is_copy(name: str, table: pd.DataFrame) -> bool:
     return original != name and original in table and table[original].equals(table[name])
 
 
-def _row(one: Run, differing: pd.DataFrame) -> dict[str, Any]:
-    """A row of summary.csv: numbers as they are."""
-    name, numbers = one.primary_metric, one.numbers
-    settings = differing.loc[one.name] if one.name in differing.index else {}
+def _format_differences(task: str, table: pd.DataFrame) -> str:
+    """Return settings by run, or runs by setting if that is narrower."""
+    by_run = table.rename_axis(index="run", columns="setting")
+    narrow = by_run if by_run.shape[1] <= len(by_run) else by_run.T
+    return f"## What differs: {task}\n\n{format_table(narrow.reset_index())}"
+
+
+# ---- the table
+
+
+def _tabulate_run(run: Run, differing: pd.DataFrame) -> dict[str, Any]:
+    """Return a row of summary.csv."""
+    name, numbers, curve = run.test_metric, run.numbers, run.curve
+    settings = differing.loc[run.name] if run.name in differing.index else {}
     return {
-        "run": one.name,
-        "task": one.task,
+        "run": run.name,
+        "task": run.task,
         **settings,
         "parameters": numbers.get("parameters"),
-        "epochs_done": len(one.epochs),
-        "best_epoch": one.best,
-        "metric": one.metric,
-        "best_validation": one.best_score,
+        "epochs_done": len(run.epochs),
+        "best_epoch": curve.best,
+        "metric": run.metric,
+        "best_validation": curve.best_score,
         "test_metric": name,
         "test": numbers.get(name),
         "test_low": numbers.get(f"{name}_low"),
         "test_high": numbers.get(f"{name}_high"),
         "test_n": numbers.get("test/n"),
-        "status": one.status(),
-        "checkpoints_mb": sum(file.stat().st_size for file in one.checkpoints) / 1e6,
+        "status": run.describe_status(),
+        "checkpoints_mb": sum(f.stat().st_size for f in list_checkpoints(run.folder)) / 1e6,
     }
 
 
-def _shown(runs: list[Run], saved: pd.DataFrame) -> pd.DataFrame:
-    """The table in summary.md: ``saved`` as text."""
-    best = saved["metric"] + " " + saved["best_validation"].map(score)
+def _format_cells(runs: list[Run], table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of summary.md: fewer columns, as text."""
+    best = table["metric"] + " " + table["best_validation"].map(format_number)
     return pd.DataFrame(
         {
-            "run": saved["run"],
-            "task": saved["task"],
-            "parameters": [score(count, ",.0f") for count in saved["parameters"]],
-            "epochs": saved["epochs_done"].replace(0, ""),
-            "best epoch": [score(epoch, ".0f") for epoch in saved["best_epoch"]],
-            "best validation": best.where(saved["best_validation"].notna(), ""),
-            "test": [one.tested for one in runs],
-            "status": saved["status"],
-            "checkpoints, MB": saved["checkpoints_mb"].map("{:.2f}".format),
+            "run": table["run"],
+            "task": table["task"],
+            "parameters": [format_number(count, ",.0f") for count in table["parameters"]],
+            "epochs": table["epochs_done"].replace(0, ""),
+            "best epoch": [format_number(epoch, ".0f") for epoch in table["best_epoch"]],
+            "best validation": best.where(table["best_validation"].notna(), ""),
+            "test": [run.test_score for run in runs],
+            "status": table["status"],
+            "checkpoints, MB": table["checkpoints_mb"].map("{:.2f}".format),
         }
     )
 
 
-def _what_differs(task: str, table: pd.DataFrame) -> str:
-    """Settings by run, whichever way is narrower."""
-    shown = table.rename_axis(index="run", columns="setting")
-    narrow = shown if shown.shape[1] <= len(shown) else shown.T
-    return f"## What differs: {task}\n\n{markdown(narrow.reset_index())}"
+# ---- ranking
 
 
-def _ranking(title: str, runs: list[Run]) -> str:
-    ranked = [one for one in runs if one.best is not None and not one.problem]
-    left = ", ".join(one.name for one in runs if one not in ranked)
-    lines = [f"Not ranked, for there is no score: {left}.\n"] if left else []
+def _format_ranking(title: str, runs: list[Run]) -> str:
+    ranked = [run for run in runs if run.curve.best is not None and not run.problem]
+    unranked = ", ".join(run.name for run in runs if run not in ranked)
+    lines = [f"Not ranked, for there is no score: {unranked}.\n"] if unranked else []
     if not ranked:
         return lines[0]
-    scores = pd.Series([one.sign * one.best_score for one in ranked])
+    scores = pd.Series([run.curve.gains[run.curve.best] for run in ranked])
     table = pd.DataFrame(
         {
             "rank": scores.rank(method="min", ascending=False).astype(int),
-            "run": [one.name for one in ranked],
-            "best validation": [score(one.best_score) for one in ranked],
-            "epoch": [one.best for one in ranked],
-            "test": [one.tested for one in ranked],
+            "run": [run.name for run in ranked],
+            "best validation": [format_number(run.curve.best_score) for run in ranked],
+            "epoch": [run.curve.best for run in ranked],
+            "test": [run.test_score for run in ranked],
         }
     )
     table = table.sort_values("rank", kind="stable")
-    return "\n".join([f"{title}:\n", markdown(table), *_unlike(ranked), *lines])
+    return "\n".join([f"{title}:\n", format_table(table), *_warn_other_samples(ranked), *lines])
 
 
-def _unlike(runs: list[Run]) -> list[str]:
-    """A warning where the runs were not validated on the same samples, as far as settings tell."""
-    names = [n for n in differences(runs) if n in DECIDE or str(n).startswith("split.")]
+def _warn_other_samples(runs: list[Run]) -> list[str]:
+    """Return a warning if settings differ that decide which samples are validated."""
+    settings = find_differences(runs)
+    names = [n for n in settings if n in SAMPLE_SETTINGS or str(n).startswith("split.")]
     if not names:
         return []
     return [
-        f"They differ in {', '.join(names)}, so their validation samples may not be the same ones, "
-        "and ranks may compare unlike things.\n"
+        f"They differ in {', '.join(names)}: their validation samples may differ too, and then the "
+        "ranks do not compare like with like.\n"
     ]
 
 
-def _repeats(runs: list[Run]) -> list[str]:
-    shown = pd.DataFrame([row for by in ("seed", "fold") for row in repeats(runs, by)])
-    if shown.empty:
+# ---- repeats
+
+
+def _format_repeats(runs: list[Run]) -> list[str]:
+    repeats = [row for by in ("seed", "fold") for row in summarize_repeats(runs, by)]
+    table = pd.DataFrame(repeats)
+    if table.empty:
         return []
     for name in ("mean", "standard deviation"):
-        shown[name] = shown[name].map(score)
+        table[name] = table[name].map(format_number)
     for name in ("95 % interval", "by Student's t"):
-        shown[name] = [" – ".join(map(score, ends)) for ends in shown[name]]
-    shown = shown.fillna("")  # runs repeated over seeds have no list of folds
+        table[name] = [" – ".join(map(format_number, ends)) for ends in table[name]]
+    table = table.fillna("")  # runs repeated over seeds have no list of folds
     return [
-        f"## Repeats\n\n{markdown(shown)}\nRuns that differ in the seed alone, or in the fold "
+        f"## Repeats\n\n{format_table(table)}\nRuns that differ in the seed alone, or in the fold "
         "alone; of several with the same one the first counts. The interval of the mean is "
-        "bootstrapped over the n runs; with few of them it is narrower than it should be, and "
-        "Student's t, which takes their scores for normally distributed, is the safer one.\n"
+        "bootstrapped over the n runs; with few runs it is too narrow, and Student's t, which "
+        "assumes normally distributed scores, is safer.\n"
     ]
 
 
-def _folds(runs: list[Run]) -> list[str]:
-    """Return who was left out in each fold, and the score over all folds."""
+def _format_folds(runs: list[Run]) -> list[str]:
+    """Return the groups that each fold left out, and the score over all folds."""
     parts: list[str] = []
     for group in group_repeats(runs, "fold"):
         folds = read_folds(list(group.values()))
         if not folds:
             continue
-        rows = [(fold.run.name, fold.left_out, fold.run.tested) for fold in folds]
-        parts += ["## Folds\n", markdown(pd.DataFrame(rows, columns=["run", "left out", "test"]))]
+        rows = [(fold.run.name, fold.left_out, fold.run.test_score) for fold in folds]
+        table = pd.DataFrame(rows, columns=["run", "left out", "test"])
+        parts += ["## Folds\n", format_table(table)]
         if pooled := pool_scores(folds):
             parts.append(f"All folds together: {pooled.describe()}\n")
     return parts
 
 
-def repeats(runs: list[Run], by: str) -> list[dict[str, Any]]:
-    """Mean, standard deviation and intervals of the score of runs that differ in ``by`` alone.
+def summarize_repeats(runs: list[Run], by: str) -> list[dict[str, Any]]:
+    """Return mean, deviation and intervals of the scores of runs that differ in ``by`` alone.
 
-    The score is the test score, or the best validation score where nothing was tested.
+    The score is the test score, or the best validation score if no run was tested.
 
     Args:
         runs: of any tasks.
         by: ``seed`` or ``fold``.
     """
-    return [_repeat(group, by) for group in group_repeats(runs, by)]
+    return [_summarize_group(group, by) for group in group_repeats(runs, by)]
 
 
 def group_repeats(runs: list[Run], by: str) -> list[dict[str, Run]]:
-    """Return the runs that differ in ``by`` alone, by its value; each group has several."""
+    """Return groups of runs that differ in ``by`` alone, by its value; each has several."""
     groups: dict[Any, dict[str, Run]] = {}
-    for of in _group([one for one in runs if one.settings], lambda one: one.task).values():
-        settings = [comparable(one) for one in of]
-        same = {k for known in settings for k in known if k == by or k.endswith(f".{by}")}
+    for of in _group([run for run in runs if run.settings], lambda run: run.task).values():
+        settings = [comparable_settings(run) for run in of]
+        keys = {k for known in settings for k in known if k == by or k.endswith(f".{by}")}
         # datamodule.seed follows seed in all of them; datamodule.simulator.seed stays.
-        follows = {k for k in same if all(s.get(k, s.get(by)) == s.get(by) for s in settings)}
-        for one, known in zip(of, settings, strict=True):
+        follows = {k for k in keys if all(s.get(k, s.get(by)) == s.get(by) for s in settings)}
+        for run, known in zip(of, settings, strict=True):
             rest = frozenset((k, v) for k, v in known.items() if k not in follows)
-            groups.setdefault(rest, {}).setdefault(known.get(by, ""), one)
+            groups.setdefault(rest, {}).setdefault(known.get(by, ""), run)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _repeat(group: dict[str, Run], by: str) -> dict[str, Any]:
+def _summarize_group(group: dict[str, Run], by: str) -> dict[str, Any]:
     runs = list(group.values())
-    metric = next((one.primary_metric for one in runs if one.primary_metric), "")
-    found = [one.numbers.get(metric) if metric else one.best_score for one in runs]
-    scores = pd.Series(found, dtype=float)
+    metric = next((run.test_metric for run in runs if run.test_metric), "")
+    values = [run.numbers.get(metric) if metric else run.curve.best_score for run in runs]
+    scores = pd.Series(values, dtype=float)
     scores = scores[np.isfinite(scores)]
+    has_interval = len(scores) > 1
     return {
         "task": runs[0].task,
-        "runs": ", ".join(one.name for one in runs),
+        "runs": ", ".join(run.name for run in runs),
         by: ", ".join(group),
         "score": metric or runs[0].metric,
         "n": len(scores),
         "mean": scores.mean(),
         "standard deviation": scores.std(),
-        "95 % interval": bootstrap_interval(scores.to_numpy()) if len(scores) > 1 else (),
-        "by Student's t": t_interval(scores.to_numpy()) if len(scores) > 1 else (),
+        "95 % interval": bootstrap_interval(scores.to_numpy()) if has_interval else (),
+        "by Student's t": t_interval(scores.to_numpy()) if has_interval else (),
     }
-
-
-def bootstrap_interval(
-    scores: np.ndarray, draws: int = 10_000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % interval of the mean of ``scores`` (n,): the percentile bootstrap over runs.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
-    """
-    rng = np.random.default_rng(seed)
-    means = rng.choice(scores, (draws, len(scores))).mean(axis=1)  # (draws, n) → (draws,)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def t_interval(scores: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean of ``scores`` (n,), n > 1, by Student's t with n - 1 degrees.
-
-    Source: Student, The Probable Error of a Mean, Biometrika 6, 1908.
-    """
-    half = float(t.ppf(0.975, len(scores) - 1) * scores.std(ddof=1) / np.sqrt(len(scores)))
-    return float(scores.mean()) - half, float(scores.mean()) + half

@@ -1,41 +1,43 @@
-"""Run folders as they are: read as far as they can be, and what is wrong with them is named."""
+"""Read run folders as far as possible, and name what is wrong with them."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import StringIO
 from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from omegaconf import ListConfig
 
+from datamodules.readers.files import natural_key
 from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.launch.renaming import rename_settings
-from experiments.reports.markdown import interval, score
-from experiments.reports.results import best_epoch
+from experiments.reports.markdown import format_interval, format_number
+from experiments.reports.training_curve import TrainingCurve
 
-LEVELS = 3  # outputs/multirun/<date>/<run> is found in outputs
-MARKS = ("config.yaml", "metrics.csv", "metrics.json")  # one of them makes a run folder
-ABOUT_RUNS = ("fit", "validate", "test")  # stages whose folders hold scores
+SEARCH_DEPTH = 3  # outputs/multirun/<date>/<run> is found from outputs
+RUN_FILES = ("config.yaml", "metrics.csv", "metrics.json")  # any of them makes a run folder
+SCORED_STAGES = ("fit", "validate", "test")  # stages whose folders have scores
 
 
 @dataclass(eq=False)
 class Run:
-    """What a run folder holds, as far as it can be read.
+    """The content of a run folder, as far as it can be read.
 
     Attributes:
-        folder: where it is.
-        name: what it is called in tables.
+        folder: its path.
+        name: its name in tables.
         settings: config.yaml, flattened: ``{"optimizer.lr": 0.001, …}``.
-        numbers: the task and the numbers of metrics.json; empty where there is none.
+        numbers: the task and the numbers of metrics.json; empty without one.
         epochs: metrics.csv, indexed by epoch.
-        remarks: what was damaged, and how it was read.
-        problem: why its epochs cannot be told; empty where they can.
+        remarks: damaged parts, and how they were read.
+        problem: why the epochs cannot be read; empty if they can.
     """
 
     folder: Path
@@ -48,196 +50,155 @@ class Run:
 
     @property
     def task(self) -> str:
+        """The task; ``unknown`` if neither file has it."""
         return str(self.settings.get("task") or self.numbers.get("task") or "unknown")
 
     @property
     def metric(self) -> str:
-        """The monitored metric; empty where the configuration names none."""
+        """The monitored metric; empty if the configuration has none."""
         return str(self.settings.get("monitor.metric") or "")
 
     @property
     def mode(self) -> str:
-        """``max`` or ``min``; empty where the configuration says neither."""
+        """``max`` or ``min``; empty if the configuration has neither."""
         mode = str(self.settings.get("monitor.mode"))
         return mode if mode in ("max", "min") else ""
 
-    @property
-    def sign(self) -> int:
-        """What scores are multiplied by so that more is better."""
-        return 1 if self.mode == "max" else -1
+    @cached_property
+    def curve(self) -> TrainingCurve:
+        """The epochs with the monitored metric."""
+        return TrainingCurve(self.epochs, self.metric, self.mode)
 
     @property
-    def scores(self) -> pd.Series:
-        """The monitored metric of every epoch."""
-        return self.column(self.metric)
-
-    @property
-    def losses(self) -> pd.Series:
-        """The training loss of every epoch."""
-        return self.column("train/loss")
-
-    @property
-    def best(self) -> int | None:
-        """The first epoch with the best score."""
-        return best_epoch(self.epochs, self.metric, self.mode) if self.mode else None
-
-    @property
-    def best_score(self) -> float:
-        return float(self.scores[self.best]) if self.best is not None else float("nan")
-
-    @property
-    def primary_metric(self) -> str:
-        """The test score with an interval, such as ``test/acc``; empty where nothing was tested."""
+    def test_metric(self) -> str:
+        """The test score that has an interval, such as ``test/acc``; empty if not tested."""
         bounded = (n for n in self.numbers if {f"{n}_low", f"{n}_high"} <= set(self.numbers))
         return next((name for name in bounded if name.startswith("test/")), "")
 
     @property
-    def tested(self) -> str:
-        """``test/acc 0.6000 (0.5500 to 0.6500) of 1,500``; empty where nothing was tested."""
-        name, numbers = self.primary_metric, self.numbers
+    def test_score(self) -> str:
+        """``test/acc 0.6000 (0.5500 to 0.6500) of 1,500``; empty if not tested."""
+        name, numbers = self.test_metric, self.numbers
         if not name:
             return ""
-        bounds = interval(*(numbers[f"{name}{end}"] for end in ("_low", "_high")))
+        bounds = format_interval(*(numbers[f"{name}{end}"] for end in ("_low", "_high")))
         samples = f" of {numbers['test/n']:,}" if "test/n" in numbers else ""
-        return f"{name} {score(numbers[name])} {bounds}{samples}"
+        return f"{name} {format_number(numbers[name])} {bounds}{samples}"
 
     @property
-    def cut_short(self) -> bool:
-        """Whether the last epoch was validated and its training values never came."""
-        training = self.epochs.filter(regex="^train/")
-        several = training.shape[1] > 1  # a NaN loss alone would look the same
-        missing = training.tail(1).isna().all(axis=None)
-        return bool(several and missing and self.losses.iloc[:-1].notna().all())
+    def was_stopped_by_nan(self) -> bool:
+        """Whether the NaN guard ended the run."""
+        return any(line.startswith("NaN stop") for line in self.list_endings())
 
-    @property
-    def nan_epochs(self) -> list[int]:
-        """Epochs whose training loss is not finite."""
-        if "train/loss" not in self.epochs:
-            return []
-        known = self.losses.iloc[: -1 if self.cut_short else None]
-        return [int(e) for e in known.index[~np.isfinite(known)]]
-
-    @property
-    def checkpoints(self) -> list[Path]:
-        return sorted((self.folder / "checkpoints").glob("*.ckpt"))
-
-    def column(self, name: str) -> pd.Series:
-        """A column of metrics.csv; NaN throughout where there is none."""
-        return self.epochs.get(name, pd.Series(np.nan, self.epochs.index))
-
-    def epoch_of(self, file: Path) -> int | None:
-        """The epoch that a checkpoint was saved after, told by its name; None: unknown."""
-        if counted := re.fullmatch(r"epoch_(\d+)", file.stem):
-            return int(counted[1])
-        last = int(self.epochs.index[-1]) if len(self.epochs) else None
-        return {"best": self.best, "last": last}.get(file.stem)
-
-    def status(self) -> str:
-        """``finished``, ``stopped by NaN``, ``unfinished: no metrics.json``, or the problem."""
-        if any(line.startswith("NaN stop") for line in self.said()):
+    def describe_status(self) -> str:
+        """Return ``finished``, ``stopped by NaN``, ``unfinished: …``, or the problem."""
+        if self.was_stopped_by_nan:
             return "stopped by NaN"
         if self.problem:
             return self.problem
-        ended = "finished" if self.numbers else "unfinished: no metrics.json"
-        nan = f", training loss NaN from epoch {self.nan_epochs[0]}" if self.nan_epochs else ""
-        return ended + nan
+        status = "finished" if self.numbers else "unfinished: no metrics.json"
+        epochs = self.curve.nan_epochs
+        return status + (f", training loss NaN from epoch {epochs[0]}" if epochs else "")
 
-    def said(self) -> list[str]:
-        """What the run's own report says of how it ended."""
+    def list_endings(self) -> list[str]:
+        """Return the lines of report.md on how the run ended early."""
         path = self.folder / "report.md"
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         return re.findall(r"^- ((?:NaN stop|Early stopping ended).*)$", text, re.MULTILINE)
 
 
-def read_runs(given: Any) -> list[Run]:
-    """The runs that ``input`` names: a run folder, a folder of run folders, or a list of both.
+# ---- finding run folders
+
+
+def read_runs(paths: Any) -> list[Run]:
+    """Read the runs of ``input``: a run folder, a folder of run folders, or a list of both.
 
     Raises:
-        ValueError: nothing is named, or no run in it can be read.
+        ValueError: there is no input, or no run in it can be read.
     """
-    named = list(given) if isinstance(given, list | tuple | ListConfig) else [given]
-    found = [one for name in named if name not in (None, "") for one in find_runs(Path(str(name)))]
-    runs = list({one.folder.resolve(): one for one in found}.values())
+    listed = list(paths) if isinstance(paths, list | tuple | ListConfig) else [paths]
+    runs = [run for path in listed if path not in (None, "") for run in find_runs(Path(str(path)))]
+    runs = list({run.folder.resolve(): run for run in runs}.values())
     if not runs:
         raise ValueError(
             "stage=summary needs input=<a run folder>, 'input=[RUN1,RUN2]' or a folder of runs, "
             "such as outputs/asl/2026-01-31_12-00-00 or outputs/asl"
         )
-    if all(one.problem and not one.numbers for one in runs) or (len(runs) == 1 and runs[0].problem):
-        raise ValueError("; ".join(one.problem for one in runs))
-    if len(runs) > 1:  # the shortest names that tell them apart
-        common = commonpath([one.folder.resolve() for one in runs])
-        for one in runs:
-            one.name = str(one.folder.resolve().relative_to(common))
+    if all(run.problem and not run.numbers for run in runs) or (len(runs) == 1 and runs[0].problem):
+        raise ValueError("; ".join(run.problem for run in runs))
+    if len(runs) > 1:  # the shortest names that differ
+        common = commonpath([run.folder.resolve() for run in runs])
+        for run in runs:
+            run.name = str(run.folder.resolve().relative_to(common))
     return runs
 
 
 def find_runs(path: Path) -> list[Run]:
-    """The run in ``path`` where it is a run folder, or those below it, run 2 before run 10.
+    """Read the run in ``path``, or the runs below it, with run 2 before run 10.
 
-    Folders of other stages (predict, summary …) are left out where they are not named themselves.
+    Folders of other stages (predict, summary, …) are left out below ``path``.
     """
     if _is_run(path):
         return [read_run(path)]
-    return sorted(_below(path, LEVELS), key=_counting) or [read_run(path)]
+    runs = [read_run(folder) for folder in _find_folders(path, SEARCH_DEPTH)]
+    scored = [run for run in runs if run.settings.get("stage", "fit") in SCORED_STAGES]
+    return sorted(scored, key=lambda run: natural_key(str(run.folder))) or [read_run(path)]
 
 
-def _below(path: Path, levels: int) -> list[Run]:
-    found: list[Run] = []
+def _find_folders(path: Path, levels: int) -> Iterator[Path]:
     for folder in path.glob("[!.]*/") if levels else ():
-        found += [read_run(folder)] if _is_run(folder) else _below(folder, levels - 1)
-    return [one for one in found if one.settings.get("stage", "fit") in ABOUT_RUNS]
+        yield from [folder] if _is_run(folder) else _find_folders(folder, levels - 1)
 
 
 def _is_run(path: Path) -> bool:
-    return any((path / name).is_file() for name in MARKS)
+    return any((path / name).is_file() for name in RUN_FILES)
 
 
-def _counting(one: Run) -> list[str | int]:
-    parts = re.split(r"(\d+)", str(one.folder))  # text and numbers take turns
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+# ---- reading a run folder
 
 
 def read_run(folder: Path) -> Run:
-    """What ``folder`` holds; what cannot be read is named in ``problem``."""
-    found = Run(folder, folder.resolve().name)
+    """Read a run folder; ``problem`` names what cannot be read."""
+    run = Run(folder, folder.resolve().name)
     try:
-        _refuse_other_folders(folder)
-        _read_numbers(found)
-        found.settings = _read_settings(folder / "config.yaml")
-        _read_epochs(found)
-        _refuse_unmonitored(found)
+        _require_run_folder(folder)
+        _read_numbers(run)
+        run.settings = _read_settings(folder / "config.yaml")
+        _read_epochs(run)
+        _require_scores(run)
     except ValueError as error:
-        found.problem = str(error)
-    return found
+        run.problem = str(error)
+    return run
 
 
-def _refuse_other_folders(folder: Path) -> None:
+def _require_run_folder(folder: Path) -> None:
     if not folder.exists():
         raise ValueError(f"input={folder} does not exist")
     if not folder.is_dir():
-        raise ValueError(f"input={folder} is a file; name the run folder that it is in")
+        raise ValueError(f"input={folder} is a file; expected the run folder that it is in")
     if not _is_run(folder):
-        raise ValueError(f"input={folder} is not a run folder: it has none of {', '.join(MARKS)}")
-
-
-def _refuse_unmonitored(found: Run) -> None:
-    if not found.metric or not found.mode:
         raise ValueError(
-            f"{found.folder / 'config.yaml'} has no monitor.metric with monitor.mode max or min, "
-            "so there is no telling which epoch is the best; add both"
+            f"input={folder} is not a run folder; expected one of {', '.join(RUN_FILES)} in it"
         )
-    if found.scores.isna().all():
+
+
+def _require_scores(run: Run) -> None:
+    if not run.metric or not run.mode:
         raise ValueError(
-            f"{found.folder / 'metrics.csv'} has no value of {found.metric}, which config.yaml "
-            f"monitors; it has {', '.join(map(str, found.epochs.columns))}"
+            f"{run.folder / 'config.yaml'} has no monitor.metric with monitor.mode max or min, by "
+            "which the best epoch is chosen. Add both"
+        )
+    if run.curve.scores.isna().all():
+        raise ValueError(
+            f"{run.folder / 'metrics.csv'} has no value of {run.metric}, which config.yaml "
+            f"monitors; it has {', '.join(map(str, run.epochs.columns))}"
         )
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
-    """config.yaml flattened, as plain YAML: no tags, no interpolations."""
+    """Read config.yaml as plain YAML, without tags and interpolations; flatten it."""
     if not path.is_file():
-        raise ValueError(f"{path} is missing, so there is no telling which metric was monitored")
+        raise ValueError(f"{path}, which has the monitored metric, is missing")
     content = read_plain_yaml(path)
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path} holds no settings")
@@ -245,40 +206,40 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return pd.json_normalize(content).to_dict("records")[0]
 
 
-def _is_score(name: str, value: Any) -> bool:
-    """Whether metrics.json holds a number; the ends of an interval may be null: there is none."""
-    has_no_end = value is None and name.endswith(("_low", "_high"))
-    return has_no_end or isinstance(value, int | float)
-
-
-def _read_numbers(found: Run) -> None:
-    path = found.folder / "metrics.json"
+def _read_numbers(run: Run) -> None:
+    path = run.folder / "metrics.json"
     try:
         numbers = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
-        numbers, found.remarks = {}, [f"metrics.json is damaged ({error}) and was not used"]
+        numbers, run.remarks = {}, [f"metrics.json is damaged ({error}) and was not used"]
     if not isinstance(numbers, dict):
-        numbers, found.remarks = {}, ["metrics.json holds no table and was not used"]
-    found.numbers = {k: v for k, v in numbers.items() if k == "task" or _is_score(k, v)}
+        numbers, run.remarks = {}, ["metrics.json holds no table and was not used"]
+    run.numbers = {k: v for k, v in numbers.items() if k == "task" or _is_score(k, v)}
 
 
-def _read_epochs(found: Run) -> None:
-    """metrics.csv by epoch, as far as it was written."""
-    path = found.folder / "metrics.csv"
+def _is_score(name: str, value: Any) -> bool:
+    """Return whether a value is a number; ends of intervals may be null."""
+    is_missing_end = value is None and name.endswith(("_low", "_high"))
+    return is_missing_end or isinstance(value, int | float)
+
+
+def _read_epochs(run: Run) -> None:
+    """Read metrics.csv, as far as it was written."""
+    path = run.folder / "metrics.csv"
     if not path.is_file():
         raise ValueError(f"{path} is missing: no epoch ended, or nothing was trained")
     text = path.read_text(encoding="utf-8", errors="replace")
-    if text.strip() and not text.endswith("\n"):  # the write was broken off, maybe in a number
+    if text.strip() and not text.endswith("\n"):  # the write was interrupted, maybe in a number
         text = text.rpartition("\n")[0] + "\n"
-        found.remarks.append("The last line of metrics.csv does not end, and was left out.")
+        run.remarks.append("The last line of metrics.csv does not end, and was left out.")
     try:
         table = pd.read_csv(StringIO(text), on_bad_lines="skip")
     except (pd.errors.EmptyDataError, pd.errors.ParserError):
         table = pd.DataFrame(columns=["epoch"])
     if "epoch" not in table:
-        raise ValueError(f"{path} has no column epoch: it is no table of a run")
+        raise ValueError(f"{path} has no column epoch; expected the table of a run")
     table = table.apply(pd.to_numeric, errors="coerce").dropna(subset="epoch")
     if table.empty:
         raise ValueError(f"{path} is empty: no epoch ended")
     table = table.astype({"epoch": int}).drop_duplicates("epoch", keep="last")
-    found.epochs = table.set_index("epoch").sort_index()
+    run.epochs = table.set_index("epoch").sort_index()

@@ -17,7 +17,7 @@ def find_newest_checkpoint(task: str) -> Path | None:
         run = read_run(path.parents[1])
         reason = explain_unfit(run, task)
         if not reason:
-            score = run.tested or "never tested"
+            score = run.test_score or "never tested"
             logger.info(f"Using the newest run of task {task}: ckpt_path={path} ({score})")
             return path
         logger.info(f"Skipping {run.folder}: {reason}. ckpt_path={path} uses it anyway.")

@@ -9,11 +9,16 @@ from experiments.checkpoints.training_data import with_training_data
 from experiments.launch.build import build_datamodule, build_trainer, write_config
 from experiments.launch.console import quiet, tell
 from experiments.launch.trainer_checks import trainer_errors
-from experiments.reports.confusions import read_pronunciations
+from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
-from experiments.reports.results import gather, tell_scores, tell_validation, warn_of_untrained
-from experiments.reports.seen import warn_of_seen
+from experiments.reports.results import (
+    collect_results,
+    print_test_score,
+    print_validation_score,
+    warn_unseen_classes,
+)
+from experiments.reports.training_overlap import warn_training_overlap
 
 
 def run(config: DictConfig) -> float | None:
@@ -30,8 +35,8 @@ def run(config: DictConfig) -> float | None:
     write_config(config)
     data = build_datamodule(config, trained=module.card)
     phase = "test" if config.stage == "test" else "val"
-    seen, warnings = warn_of_seen(module.card, data, phase)
-    warnings += warn_of_untrained(data)
+    seen, warnings = warn_training_overlap(module.card, data, phase)
+    warnings += warn_unseen_classes(data)
     trainer = build_trainer(config)
     evaluate = trainer.test if config.stage == "test" else trainer.validate
     with trainer_errors():
@@ -39,11 +44,11 @@ def run(config: DictConfig) -> float | None:
     if not found:
         raise ValueError(f"trainer.limit_{phase}_batches=0 leaves nothing to {config.stage}")
     scores = dict(found[0]) | seen
-    results = gather(config, module, data, scores, warnings)
+    results = collect_results(config, module, data, scores, warnings)
     if config.stage == "test":
-        tell_scores(module, scores)
+        print_test_score(module, scores)
     else:
-        tell_validation(module, scores, len(results.predictions) or len(data.indices.val))
+        print_validation_score(module, scores, len(results.predictions) or len(data.indices.val))
     draw_mistakes(results, data)
     write_report(results, config)
     tell(f"\nRun folder: {results.folder}")

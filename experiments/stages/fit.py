@@ -28,17 +28,17 @@ from experiments.launch.instantiate import plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.monitor import check_monitor
 from experiments.launch.trainer_checks import check_trainer, trainer_errors
-from experiments.reports.confusions import read_pronunciations
+from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
 from experiments.reports.results import (
+    collect_results,
     count_parameters,
-    gather,
-    tell_scores,
-    tell_validation,
-    warn_of_untrained,
+    print_test_score,
+    print_validation_score,
+    warn_unseen_classes,
 )
-from experiments.reports.seen import warn_of_seen
+from experiments.reports.training_overlap import warn_training_overlap
 from modules.base import TaskModule
 from modules.networks.base import Network
 
@@ -81,7 +81,7 @@ def _fit(config: DictConfig) -> float | None:
     write_config(config)
     data.save_artifacts(Path(config.run_dir) / "checkpoints")
     tell_start(config, module, data)
-    wrong = warn_of_untrained(data) + _train(trainer, module, data, checkpoint)
+    wrong = warn_unseen_classes(data) + _train(trainer, module, data, checkpoint)
     chooses = _best_callback(trainer)
     keeps = chooses is not None and not trainer.fast_dev_run
     best = getattr(chooses, "best_model_path", "")
@@ -89,9 +89,9 @@ def _fit(config: DictConfig) -> float | None:
     trainer.strategy.barrier()  # all have written what they predicted
     if not trainer.is_global_zero:
         return None
-    seen, notes = warn_of_seen(module.card, data, "test")
+    seen, notes = warn_training_overlap(module.card, data, "test")
     scores, wrong = scores | (seen if "test/n" in scores else {}), wrong + notes
-    results = gather(config, module, data, scores, wrong)
+    results = collect_results(config, module, data, scores, wrong)
     draw_mistakes(results, data)
     write_report(results, config)
     if keeps and not best:
@@ -159,10 +159,10 @@ def _test_best(
         trainer.loggers = []  # it is no epoch of its own
         with trainer_errors():
             scores = trainer.validate(module, data, verbose=False, **weights)[0]
-        tell_validation(module, scores, len(data.indices.val))
+        print_validation_score(module, scores, len(data.indices.val))
         tell("This split keeps nothing for testing; stage=test data_dir=… tests on another set")
         return dict(scores)
     with trainer_errors():
         scores = trainer.test(module, data, verbose=False, **weights)[0]
-    tell_scores(module, scores)
+    print_test_score(module, scores)
     return dict(scores)

@@ -23,7 +23,7 @@ from experiments.launch.build import (
 )
 from experiments.launch.console import quiet, tell
 from experiments.launch.instantiate import plain
-from experiments.reports.video_text import tell_spoken
+from experiments.reports.video_text import write_video_texts
 from modules.base import TaskModule
 from unvoiced.text import markdown_cells, spreadsheet_cells
 
@@ -52,7 +52,7 @@ def run(config: DictConfig) -> None:
     data = build_datamodule(changed, trained=module.card)
     table = _predict(changed, module, data)
     spreadsheet_cells(table).to_csv(folder / "predictions.csv", index=False)
-    tell_spoken(changed, reader, module, data, folder / "events.csv")
+    write_video_texts(changed, reader, module, data, folder / "events.csv")
     _tell(table, folder, module.card.simulated)
     if config.show:
         _draw(reader, data, table, folder / "shown")

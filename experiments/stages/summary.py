@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from experiments.launch.build import write_config
 from experiments.launch.console import quiet, tell
-from experiments.runs.compare import tell_several
-from experiments.runs.one_run import tell_one
+from experiments.runs.compare import summarize_runs
+from experiments.runs.one_run import summarize_run
 from experiments.runs.run_folder import read_runs
 from unvoiced.text import markdown_document, spreadsheet_cells
 
@@ -29,7 +29,7 @@ def run(config: DictConfig) -> None:
     own = Path(config.run_dir)
     if own.resolve() in [one.folder.resolve() for one in runs]:
         raise ValueError(f"{own} is the run that is read; name another folder as hydra.run.dir=")
-    text, table = tell_one(runs[0]) if len(runs) == 1 else tell_several(runs)
+    text, table = summarize_run(runs[0]) if len(runs) == 1 else summarize_runs(runs)
     folder = write_config(config)
     (folder / "summary.md").write_text(markdown_document(text), encoding="utf-8")
     spreadsheet_cells(table).to_csv(folder / "summary.csv", index=False)

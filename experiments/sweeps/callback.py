@@ -1,6 +1,6 @@
-"""What surrounds a multirun: finished jobs are known again, and the end tells of all of them.
+"""Hydra callback around a multirun: find finished jobs before it, write sweep.md after it.
 
-Every run imports this, through conf/hydra/default.yaml: what takes long is imported where needed.
+Every run imports this, through conf/hydra/default.yaml: slow imports are in functions.
 """
 
 from __future__ import annotations
@@ -22,46 +22,45 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
 from experiments.launch.errors import SHOW_TRACEBACK
 from experiments.launch.run_lock import HELD, hold_lock
-from experiments.sweeps.job_status import SWEEP, Job, find_jobs
+from experiments.sweeps.job_status import SWEEP_ACTIVITY, Job, find_jobs
 
-SUBDIR = "${job_folder:}"
 SHOWN_FAILURES = 10
 
 
 class Sweep(Callback):
-    """Hydra's callback around a multirun; it runs where the command was typed."""
+    """Hydra's callback around a multirun, in the process of the command."""
 
-    command = ""  # of a sweep that has begun
+    command = ""  # of a sweep that has started
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Find finished jobs in the sweep folder, and resume its study."""
-        with fatal_errors("the sweep could not begin"):
-            self._begin(config)
+        with fatal_errors("the sweep cannot start"):
+            self._start_sweep(config)
 
-    def _begin(self, config: DictConfig) -> None:
-        _refuse_other_subdirs(config)
+    def _start_sweep(self, config: DictConfig) -> None:
+        _require_numbered_folders(config)
         folder = Path(config.hydra.sweep.dir)
-        hold_lock(folder, SWEEP)
+        hold_lock(folder, SWEEP_ACTIVITY)
         HELD.enter_context(STOP_SIGNALS.handle())
-        self.command = typed(config)
+        self.command = format_command(config)
         jobs = find_jobs(folder)
         register_job_folder(jobs)
         finished = sum(job.status == "finished" for job in jobs)
         if jobs:
             print(f"{folder}: {finished} finished jobs are not run again", flush=True)
         if "optuna" in config.hydra.sweeper._target_:
-            from experiments.sweeps.study import go_on
+            from experiments.sweeps.study import resume_study
 
-            go_on(config)
+            resume_study(config)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Write sweep.csv, sweep.md and sweep.png; failed jobs make the command fail."""
         ended_by = sys.exc_info()[1]
         with HELD.pop_all():
             if self.command:
-                self._end(config, ended_by)
+                self._finish_sweep(config, ended_by)
 
-    def _end(self, config: DictConfig, ended_by: BaseException | None) -> None:
+    def _finish_sweep(self, config: DictConfig, ended_by: BaseException | None) -> None:
         folder = Path(config.hydra.sweep.dir)
         jobs = find_jobs(folder)
         if not jobs:
@@ -71,84 +70,84 @@ class Sweep(Callback):
             print(f"Stopped by {ended_by.name}. To resume:\n  {self.command}", flush=True)
             return
         failures = describe_failures(jobs)
-        if failures and (ended_by is None or _is_of_a_job(ended_by)):
-            again = "The same command runs them again, and no other."
-            sys.exit(f"\nerror: {failures}\n{path} has the details. {again}")
+        if failures and (ended_by is None or _is_job_error(ended_by)):
+            advice = "The same command runs these jobs again, and no others."
+            sys.exit(f"\nerror: {failures}\n{path} has the details. {advice}")
 
 
 @contextmanager
-def fatal_errors(what: str) -> Iterator[None]:
-    """End the command with an error that Hydra would turn into a warning, with exit code 0."""
+def fatal_errors(problem: str) -> Iterator[None]:
+    """Exit with an error where Hydra would print a warning and exit with code 0."""
     try:
         yield
     except Exception as error:
         if SHOW_TRACEBACK:
             traceback.print_exc()
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        sys.exit(f"\nerror: {what}: {kind}{error}")
+        sys.exit(f"\nerror: {problem}: {kind}{error}")
 
 
 def _write_report(folder: Path, jobs: list[Job], config: DictConfig, command: str) -> Path:
     from experiments.sweeps.report import write_sweep
 
-    with fatal_errors(f"{folder / 'sweep.md'} could not be written"):
+    with fatal_errors(f"cannot write {folder / 'sweep.md'}"):
         path = write_sweep(folder, jobs, config, command)
     print(f"\nSweep: {path}", flush=True)
     return path
 
 
 def describe_failures(jobs: list[Job]) -> str:
-    """Return how many jobs have no result, and one line for each; empty where all finished."""
+    """Return the number of jobs without a result, and a line for each; empty if there are none."""
     failed = [job for job in jobs if job.status != "finished"]
     if not failed:
         return ""
-    shown = [f"  {job.folder.name}: {_describe(job)}" for job in failed[:SHOWN_FAILURES]]
+    shown = [f"  {job.folder.name}: {_describe_job(job)}" for job in failed[:SHOWN_FAILURES]]
     if len(failed) > len(shown):
         shown.append(f"  and {len(failed) - len(shown)} more")
     lines = "\n".join(shown)
     return f"{len(failed)} of {len(jobs)} jobs failed or did not finish:\n{lines}"
 
 
-def _describe(job: Job) -> str:
+def _describe_job(job: Job) -> str:
     reason = job.error or "killed, or never finished"
     return f"{shlex.join(job.overrides)}: {textwrap.shorten(reason, 300)}"
 
 
-def _is_of_a_job(error: BaseException) -> bool:
-    """Whether a sweep ended because of a job: killed in a launcher's process, or all failed."""
+def _is_job_error(error: BaseException) -> bool:
+    """Return whether a job ended the sweep: killed in a launcher's process, or all failed."""
     return isinstance(error, Exception) and not isinstance(error, HydraException)
 
 
-def typed(config: DictConfig) -> str:
-    """The command as it was typed; the sweep folder is named also where it was not."""
-    own = ("hydra.mode=", "hydra.sweep.dir=")
-    hydra = [text for text in config.hydra.overrides.hydra if not text.startswith(own)]
+def format_command(config: DictConfig) -> str:
+    """Return the command as it was typed, always with the sweep folder."""
+    replaced = ("hydra.mode=", "hydra.sweep.dir=")
+    hydra = [text for text in config.hydra.overrides.hydra if not text.startswith(replaced)]
     folder = f"hydra.sweep.dir={config.hydra.sweep.dir}"
     return f"python run.py -m {shlex.join([*config.hydra.overrides.task, *hydra, folder])}"
 
 
-def _refuse_other_subdirs(config: DictConfig) -> None:
+def _require_numbered_folders(config: DictConfig) -> None:
     sweep = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-    if isinstance(sweep, dict) and sweep["subdir"] != SUBDIR:
+    if isinstance(sweep, dict) and sweep["subdir"] != "${job_folder:}":
         sys.exit(
             f"\nerror: hydra.sweep.subdir={sweep['subdir']}: the jobs of a sweep have numbered "
-            "folders, by which finished jobs are known again; set hydra.sweep.dir alone"
+            "folders, by which finished jobs are recognized. Set hydra.sweep.dir instead"
         )
 
 
 def register_job_folder(jobs: list[Job]) -> None:
-    """Let ``${job_folder:}`` name the folder of a job, given the ``jobs`` that are there already.
+    """Let ``${job_folder:}`` resolve to the folder of a job, given the existing ``jobs``.
 
-    Hydra takes the resolvers of the first process along to every other, whatever the launcher.
+    Hydra copies the resolvers of the first process to all others, with any launcher.
     """
-    in_order = sorted(jobs, key=lambda job: job.status == "finished")  # of equals, the finished
-    known = {job.same_as: job.folder.name for job in in_order}
+    in_order = sorted(jobs, key=lambda job: job.status == "finished")  # of equals the finished
+    known = {job.key: job.folder.name for job in in_order}
     numbers = [int(job.folder.name) for job in jobs if job.folder.name.isdecimal()]
-    resolver = partial(job_folder, known=known, first=max(numbers, default=-1) + 1)
+    resolver = partial(resolve_job_folder, known=known, first=max(numbers, default=-1) + 1)
     OmegaConf.register_resolver("job_folder", resolver, replace=True)
 
 
-def job_folder(*, _root_: DictConfig, known: dict[tuple[str, ...], str], first: int) -> str:
-    """The folder that a job with the same overrides had, else a number after all that are taken."""
-    same = tuple(sorted(_root_.hydra.overrides.task))
-    return known.get(same) or str(first + _root_.hydra.job.num)
+def resolve_job_folder(*, _root_: DictConfig, known: dict[tuple[str, ...], str], first: int) -> str:
+    """Return the folder of an earlier job with the same overrides, or else an unused number."""
+    key = tuple(sorted(_root_.hydra.overrides.task))
+    return known.get(key) or str(first + _root_.hydra.job.num)

@@ -1,4 +1,4 @@
-"""How much each setting of a sweep matters for its scores."""
+"""Importance of each setting of a sweep for its scores."""
 
 from __future__ import annotations
 
@@ -8,24 +8,18 @@ from dataclasses import dataclass, field
 import pandas as pd
 from omegaconf import DictConfig
 
-from experiments.sweeps.table import REPEATED, settings_of
+from experiments.sweeps.table import REPEATING_SETTINGS, list_settings
 
 MIN_TRIALS = 10  # of a search
-HOW_STUDY = (
-    "How much a setting decides whether a trial is among the best tenth; together 1. PED-ANOVA "
-    "(Watanabe et al., IJCAI 2023) over {n} trials."
-)
-HOW_GRID = (
-    "The share of the variance of the scores that a setting explains by itself, over {n} jobs; "
-    "what is missing to 1 are settings that act together, and chance."
-)
 
 
 @dataclass(frozen=True)
 class Importance:
-    """The share of each setting, the largest first, and a note on how it was measured.
+    """Importance of settings.
 
-    Without shares, the note gives the reason; it is empty where the jobs differ in no setting.
+    Attributes:
+        shares: of each setting, the largest first; empty if unknown.
+        note: the method; the reason if unknown; empty if the jobs differ in no setting.
     """
 
     shares: dict[str, float] = field(default_factory=dict)
@@ -40,7 +34,7 @@ def measure_importance(jobs: pd.DataFrame, config: DictConfig) -> Importance:
         config: of the multirun.
     """
     scored = jobs[jobs["score"].notna()]
-    settings = [name for name in settings_of(scored) if name not in REPEATED]
+    settings = [name for name in list_settings(scored) if name not in REPEATING_SETTINGS]
     if not settings:
         return Importance()
     if "optuna" in config.hydra.sweeper._target_ and config.hydra.sweeper.storage:
@@ -52,16 +46,20 @@ def measure_importance(jobs: pd.DataFrame, config: DictConfig) -> Importance:
             note="unknown: no value was run twice, or all scores are equal. Values repeat in a "
             "grid of two settings, or with seed=0,1,2"
         )
-    ordered = dict(sorted(known.items(), key=lambda item: -item[1]))
-    return Importance(ordered, HOW_GRID.format(n=len(scored)))
+    return Importance(
+        dict(sorted(known.items(), key=lambda item: -item[1])),
+        "The share of the variance of the scores that a setting explains by itself, over "
+        f"{len(scored)} jobs; the rest is due to combinations of settings, and to chance.",
+    )
 
 
 def explained_variance(values: pd.Series, scores: pd.Series) -> float:
     """Return the share of the variance of ``scores`` (n,) between groups of ``values`` (n,).
 
-    On a full grid this is the first-order index of functional ANOVA. It is corrected for the
-    variance that chance alone puts between groups, and never below 0. NaN where no value repeats
-    or all scores are equal.
+    On a full grid this is the first-order index of functional ANOVA, which Optuna has with
+    scikit-learn alone; Optuna's PED-ANOVA needs more trials than a grid has. It is corrected for
+    the variance between groups that chance causes, and never below 0. NaN if no value repeats or
+    all scores are equal.
 
     Source: Hays, Statistics for Psychologists, 1963 (ω²).
     """
@@ -88,4 +86,8 @@ def _measure_in_study(config: DictConfig) -> Importance:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
         shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return Importance(shares, HOW_STUDY.format(n=len(trials)))
+    return Importance(
+        shares,
+        "How much a setting decides whether a trial is among the best tenth; together 1. PED-ANOVA "
+        f"(Watanabe et al., IJCAI 2023) over {len(trials)} trials.",
+    )

@@ -1,4 +1,4 @@
-"""One job of a sweep: it ends with a number or with NaN, and never ends the sweep."""
+"""Run one job of a sweep: it returns a number or NaN, and never ends the sweep."""
 
 from __future__ import annotations
 
@@ -27,116 +27,116 @@ from datamodules.store.locks import (
 )
 from experiments.launch.command import validate_job
 from experiments.launch.console import tell
-from experiments.sweeps.job_status import SWEEP, read_status, write_status
+from experiments.sweeps.job_status import SWEEP_ACTIVITY, read_status, split_override, write_status
 from unvoiced.processes import PARENT_VARIABLE, end_when, end_with_parent
 
-NAN = float("nan")
-RUN = Path(__file__).parents[2] / "run.py"
-LEFT_OVER = ("checkpoints", "metrics.csv", "metrics.json", "report.md", "error.txt")
+RESULT_FILES = ("checkpoints", "metrics.csv", "metrics.json", "report.md", "error.txt")
 
 
 def is_job() -> bool:
-    """Whether this run is one of a multirun."""
+    """Return whether this run is a job of a multirun."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def run_job(config: DictConfig) -> float:
-    """Run a job and record in status.json how it ended; a finished job is not run again.
+    """Run a job, unless it is finished, and write how it ended to status.json.
 
     Returns:
-        The number that the sweep optimises; NaN where the job failed or has none. Optuna counts
-        such a trial as failed and goes on.
+        The number that the sweep optimises; NaN if the job failed or has none. Optuna counts such
+        a trial as failed and continues.
     """
     if HydraConfig.initialized():
         hydra = HydraConfig.get()
         end_with_sweep(hydra.launcher._target_, hydra.sweep.dir)
     folder = Path(config.run_dir)
-    if runs_apart(config):  # the command of its own locks the folder
+    if needs_own_command(config):  # which locks the folder
         return _run_once(config, folder)
     try:
         with lock_folder(folder, "a job of a sweep"):
             return _run_once(config, folder)
     except FolderInUseError as error:
         tell(f"\nNot run: {error}")
-        return NAN
+        return math.nan
 
 
 @cache  # a process may run several jobs
 def end_with_sweep(target: str, folder: str) -> None:
-    """End this process with its sweep, where a launcher started it on the same machine."""
+    """End this process with its sweep, if a launcher started it on the same machine."""
     path = Path(folder) / LOCK
     owner = read_owner(path)
-    if owner == describe_self(SWEEP):
+    if owner == describe_self(SWEEP_ACTIVITY):
         return
     if "joblib" in target:
         end_with_parent(os.getppid())
-    elif target.endswith("LocalLauncher"):  # of submitit, whose jobs have a parent in between
+    elif target.endswith("LocalLauncher"):  # submitit has a process in between
         end_when(lambda: not is_locked_by(path, owner))
 
 
 def _run_once(config: DictConfig, folder: Path) -> float:
-    known = read_status(folder)
-    if known.get("status") == "finished":
+    status = read_status(folder)
+    if status.get("status") == "finished":
         tell(f"Finished before: {folder}")
-        return _number(known.get("value"))
-    _make_ready(config, folder, known.get("status"))
+        return _to_number(status.get("value"))
+    _prepare_folder(config, folder, status.get("status"))
     write_status(folder, "unfinished")
-    start = time.monotonic()
+    started = time.monotonic()
     try:
-        value = _number(_run(config, folder))
-    except Exception as error:  # whatever it is, the other jobs can do without this one
-        _record_failure(folder, error, time.monotonic() - start)
-        return NAN
+        value = _to_number(_run_stage(config, folder))
+    except Exception as error:  # the other jobs do not need this one
+        _record_failure(folder, error, time.monotonic() - started)
+        return math.nan
     finally:
-        _tidy_up()
-    kept = value if math.isfinite(value) else None
-    write_status(folder, "finished", value=kept, seconds=time.monotonic() - start)
+        _clean_up()
+    score = value if math.isfinite(value) else None
+    write_status(folder, "finished", value=score, seconds=time.monotonic() - started)
     return value
 
 
-def _number(value: float | None) -> float:
-    return NAN if value is None else float(value)
+def _to_number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
-def _make_ready(config: DictConfig, folder: Path, status: str | None) -> None:
-    """A job that was killed goes on from its last epoch; one that failed begins anew."""
+def _prepare_folder(config: DictConfig, folder: Path, status: str | None) -> None:
+    """Resume a killed job from its last epoch; remove the results of a failed one."""
     if config.stage == "fit" and not config.resume:
         if status == "unfinished" and (folder / "checkpoints" / "last.ckpt").is_file():
             config.resume = str(folder)
             return
-        for name in LEFT_OVER:
+        for name in RESULT_FILES:
             path = folder / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _run(config: DictConfig, folder: Path) -> float | None:
+def _run_stage(config: DictConfig, folder: Path) -> float | None:
     validate_job(config)
-    if runs_apart(config):
-        return _run_apart(config, folder)
+    if needs_own_command(config):
+        return _run_command(config, folder)
     from experiments.stages import run_stage
 
     return run_stage(config)
 
 
-def runs_apart(config: DictConfig) -> bool:
-    """Whether the job trains on several devices, and so is a command of its own."""
+def needs_own_command(config: DictConfig) -> bool:
+    """Return whether the job trains on several devices, and so needs its own command."""
     return config.trainer.strategy != "auto" or config.trainer.devices != 1
 
 
-def _run_apart(config: DictConfig, folder: Path) -> float | None:
-    """The job as a command of its own.
+def _run_command(config: DictConfig, folder: Path) -> float | None:
+    """Run the job as a command.
 
-    Where it trains on several devices, Lightning starts the other processes with the command that
-    this one was started with, and that is the whole sweep.
+    With several devices, Lightning starts the other processes with the command of this process,
+    which would be the whole sweep.
     """
     from experiments.runs.run_folder import read_run
 
-    overrides = [text for text in HydraConfig.get().overrides.task if _key(text) != "resume"]
-    again = [f"resume={folder}"] if config.resume else []
-    command = [*overrides, *again, f"hydra.run.dir='{folder}'", "hydra.output_subdir=null"]
+    typed = HydraConfig.get().overrides.task
+    overrides = [text for text in typed if split_override(text)[0] != "resume"]
+    resume = [f"resume={folder}"] if config.resume else []
+    command = [*overrides, *resume, f"hydra.run.dir='{folder}'", "hydra.output_subdir=null"]
     environment = os.environ | {PARENT_VARIABLE: str(os.getpid())}
+    run_file = Path(__file__).parents[2] / "run.py"
     done = subprocess.run(  # noqa: S603 (the command of this very run)
-        [sys.executable, str(RUN), *command],
+        [sys.executable, str(run_file), *command],
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
@@ -148,10 +148,6 @@ def _run_apart(config: DictConfig, folder: Path) -> float | None:
     return read_run(folder).numbers.get(config.monitor.metric)
 
 
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
-
-
 def _record_failure(folder: Path, error: Exception, seconds: float) -> None:
     line = " ".join(f"{type(error).__name__}: {error}".split())
     (folder / "error.txt").write_text(f"{line}\n\n{traceback.format_exc()}", encoding="utf-8")
@@ -159,8 +155,8 @@ def _record_failure(folder: Path, error: Exception, seconds: float) -> None:
     tell(f"\nFailed: {folder}: {line}")
 
 
-def _tidy_up() -> None:
-    """End what would reach into the next job of this process."""
+def _clean_up() -> None:
+    """Release what the next job of this process must not share."""
     wandb = sys.modules.get("wandb")
     if wandb is not None and getattr(wandb, "run", None) is not None:
         wandb.finish()

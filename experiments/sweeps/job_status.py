@@ -1,4 +1,4 @@
-"""The jobs that a sweep folder holds, and what each says of itself in status.json."""
+"""The jobs of a sweep folder, and status.json of each."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from typing import Any
 
 from experiments.launch.plain_yaml import read_plain_yaml
 
-STATUS = "status.json"
-SWEEP = "a sweep"  # the activity that its lock file names
-MAX_BYTES = 1 << 20
-# What status.json may say, and the type of each.
-SAID = {"status": str, "value": int | float | None, "seconds": int | float | None, "error": str}
+STATUS_FILE = "status.json"
+SWEEP_ACTIVITY = "a sweep"  # in the lock file of the sweep folder
+MAX_STATUS_BYTES = 1 << 20
+STATUS_TYPES = {
+    "status": str,
+    "value": int | float | None,
+    "seconds": int | float | None,
+    "error": str,
+}
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as its folder tells it.
+    """A job, read from its folder.
 
     Attributes:
         folder: ``<sweep folder>/<number>``.
-        overrides: what it was started with, without the settings of the sweep itself.
+        overrides: of the job, without the settings of the sweep itself.
         status: ``finished``, ``failed``, or ``unfinished`` (running, or killed).
-        value: what it returned; None where it failed or its score is NaN.
+        value: its result; None if it failed or its score is NaN.
         seconds: that it took.
-        error: why it failed, in a line.
+        error: why it failed, in one line.
     """
 
     folder: Path
@@ -37,22 +41,32 @@ class Job:
     error: str = ""
 
     @property
-    def same_as(self) -> tuple[str, ...]:
-        """Jobs with the same ``same_as`` are the same job, whatever the order they are typed in."""
+    def key(self) -> tuple[str, ...]:
+        """Identifies the job, whatever the order of its overrides."""
         return tuple(sorted(self.overrides))
 
     @property
     def settings(self) -> dict[str, str]:
         """The overrides by key."""
-        return dict(text.lstrip("+~").partition("=")[::2] for text in self.overrides)
+        return dict(split_override(text) for text in self.overrides)
+
+
+def split_override(text: str) -> tuple[str, str]:
+    """Return key and value of an override.
+
+    >>> split_override("+optimizer.lr=0.1")
+    ('optimizer.lr', '0.1')
+    """
+    key, _, value = text.lstrip("+~").partition("=")
+    return key, value
 
 
 def find_jobs(folder: Path) -> list[Job]:
-    """The jobs in a sweep folder, 2 before 10."""
+    """Return the jobs in a sweep folder, 2 before 10."""
     from datamodules.readers.files import natural_key
 
-    found = [_read_job(path.parents[1]) for path in folder.glob("*/.hydra/overrides.yaml")]
-    return sorted(found, key=lambda job: natural_key(job.folder.as_posix()))
+    jobs = [_read_job(path.parents[1]) for path in folder.glob("*/.hydra/overrides.yaml")]
+    return sorted(jobs, key=lambda job: natural_key(job.folder.as_posix()))
 
 
 def _read_job(folder: Path) -> Job:
@@ -62,24 +76,22 @@ def _read_job(folder: Path) -> Job:
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """What status.json says; nothing where there is none, or it was broken off or is no status."""
-    path = folder / STATUS
+    """Read status.json; return nothing if it is missing, incomplete or damaged."""
+    path = folder / STATUS_FILE
     try:
-        said = json.loads(path.read_text(encoding="utf-8")) if _is_small(path) else {}
+        is_small = path.is_file() and path.stat().st_size <= MAX_STATUS_BYTES
+        content = json.loads(path.read_text(encoding="utf-8")) if is_small else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    known = said if isinstance(said, dict) else {}
-    return {k: known[k] for k, kind in SAID.items() if k in known and isinstance(known[k], kind)}
+    known = content if isinstance(content, dict) else {}
+    types = STATUS_TYPES.items()
+    return {k: known[k] for k, kind in types if k in known and isinstance(known[k], kind)}
 
 
-def _is_small(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size <= MAX_BYTES
-
-
-def write_status(folder: Path, status: str, **about: Any) -> None:
-    """Write status.json; a reader never sees half of it."""
+def write_status(folder: Path, status: str, **fields: Any) -> None:
+    """Write status.json atomically: readers never see a part of it."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{STATUS}.partial"
-    text = json.dumps({"status": status, **about}, indent=2) + "\n"
+    partial = folder / f"{STATUS_FILE}.partial"
+    text = json.dumps({"status": status, **fields}, indent=2) + "\n"
     partial.write_text(text, encoding="utf-8")
-    partial.replace(folder / STATUS)
+    partial.replace(folder / STATUS_FILE)

@@ -1,4 +1,4 @@
-"""The part of sweep.md on jobs that repeat a measurement: seeds, and folds with their people."""
+"""Sections of sweep.md on jobs that repeat a measurement: seeds, and folds with their people."""
 
 from __future__ import annotations
 
@@ -7,82 +7,81 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments.reports.markdown import markdown, score
-from experiments.runs.folds import (
-    Fold,
-    pool_confusions,
-    pool_scores,
-    read_folds,
-    write_confusions,
-)
+from callbacks.outputs.confusion_matrix import save_confusion_matrix
+from experiments.reports.markdown import format_number, format_table
+from experiments.runs.folds import Fold, pool_confusions, pool_scores, read_folds
 from experiments.runs.run_folder import read_run
-from experiments.sweeps.table import FOLDS, REPEATED, format_setting, settings_of, split_recipes
-
-CONFUSIONS = "confusion_matrix"
+from experiments.sweeps.job_status import split_override
+from experiments.sweeps.table import (
+    FOLD_SETTINGS,
+    REPEATING_SETTINGS,
+    format_setting,
+    list_settings,
+    split_recipes,
+)
 
 
 def is_repeated(table: pd.DataFrame) -> bool:
-    """Whether these jobs differ in the seed or the fold."""
-    return bool({*REPEATED} & {*settings_of(table)})
+    """Return whether these jobs differ in the seed or the fold."""
+    return bool({*REPEATING_SETTINGS} & {*list_settings(table)})
 
 
-def repeats_section(folder: Path, table: pd.DataFrame) -> list[str]:
-    """Return the parts of sweep.md on ``table``, whose jobs repeat one or several recipes.
+def format_repeats(folder: Path, table: pd.DataFrame) -> list[str]:
+    """Return the sections on ``table``, whose jobs repeat one or several recipes.
 
-    Recipes are ranked by their mean score. Repeats of one recipe are not: a fold is easy or hard
-    because of its people, and a seed good or bad by chance.
+    Recipes are ranked by their mean score. Repeats of one recipe are not: folds differ in their
+    people, and seeds by chance.
     """
-    names = [name for name in settings_of(table) if name in REPEATED]
-    recipes = sorted(split_recipes(table), key=_rank_of)
-    shown = [_summarize(of, [n for n in settings_of(table) if n not in REPEATED]) for of in recipes]
+    settings = list_settings(table)
+    repeated = [name for name in settings if name in REPEATING_SETTINGS]
+    others = [name for name in settings if name not in REPEATING_SETTINGS]
+    recipes = sorted(split_recipes(table), key=_find_rank)
+    rows = [_summarize_recipe(recipe, others) for recipe in recipes]
     parts = [
-        f"Jobs that differ in {' and '.join(names)} alone repeat one recipe; they are not ranked "
-        "against each other.\n",
-        markdown(pd.DataFrame(shown)),
+        f"Jobs that differ in {' and '.join(repeated)} alone repeat one recipe; they are not "
+        "ranked against each other.\n",
+        format_table(pd.DataFrame(rows)),
     ]
-    if {*FOLDS} & {*names}:
-        for of in recipes:
-            parts += _format_folds(folder, of, is_single=len(recipes) == 1)
-    best = recipes[0]
-    if best["score"].notna().any() and len(recipes) > 1:
-        parts += ["To repeat the best recipe:\n", f"```\n{_command(best, names)}\n```\n"]
-    parts += ["Intervals of the mean, and other runs beside these:\n"]
+    if {*FOLD_SETTINGS} & {*repeated}:
+        for recipe in recipes:
+            parts += _format_folds(folder, recipe, is_single=len(recipes) == 1)
+    if recipes[0]["score"].notna().any() and len(recipes) > 1:
+        command = _format_command(recipes[0], repeated)
+        parts += ["To repeat the best recipe:\n", f"```\n{command}\n```\n"]
+    parts += ["Intervals of the mean, and a comparison with other runs:\n"]
     parts += [f"```\npython run.py stage=summary input={shlex.quote(str(folder))}\n```\n"]
     return parts
 
 
-def _rank_of(recipe: pd.DataFrame) -> float:
+def _find_rank(recipe: pd.DataFrame) -> float:
     rank = recipe["rank"].min()
     return float("inf") if pd.isna(rank) else float(rank)
 
 
-def _summarize(recipe: pd.DataFrame, settings: list[str]) -> dict[str, object]:
-    """Return one row: how often it ran, and its scores' mean, standard deviation and extremes."""
+def _summarize_recipe(recipe: pd.DataFrame, settings: list[str]) -> dict[str, object]:
+    """Return one row: jobs, and mean, standard deviation and extremes of their scores."""
     scores, tests = recipe["score"].dropna(), recipe["test"].dropna()
     row: dict[str, object] = {"rank": "" if scores.empty else int(recipe["rank"].min())}
     row |= {name: format_setting(recipe[name].iloc[0]) for name in settings}
     row |= {"jobs": ", ".join(recipe["job"]), "with a score": f"{len(scores)} of {len(recipe)}"}
-    for name, values in ((recipe["metric"].iloc[0], scores), ("test", tests)):
-        row[f"{name} mean"] = score(values.mean())
-        row["± sd" if values is scores else "test ± sd"] = score(values.std())
-        row["from – to" if values is scores else "test from – to"] = (
-            f"{score(values.min())} – {score(values.max())}" if len(values) else ""
-        )
+    metric = recipe["metric"].iloc[0]
+    for name, prefix, values in ((metric, "", scores), ("test", "test ", tests)):
+        ends = [format_number(values.min()), format_number(values.max())]
+        row[f"{name} mean"] = format_number(values.mean())
+        row[f"{prefix}± sd"] = format_number(values.std())
+        row[f"{prefix}from – to"] = " – ".join(ends) if len(values) else ""
     return row
 
 
 def _format_folds(folder: Path, recipe: pd.DataFrame, is_single: bool) -> list[str]:
-    """Return who was left out in each fold, and the score over all of them."""
+    """Return the groups that each fold left out, and the score over all folds."""
     folds = read_folds([read_run(folder / job) for job in recipe["job"]])
     title = "### Folds" if is_single else f"### Folds of jobs {', '.join(recipe['job'])}"
     if not folds:
         return [f"{title}\n", "No fold was tested.\n"]
     by_job = {fold.run.folder.name: fold for fold in folds}
-    first = recipe["job"].iloc[0]
-    parts = [
-        f"{title}\n",
-        markdown(pd.DataFrame([_fold_row(row, by_job) for _, row in recipe.iterrows()])),
-    ]
+    rows = [_tabulate_fold(row, by_job.get(row["job"])) for _, row in recipe.iterrows()]
+    parts = [f"{title}\n", format_table(pd.DataFrame(rows))]
     missing = len(recipe) - len(folds)
     if missing:
         parts.append(f"warning: {missing} of {len(recipe)} folds have no test and are left out.\n")
@@ -91,28 +90,28 @@ def _format_folds(folder: Path, recipe: pd.DataFrame, is_single: bool) -> list[s
         parts.append(f"All folds together: {pooled.describe()}\n")
     counts = pool_confusions(folds)
     if counts is not None:
-        path = folder / f"{CONFUSIONS}{'' if is_single else f'_{first}'}.csv"
-        write_confusions(counts, path)
+        suffix = "" if is_single else f"_{recipe['job'].iloc[0]}"
+        path = folder / f"confusion_matrix{suffix}.csv"
+        save_confusion_matrix(counts, path)
         parts.append(f"![Confusion matrix of all folds]({path.stem}.png)\n")
     return parts
 
 
-def _fold_row(row: pd.Series, by_job: dict[str, Fold]) -> dict[str, object]:
-    fold = by_job.get(row["job"])
-    names = [name for name in (*FOLDS, "seed") if name in row]
+def _tabulate_fold(row: pd.Series, fold: Fold | None) -> dict[str, object]:
+    names = [name for name in (*FOLD_SETTINGS, "seed") if name in row]
     shown = {name: row[name] for name in names} | {"left out": fold.left_out if fold else ""}
-    shown |= {"job": row["job"], row["metric"]: score(row["score"])}
-    shown["epoch"] = score(row["best_epoch"], ".0f")
-    shown["test"] = score(row["test"])
-    shown["samples"] = score(row["test_n"], ",.0f")
+    shown |= {"job": row["job"], row["metric"]: format_number(row["score"])}
+    shown["epoch"] = format_number(row["best_epoch"], ".0f")
+    shown["test"] = format_number(row["test"])
+    shown["samples"] = format_number(row["test_n"], ",.0f")
     if row["status"] != "finished":
         shown["status"] = row["status"]
     return shown
 
 
-def _command(recipe: pd.DataFrame, names: list[str]) -> str:
+def _format_command(recipe: pd.DataFrame, repeated: list[str]) -> str:
     """Return the command that runs all repeats of a recipe."""
-    texts = shlex.split(recipe["overrides"].iloc[0])
-    fixed = [text for text in texts if text.lstrip("+~").partition("=")[0] not in names]
-    values = [f"{n}={','.join(dict.fromkeys(recipe[n].dropna().astype(str)))}" for n in names]
+    overrides = shlex.split(recipe["overrides"].iloc[0])
+    fixed = [text for text in overrides if split_override(text)[0] not in repeated]
+    values = [f"{n}={','.join(dict.fromkeys(recipe[n].dropna().astype(str)))}" for n in repeated]
     return f"python run.py -m {shlex.join([*fixed, *values])}"

@@ -1,4 +1,4 @@
-"""An Optuna study in a sweep folder: the same command goes on where a killed one was."""
+"""An Optuna study in a sweep folder: the same command resumes a killed one."""
 
 from __future__ import annotations
 
@@ -13,76 +13,77 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from unvoiced.validation import integer
 
-COUNT = integer(1, 1_000_000)
-GRID = "optuna.samplers.GridSampler"
-INTERRUPTED = "interrupted"  # numbers of the trials that were killed, and are asked for again
+INTERRUPTED_KEY = "interrupted"  # of the numbers of killed trials, which are queued again
 
 
 def register_direction() -> None:
-    """Let ``${direction:max}`` be what Optuna calls it."""
-    OmegaConf.register_resolver("direction", direction, replace=True)
+    """Let ``${direction:max}`` resolve to Optuna's direction."""
+    OmegaConf.register_resolver("direction", to_direction, replace=True)
 
 
-def direction(mode: str) -> str:
-    """``monitor.mode`` as Optuna says it.
+def to_direction(mode: str) -> str:
+    """Return Optuna's direction for ``monitor.mode``.
 
-    >>> direction("max")
+    >>> to_direction("max")
     'maximize'
     """
     return {"max": "maximize", "min": "minimize"}[mode]
 
 
-def go_on(config: DictConfig) -> None:
-    """Make ``hydra.sweeper`` do the trials that are left of ``n_trials``, killed ones first.
+def resume_study(config: DictConfig) -> None:
+    """Let ``hydra.sweeper`` run the remaining ones of ``n_trials``, killed trials first.
 
-    Optuna's sweeper alone would do ``n_trials`` more, and forget a trial that was killed.
+    Optuna's sweeper alone would run ``n_trials`` more, and not repeat a killed trial.
+
+    Raises:
+        ValueError: a number of trials is out of range, or a setting has no grid.
     """
     register_direction()
     sweeper = config.hydra.sweeper
     for name in ("n_trials", "n_jobs"):
-        COUNT.require(f"hydra.sweeper.{name}", sweeper[name])
-    _refuse_other_directions(sweeper, config.monitor.mode)
-    if OmegaConf.select(sweeper, "sampler._target_") == GRID:
-        _count_grid(config)
+        integer(1, 1_000_000).require(f"hydra.sweeper.{name}", sweeper[name])
+    _require_direction(sweeper, config.monitor.mode)
+    if OmegaConf.select(sweeper, "sampler._target_") == "optuna.samplers.GridSampler":
+        _set_grid_size(config)
     study = load_study(sweeper)
     if study is None:
         return
-    ask_again(study)
+    requeue_killed_trials(study)
     left = max(0, sweeper.n_trials - count_done(study))
     print(f"Study: {count_done(study)} trials are done, {left} are left", flush=True)
     changes: dict[str, Any] = {"hydra.sweeper.n_trials": left}
-    if sweeper.sampler.get("seed") is not None:  # from its beginning it would repeat itself
+    if sweeper.sampler.get("seed") is not None:  # the same seed would repeat its trials
         changes["hydra.sweeper.sampler.seed"] = sweeper.sampler.seed + len(study.trials)
-    _change(config, changes)
+    _update_config(config, changes)
 
 
-def _refuse_other_directions(sweeper: DictConfig, mode: str) -> None:
-    found = getattr(sweeper.direction, "name", sweeper.direction)
-    if found != direction(mode):
+def _require_direction(sweeper: DictConfig, mode: str) -> None:
+    direction = getattr(sweeper.direction, "name", sweeper.direction)
+    if direction != to_direction(mode):
         sys.exit(
-            f"\nerror: hydra.sweeper.direction={found}, but monitor.mode={mode}: say "
-            f"sweep=optuna, or hydra.sweeper.direction={direction(mode)}"
+            f"\nerror: hydra.sweeper.direction={direction} does not fit monitor.mode={mode}. Use "
+            f"sweep=optuna, or hydra.sweeper.direction={to_direction(mode)}"
         )
 
 
-def _count_grid(config: DictConfig) -> None:
-    """Run the whole grid where ``n_trials`` was not typed; refuse settings without a grid."""
+def _set_grid_size(config: DictConfig) -> None:
+    """Run the whole grid if ``n_trials`` was not typed; refuse settings without a grid."""
     sweeper, typed = config.hydra.sweeper, config.hydra.overrides
-    named = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-    space, fixed, _ = create_params_from_overrides([*named, *typed.task])
-    sizes = {name: _size(one) for name, one in space.items() if name not in fixed}
+    params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    space, fixed, _ = create_params_from_overrides([*params, *typed.task])
+    sizes = {name: _count_values(d) for name, d in space.items() if name not in fixed}
     endless = [name for name, size in sizes.items() if size is None]
     if endless:
         raise ValueError(
             f"hydra/sweeper/sampler=grid cannot try every value of {', '.join(endless)}; expected "
-            "choice(…) or range(…) for each setting. Set them so, or choose another sampler"
+            "choice(…) or range(…) for each setting. Use these, or another sampler"
         )
     if not any(text.startswith("hydra.sweeper.n_trials=") for text in typed.hydra):
-        _change(config, {"hydra.sweeper.n_trials": math.prod(sizes.values())})
+        _update_config(config, {"hydra.sweeper.n_trials": math.prod(sizes.values())})
 
 
-def _size(distribution: BaseDistribution) -> int | None:
-    """Return how many values a distribution has; None where they are continuous."""
+def _count_values(distribution: BaseDistribution) -> int | None:
+    """Return the number of values of a distribution; None if it is continuous."""
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
     step = getattr(distribution, "step", None)
@@ -92,7 +93,7 @@ def _size(distribution: BaseDistribution) -> int | None:
 
 
 def load_study(sweeper: DictConfig) -> optuna.Study | None:
-    """The study that ``hydra.sweeper`` names; None where it has not begun, or is not stored."""
+    """Load the study of ``hydra.sweeper``; return None if it has not started or is not stored."""
     if not sweeper.storage or not sweeper.study_name:
         return None
     try:
@@ -101,26 +102,26 @@ def load_study(sweeper: DictConfig) -> optuna.Study | None:
         return None
 
 
-def ask_again(study: optuna.Study) -> None:
-    """Count trials that were running when the sweep was killed as failed, and queue them anew.
+def requeue_killed_trials(study: optuna.Study) -> None:
+    """Mark trials that were running when the sweep was killed as failed, and queue them again.
 
-    Their jobs have the same overrides, so each goes on in its own folder.
+    Their jobs have the same overrides, so each resumes in its own folder.
     """
-    numbers = list(study.user_attrs.get(INTERRUPTED, []))
+    numbers = list(study.user_attrs.get(INTERRUPTED_KEY, []))
     for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
-        study.set_user_attr(INTERRUPTED, numbers := [*numbers, trial.number])
+        study.set_user_attr(INTERRUPTED_KEY, numbers := [*numbers, trial.number])
         study.enqueue_trial(trial.params)
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
 
 def count_done(study: optuna.Study) -> int:
-    """Trials that ended by themselves, well or not."""
+    """Return the number of trials that finished or failed by themselves."""
     ended = sum(trial.state.is_finished() for trial in study.trials)
-    return ended - len(study.user_attrs.get(INTERRUPTED, []))
+    return ended - len(study.user_attrs.get(INTERRUPTED_KEY, []))
 
 
-def _change(config: DictConfig, values: dict[str, Any]) -> None:
-    """Change settings of the sweep; each job composes its own and they must be the same."""
+def _update_config(config: DictConfig, values: dict[str, Any]) -> None:
+    """Change settings of the sweep here and in the overrides from which jobs are composed."""
     with read_write(config.hydra):
         for key, value in values.items():
             OmegaConf.update(config, key, value)

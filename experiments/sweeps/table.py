@@ -1,4 +1,4 @@
-"""The jobs of a sweep as a table: what sweep.csv holds, and what is ranked against what."""
+"""The jobs of a sweep as a table: sweep.csv, and ranks among comparable jobs."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.runs.run_folder import Run, read_run
 from experiments.sweeps.job_status import Job
 
-# What sweep.csv says of a job beside its settings.
-BEFORE = ["job", "task", "rank", "status"]
-AFTER = ["metric", "mode", "score", "test_metric", "test", "test_low", "test_high", "test_n"]
-AFTER += ["best_epoch", "epochs_done", "parameters", "seconds", "error", "overrides"]
-FOLDS = ("fold", "split.fold")
-REPEATED = ("seed", *FOLDS)  # settings whose values repeat a measurement
+# Columns of sweep.csv before and after the settings.
+FIRST_COLUMNS = ["job", "task", "rank", "status"]
+LAST_COLUMNS = [
+    *("metric", "mode", "score", "test_metric", "test", "test_low", "test_high", "test_n"),
+    *("best_epoch", "epochs_done", "parameters", "seconds", "error", "overrides"),
+]
+FOLD_SETTINGS = ("fold", "split.fold")
+REPEATING_SETTINGS = ("seed", *FOLD_SETTINGS)  # their values repeat a measurement
 
 
-def tabulate(jobs: list[Job]) -> pd.DataFrame:
+def tabulate_jobs(jobs: list[Job]) -> pd.DataFrame:
     """Return sweep.csv: one row per job, one column per setting that differs.
 
-    Jobs are ranked within what is comparable. Jobs that differ in ``REPEATED`` alone repeat one
-    measurement: they share the rank of their mean score.
+    Jobs are ranked within comparable ones. Jobs that differ in ``REPEATING_SETTINGS`` alone repeat
+    one recipe and share the rank of their mean score.
     """
-    rows = [_row(job) for job in jobs]
+    rows = pd.DataFrame([_tabulate_job(job) for job in jobs])
     settings = pd.DataFrame([job.settings for job in jobs]).drop(columns="task", errors="ignore")
-    table = pd.DataFrame(rows)
     differing = settings.loc[:, settings.nunique(dropna=False) > 1]
-    table = pd.concat([table[BEFORE], differing, table[AFTER]], axis=1)
-    for title, of in comparable(table):
-        for rank, recipe in _rank(of, largest_first=title.endswith("(max)")):
+    table = pd.concat([rows[FIRST_COLUMNS], differing, rows[LAST_COLUMNS]], axis=1)
+    for title, of in group_comparable(table):
+        for rank, recipe in _rank_recipes(of, is_max=title.endswith("(max)")):
             table.loc[recipe.index[recipe["score"].notna()], "rank"] = rank
     whole = ["rank", "best_epoch", "epochs_done", "parameters", "test_n"]
     table[whole] = table[whole].astype("Int64")
@@ -40,40 +41,38 @@ def tabulate(jobs: list[Job]) -> pd.DataFrame:
 
 
 def split_recipes(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the jobs by recipe: those of one recipe differ in ``REPEATED`` alone."""
-    names = [name for name in settings_of(table) if name not in REPEATED]
+    """Return the jobs by recipe: those of one recipe differ in ``REPEATING_SETTINGS`` alone."""
+    names = [name for name in list_settings(table) if name not in REPEATING_SETTINGS]
     keys = [str(tuple(row)) for row in table[names].fillna("").astype(str).to_numpy()]
     return [of for _, of in table.groupby(pd.Series(keys, table.index), sort=False)]
 
 
-def _rank(table: pd.DataFrame, largest_first: bool) -> list[tuple[int, pd.DataFrame]]:
+def _rank_recipes(table: pd.DataFrame, is_max: bool) -> list[tuple[int, pd.DataFrame]]:
     recipes = split_recipes(table)
     means = pd.Series([of["score"].mean() for of in recipes])
-    ranks = means.rank(method="min", ascending=not largest_first)
+    ranks = means.rank(method="min", ascending=not is_max)
     return [(int(r), of) for r, of in zip(ranks, recipes, strict=True) if pd.notna(r)]
 
 
-def _row(job: Job) -> dict[str, Any]:
+def _tabulate_job(job: Job) -> dict[str, Any]:
     run = read_run(job.folder)
-    about = _composed(run)
-    stopped = job.status == "finished" and run.status() == "stopped by NaN"
-    test = run.primary_metric
+    monitor = _read_monitor(run)
+    numbers, test = run.numbers, run.test_metric
+    is_finished = job.status == "finished"
     row = {
         "job": job.folder.name,
-        "task": about.get("task"),
+        **monitor,
         "rank": None,
-        "status": "stopped by NaN" if stopped else job.status,
-        "metric": about["metric"],
-        "mode": about["mode"],
-        "score": run.numbers.get(about["metric"]) if job.status == "finished" else None,
+        "status": "stopped by NaN" if is_finished and run.was_stopped_by_nan else job.status,
+        "score": numbers.get(monitor["metric"]) if is_finished else None,
         "test_metric": test,
-        "test": run.numbers.get(test),
-        "test_low": run.numbers.get(f"{test}_low"),
-        "test_high": run.numbers.get(f"{test}_high"),
-        "test_n": run.numbers.get("test/n"),
-        "best_epoch": run.numbers.get("best_epoch"),
+        "test": numbers.get(test),
+        "test_low": numbers.get(f"{test}_low"),
+        "test_high": numbers.get(f"{test}_high"),
+        "test_n": numbers.get("test/n"),
+        "best_epoch": numbers.get("best_epoch"),
         "epochs_done": len(run.epochs),
-        "parameters": run.numbers.get("parameters"),
+        "parameters": numbers.get("parameters"),
         "seconds": job.seconds,
         "error": job.error,
         "overrides": shlex.join(job.overrides),
@@ -81,16 +80,15 @@ def _row(job: Job) -> dict[str, Any]:
     return row | {"score": pd.to_numeric(row["score"], errors="coerce")}
 
 
-def _composed(run: Run) -> dict[str, str]:
-    """Task, metric and mode; a job that failed early has them in Hydra's copy alone."""
+def _read_monitor(run: Run) -> dict[str, str]:
+    """Return task, metric and mode; if a job failed early, only Hydra's copy has them."""
     if run.metric:
         return {"task": run.task, "metric": run.metric, "mode": run.mode}
     path = run.folder / ".hydra" / "config.yaml"
     content = read_plain_yaml(path) if path.is_file() else {}
     content = content if isinstance(content, dict) else {}
     monitor = content.get("monitor")
-    monitor = monitor if isinstance(monitor, dict) else {}
-    metric = str(monitor.get("metric", ""))
+    metric = str(monitor.get("metric", "")) if isinstance(monitor, dict) else ""
     return {
         "task": str(content.get("task", "unknown")),
         "metric": metric,
@@ -98,20 +96,20 @@ def _composed(run: Run) -> dict[str, str]:
     }
 
 
-def comparable(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The jobs of each task and metric, titled ``asl, val/acc (max)``."""
+def group_comparable(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the jobs of each task and metric, titled ``asl, val/acc (max)``."""
     groups = table.groupby(["task", "metric", "mode"], sort=False)
     return [(f"{task}, {metric} ({mode})", of) for (task, metric, mode), of in groups]
 
 
-def settings_of(table: pd.DataFrame) -> list[str]:
-    """The columns of settings in which these jobs differ."""
-    columns = [name for name in table if name not in BEFORE + AFTER]
+def list_settings(table: pd.DataFrame) -> list[str]:
+    """Return the columns of settings in which these jobs differ."""
+    columns = [name for name in table if name not in FIRST_COLUMNS + LAST_COLUMNS]
     return [name for name in columns if table[name].nunique(dropna=False) > 1]
 
 
 def format_setting(value: Any) -> str:
-    """Return a setting as a table shows it: 0.0012345678 with four digits."""
+    """Return the value of a setting for a table: long numbers with four digits."""
     if pd.isna(value):
         return ""
     try:

@@ -28,7 +28,7 @@ from datamodules.transforms import Compose, EMGGain, EMGTimeWarp
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.launch.resolvers import register_resolvers
-from experiments.reports.transcription import error_rate_by, text_sections
+from experiments.reports.transcription import format_text_sections, tabulate_error_rates
 from experiments.stages import run_stage
 from modules.networks.emg_ctc import EMGCTC
 from tests.helpers.paths import ROOT, require_shared_data
@@ -704,7 +704,7 @@ def test_a_report_has_no_empty_sections(tmp_path: Path) -> None:
     rows = make_readings(["yes", "yes", "call me"], ["a", "a", "b"])
 
     def told(of: pd.DataFrame, closed: bool) -> list[str]:
-        return [heading for heading, _ in text_sections(of, tmp_path, closed)]
+        return [heading for heading, _ in format_text_sections(of, tmp_path, closed)]
 
     assert told(rows, False) == ["Each group", "Most words wrong"]
     assert told(rows, True) == ["Each group", "Each phrase, worst first", "Most words wrong"]
@@ -713,13 +713,15 @@ def test_a_report_has_no_empty_sections(tmp_path: Path) -> None:
     (tmp_path / "transcripts").mkdir()
     for epoch in (5, 10):
         (tmp_path / "transcripts" / f"epoch_{epoch:04d}.png").touch()
-    heading, content = text_sections(rows, tmp_path, False)[-1]
+    heading, content = format_text_sections(rows, tmp_path, False)[-1]
     assert heading == "Validation recordings, as they were read last" and "epoch_0010" in content
 
 
 def test_phrases_are_listed_worst_first(tmp_path: Path) -> None:
     rows = make_readings(["yes", "yes", "call me"], ["a"] * 3)
-    table = dict(text_sections(rows, tmp_path, True))["Each phrase, worst first"].splitlines()
+    table = dict(format_text_sections(rows, tmp_path, True))[
+        "Each phrase, worst first"
+    ].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     assert cells[0] == ["phrase", "right", "recordings", "accuracy"]
     assert cells[2:] == [["call me", "1", "2", "0.5"], ["yes", "1", "1", "1"]]
@@ -729,13 +731,13 @@ def test_the_worst_readings_come_first_and_no_more_than_ten(tmp_path: Path) -> N
     rows = pd.DataFrame(
         {"reference": "a b c", "prediction": "x", "errors": range(15), "words": 15, "group": "s"}
     )
-    table = dict(text_sections(rows, tmp_path, False))["Most words wrong"].splitlines()
+    table = dict(format_text_sections(rows, tmp_path, False))["Most words wrong"].splitlines()
     assert len(table) == 12 and "14" in table[2] and "said" in table[0] and "read" in table[0]
 
 
 def test_the_error_rate_of_a_group_is_errors_by_words() -> None:
     rows = make_readings(["yes", "yes", "call me"], ["a", "a", "b"])
-    table = error_rate_by(rows, "group").set_index("group")
+    table = tabulate_error_rates(rows, "group").set_index("group")
     assert table["word error rate"].to_dict() == {"a": 0.3333, "b": 0.0}
     assert table[["recordings", "words", "errors"]].loc["a"].tolist() == [2, 3, 1]
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.reports.markdown import markdown
+from experiments.reports.markdown import format_table
 from tests.helpers.command_line import run_command
 from tests.helpers.prepared_sets import write_mouths
 from unvoiced.text import (
@@ -72,7 +72,7 @@ def test_tables_hold_no_markup_and_no_formulas() -> None:
     assert cells["label"].tolist()[:6] == ["'=1+1", "'@SUM(A1)", f"'{names[2]}", "+1", "-0.5", "-"]
     assert cells["n"].equals(table["n"]) and cells["label"][7] == r"a|b\x1b"
     assert table["label"].tolist() == names
-    made = markdown(table)
+    made = format_table(table)
     assert "<b>" not in made and r"a\|b\x1b" in made
     assert markdown_text("[x](javascript:1) `<b>`") == r"\[x](javascript:1) '&lt;b>'"
 

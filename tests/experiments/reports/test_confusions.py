@@ -12,18 +12,20 @@ from omegaconf import OmegaConf
 from callbacks.outputs.confusion_matrix import cluster_classes, draw_confusion_matrix
 from datamodules.simulators.phonemes import PRONUNCIATIONS
 from experiments.reports.confusions import (
-    BEST,
-    FEW,
-    WORST,
-    confused_pairs,
-    confusions,
-    group_section,
-    homophene_section,
-    homophenes,
-    look_of,
-    per_class,
-    phonemes_of,
+    MAX_CLASSES,
+    SHOWN_BEST,
+    SHOWN_WORST,
+    format_groups,
+    tabulate_classes,
+    tabulate_confusions,
+    tabulate_pairs,
+)
+from experiments.reports.homophenes import (
+    find_phonemes,
+    find_visemes,
+    format_homophenes,
     read_pronunciations,
+    tabulate_homophenes,
 )
 from tests.helpers.prepared_sets import write_clips
 
@@ -72,7 +74,7 @@ def make_family_predictions(
 def test_tables_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
     rows = make_predictions(pairs)
     right = int((rows["label"] == rows["prediction"]).sum())
-    classes, wrong = per_class(rows), confused_pairs(rows)
+    classes, wrong = tabulate_classes(rows), tabulate_pairs(rows)
     assert classes["right"].sum() == right and classes["samples"].sum() == len(rows)
     assert wrong["samples"].sum() == len(rows) - right
     assert classes["accuracy"].is_monotonic_increasing
@@ -91,8 +93,8 @@ def test_confused_pairs_and_classes_are_complete() -> None:
     rows = make_predictions([*zip("AAABBC", "ABBBAC", strict=True)])
     columns = ["true", "taken for", "samples", "share of the class", "both ways"]
     expected = [["A", "B", 2, 0.667, 3], ["B", "A", 1, 0.5, 3]]
-    pd.testing.assert_frame_equal(confused_pairs(rows), pd.DataFrame(expected, columns=columns))
-    assert per_class(rows).to_numpy().tolist() == [
+    pd.testing.assert_frame_equal(tabulate_pairs(rows), pd.DataFrame(expected, columns=columns))
+    assert tabulate_classes(rows).to_numpy().tolist() == [
         ["A", 1, 3, 0.3333, "B", 0.667],
         ["B", 1, 2, 0.5, "A", 0.5],
         ["C", 1, 1, 1.0, "", 0.0],
@@ -100,11 +102,11 @@ def test_confused_pairs_and_classes_are_complete() -> None:
 
 
 def test_without_errors_there_is_no_section() -> None:
-    result = confusions(
+    result = tabulate_confusions(
         make_predictions([("a", "a"), ("b", "b")]), ["a", "b"], OmegaConf.create({"task": "asl"})
     )
     assert result.pairs.empty and result.homophenes is None
-    assert len(result.sections()) == 1
+    assert len(result.format_sections()) == 1
 
 
 # ---- the picture
@@ -163,14 +165,14 @@ def test_a_dictionary_is_read_as_the_cmu_one_is_written(dictionary: Path) -> Non
 
 def test_words_are_grouped_by_their_visemes(dictionary: Path) -> None:
     known = read_pronunciations(dictionary)
-    assert look_of("PAT", known) == look_of("mat", known) == "p/b/m ae/eh t/d/n"
-    assert look_of("cat", known) != look_of("pat", known)
-    assert look_of("p", {}) == look_of("b", {}) == "p/b/m iy/ih/y"
-    assert look_of("white", {}) == look_of("White", {}) == "w aa iy/ih/y t/d/n"
-    assert look_of("qwerty", known) is None
+    assert find_visemes("PAT", known) == find_visemes("mat", known) == "p/b/m ae/eh t/d/n"
+    assert find_visemes("cat", known) != find_visemes("pat", known)
+    assert find_visemes("p", {}) == find_visemes("b", {}) == "p/b/m iy/ih/y"
+    assert find_visemes("white", {}) == find_visemes("White", {}) == "w aa iy/ih/y t/d/n"
+    assert find_visemes("qwerty", known) is None
     phrase = (*PRONUNCIATIONS["please"], *PRONUNCIATIONS["stop"])
-    assert phonemes_of("please stop", {}) == phonemes_of("please_stop", {}) == phrase
-    assert phonemes_of("please qwerty", {}) is None
+    assert find_phonemes("please stop", {}) == find_phonemes("please_stop", {}) == phrase
+    assert find_phonemes("please qwerty", {}) is None
 
 
 @settings(max_examples=25)
@@ -178,7 +180,7 @@ def test_words_are_grouped_by_their_visemes(dictionary: Path) -> None:
 def test_groups_of_homophenes_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
     rows = make_predictions(pairs)
     known = {"pat": ("p", "ae", "t"), "bat": ("b", "ae", "t"), "thin": ("th", "ih", "n")}
-    result = homophenes(rows, WORDS, known)
+    result = tabulate_homophenes(rows, WORDS, known)
     assert result["size"].sum() == len(WORDS) and result["samples"].sum() == len(rows)
     assert result["right"].sum() == (rows["label"] == rows["prediction"]).sum()
     assert (result["right"] <= result["right within the group"]).all()
@@ -188,25 +190,25 @@ def test_groups_of_homophenes_add_up_to_the_test(pairs: list[tuple[str, str]]) -
 
 def test_homophenes_count_as_one_word(dictionary: Path) -> None:
     pairs = [("pat", "bat"), ("bat", "cat"), ("mat", "mat"), ("p", "b"), ("qwerty", "pat")]
-    result = homophenes(
+    result = tabulate_homophenes(
         make_predictions([*pairs, ("w", "w")]), WORDS, read_pronunciations(dictionary)
     )
     first = result.iloc[0]
     assert first["group"] == "p/b/m ae/eh t/d/n" and first["words"] == "bat, mat, pat"
     assert first[["samples", "right", "right within the group"]].tolist() == [3, 1, 2]
     assert result.iloc[1]["words"] == "b, p" and result.iloc[1]["right within the group"] == 1
-    text = homophene_section(result)
+    text = format_homophenes(result)
     assert "accuracy is **0.6667** of 6 samples, against 0.3333 word by word: 2 of 4 errors" in text
-    assert "not known how 1 of 9 words are said, with 1 of 6 samples: qwerty." in text
+    assert "of 1 of 9 words is not known, with 1 of 6 samples: qwerty." in text
     assert "bat, mat, pat" in text and "| thin" not in text  # it looks like no other
 
 
 def test_unknown_words_are_not_grouped() -> None:
     names = [f"zq{k}" for k in range(20)]
-    text = homophene_section(
-        homophenes(make_predictions([(name, "zq0") for name in names]), names, {})
+    text = format_homophenes(
+        tabulate_homophenes(make_predictions([(name, "zq0") for name in names]), names, {})
     )
-    assert "how 20 of 20 words are said" in text and "zq15 and 12 more" in text
+    assert "The pronunciation of 20 of 20 words is not known" in text and "zq15 and 12 more" in text
     assert "accuracy" not in text
 
 
@@ -246,15 +248,19 @@ def test_an_old_dictionary_may_be_latin_1(tmp_path: Path) -> None:
 
 def test_a_report_of_five_hundred_classes_stays_short(tmp_path: Path) -> None:
     rows, names = make_family_predictions(500)
-    result = confusions(rows, names, OmegaConf.create({"task": "vsr", "pronunciations": None}))
+    result = tabulate_confusions(
+        rows, names, OmegaConf.create({"task": "vsr", "pronunciations": None})
+    )
     result.write(tmp_path)
-    text = "\n".join(result.sections())
+    text = "\n".join(result.format_sections())
     assert len(text.splitlines()) < 100
-    assert f"The worst {WORST} and the best {BEST} of 500 classes" in text
+    assert f"The worst {SHOWN_WORST} and the best {SHOWN_BEST} of 500 classes" in text
     assert "`per_class.csv`" in text and "`confused_pairs.csv`" in text
     assert len(pd.read_csv(tmp_path / "per_class.csv")) == 500
-    groups = group_section(rows.assign(group=[f"s{k % (FEW + 1)}" for k in range(len(rows))]))
-    assert len(groups.splitlines()) < WORST + BEST + 6 and f"of {FEW + 1} groups" in groups
+    count = MAX_CLASSES + 1
+    groups = format_groups(rows.assign(group=[f"s{k % count}" for k in range(len(rows))]))
+    assert len(groups.splitlines()) < SHOWN_WORST + SHOWN_BEST + 6
+    assert f"of {count} groups" in groups
 
 
 def test_a_run_writes_its_confusion_tables(run, dictionary: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import pandas as pd
 
-from experiments.reports.results import best_epoch
+from experiments.reports.training_curve import find_best_epoch
 from tests.helpers.prepared_sets import write_hands, write_mouths
 
 
@@ -47,9 +47,9 @@ def test_a_leaking_split_is_reported(run, tmp_path: Path) -> None:
 
 def test_the_best_epoch_is_the_last_of_equal_ones() -> None:
     table = pd.DataFrame({"a": [0.5, 0.9, 0.9, None]}, index=[1, 2, 3, 4])
-    assert best_epoch(table, "a", "max") == 3
-    assert best_epoch(table, "a", "min") == 1
-    assert best_epoch(table, "b", "max") is None
+    assert find_best_epoch(table, "a", "max") == 3
+    assert find_best_epoch(table, "a", "min") == 1
+    assert find_best_epoch(table, "b", "max") is None
 
 
 def test_the_most_confident_errors_are_shown(run, tmp_path: Path) -> None:

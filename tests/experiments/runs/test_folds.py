@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.runs.compare import tell_several
-from experiments.runs.folds import pool_confusions, pool_scores, read_folds, write_confusions
+from callbacks.outputs.confusion_matrix import save_confusion_matrix
+from experiments.runs.compare import summarize_runs
+from experiments.runs.folds import pool_confusions, pool_scores, read_folds
 from experiments.runs.run_folder import read_run, read_runs
 from tests.helpers.runs import make_epoch_table, make_metrics, write_run_folder
 
@@ -53,13 +54,13 @@ def test_the_pooled_confusion_matrix_counts_every_prediction(tmp_path: Path) -> 
     expected = pd.crosstab(rows["label"], rows["prediction"])
     expected = expected.reindex(index=CLASSES, columns=CLASSES, fill_value=0)
     np.testing.assert_array_equal(counts.loc[CLASSES, CLASSES], expected)
-    write_confusions(counts, tmp_path / "confusion_matrix.csv")
+    save_confusion_matrix(counts, tmp_path / "confusion_matrix.csv")
     assert (tmp_path / "confusion_matrix.png").stat().st_size > 1000
 
 
 def test_a_summary_names_who_was_left_out(tmp_path: Path) -> None:
     write_folds(tmp_path)
-    text, _ = tell_several(read_runs(str(tmp_path)))
+    text, _ = summarize_runs(read_runs(str(tmp_path)))
     folds = text.partition("## Folds")[2]
     assert all(f"| s{number:02}" in folds for number in range(3))
     assert "All folds together: test/acc" in folds

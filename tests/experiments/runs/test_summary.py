@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from experiments.runs.compare import bootstrap_interval, differences, repeats, tell_several
-from experiments.runs.epochs import SHOWN_EPOCHS, find_notes, shown_epochs, tell_epochs
-from experiments.runs.one_run import early_stopping_advice, tell_one
+from experiments.reports.observations import advise_early_stopping
+from experiments.runs.compare import find_differences, summarize_repeats, summarize_runs
+from experiments.runs.epochs import MAX_ROWS, choose_epochs, find_notes, tabulate_epochs
+from experiments.runs.one_run import summarize_run
 from experiments.runs.run_folder import read_run, read_runs
+from experiments.runs.statistics import bootstrap_interval
 from tests.helpers.prepared_sets import write_hands
 from tests.helpers.runs import make_epoch_table, make_metric_table, make_metrics, write_run_folder
 
@@ -43,13 +45,13 @@ def test_stage_summary_describes_a_run(tmp_path: Path) -> None:
     run = read_run(
         write_run_folder(tmp_path / "r", make_metric_table(STORY), make_metrics(0.1), files)
     )
-    notes = find_notes(run)
+    notes = find_notes(run.curve)
     assert notes[1] == ["initial"] and notes[33] == ["best"]
     assert notes[7] == ["drop"] and notes[18] == ["recovery"]
     assert notes[100] == ["drop", "overfitting"]
     assert notes[600] == ["NaN"] and notes[800] == ["NaN", "last"]
     assert not {2, 3, 4, 200, 300, 400, 500} & set(notes)
-    text, saved = tell_one(run)
+    text, saved = summarize_run(run)
     assert "**`checkpoints/best.ckpt`**: it holds epoch 33" in text
     rows = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
     cells = next(row for row in rows if row[0] == "600")
@@ -70,11 +72,11 @@ def test_stage_summary_describes_a_run(tmp_path: Path) -> None:
 def test_error_rates_are_minimized(tmp_path: Path) -> None:
     epochs = make_epoch_table([1.0, 0.8, 0.5, 0.9, 0.5, 0.52], "val/wer")
     run = read_run(write_run_folder(tmp_path / "r", epochs, mode="min"))
-    notes = find_notes(run)
-    assert run.best == 5  # of equal epochs the later one
+    notes = find_notes(run.curve)
+    assert run.curve.best == 5  # of equal epochs the later one
     assert notes == {1: ["initial"], 4: ["drop"], 5: ["best", "recovery"], 6: ["last"]}
-    assert tell_epochs(run)["best val/wer"].tolist() == [1.0, 0.8, 0.5, 0.5, 0.5, 0.5]
-    assert "val/wer 0.5000" in tell_one(run)[0]
+    assert tabulate_epochs(run)["best val/wer"].tolist() == [1.0, 0.8, 0.5, 0.5, 0.5, 0.5]
+    assert "val/wer 0.5000" in summarize_run(run)[0]
 
 
 def test_an_interrupted_epoch_is_not_nan(tmp_path: Path) -> None:
@@ -82,18 +84,18 @@ def test_an_interrupted_epoch_is_not_nan(tmp_path: Path) -> None:
     epochs["train/acc"] = [0.5, 0.6, NAN]
     epochs.loc[2, "train/loss"] = NAN
     run = read_run(write_run_folder(tmp_path / "r", epochs))
-    assert find_notes(run)[3] == ["best", "cut short", "last"] and not run.nan_epochs
-    assert "NaN" not in tell_one(run)[0]
+    assert find_notes(run.curve)[3] == ["best", "cut short", "last"] and not run.curve.nan_epochs
+    assert "NaN" not in summarize_run(run)[0]
     epochs["train/acc"] = [0.5, 0.6, 0.7]  # the accuracy came, so the loss was not a number
     run = read_run(write_run_folder(tmp_path / "s", epochs))
-    assert run.status() == "unfinished: no metrics.json, training loss NaN from epoch 3"
+    assert run.describe_status() == "unfinished: no metrics.json, training loss NaN from epoch 3"
 
 
 def test_infinite_losses_are_shown(tmp_path: Path) -> None:
     epochs = make_metric_table([(1, 0.5, 2.0, 0.1), (2, 0.5, float("inf"), 0.1)])
     run = read_run(write_run_folder(tmp_path / "r", epochs))
-    assert run.nan_epochs == [2]
-    text, saved = tell_one(run)
+    assert run.curve.nan_epochs == [2]
+    text, saved = summarize_run(run)
     assert "inf" in text and saved["train/loss"].iloc[-1] == float("inf")
 
 
@@ -104,10 +106,10 @@ def test_long_runs_are_summarized_in_a_few_rows(tmp_path: Path) -> None:
     epochs = make_metric_table([(n + 1, scores[n], losses[n], 0.001) for n in range(800)])
     files = tuple(f"epoch_{epoch:04d}" for epoch in range(5, 801, 5))
     run = read_run(write_run_folder(tmp_path / "r", epochs, checkpoints=files))
-    shown = shown_epochs(tell_epochs(run))
+    shown = choose_epochs(tabulate_epochs(run))
     assert {1, 151, 201, 800} <= set(shown)
-    assert len(shown) == SHOWN_EPOCHS and shown == sorted(set(shown))
-    text, saved = tell_one(run)
+    assert len(shown) == MAX_ROWS and shown == sorted(set(shown))
+    text, saved = summarize_run(run)
     assert len(saved) == 800 and "40 of 800 epochs" in text
     kept = 5 + 5 * int(scores[4::5].argmax())
     assert f"`checkpoints/epoch_{kept:04d}.ckpt`**: it holds epoch {kept}" in text
@@ -119,12 +121,12 @@ def test_long_runs_are_summarized_in_a_few_rows(tmp_path: Path) -> None:
 def test_notes_and_rows_hold_for_any_scores(tmp_path_factory, scores: list[float], mode: str):
     folder = tmp_path_factory.mktemp("any") / "r"
     run = read_run(write_run_folder(folder, make_epoch_table(scores), mode=mode))
-    notes = find_notes(run)
+    notes = find_notes(run.curve)
     names = [name for epoch in sorted(notes) for name in notes[epoch]]
     turns = [name for name in names if name in ("drop", "recovery")]
     assert turns == (["drop", "recovery"] * len(turns))[: len(turns)]  # they take turns
     assert names.count("best") == names.count("initial") == names.count("last") == 1
-    assert "nan" not in tell_one(run)[0].lower()
+    assert "nan" not in summarize_run(run)[0].lower()
 
 
 @pytest.mark.parametrize(
@@ -145,17 +147,16 @@ def test_notes_and_rows_hold_for_any_scores(tmp_path_factory, scores: list[float
     ],
 )
 def test_early_stopping_keeps_the_best_epoch(scores: list, message: str, tmp_path: Path) -> None:
-    lines = early_stopping_advice(
-        read_run(write_run_folder(tmp_path / "r", make_epoch_table(scores)))
-    )
+    run = read_run(write_run_folder(tmp_path / "r", make_epoch_table(scores)))
+    lines = advise_early_stopping(run.curve)
     assert (message in lines[0]) if message else not lines
 
 
 def test_a_half_written_line_is_left_out(tmp_path: Path) -> None:
     whole = "epoch,val/acc,train/loss\n1,0.5,2.0\n2,0.75,1.5\n3,0.9"
     run = read_run(write_run_folder(tmp_path / "r", whole))
-    assert run.epochs.index.tolist() == [1, 2] and run.best == 2
-    assert "The last line of metrics.csv does not end, and was left out" in tell_one(run)[0]
+    assert run.epochs.index.tolist() == [1, 2] and run.curve.best == 2
+    assert "The last line of metrics.csv does not end, and was left out" in summarize_run(run)[0]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_damaged_run_folders_are_refused(
     with pytest.raises(ValueError, match=message):
         read_runs(str(broken))
     good = write_run_folder(tmp_path / "good", make_epoch_table([0.5, 0.6]), make_metrics(0.6))
-    text, saved = tell_several(read_runs([str(broken), str(good)]))
+    text, saved = summarize_runs(read_runs([str(broken), str(good)]))
     assert message in saved["status"][0] and saved["status"][1] == "finished"
     assert message in text and "Not ranked, for there is no score: broken" in text
 
@@ -199,7 +200,7 @@ def test_a_run_of_another_version_is_summarized_as_far_as_possible(tmp_path: Pat
     folder = write_run_folder(tmp_path / "r", "epoch,val/acc\n1,0.5\n2,0.6\n", checkpoints=())
     (folder / "config.yaml").write_text("monitor: {metric: val/acc, mode: max}\n")
     (folder / "metrics.json").write_text('{"test/ac')
-    text, _ = tell_one(read_run(folder))
+    text, _ = summarize_run(read_run(folder))
     assert "Task unknown; unfinished" in text and "metrics.json is damaged" in text
     assert "None: the folder holds no checkpoint" in text
 
@@ -245,9 +246,9 @@ def test_runs_are_compared(tmp_path: Path) -> None:
     write_run_folder(tmp_path / "sweep" / "summary", None, stage="summary")
     runs = read_runs(str(tmp_path / "sweep"))
     assert [run.name for run in runs] == ["0", "1", "2", "3", "10"]
-    table = differences(runs)
+    table = find_differences(runs)
     assert table.columns.tolist() == ["seed", "lr", "net.size"]  # nor paths, nor copies of seed
-    text, saved = tell_several(runs)
+    text, saved = summarize_runs(runs)
     assert saved["status"].tolist() == ["finished"] * 4 + ["stopped by NaN"]
     assert saved["best_validation"].tolist() == [0.6, 0.7, 0.8, 0.9, 0.4]
     assert saved["checkpoints_mb"].tolist() == [0.5] * 5
@@ -260,15 +261,15 @@ def test_runs_are_compared(tmp_path: Path) -> None:
 
 def test_repeated_runs_are_grouped(tmp_path: Path) -> None:
     runs = read_runs([str(folder) for folder in write_seeds(tmp_path)])
-    (row,) = repeats(runs, "seed")
+    (row,) = summarize_repeats(runs, "seed")
     assert row["n"] == 3 and row["seed"] == "0, 1, 2"
     assert row["mean"] == pytest.approx(0.7) and row["standard deviation"] == pytest.approx(0.1)
     low, high = row["95 % interval"]
     assert low == pytest.approx(0.6) and high == pytest.approx(0.8)
     low, high = row["by Student's t"]  # 0.7 ± 4.3027 · 0.1 / √3
     assert low == pytest.approx(0.4516, abs=1e-4) and high == pytest.approx(0.9484, abs=1e-4)
-    assert repeats(runs, "fold") == []
-    assert "|   3 | 0.7000 |" in tell_several(runs)[0]
+    assert summarize_repeats(runs, "fold") == []
+    assert "|   3 | 0.7000 |" in summarize_runs(runs)[0]
 
 
 def test_a_fold_without_a_test_score_is_not_counted(tmp_path: Path) -> None:
@@ -279,7 +280,7 @@ def test_a_fold_without_a_test_score_is_not_counted(tmp_path: Path) -> None:
         )
         for fold, n in enumerate(numbers)
     ]
-    (row,) = repeats(read_runs([str(folder) for folder in folders]), "fold")
+    (row,) = summarize_repeats(read_runs([str(folder) for folder in folders]), "fold")
     assert row["n"] == 2 and row["fold"] == "0, 1, 2" and row["mean"] == pytest.approx(0.6)
 
 
@@ -288,7 +289,7 @@ def test_repeats_without_a_test_are_ranked_by_validation(tmp_path: Path) -> None
         write_run_folder(tmp_path / str(seed), make_epoch_table([0.5, score]), {}, seed=seed)
         for seed, score in enumerate((0.6, 0.8))
     ]
-    (row,) = repeats(read_runs([str(folder) for folder in folders]), "seed")
+    (row,) = summarize_repeats(read_runs([str(folder) for folder in folders]), "seed")
     assert row["score"] == "val/acc" and row["mean"] == pytest.approx(0.7)
 
 
@@ -296,7 +297,7 @@ def test_tasks_are_ranked_separately(tmp_path: Path) -> None:
     first = write_run_folder(tmp_path / "a", make_epoch_table([0.5]), make_metrics(0.5))
     error = make_epoch_table([0.9, 0.2], "val/wer")
     second = write_run_folder(tmp_path / "b|c", error, {}, mode="min", task="emg")
-    text, _ = tell_several(read_runs([str(first), str(second)]))
+    text, _ = summarize_runs(read_runs([str(first), str(second)]))
     assert "asl, val/acc (max):" in text and "emg, val/wer (min):" in text
     assert r"b\|c" in text  # a name does not break the table
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.sweeps.callback import describe_failures, typed
+from experiments.sweeps.callback import describe_failures, format_command
 from experiments.sweeps.importance import measure_importance
 from experiments.sweeps.job_status import find_jobs
 from experiments.sweeps.report import format_sweep, write_sweep
-from experiments.sweeps.table import comparable, settings_of, split_recipes, tabulate
+from experiments.sweeps.table import group_comparable, list_settings, split_recipes, tabulate_jobs
 from tests.helpers.command_line import run_command
 from tests.helpers.prepared_sets import write_hands
 from tests.helpers.sweeps import SMOKE_OVERRIDES, make_multirun, write_job, write_trained_job
@@ -35,9 +35,9 @@ def make_job(folder: Path, overrides: list[str], state: str, value: float) -> No
 
 def format_folder(folder: Path) -> tuple[pd.DataFrame, str]:
     config = make_multirun(folder)
-    table = tabulate(find_jobs(folder))
-    shares = {title: measure_importance(of, config) for title, of in comparable(table)}
-    return table, format_sweep(folder, table, shares, typed(config))
+    table = tabulate_jobs(find_jobs(folder))
+    shares = {title: measure_importance(of, config) for title, of in group_comparable(table)}
+    return table, format_sweep(folder, table, shares, format_command(config))
 
 
 @settings(max_examples=15)
@@ -70,7 +70,7 @@ def test_one_setting_with_different_scores_writes_all_files(count: int, tmp_path
     for number in range(count):
         write_trained_job(tmp_path / str(number), 0.1 * (number + 1), [f"optimizer.lr={number}"])
     config = make_multirun(tmp_path)
-    text = write_sweep(tmp_path, find_jobs(tmp_path), config, typed(config)).read_text()
+    text = write_sweep(tmp_path, find_jobs(tmp_path), config, format_command(config)).read_text()
     assert f"The best is job {count - 1} " in text
     assert "Importance of settings: unknown: no value was run twice" in text
     assert {"sweep.csv", "sweep.md", "sweep.png"} <= {path.name for path in tmp_path.iterdir()}
@@ -90,8 +90,8 @@ def test_repeats_are_one_recipe_and_recipes_are_ranked_by_their_mean(tmp_path: P
 def test_names_of_columns_do_not_hide_settings(tmp_path: Path) -> None:
     for number, seed in enumerate((0, 1, 2)):
         write_trained_job(tmp_path / str(number), 0.1 * seed, [f"seed={seed}"])
-    table = tabulate(find_jobs(tmp_path))
-    assert settings_of(table) == ["seed"] and np.isfinite(table["score"]).all()
+    table = tabulate_jobs(find_jobs(tmp_path))
+    assert list_settings(table) == ["seed"] and np.isfinite(table["score"]).all()
 
 
 # ---- as a user types it

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from experiments.launch.resolvers import register_resolvers
-from experiments.sweeps.study import go_on, register_direction
+from experiments.sweeps.study import register_direction, resume_study
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import write_hands
@@ -61,7 +61,7 @@ def test_a_sampler_proposes_trials_and_survives_failed_ones(name: str, tmp_path:
 def test_a_search_of_no_trials_is_refused(setting: str, tmp_path: Path) -> None:
     config = compose_search(tmp_path, f"hydra.sweeper.{setting}")
     with pytest.raises(ValueError, match=rf"hydra\.sweeper\.{setting} is not valid; expected an"):
-        go_on(config)
+        resume_study(config)
 
 
 def state_of(failed: bool) -> optuna.trial.TrialState:
@@ -73,7 +73,7 @@ def test_a_grid_runs_every_combination(tmp_path: Path) -> None:
     values = ("net.hidden_size=choice(8,16,24,32,48)", "epochs=range(1,6)")
     config = compose_search(tmp_path, "hydra/sweeper/sampler=grid")
     config.hydra.overrides.task.extend(values)
-    go_on(config)
+    resume_study(config)
     assert config.hydra.sweeper.n_trials == math.prod((5, 5))
 
 
@@ -81,7 +81,7 @@ def test_a_grid_of_an_interval_is_refused_with_its_name(tmp_path: Path) -> None:
     config = compose_search(tmp_path, "hydra/sweeper/sampler=grid", "seed=0")
     config.hydra.overrides.task.append("optimizer.lr=interval(1e-4,1e-2)")
     with pytest.raises(ValueError, match=r"every value of optimizer.lr; expected choice\(…\)"):
-        go_on(config)
+        resume_study(config)
 
 
 @pytest.mark.slow

@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from experiments.reports.markdown import score
-from experiments.sweeps.callback import job_folder, register_job_folder, typed
+from experiments.reports.markdown import format_number
+from experiments.sweeps.callback import format_command, register_job_folder, resolve_job_folder
 from experiments.sweeps.importance import explained_variance, measure_importance
 from experiments.sweeps.job import run_job
 from experiments.sweeps.job_status import find_jobs, read_status, write_status
 from experiments.sweeps.report import write_sweep
-from experiments.sweeps.study import ask_again, count_done, direction, go_on
-from experiments.sweeps.table import comparable, settings_of, tabulate
+from experiments.sweeps.study import count_done, requeue_killed_trials, resume_study, to_direction
+from experiments.sweeps.table import group_comparable, list_settings, tabulate_jobs
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import ROOT, TASKS
 from tests.helpers.prepared_sets import write_hands
@@ -62,7 +62,7 @@ def test_a_finished_job_wins_over_an_equal_unfinished_one(tmp_path: Path) -> Non
 def test_jobs_never_share_a_folder(jobs: list[str], known: set[str]) -> None:
     there = {(name,): str(place) for place, name in enumerate(sorted(known))}
     given = [
-        job_folder(
+        resolve_job_folder(
             _root_=OmegaConf.create({"hydra": {"overrides": {"task": [name]}, "job": {"num": n}}}),
             known=there,
             first=len(there),
@@ -143,7 +143,7 @@ def test_jobs_are_ranked_within_their_task_and_failures_are_shown(tmp_path: Path
     )
     write_job(tmp_path / "10", ["task=asl", "optimizer.lr=7"], "unfinished")
     config = make_multirun(tmp_path, "task=asl,emg")
-    path = write_sweep(tmp_path, find_jobs(tmp_path), config, typed(config))
+    path = write_sweep(tmp_path, find_jobs(tmp_path), config, format_command(config))
     table = pd.read_csv(tmp_path / "sweep.csv")
     assert table["job"].tolist() == [0, 1, 2, 3, 4, 5, 10]
     assert table["rank"].tolist()[:4] == [2, 1, 2, 1] and table["rank"].isna().sum() == 3
@@ -161,22 +161,22 @@ def test_jobs_are_ranked_within_their_task_and_failures_are_shown(tmp_path: Path
 def test_a_sweep_without_successes_has_a_report(tmp_path: Path) -> None:
     write_job(tmp_path / "0", ["seed=0"], "failed", error="RuntimeError: no memory")
     config = make_multirun(tmp_path)
-    text = write_sweep(tmp_path, find_jobs(tmp_path), config, typed(config)).read_text()
+    text = write_sweep(tmp_path, find_jobs(tmp_path), config, format_command(config)).read_text()
     assert "1 jobs: 1 failed" in text and "No job has a score" in text and "no memory" in text
 
 
 def test_a_run_that_stopped_by_nan_keeps_its_score_and_says_so(tmp_path: Path) -> None:
     folder = write_trained_job(tmp_path / "0", 0.6, ["seed=0"])
     (folder / "report.md").write_text("## Warnings\n\n- NaN stop: in epoch 2.\n")
-    (row,) = tabulate(find_jobs(tmp_path)).to_dict("records")
+    (row,) = tabulate_jobs(find_jobs(tmp_path)).to_dict("records")
     assert row["status"] == "stopped by NaN" and row["rank"] == 1
 
 
 def test_a_setting_can_have_the_name_of_a_metric(tmp_path: Path) -> None:
     write_trained_job(tmp_path / "0", 0.6, ["epochs=5", "seed=0"])
     write_trained_job(tmp_path / "1", 0.7, ["epochs=10", "+seed=0"])
-    table = tabulate(find_jobs(tmp_path))
-    assert settings_of(table) == ["epochs"] and table.columns.is_unique
+    table = tabulate_jobs(find_jobs(tmp_path))
+    assert list_settings(table) == ["epochs"] and table.columns.is_unique
 
 
 @settings(max_examples=50)
@@ -209,16 +209,16 @@ def test_every_task_has_a_search_space_of_settings_that_exist(task: str) -> None
 
 
 def test_the_direction_is_that_of_the_monitored_metric() -> None:
-    assert direction("max") == "maximize" and direction("min") == "minimize"
+    assert to_direction("max") == "maximize" and to_direction("min") == "minimize"
 
 
 def test_another_direction_than_that_of_the_metric_is_refused(tmp_path: Path) -> None:
     config = make_multirun(tmp_path, sweeper="optuna")
     config.hydra.sweeper.direction, config.monitor = "minimize", {"mode": "max"}
     with pytest.raises(SystemExit, match=r"hydra\.sweeper\.direction=maximize"):
-        go_on(config)
+        resume_study(config)
     config.monitor.mode = "min"
-    go_on(config)
+    resume_study(config)
 
 
 def test_killed_trials_are_repeated(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_killed_trials_are_repeated(tmp_path: Path) -> None:
     study.tell(study.ask(space), state=optuna.trial.TrialState.FAIL)
     killed = study.ask(space)
     for _ in range(2):  # looking twice changes nothing
-        ask_again(study)
+        requeue_killed_trials(study)
         assert count_done(study) == 2
     again = study.ask(space)
     assert again.params == killed.params
@@ -314,7 +314,7 @@ def test_a_killed_study_is_resumed(tmp_path: Path) -> None:
     assert table["status"].eq("finished").all() and len(table) == trials
     best = table.sort_values("rank").iloc[0]
     assert best["score"] == pytest.approx(study.best_value)
-    assert score(best["score"]) in (folder / "sweep.md").read_text()
+    assert format_number(best["score"]) in (folder / "sweep.md").read_text()
 
 
 @pytest.mark.slow
@@ -372,7 +372,7 @@ def test_jobs_on_several_devices_run_as_commands_of_their_own(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "S" / "sweep.csv")
     assert table["status"].tolist() == ["finished"] * 2 and table["score"].notna().all()
-    assert len(comparable(table)) == 1
+    assert len(group_comparable(table)) == 1
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""How much of what is tested the model was trained on."""
+"""Warn if the model was trained on samples or groups that it is tested on."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from experiments.checkpoints.card import ModelCard
 from experiments.launch.console import tell
 
 
-def warn_of_seen(
+def warn_training_overlap(
     card: ModelCard, data: PreparedDataModule, phase: str
 ) -> tuple[dict[str, float], list[str]]:
-    """Return the counts for metrics.json, and the sentences to warn with, which are printed.
+    """Print warnings; return counts for metrics.json, and the sentences for report.md.
 
     Args:
         card: of the model.
-        data: what it is tested on.
+        data: that it is tested on.
         phase: ``test`` or ``val``.
     """
     rows = data.indices[phase]
     if data.prepared.simulated or not len(rows):
         return {}, []
     if not card.record:
-        note = "The model does not say which samples it was trained on, so that a test on them "
-        tell(f"{note}would go unnoticed.")
+        tell(
+            "The model has no record of its training samples: a test on them would not be detected."
+        )
         return {}, []
     seen = TrainingRecord.from_plain(card.record).count_seen(data.prepared, rows)
     numbers = {f"{phase}/seen_n": seen.samples, f"{phase}/seen_groups": seen.groups}
-    note = describe_seen(seen)
+    note = describe_overlap(seen)
     if note:
         tell(f"warning: {note}")
     return numbers, [note] if note else []
 
 
-def describe_seen(seen: SeenCounts) -> str:
-    """Return a sentence; empty where nothing was trained on."""
+def describe_overlap(seen: SeenCounts) -> str:
+    """Return a sentence on the samples and groups seen in training; empty if there are none."""
     about = "" if seen.is_exact else "about "
     samples = f"{about}{seen.samples:,} of the {seen.of_samples:,} samples"
     groups = f"{seen.groups:,} of their {seen.of_groups:,} groups (by name)"
