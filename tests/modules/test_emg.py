@@ -575,7 +575,9 @@ def test_figures_are_complete(closed_run: Path) -> None:
 
 def test_a_figure_has_one_row_per_recording_with_both_texts() -> None:
     batch = {"x": torch.randn(3, 500, 2), "length": torch.tensor([500, 1, 80]), "text": [*PHRASES]}
-    figure = draw_transcripts(batch, {"texts": ["yes", "", "call her"]}, [0, 1, 2], rate=250.0)
+    figure = draw_transcripts(
+        batch, {"texts": ["yes", "", "call her"]}, [0, 1, 2], sample_rate=250.0
+    )
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == [f"said: {text}" for text in PHRASES]
     labels = [axes.get_xlabel() for axes in figure.axes]
