@@ -56,7 +56,7 @@ class OnnxNetwork:
     """An exported network, run by ONNX Runtime.
 
     Args:
-        path: a file that ``stage=export format=onnx`` wrote.
+        path: a file that ``stage=export export.format=onnx`` wrote.
         threads: that one answer may use; the networks are small, and more is slower.
 
     Raises:

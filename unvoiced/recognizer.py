@@ -44,7 +44,7 @@ class Recognizer:
     'A'
 
     Args:
-        network: a file that ``stage=export format=onnx`` wrote, or another ``Network``.
+        network: a file that ``stage=export export.format=onnx`` wrote, or another ``Network``.
         model: MediaPipe's hand or face model; None for the user's cache, filled once.
         min_confidence: below this a finding is not taken for a hand or face, 0 to 1.
 

@@ -1,4 +1,4 @@
-"""quantize=int8: an exported network with weights and sums of 8 bits, and what that costs."""
+"""``export.quantize=int8``: 8-bit weights and sums of an exported network, and their cost."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _replace(path: Path, feeds: list[dict[str, np.ndarray]], name: str) -> None:
     except Exception as error:  # of the quantizer, of many kinds
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"quantize=int8: ONNX Runtime cannot quantize {name} ({reason}). Leave it out"
+            f"export.quantize=int8: ONNX Runtime cannot quantize {name} ({reason}). Leave it out"
         ) from error
     model = onnx.load(path)
     del model.metadata_props[:]

@@ -1,4 +1,4 @@
-"""format=onnx: a network and what its answers mean, in one file that ONNX Runtime reads."""
+"""export.format=onnx: a network and what its answers mean, in one file that ONNX Runtime reads."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
         network = OnnxNetwork(path)
         agreement(network, [longer(model, pairs[0])])
         said = f"{agreement(network, pairs)} {source(data)}; {speeds(network, model, pairs)}"
-        if config.quantize:
+        if config.export.quantize:
             from experiments.export.int8 import quantize  # its library is slow to import
 
             said = f"{quantize(path, data, module, pairs)}\nBefore quantizing: {said}"
@@ -210,8 +210,8 @@ def _answer(network: Callable[..., tuple[np.ndarray, ...]], pair: Pair) -> np.nd
         shapes = ", ".join(str(part.shape) for part in pair.inputs)
         raise ValueError(
             f"the exported network cannot read inputs of shapes {shapes}, which PyTorch reads "
-            f"({shorten(reason, 100, placeholder=' …')}). Nothing is kept. Use format=pth, or "
-            "another net="
+            f"({shorten(reason, 100, placeholder=' …')}). Nothing is kept. Use "
+            "export.format=pth, or another net="
         ) from error
 
 
@@ -262,8 +262,8 @@ def write_network(model: nn.Module, inputs: Inputs, facts: dict[str, Any], path:
     except Exception as error:  # of the exporter, of many kinds
         reason = str(error.__cause__ or error).strip().partition("\n")[0]
         raise ValueError(
-            f"format=onnx: {type(model.net).__name__} has a part that ONNX cannot express "
-            f"({type(error).__name__}: {reason}). Use format=pth, or another net="
+            f"export.format=onnx: {type(model.net).__name__} has a part that ONNX cannot express "
+            f"({type(error).__name__}: {reason}). Use export.format=pth, or another net="
         ) from error
     written = {k: v if k in TEXTS else json.dumps(v) for k, v in facts.items()}
     program.model.metadata_props.update(written)

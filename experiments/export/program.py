@@ -1,4 +1,4 @@
-"""format=program: a network as PyTorch's exported program, which needs none of this suite."""
+"""``export.format=program``: write a network as PyTorch's exported program (.pt2)."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
     except Exception as error:  # of the exporter, of many kinds
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"format=program: {type(module.net).__name__} cannot be exported ({reason}). Use "
-            "format=pth, or another net="
+            f"export.format=program: {type(module.net).__name__} cannot be exported ({reason}). "
+            "Use export.format=pth, or another net="
         ) from error
     buffer = BytesIO()
     torch.export.save(program, buffer, extra_files={ABOUT: json.dumps(about(module))})

@@ -18,7 +18,7 @@ from experiments.launch.schema import NAMED, validate_configuration
 from experiments.launch.suggestions import CONF, explain_unknown, known_keys, tasks_with
 from unvoiced.validation import shown
 
-# The single settings that only some stages read.
+# The settings and groups that only some stages read.
 READ_BY = {
     "epochs": ("fit", "benchmark", "serve"),
     "raw_dir": ("prepare",),
@@ -27,18 +27,14 @@ READ_BY = {
     "init_from": ("fit",),
     "ckpt_path": ("validate", "test", "predict", "live", "serve", "export", "benchmark"),
     "input": ("predict", "live", "summary", "replay"),
-    "format": ("export",),
-    "quantize": ("export",),
-    "output": ("export", "live"),
-    "show": ("predict",),
+    "export": ("export",),
+    "prepare": ("prepare",),
+    "predict": ("predict",),
     "pronunciations": ("fit", "validate", "test", "summary"),
-    "workers": ("prepare", "predict"),
-    "port": ("serve",),
-    "host": ("serve",),
-    "auth": ("serve",),
     "serve": ("serve",),
     "benchmark": ("benchmark",),
     "live": ("live", "serve", "predict"),
+    "live.output": ("live",),
     "input_reader": ("predict", "live", "serve", "export"),
     **dict.fromkeys(
         ("net", "module", "optimizer", "scheduler"), ("fit", "benchmark", "serve", "replay")
@@ -122,7 +118,7 @@ def _require_known(key: str, config: DictConfig) -> None:
 
 def _require_effect(key: str, value: str, config: DictConfig) -> None:
     stage, root = config.stage, key.partition(".")[0].partition("@")[0]
-    stages = READ_BY.get(root)
+    stages = READ_BY.get(key, READ_BY.get(root))
     if stages and stage not in stages:
         raise ValueError(
             f"{key}={shown(value)} has no effect in stage={stage}; it is for "

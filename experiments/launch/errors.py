@@ -21,7 +21,9 @@ from unvoiced.validation import shown
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-DISK_ADVICE = "Make room on its disk, or write elsewhere with hydra.run.dir=, data_dir= or output=."
+DISK_ADVICE = (
+    "Make room on its disk, or write elsewhere with hydra.run.dir=, data_dir= or export.output=."
+)
 USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException, RecursionError)
 
 

@@ -63,6 +63,12 @@ def plain(config: Any) -> Any:
     return OmegaConf.to_container(config, resolve=True)
 
 
+def stream_settings(config: DictConfig) -> dict[str, Any]:
+    """Return the settings of a live stream: ``live``, but for the file that it is written to."""
+    settings = plain(config.get("live") or {})
+    return {name: value for name, value in settings.items() if name != "output"}
+
+
 def instantiate_group(config: DictConfig, group: str) -> dict[str, Any]:
     """Build the nodes of a group of named nodes; those set to null are left out.
 

@@ -38,10 +38,18 @@ TARGETS: dict[str, str] = {
     "datamodules.transforms.MouthTime": "datamodules.transforms.MouthTimeWarp",
 }
 
-# Settings: old dotted key → new dotted key, or {task: new key, "": new key of the other tasks}.
+# Settings: old dotted key → new dotted key, or {task or stage: new key, "": new key otherwise}.
 # A row holds for everything below its key. Files hold the same keys: a card's net, module and
 # reader are the groups of that name, its input is datamodule, its own fields are card.<field>.
 KEYS: dict[str, str | dict[str, str]] = {
+    "format": "export.format",
+    "quantize": "export.quantize",
+    "output": {"live": "live.output", "": "export.output"},
+    "show": "predict.show",
+    "workers": {"predict": "predict.num_workers", "": "prepare.num_workers"},
+    "port": "serve.port",
+    "host": "serve.host",
+    "auth": "serve.auth",
     "module.contrastive": "module.contrastive_weight",
     "module.shared_size": "module.contrastive_dim",
     "module.temperature": "module.contrastive_temperature",

@@ -42,8 +42,8 @@ _warned: set[str] = set()
 
 def rename_overrides(arguments: list[str]) -> list[str]:
     """Return overrides under their new names; each old one is warned of on a line."""
-    task = find_task(arguments)
-    renamed = [rename_override(argument, task) for argument in arguments]
+    contexts = (find_stage(arguments), find_task(arguments))
+    renamed = [rename_override(argument, contexts) for argument in arguments]
     for old, new in zip(arguments, renamed, strict=True):
         if old != new:
             before, after = _differing_parts(old, new)
@@ -51,8 +51,11 @@ def rename_overrides(arguments: list[str]) -> list[str]:
     return renamed
 
 
-def rename_override(argument: str, task: str) -> str:
+def rename_override(argument: str, contexts: tuple[str, ...]) -> str:
     """Return one override, with any sign, value or sweep, under its new name.
+
+    Args:
+        contexts: the stage and the task of the command.
 
     Raises:
         ValueError: a sweep over choices that belong to different groups now.
@@ -60,7 +63,7 @@ def rename_override(argument: str, task: str) -> str:
     match = OVERRIDE.fullmatch(argument)
     if not match:
         return argument
-    key, value = rename_key(match["key"], task), match["value"][1:]
+    key, value = rename_key(match["key"], contexts), match["value"][1:]
     if match["value"] and not match["rest"]:
         key, value = _rename_choices(key, value)
     if "_target_" in argument:
@@ -69,15 +72,21 @@ def rename_override(argument: str, task: str) -> str:
     return f"{match['sign']}{match['place']}{key}{match['rest']}{end}"
 
 
-def rename_key(key: str, task: str) -> str:
+def rename_key(key: str, contexts: tuple[str, ...]) -> str:
     """Return the new name of a setting; rows hold for all that is below their key."""
     parts = key.split(".")
     for length in range(len(parts), 0, -1):
         row = KEYS.get(".".join(parts[:length]))
-        new = row.get(task, row.get("")) if isinstance(row, dict) else row
-        if new:
-            return ".".join([new, *parts[length:]])
+        if isinstance(row, dict):
+            row = next((row[name] for name in (*contexts, "") if name in row), None)
+        if row:
+            return ".".join([row, *parts[length:]])
     return key
+
+
+def find_stage(arguments: Iterable[str]) -> str:
+    """Return the stage of a command."""
+    return dict(argument.partition("=")[::2] for argument in arguments).get("stage", "fit")
 
 
 def find_task(arguments: Iterable[str]) -> str:
@@ -132,11 +141,14 @@ def _differing_parts(old: str, new: str) -> tuple[str, str]:
 # ---- files
 
 
-def rename_settings(settings: dict[str, Any], task: str, renamed: Renamed) -> dict[str, Any]:
+def rename_settings(
+    settings: dict[str, Any], renamed: Renamed, contexts: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return a configuration, of checked plain data, under its new names."""
+    contexts = contexts or (str(settings.get("stage")), str(settings.get("task")))
     changed = _rename_targets(settings, renamed)
     for old in KEYS:
-        new = rename_key(old, task)
+        new = rename_key(old, contexts)
         parent, name = _find_parent(changed, old)
         if new != old and parent is not None and name in parent:
             _set_unless_given(changed, new, parent.pop(name))
@@ -154,7 +166,7 @@ def rename_card_fields(card: dict[str, Any], renamed: Renamed) -> dict[str, Any]
     """Return a card with the new names of its own fields; their values may be anything."""
     changed = {}
     for key, value in card.items():
-        new = rename_key(f"card.{key}", "").removeprefix("card.")
+        new = rename_key(f"card.{key}", ()).removeprefix("card.")
         if new != key:
             renamed[str(key)] = new
         changed[new if new not in card else key] = value
@@ -163,13 +175,12 @@ def rename_card_fields(card: dict[str, Any], renamed: Renamed) -> dict[str, Any]
 
 def rename_card_settings(card: dict[str, Any], renamed: Renamed) -> dict[str, Any]:
     """Return a card, of checked plain data, with the new names of its settings."""
-    task = str(card.get("task", ""))
     groups = {field: card[field] for field in CARD_GROUPS if isinstance(card.get(field), dict)}
     tree = {CARD_GROUPS[field]: value for field, value in groups.items()}
-    tree = rename_settings(tree, task, renamed)
+    tree = rename_settings(tree, renamed, (str(card.get("task")),))
     changed = card | {field: tree[CARD_GROUPS[field]] for field in groups}
     if isinstance(card.get("config"), dict):
-        changed["config"] = rename_settings(card["config"], task, {})
+        changed["config"] = rename_settings(card["config"], {})
     return changed
 
 

@@ -22,18 +22,21 @@ GROUPS = {
     "fit": (*TRAINING, *RUNNING),
     "validate": TESTING,
     "test": TESTING,
-    "predict": (*TESTING, "input_reader", "live"),
+    "predict": (*TESTING, "input_reader", "live", "predict"),
     "live": ("input_reader", "live"),
     "serve": (*TRAINING, *RUNNING, "input_reader", "live", "serve"),
-    "export": TESTING,
-    "prepare": ("reader",),
+    "export": (*TESTING, "export"),
+    "prepare": ("reader", "prepare"),
     "benchmark": (*TRAINING, *RUNNING, "benchmark"),
     "summary": (),
     "replay": TESTING,
 }
 NULLABLE = ("reader", "scheduler", "augment", "callbacks", "logger", "live")
 NAMED = ("callbacks", "logger", "augment")  # groups of any number of nodes with a _target_
-SETTINGS = ("monitor", "serve", "benchmark", "live")  # groups that are no class
+SETTINGS = (  # groups that are no class
+    *("monitor", "benchmark"),
+    *("prepare", "predict", "export", "live", "serve"),
+)
 CLASSES = ("module", "net", "datamodule", "optimizer", "split", "trainer", "input_reader")
 ALL_GROUPS = {*NULLABLE, *NAMED, *SETTINGS, *CLASSES, "tokenizer"}
 PARTIAL = ("optimizer", "scheduler.build")  # the module calls them with its parameters

@@ -6,11 +6,11 @@ import os
 import re
 
 AUTH_VARIABLE = "UNVOICED_AUTH"
-_AUTH = re.compile(r"\+{0,2}auth=(.*)", re.DOTALL)
+_AUTH = re.compile(r"\+{0,2}(?:serve\.)?auth=(.*)", re.DOTALL)
 
 
 def hide_auth(arguments: list[str]) -> list[str]:
-    """Move ``auth=`` from the command line to an environment variable of this process."""
+    """Move ``serve.auth=`` from the command line to an environment variable of this process."""
     kept = []
     for argument in arguments:
         match = _AUTH.fullmatch(argument)

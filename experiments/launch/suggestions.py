@@ -54,7 +54,7 @@ SYNONYMS = {
     "ckpt": "ckpt_path",
     "weights": "ckpt_path",
     "checkpoint_path": "ckpt_path",
-    "out": "output",
+    "out": "export.output",
     "output_dir": "hydra.run.dir",
     "out_dir": "hydra.run.dir",
     "log_dir": "hydra.run.dir",

@@ -28,7 +28,9 @@ def open_socket(host: str, port: int) -> socket.socket:
         ValueError: the port is in use or not valid, or the address is not of this machine.
     """
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
-        raise ValueError(f"port={port} is not valid; expected 1 to 65535, or 0 for any free port")
+        raise ValueError(
+            f"serve.port={port} is not valid; expected 1 to 65535, or 0 for any free port"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With TCP stated, asyncio disables Nagle's algorithm, which delays small answers by 40 ms.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -45,12 +47,15 @@ def open_socket(host: str, port: int) -> socket.socket:
 def _explain_bind_error(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         free = port + 1 if port < 65535 else port - 1
-        return f"port={port} of {host} is already in use. Try port={free}"
+        return f"serve.port={port} of {host} is already in use. Try serve.port={free}"
     if error.errno == errno.EACCES:
-        return f"port={port} is reserved for the system; expected 1024 or more, such as port=7860"
+        return (
+            f"serve.port={port} is reserved for the system; expected 1024 or more, such as "
+            "serve.port=7860"
+        )
     return (
-        f"host={host} is no address of this machine ({error.strerror}); expected 127.0.0.1, or "
-        "0.0.0.0 to be reached from other machines"
+        f"serve.host={host} is no address of this machine ({error.strerror}); expected "
+        "127.0.0.1, or 0.0.0.0 to be reached from other machines"
     )
 
 

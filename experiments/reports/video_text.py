@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from datamodules.base import PreparedDataModule
 from experiments.export.inference_module import recognizer_of_module
 from experiments.launch.console import tell
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import stream_settings
 from modules.base import TaskModule
 from unvoiced import Engine
 from unvoiced.files import VIDEO_SUFFIXES
@@ -48,7 +48,7 @@ def write_video_texts(
     recognizer = recognizer_of_module(module, config)
     rows: list[tuple[Any, ...]] = []
     for name, frames in (_list_mouths if spec.has_lips else _list_hands)(reader, module, data):
-        engine = Engine(recognizer, ready=True, **plain(config.live))
+        engine = Engine(recognizer, ready=True, **stream_settings(config))
         events = [event for seconds, frame in frames for event in engine.push(frame, seconds)]
         events += engine.end()
         rows += [(name, e.seconds, e.kind, e.label, e.probability) for e in events]

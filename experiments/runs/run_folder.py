@@ -202,7 +202,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
     content = read_plain_yaml(path)
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path} holds no settings")
-    content = rename_settings(content, str(content.get("task")), {})
+    content = rename_settings(content, {})
     return pd.json_normalize(content).to_dict("records")[0]
 
 

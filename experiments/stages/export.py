@@ -27,13 +27,16 @@ def run(config: DictConfig) -> None:
             output that is the checkpoint itself or a folder.
     """
     quiet()
-    name = config.format or ENDINGS.get(Path(str(config.output or "")).suffix, "pth")
+    settings = config.export
+    name = settings.format or ENDINGS.get(Path(str(settings.output or "")).suffix, "pth")
     if name not in FORMATS:
-        raise ValueError(f"format={name} is not known. Formats: {', '.join(FORMATS)}")
-    if config.quantize not in (None, "int8"):
-        raise ValueError(f"quantize={config.quantize} is not known: int8, or null")
-    if config.quantize and name != "onnx":
-        raise ValueError(f"quantize={config.quantize} is for format=onnx, not {name}")
+        raise ValueError(f"export.format={name} is not known. Formats: {', '.join(FORMATS)}")
+    if settings.quantize not in (None, "int8"):
+        raise ValueError(f"export.quantize={settings.quantize} is not known: int8, or null")
+    if settings.quantize and name != "onnx":
+        raise ValueError(
+            f"export.quantize={settings.quantize} is for export.format=onnx, not {name}"
+        )
     module = require_checkpoint(config)
     path = _output(config, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,13 +52,15 @@ def run(config: DictConfig) -> None:
 def _output(config: DictConfig, name: str) -> Path:
     source = Path(config.ckpt_path)
     ending = next(ending for ending, other in ENDINGS.items() if other == name)
-    path = Path(str(config.output or source.with_suffix(ending)))
+    path = Path(str(config.export.output or source.with_suffix(ending)))
     if path.is_dir():
         raise ValueError(
-            f"output={path} is a folder; name a file, such as {path / source.stem}{ending}"
+            f"export.output={path} is a folder; name a file, such as {path / source.stem}{ending}"
         )
     if path.exists() and path.samefile(source):
-        raise ValueError(f"output={path} is ckpt_path itself, which is kept: name another file")
+        raise ValueError(
+            f"export.output={path} is ckpt_path itself, which is kept: name another file"
+        )
     return path
 
 

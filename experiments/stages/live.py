@@ -17,7 +17,7 @@ from experiments.export.inference_module import recognizer_of
 from experiments.export.live_sources import frame_source, load_recording
 from experiments.launch.build import write_config
 from experiments.launch.console import quiet, tell
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import plain, stream_settings
 from unvoiced import Engine, Event, Recognizer
 from unvoiced.decisions import number, refuse
 from unvoiced.engine import STAGES, SignalPart
@@ -36,15 +36,15 @@ WAITING = {"idle_s": 10.0, "poll_s": 0.05}
 def run(config: DictConfig) -> None:
     """Read ``input`` as it comes, print what is said, and keep it in the run folder.
 
-    A camera or a video is shown in a window, or written to ``output``; a signal that grows ends
-    when nothing has come for ``live.idle_s`` seconds, or at Ctrl-C.
+    A camera or a video is shown in a window, or written to ``live.output``; a signal that grows
+    ends when nothing has come for ``live.idle_s`` seconds, or at Ctrl-C.
 
     Raises:
         ValueError: no checkpoint, no input, or something else in it than the task reads.
     """
     quiet()
     recognizer = recognizer_of(config)
-    live = plain(config.get("live") or {})
+    live = stream_settings(config)
     (_watch if get_task(config.task).has_camera else _listen)(config, recognizer, live)
 
 
@@ -60,11 +60,11 @@ def _watch(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> 
     where = str(config.input)
     ready = config.crop == "none" or spec.is_landmark_file(where)
     engine = Engine(recognizer, **live, **({"ready": True} if ready else {}))
-    source = frame_source(where, recognizer, paced=not config.output)
-    screen = VideoWriter(config.output, source.fps) if config.output else ScreenWindow()
+    source = frame_source(where, recognizer, paced=not config.live.output)
+    screen = VideoWriter(config.live.output, source.fps) if config.live.output else ScreenWindow()
     folder = write_config(config)
     tell(f"Reading {config.input}. Ctrl-C ends it\n{recognizer.told}")
-    film = config.output and not str(config.input).startswith("camera:")
+    film = config.live.output and not str(config.input).startswith("camera:")
     # A file that is written has every picture; whoever looks on wants to see what is now.
     moments = source.timed_frames() if film else LatestFrameBuffer(source.timed_frames())
     with closing(screen), Minutes(folder) as minutes:
@@ -170,9 +170,9 @@ class Minutes(Table):
 
 
 def _listen(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
-    if config.output:
+    if config.live.output:
         raise ValueError(
-            f"output={config.output} is a video of pictures; the texts are in live.csv"
+            f"live.output={config.live.output} is a video of pictures; the texts are in live.csv"
         )
     waiting = {name: live.pop(name, default) for name, default in WAITING.items()}
     _refuse_impossible(waiting)

@@ -33,7 +33,7 @@ CAPTION = 40  # pixels below each
 
 
 def run(config: DictConfig) -> None:
-    """Read ``input``, print a table and write predictions.csv (and pictures with show=true).
+    """Read ``input``, print a table and write predictions.csv (and images with predict.show=true).
 
     The input takes the way of all recordings: it becomes a prepared set, in the run folder.
 
@@ -47,14 +47,14 @@ def run(config: DictConfig) -> None:
     settings = {"input": plain(config.input_reader)}
     if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
         shutil.rmtree(folder / "input")
-    prepare(reader, folder / "input", settings, config.workers, say=tell)
+    prepare(reader, folder / "input", settings, config.predict.num_workers, say=tell)
     changed = _for_input(config, folder / "input")
     data = build_datamodule(changed, trained=module.card)
     table = _predict(changed, module, data)
     spreadsheet_cells(table).to_csv(folder / "predictions.csv", index=False)
     write_video_texts(changed, reader, module, data, folder / "events.csv")
     _tell(table, folder, module.card.simulated)
-    if config.show:
+    if config.predict.show:
         _draw(reader, data, table, folder / "shown")
     tell(f"\nRun folder: {folder}")
 

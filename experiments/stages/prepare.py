@@ -34,13 +34,13 @@ def run(config: DictConfig) -> None:
         raise ValueError("stage=prepare needs data_dir=<the folder to write the prepared set to>")
     if config.crop and "crop" not in config.reader:
         raise ValueError(f"crop={config.crop} has no meaning for this reader: it looks for no face")
-    refuse_excess("workers", config.workers, config)
+    refuse_excess("prepare.num_workers", config.prepare.num_workers, config)
     reader = instantiate(config.reader)
     if reader.task != config.task:
         raise ValueError(f"this reader is for task={reader.task}, not task={config.task}")
     where = str(Path(config.raw_dir).resolve())
     settings = {"reader": plain(config.reader) | {"raw_dir": where}}
-    outcome = prepare(reader, config.data_dir, settings, config.workers, say=_say)
+    outcome = prepare(reader, config.data_dir, settings, config.prepare.num_workers, say=_say)
     _tell(Path(config.data_dir), outcome.already_complete)
 
 

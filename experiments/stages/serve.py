@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 
 from experiments.export.inference_module import recognizer_of
 from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import plain, stream_settings
 from experiments.launch.secret_options import AUTH_VARIABLE
 from experiments.page.server import create_app, open_socket, run_server
 from experiments.runs.trained_run import describe_model, find_newest_checkpoint
@@ -24,7 +24,7 @@ from unvoiced.vision.mediapipe_tasks import ignore_profiling_signal
 
 
 def run(config: DictConfig) -> None:
-    """Serve the page for ``ckpt_path`` at ``host`` and ``port``, until Ctrl-C.
+    """Serve the page for ``ckpt_path`` at ``serve.host`` and ``serve.port``, until Ctrl-C.
 
     Without ``ckpt_path``, the newest run of the task is used; if there is none, one is trained.
 
@@ -34,10 +34,10 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     settings = plain(config.serve) | {"input_reader": plain(config.get("input_reader") or {})}
-    auth = read_auth(config.auth, settings["auth_file"])
+    auth = read_auth(settings["auth"], settings["auth_file"])
     check_requirements(auth)
     ignore_profiling_signal()  # MediaPipe runs in threads, which cannot set it themselves
-    with open_socket(config.host, config.port) as sock:
+    with open_socket(settings["host"], settings["port"]) as sock:
         recognizer, make_engine, note = _load_model(config)
         torch.set_num_threads(1)  # the networks are small, and each session has a thread
         serve_page(recognizer, make_engine, sock, auth, settings, note)
@@ -52,7 +52,7 @@ def check_requirements(auth: str | None) -> None:
     if importlib.util.find_spec("gradio") is None:
         raise ValueError('stage=serve needs Gradio: pip install -e ".[serve]"')
     if auth is not None and not all(str(auth).partition(":")):
-        raise ValueError("auth: expected user:password, neither of them empty")
+        raise ValueError("serve.auth: expected user:password, neither of them empty")
 
 
 def read_auth(auth: str | None, path: str | None) -> str | None:
@@ -65,7 +65,9 @@ def read_auth(auth: str | None, path: str | None) -> str | None:
     if path is None:
         return auth
     if auth is not None:
-        raise ValueError(f"auth= (or {AUTH_VARIABLE}) and serve.auth_file= are both given: use one")
+        raise ValueError(
+            f"serve.auth= (or {AUTH_VARIABLE}) and serve.auth_file= are both given: use one"
+        )
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
@@ -81,7 +83,7 @@ def _load_model(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     changed = config.copy()
     with open_dict(changed):
         changed.ckpt_path = str(path)
-    recognizer, live = recognizer_of(changed), plain(config.get("live") or {})
+    recognizer, live = recognizer_of(changed), stream_settings(config)
     metadata = recognizer.about
     has_leakage = bool(metadata.get("leaks"))
     note = describe_model(recognizer.task, metadata["simulated"], has_leakage, path)
@@ -96,7 +98,7 @@ def _train_model(config: DictConfig) -> Path:
     logger.info(f"No run of task {config.task} in outputs/{config.task}: training one first")
     training = config.copy()
     with open_dict(training):
-        training.stage, training.auth = "fit", None  # a run folder holds no password
+        training.stage, training.serve.auth = "fit", None  # a run folder holds no password
     run_stage(training)
     return Path(config.run_dir, "checkpoints", "best.ckpt")
 

@@ -90,7 +90,7 @@ def test_the_task_is_served(workplace: Path) -> None:
     pytest.importorskip("gradio")
     from gradio_client import Client, handle_file
 
-    command = [sys.executable, "run.py", "task=blink", "stage=serve", "port=0"]
+    command = [sys.executable, "run.py", "task=blink", "stage=serve", "serve.port=0"]
     command += [f"ckpt_path={workplace / CHECKPOINT}", f"hydra.run.dir={workplace / 'serve'}"]
     environment = os.environ | {"PYTHONPATH": str(workplace / "checkout")}
     process = subprocess.Popen(
@@ -115,7 +115,7 @@ def test_the_task_is_served(workplace: Path) -> None:
 def test_the_task_is_exported_and_tested(workplace: Path, name: str) -> None:
     checkpoint, model = workplace / CHECKPOINT, workplace / name
     run = workplace / f"test {name}"
-    run_in_checkout(workplace, "stage=export", f"ckpt_path={checkpoint}", f"output={model}")
+    run_in_checkout(workplace, "stage=export", f"ckpt_path={checkpoint}", f"export.output={model}")
     run_in_checkout(workplace, "stage=test", f"ckpt_path={model}", f"hydra.run.dir={run}")
     assert json.loads((run / "metrics.json").read_text())["test/acc"] > 0.9
     if name == "m.onnx":

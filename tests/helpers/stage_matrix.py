@@ -15,7 +15,7 @@ PROGRAM = "is a program for PyTorch alone"
 NO_WEIGHTS_ALONE = "has the weights alone"
 KIND = "is of a kind that is not read here"
 FOLDER = "a page takes files"
-GROUPED = "Use format=pth, or another net="
+GROUPED = "Use export.format=pth, or another net="
 NOT_QUANTIZED = "ONNX Runtime cannot quantize"
 
 MODELS = (".ckpt", ".pth", ".onnx", ".onnx (int8)", ".pt2")
@@ -108,7 +108,8 @@ def render_page() -> str:
             "",
             "## Exports",
             "",
-            "`int8` is `format=onnx quantize=int8`, `program` is `torch.export`'s `.pt2`.",
+            "`int8` is `export.format=onnx export.quantize=int8`, "
+            "`program` is `torch.export`'s `.pt2`.",
             "",
             *_table(("recipe", *FORMATS), exports),
             "",

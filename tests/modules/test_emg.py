@@ -683,7 +683,7 @@ def test_a_file_without_text_is_read(closed_run: Path, run, tmp_path: Path) -> N
     np.save(tmp_path / "me.npy", signal)
     folder = run(
         *("task=emg", "stage=predict", f"ckpt_path={find_checkpoint(closed_run)}", "trainer=cpu"),
-        *(f"input={tmp_path / 'me.npy'}", "workers=1"),
+        *(f"input={tmp_path / 'me.npy'}", "predict.num_workers=1"),
     )
     rows = read_predictions(folder)
     assert len(rows) == 1 and list(rows) == ["id", "prediction", "probability"]

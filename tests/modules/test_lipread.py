@@ -178,7 +178,7 @@ def write_speaking_video(path: Path, seconds: float = 1.6) -> Path:
 
 @pytest.mark.usefixtures("face_model_file")
 def test_a_video_of_a_face_is_read(run, checkpoint: Path, tmp_path: Path, capsys) -> None:
-    predict = ("task=lipread", "stage=predict", f"ckpt_path={checkpoint}", "show=true")
+    predict = ("task=lipread", "stage=predict", f"ckpt_path={checkpoint}", "predict.show=true")
     write_speaking_video(tmp_path / "clips" / "clip.mkv")
     (tmp_path / "clips" / "broken.mp4").write_bytes(b"hello")
     folder = run(*predict, f"input={tmp_path / 'clips'}")

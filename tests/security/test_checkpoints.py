@@ -280,7 +280,7 @@ def test_a_network_that_does_not_fit_its_own_input_is_one_sentence(
     clip.mkdir()
     for number in range(12):
         Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(clip / f"{number}.png")
-    given = {"test": ["size=tiny"], "export": [f"output={tmp_path / 'm.onnx'}"]}
+    given = {"test": ["size=tiny"], "export": [f"export.output={tmp_path / 'm.onnx'}"]}
     given["predict"] = [f"input={clip}", "crop=none"]
     with pytest.raises(ValueError, match="does not take the input that its card describes"):
         run_stage(

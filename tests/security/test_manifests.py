@@ -22,7 +22,13 @@ def test_rows_with_files_elsewhere_are_rejected(
     np.save(raw / "r.npy", (30 * random.standard_normal((3_000, 8))).astype(np.float32))
     (raw / "manifest.csv").write_text(f"path,text,session\nr.npy,hi,s1\n{place},yes,s1\n")
     settings = ("reader=emg_manifest", "reader.rate=1000", f"raw_dir={raw}")
-    run("stage=prepare", "task=emg", *settings, f"data_dir={tmp_path / 'set'}", "workers=1")
+    run(
+        "stage=prepare",
+        "task=emg",
+        *settings,
+        f"data_dir={tmp_path / 'set'}",
+        "prepare.num_workers=1",
+    )
     assert list(pd.read_csv(tmp_path / "set" / "manifest.csv")["label"]) == ["hi"]
     assert list(pd.read_csv(tmp_path / "set" / "rejected.csv")["label"]) == ["yes"]
 
@@ -39,4 +45,4 @@ def test_clips_elsewhere_are_rejected(place: str, run: Callable[..., Path], tmp_
         f"data_dir={tmp_path / 'set'}",
     )
     with pytest.raises(ValueError, match="not one recording could be read"):
-        run("stage=prepare", "task=vsr", *settings, "workers=1")
+        run("stage=prepare", "task=vsr", *settings, "prepare.num_workers=1")

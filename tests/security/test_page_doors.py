@@ -309,7 +309,7 @@ def test_a_page_that_is_ended_leaves_no_uploads_and_no_password(
     run: Any, tmp_path: Path, number: signal.Signals
 ) -> None:
     checkpoint = run("debug=smoke") / "checkpoints" / "best.ckpt"
-    command = [sys.executable, "run.py", "stage=serve", "port=0", "auth=ann:sesame"]
+    command = [sys.executable, "run.py", "stage=serve", "serve.port=0", "serve.auth=ann:sesame"]
     command += [f"ckpt_path={checkpoint}", f"hydra.run.dir={tmp_path / 'served'}"]
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -340,13 +340,18 @@ def no_password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    ["auth=ann:sesame", "+auth=ann:sesame", "++auth='ann:sesame'", "auth=${oc.env:PAGE_AUTH}"],
+    [
+        "serve.auth=ann:sesame",
+        "+auth=ann:sesame",
+        "++auth='ann:sesame'",
+        "serve.auth=${oc.env:PAGE_AUTH}",
+    ],
 )
 def test_the_password_is_taken_off_the_command_line(
     no_password, monkeypatch: pytest.MonkeyPatch, argument: str
 ) -> None:
     monkeypatch.setenv("PAGE_AUTH", "ann:sesame")
-    assert hide_auth(["stage=serve", argument, "port=0"]) == ["stage=serve", "port=0"]
+    assert hide_auth(["stage=serve", argument, "serve.port=0"]) == ["stage=serve", "serve.port=0"]
     assert serve.read_auth(None, None) == "ann:sesame"
 
 

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from datamodules.readers.lips.mouth_input import MouthInput
 from experiments.export.inference_module import recognizer_of
+from experiments.launch.instantiate import stream_settings
 from experiments.stages.live import Minutes, _read
 from tests.helpers.faces import paint_face, paint_scene
 from tests.helpers.hands import paint_hand
@@ -313,7 +314,7 @@ def test_an_image_is_read_as_in_predict(
 ) -> None:
     cv2.imwrite(str(tmp_path / "hand.png"), cv2.cvtColor(paint_hand(), cv2.COLOR_RGB2BGR))
     folder = run(
-        *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "workers=1"),
+        *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "predict.num_workers=1"),
         f"input={tmp_path / 'hand.png'}",
     )
     predicted = pd.read_csv(folder / "predictions.csv").iloc[0]
@@ -336,12 +337,12 @@ def test_predict_and_the_engine_agree_on_a_video(
     video = write_frames(tmp_path / "clip.mp4", images, 10)
     live = "live.min_probability=0.01", "live.keep_probability=0.0", "live.hold_s=0.3"
     folder = run(
-        *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "workers=1", *live),
+        *("task=asl", "stage=predict", f"ckpt_path={checkpoint}", "predict.num_workers=1", *live),
         f"input={video}",
     )
     predicted = pd.read_csv(folder / "events.csv")
     config = compose_config("task=asl", f"ckpt_path={checkpoint}", *live)
-    engine = Engine(recognizer_of(config), **OmegaConf.to_container(config.live))
+    engine = Engine(recognizer_of(config), **stream_settings(config))
     frames = VideoSource(video).timed_frames()
     events = [event for seconds, frame in frames for event in engine.push(frame, seconds)]
     events += engine.end()
@@ -417,7 +418,11 @@ def test_slow_and_large_videos_are_read(
     path = write_frames(tmp_path / "in.mp4", [cv2.resize(paint_hand(), size)] * count, rate)
     folder = run(
         *("task=asl", "stage=live", f"ckpt_path={checkpoint}", f"input={path}"),
-        *("live.min_probability=0.01", "live.keep_probability=0", f"output={tmp_path / 'o.mp4'}"),
+        *(
+            "live.min_probability=0.01",
+            "live.keep_probability=0",
+            f"live.output={tmp_path / 'o.mp4'}",
+        ),
     )
     events = pd.read_csv(folder / "events.csv", keep_default_na=False)
     assert events["event"].tolist() == (["started", "released"] if count > rate else [])
@@ -427,7 +432,7 @@ def test_slow_and_large_videos_are_read(
 
 
 def test_an_unsupported_video_extension_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"output=x\.gif: expected a name that ends in \.mp4"):
+    with pytest.raises(ValueError, match=r"live.output=x\.gif: expected a name that ends in \.mp4"):
         VideoWriter("x.gif", 25)
 
 

@@ -134,7 +134,7 @@ class VideoWriter:
         self.path, self.fps = Path(path), Fraction(fps).limit_denominator(1001)
         if self.path.suffix.lower() not in VIDEO_ENCODERS:
             suffixes = " or ".join(VIDEO_ENCODERS)
-            raise ValueError(f"output={path}: expected a name that ends in {suffixes}")
+            raise ValueError(f"live.output={path}: expected a name that ends in {suffixes}")
         self._partial = self.path.with_name(f".{os.getpid()}-{self.path.name}")
         self._container: Any = None
         with self._cleared_on_error():
@@ -183,7 +183,7 @@ class VideoWriter:
                 self._partial.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or error
             raise ValueError(
-                f"output={self.path} cannot be written ({reason}). Check the directory's "
+                f"live.output={self.path} cannot be written ({reason}). Check the directory's "
                 "permissions and the free space"
             ) from error
 
@@ -200,7 +200,9 @@ class ScreenWindow:
     def __init__(self) -> None:
         linux = sys.platform.startswith("linux")
         if linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise ValueError("This machine has no screen. Set output=<file>.mp4 to write a video")
+            raise ValueError(
+                "This machine has no screen. Set live.output=<file>.mp4 to write a video"
+            )
         cv2.namedWindow(self.TITLE, cv2.WINDOW_NORMAL)
 
     def show(self, image: np.ndarray) -> bool:

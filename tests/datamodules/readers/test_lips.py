@@ -130,7 +130,13 @@ def test_two_spellings_of_a_word_are_named(run, tmp_path, capsys):
     )  # fmt: skip
     write_video(tmp_path / "a.mkv", make_gray_images(10))
     run(
-        *("task=lipread", "stage=prepare", "reader=video_manifest", "crop=none", "workers=1"),
+        *(
+            "task=lipread",
+            "stage=prepare",
+            "reader=video_manifest",
+            "crop=none",
+            "prepare.num_workers=1",
+        ),
         *(f"raw_dir={tmp_path}", f"data_dir={tmp_path / 'set'}"),
     )
     message = capsys.readouterr().out

@@ -84,7 +84,13 @@ def test_endings_are_counted_and_lost_classes_named(run, tmp_path: Path, capsys)
     raw = tmp_path / "raw"
     write_videos("one/1.mkv", "one/readme", "two/1.mkx", "list.xlsx", ".DS_Store", raw=raw)
     run(
-        *("task=lipread", "stage=prepare", "reader=video_folder", "crop=none", "workers=1"),
+        *(
+            "task=lipread",
+            "stage=prepare",
+            "reader=video_folder",
+            "crop=none",
+            "prepare.num_workers=1",
+        ),
         *(f"raw_dir={raw}", f"data_dir={tmp_path / 'set'}"),
     )
     message = capsys.readouterr().out

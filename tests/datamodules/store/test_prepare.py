@@ -33,7 +33,7 @@ def test_one_process_and_two_give_the_same_set(tmp_path: Path) -> None:
 
 def test_the_command_prepares_and_reports_the_result(tmp_path: Path) -> None:
     raw = write_landmark_files(tmp_path / "raw")
-    common = ["stage=prepare", "reader=landmark_npy", f"raw_dir={raw}", "workers=1"]
+    common = ["stage=prepare", "reader=landmark_npy", f"raw_dir={raw}", "prepare.num_workers=1"]
     common += [f"data_dir={tmp_path / 'set'}", f"hydra.run.dir={tmp_path / 'run'}"]
     first = run_command(*common)
     assert first.returncode == 0, first.stderr
@@ -103,7 +103,7 @@ def test_a_class_without_usable_recordings_is_reported(run, tmp_path: Path, caps
         path.write_bytes(b"no array")
     run(
         *("stage=prepare", "reader=landmark_npy", f"raw_dir={raw}"),
-        *("workers=1", f"data_dir={tmp_path / 'set'}"),
+        *("prepare.num_workers=1", f"data_dir={tmp_path / 'set'}"),
     )
     message = capsys.readouterr().out
     assert "warning: no recording of B could be used" in message

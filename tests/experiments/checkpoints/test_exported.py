@@ -20,7 +20,7 @@ def models(request, run, tmp_path: Path) -> tuple[str, Path, Path]:
     trained = run(f"task={request.param}", "debug=smoke", run_dir="trained")
     checkpoint, exported = trained / "checkpoints" / "best.ckpt", tmp_path / "model.onnx"
     task = f"task={request.param}"
-    run(task, "stage=export", f"ckpt_path={checkpoint}", f"output={exported}")
+    run(task, "stage=export", f"ckpt_path={checkpoint}", f"export.output={exported}")
     return task, checkpoint, exported
 
 

@@ -91,7 +91,9 @@ def test_a_missing_training_set_is_reported(trained_run, tmp_path: Path) -> None
 def test_an_export_is_compared_on_the_training_set(trained_run, tmp_path: Path) -> None:
     data, folder = trained_run
     output = tmp_path / "letters.onnx"
-    done = run_command("stage=export", find_checkpoint(folder), f"output={output}", "quantize=int8")
+    done = run_command(
+        "stage=export", find_checkpoint(folder), f"export.output={output}", "export.quantize=int8"
+    )
     assert done.returncode == 0, done.stderr
     assert f"of 24 samples of {data}" in done.stdout
     first, second = done.stdout.partition("\nBefore quantizing: ")[::2]

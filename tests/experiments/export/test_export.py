@@ -100,7 +100,7 @@ def test_an_exported_model_scores_as_its_checkpoint(
     assert {file.name for file in tmp_path.glob("*best*")} == {"best.ckpt", "best.pth"}
 
     again = tmp_path / "deep" / "again.pth"
-    run(f"task={task}", "stage=export", f"ckpt_path={path}", f"output={again}")
+    run(f"task={task}", "stage=export", f"ckpt_path={path}", f"export.output={again}")
     assert again.read_bytes() == path.read_bytes()
     first, second = (
         run(f"task={task}", "debug=smoke", "stage=test", f"ckpt_path={file}", run_dir=file.suffix)
@@ -145,7 +145,10 @@ def test_nan_weights_are_exported_bit_by_bit(checkpoint: Path, tmp_path: Path) -
     ("overrides", "message"),
     [
         ([], "stage=export needs ckpt_path="),
-        (["format=onx"], f"format=onx is not valid; expected one of {', '.join(FORMATS)}"),
+        (
+            ["export.format=onx"],
+            f"export.format=onx is not valid; expected one of {', '.join(FORMATS)}",
+        ),
         (["ckpt_path=nowhere.ckpt"], "nowhere.ckpt does not exist"),
     ],
     ids=["no checkpoint", "format", "nowhere"],
@@ -163,9 +166,9 @@ def test_the_input_is_never_written_over(plain_file: Path, run, tmp_path: Path) 
         plain_file.parent / ".." / plain_file.parent.name / plain_file.name,
     ):
         with pytest.raises(ValueError, match="is ckpt_path itself"):
-            run("stage=export", f"ckpt_path={plain_file}", f"output={output}")
+            run("stage=export", f"ckpt_path={plain_file}", f"export.output={output}")
     with pytest.raises(ValueError, match="is a folder; name a file"):
-        run("stage=export", f"ckpt_path={plain_file}", f"output={tmp_path}")
+        run("stage=export", f"ckpt_path={plain_file}", f"export.output={tmp_path}")
     assert plain_file.read_bytes() == before and list(plain_file.parent.iterdir()) == [plain_file]
 
 

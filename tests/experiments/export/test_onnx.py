@@ -1,4 +1,4 @@
-"""format=onnx and format=program give the answers of the checkpoint."""
+"""export.format=onnx and export.format=program give the answers of the checkpoint."""
 
 from __future__ import annotations
 
@@ -110,7 +110,12 @@ def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -
     """From a run to its file, ONNX Runtime, and a process without torch."""
     trained = run("debug=smoke", "net=landmark_gru", "net.hidden_size=8")
     checkpoint, path = trained / "checkpoints" / "best.ckpt", tmp_path / "letters.onnx"
-    export = ("stage=export", "format=onnx", f"ckpt_path={checkpoint}", f"output={path}")
+    export = (
+        "stage=export",
+        "export.format=onnx",
+        f"ckpt_path={checkpoint}",
+        f"export.output={path}",
+    )
     run(*export, run_dir="export")
     message = capsys.readouterr().out
     assert f"Wrote {path}: LandmarkGRU of task asl, 29 classes" in message
@@ -309,9 +314,12 @@ def test_networks_that_cannot_be_exported_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ("quantize=int8", "quantize=int8 is for format=onnx, not pth"),
-        ("quantize=int4", "quantize=int4 is not valid; expected int8, or null"),
-        ("format=tflite", "format=tflite is not valid; expected one of pth, onnx, program"),
+        ("export.quantize=int8", "export.quantize=int8 is for export.format=onnx, not pth"),
+        ("export.quantize=int4", "export.quantize=int4 is not valid; expected int8, or null"),
+        (
+            "export.format=tflite",
+            "export.format=tflite is not valid; expected one of pth, onnx, program",
+        ),
     ],
 )
 def test_incompatible_settings_are_refused(run, mistake: str, message: str) -> None:

@@ -64,7 +64,7 @@ def test_the_best_epoch_has_the_lowest_loss(run, tmp_path: Path) -> None:
         (
             "asl",
             ["callbacks.best.mode=min"],
-            "mode of Checkpoint=min: val/acc is better the higher",
+            "mode of EpochCheckpoint=min: val/acc is better the higher",
         ),
         ("asl", ["callbacks.early_stopping.monitor=val/f2"], "EarlyStopping=val/f2 does not exist"),
         ("asl", ["scheduler=plateau", "scheduler.build.mode=min"], "scheduler.build.mode=min: "),

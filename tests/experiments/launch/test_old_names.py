@@ -17,7 +17,7 @@ from experiments.launch import renaming
 from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.old_names import CHOICES, KEYS, TARGETS, WEIGHTS
 from experiments.launch.overrides import prepare_arguments
-from experiments.launch.renaming import rename_override, rename_settings
+from experiments.launch.renaming import rename_override, rename_overrides, rename_settings
 
 NET = "modules.networks.letter_net.LetterNet"
 
@@ -26,7 +26,7 @@ NET = "modules.networks.letter_net.LetterNet"
 def invented(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fill the tables with names that no version has had."""
     monkeypatch.setitem(KEYS, "net.thickness", "net.hidden_size")
-    monkeypatch.setitem(KEYS, "form", "sending.form")
+    monkeypatch.setitem(KEYS, "shape_of_file", "sending.form")
     monkeypatch.setitem(KEYS, "reader.pace", {"emg": "reader.hertz", "": "reader.images_per_s"})
     monkeypatch.setitem(KEYS, "card.leaky", "card.leaks")
     monkeypatch.setitem(CHOICES, "trainer=tiny", "trainer=cpu")
@@ -42,8 +42,8 @@ def invented(monkeypatch: pytest.MonkeyPatch) -> None:
         ("+net.thickness=1,2", "+net.hidden_size=1,2"),
         ("++net.thickness=choice(1,2)", "++net.hidden_size=choice(1,2)"),
         ("~net.thickness", "~net.hidden_size"),
-        ("form=pth", "sending.form=pth"),
-        ("form.detail=1", "sending.form.detail=1"),
+        ("shape_of_file=pth", "sending.form=pth"),
+        ("shape_of_file.detail=1", "sending.form.detail=1"),
         ("hydra.sweeper.params.net.thickness=1,2", "hydra.sweeper.params.net.hidden_size=1,2"),
         ("trainer=tiny,cpu", "trainer=cpu,cpu"),
         ("trainer=glance", "logger=none"),
@@ -55,7 +55,7 @@ def invented(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.usefixtures("invented")
 def test_an_override_gets_its_new_name(typed: str, renamed: str) -> None:
-    assert rename_override(typed, "asl") == renamed
+    assert rename_override(typed, ("fit", "asl")) == renamed
 
 
 @pytest.mark.usefixtures("invented")
@@ -66,10 +66,24 @@ def test_a_name_may_depend_on_the_task(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == "warning: reader.pace is now called reader.hertz\n"
 
 
+@pytest.mark.parametrize(
+    ("stage", "old", "new"),
+    [
+        ("export", "output=m.onnx", "export.output=m.onnx"),
+        ("live", "output=read.mp4", "live.output=read.mp4"),
+        ("predict", "workers=2", "predict.num_workers=2"),
+        ("prepare", "workers=2", "prepare.num_workers=2"),
+        ("serve", "port=80", "serve.port=80"),
+    ],
+)
+def test_a_name_may_depend_on_the_stage(stage: str, old: str, new: str) -> None:
+    assert rename_overrides([f"stage={stage}", old]) == [f"stage={stage}", new]
+
+
 @pytest.mark.usefixtures("invented")
 def test_a_sweep_over_two_groups_is_refused() -> None:
     with pytest.raises(ValueError, match="mixes choices of logger and trainer"):
-        rename_override("trainer=glance,cpu", "asl")
+        rename_override("trainer=glance,cpu", ("fit", "asl"))
 
 
 @pytest.mark.usefixtures("invented")
@@ -84,9 +98,12 @@ def test_a_resumed_run_is_read_under_new_names(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("invented")
 def test_a_configuration_is_moved() -> None:
-    settings = {"form": "pth", "net": {"thickness": 3, "_target_": "modules.networks.old.Letters"}}
+    settings = {
+        "shape_of_file": "pth",
+        "net": {"thickness": 3, "_target_": "modules.networks.old.Letters"},
+    }
     expected = {"sending": {"form": "pth"}, "net": {"hidden_size": 3, "_target_": NET}}
-    assert rename_settings(settings, "asl", {}) == expected
+    assert rename_settings(settings, {}) == expected
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +127,7 @@ def old(
     card["net"] = {**card["net"], "_target_": "modules.networks.old.Letters"}
     card["net"]["thickness"] = card["net"].pop("hidden_size")
     card["leaky"] = card.pop("leaks")
-    card["config"] = {**card["config"], "form": "pth"}
+    card["config"] = {**card["config"], "shape_of_file": "pth"}
     weights = {
         k.replace(f"net.{layer}.", "net.begin."): v for k, v in content["state_dict"].items()
     }

@@ -72,8 +72,8 @@ def test_more_processes_are_allowed_by_name(compose_config) -> None:
 
 def test_a_preparation_is_limited_too(run, tmp_path: Path) -> None:
     raw = write_landmark_files(tmp_path / "raw", "A", 1)
-    prepare = ("stage=prepare", "reader=landmark_npy", f"raw_dir={raw}", "workers=1000")
-    with pytest.raises(ValueError, match="workers=1000 starts 1,000 processes"):
+    prepare = ("stage=prepare", "reader=landmark_npy", f"raw_dir={raw}", "prepare.num_workers=1000")
+    with pytest.raises(ValueError, match="prepare.num_workers=1000 starts 1,000 processes"):
         run(*prepare, f"data_dir={tmp_path / 'set'}")
     assert not (tmp_path / "set").exists()
 
@@ -111,7 +111,7 @@ def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None
     run_folder, sweep_folder = f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/sweep"
     fit = (*long, f"data_dir={write_hands(tmp_path / 'set', each=8)}", "oversubscribe=true")
     command, count = {
-        "preparation": ((*prepare_slowly(tmp_path), run_folder, "workers=2"), 2),
+        "preparation": ((*prepare_slowly(tmp_path), run_folder, "prepare.num_workers=2"), 2),
         "ddp": ((*fit, run_folder, "trainer.strategy=ddp", "trainer.devices=2"), 1),
         "loader workers": ((*fit, run_folder, "datamodule.num_workers=2"), 2),
         "joblib": (("-m", "seed=0,1", *fit, sweep_folder, "hydra/launcher=joblib"), 2),
@@ -179,7 +179,12 @@ def test_commands_ignore_modules_of_the_current_folder(what: str, tmp_path: Path
     fit = ("debug=smoke", "oversubscribe=true", f"data_dir={data}")
     sweep = ("-m", "seed=0,1", *fit, f"hydra.sweep.dir={tmp_path}/sweep")
     command = {
-        "preparation": ("stage=prepare", "reader=landmark_npy", f"raw_dir={raw}", "workers=2"),
+        "preparation": (
+            "stage=prepare",
+            "reader=landmark_npy",
+            f"raw_dir={raw}",
+            "prepare.num_workers=2",
+        ),
         "ddp": (*fit, "trainer.strategy=ddp", "trainer.devices=2"),
         "joblib": (*sweep, "hydra/launcher=joblib"),
         "submitit": (*sweep, "hydra/launcher=submitit_local"),

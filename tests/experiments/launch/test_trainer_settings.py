@@ -35,8 +35,12 @@ def test_impossible_settings_are_refused_before_writing(setting, sentence, run, 
 
 
 def test_defaults_and_every_preset_are_accepted(compose_config):
-    for preset in ("default", "cpu", "ddp", "smoke", "debug", "overfit", "profile"):
-        check_trainer(compose_config(f"trainer={preset}"))
+    for group, names in {
+        "trainer": ("default", "cpu", "ddp"),
+        "debug": ("smoke", "one_batch", "overfit", "profile"),
+    }.items():
+        for name in names:
+            check_trainer(compose_config(f"{group}={name}"))
 
 
 def test_too_small_a_share_of_batches_is_one_sentence(run):

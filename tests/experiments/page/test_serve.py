@@ -433,10 +433,10 @@ def test_small_answers_do_not_wait_for_the_next_packet(
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ("auth=ann", "auth: expected user:password"),
-        ("auth=':secret'", "auth: expected user:password"),
-        ("port=99999", "port=99999 is not valid"),
-        ("host=elsewhere.invalid", "host=elsewhere.invalid"),
+        ("serve.auth=ann", "serve.auth: expected user:password"),
+        ("serve.auth=':secret'", "serve.auth: expected user:password"),
+        ("serve.port=99999", "serve.port=99999 is not valid"),
+        ("serve.host=elsewhere.invalid", "serve.host=elsewhere.invalid"),
     ],
 )
 def test_invalid_settings_are_refused_before_loading(run, mistake: str, message: str) -> None:
@@ -449,9 +449,9 @@ def test_a_port_in_use_is_refused(run) -> None:
     with open_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
-            ValueError, match=rf"port={port} of 127\.0\.0\.1 is already in use.*port={port + 1}"
+            ValueError, match=rf"serve.port={port} of 127\.0\.0\.1 is already in use.*={port + 1}"
         ):
-            run("stage=serve", f"port={port}")
+            run("stage=serve", f"serve.port={port}")
 
 
 def test_without_gradio_the_error_says_what_to_install(run, monkeypatch) -> None:
@@ -462,4 +462,4 @@ def test_without_gradio_the_error_says_what_to_install(run, monkeypatch) -> None
 
 def test_a_missing_checkpoint_is_named(run) -> None:
     with pytest.raises(ValueError, match=r"ckpt_path=nothing\.ckpt does not exist"):
-        run("stage=serve", "ckpt_path=nothing.ckpt", "port=0")
+        run("stage=serve", "ckpt_path=nothing.ckpt", "serve.port=0")

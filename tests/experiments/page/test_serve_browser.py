@@ -434,7 +434,7 @@ def _luminance(colour: np.ndarray) -> float:
 @contextmanager
 def serve_command(*overrides: str, cwd: Path) -> Iterator[str]:
     """Yield the address that ``python run.py stage=serve …`` prints; check its clean end."""
-    command = [sys.executable, str(ROOT / "run.py"), "stage=serve", "port=0", *overrides]
+    command = [sys.executable, str(ROOT / "run.py"), "stage=serve", "serve.port=0", *overrides]
     process = subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

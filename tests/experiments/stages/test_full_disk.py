@@ -14,8 +14,8 @@ def limit_files() -> None:
 def test_a_full_disk_during_export_is_one_sentence(run, tmp_path: Path) -> None:
     trained = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'set', each=4)}", run_dir="fit")
     done = run_command(
-        *("stage=export", f"ckpt_path={trained}/checkpoints/best.ckpt", "format=pth"),
-        *(f"output={tmp_path / 'model.pth'}", f"hydra.run.dir={tmp_path / 'run'}"),
+        *("stage=export", f"ckpt_path={trained}/checkpoints/best.ckpt", "export.format=pth"),
+        *(f"export.output={tmp_path / 'model.pth'}", f"hydra.run.dir={tmp_path / 'run'}"),
         before=limit_files,
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr

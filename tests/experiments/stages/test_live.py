@@ -435,7 +435,10 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
             r"live\.min_probability=50 is not valid; expected .*\(a share\)",
         ),
         ("ckpt_path=null", "stage=live needs ckpt_path="),
-        ("output=a.mp4", r"output=a\.mp4 is a video of pictures; the texts are in live\.csv"),
+        (
+            "live.output=a.mp4",
+            r"live.output=a\.mp4 is a video of pictures; the texts are in live\.csv",
+        ),
     ],
     ids=("none", "missing", "window", "hop", "word", "idle", "percent", "checkpoint", "output"),
 )

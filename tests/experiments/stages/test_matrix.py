@@ -69,9 +69,11 @@ class Workbench:
 
     def export(self, recipe: str, path: Path, kind: str) -> None:
         """Run stage=export to ``path``."""
-        quantize = ["quantize=int8"] if "int8" in kind else []
+        quantize = ["export.quantize=int8"] if "int8" in kind else []
         checkpoint = self.model(recipe, ".ckpt")
-        self.run(recipe, "stage=export", f"ckpt_path={checkpoint}", f"output={path}", *quantize)
+        self.run(
+            recipe, "stage=export", f"ckpt_path={checkpoint}", f"export.output={path}", *quantize
+        )
 
     def _recording(self, task: str, name: str) -> Path:
         folder = self.folder / f"recordings_{task}"
@@ -149,9 +151,9 @@ def reading_overrides(task: str, stage: str, path: Path, out: Path) -> list[str]
     """Return the overrides of predict or live for recordings without a face."""
     settings = [f"stage={stage}", f"input={path}"]
     settings += ["crop=none"] if task in ("lipread", "vsr") else []
-    settings += ["workers=1"] if stage == "predict" else []
+    settings += ["predict.num_workers=1"] if stage == "predict" else []
     if stage == "live":
-        settings += ["live.idle_s=0.1"] if task == "emg" else [f"output={out}"]
+        settings += ["live.idle_s=0.1"] if task == "emg" else [f"live.output={out}"]
     return settings
 
 
@@ -164,12 +166,12 @@ def test_stages_read_model_files(task, stage, kind, expected, workbench, tmp_pat
         recording = workbench.recording(task, EASIEST[task])
         given += reading_overrides(task, stage, recording, workbench.folder / f"{task}.avi")
     elif stage == "export":
-        given += ["stage=export", f"output={workbench.folder / 'again.pth'}"]
+        given += ["stage=export", f"export.output={workbench.folder / 'again.pth'}"]
     elif stage == "fit init_from=":
         given = [f"init_from={model}", "debug=smoke", "trainer.max_epochs=1"]
     elif stage == "serve":
         monkeypatch.setattr(serve, "serve", lambda *_: None)  # the page has its own tests
-        given += ["stage=serve", "port=0"]
+        given += ["stage=serve", "serve.port=0"]
     else:
         given += [f"stage={stage}", "debug=smoke"]
 

@@ -45,7 +45,7 @@ def test_export_of_two_samples_needs_no_split(output, run, tmp_path):
     two = write_hands(tmp_path / "two", groups=1, letters="AB", each=1)
 
     exported = tmp_path / output
-    settings = ("stage=export", f"data_dir={two}", f"output={exported}")
+    settings = ("stage=export", f"data_dir={two}", f"export.output={exported}")
     run(*settings, f"ckpt_path={trained}/checkpoints/best.ckpt", run_dir="exported")
 
     assert exported.stat().st_size > 0

@@ -36,7 +36,8 @@ def write_table(path: Path, rows: np.ndarray, **extra: list[str]) -> Path:
 def test_labels_do_not_change_predictions(predict, tmp_path: Path) -> None:
     bare = predict(write_table(tmp_path / "bare.csv", make_landmarks(5)))
     labelled = predict(
-        write_table(tmp_path / "labelled.csv", make_landmarks(5), label=list("ABCDE")), "workers=1"
+        write_table(tmp_path / "labelled.csv", make_landmarks(5), label=list("ABCDE")),
+        "predict.num_workers=1",
     )
     assert len(bare) == 5
     answers = ["prediction", "probability", "runner_up", "runner_up_probability"]
@@ -47,7 +48,7 @@ def test_labels_do_not_change_predictions(predict, tmp_path: Path) -> None:
 
 def test_arrays_are_predicted_and_drawn(predict, tmp_path: Path, capsys) -> None:
     np.save(tmp_path / "hand.npy", make_landmarks(3))
-    message = predict(tmp_path / "hand.npy", "show=true")
+    message = predict(tmp_path / "hand.npy", "predict.show=true")
     assert list(message["id"]) == [f"hand.npy#{n:06d}" for n in range(3)]
     printed = capsys.readouterr().out
     assert "| hand.npy#000000 |" in printed and "simulated recordings alone" in printed
@@ -101,7 +102,7 @@ def test_images_folders_and_videos_are_predicted(
         (folder / image.name).write_bytes(image.read_bytes())
     video.release()
     (folder / "broken.jpg").write_bytes(b"hello")
-    message = predict(folder, "show=true", "workers=1")
+    message = predict(folder, "predict.show=true", "predict.num_workers=1")
     from_video = message["id"].str.startswith("clip.mp4#")
     assert (~from_video).sum() == len(images)
     assert from_video.sum() >= 2 * len(images)

@@ -62,5 +62,5 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, name, frames):
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"output=.*o\.mp4 cannot be written"):
+    with pytest.raises(ValueError, match=r"live.output=.*o\.mp4 cannot be written"):
         VideoWriter(tmp_path / "file" / "o.mp4", 25.0)
