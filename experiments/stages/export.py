@@ -1,4 +1,4 @@
-"""stage=export: a checkpoint's model as one file that is read without this suite."""
+"""stage=export: write a checkpoint's model as one file that other programs can read."""
 
 from __future__ import annotations
 
@@ -14,21 +14,41 @@ from torch import Tensor
 
 from experiments.checkpoints.load import load_checkpoint, require_checkpoint
 from experiments.checkpoints.plain_file import CARD, CLASSES, WEIGHTS, class_to_idx
-from experiments.launch.console import quiet, tell
+from experiments.launch.console import logger, quiet
 from experiments.reports.results import count_parameters
 from modules.base import TaskModule
 
 
 def run(config: DictConfig) -> None:
-    """Write the model of ``ckpt_path`` to ``output`` in ``format``, read it back, compare.
+    """Write the model of ``ckpt_path`` to ``export.output``, and check the file.
 
     Raises:
-        ValueError: no checkpoint given, one that does not load, a format that is not known, or an
-            output that is the checkpoint itself or a folder.
+        ValueError: no checkpoint, a checkpoint that does not load, an unknown format, or an output
+            that is the checkpoint itself or a folder.
     """
     quiet()
+    name = choose_format(config)
+    module = require_checkpoint(config)
+    path = choose_path(config, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")  # never half a file under its name
+    try:
+        checks = FORMATS[name](module, partial, config)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    size_mb = path.stat().st_size / 1e6
+    logger.info(f"Wrote {path}: {_describe_model(module)}, {size_mb:.2f} MB; {checks}")
+
+
+def choose_format(config: DictConfig) -> str:
+    """Return ``export.format``, or the format of the output's suffix.
+
+    Raises:
+        ValueError: an unknown format, or a quantization that does not fit it.
+    """
     settings = config.export
-    name = settings.format or ENDINGS.get(Path(str(settings.output or "")).suffix, "pth")
+    name = settings.format or FORMAT_OF_SUFFIX.get(Path(str(settings.output or "")).suffix, "pth")
     if name not in FORMATS:
         raise ValueError(f"export.format={name} is not known. Formats: {', '.join(FORMATS)}")
     if settings.quantize not in (None, "int8"):
@@ -37,25 +57,21 @@ def run(config: DictConfig) -> None:
         raise ValueError(
             f"export.quantize={settings.quantize} is for export.format=onnx, not {name}"
         )
-    module = require_checkpoint(config)
-    path = _output(config, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")  # never half a file under its name
-    try:
-        checked = FORMATS[name](module, partial, config)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    tell(f"Wrote {path}: {_described(module)}, {path.stat().st_size / 1e6:.2f} MB; {checked}")
+    return name
 
 
-def _output(config: DictConfig, name: str) -> Path:
+def choose_path(config: DictConfig, format_name: str) -> Path:
+    """Return ``export.output``, or the checkpoint's path with the suffix of the format.
+
+    Raises:
+        ValueError: it is a folder, or the checkpoint itself.
+    """
     source = Path(config.ckpt_path)
-    ending = next(ending for ending, other in ENDINGS.items() if other == name)
-    path = Path(str(config.export.output or source.with_suffix(ending)))
+    suffix = next(suffix for suffix, name in FORMAT_OF_SUFFIX.items() if name == format_name)
+    path = Path(str(config.export.output or source.with_suffix(suffix)))
     if path.is_dir():
         raise ValueError(
-            f"export.output={path} is a folder; name a file, such as {path / source.stem}{ending}"
+            f"export.output={path} is a folder; name a file, such as {path / source.stem}{suffix}"
         )
     if path.exists() and path.samefile(source):
         raise ValueError(
@@ -64,7 +80,7 @@ def _output(config: DictConfig, name: str) -> Path:
     return path
 
 
-def _described(module: TaskModule) -> str:
+def _describe_model(module: TaskModule) -> str:
     classes = len(module.card.classes)
     return (
         f"{type(module.net).__name__} of task {module.card.task}, "
@@ -73,52 +89,53 @@ def _described(module: TaskModule) -> str:
     )
 
 
-# ---- formats: each writes a file, reads it back, and says what was checked
+# ---- formats: each function writes a file, reads it back, and returns what was checked
 
 
 def write_pth(module: TaskModule, path: Path, config: DictConfig | None = None) -> str:
-    """The plain file: ``plain_content``, as ``torch.load(path, weights_only=True)`` gives it.
+    """Write ``collect_plain_content``, for ``torch.load(path, weights_only=True)``.
 
     Raises:
-        ValueError: what is read back is not what was written.
+        ValueError: the file has other weights when it is read back.
     """
-    buffer = BytesIO()  # a full disk is an OSError of ours, and no RuntimeError of torch
-    torch.save(plain_content(module), buffer)
+    buffer = BytesIO()  # a full disk is then an OSError, and no RuntimeError of torch
+    torch.save(collect_plain_content(module), buffer)
     path.write_bytes(buffer.getbuffer())
-    again = load_checkpoint(path).net.state_dict()
-    _refuse_other_weights(plain_content(module)[WEIGHTS], again)
-    return f"read back, its {len(again)} weights are the same bit by bit"
+    weights = load_checkpoint(path).net.state_dict()
+    _check_weights(collect_plain_content(module)[WEIGHTS], weights)
+    return f"read back, its {len(weights)} weights are the same bit by bit"
 
 
-def plain_content(module: TaskModule) -> dict[str, Any]:
-    """What a plain file holds.
+def collect_plain_content(module: TaskModule) -> dict[str, Any]:
+    """Return the content of a plain file.
 
-    ``model_state_dict``: the network's own weights, on the CPU, by their names in the network.
-    ``class_to_idx``: the number of each class; of task emg the phrases of a closed vocabulary, and
-    empty where text is open. ``config``: the card, plain data from which all is built again.
+    ``model_state_dict`` holds the network's weights on the CPU, ``class_to_idx`` the number of each
+    class (the phrases of a closed vocabulary; empty for open text), and ``config`` the model card,
+    plain data from which the model is built again.
     """
     weights = {k: v.cpu().contiguous() for k, v in module.net.state_dict().items()}
     return {WEIGHTS: weights, CLASSES: class_to_idx(module.card), CARD: module.card.to_plain()}
 
 
-def _refuse_other_weights(written: dict[str, Tensor], read: dict[str, Tensor]) -> None:
-    wrong = [k for k in written.keys() | read.keys() if not _same(written.get(k), read.get(k))]
+def _check_weights(written: dict[str, Tensor], read: dict[str, Tensor]) -> None:
+    names = written.keys() | read.keys()
+    wrong = [k for k in names if not _is_identical(written.get(k), read.get(k))]
     if wrong:
         raise ValueError(
-            f"output: read back, these weights are not what was written: {', '.join(wrong)}. Look "
-            "after the disk, and write to another"
+            f"export.output: these weights differ when they are read back: {', '.join(wrong)}. "
+            "Check the disk, and write to another one"
         )
 
 
-def _same(one: Tensor | None, other: Tensor | None) -> bool:
-    """Bit by bit: what is not a number is the same as itself."""
-    if one is None or other is None or one.shape != other.shape or one.dtype != other.dtype:
+def _is_identical(a: Tensor | None, b: Tensor | None) -> bool:
+    """Return whether two tensors have the same bits; NaN equals itself."""
+    if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
         return False
-    return torch.equal(*(x.contiguous().reshape(-1).view(torch.uint8) for x in (one, other)))
+    return torch.equal(*(x.contiguous().reshape(-1).view(torch.uint8) for x in (a, b)))
 
 
 def _write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
-    from experiments.export.onnx import write_onnx  # the exporter takes a while to import
+    from experiments.export.onnx import write_onnx  # slow to import
 
     return write_onnx(module, path, config)
 
@@ -129,7 +146,7 @@ def _write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
     return write_program(module, path, config)
 
 
-ENDINGS = {".pth": "pth", ".onnx": "onnx", ".pt2": "program"}  # of files, and their formats
+FORMAT_OF_SUFFIX = {".pth": "pth", ".onnx": "onnx", ".pt2": "program"}
 FORMATS: dict[str, Callable[[TaskModule, Path, DictConfig], str]] = {
     "pth": write_pth,
     "onnx": _write_onnx,

@@ -1,4 +1,4 @@
-"""stage=fit: train, test the best checkpoint, tell what came of it."""
+"""stage=fit: train, test the best checkpoint, and write the report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from experiments.checkpoints.training_state import (
     restoring,
 )
 from experiments.launch.build import build_datamodule, build_module, build_trainer, write_config
-from experiments.launch.console import quiet, tell
+from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.monitor import check_monitor
@@ -32,6 +32,7 @@ from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
 from experiments.reports.results import (
+    Results,
     collect_results,
     count_parameters,
     print_test_score,
@@ -44,31 +45,30 @@ from modules.networks.base import Network
 
 
 def run(config: DictConfig) -> float | None:
-    """Train and test; returns the best value of the monitored metric.
+    """Train and test; return the best value of the monitored metric.
 
     Raises:
         ValueError: the data does not fit the task or the split, ``pronunciations`` is damaged, or
-            no epoch ended well enough to leave a checkpoint.
+            no epoch left a checkpoint.
     """
     quiet()
     try:
         with STOP_SIGNALS.handle():
-            return _fit(config)
+            return train_and_test(config)
     except RunInterrupted as end:
-        again = f"Go on with: python run.py resume={config.run_dir}"
-        tell(f"\nStopped by {end.name}{f' {end.place}' if end.place else ''}. {again}")
+        place = f" {end.place}" if end.place else ""
+        command = f"python run.py resume={config.run_dir}"
+        logger.info(f"\nStopped by {end.name}{place}. Resume with: {command}")
         raise
 
 
-def _fit(config: DictConfig) -> float | None:
+def train_and_test(config: DictConfig) -> float | None:
+    """Train, test and report; return the monitored metric, in the first process."""
     refuse_excess_devices(config)
-    read_pronunciations(config.pronunciations)  # a bad file ends the run before it begins
+    read_pronunciations(config.pronunciations)  # a bad file ends the run before it starts
     check_trainer(config)
     checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
-    if checkpoint:
-        content = read_checkpoint(checkpoint)
-        check_training_state(content, str(checkpoint))
-        tell_changes(content["card"].config, plain(config))
+    content = _read_training_state(checkpoint, config) if checkpoint else {}
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)
     module = build_module(config, data)
@@ -80,46 +80,29 @@ def _fit(config: DictConfig) -> float | None:
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
     write_config(config)
     data.save_artifacts(Path(config.run_dir) / "checkpoints")
-    tell_start(config, module, data)
-    wrong = warn_unseen_classes(data) + _train(trainer, module, data, checkpoint)
-    chooses = _best_callback(trainer)
-    keeps = chooses is not None and not trainer.fast_dev_run
-    best = getattr(chooses, "best_model_path", "")
-    scores = _test_best(trainer, module, data, best) if best or not keeps else {}
-    trainer.strategy.barrier()  # all have written what they predicted
-    if not trainer.is_global_zero:
-        return None
-    seen, notes = warn_training_overlap(module.card, data, "test")
-    scores, wrong = scores | (seen if "test/n" in scores else {}), wrong + notes
-    results = collect_results(config, module, data, scores, wrong)
-    draw_mistakes(results, data)
-    write_report(results, config)
-    if keeps and not best:
-        report = results.folder / "report.md"
-        raise ValueError(f"no epoch ended well enough to be saved. See {report}")
-    if not keeps:
-        tell("No checkpoint was kept as the best: the configuration asks for none")
-    for profile in sorted(results.folder.glob("*-profile.txt")):
-        tell(f"Where the time went: {profile}")
-    tell(f"\nRun folder: {results.folder}")
-    return results.numbers.get(config.monitor.metric)
+    report_start(config, module, data)
+    problems = warn_unseen_classes(data) + _train(trainer, module, data, checkpoint)
+    return _test_and_report(config, trainer, module, data, problems)
 
 
-def _best_callback(trainer: L.Trainer) -> ModelCheckpoint | None:
-    """Return the callback that keeps the best checkpoint; None where no callback chooses one."""
-    callbacks = (one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint))
-    return next((one for one in callbacks if one.monitor), None)
+def _read_training_state(checkpoint: Path, config: DictConfig) -> dict[str, Any]:
+    """Return the validated content of the checkpoint to resume, and print changed settings."""
+    content = read_checkpoint(checkpoint)
+    check_training_state(content, str(checkpoint))
+    tell_changes(content["card"].config, plain(config))
+    return content
 
 
-def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> None:
-    """Three lines: what is trained on what, who tests, and how."""
-    sizes = ", ".join(f"{p} {len(data.indices[p]):,}" for p in PHASES)
+def report_start(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> None:
+    """Print the data, the split and the model."""
+    sizes = ", ".join(f"{phase} {len(data.indices[phase]):,}" for phase in PHASES)
     source = f"the built-in simulator ({data.prepared.data_dir})"
-    tell(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
-    tell(f"Split: {'warning: ' if data.indices.has_leakage else ''}{data.indices.summary}")
+    logger.info(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
+    leakage = "warning: " if data.indices.has_leakage else ""
+    logger.info(f"Split: {leakage}{data.indices.summary}")
     variant = module.net.variant if isinstance(module.net, Network) else ""
     name = type(module.net).__name__ + (f" (the {variant} variant)" if variant else "")
-    tell(
+    logger.info(
         f"Model: {name}, {count_parameters(module):,} parameters, "
         f"precision {config.trainer.precision}, seed {config.seed}"
     )
@@ -128,12 +111,12 @@ def tell_start(config: DictConfig, module: TaskModule, data: PreparedDataModule)
 def _train(
     trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, checkpoint: Path | None
 ) -> list[str]:
-    """Train, from the beginning or from a checkpoint; returns what went wrong on the way."""
+    """Train, perhaps from a checkpoint; return sentences for the report on how it ended."""
     try:
         with trainer_errors(), restoring(trainer, checkpoint):
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except NonFiniteLossError as error:
-        tell(f"Stopped: {error}")
+        logger.info(f"Stopped: {error}")
         return [f"NaN stop: {error}."]
     return [
         f"Early stopping ended the run after epoch {callback.stopped_epoch + 1} of at most "
@@ -143,26 +126,67 @@ def _train(
     ]
 
 
+def _test_and_report(
+    config: DictConfig,
+    trainer: L.Trainer,
+    module: TaskModule,
+    data: PreparedDataModule,
+    problems: list[str],
+) -> float | None:
+    callback = _get_best_callback(trainer)
+    keeps_best = callback is not None and not trainer.fast_dev_run
+    best = getattr(callback, "best_model_path", "")
+    scores = _test_best(trainer, module, data, best) if best or not keeps_best else {}
+    trainer.strategy.barrier()  # all processes have written their predictions
+    if not trainer.is_global_zero:
+        return None
+    seen_scores, notes = warn_training_overlap(module.card, data, "test")
+    scores |= seen_scores if "test/n" in scores else {}
+    results = collect_results(config, module, data, scores, problems + notes)
+    draw_mistakes(results, data)
+    write_report(results, config)
+    if keeps_best and not best:
+        report = results.folder / "report.md"
+        raise ValueError(f"no epoch ended well enough to be saved. See {report}")
+    _report_end(results, keeps_best)
+    return results.numbers.get(config.monitor.metric)
+
+
+def _get_best_callback(trainer: L.Trainer) -> ModelCheckpoint | None:
+    """Return the callback that keeps the best checkpoint, if there is one."""
+    callbacks = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
+    return next((callback for callback in callbacks if callback.monitor), None)
+
+
 def _test_best(
     trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, best: str
 ) -> dict[str, float]:
-    """Test the best checkpoint, or the last weights where the run keeps none.
+    """Test the best checkpoint, or the last weights if the run keeps no checkpoint.
 
-    Where nothing was kept for testing, it is validated once more.
+    A split without test samples is validated once more instead.
     """
-    if best and isinstance(trainer.strategy, FSDPStrategy):  # cannot share out a module again
+    if best and isinstance(trainer.strategy, FSDPStrategy):  # it cannot shard a module again
         module = load_checkpoint(best)
     if best:
         read_checkpoint(Path(best))  # of a resumed run it may come from anyone
     weights: dict[str, Any] = {"ckpt_path": best, "weights_only": True} if best else {}
     if not len(data.indices.test):
-        trainer.loggers = []  # it is no epoch of its own
+        trainer.loggers = []  # this is no further epoch
         with trainer_errors():
             scores = trainer.validate(module, data, verbose=False, **weights)[0]
         print_validation_score(module, scores, len(data.indices.val))
-        tell("This split keeps nothing for testing; stage=test data_dir=… tests on another set")
+        logger.info("This split has no test samples; stage=test data_dir=… tests on another set")
         return dict(scores)
     with trainer_errors():
         scores = trainer.test(module, data, verbose=False, **weights)[0]
     print_test_score(module, scores)
     return dict(scores)
+
+
+def _report_end(results: Results, keeps_best: bool) -> None:
+    """Print where the results of a run are."""
+    if not keeps_best:
+        logger.info("No best checkpoint was kept: the configuration asks for none")
+    for profile in sorted(results.folder.glob("*-profile.txt")):
+        logger.info(f"Profile: {profile}")
+    logger.info(f"\nRun folder: {results.folder}")

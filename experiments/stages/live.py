@@ -1,4 +1,4 @@
-"""stage=live: what is being said, while it is being said."""
+"""stage=live: read a camera, a video or a signal while it arrives."""
 
 from __future__ import annotations
 
@@ -16,97 +16,157 @@ from omegaconf import DictConfig
 from experiments.export.inference_module import recognizer_of
 from experiments.export.live_sources import frame_source, load_recording
 from experiments.launch.build import write_config
-from experiments.launch.console import quiet, tell
+from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain, stream_settings
 from unvoiced import Engine, Event, Recognizer
 from unvoiced.decisions import number, refuse
 from unvoiced.engine import STAGES, SignalPart
 from unvoiced.files import ARRAY_SUFFIXES
-from unvoiced.live.cameras import CameraGoneError, LatestFrameBuffer
+from unvoiced.live.cameras import CAMERA_PREFIX, CameraGoneError, LatestFrameBuffer
 from unvoiced.live.emg_sources import GrowingTable, LSLStream, RecordedSignal
 from unvoiced.live.screens import ScreenWindow, VideoWriter, draw_screen
-from unvoiced.tasks import TaskSpec, get_task
+from unvoiced.tasks import get_task
 from unvoiced.text import spreadsheet_cell
 
-LSL = "lsl:"
-# Settings of the source, with their defaults; all others are of the stream.
-WAITING = {"idle_s": 10.0, "poll_s": 0.05}
+LSL_PREFIX = "lsl:"
+SOURCE_SETTINGS = {"idle_s": 10.0, "poll_s": 0.05}  # with their defaults; others are the stream's
 
 
 def run(config: DictConfig) -> None:
-    """Read ``input`` as it comes, print what is said, and keep it in the run folder.
+    """Read ``input`` while it arrives, print the text, and write it to the run folder.
 
-    A camera or a video is shown in a window, or written to ``live.output``; a signal that grows
-    ends when nothing has come for ``live.idle_s`` seconds, or at Ctrl-C.
+    A camera or a video is shown in a window, or written to ``live.output``. A signal ends after
+    ``live.idle_s`` seconds without input, or with Ctrl-C.
 
     Raises:
-        ValueError: no checkpoint, no input, or something else in it than the task reads.
+        ValueError: no checkpoint, no input, or an input that the task does not read.
     """
     quiet()
-    recognizer = recognizer_of(config)
-    live = stream_settings(config)
-    (_watch if get_task(config.task).has_camera else _listen)(config, recognizer, live)
+    read = read_camera if get_task(config.task).has_camera else read_signal
+    read(config, recognizer_of(config), stream_settings(config))
 
 
-# ---- pictures
+# ---- cameras and videos
 
 
-def _watch(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
-    spec = get_task(config.task)
-    if not config.input:
+def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
+    """Read a camera, a video or landmarks, and show or write what the model sees.
+
+    Raises:
+        ValueError: no input, or an input or setting that does not fit the task.
+    """
+    spec, path = get_task(config.task), str(config.input or "")
+    if not path:
         raise ValueError(f"stage=live needs input=camera:0, or {spec.input_description}")
     if config.crop and not spec.has_lips:
-        raise ValueError(f"crop={config.crop} is for lips: a hand is looked for in whole pictures")
-    where = str(config.input)
-    ready = config.crop == "none" or spec.is_landmark_file(where)
-    engine = Engine(recognizer, **live, **({"ready": True} if ready else {}))
-    source = frame_source(where, recognizer, paced=not config.live.output)
+        raise ValueError(f"crop={config.crop} is for lips: hands are detected in whole images")
+    is_ready = config.crop == "none" or spec.is_landmark_file(path)
+    engine = Engine(recognizer, **live, **({"ready": True} if is_ready else {}))
+    source = frame_source(path, recognizer, paced=not config.live.output)
     screen = VideoWriter(config.live.output, source.fps) if config.live.output else ScreenWindow()
     folder = write_config(config)
-    tell(f"Reading {config.input}. Ctrl-C ends it\n{recognizer.told}")
-    film = config.live.output and not str(config.input).startswith("camera:")
-    # A file that is written has every picture; whoever looks on wants to see what is now.
-    moments = source.timed_frames() if film else LatestFrameBuffer(source.timed_frames())
-    with closing(screen), Minutes(folder) as minutes:
-        _read(moments, engine, screen, minutes)
-    minutes.tell_latency()
-    dropped = getattr(moments, "num_dropped", 0)
-    why = ": they came faster than they could be read" if dropped else ""
-    tell(f"{minutes.pictures:,} pictures read, {dropped:,} dropped{why}")
-    tell(f"Text: {engine.text}\n\nRun folder: {folder}")
+    logger.info(f"Reading {path}. Ctrl-C ends it\n{recognizer.told}")
+    frames: Any = source.timed_frames()
+    if path.startswith(CAMERA_PREFIX) or not config.live.output:  # else all frames are written
+        frames = LatestFrameBuffer(frames)
+    with closing(screen), EventLog(folder) as log:
+        read_frames(frames, engine, screen, log)
+    log.report_latency()
+    dropped = getattr(frames, "num_dropped", 0)
+    reason = ": they arrived faster than they could be read" if dropped else ""
+    logger.info(f"{log.num_frames:,} frames read, {dropped:,} dropped{reason}")
+    logger.info(f"Text: {engine.text}\n\nRun folder: {folder}")
 
 
-def _read(
-    moments: Iterable[tuple[float, np.ndarray]], engine: Engine, screen: Any, minutes: Minutes
+def read_frames(
+    frames: Iterable[tuple[float, np.ndarray]], engine: Engine, screen: Any, log: EventLog
 ) -> None:
+    """Read timed frames until they end, the screen is closed, or Ctrl-C."""
     label = ""
     try:
-        for seconds, picture in moments:
-            begun = time.perf_counter()
-            events = engine.push(picture, seconds)
-            took_ms = 1e3 * (time.perf_counter() - begun)
-            minutes.write(events, engine.latency_ms, took_ms)
-            label = _now(events, label)
-            if not screen.show(draw_screen(engine, label, took_ms)):
+        for seconds, image in frames:
+            started = time.perf_counter()
+            events = engine.push(image, seconds)
+            total_ms = 1e3 * (time.perf_counter() - started)
+            log.write(events, engine.latency_ms, total_ms)
+            for event in events:
+                label = "" if event.kind == "released" else event.label
+            if not screen.show(draw_screen(engine, label, total_ms)):
                 break
     except KeyboardInterrupt:
-        tell("")  # the terminal has written ^C
+        logger.info("")  # the terminal has written ^C
     except CameraGoneError as error:
-        tell(f"warning: {error}")  # what was read until now is kept
+        logger.warning(error)  # the text until now is kept
     finally:
-        getattr(moments, "close", lambda: None)()
-    minutes.write(engine.end(), {}, None)
+        getattr(frames, "close", lambda: None)()
+    log.write(engine.end(), {}, None)
 
 
-def _now(events: list[Event], label: str) -> str:
-    """The letter or word that is there after these events."""
-    for event in events:
-        label = "" if event.kind == "released" else event.label
-    return label
+# ---- signals
 
 
-class Table:
-    """A CSV table that grows: whoever looks at it meanwhile sees all there is.
+def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
+    """Read a growing table, a network stream or an array of samples.
+
+    Raises:
+        ValueError: no input, or an input or setting that does not fit the task.
+    """
+    if config.live.output:
+        raise ValueError(
+            f"live.output={config.live.output} is a video of images; the texts are in live.csv"
+        )
+    source_settings = {name: live.pop(name, value) for name, value in SOURCE_SETTINGS.items()}
+    idle_s, poll_s = source_settings.values()
+    refuse(
+        idle_s=(idle_s, idle_s is None or number(idle_s) > 0, "seconds above 0, or null"),
+        poll_s=(poll_s, number(poll_s) > 0, "seconds above 0"),
+    )
+    reader = {k: v for k, v in plain(config.input_reader).items() if k not in ("_target_", "path")}
+    engine = Engine(recognizer, reader=reader, **live)
+    part: Any = engine.part
+    source = open_signal(config, part, source_settings)
+    folder = write_config(config)
+    logger.info(f"Reading {config.input}: {part.describe()}. Ctrl-C ends it\n{recognizer.told}")
+    with WindowLog(folder / "live.csv", part) as log:
+        try:
+            for chunk in source.read_chunks():
+                log.write(engine.push(chunk, part.heard_s))
+        except KeyboardInterrupt:
+            logger.info("")
+        log.write(engine.end())
+    logger.info(f"{part.heard_s:.2f} s heard, {part.summary()}")
+    logger.info(f"\nRun folder: {folder}")
+
+
+def open_signal(
+    config: DictConfig, part: SignalPart, settings: dict[str, Any]
+) -> GrowingTable | LSLStream | RecordedSignal:
+    """Return the source of samples that ``input`` names.
+
+    Raises:
+        ValueError: it is not given, does not exist, or the task does not read it.
+    """
+    path, spec = str(config.input or ""), get_task(config.task)
+    expected = f"lsl:NAME, or {spec.input_description}"
+    if not path:
+        raise ValueError(f"stage=live needs input={expected} that may still grow")
+    if path.startswith(LSL_PREFIX):
+        name = path.removeprefix(LSL_PREFIX)
+        return LSLStream(name, part.channels, part.sample_rate, **settings)
+    if Path(path).is_file() and not spec.accepts(Path(path)):
+        raise ValueError(f"input={path} cannot be read; expected {expected}")
+    if path.lower().endswith(ARRAY_SUFFIXES):
+        reader = plain(config.input_reader)
+        samples = load_recording(Path(path), reader, part.channels, part.sample_rate)
+        return RecordedSignal(samples, part.sample_rate)
+    return GrowingTable(path, part.channels, **settings)
+
+
+# ---- logs
+
+
+class GrowingCSV:
+    """A CSV table that is complete on disk after each row.
 
     Args:
         path: of the file.
@@ -118,21 +178,21 @@ class Table:
 
     def __enter__(self) -> Self:
         self._file = self.path.open("w", newline="", encoding="utf-8")
-        self._table = csv.writer(self._file)
-        self.add([self.columns])
+        self._writer = csv.writer(self._file)
+        self.add_rows([self.columns])
         return self
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
 
-    def add(self, rows: Iterable[list[str]]) -> None:
-        """Some rows more."""
-        self._table.writerows(rows)
+    def add_rows(self, rows: Iterable[list[str]]) -> None:
+        """Append rows."""
+        self._writer.writerows(rows)
         self._file.flush()
 
 
-class Minutes(Table):
-    """What happened, in events.csv, and how long it took, in latency.csv.
+class EventLog(GrowingCSV):
+    """Events in events.csv, and the latency of the frames in latency.csv.
 
     Args:
         folder: of the run.
@@ -140,99 +200,38 @@ class Minutes(Table):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "events.csv", ["time_s", "event", "label", "probability"])
-        self.folder, self.pictures = folder, 0
-        self._took: list[dict[str, float]] = []
+        self.folder, self.num_frames = folder, 0
+        self._latencies: list[dict[str, float]] = []
 
-    def write(self, events: list[Event], stages: dict[str, float], took_ms: float | None) -> None:
-        """The events of one picture, and the milliseconds that it took."""
-        self.add(
+    def write(self, events: list[Event], stages: dict[str, float], total_ms: float | None) -> None:
+        """Write and print the events of a frame, and note its milliseconds."""
+        self.add_rows(
             [f"{e.seconds:.3f}", e.kind, spreadsheet_cell(e.label), f"{e.probability:.4f}"]
             for e in events
         )
-        for event in events:
-            tell(f"{event.seconds:9.2f} s  {event.probability:.2f}  {event.label}  {event.kind}")
-        if took_ms is not None:
-            self.pictures += 1
-            self._took.append({**stages, "end to end": took_ms})
+        for e in events:
+            logger.info(f"{e.seconds:9.2f} s  {e.probability:.2f}  {e.label}  {e.kind}")
+        if total_ms is not None:
+            self.num_frames += 1
+            self._latencies.append({**stages, "end to end": total_ms})
 
-    def tell_latency(self) -> None:
-        """A table of the median and the 95th percentile of each stage, printed and written."""
-        if not self._took:
+    def report_latency(self) -> None:
+        """Write and print the median and 95th percentile of each stage's milliseconds."""
+        if not self._latencies:
             return
-        took = pd.DataFrame(self._took).reindex(columns=[*STAGES, "end to end"]).fillna(0.0)
-        table = took.quantile([0.5, 0.95]).T.set_axis(["p50 ms", "p95 ms"], axis=1)
-        table.index.name = "stage"
+        latencies = pd.DataFrame(self._latencies).reindex(columns=[*STAGES, "end to end"])
+        table = latencies.fillna(0.0).quantile([0.5, 0.95]).T
+        table = table.set_axis(["p50 ms", "p95 ms"], axis=1).rename_axis("stage")
         table.round(3).to_csv(self.folder / "latency.csv")
-        tell(table.to_markdown(floatfmt=".2f"))
+        logger.info(table.to_markdown(floatfmt=".2f"))
 
 
-# ---- signals
-
-
-def _listen(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
-    if config.live.output:
-        raise ValueError(
-            f"live.output={config.live.output} is a video of pictures; the texts are in live.csv"
-        )
-    waiting = {name: live.pop(name, default) for name, default in WAITING.items()}
-    _refuse_impossible(waiting)
-    input_reader = plain(config.input_reader)
-    settings = {k: v for k, v in input_reader.items() if k not in ("_target_", "path")}
-    engine = Engine(recognizer, reader=settings, **live)
-    part: Any = engine.part
-    source = _source(config.input, part, waiting, input_reader, get_task(config.task))
-    folder = write_config(config)
-    tell(f"Reading {config.input}: {part.describe()}. Ctrl-C ends it\n{recognizer.told}")
-    with Heard(folder / "live.csv", part) as heard:
-        try:
-            for chunk in source.read_chunks():
-                heard.write(engine.push(chunk, part.heard_s))
-        except KeyboardInterrupt:
-            tell("")
-        heard.write(engine.end())
-    tell(f"{part.heard_s:.2f} s heard, {part.summary()}")
-    tell(f"\nRun folder: {folder}")
-
-
-def _refuse_impossible(waiting: dict[str, Any]) -> None:
-    idle_s, poll_s = waiting["idle_s"], waiting["poll_s"]
-    refuse(
-        idle_s=(idle_s, idle_s is None or number(idle_s) > 0, "seconds above 0, or null"),
-        poll_s=(poll_s, number(poll_s) > 0, "seconds above 0"),
-    )
-
-
-def _source(
-    where: str | None,
-    part: SignalPart,
-    waiting: dict[str, Any],
-    input_reader: dict[str, Any],
-    spec: TaskSpec,
-) -> GrowingTable | LSLStream | RecordedSignal:
-    """Return the source of samples that ``input`` names.
-
-    Raises:
-        ValueError: it is not given, does not exist, or the task does not read it.
-    """
-    expected = f"lsl:NAME, or {spec.input_description}"
-    if not where:
-        raise ValueError(f"stage=live needs input={expected} that may still grow")
-    if str(where).startswith(LSL):
-        return LSLStream(where.removeprefix(LSL), part.channels, part.sample_rate, **waiting)
-    if Path(where).is_file() and not spec.accepts(Path(where)):
-        raise ValueError(f"input={where} cannot be read; expected {expected}")
-    if str(where).lower().endswith(ARRAY_SUFFIXES):
-        samples = load_recording(Path(where), input_reader, part.channels, part.sample_rate)
-        return RecordedSignal(samples, part.sample_rate)
-    return GrowingTable(where, part.channels, **waiting)
-
-
-class Heard(Table):
-    """A table of all windows: time_s (of the window's end), text, probability.
+class WindowLog(GrowingCSV):
+    """The windows of a signal: time_s (of the window's end), text, probability.
 
     Args:
         path: of the table.
-        part: what reads the windows.
+        part: reads the windows.
     """
 
     def __init__(self, path: Path, part: SignalPart) -> None:
@@ -240,7 +239,7 @@ class Heard(Table):
         self.part = part
 
     def write(self, events: list[Event]) -> None:
-        """What the last push heard; what is new in it is printed."""
-        self.add([f"{end_s:.3f}", text, f"{sure:.4f}"] for end_s, text, sure in self.part.heard)
+        """Write the windows of the last push, and print the events."""
+        self.add_rows([f"{end_s:.3f}", text, f"{p:.4f}"] for end_s, text, p in self.part.heard)
         for event in events:
-            tell(f"{event.seconds:9.2f} s  {event.probability:.2f}  {event.label}")
+            logger.info(f"{event.seconds:9.2f} s  {event.probability:.2f}  {event.label}")

@@ -1,4 +1,4 @@
-"""stage=predict: what does the model say of this picture, video or recording?"""
+"""stage=predict: predictions for images, videos or recordings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pandas as pd
 import torch
 from omegaconf import DictConfig, open_dict
@@ -21,24 +22,24 @@ from experiments.launch.build import (
     build_trainer,
     write_config,
 )
-from experiments.launch.console import quiet, tell
+from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.reports.video_text import write_video_texts
 from modules.base import TaskModule
 from unvoiced.text import markdown_cells, spreadsheet_cells
 
-SHOWN_ROWS = 20
-DRAWN = 100  # pictures at most
-CAPTION = 40  # pixels below each
+MAX_PRINTED_ROWS, MAX_PRINTED_REJECTIONS = 20, 5
+MAX_IMAGES = 100
+CAPTION_HEIGHT = 40  # pixels
 
 
 def run(config: DictConfig) -> None:
-    """Read ``input``, print a table and write predictions.csv (and images with predict.show=true).
+    """Predict ``input``, print a table and write predictions.csv; with predict.show=true images.
 
-    The input takes the way of all recordings: it becomes a prepared set, in the run folder.
+    The input becomes a prepared set in the run folder, as all recordings do.
 
     Raises:
-        ValueError: no checkpoint or no input, or nothing in it can be read.
+        ValueError: no checkpoint, no input, or nothing in it can be read.
     """
     quiet()
     module = require_model(config)
@@ -47,20 +48,20 @@ def run(config: DictConfig) -> None:
     settings = {"input": plain(config.input_reader)}
     if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
         shutil.rmtree(folder / "input")
-    prepare(reader, folder / "input", settings, config.predict.num_workers, say=tell)
-    changed = _for_input(config, folder / "input")
+    prepare(reader, folder / "input", settings, config.predict.num_workers, say=logger.info)
+    changed = _use_prepared_input(config, folder / "input")
     data = build_datamodule(changed, trained=module.card)
-    table = _predict(changed, module, data)
+    table = predict_table(changed, module, data)
     spreadsheet_cells(table).to_csv(folder / "predictions.csv", index=False)
     write_video_texts(changed, reader, module, data, folder / "events.csv")
-    _tell(table, folder, module.card.simulated)
+    _report_predictions(table, folder, module.card.simulated)
     if config.predict.show:
-        _draw(reader, data, table, folder / "shown")
-    tell(f"\nRun folder: {folder}")
+        _write_images(reader, data, table, folder / "shown")
+    logger.info(f"\nRun folder: {folder}")
 
 
-def _for_input(config: DictConfig, data_dir: Path) -> DictConfig:
-    """The configuration of a run that only reads ``data_dir``."""
+def _use_prepared_input(config: DictConfig, data_dir: Path) -> DictConfig:
+    """Return the configuration that only reads ``data_dir``."""
     changed = config.copy()
     with open_dict(changed):
         changed.data_dir = str(data_dir)
@@ -69,39 +70,48 @@ def _for_input(config: DictConfig, data_dir: Path) -> DictConfig:
     return changed
 
 
-def _predict(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> pd.DataFrame:
+def predict_table(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> pd.DataFrame:
+    """Return the id and the prediction of each sample."""
     trainer = build_trainer(config, enable_progress_bar=False, enable_checkpointing=False)
-    outcomes: Any = trainer.predict(module, data)
-    index = torch.cat([outcome["index"] for outcome in outcomes]).numpy()
+    outputs: Any = trainer.predict(module, data)
+    index = torch.cat([output["index"] for output in outputs]).numpy()
     names = data.prepared.manifest["id"].iloc[index].reset_index(drop=True)
-    return pd.concat([names, module.prediction_table(outcomes)], axis=1)
+    return pd.concat([names, module.prediction_table(outputs)], axis=1)
 
 
-def _tell(table: pd.DataFrame, folder: Path, simulated: bool) -> None:
-    tell(markdown_cells(table.head(SHOWN_ROWS)).to_markdown(index=False, floatfmt=".3f"))
-    if len(table) > SHOWN_ROWS:
-        tell(f"… and {len(table) - SHOWN_ROWS:,} more in predictions.csv")
-    rejected = pd.read_csv(folder / "input" / REJECTED, dtype=str, keep_default_na=False)
-    for name, reason in rejected[["id", "reason"]].head(5).itertuples(index=False):
-        tell(f"not read: {name}: {reason}")
-    if len(rejected) > 5:
-        tell(f"… and {len(rejected) - 5:,} more in {folder / 'input' / REJECTED}")
+def _report_predictions(table: pd.DataFrame, folder: Path, simulated: bool) -> None:
+    shown = markdown_cells(table.head(MAX_PRINTED_ROWS))
+    logger.info(shown.to_markdown(index=False, floatfmt=".3f"))
+    if len(table) > MAX_PRINTED_ROWS:
+        logger.info(f"… and {len(table) - MAX_PRINTED_ROWS:,} more in predictions.csv")
+    path = folder / "input" / REJECTED
+    rejected = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows = rejected[["id", "reason"]].head(MAX_PRINTED_REJECTIONS)
+    for name, reason in rows.itertuples(index=False):
+        logger.info(f"not read: {name}: {reason}")
+    if len(rejected) > MAX_PRINTED_REJECTIONS:
+        logger.info(f"… and {len(rejected) - MAX_PRINTED_REJECTIONS:,} more in {path}")
     if simulated:
-        tell("This model was trained on simulated recordings alone.")
+        logger.info("This model was trained on simulated recordings alone.")
 
 
-def _draw(reader: Any, data: PreparedDataModule, table: pd.DataFrame, folder: Path) -> None:
-    """What the model saw, with what it said, as PNG pictures."""
+def _write_images(reader: Any, data: PreparedDataModule, table: pd.DataFrame, folder: Path) -> None:
+    """Write what the model saw, with its prediction, as PNG images."""
     folder.mkdir(exist_ok=True)
-    seen = data.prepared
-    for row, start, length in zip(
-        table.head(DRAWN).itertuples(), seen.starts, seen.lengths, strict=False
-    ):
-        picture = reader.draw_sample(row.id, seen.features[start : start + length])
-        picture = cv2.copyMakeBorder(picture, 0, CAPTION, 0, 0, cv2.BORDER_CONSTANT)
-        text, place = f"{row.prediction} {row.probability:.2f}", (10, picture.shape[0] - 12)
-        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.0, (255, 255, 0), 2)
+    prepared = data.prepared
+    spans = zip(prepared.starts, prepared.lengths, strict=True)
+    for row, (start, length) in zip(table.head(MAX_IMAGES).itertuples(), spans, strict=False):
+        image = reader.draw_sample(row.id, prepared.features[start : start + length])
+        captioned = _add_caption(image, f"{row.prediction} {row.probability:.2f}")
         name = row.id.replace("/", "_").replace("#", "_") + ".png"
-        encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
-        (folder / name).write_bytes(encoded)  # cv2.imwrite would not say that the disk is full
-    tell(f"{min(len(table), DRAWN)} pictures of what the model saw: {folder}")
+        encoded = cv2.imencode(".png", cv2.cvtColor(captioned, cv2.COLOR_RGB2BGR))[1]
+        (folder / name).write_bytes(encoded)  # cv2.imwrite would not report a full disk
+    logger.info(f"{min(len(table), MAX_IMAGES)} images of what the model saw: {folder}")
+
+
+def _add_caption(image: np.ndarray, text: str) -> np.ndarray:
+    """Return an RGB image (H, W, 3) uint8 with a line of text below it."""
+    framed = cv2.copyMakeBorder(image, 0, CAPTION_HEIGHT, 0, 0, cv2.BORDER_CONSTANT)
+    corner, yellow = (10, framed.shape[0] - 12), (255, 255, 0)
+    cv2.putText(framed, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 1.0, yellow, 2)
+    return framed

@@ -1,9 +1,10 @@
-"""stage=prepare: recordings in a foreign layout become a prepared set."""
+"""stage=prepare: convert recordings to a prepared set."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,19 +13,34 @@ from omegaconf import DictConfig
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
 from datamodules.store.samples import MANIFEST, REJECTED
+from experiments.launch.console import logger
 from experiments.launch.instantiate import instantiate, plain
 from experiments.launch.limits import refuse_excess
 from experiments.reports.contact_sheet import draw_contact_sheet
 from unvoiced.tasks import get_task
-from unvoiced.text import count_noun, printable
+from unvoiced.text import count_noun
 
 
 def run(config: DictConfig) -> None:
     """Prepare ``raw_dir`` with ``reader`` into ``data_dir``.
 
     Raises:
-        ValueError: a key is missing, the folder holds nothing to read, or the reader is of
+        ValueError: a setting is missing, the folder holds nothing to read, or the reader is of
             another task.
+    """
+    reader = build_reader(config)
+    settings = plain(config.reader) | {"raw_dir": str(Path(config.raw_dir).resolve())}
+    outcome = prepare(
+        reader, config.data_dir, {"reader": settings}, config.prepare.num_workers, say=logger.info
+    )
+    report_set(Path(config.data_dir), outcome.already_complete)
+
+
+def build_reader(config: DictConfig) -> Any:
+    """Return the configured reader.
+
+    Raises:
+        ValueError: a setting is missing, or the reader is of another task.
     """
     if not config.reader:
         folder = Path(__file__).parents[2] / "conf" / "reader"
@@ -33,56 +49,50 @@ def run(config: DictConfig) -> None:
     if not config.data_dir:
         raise ValueError("stage=prepare needs data_dir=<the folder to write the prepared set to>")
     if config.crop and "crop" not in config.reader:
-        raise ValueError(f"crop={config.crop} has no meaning for this reader: it looks for no face")
+        raise ValueError(f"crop={config.crop} has no effect on this reader, which detects no faces")
     refuse_excess("prepare.num_workers", config.prepare.num_workers, config)
     reader = instantiate(config.reader)
     if reader.task != config.task:
         raise ValueError(f"this reader is for task={reader.task}, not task={config.task}")
-    where = str(Path(config.raw_dir).resolve())
-    settings = {"reader": plain(config.reader) | {"raw_dir": where}}
-    outcome = prepare(reader, config.data_dir, settings, config.prepare.num_workers, say=_say)
-    _tell(Path(config.data_dir), outcome.already_complete)
+    return reader
 
 
-def _tell(data_dir: Path, already_complete: bool) -> None:
+def report_set(data_dir: Path, already_complete: bool) -> None:
+    """Print the size of a prepared set, and warnings on its classes."""
     prepared = PreparedSet(data_dir)
     rejected = pd.read_csv(data_dir / REJECTED, dtype=str, keep_default_na=False)
-    done = "was complete already" if already_complete else "is ready"
     groups = f", {count_noun(len(prepared.groups), 'group')}" if prepared.groups else ""
-    present = prepared.manifest["label"].nunique()
-    _say(
-        f"{data_dir} {done}: {count_noun(len(prepared), 'sample')} of "
-        f"{count_noun(present, 'class')}{groups} "
-        f"({MANIFEST}); {len(rejected):,} rejected ({REJECTED} says why)"
+    logger.info(
+        f"{data_dir} {'was complete already' if already_complete else 'is ready'}: "
+        f"{count_noun(len(prepared), 'sample')} of "
+        f"{count_noun(prepared.manifest['label'].nunique(), 'class')}{groups} "
+        f"({MANIFEST}); {len(rejected):,} rejected (reasons in {REJECTED})"
     )
     rate = prepared.meta["frame"]["rate"]
     if rate:
         median_s = float(np.median(prepared.lengths)) / rate
-        _say(f"Sample rate: {rate:g} Hz; the median recording is {median_s:.3g} s long")
+        logger.info(f"Sample rate: {rate:g} Hz; the median recording is {median_s:.3g} s long")
     if not already_complete:
-        _say(f"{draw_contact_sheet(prepared)} shows some of them: look at it before you train")
+        sheet = draw_contact_sheet(prepared)
+        logger.info(f"{sheet} shows some of them: look at it before you train")
     lost = sorted(set(rejected["label"]) - set(prepared.manifest["label"]) - {""})
     if lost:
-        _say(
-            f"warning: no recording of {', '.join(lost)} could be used. A model trained on "
-            f"this set will not know {'them' if len(lost) > 1 else 'it'}; {REJECTED} says why"
+        logger.warning(
+            f"no recording of {', '.join(lost)} could be used. A model trained on this set will "
+            f"not know {'them' if len(lost) > 1 else 'it'}; reasons in {REJECTED}"
         )
     if not get_task(prepared.meta["task"]).has_open_text:  # texts have capitals
-        _tell_spellings(prepared.classes)
+        _warn_of_spellings(prepared.classes)
 
 
-def _tell_spellings(classes: tuple[str, ...]) -> None:
-    """Classes that differ in capitals, spaces and the like are hardly two words."""
-    seen: dict[str, list[str]] = {}
+def _warn_of_spellings(classes: tuple[str, ...]) -> None:
+    """Warn of classes that differ only in capitals, spaces and the like."""
+    spellings: dict[str, list[str]] = {}
     for name in classes:
-        seen.setdefault(re.sub(r"[\W_]+", "", name.casefold()) or name, []).append(name)
-    for names in seen.values():
+        spellings.setdefault(re.sub(r"[\W_]+", "", name.casefold()) or name, []).append(name)
+    for names in spellings.values():
         if len(names) > 1:
-            _say(
-                f"warning: {' and '.join(map(repr, names))} are spellings of one word, but count "
-                f"as {len(names)} classes. Spell the labels alike and prepare the set again"
+            logger.warning(
+                f"{' and '.join(map(repr, names))} are spellings of one word, but count as "
+                f"{len(names)} classes. Spell the labels alike and prepare the set again"
             )
-
-
-def _say(line: str) -> None:
-    print(printable(line), flush=True)

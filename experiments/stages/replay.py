@@ -1,6 +1,6 @@
-"""stage=replay: the batch that was not a number, forward and backward once more.
+"""stage=replay: repeat the training step whose loss was not finite.
 
-The file that callbacks.nan.guard left is read as a checkpoint is: it may come from a stranger.
+The file that callbacks.nan.guard wrote is read as a checkpoint is: it may come from anyone.
 """
 
 from __future__ import annotations
@@ -23,62 +23,48 @@ from callbacks.nan.examination import (
 from callbacks.nan.post_mortem import describe_origin
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.post_mortems import batch_errors, check_post_mortem
-from experiments.launch.console import quiet, tell
+from experiments.launch.console import logger, quiet
 
-SHOWN_SAMPLES = 5
-AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+MAX_PRINTED_SAMPLES = 5
+AUTOCAST_TYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def run(config: DictConfig) -> float:
-    """Tell loss, gradient norms and the first layer that is not finite; returns the loss.
+    """Print loss, gradient norms and the first layer that is not finite; return the loss.
 
-    The network is in training mode, with the weights of ``ckpt_path``, or else with those in the
-    file, and dropout draws what it drew.
+    The network is in training mode, with the weights of ``ckpt_path`` or of the file itself, and
+    with the random state of the step.
 
     Raises:
         ValueError: no input, no post-mortem in it, or one without weights and no checkpoint.
     """
     quiet()
     path = find_post_mortem(config.input)
-    content = _read(path, config.ckpt_path)
+    content = read_post_mortem(path, config.ckpt_path)
     facts = content["facts"]
     module = load_checkpoint(config.ckpt_path or path, facts["task"])
-    device = _device(config, content)
+    device = _choose_device(config, content)
     module.to(device).train()
     batch = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in content["batch"].items()}
     random = RandomStates(**content["random"])
     with batch_errors(f"input={path}"):
-        found = examine_batch(module, batch, random, _precision(facts["precision"], device))
-    told = facts | {
-        "loss": found.loss,
-        "first_layer": found.first_layer,
-        "gradient_norms": found.gradient_norms,
+        outcome = examine_batch(module, batch, random, _autocast(facts["precision"], device))
+    replayed = facts | {
+        "loss": outcome.loss,
+        "first_layer": outcome.first_layer,
+        "gradient_norms": outcome.gradient_norms,
         "weights_not_finite": find_non_finite_weights(module),
         "input_not_finite": find_non_finite_inputs(facts["samples"], batch),
     }
-    tell(f"{path}: epoch {facts['epoch']}, step {facts['step']:,}, task {facts['task']}")
-    tell(f"Weights: {config.ckpt_path or 'those in the file'}; precision {facts['precision']}\n")
-    _tell(facts, told)
-    return found.loss
-
-
-def _read(path: Path, ckpt_path: str | None) -> dict[str, Any]:
-    """The content of a post-mortem, for which there are weights."""
-    content = read_checkpoint(path)
-    if "facts" not in content:
-        raise ValueError(f"input={path} is no post-mortem: name a run folder or its nan/step_*.pt")
-    check_post_mortem(content, f"input={path}")
-    facts = content["facts"]
-    if not (ckpt_path or content["state_dict"]):
-        raise ValueError(
-            f"input={path} was written without weights, which are too large: give some with "
-            f"ckpt_path=<a checkpoint of task {facts['task']}>"
-        )
-    return content
+    source = config.ckpt_path or "those in the file"
+    logger.info(f"{path}: epoch {facts['epoch']}, step {facts['step']:,}, task {facts['task']}")
+    logger.info(f"Weights: {source}; precision {facts['precision']}\n")
+    _report_step(facts, replayed)
+    return outcome.loss
 
 
 def find_post_mortem(given: Any) -> Path:
-    """The .pt that ``input`` names: itself, or the last one of a run folder.
+    """Return the post-mortem that ``input`` names, or the last one of a run folder.
 
     Raises:
         ValueError: there is none.
@@ -88,40 +74,55 @@ def find_post_mortem(given: Any) -> Path:
     path = Path(str(given))
     if path.is_file():
         return path
-    found = [*path.glob("nan/step_*.pt"), *path.glob("step_*.pt")]
-    found = [file for file in found if file.stem.removeprefix("step_").isdecimal()]
-    if not found:
+    files = [*path.glob("nan/step_*.pt"), *path.glob("step_*.pt")]
+    files = [file for file in files if file.stem.removeprefix("step_").isdecimal()]
+    if not files:
         raise ValueError(
-            f"input={path} holds no nan/step_*.pt: no step of that run was found not to be a number"
+            f"input={path} holds no nan/step_*.pt: all losses of that run were finite numbers"
         )
-    return max(found, key=lambda file: int(file.stem.split("_")[1]))
+    return max(files, key=lambda file: int(file.stem.split("_")[1]))
 
 
-def _device(config: DictConfig, content: dict[str, Any]) -> torch.device:
-    """The GPU where the step was on one and there is one, unless the trainer is to use none."""
-    wanted = content["random"]["cuda"] is not None and config.trainer.accelerator != "cpu"
-    return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
+def read_post_mortem(path: Path, ckpt_path: str | None) -> dict[str, Any]:
+    """Return the validated content of a post-mortem.
+
+    Raises:
+        ValueError: another file, or one without weights where ``ckpt_path`` gives none.
+    """
+    content = read_checkpoint(path)
+    if "facts" not in content:
+        raise ValueError(f"input={path} is no post-mortem: name a run folder or its nan/step_*.pt")
+    check_post_mortem(content, f"input={path}")
+    if not (ckpt_path or content["state_dict"]):
+        raise ValueError(
+            f"input={path} was written without weights, which are too large: give some with "
+            f"ckpt_path=<a checkpoint of task {content['facts']['task']}>"
+        )
+    return content
 
 
-def _precision(name: str, device: torch.device) -> AbstractContextManager:
-    if name not in AUTOCAST:
+def _choose_device(config: DictConfig, content: dict[str, Any]) -> torch.device:
+    """Return the GPU if the step ran on one and the trainer may use one."""
+    use_gpu = content["random"]["cuda"] is not None and config.trainer.accelerator != "cpu"
+    return torch.device("cuda" if use_gpu and torch.cuda.is_available() else "cpu")
+
+
+def _autocast(precision: str, device: torch.device) -> AbstractContextManager:
+    if precision not in AUTOCAST_TYPES:
         return nullcontext()
-    return torch.autocast(device.type, AUTOCAST[name], cache_enabled=False)
+    return torch.autocast(device.type, AUTOCAST_TYPES[precision], cache_enabled=False)
 
 
-def _tell(then: dict[str, Any], now: dict[str, Any]) -> None:
-    tell(f"Loss: {now['loss']:.6g} (in the run: {then['loss']:.6g})")
-    tell("All is finite with these weights." if _fine(now) else describe_origin(now))
-    tell("\nGradient norm of each layer:")
-    width = max(map(len, now["gradient_norms"]), default=0)
-    for name, norm in now["gradient_norms"].items():
-        tell(f"  {name:{width}}  {norm:.4g}{'' if math.isfinite(norm) else '   <-'}")
-    samples = [f"{one['id']} ({one['label']})" for one in now["samples"]]
-    more = f" and {len(samples) - SHOWN_SAMPLES} more, listed in the .json beside it"
-    shown = ", ".join(samples[:SHOWN_SAMPLES])
-    tell(f"\nSamples: {shown}{more if len(samples) > SHOWN_SAMPLES else ''}")
-
-
-def _fine(found: dict[str, Any]) -> bool:
-    numbers = [found["loss"], *found["gradient_norms"].values()]
-    return all(map(math.isfinite, numbers))
+def _report_step(recorded: dict[str, Any], replayed: dict[str, Any]) -> None:
+    loss, norms = replayed["loss"], replayed["gradient_norms"]
+    is_finite = all(map(math.isfinite, [loss, *norms.values()]))
+    logger.info(f"Loss: {loss:.6g} (in the run: {recorded['loss']:.6g})")
+    logger.info("All is finite with these weights." if is_finite else describe_origin(replayed))
+    logger.info("\nGradient norm of each layer:")
+    width = max(map(len, norms), default=0)
+    for name, norm in norms.items():
+        logger.info(f"  {name:{width}}  {norm:.4g}{'' if math.isfinite(norm) else '   <-'}")
+    samples = [f"{sample['id']} ({sample['label']})" for sample in replayed["samples"]]
+    hidden = len(samples) - MAX_PRINTED_SAMPLES
+    more = f" and {hidden} more, listed in the .json beside it" if hidden > 0 else ""
+    logger.info(f"\nSamples: {', '.join(samples[:MAX_PRINTED_SAMPLES])}{more}")

@@ -330,13 +330,13 @@ def test_the_simulators_words_are_learned_by_the_light_network(run, capsys) -> N
 def test_a_network_without_variants_names_none(
     compose_config, set_without_spans: Path, capsys
 ) -> None:
-    from experiments.stages.fit import tell_start
+    from experiments.stages.fit import report_start
 
     config = compose_config(
         "task=vsr", "net=lip_tcn", f"data_dir={set_without_spans}", "trainer=cpu"
     )
     data = build_datamodule(config)
-    tell_start(config, build_module(config, data), data)
+    report_start(config, build_module(config, data), data)
     assert "Model: LipTCN, " in capsys.readouterr().out
 
 

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from datamodules.readers.lips.mouth_input import MouthInput
 from experiments.export.inference_module import recognizer_of
 from experiments.launch.instantiate import stream_settings
-from experiments.stages.live import Minutes, _read
+from experiments.stages.live import EventLog, read_frames
 from tests.helpers.faces import paint_face, paint_scene
 from tests.helpers.hands import paint_hand
 from tests.helpers.paths import ROOT, require_shared_data
@@ -386,12 +386,12 @@ def test_a_lost_camera_keeps_the_text_so_far(letters: Recognizer, tmp_path: Path
         raise CameraGoneError("input=camera:0 gives no more images after 0.5 s")
 
     screen, engine = RecordingScreen(), Engine(letters, hold_s=0.3)
-    with Minutes(tmp_path) as minutes:
-        _read(LatestFrameBuffer(unplugged(), max_waiting=9), engine, screen, minutes)
+    with EventLog(tmp_path) as log:
+        read_frames(LatestFrameBuffer(unplugged(), max_waiting=9), engine, screen, log)
     table = pd.read_csv(tmp_path / "events.csv", keep_default_na=False)
     assert table["event"].tolist() == ["started", "released"]
     assert table["label"][0] == engine.text
-    assert len(screen.pictures) == minutes.pictures == 6
+    assert len(screen.pictures) == log.num_frames == 6
     assert "warning: input=camera:0 gives no more images" in capsys.readouterr().out
 
 

@@ -96,14 +96,14 @@ def test_a_run_that_keeps_no_checkpoint_is_tested_all_the_same(setting, run, cap
 
     assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
     assert not list(folder.rglob("*.ckpt"))
-    assert "No checkpoint was kept" in capsys.readouterr().out
+    assert "No best checkpoint was kept" in capsys.readouterr().out
 
 
 def test_profiler_by_name_leaves_a_file_that_is_printed(run, capsys):
     folder = run("debug=smoke", "trainer.profiler=simple")
 
     assert (folder / "fit-profile.txt").stat().st_size > 0
-    assert f"Where the time went: {folder / 'fit-profile.txt'}" in capsys.readouterr().out
+    assert f"Profile: {folder / 'fit-profile.txt'}" in capsys.readouterr().out
 
 
 def test_validation_runs_within_an_epoch(run):
@@ -123,7 +123,7 @@ def test_without_a_best_checkpoint_the_last_weights_are_tested(run, capsys):
     folder = run("debug=smoke", "callbacks.best=null", "callbacks.periodic.every_n_epochs=1")
 
     assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
-    assert "No checkpoint was kept as the best" in capsys.readouterr().out
+    assert "No best checkpoint was kept" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(bool(find_spec("psutil")), reason="psutil is installed")

@@ -325,6 +325,6 @@ def test_a_real_run_is_summarized_and_not_changed(run, tmp_path: Path) -> None:
     assert rows["checkpoint"].str.contains("best.ckpt").sum() == 1
     both = run("stage=summary", f"input=[{folder},{tmp_path / 'nowhere'}]", run_dir="two")
     assert "does not exist" in (both / "summary.md").read_text()
-    with pytest.raises(ValueError, match="is the run that is read"):
+    with pytest.raises(ValueError, match="is one of the runs to read"):
         run("stage=summary", f"input={folder}")
     assert OmegaConf.load(folder / "config.yaml").stage == "fit"

@@ -154,7 +154,7 @@ def test_a_terminated_run_saves_and_prints_the_resume_command(
     ended = run_or_resume("asl", folder, rarely, before=partial(kill_at, moment, number))
     assert ended.returncode == 128 + number, ended.stderr
     message = f"Stopped by {signal.Signals(number).name} {ENDS[moment]}".strip()
-    assert f"{message}. Go on with: python run.py resume={folder}" in ended.stdout
+    assert f"{message}. Resume with: python run.py resume={folder}" in ended.stdout
     assert "Traceback" not in ended.stderr
     done = run_command(f"resume={folder}")  # as it says
     assert done.returncode == 0, done.stderr
@@ -179,5 +179,5 @@ def test_a_signal_before_training_ends_the_run_at_once(tmp_path: Path) -> None:
     stop = partial(kill_at, "before training", signal.SIGTERM)
     ended = run_or_resume("asl", tmp_path / "run", before=stop)
     assert ended.returncode == 128 + signal.SIGTERM
-    assert f"Stopped by SIGTERM. Go on with: python run.py resume={tmp_path}" in ended.stdout
+    assert f"Stopped by SIGTERM. Resume with: python run.py resume={tmp_path}" in ended.stdout
     assert run_or_resume("asl", tmp_path / "run").returncode == 0

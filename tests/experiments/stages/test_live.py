@@ -437,7 +437,7 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
         ("ckpt_path=null", "stage=live needs ckpt_path="),
         (
             "live.output=a.mp4",
-            r"live.output=a\.mp4 is a video of pictures; the texts are in live\.csv",
+            r"live.output=a\.mp4 is a video of images; the texts are in live\.csv",
         ),
     ],
     ids=("none", "missing", "window", "hop", "word", "idle", "percent", "checkpoint", "output"),
