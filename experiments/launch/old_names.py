@@ -83,6 +83,15 @@ CHOICES: dict[str, str] = {
     "trainer=overfit": "debug=overfit",
     "trainer=profile": "debug=profile",
     "trainer=debug": "debug=one_batch",
+    "experiment=asl_seed": "experiment=asl_reference",
+    "experiment=lipread_seed": "experiment=lipread_reference",
+    "experiment=vsr_seed": "experiment=vsr_reference",
+    "experiment=emg_hybrid_seed": "experiment=emg_hybrid_reference",
+    "experiment=emg_spatiotemporal_seed": "experiment=emg_spatiotemporal_reference",
+    "experiment=asl_best": "experiment=asl_recommended",
+    "experiment=lipread_best": "experiment=lipread_recommended",
+    "experiment=vsr_best": "experiment=vsr_recommended",
+    "experiment=emg_best": "experiment=emg_recommended",
 }
 
 # Names of weights: class of a network or module → (old regular expression, replacement). The

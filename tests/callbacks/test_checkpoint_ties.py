@@ -61,7 +61,7 @@ def test_an_easy_set_does_not_select_the_first_epoch(run, tmp_path: Path) -> Non
     """The validation accuracy is 1 from the first epochs on while the loss still falls."""
     data = write_hands(tmp_path / "set", groups=3, each=10)
     folder = run(
-        "experiment=asl_best",
+        "experiment=asl_recommended",
         "trainer=cpu",
         f"data_dir={data}",
         "epochs=4",

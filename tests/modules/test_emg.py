@@ -260,7 +260,7 @@ def test_real_words_of_an_unseen_session_are_read(run, tmp_path: Path) -> None:
     prepared = f"data_dir={tmp_path / 'set'}"
     run("task=emg", "stage=prepare", *reader, f"raw_dir={tmp_path / 'raw'}", prepared)
     folder = run(
-        *("experiment=emg_best", prepared, "fold=0", "split=leave_one_group_out"),
+        *("experiment=emg_recommended", prepared, "fold=0", "split=leave_one_group_out"),
         *("split.val=random", "split.val_fraction=0.05", "net.num_members=1", "epochs=30"),
         run_dir="trained",
     )

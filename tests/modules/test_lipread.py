@@ -57,7 +57,7 @@ def test_the_vocabulary_is_that_of_the_recordings(compose_config, clips: Path) -
 
 
 def test_the_reference_recipe_matches_its_source(compose_config) -> None:
-    config = compose_config("experiment=lipread_seed")
+    config = compose_config("experiment=lipread_reference")
     assert config.optimizer._target_ == "torch.optim.AdamW"
     assert (config.optimizer.lr, config.optimizer.weight_decay) == (1e-4, 1e-4)
     assert (config.datamodule.batch_size, config.trainer.max_epochs) == (8, 45)

@@ -18,13 +18,13 @@ COSINE_TABLE = {
     **{500: 0.00050500, 600: 0.00035204, 700: 0.00021405, 800: 0.00010454},
 }
 STATED = {
-    "emg_hybrid_seed": ("AdamW", {"weight_decay": 0.01, "betas": (0.9, 0.999)}),
-    "emg_spatiotemporal_seed": ("AdamW", {"lr": 1e-3, "weight_decay": 1e-4}),
-    "lipread_seed": ("AdamW", {"lr": 1e-4, "weight_decay": 1e-4}),
-    "vsr_seed": ("AdamW", {"lr": 1e-3, "weight_decay": 1e-4}),
-    "asl_seed": ("Adam", {"lr": 1e-3, "weight_decay": 0.0}),
+    "emg_hybrid_reference": ("AdamW", {"weight_decay": 0.01, "betas": (0.9, 0.999)}),
+    "emg_spatiotemporal_reference": ("AdamW", {"lr": 1e-3, "weight_decay": 1e-4}),
+    "lipread_reference": ("AdamW", {"lr": 1e-4, "weight_decay": 1e-4}),
+    "vsr_reference": ("AdamW", {"lr": 1e-3, "weight_decay": 1e-4}),
+    "asl_reference": ("Adam", {"lr": 1e-3, "weight_decay": 0.0}),
 }
-CLIPPING = {"emg_hybrid_seed": 1.0, "emg_spatiotemporal_seed": 5.0, "vsr_seed": None}
+CLIPPING = {"emg_hybrid_reference": 1.0, "emg_spatiotemporal_reference": 5.0, "vsr_reference": None}
 
 
 def build_schedule(config: Any, steps: int) -> tuple[torch.optim.Optimizer, Any]:
@@ -35,7 +35,7 @@ def build_schedule(config: Any, steps: int) -> tuple[torch.optim.Optimizer, Any]
 
 
 def test_the_cosine_has_the_learning_rates_of_the_source() -> None:
-    optimizer, scheduler = build_schedule(compose_command("experiment=vsr_seed"), 1)
+    optimizer, scheduler = build_schedule(compose_command("experiment=vsr_reference"), 1)
     rates = {}
     for epoch in range(1, 801):
         optimizer.step()
@@ -63,5 +63,5 @@ def test_gradients_are_clipped_as_the_source_states(recipe: str) -> None:
 
 
 def test_the_100_class_model_is_trained_in_full_precision() -> None:
-    config = compose_command("experiment=vsr_seed", "task=vsr")
+    config = compose_command("experiment=vsr_reference", "task=vsr")
     assert config.trainer.precision == "32-true"

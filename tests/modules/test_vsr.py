@@ -341,7 +341,7 @@ def test_a_network_without_variants_names_none(
 
 
 def test_the_reference_recipe_matches_its_source(compose_config) -> None:
-    config = compose_config("experiment=vsr_seed")
+    config = compose_config("experiment=vsr_reference")
     assert config.net._target_.endswith("ResNetBiLSTM")
     assert config.optimizer._target_ == "torch.optim.AdamW"
     assert (config.optimizer.lr, config.optimizer.weight_decay) == (1e-3, 1e-4)

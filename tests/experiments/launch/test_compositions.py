@@ -107,6 +107,6 @@ def test_epochs_set_those_of_a_preset() -> None:
 
 
 def test_a_node_without_a_class_is_refused_with_its_key() -> None:
-    config = compose_command("experiment=asl_seed", "callbacks=none")
+    config = compose_command("experiment=asl_reference", "callbacks=none")
     with pytest.raises(ValueError, match=r"callbacks\.early_stopping has no _target_"):
         instantiate_group(config, "callbacks")

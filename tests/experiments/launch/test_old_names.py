@@ -60,8 +60,8 @@ def test_an_override_gets_its_new_name(typed: str, renamed: str) -> None:
 
 @pytest.mark.usefixtures("invented")
 def test_a_name_may_depend_on_the_task(capsys: pytest.CaptureFixture[str]) -> None:
-    expected = ["experiment=emg_best", "reader.hertz=250"]
-    given = ["experiment=emg_best", "reader.pace=250"]
+    expected = ["experiment=emg_recommended", "reader.hertz=250"]
+    given = ["experiment=emg_recommended", "reader.pace=250"]
     assert prepare_arguments(given, lambda arguments: arguments) == expected
     assert capsys.readouterr().err == "warning: reader.pace is now called reader.hertz\n"
 
