@@ -27,7 +27,7 @@ from experiments.benchmarks.profiling import (
     profile_training,
 )
 from experiments.launch.build import build_datamodule
-from experiments.launch.console import quiet, tell
+from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import instantiate_group
 from modules.base import TaskModule
 
@@ -84,17 +84,17 @@ def measure_callbacks(config: DictConfig) -> float:
     for turn in range(config.benchmark.rounds):
         durations = profile_callbacks(config, data, callbacks, steps)
         tables.append(tabulate_costs(durations, callbacks, whole))
-        tell(f"round {turn + 1}/{config.benchmark.rounds}")
+        logger.info(f"round {turn + 1}/{config.benchmark.rounds}")
     table = pd.concat(tables).groupby(level="callback", sort=False).median()
     table = table.round({name: 2 if "%" in name else 4 for name in COLUMNS})
     table.to_csv(Path(config.run_dir) / "callbacks.csv")
-    tell(
+    logger.info(
         f"\n{steps:,} steps of batch {config.datamodule.batch_size}, median of {len(tables)} "
         f"rounds, {torch.get_num_threads()} threads; an epoch has {whole:,} steps and at most "
         f"{steps:,} validation batches\n"
     )
-    tell(table.to_markdown())
-    tell(f"\nRun folder: {config.run_dir}")
+    logger.info(table.to_markdown())
+    logger.info(f"\nRun folder: {config.run_dir}")
     return float(table["% of a step"][TOTAL_ROW])
 
 

@@ -19,7 +19,7 @@ from datamodules.base import PreparedDataModule
 from datamodules.loading.batches import frame_indices
 from experiments.benchmarks.profiling import EPOCH_ACTION, NEXT_BATCH_ACTION, profile_training
 from experiments.launch.build import build_module
-from experiments.launch.console import tell
+from experiments.launch.console import logger
 from modules.base import TaskModule
 
 PREPARED = "the prepared set"
@@ -152,6 +152,6 @@ def write_clip_benchmarks(
         tables["benchmark_network"] = compare_steps(config, data, rounds)
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv")
-        tell(f"\n{table.to_markdown()}")
+        logger.info(f"\n{table.to_markdown()}")
     waiting = measure_waiting_share(config, data, steps)
-    tell(f"\nOf an epoch's time, {waiting:.1%} is spent waiting for the next batch.")
+    logger.info(f"\nOf an epoch's time, {waiting:.1%} is spent waiting for the next batch.")

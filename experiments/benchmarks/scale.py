@@ -31,7 +31,7 @@ from datamodules.store.prepare import prepare
 from datamodules.store.samples import FEATURES, Sample
 from experiments.benchmarks.profiling import NEXT_BATCH_ACTION, STEP_ACTION, profile_training
 from experiments.launch.build import build_datamodule
-from experiments.launch.console import quiet, tell
+from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import instantiate
 
 SIMULATED_SAMPLES = 100  # larger sets repeat them under other names
@@ -132,11 +132,13 @@ def measure_sizes(config: DictConfig) -> float:
             rows.append(_measure_size(config, count, Path(scratch)))
         table = pd.DataFrame(rows).set_index("samples")
         table.to_csv(folder / "benchmark_scale.csv")
-        tell(f"{count:,} samples measured")
+        logger.info(f"{count:,} samples measured")
     limit = config.benchmark.memory_mb
-    tell(f"\nProcesses limited to {limit:,} MB:\n" if limit else "\nProcesses without a limit:\n")
-    tell(table.to_markdown())
-    tell(f"\nRun folder: {folder}")
+    logger.info(
+        f"\nProcesses limited to {limit:,} MB:\n" if limit else "\nProcesses without a limit:\n"
+    )
+    logger.info(table.to_markdown())
+    logger.info(f"\nRun folder: {folder}")
     return float(table[[name for name in table if name.endswith("MB")]].max(axis=None))
 
 

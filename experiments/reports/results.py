@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from datamodules.base import PreparedDataModule
 from experiments.checkpoints.card import ModelCard
-from experiments.launch.console import tell
+from experiments.launch.console import logger
 from experiments.reports.training_curve import TrainingCurve
 from modules.base import TaskModule
 
@@ -109,14 +109,14 @@ def warn_unseen_classes(data: PreparedDataModule) -> list[str]:
     """Print and return a warning on classes without training data, which count as errors."""
     note = data.unseen_class_warning()
     if note:
-        tell(f"warning: {note}")
+        logger.warning(note)
     return [note] if note else []
 
 
 def print_test_score(module: TaskModule, scores: dict[str, float]) -> None:
     """Print the primary metric of the test with its interval."""
     name = f"test/{module.primary_metric}"
-    tell(
+    logger.info(
         f"Test: {module.primary_metric_name} {scores[name]:.4f} of {int(scores['test/n']):,} "
         f"samples ({describe_interval(name, scores)})"
     )
@@ -125,7 +125,7 @@ def print_test_score(module: TaskModule, scores: dict[str, float]) -> None:
 def print_validation_score(module: TaskModule, scores: dict[str, float], count: int) -> None:
     """Print the primary metric of ``count`` validation samples."""
     score = f"{module.primary_metric_name} {scores[f'val/{module.primary_metric}']:.4f}"
-    tell(f"Validation: {score} of {count:,} samples")
+    logger.info(f"Validation: {score} of {count:,} samples")
 
 
 INTEGER_METRICS = {

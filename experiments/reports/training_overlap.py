@@ -5,7 +5,7 @@ from __future__ import annotations
 from datamodules.base import PreparedDataModule
 from datamodules.store.training_record import SeenCounts, TrainingRecord
 from experiments.checkpoints.card import ModelCard
-from experiments.launch.console import tell
+from experiments.launch.console import logger
 
 
 def warn_training_overlap(
@@ -22,7 +22,7 @@ def warn_training_overlap(
     if data.prepared.simulated or not len(rows):
         return {}, []
     if not card.record:
-        tell(
+        logger.info(
             "The model has no record of its training samples: a test on them would not be detected."
         )
         return {}, []
@@ -30,7 +30,7 @@ def warn_training_overlap(
     numbers = {f"{phase}/seen_n": seen.samples, f"{phase}/seen_groups": seen.groups}
     note = describe_overlap(seen)
     if note:
-        tell(f"warning: {note}")
+        logger.warning(note)
     return numbers, [note] if note else []
 
 

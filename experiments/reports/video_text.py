@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from datamodules.base import PreparedDataModule
 from experiments.export.inference_module import recognizer_of_module
-from experiments.launch.console import tell
+from experiments.launch.console import logger
 from experiments.launch.instantiate import stream_settings
 from modules.base import TaskModule
 from unvoiced import Engine
@@ -52,7 +52,7 @@ def write_video_texts(
         events = [event for seconds, frame in frames for event in engine.push(frame, seconds)]
         events += engine.end()
         rows += [(name, e.seconds, e.kind, e.label, e.probability) for e in events]
-        tell(f"{name}: {engine.text or 'nothing that is sure enough'}")
+        logger.info(f"{name}: {engine.text or 'nothing that is sure enough'}")
     if rows:
         table = pd.DataFrame(rows, columns=COLUMNS).round(4)
         spreadsheet_cells(table).to_csv(path, index=False)

@@ -26,7 +26,7 @@ from datamodules.store.locks import (
     read_owner,
 )
 from experiments.launch.command import validate_job
-from experiments.launch.console import tell
+from experiments.launch.console import logger
 from experiments.sweeps.job_status import SWEEP_ACTIVITY, read_status, split_override, write_status
 from unvoiced.processes import PARENT_VARIABLE, end_when, end_with_parent
 
@@ -55,7 +55,7 @@ def run_job(config: DictConfig) -> float:
         with lock_folder(folder, "a job of a sweep"):
             return _run_once(config, folder)
     except FolderInUseError as error:
-        tell(f"\nNot run: {error}")
+        logger.info(f"\nNot run: {error}")
         return math.nan
 
 
@@ -75,7 +75,7 @@ def end_with_sweep(target: str, folder: str) -> None:
 def _run_once(config: DictConfig, folder: Path) -> float:
     status = read_status(folder)
     if status.get("status") == "finished":
-        tell(f"Finished before: {folder}")
+        logger.info(f"Finished before: {folder}")
         return _to_number(status.get("value"))
     _prepare_folder(config, folder, status.get("status"))
     write_status(folder, "unfinished")
@@ -152,7 +152,7 @@ def _record_failure(folder: Path, error: Exception, seconds: float) -> None:
     line = " ".join(f"{type(error).__name__}: {error}".split())
     (folder / "error.txt").write_text(f"{line}\n\n{traceback.format_exc()}", encoding="utf-8")
     write_status(folder, "failed", error=line, seconds=seconds)
-    tell(f"\nFailed: {folder}: {line}")
+    logger.info(f"\nFailed: {folder}: {line}")
 
 
 def _clean_up() -> None:
