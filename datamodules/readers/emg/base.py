@@ -38,7 +38,7 @@ class EMGReader(Reader):
 
     Args:
         raw_dir: the folder with the recordings.
-        rate: sample rate of the recordings, Hz.
+        sample_rate: of the recordings, Hz.
         uv_per_count: µV per unit of the files.
         channels: channels of each recording; None for the most frequent number among the first.
         skip_samples: samples dropped at the start of each recording.
@@ -60,7 +60,7 @@ class EMGReader(Reader):
     def __init__(
         self,
         raw_dir: str | Path | None,
-        rate: float = 1000.0,
+        sample_rate: float = 1000.0,
         uv_per_count: float = 1.0,
         channels: int | None = None,
         skip_samples: int = 0,
@@ -74,7 +74,7 @@ class EMGReader(Reader):
         split_folders: bool | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
-        self.rate, self.uv_per_count = rate, uv_per_count
+        self.sample_rate, self.uv_per_count = sample_rate, uv_per_count
         self.channels, self.skip_samples = channels, skip_samples
         self.min_s, self.max_s, self.max_clipped = min_s, max_s, max_clipped
         self.require("uv_per_count", 0 < uv_per_count < math.inf, "µV per count, above 0")
@@ -85,7 +85,7 @@ class EMGReader(Reader):
         self.require("max_s", max_s is None or min_s < max_s, longest)
         self.require("max_clipped", 0 <= max_clipped <= 1, "a share from 0 to 1")
         try:
-            self.conditioner = EMGFilter(rate, mains_hz, low_hz, high_hz, resample_hz)
+            self.conditioner = EMGFilter(sample_rate, mains_hz, low_hz, high_hz, resample_hz)
         except ValueError as error:
             raise ValueError(f"{self.key}.{error}") from error
 
@@ -132,7 +132,7 @@ class EMGReader(Reader):
         if not item.path.name.lower().endswith(EMG_SUFFIXES):
             return _load_array(item.path)
         table = read_emg_table(item.path)
-        check_sample_rate(table.sample_rate, self.rate, f"{self.key}.rate")
+        check_sample_rate(table.sample_rate, self.sample_rate, f"{self.key}.sample_rate")
         return table.samples
 
     def allowed_root(self, path: Path) -> Path:

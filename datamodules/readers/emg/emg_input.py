@@ -25,7 +25,7 @@ class EMGInput(InputReader, EMGReader):
 
     Args:
         path: the file or folder.
-        rate: sample rate of the recordings, Hz.
+        sample_rate: of the recordings, Hz.
         channels: channels of the model.
         options: of ``EMGReader``; None for the default, unless it has another meaning.
 
@@ -40,11 +40,11 @@ class EMGInput(InputReader, EMGReader):
     def __init__(
         self,
         path: str | Path | None,
-        rate: float | None = None,
+        sample_rate: float | None = None,
         channels: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(path, rate=rate, channels=channels, **options)
+        super().__init__(path, sample_rate=sample_rate, channels=channels, **options)
 
     def list_items(self) -> list[Item]:
         """Return an item per file."""

@@ -25,9 +25,9 @@ class EMGManifest(EMGReader):
         text: the column of the spoken text.
         group: the column of the session; None for ``group``, else ``session``, if present.
         split: the column of the split; None for ``split``, if present.
-        rates: the column of the sample rate, Hz; None for ``rate``, if present. A row with another
-            rate than ``rate`` is rejected.
-        rate: sample rate of the recordings, Hz; None for that of most rows.
+        sample_rates: the column of the sample rate, Hz; None for ``sample_rate``, else ``rate``, if
+            present. A row with another rate than ``sample_rate`` is rejected.
+        sample_rate: of the recordings, Hz; None for that of most rows.
         options: of ``EMGReader``.
 
     Raises:
@@ -45,31 +45,33 @@ class EMGManifest(EMGReader):
         text: str = "text",
         group: str | None = None,
         split: str | None = None,
-        rates: str | None = None,
-        rate: float | None = None,
+        sample_rates: str | None = None,
+        sample_rate: float | None = None,
         **options: Any,
     ) -> None:
-        self.columns = {"path": path, "text": text, "group": group, "split": split, "rates": rates}
+        self.columns = {"path": path, "text": text, "group": group, "split": split}
+        self.columns["sample_rates"] = sample_rates
         self.manifest_name = manifest_path(manifest)
         self.raw_dir = Path(raw_dir or "")
-        if rate is None and raw_dir and self.raw_dir.is_dir():
-            rate = self._find_most_common_rate()
-        super().__init__(raw_dir, rate=rate, **options)
+        if sample_rate is None and raw_dir and self.raw_dir.is_dir():
+            sample_rate = self._find_most_common_rate()
+        super().__init__(raw_dir, sample_rate=sample_rate, **options)
 
     @cached_property
     def manifest(self) -> Manifest:
         """The table."""
-        usual = {"group": ("group", "session"), "split": ("split",), "rates": ("rate",)}
+        usual = {"group": ("group", "session"), "split": ("split",)}
+        usual["sample_rates"] = ("sample_rate", "rate")
         return Manifest(self.raw_dir, self.manifest_name, self.columns, usual)
 
     def _find_most_common_rate(self) -> float:
-        rates = (row.texts["rates"] for row in self.manifest.parse_rows((), lambda texts: None))
+        rates = (row.texts["sample_rates"] for row in self.manifest.parse_rows((), lambda texts: None))
         votes = Counter(filter(None, map(_parse_rate, rates)))
         if not votes:
             raise ValueError(
-                f"{self.key}.rate is missing, and {self.manifest_name} has no column rate that "
+                f"{self.key}.sample_rate is missing, and {self.manifest_name} has no column rate that "
                 "states it. Set the sample rate of the recordings, such as "
-                f"{self.key}.rate=1000 (Hz)"
+                f"{self.key}.sample_rate=1000 (Hz)"
             )
         return votes.most_common(1)[0][0]
 
@@ -93,14 +95,14 @@ class EMGManifest(EMGReader):
         return self.manifest.files_of(item.path)
 
     def _check_rate(self, texts: dict[str, str]) -> None:
-        if not texts["rates"]:
+        if not texts["sample_rates"]:
             return
-        rate = _parse_rate(texts["rates"])
+        rate = _parse_rate(texts["sample_rates"])
         if rate is None:
-            raise ValueError(f"the rate {texts['rates']!r} is not a number above 0 (Hz)")
-        if not math.isclose(rate, self.rate, rel_tol=RATE_TOLERANCE):
+            raise ValueError(f"the rate {texts['sample_rates']!r} is not a number above 0 (Hz)")
+        if not math.isclose(rate, self.sample_rate, rel_tol=RATE_TOLERANCE):
             raise ValueError(
-                f"recorded at {rate:g} Hz; reader.rate={self.rate:g} is expected. Prepare "
+                f"recorded at {rate:g} Hz; expected reader.sample_rate={self.sample_rate:g}. Prepare "
                 "recordings of different rates separately"
             )
 

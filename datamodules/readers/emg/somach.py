@@ -39,7 +39,7 @@ class Somach(EMGReader):
     The text is the name of the class. The names are arrays of strings, so nothing is unpickled.
 
     Args:
-        rate: sample rate of the recordings, Hz; one whose ``t_ms`` differs is rejected.
+        sample_rate: of the recordings, Hz; one whose ``t_ms`` differs is rejected.
         group: the array of the sessions' numbers, "phase" or "folder"; their names are in the array
             of the same name with an s. The file's name goes before it if there are several files.
         options: of ``EMGReader``.
@@ -51,9 +51,9 @@ class Somach(EMGReader):
     endings = ARCHIVE_SUFFIXES
 
     def __init__(
-        self, raw_dir: str | Path | None, rate: float = 250.0, group: str = "phase", **options: Any
+        self, raw_dir: str | Path | None, sample_rate: float = 250.0, group: str = "phase", **options: Any
     ) -> None:
-        super().__init__(raw_dir, rate=rate, **options)
+        super().__init__(raw_dir, sample_rate=sample_rate, **options)
         self.group = group
 
     def list_items(self) -> list[Item]:
@@ -97,10 +97,10 @@ class Somach(EMGReader):
         if len(t_ms) < 2:
             return
         duration_ms = float(t_ms[-1]) - float(t_ms[0])
-        expected_ms = 1000 * (len(t_ms) - 1) / self.rate
+        expected_ms = 1000 * (len(t_ms) - 1) / self.sample_rate
         if abs(duration_ms - expected_ms) > RATE_TOLERANCE * expected_ms + 1:
             found = f"{1000 * (len(t_ms) - 1) / duration_ms:.4g} Hz" if duration_ms > 0 else "0 s"
-            raise ValueError(f"t_ms has {found}; reader.rate={self.rate:g} is expected")
+            raise ValueError(f"t_ms has {found}; expected reader.sample_rate={self.sample_rate:g}")
 
     def _read_archive(self, path: Path) -> Archive:
         """Return the arrays of a file.

@@ -63,11 +63,11 @@ class MouthReader(Reader):
         crop: "mouth" to find the face and crop its mouth, "none" for clips of mouths that are only
             scaled to the width; None for the reader's default.
         height, width: of a window, pixels.
-        rate: frames per second of the samples.
+        fps: frames per second of the samples.
         model: a face detector for MediaPipe; None for the user's cache, filled once.
         landmarker: a ``face_landmarker.task`` that refines the eyes and the mouth; None for none.
         min_confidence: confidence from which a detection is a face, 0 to 1.
-        min_found: share of a clip's frames that must show a face, 0 to 1.
+        min_face_share: share of a clip's frames that must show a face, 0 to 1.
         max_gap_s: the longest time without a face that is bridged, seconds.
         min_frames: a shorter clip is rejected.
         zoom: of the mouth window: 1 as GRID's mouth clips, 2.4 only the lips.
@@ -89,11 +89,11 @@ class MouthReader(Reader):
         crop: str | None = None,
         height: int = 64,
         width: int = 96,
-        rate: float = 25.0,
+        fps: float = 25.0,
         model: str | None = None,
         landmarker: str | None = None,
         min_confidence: float = 0.5,
-        min_found: float = 0.5,
+        min_face_share: float = 0.5,
         max_gap_s: float = 0.5,
         min_frames: int = 4,
         zoom: float = 1.0,
@@ -102,21 +102,21 @@ class MouthReader(Reader):
     ) -> None:
         super().__init__(raw_dir, split_folders)
         self.task, self.crop = task, crop or self.default_crop
-        self.height, self.width, self.rate = height, width, float(rate)
-        self.min_confidence, self.min_found = min_confidence, min_found
+        self.height, self.width, self.fps = height, width, float(fps)
+        self.min_confidence, self.min_face_share = min_confidence, min_face_share
         self.max_gap_s, self.min_frames = max_gap_s, min_frames
         self.labels = None if labels is None else [normal_form(str(label)) for label in labels]
         self.require("crop", self.crop in self.crops, f"one of {', '.join(self.crops)}")
         self.require("height", height >= 8, "8 pixels or more")
         self.require("width", width >= 8, "8 pixels or more")
-        self.require("rate", 0 < rate <= MAX_FPS, f"Hz above 0, at most {MAX_FPS:g}")
-        for name in ("min_confidence", "min_found"):
+        self.require("fps", 0 < fps <= MAX_FPS, f"a number above 0, at most {MAX_FPS:g}")
+        for name in ("min_confidence", "min_face_share"):
             self.require(name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
         self._unwanted: set[str] = set()  # files that ``labels`` leaves out
         self.cropper = MouthCropper(
             height=height,
             width=width,
-            fps=self.rate,
+            fps=self.fps,
             finds_faces=self.crop == "mouth",
             model=model,
             landmarker=landmarker,
@@ -125,7 +125,7 @@ class MouthReader(Reader):
             zoom=zoom,
         )
         meaning = "a grey picture of the mouth, 0 black to 255 white"
-        self.frame = Frame((height, width), "uint8", meaning, self.rate)
+        self.frame = Frame((height, width), "uint8", meaning, self.fps)
 
     def prepare_clips(self, clips: Iterable[Clip]) -> list[Item]:
         """Find the models, and return the clips with only the cuts of the wanted labels.
@@ -231,7 +231,7 @@ class MouthReader(Reader):
         return rows
 
     def _add_context(self, first: int, stop: float) -> tuple[int, float]:
-        more = round(self.context_s * self.rate)
+        more = round(self.context_s * self.fps)
         return max(0, first - more), stop + more
 
     def _check_length(self, rows: slice) -> None:
@@ -249,15 +249,15 @@ class MouthReader(Reader):
         found, total = int(crops.is_found[rows].sum()), rows.stop - rows.start
         if not found:
             raise ValueError(f"no face found in {total} frames")
-        if found < self.min_found * total:
+        if found < self.min_face_share * total:
             raise ValueError(
                 f"a face found in {found} of {total} frames ({found / total:.0%}); "
-                f"expected {self.key}.min_found={self.min_found:g} or more"
+                f"expected {self.key}.min_face_share={self.min_face_share:g} or more"
             )
         usable = np.flatnonzero(crops.is_usable[rows])
         low, high = int(usable[0]), int(usable[-1]) + 1
         if len(usable) < high - low:
-            gap_s = int(np.diff(usable).max() - 1) / self.rate
+            gap_s = int(np.diff(usable).max() - 1) / self.fps
             raise ValueError(
                 f"no face for {gap_s:.2f} s; expected gaps of at most "
                 f"{self.key}.max_gap_s={self.max_gap_s:g}"

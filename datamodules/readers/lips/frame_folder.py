@@ -63,7 +63,7 @@ class FrameFolder(MouthReader):
 
     Args:
         kind: the folder of a speaker to read, "words" or "phrases".
-        rate: frames per second of the images; all of them are kept.
+        fps: frames per second of the images; all of them are kept.
         options: of ``MouthReader``; the default of ``crop`` is "none".
 
     Raises:
@@ -74,9 +74,9 @@ class FrameFolder(MouthReader):
     endings = (*IMAGE_SUFFIXES, ".zip")
 
     def __init__(
-        self, raw_dir: str | Path | None, kind: str = "words", rate: float = 15.0, **options: Any
+        self, raw_dir: str | Path | None, kind: str = "words", fps: float = 15.0, **options: Any
     ) -> None:
-        super().__init__(raw_dir, rate=rate, **options)
+        super().__init__(raw_dir, fps=fps, **options)
         self.kind = kind
         self.require("kind", kind in ("words", "phrases"), "one of words, phrases")
         self.layout = (

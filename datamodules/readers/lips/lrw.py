@@ -38,8 +38,8 @@ class WordClip(Video):
         ValueError: as ``Video``, or the clip does not have 256x256 pixels and 25 fps.
     """
 
-    def __init__(self, path: Path, rate: float, is_whole: bool = False) -> None:
-        super().__init__(path, rate)
+    def __init__(self, path: Path, output_fps: float, is_whole: bool = False) -> None:
+        super().__init__(path, output_fps)
         self.is_whole = is_whole
         if abs(self.fps / CLIP_FPS - 1) > 0.01:  # containers round
             raise ValueError(f"{self.fps:g} fps; LRW's clips have {CLIP_FPS:g}. {ADVICE}")
@@ -68,7 +68,7 @@ class LRW(MouthReader):
         crop: "fixed" for the 96x96 pixels x 80-175, y 116-211, where every mouth is; "none" for the
             whole images; None for "fixed".
         height, width: of a window, pixels.
-        rate: frames per second of the samples.
+        fps: frames per second of the samples.
         min_frames: a shorter clip is rejected.
 
     Raises:
@@ -88,10 +88,10 @@ class LRW(MouthReader):
         crop: str | None = None,
         height: int = 96,
         width: int = 96,
-        rate: float = CLIP_FPS,
+        fps: float = CLIP_FPS,
         min_frames: int = 4,
     ) -> None:
-        super().__init__(raw_dir, task, crop, height, width, rate, min_frames=min_frames)
+        super().__init__(raw_dir, task, crop, height, width, fps, min_frames=min_frames)
         self.split_names = {}  # each word has its own
         self.classes_wanted = classes
         is_count = isinstance(classes, int) and not isinstance(classes, bool) and classes > 0
@@ -143,7 +143,7 @@ class LRW(MouthReader):
 
     def open_source(self, item: Item) -> WordClip:
         """Return the clip."""
-        return WordClip(item.path, self.rate, is_whole=self.crop == "none")
+        return WordClip(item.path, self.fps, is_whole=self.crop == "none")
 
     def cuts_of(self, item: Clip, source: Source, crops: CropSequence) -> Sequence[Cut]:
         """Return the whole clip and its word: the middle, half the duration to either side."""

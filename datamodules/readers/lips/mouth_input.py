@@ -28,7 +28,7 @@ class MouthInput(InputReader, MouthReader):
         window_s: duration of a sample, to slide along a long video, seconds; None for one sample
             per clip.
         hop_s: time from one sample to the next, seconds; None for half of ``window_s``.
-        options: of ``MouthReader``; None for its default. Folders of frames have the rate ``rate``.
+        options: of ``MouthReader``; None for its default. Folders of frames have ``fps``.
 
     Raises:
         ValueError: there is nothing to read, or a setting is not valid.
@@ -49,7 +49,7 @@ class MouthInput(InputReader, MouthReader):
         self.window_s, self.hop_s = window_s, hop_s or (window_s and window_s / 2)
         for name in ("window_s", "hop_s"):
             seconds = getattr(self, name)
-            is_valid = seconds is None or seconds * self.rate >= 1
+            is_valid = seconds is None or seconds * self.fps >= 1
             self.require(name, is_valid, "at least the seconds of a frame")
 
     def list_items(self) -> list[Item]:
@@ -72,19 +72,19 @@ class MouthInput(InputReader, MouthReader):
 
     def open_source(self, item: Item) -> Source:
         """Return the video or the images."""
-        return open_images(item) if isinstance(item, ImageClip) else Video(item.path, self.rate)
+        return open_images(item) if isinstance(item, ImageClip) else Video(item.path, self.fps)
 
     def cuts_of(self, item: Clip, source: Source, crops: CropSequence) -> Sequence[Cut]:
         """Return the whole clip, or the windows along it; the last one ends with the clip."""
         total = len(crops.numbers)
         if self.window_s is None or self.hop_s is None:
             return item.cuts
-        length, hop = (max(1, round(value * self.rate)) for value in (self.window_s, self.hop_s))
+        length, hop = (max(1, round(value * self.fps)) for value in (self.window_s, self.hop_s))
         last = max(0, total - length)
         cuts = []
         for first in sorted({*range(0, last, hop), last}):
             stop = min(first + length, total)
-            identity = f"{item.id}#{first / self.rate:.2f}-{stop / self.rate:.2f}"
+            identity = f"{item.id}#{first / self.fps:.2f}-{stop / self.fps:.2f}"
             cuts.append(
                 Cut(identity, start=source.to_file_frame(first), end=source.to_file_frame(stop))
             )
@@ -128,7 +128,7 @@ class MouthInput(InputReader, MouthReader):
         match = re.fullmatch(r"(.*)#(\d+\.\d\d)-(\d+\.\d\d)", identity)
         if self.window_s is None or not match:
             return identity, *ALL_FRAMES[0]
-        first, stop = (round(float(seconds) * self.rate) for seconds in match.groups()[1:])
+        first, stop = (round(float(seconds) * self.fps) for seconds in match.groups()[1:])
         return match[1], first, stop
 
     def _track_item(self, item: Item, source: Source) -> list[MouthWindow | None]:

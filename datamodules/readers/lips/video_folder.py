@@ -49,7 +49,7 @@ class VideoFolder(MouthReader):
 
     def open_source(self, item: Item) -> Video:
         """Return the video."""
-        return Video(item.path, self.rate)
+        return Video(item.path, self.fps)
 
     def _make_clip(self, path: Path, root: Path, split: str) -> Clip:
         group, label = ("", *path.relative_to(root).parts)[self.grouped :][:2]

@@ -79,7 +79,7 @@ class VideoManifest(MouthReader):
     def open_source(self, item: Item) -> Video:
         """Return the video."""
         check_named_file(item.path, self.raw_dir, f"the file {item.id}", limit=None)
-        return Video(item.path, self.rate)
+        return Video(item.path, self.fps)
 
     def files_of(self, item: Item) -> Iterable[str]:
         """Return the table, and the file that its row names."""

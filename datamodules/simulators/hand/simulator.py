@@ -44,7 +44,7 @@ class HandSimulator:
         signers: simulated people, each with proportions, habits, a hand and a camera.
         samples_per_class: samples of every class and signer.
         frames: frames of a sample.
-        rate: frames per second.
+        fps: frames per second.
         noise: 1 for about the errors of MediaPipe on a webcam; 0 for landmarks without errors and
             the same pose in all samples of a signer's letter. Size, position and the moment within
             J and Z still vary.
@@ -55,7 +55,7 @@ class HandSimulator:
     signers: int = 30
     samples_per_class: int = 20
     frames: int = 1
-    rate: float = 30.0
+    fps: float = 30.0
     noise: float = 1.0
     seed: int = 0
     classes: tuple[str, ...] = LETTERS
@@ -73,5 +73,5 @@ class HandSimulator:
         rng = np.random.default_rng([self.seed, index])
         labels = [name for name in self.classes for _ in range(self.samples_per_class)]
         signer = make_signer(rng)
-        landmarks = simulate_landmarks(labels, signer, rng, self.frames, self.rate, self.noise)
+        landmarks = simulate_landmarks(labels, signer, rng, self.frames, self.fps, self.noise)
         return list(zip(labels, landmarks, strict=True))

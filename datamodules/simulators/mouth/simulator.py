@@ -24,7 +24,7 @@ class MouthSimulator:
         speakers: simulated people, each with lips, teeth, habits, a light and a camera.
         samples_per_class: clips of every word and speaker.
         vocabulary: words and phrases of the pronouncing table.
-        rate: frames per second.
+        fps: frames per second.
         height, width: of a frame, pixels.
         noise: 1 for about the noise of a webcam; 0 for no grain and no head motion, so that all
             clips of a speaker's word are the same.
@@ -34,7 +34,7 @@ class MouthSimulator:
     speakers: int = 40
     samples_per_class: int = 5
     vocabulary: Sequence[str] = DEFAULT_WORDS
-    rate: float = 25.0
+    fps: float = 25.0
     height: int = 64
     width: int = 96
     noise: float = 1.0
@@ -61,5 +61,5 @@ class MouthSimulator:
         ]
 
     def _render_clip(self, word: str, canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
-        motion = articulate_word(word, canvas.speaker, rng, self.rate, self.noise)
-        return photograph_faces(draw_faces(motion, canvas), canvas, rng, self.rate, self.noise)
+        motion = articulate_word(word, canvas.speaker, rng, self.fps, self.noise)
+        return photograph_faces(draw_faces(motion, canvas), canvas, rng, self.fps, self.noise)

@@ -25,11 +25,11 @@ class MuscleSimulator:
     Args:
         sessions: simulated people, each with newly placed electrodes.
         utterances: sentences per session, all of its split, each mouthed once.
-        rate: sample rate, Hz.
+        sample_rate: in Hz.
         channels: electrodes.
         noise: 1 for about the noise of a good recording; 0 for no mains hum, no drift, and the
             same drive whenever a sentence is mouthed. Motor units fire irregularly at any noise.
-        mains: mains frequency, Hz.
+        mains_hz: mains frequency, Hz.
         seed: seed of all sessions.
 
     Raises:
@@ -38,18 +38,18 @@ class MuscleSimulator:
 
     sessions: int = 18
     utterances: int = 50
-    rate: float = 1000.0
+    sample_rate: float = 1000.0
     channels: int = 8
     noise: float = 1.0
-    mains: float = 50.0
+    mains_hz: float = 50.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("sessions", "utterances", "channels"):
             integer(1, 10**9).require(name, getattr(self, name))
-        number(100, 1e6, "Hz").require("rate", self.rate)
+        number(100, 1e6, "Hz").require("sample_rate", self.sample_rate)
         number(0, 1e6).require("noise", self.noise)
-        number(0, self.rate / 2, "Hz", above=True, below=True).require("mains", self.mains)
+        number(0, self.sample_rate / 2, "Hz", above=True, below=True).require("mains_hz", self.mains_hz)
         integer(0, 2**63 - 1).require("seed", self.seed)
 
     def simulate_session(self, index: int) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -75,9 +75,9 @@ class MuscleSimulator:
             yield text, split, self._record(text, session, rng)
 
     def _record(self, text: str, session: Session, rng: np.random.Generator) -> np.ndarray:
-        drive = activate_muscles(text, session, rng, self.rate, self.noise)
-        firings = fire_motor_units(drive, rng, self.rate)
-        emg = sum_potentials(firings, session.peaks, session.reach, self.rate)
+        drive = activate_muscles(text, session, rng, self.sample_rate, self.noise)
+        firings = fire_motor_units(drive, rng, self.sample_rate)
+        emg = sum_potentials(firings, session.peaks, session.reach, self.sample_rate)
         if self.noise > 0:
-            emg = emg + self.noise * simulate_noise(len(emg), session, rng, self.rate, self.mains)
+            emg = emg + self.noise * simulate_noise(len(emg), session, rng, self.sample_rate, self.mains_hz)
         return emg.astype(np.float32)
