@@ -42,14 +42,13 @@ class SimulatedMuscles(MuscleSimulator):
     @property
     def conditioner(self) -> EMGFilter:
         """Takes hum and drift away."""
-        return EMGFilter(self.rate, mains_hz=self.mains)
+        return EMGFilter(self.sample_rate, mains_hz=self.mains_hz)
 
     @property
     def description(self) -> Description:
         """What the set's meta.json says."""
-        frame = Frame((self.channels,), "float32", "surface EMG, µV", self.rate)
-        conditioning = {k: v for k, v in asdict(self.conditioner).items() if k != "rate"}
-        settings = {"simulator": asdict(self), "reader": {"rate": self.rate, **conditioning}}
+        frame = Frame((self.channels,), "float32", "surface EMG, µV", self.sample_rate)
+        settings = {"simulator": asdict(self), "reader": asdict(self.conditioner)}
         return Description("emg", frame, settings, simulated=True)
 
     def samples(self) -> Iterator[Sample]:

@@ -26,7 +26,7 @@ class SimulatedMouths(MouthSimulator):
     def description(self) -> Description:
         """What the set's meta.json says."""
         meaning = "grey mouth, 0 black to 255 white"
-        frame = Frame((self.height, self.width), "uint8", meaning, self.rate)
+        frame = Frame((self.height, self.width), "uint8", meaning, self.fps)
         settings = {"simulator": asdict(self) | {"vocabulary": list(self.vocabulary)}}
         settings["reader"] = {"zoom": ZOOM}
         return Description(self.task, frame, settings, tuple(self.vocabulary), simulated=True)

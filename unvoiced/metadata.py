@@ -183,7 +183,8 @@ FRAME: dict[str, Check] = {
 }
 # The reader's settings that later recordings are read with too. It has others, which are numbers.
 READER: dict[str, Check] = {
-    "rate": _number(1, 1e5),
+    "sample_rate": _number(1, 1e5),
+    "fps": _number(1, 1e5),
     "mains_hz": _number(0, 1e5),
     "low_hz": _number(0, 1e5),
     "high_hz": _number(0, 1e5),
@@ -200,7 +201,7 @@ READER: dict[str, Check] = {
     "width": _number(1, 4096, whole=True),
     "window_s": _number(1e-3, 3600),
     "hop_s": _number(1e-3, 3600),
-    "min_found": _number(0, 1),
+    "min_face_share": _number(0, 1),
 }
 
 
@@ -254,6 +255,7 @@ OLD_INPUT = {
     "stretch": "segment",
     "stretch_start_s": "segment_start_s",
 }
+OLD_READER = {"min_found": "min_face_share", "rates": "sample_rates"}
 
 
 def rename_facts(facts: dict[str, Any]) -> dict[str, Any]:
@@ -261,7 +263,17 @@ def rename_facts(facts: dict[str, Any]) -> dict[str, Any]:
     renamed = {OLD_FACTS.get(key, key): value for key, value in facts.items()}
     if isinstance(renamed.get("input"), dict):
         renamed["input"] = {OLD_INPUT.get(k, k): v for k, v in renamed["input"].items()}
+    if isinstance(renamed.get("reader"), dict):
+        shape = renamed["frame"].get("shape") if isinstance(renamed.get("frame"), dict) else None
+        has_images = isinstance(shape, list) and len(shape) > 1
+        renamed["reader"] = rename_reader_settings(renamed["reader"], has_images)
     return renamed
+
+
+def rename_reader_settings(settings: dict[str, Any], has_images: bool) -> dict[str, Any]:
+    """Return the settings of a reader of images or signals under the names of this version."""
+    names = OLD_READER | {"rate": "fps" if has_images else "sample_rate"}
+    return {names.get(key, key): value for key, value in settings.items()}
 
 
 def check_metadata(facts: Any, needed: Iterable[str], place: str) -> None:

@@ -17,7 +17,7 @@ from unvoiced.networks import as_trained
 MOST_VALUES = 20_000_000  # of a window
 MIN_S = 0.1  # seconds; the readers of recordings reject shorter ones too
 TOO_LARGE = 1e9  # µV; no electrode gives a kilovolt, and one such number would fill the filter
-FILTER = ("rate", "mains_hz", "low_hz", "high_hz", "resample_hz")
+FILTER = ("sample_rate", "mains_hz", "low_hz", "high_hz", "resample_hz")
 LIMITS = ("uv_per_count", "skip_samples", "min_s", "max_s", "max_clipped")
 
 
@@ -36,7 +36,7 @@ def signal_of(counts: np.ndarray, about: dict[str, Any], rate: float | None = No
     if counts.ndim != 2 or counts.shape[1] != channels:
         raise ValueError(f"an array of shape {counts.shape}; expected (samples, {channels})")
     conditioner = conditioner_of(
-        as_trained(dict.fromkeys(FILTER) | {"rate": rate}, frame, settings)
+        as_trained(dict.fromkeys(FILTER) | {"sample_rate": rate}, frame, settings)
     )
     emg = preprocess_recording(
         counts, conditioner, **{n: settings[n] for n in LIMITS if n in settings}
@@ -147,7 +147,7 @@ class Listener:
 
     def _seconds(self, samples: int) -> float:
         made = self.conditioner
-        return samples / made.output_rate + self.beginning.num_dropped / made.rate
+        return samples / made.output_rate + self.beginning.num_dropped / made.sample_rate
 
 
 def conditioner_of(settings: dict[str, Any]) -> EMGFilter:

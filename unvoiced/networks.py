@@ -151,7 +151,8 @@ def as_trained(
         given: the settings.
         frame, reader: of a model's metadata; empty in older checkpoints.
     """
-    known = {"rate": frame.get("rate")} | {k: v for k, v in reader.items() if k in READER}
+    known = dict.fromkeys(("sample_rate", "fps"), frame.get("rate"))
+    known |= {key: value for key, value in reader.items() if key in READER}
     shape = frame.get("shape", ())
     if len(shape) == 2:
         known |= dict(zip(("height", "width"), shape, strict=True))

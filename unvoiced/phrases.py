@@ -20,8 +20,8 @@ class Phrases:
     """Muscles to text: windows that overlap are read, and what is new in them is said.
 
     Args:
-        reader: how the signal comes: rate, channels, uv_per_count, skip_samples, and the filters;
-            what is not said is as it was in training.
+        reader: how the signal comes: sample_rate, channels, uv_per_count, skip_samples, and the
+            filters; what is not said is as it was in training.
         window_s: seconds that are read at once; None for those that were trained on, or 3.
         hop_s: seconds from window to window.
         min_probability: a text that is less sure is not written.
@@ -49,7 +49,7 @@ class Phrases:
         self.recognizer, self.min_probability = recognizer, min_probability
         self.listener = Listener(reader or {}, about, live)
         self.channels = self.listener.channels
-        self.sample_rate = self.listener.conditioner.rate
+        self.sample_rate = self.listener.conditioner.sample_rate
         self.pace, self.scale = Pace(hop_s), about["input"].get("scale", "session")
         self.reading, self.heard = NOTHING, []
         self._read(self.listener.silence())  # the first reading takes longer than all others

@@ -22,12 +22,12 @@ class InputReader(Reader):
         ValueError: the path does not exist, or a setting is impossible.
 
     Attributes:
-        expected_input: a description of the inputs, for errors.
+        expected_input, input_advice: a description of the inputs, and advice on others, for errors.
         null_options: options for which None has a meaning of its own.
     """
 
     key = "input_reader"
-    expected_input = ""
+    expected_input = input_advice = ""
     null_options: tuple[str, ...] = ()
 
     def __init__(self, path: str | Path | None, **options: Any) -> None:
@@ -51,10 +51,17 @@ class InputReader(Reader):
             return [path for *_, path in self.find_files(endings, self.raw_dir)]
         return [self.path] if self.path.name.lower().endswith(endings) else []
 
-    def input_error(self, advice: str = "") -> ValueError:
+    def list_items(self) -> list[Item]:
+        """Return an item per file."""
+        files = self.find_inputs(self.endings)
+        if not files:
+            raise self.input_error()
+        return [Item(self.id_of(path), path) for path in files]
+
+    def input_error(self) -> ValueError:
         """Return the error for an input without any file that can be read."""
-        expected = f"expected {' '.join(self.endings)}, or a folder with such files{advice}"
-        return ValueError(f"input={self.path} holds nothing to read: {expected}")
+        expected = f"expected {' '.join(self.endings)}, or a folder with such files"
+        return ValueError(f"input={self.path} holds nothing to read: {expected}{self.input_advice}")
 
     def list_leftover(self, items: Iterable[Item]) -> Leftover:
         """Return the other files of the folder; nothing if ``input`` names a file."""

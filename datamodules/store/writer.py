@@ -42,6 +42,7 @@ from datamodules.store.samples import (
 from datamodules.store.tables import differences, drop_partial_line, read_rows
 from datamodules.store.validation import MAX_FRAMES, describe_error
 from unvoiced.files import require_regular_file
+from unvoiced.metadata import rename_reader_settings
 
 ROW_TYPES = {"id": str, "label": str, "start": np.int64, "length": np.int64}
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota, limit on a file's size
@@ -178,9 +179,12 @@ class PreparedWriter:
             )
 
     def _refuse_other_settings(self, meta: dict[str, Any]) -> bool:
-        mine = json.loads(json.dumps(self.description.settings))
-        if meta["task"] != self.description.task or meta["settings"] != mine:
-            keys = list(differences(mine, meta["settings"]))
+        mine, stored = json.loads(json.dumps(self.description.settings)), meta["settings"]
+        if isinstance(stored.get("reader"), dict):
+            has_images = len(self.description.frame.shape) > 1
+            stored = stored | {"reader": rename_reader_settings(stored["reader"], has_images)}
+        if meta["task"] != self.description.task or stored != mine:
+            keys = list(differences(mine, stored))
             raise ValueError(
                 f"data_dir={self.data_dir} was prepared for task {meta['task']} with other "
                 f"settings ({', '.join(keys) or 'the task'} differ). Name another folder, or "

@@ -27,7 +27,7 @@ from unvoiced import Recognizer
 from unvoiced.networks import FORMAT, KEY
 from unvoiced.tasks import get_task
 
-OF_RECORDINGS = ("landmarker", "zoom", "height", "width", "rate", "window_s", "hop_s")
+OF_RECORDINGS = ("landmarker", "zoom", "height", "width", "fps", "window_s", "hop_s")
 KEPT = ("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer", "simulated")
 
 

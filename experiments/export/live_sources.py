@@ -63,7 +63,7 @@ def load_recording(
     Raises:
         ValueError: the file cannot be read.
     """
-    known = {"channels": channels, "rate": sample_rate}
+    known = {"channels": channels, "sample_rate": sample_rate}
     settings = {key: value for key, value in known.items() if key in input_reader}
     reader = instantiate(input_reader | settings | {"path": str(path)})
     return reader.load_counts(reader.list_items()[0])

@@ -123,7 +123,8 @@ def _with_set(config: DictConfig, card: ModelCard) -> DictConfig:
 def _simulate(config: DictConfig, frame: dict[str, Any], folder: Path) -> None:
     """A small set without labels: the model may know others than the simulator does."""
     shape = frame["shape"]
-    settings = FEW | {"channels": shape[0], "rate": frame["rate"]}
+    settings = FEW | {"channels": shape[0]}
+    settings |= dict.fromkeys(("fps", "sample_rate"), frame["rate"])
     settings |= dict(zip(("height", "width"), shape, strict=False))
     known = {k: v for k, v in settings.items() if k in config.datamodule.simulator and v}
     simulator = instantiate(config.datamodule.simulator, _partial_=True)(**known)

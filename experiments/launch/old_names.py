@@ -71,10 +71,20 @@ KEYS: dict[str, str | dict[str, str]] = {
     "datamodule.epoch_steps": "datamodule.steps_per_epoch",
     "datamodule.length_rule": "datamodule.length_mode",
     "datamodule.shrink": "datamodule.downsample",
+    "datamodule.simulator.mains": "datamodule.simulator.mains_hz",
+    "datamodule.simulator.rate": {
+        "emg": "datamodule.simulator.sample_rate",
+        "": "datamodule.simulator.fps",
+    },
     "datamodule.stretch": "datamodule.segment",
     "datamodule.stretch_s": "datamodule.segment_s",
     "datamodule.stretch_start_s": "datamodule.segment_start_s",
     "datamodule.workers": "datamodule.num_workers",
+    "input_reader.min_found": "input_reader.min_face_share",
+    "input_reader.rate": {"emg": "input_reader.sample_rate", "": "input_reader.fps"},
+    "reader.min_found": "reader.min_face_share",
+    "reader.rate": {"emg": "reader.sample_rate", "": "reader.fps"},
+    "reader.rates": "reader.sample_rates",
 }
 
 # Choices of groups and values of settings: "group=old" → "group=new". Keys are new ones.

@@ -97,7 +97,7 @@ class UploadReader:
     def _read_samples(self, path: Path) -> UploadResult:
         metadata = self.recognizer.about
         frame_rate, channels = float(metadata["frame"]["rate"]), int(metadata["frame"]["shape"][0])
-        sample_rate = float(metadata.get("reader", {}).get("rate") or frame_rate)
+        sample_rate = float(metadata.get("reader", {}).get("sample_rate") or frame_rate)
         counts = load_recording(path, self.input_reader, channels, sample_rate)
         check_duration(len(counts) / sample_rate, self.max_s)
         reading = self.recognizer.read(counts)

@@ -233,7 +233,7 @@ def format_short_table(settings: list[Setting]) -> str:
 def list_group_files() -> dict[str, list[Path]]:
     """Return the files of each group."""
     return {
-        group: [*CONF.glob(f"{group}_base.yaml"), *sorted((CONF / group).glob("*.yaml"))]
+        group: [*sorted(CONF.glob(f"{group}_*base.yaml")), *sorted((CONF / group).glob("*.yaml"))]
         for group in GROUPS
     }
 
@@ -284,9 +284,14 @@ def describe_file(path: Path) -> str:
         if not line.startswith("#"):
             break
         comment.append(line[1:].strip())
-    target = re.search(r"^_target_: (\S+)", "\n".join(lines), re.MULTILINE)
+    text = "\n".join(lines)
+    target = re.search(r"^_target_: (\S+)", text, re.MULTILINE)
     built = f"`{target[1]}`" if target else ""
-    return " ".join(comment) or built or f"`conf/{path.relative_to(CONF)}`"
+    bases = re.findall(rf"/({path.parent.name}_\w*base)\b", text)
+    shared = (
+        f" With the keys of {' and '.join(f'`conf/{b}.yaml`' for b in bases)}." if bases else ""
+    )
+    return (" ".join(comment) or built or f"`conf/{path.relative_to(CONF)}`") + shared
 
 
 if __name__ == "__main__":

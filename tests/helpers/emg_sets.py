@@ -45,7 +45,9 @@ def write_muscles(
         part = splits[group % len(splits)] if splits else ""
         samples.append(Sample(f"s{group}/{text}/{number}", signal, text, f"s{group}", part))
     frame = Frame((channels,), "float32", "surface EMG, µV", rate)
-    write_all(folder, Description("emg", frame, {"reader": {"rate": rate}}, **about), samples)
+    write_all(
+        folder, Description("emg", frame, {"reader": {"sample_rate": rate}}, **about), samples
+    )
     return folder
 
 

@@ -256,7 +256,7 @@ def test_real_words_of_an_unseen_session_are_read(run, tmp_path: Path) -> None:
     """Measured: 0.61 with the whole recipe from 87 words; chance is 0.03."""
     with zipfile.ZipFile(require_shared_data("emg/nexus") / "brace_30words.zip") as packed:
         packed.extractall(tmp_path / "raw")
-    reader = ("reader=emg_manifest", "reader.rate=250", "reader.uv_per_count=0.02235")
+    reader = ("reader=emg_manifest", "reader.sample_rate=250", "reader.uv_per_count=0.02235")
     prepared = f"data_dir={tmp_path / 'set'}"
     run("task=emg", "stage=prepare", *reader, f"raw_dir={tmp_path / 'raw'}", prepared)
     folder = run(

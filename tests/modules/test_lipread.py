@@ -202,7 +202,7 @@ def test_input_is_read_as_the_training_set_was(compose_config) -> None:
     card = {"frame": {"shape": [48, 80], "rate": 15.0}, "reader": {"zoom": 2.4, "min_frames": 9}}
     reader = as_trained(plain(compose_config("task=lipread", "input=x.mp4").input_reader), **card)
     assert (reader["height"], reader["width"], reader["rate"]) == (48, 80, 15.0)
-    assert reader["zoom"] == 2.4 and reader["min_found"] == 0.5 and reader["crop"] is None
+    assert reader["zoom"] == 2.4 and reader["min_face_share"] == 0.5 and reader["crop"] is None
     changed = compose_config("task=lipread", "input=x.mp4", "input_reader.zoom=1.1").input_reader
     assert as_trained(changed, **card)["zoom"] == 1.1
 

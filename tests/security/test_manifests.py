@@ -21,7 +21,7 @@ def test_rows_with_files_elsewhere_are_rejected(
     random = np.random.default_rng(0)
     np.save(raw / "r.npy", (30 * random.standard_normal((3_000, 8))).astype(np.float32))
     (raw / "manifest.csv").write_text(f"path,text,session\nr.npy,hi,s1\n{place},yes,s1\n")
-    settings = ("reader=emg_manifest", "reader.rate=1000", f"raw_dir={raw}")
+    settings = ("reader=emg_manifest", "reader.sample_rate=1000", f"raw_dir={raw}")
     run(
         "stage=prepare",
         "task=emg",

@@ -34,66 +34,68 @@ class EMGFilter:
     the attenuation: -6 dB at the edges of the band, where one direction has -3 dB.
 
     Args:
-        rate: samples per second of the signal (Hz).
+        sample_rate: of the signal, Hz.
         mains_hz: 50 or 60; None for no notches.
         low_hz: lower edge of the band, Hz.
         high_hz: upper edge of the band, Hz; None or at least the Nyquist frequency for none.
-        resample_hz: sample rate of the result, Hz; None to keep ``rate``.
+        resample_hz: sample rate of the result, Hz; None to keep ``sample_rate``.
 
     Raises:
         ValueError: a setting is impossible; the message begins with its name.
     """
 
-    rate: float
+    sample_rate: float
     mains_hz: float | None = 50.0
     low_hz: float = 0.5
     high_hz: float | None = None
     resample_hz: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rate", "mains_hz", "low_hz", "high_hz", "resample_hz"):
+        for name in ("sample_rate", "mains_hz", "low_hz", "high_hz", "resample_hz"):
             is_missing = name in OPTIONAL_SETTINGS and getattr(self, name) is None
             null = ", or null" * (name in OPTIONAL_SETTINGS)
             is_valid = is_missing or FREQUENCY.accepts(getattr(self, name))
             require(name, getattr(self, name), is_valid, FREQUENCY.expected + null)
         is_mains = self.mains_hz is None or self.mains_hz >= 10  # railways have 16.7 Hz
         require("mains_hz", self.mains_hz, is_mains, "50, 60 or null")
-        below = f"less than half of rate={self.rate:g}, the highest frequency of such recordings"
-        require("low_hz", self.low_hz, self.low_hz < self.rate / 2, below)
+        below = f"less than half of sample_rate={self.sample_rate:g}, the highest frequency"
+        require("low_hz", self.low_hz, self.low_hz < self.sample_rate / 2, below)
         has_band = self.high_hz is None or self.high_hz > self.low_hz
         require("high_hz", self.high_hz, has_band, f"more than low_hz={self.low_hz:g}, or null")
-        exact = self.output_rate / self.rate
+        exact = self.output_rate / self.sample_rate
         is_near = self.ratio.numerator <= MAX_FACTOR and abs(self.ratio / exact - 1) <= 1e-4
-        ratio = f"a ratio to rate={self.rate:g} of whole numbers up to {MAX_FACTOR}"
+        ratio = f"a ratio to sample_rate={self.sample_rate:g} of whole numbers up to {MAX_FACTOR}"
         require("resample_hz", self.resample_hz, is_near, ratio)
 
     @property
     def output_rate(self) -> float:
         """Sample rate of the result, Hz."""
-        return float(self.rate if self.resample_hz is None else self.resample_hz)
+        return float(self.sample_rate if self.resample_hz is None else self.resample_hz)
 
     @cached_property
     def sos(self) -> np.ndarray:
-        """The filter at ``rate`` as second-order sections, (n, 6)."""
-        sections = [_butterworth(self.low_hz, "highpass", self.rate)]
-        if self.high_hz is not None and self.high_hz < self.rate / 2:
-            sections.append(_butterworth(self.high_hz, "lowpass", self.rate))
+        """The filter at ``sample_rate`` as second-order sections, (n, 6)."""
+        sections = [_butterworth(self.low_hz, "highpass", self.sample_rate)]
+        if self.high_hz is not None and self.high_hz < self.sample_rate / 2:
+            sections.append(_butterworth(self.high_hz, "lowpass", self.sample_rate))
         for hum_hz in self.hum_frequencies():
-            notch = signal.iirnotch(hum_hz, hum_hz / NOTCH_HZ, fs=self.rate)
+            notch = signal.iirnotch(hum_hz, hum_hz / NOTCH_HZ, fs=self.sample_rate)
             sections.append(np.hstack(notch)[None])  # numerator and denominator: (1, 6)
         return np.vstack(sections)
 
     @property
     def ratio(self) -> Fraction:
-        """``output_rate`` / ``rate``."""
-        exact = Fraction(self.output_rate) / Fraction(float(self.rate))
+        """``output_rate`` / ``sample_rate``."""
+        exact = Fraction(self.output_rate) / Fraction(float(self.sample_rate))
         return exact.limit_denominator(MAX_FACTOR)
 
     def hum_frequencies(self) -> list[float]:
         """Return the mains frequency and its harmonics below the Nyquist frequency, Hz."""
         if self.mains_hz is None:
             return []
-        return [n * self.mains_hz for n in range(1, math.ceil(self.rate / 2 / self.mains_hz))]
+        return [
+            n * self.mains_hz for n in range(1, math.ceil(self.sample_rate / 2 / self.mains_hz))
+        ]
 
     def __call__(self, emg: np.ndarray) -> np.ndarray:
         """Filter a whole recording without delay: (T, C) → (T', C) float32 at ``output_rate``.
@@ -110,7 +112,7 @@ class EMGFilter:
         # Without its line, a signal can be mirrored at its ends without a step, which would ring.
         emg = signal.detrend(emg, axis=0)
         # One period of the lowest frequency settles the filter, if the recording is that long.
-        padding = min(len(emg) - 1, round(self.rate / self.low_hz))
+        padding = min(len(emg) - 1, round(self.sample_rate / self.low_hz))
         emg = signal.sosfiltfilt(self.sos, emg, axis=0, padtype="even", padlen=padding)
         if self.ratio != 1:
             up, down = self.ratio.as_integer_ratio()

@@ -32,7 +32,7 @@ def preprocess_recording(
         ValueError: the recording is unusable; the message gives the reasons.
     """
     counts = _drop_leading_zeros(counts[skip_samples:])
-    issues = quality_issues(counts, emg_filter.rate, min_s, max_s, max_clipped)
+    issues = quality_issues(counts, emg_filter.sample_rate, min_s, max_s, max_clipped)
     if issues:
         raise ValueError("; ".join(issues))
     with np.errstate(over="ignore", invalid="ignore"):

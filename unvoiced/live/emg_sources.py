@@ -210,8 +210,9 @@ class LSLStream:
         sent_hz = info.nominal_srate()  # 0: irregular, or unknown
         if rate and sent_hz and abs(sent_hz / rate - 1) > 1e-3:
             raise ValueError(
-                f"{key} found {sent_hz:g} Hz; expected {rate:g}. Set input_reader.rate={sent_hz:g} "
-                f"input_reader.resample_hz=<Hz that the model was trained with>"
+                f"{key} found {sent_hz:g} Hz; expected {rate:g}. "
+                f"Set input_reader.sample_rate={sent_hz:g} "
+                "input_reader.resample_hz=<Hz that the model was trained with>"
             )
 
     def read_chunks(self) -> Iterator[np.ndarray]:

@@ -54,12 +54,11 @@ class HandInput(InputReader, LetterReader):
 
     def list_items(self) -> list[Item]:
         """Return an item per file."""
-        files = self.find_inputs(self.endings)
-        if not files:
-            raise self.input_error()
-        if any(path.name.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)) for path in files):
+        items = super().list_items()
+        shown = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+        if any(item.path.name.lower().endswith(shown) for item in items):
             self.model = str(locate_hand_model(self.model))
-        return [Item(self.id_of(path), path) for path in files]
+        return items
 
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
         """Yield the frames of a file that show a hand."""

@@ -130,7 +130,7 @@ class EMGReader(Reader):
         """
         check_named_file(item.path, self.allowed_root(item.path), f"the file {item.path.name}")
         if not item.path.name.lower().endswith(EMG_SUFFIXES):
-            return _load_array(item.path)
+            return load_array(item.path)
         table = read_emg_table(item.path)
         check_sample_rate(table.sample_rate, self.sample_rate, f"{self.key}.sample_rate")
         return table.samples
@@ -164,8 +164,12 @@ class EMGReader(Reader):
         raise ValueError(f"{columns} channels; expected {self.key}.channels={expected}{most}")
 
 
-def _load_array(path: Path) -> np.ndarray:
-    """Return a ``.npy`` file as a memory-mapped array of two dimensions."""
+def load_array(path: Path) -> np.ndarray:
+    """Return a ``.npy`` file of numbers as a memory-mapped array of two dimensions.
+
+    Raises:
+        ValueError: it is damaged, or holds something else.
+    """
     try:
         # Mapped: a damaged header cannot ask for more memory than the file has bytes.
         array = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -35,6 +35,7 @@ class EMGInput(InputReader, EMGReader):
 
     endings = (*ARRAY_SUFFIXES, *EMG_SUFFIXES)
     expected_input = "a .npy or .csv file, or a folder of such files"
+    input_advice = ". Convert other formats (EDF, BDF, …) to CSV with one column per channel"
     null_options = (*OPTIONAL_SETTINGS, "max_s")
 
     def __init__(
@@ -48,12 +49,7 @@ class EMGInput(InputReader, EMGReader):
 
     def list_items(self) -> list[Item]:
         """Return an item per file."""
-        files = self.find_inputs(self.endings)
-        if not files:
-            raise self.input_error(
-                ". Convert other formats (EDF, BDF, XDF, …) to CSV with one column per channel"
-            )
-        return [Recording(self.id_of(path), path) for path in files]
+        return [Recording(item.id, item.path) for item in super().list_items()]
 
     def allowed_root(self, path: Path) -> Path:
         """Return the folder of the file itself: a link that the user names is followed."""

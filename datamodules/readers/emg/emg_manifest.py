@@ -65,13 +65,15 @@ class EMGManifest(EMGReader):
         return Manifest(self.raw_dir, self.manifest_name, self.columns, usual)
 
     def _find_most_common_rate(self) -> float:
-        rates = (row.texts["sample_rates"] for row in self.manifest.parse_rows((), lambda texts: None))
+        rates = (
+            row.texts["sample_rates"] for row in self.manifest.parse_rows((), lambda texts: None)
+        )
         votes = Counter(filter(None, map(_parse_rate, rates)))
         if not votes:
             raise ValueError(
-                f"{self.key}.sample_rate is missing, and {self.manifest_name} has no column rate that "
-                "states it. Set the sample rate of the recordings, such as "
-                f"{self.key}.sample_rate=1000 (Hz)"
+                f"{self.key}.sample_rate is missing, and {self.manifest_name} has no column "
+                "sample_rate or rate that states it. Set the sample rate of the recordings, such "
+                f"as {self.key}.sample_rate=1000 (Hz)"
             )
         return votes.most_common(1)[0][0]
 
@@ -102,8 +104,8 @@ class EMGManifest(EMGReader):
             raise ValueError(f"the rate {texts['sample_rates']!r} is not a number above 0 (Hz)")
         if not math.isclose(rate, self.sample_rate, rel_tol=RATE_TOLERANCE):
             raise ValueError(
-                f"recorded at {rate:g} Hz; expected reader.sample_rate={self.sample_rate:g}. Prepare "
-                "recordings of different rates separately"
+                f"recorded at {rate:g} Hz; expected reader.sample_rate={self.sample_rate:g}. "
+                "Prepare recordings of different rates separately"
             )
 
 

@@ -51,7 +51,11 @@ class Somach(EMGReader):
     endings = ARCHIVE_SUFFIXES
 
     def __init__(
-        self, raw_dir: str | Path | None, sample_rate: float = 250.0, group: str = "phase", **options: Any
+        self,
+        raw_dir: str | Path | None,
+        sample_rate: float = 250.0,
+        group: str = "phase",
+        **options: Any,
     ) -> None:
         super().__init__(raw_dir, sample_rate=sample_rate, **options)
         self.group = group

@@ -49,7 +49,9 @@ class MuscleSimulator:
             integer(1, 10**9).require(name, getattr(self, name))
         number(100, 1e6, "Hz").require("sample_rate", self.sample_rate)
         number(0, 1e6).require("noise", self.noise)
-        number(0, self.sample_rate / 2, "Hz", above=True, below=True).require("mains_hz", self.mains_hz)
+        number(0, self.sample_rate / 2, "Hz", above=True, below=True).require(
+            "mains_hz", self.mains_hz
+        )
         integer(0, 2**63 - 1).require("seed", self.seed)
 
     def simulate_session(self, index: int) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -79,5 +81,7 @@ class MuscleSimulator:
         firings = fire_motor_units(drive, rng, self.sample_rate)
         emg = sum_potentials(firings, session.peaks, session.reach, self.sample_rate)
         if self.noise > 0:
-            emg = emg + self.noise * simulate_noise(len(emg), session, rng, self.sample_rate, self.mains_hz)
+            emg = emg + self.noise * simulate_noise(
+                len(emg), session, rng, self.sample_rate, self.mains_hz
+            )
         return emg.astype(np.float32)

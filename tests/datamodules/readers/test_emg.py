@@ -24,7 +24,7 @@ from tests.helpers.readers import read_outcomes, read_samples, reasons_by_id
 
 read_emg_outcomes = partial(read_outcomes, dtype=np.float32)
 read_emg_samples = partial(read_samples, dtype=np.float32)
-EMGManifest = partial(emg_manifest.EMGManifest, rate=1000.0)
+EMGManifest = partial(emg_manifest.EMGManifest, sample_rate=1000.0)
 
 
 def make_signal(samples=500, channels=8, seed=0):
@@ -198,10 +198,13 @@ def test_a_folder_without_usable_recordings_is_refused_with_the_reason(tmp_path)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rate": -1}, "reader.rate=-1 is not valid; expected a frequency in Hz above 0"),
         (
-            {"low_hz": 130, "rate": 250},
-            "reader.low_hz=130 is not valid; expected less than half of rate=250",
+            {"sample_rate": -1},
+            "reader.sample_rate=-1 is not valid; expected a frequency in Hz above 0",
+        ),
+        (
+            {"low_hz": 130, "sample_rate": 250},
+            "reader.low_hz=130 is not valid; expected less than half of sample_rate=250",
         ),
         ({"uv_per_count": 0}, "reader.uv_per_count=0 is not valid; expected µV per count, above 0"),
         ({"channels": 0}, "reader.channels=0 is not valid; expected 1 or more"),
@@ -218,7 +221,12 @@ def test_impossible_settings(tmp_path, options, message):
 
 @pytest.mark.parametrize("name", ["emg_manifest", "gaddy", "somach"])
 def test_the_configuration_names_every_argument_once(name):
-    text = yaml.safe_load((ROOT / "conf" / "reader" / f"{name}.yaml").read_text("utf-8"))
+    base, own = (
+        yaml.safe_load((ROOT / "conf" / path).read_text("utf-8"))
+        for path in ("reader_emg_base.yaml", f"reader/{name}.yaml")
+    )
+    assert own.pop("defaults") == ["/reader_emg_base", "_self_"]
+    text = base | own
     kinds = {"emg_manifest": emg_manifest.EMGManifest, "gaddy": Gaddy, "somach": Somach}
     kind = kinds[name]
     assert text.pop("_target_") == f"{kind.__module__}.{kind.__name__}"
@@ -252,7 +260,13 @@ def test_the_columns_of_a_manifest(tmp_path):
 def test_columns_of_other_names(tmp_path):
     save_array(tmp_path / "a.npy", make_signal(250))
     make_manifest(tmp_path, "a.npy;yes;p1;s2;250", header="file;said;group;day;hz")
-    options = {"path": "file", "text": "said", "group": "day", "rates": "hz", "rate": 250}
+    options = {
+        "path": "file",
+        "text": "said",
+        "group": "day",
+        "sample_rates": "hz",
+        "sample_rate": 250,
+    }
     (sample,) = read_emg_outcomes(EMGManifest(tmp_path, **options))
     assert (sample.label, sample.group) == ("yes", "s2")
     usual = options | {"group": None}
@@ -278,8 +292,8 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path):
         "absent.npy": "the file absent.npy is missing",
         "a.npy#line4": "line 4: text is missing",
         "#line5": "line 5: path is missing",
-        "a.npy#line6": "line 6: recorded at 250 Hz; reader.rate=1000 is expected. Prepare "
-        "recordings of different rates separately",
+        "a.npy#line6": "line 6: recorded at 250 Hz; expected reader.sample_rate=1000. "
+        "Prepare recordings of different rates separately",
         "a.npy#line7": "line 7: the rate 'fast' is not a number above 0 (Hz)",
         "../outside.npy": f"line 8: the path ../outside.npy {out}",
         str(outside): f"line 9: the path {outside} {out}",
@@ -470,8 +484,8 @@ def test_bad_recordings_of_an_archive_are_rejected(tmp_path):
     (sample,), rejected = read_emg_samples(Somach(tmp_path))
     assert sample.id == "a.npz#00000"
     assert reasons_by_id(rejected) == {
-        "a.npz#00001": "t_ms has 500 Hz; reader.rate=250 is expected",
-        "a.npz#00002": "t_ms has 0 s; reader.rate=250 is expected",
+        "a.npz#00001": "t_ms has 500 Hz; expected reader.sample_rate=250",
+        "a.npz#00002": "t_ms has 0 s; expected reader.sample_rate=250",
         "a.npz#00003": "3 samples (0.012 s) long; min_s=0.1 asks for more",
         "a.npz#00004": "0 samples (0 s) long; min_s=0.1 asks for more",
         "a.npz#00005": "channel 2: flat for more than half of the time",
@@ -537,13 +551,15 @@ def test_inputs(tmp_path):
         ("s2/9.npy", "", 400),
         ("s2/10.npy", "", 300),
     ]
-    (alone,) = read_emg_outcomes(EMGInput(tmp_path / "s2" / "9.npy", rate=1000, resample_hz=250))
+    (alone,) = read_emg_outcomes(
+        EMGInput(tmp_path / "s2" / "9.npy", sample_rate=1000, resample_hz=250)
+    )
     assert (alone.id, len(alone.features)) == ("9.npy", 100)
 
 
 def test_null_takes_the_default_or_says_none(tmp_path):
-    reader = EMGInput(tmp_path, rate=None, uv_per_count=None, low_hz=None, mains_hz=None)
-    assert (reader.rate, reader.uv_per_count, reader.min_s) == (1000, 1.0, 0.1)
+    reader = EMGInput(tmp_path, sample_rate=None, uv_per_count=None, low_hz=None, mains_hz=None)
+    assert (reader.sample_rate, reader.uv_per_count, reader.min_s) == (1000, 1.0, 0.1)
     assert (reader.conditioner.low_hz, reader.conditioner.mains_hz) == (0.5, None)
 
 
@@ -559,9 +575,9 @@ def test_null_takes_the_default_or_says_none(tmp_path):
 def test_tables_as_input(tmp_path, lines):
     path = tmp_path / "a.csv"
     path.write_text("\n".join(lines), encoding="utf-8-sig")
-    (sample,) = read_emg_outcomes(EMGInput(path, rate=250, channels=2))
+    (sample,) = read_emg_outcomes(EMGInput(path, sample_rate=250, channels=2))
     counts = np.stack([np.arange(100) % 7 + 1, np.arange(100) % 5], 1)
-    reader = EMGInput(path, rate=250, channels=2)
+    reader = EMGInput(path, sample_rate=250, channels=2)
     np.testing.assert_array_equal(sample.features, reader.conditioner(counts))
 
 
@@ -639,7 +655,7 @@ def ignore_progress(line):
 def test_real_words_of_a_brace_are_read(tmp_path):
     with zipfile.ZipFile(require_shared_data("emg/nexus") / "brace_30words.zip") as packed:
         packed.extractall(tmp_path / "raw")
-    reader = EMGManifest(tmp_path / "raw", rate=250, uv_per_count=0.02235, mains_hz=50)
+    reader = EMGManifest(tmp_path / "raw", sample_rate=250, uv_per_count=0.02235, mains_hz=50)
     done = prepare(reader, tmp_path / "out", {}, 1, ignore_progress)
     result = PreparedSet(tmp_path / "out", "emg")
     assert done.samples + done.rejected == 390

@@ -47,14 +47,14 @@ def write_set(folder: Path, signals: dict[str, np.ndarray], header: str, suffix:
 )
 def test_other_units_are_refused_with_the_factor_to_set(tmp_path, factor, unit, setting):
     folder = write_set(tmp_path, {"a.npy": make_signal() * factor}, "path,text", "")
-    (outcome,) = read_emg_samples(EMGManifest(folder, rate=RATE))
+    (outcome,) = read_emg_samples(EMGManifest(folder, sample_rate=RATE))
     assert isinstance(outcome, Rejected)
     assert "too weak for surface EMG" in outcome.reason
     assert f"If they are in {unit}, set uv_per_count={setting}" in outcome.reason
-    (sample,) = read_emg_samples(EMGManifest(folder, rate=RATE, uv_per_count=float(setting)))
+    (sample,) = read_emg_samples(EMGManifest(folder, sample_rate=RATE, uv_per_count=float(setting)))
     (expected,) = read_emg_samples(
         EMGManifest(
-            write_set(tmp_path / "uv", {"a.npy": make_signal()}, "path,text", ""), rate=RATE
+            write_set(tmp_path / "uv", {"a.npy": make_signal()}, "path,text", ""), sample_rate=RATE
         )
     )
     np.testing.assert_allclose(sample.features, expected.features, rtol=1e-4, atol=1e-3)
@@ -63,7 +63,7 @@ def test_other_units_are_refused_with_the_factor_to_set(tmp_path, factor, unit, 
 @pytest.mark.parametrize("scale_uv", [3e4, 1e9])
 def test_numbers_that_are_too_strong_are_refused(tmp_path, scale_uv):
     folder = write_set(tmp_path, {"a.npy": make_signal(scale_uv=scale_uv)}, "path,text", "")
-    (outcome,) = read_emg_samples(EMGManifest(folder, rate=RATE))
+    (outcome,) = read_emg_samples(EMGManifest(folder, sample_rate=RATE))
     assert isinstance(outcome, Rejected)
     assert "too strong for surface EMG" in outcome.reason and "uv_per_count" in outcome.reason
 
@@ -81,7 +81,7 @@ def test_plausible_amplitudes_pass_and_the_named_factor_repairs_the_others(rms, 
 
 
 def test_a_live_signal_in_volts_is_refused_with_the_factor_to_set():
-    about = {"frame": {"shape": [8], "rate": RATE}, "input": {}, "reader": {"rate": RATE}}
+    about = {"frame": {"shape": [8], "rate": RATE}, "input": {}, "reader": {"sample_rate": RATE}}
     live = {"window_s": 1.0, "hop_s": 0.5, "min_probability": 0.5}
     listener = Listener({}, about, live)
     with pytest.raises(ValueError, match=r"input_reader.*If they are in volts, set uv_per_count="):
@@ -95,7 +95,9 @@ def test_a_live_signal_in_volts_is_refused_with_the_factor_to_set():
 
 def test_a_manifest_without_a_sample_rate_asks_for_it(tmp_path):
     folder = write_set(tmp_path, {"a.npy": make_signal()}, "path,text", "")
-    with pytest.raises(ValueError, match=r"reader.rate is missing.*such as reader.rate=1000"):
+    with pytest.raises(
+        ValueError, match=r"sample_rate is missing.*such as reader.sample_rate=1000"
+    ):
         EMGManifest(folder)
 
 
@@ -103,7 +105,7 @@ def test_the_column_of_rates_states_the_sample_rate(tmp_path):
     signals = {f"{n}.npy": make_signal() for n in range(3)}
     folder = write_set(tmp_path, signals, "path,text,rate", ",250")
     reader = EMGManifest(folder)
-    assert reader.rate == 250
+    assert reader.sample_rate == 250
     assert all(isinstance(outcome, Sample) for outcome in read_emg_samples(reader))
 
 
@@ -111,7 +113,7 @@ def test_preparing_states_rate_and_length(run, tmp_path, capsys):
     folder = write_set(
         tmp_path / "raw", {f"{n}.npy": make_signal() for n in range(3)}, "path,text,start_s", ",0.5"
     )
-    command = ("task=emg", "stage=prepare", "reader=emg_manifest", "reader.rate=250")
+    command = ("task=emg", "stage=prepare", "reader=emg_manifest", "reader.sample_rate=250")
     run(*command, f"raw_dir={folder}", f"data_dir={tmp_path / 'set'}")
     printed = capsys.readouterr().out
     assert "Sample rate: 250 Hz; the median recording is 2 s long" in printed
@@ -132,8 +134,8 @@ def test_prepare_reads_tables_as_predict_and_live_do(tmp_path):
     signal = make_signal()
     path = write_table(tmp_path / "a.csv", signal, name="timestamps")
     (tmp_path / "manifest.csv").write_text("path,text\na.csv,word\n")
-    (prepared,) = read_emg_samples(EMGManifest(tmp_path, rate=RATE))
-    (predicted,) = read_emg_samples(EMGInput(path, rate=RATE, channels=8))
+    (prepared,) = read_emg_samples(EMGManifest(tmp_path, sample_rate=RATE))
+    (predicted,) = read_emg_samples(EMGInput(path, sample_rate=RATE, channels=8))
     np.testing.assert_array_equal(prepared.features, predicted.features)
     live = np.concatenate([*GrowingTable(path, 8, poll_s=0, idle_s=0).read_chunks()])
     np.testing.assert_allclose(live, signal, atol=1e-6)
@@ -143,9 +145,9 @@ def test_prepare_reads_tables_as_predict_and_live_do(tmp_path):
 def test_times_of_another_rate_are_refused(tmp_path, unit, name):
     path = write_table(tmp_path / "a.csv", make_signal(), unit, name)
     assert read_emg_table(path).sample_rate == pytest.approx(RATE, rel=1e-4)
-    (outcome,) = read_emg_samples(EMGInput(path, rate=1000, channels=8))
+    (outcome,) = read_emg_samples(EMGInput(path, sample_rate=1000, channels=8))
     assert isinstance(outcome, Rejected)
-    assert "its times tell 250 Hz, and input_reader.rate=1000 is expected" in outcome.reason
+    assert "its times tell 250 Hz, and input_reader.sample_rate=1000 is expected" in outcome.reason
 
 
 def test_times_without_a_rate_state_none():
@@ -171,7 +173,7 @@ BRAINFLOW = "\n".join("\t".join(["1.0"] * 24) for _ in range(50))
 def test_raw_files_of_recording_programs_are_named(tmp_path, name, content, reason):
     path = tmp_path / name
     path.write_text(content)
-    (outcome,) = read_emg_samples(EMGInput(path, rate=RATE, channels=8))
+    (outcome,) = read_emg_samples(EMGInput(path, sample_rate=RATE, channels=8))
     assert reason in outcome.reason
     if "channel" not in reason:
         with pytest.raises(ValueError, match=reason):
@@ -202,7 +204,7 @@ def test_damaged_recordings_cost_a_row_each(data, tmp_path_factory):
     content = content[: data.draw(st.integers(0, len(content)))]
     (folder / name).write_bytes(data.draw(st.sampled_from([content, content[::-1]])))
     (folder / "manifest.csv").write_text("path,text\na.npy,x\nb.csv,x\ngood.npy,x\n")
-    reader = EMGManifest(folder, rate=RATE, channels=8)
+    reader = EMGManifest(folder, sample_rate=RATE, channels=8)
     outcome = prepare(reader, folder / "set", {}, workers=1, say=lambda line: None)
     assert outcome.samples + outcome.rejected == 3
     prepared = PreparedSet(folder / "set")

@@ -101,7 +101,7 @@ def test_cuts_with_context_tell_where_the_word_lies(tmp_path):
     assert {s.sequence for s in samples} == {"a.mkv"}
     message = [read_frame_numbers(s)[slice(*s.word_span)] for s in samples[:3]]
     assert message == [[*range(4)], [*range(4, 10)], [*range(16, 20)]]
-    half, *_ = read_image_outcomes(open_manifest(tmp_path, context_s=0.16, rate=12.5))
+    half, *_ = read_image_outcomes(open_manifest(tmp_path, context_s=0.16, fps=12.5))
     assert (read_frame_numbers(half), half.word_span) == ([1, 3, 5, 7], (0, 2))
 
 
@@ -268,10 +268,13 @@ def test_files_that_are_not_manifests_are_refused(tmp_path, content, message):
     ("options", "message"),
     [
         ({"crop": "lips"}, "crop=lips is not valid; expected one of mouth, none"),
-        ({"rate": 0}, "reader.rate=0.0 is not valid; expected Hz above 0"),
-        ({"rate": float("nan")}, "reader.rate=nan is not valid"),
+        ({"fps": 0}, "reader.fps=0.0 is not valid; expected a number above 0"),
+        ({"fps": float("nan")}, "reader.fps=nan is not valid"),
         ({"height": 2}, "reader.height=2"),
-        ({"min_found": 50}, "reader.min_found=50 is not valid; expected a share from 0 to 1"),
+        (
+            {"min_face_share": 50},
+            "reader.min_face_share=50 is not valid; expected a share",
+        ),
     ],
 )
 def test_impossible_settings(tmp_path, options, message):
@@ -385,7 +388,7 @@ def test_speakers_may_be_folders(tmp_path):
         ("M02/Words/01/01", "01", "M02"),
     ]
     assert [read_frame_numbers(sample) for sample in samples] == [[*range(5)]] * 3
-    phrases = FrameFolder(tmp_path, kind="phrases", rate=30)
+    phrases = FrameFolder(tmp_path, kind="phrases", fps=30)
     assert phrases.frame.rate == 30.0
     assert [sample.id for sample in read_image_samples(phrases)[0]] == ["F01/phrases/01/01"]
 
@@ -518,7 +521,7 @@ class TestFaces:
         assert gone.reason == ("no face for 0.56 s; expected gaps of at most reader.max_gap_s=0.5")
         rare = write_clip(tmp_path / "rare", paint_speaking_head(40, step=1, away=range(10, 40)))
         assert rare.reason == (
-            "a face found in 10 of 40 frames (25%); expected reader.min_found=0.5 or more"
+            "a face found in 10 of 40 frames (25%); expected reader.min_face_share=0.5 or more"
         )
 
     def test_words_are_cut_from_one_track(self, tmp_path):
@@ -537,7 +540,7 @@ class TestFaces:
         (sample,) = read_image_outcomes(VideoManifest(tmp_path, context_s=0.4, max_gap_s=0.1))
         assert (len(sample.features), sample.word_span) == (20, (4, 10))
         write_video(tmp_path / "a.mkv", paint_speaking_head(30, step=1, away=range(16)))
-        options = {"context_s": 0.4, "min_found": 0.1, "max_gap_s": 0.1}
+        options = {"context_s": 0.4, "min_face_share": 0.1, "max_gap_s": 0.1}
         (rejected,) = read_image_outcomes(VideoManifest(tmp_path, **options))
         assert rejected.reason.startswith("no frame of the word itself is left")
 

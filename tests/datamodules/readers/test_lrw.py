@@ -96,7 +96,7 @@ def test_clips_are_resampled_to_another_frame_rate(
     tmp_path: Path, clip: Path, rate: float, frames: int, word: tuple
 ) -> None:
     add_clip(clip, tmp_path)
-    (sample,) = read_image_outcomes(LRW(tmp_path, rate=rate))
+    (sample,) = read_image_outcomes(LRW(tmp_path, fps=rate))
     assert (len(sample.features), sample.word_span) == (frames, word)
 
 
@@ -229,7 +229,7 @@ def test_links_that_lead_out_are_left_out(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"crop": "mouth"}, "crop=mouth is not valid; expected one of fixed, none"),
-        ({"rate": 0}, "reader.rate=0.0 is not valid"),
+        ({"fps": 0}, "reader.fps=0.0 is not valid"),
         ({"height": 2}, "reader.height=2"),
     ],
     ids=["crop", "rate", "height"],

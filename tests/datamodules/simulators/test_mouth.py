@@ -158,10 +158,7 @@ def test_clips_are_gray_and_have_the_requested_size(height, width):
 
 def test_clips_last_as_long_as_words_do():
     slow, fast = (
-        [
-            len(clip)
-            for _, clip in MouthSimulator(rate=rate, height=16, width=24).simulate_speaker(0)
-        ]
+        [len(clip) for _, clip in MouthSimulator(fps=rate, height=16, width=24).simulate_speaker(0)]
         for rate in (25.0, 50.0)
     )
     np.testing.assert_allclose(fast, 2 * np.array(slow), atol=1)

@@ -73,7 +73,7 @@ def test_the_split_of_a_sentence_never_changes():
 
 
 def test_sessions_say_sentences_of_their_own_split():
-    simulator = MuscleSimulator(sessions=6, utterances=4, rate=250)
+    simulator = MuscleSimulator(sessions=6, utterances=4, sample_rate=250)
     splits = [split_of_session(index) for index in range(6)]
     assert splits == ["train", "test", "val", "train", "train", "train"]
     for index, expected in enumerate(splits):
@@ -83,7 +83,8 @@ def test_sessions_say_sentences_of_their_own_split():
 
 
 def test_a_session_repeats_no_sentence_before_its_pool_is_used_up():
-    simulator = MuscleSimulator(utterances=len(list_sentences("val")) + 1, rate=100, mains=40)
+    count = len(list_sentences("val")) + 1
+    simulator = MuscleSimulator(utterances=count, sample_rate=100, mains_hz=40)
     texts = [text for text, _, _ in simulator.simulate_session(2)]
     assert set(texts[:-1]) == set(list_sentences("val"))
     assert texts[-1] == texts[0]
@@ -193,7 +194,7 @@ def test_motor_units_fire_more_the_more_they_are_driven(drive, seed):
 
 @pytest.mark.parametrize("rate", [250.0, 1000.0])
 def test_recordings_are_microvolts_as_long_as_sentences(rate):
-    simulator = MuscleSimulator(utterances=12, rate=rate)
+    simulator = MuscleSimulator(utterances=12, sample_rate=rate)
     recordings = [emg for *_, emg in simulator.simulate_session(0)]
     assert all(emg.dtype == np.float32 and emg.shape[1] == 8 for emg in recordings)
     assert all(np.isfinite(emg).all() for emg in recordings)
@@ -293,10 +294,10 @@ def test_without_noise_a_sentence_always_takes_the_same_drive():
         ({"sessions": 0}, "sessions=0"),
         ({"utterances": 0}, "utterances=0"),
         ({"channels": -1}, "channels=-1"),
-        ({"rate": 20.0}, "rate=20.0"),
-        ({"rate": float("nan")}, "rate=nan"),
+        ({"sample_rate": 20.0}, "sample_rate=20.0"),
+        ({"sample_rate": float("nan")}, "sample_rate=nan"),
         ({"noise": -0.5}, "noise=-0.5"),
-        ({"rate": 100.0}, "mains=50.0"),
+        ({"sample_rate": 100.0}, "mains_hz=50.0"),
         ({"seed": -1}, "seed=-1"),
     ],
     ids=["sessions", "utterances", "channels", "rate", "nan", "noise", "mains", "seed"],

@@ -416,7 +416,8 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
         live(write_table(tmp_path / "three.csv", format_rows(make_signal(10, 3))))
     with pytest.raises(ValueError, match=r"becomes 250 Hz.*resample_hz=1000"):
         live(
-            write_table(tmp_path / "emg.csv", format_rows(make_signal(10))), "input_reader.rate=250"
+            write_table(tmp_path / "emg.csv", format_rows(make_signal(10))),
+            "input_reader.sample_rate=250",
         )
     assert load_checkpoint(checkpoint).card.frame["rate"] == RATE
 
@@ -476,7 +477,7 @@ def test_a_stream_is_read_like_a_file(live, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(result, expected, atol=2e-4)
     with pytest.raises(ValueError, match="found 8 channels; expected 3"):
         LSLStream(name, 3)
-    with pytest.raises(ValueError, match="found 1000 Hz; expected 250. Set input_reader.rate=1000"):
+    with pytest.raises(ValueError, match="found 1000 Hz; expected 250. Set .*sample_rate=1000"):
         LSLStream(name, 8, rate=250.0)
     with pytest.raises(ValueError, match=f"no such stream was found .* expected one of.*{name}"):
         LSLStream(f"not-{name}", 8, wait_s=0.2)
