@@ -120,12 +120,12 @@ def test_arrays_that_are_not_signals_are_refused(emg):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rate": 0}, "rate=0 is not valid; expected a frequency in Hz above 0.$"),
-        ({"rate": float("nan")}, "rate=nan is not valid; expected"),
-        ({"rate": None}, "rate=null is not valid; expected"),
+        ({"sample_rate": 0}, "sample_rate=0 is not valid; expected a frequency in Hz above 0.$"),
+        ({"sample_rate": float("nan")}, "sample_rate=nan is not valid; expected"),
+        ({"sample_rate": None}, "sample_rate=null is not valid; expected"),
         ({"low_hz": -2}, "low_hz=-2 is not valid; expected a frequency in Hz above 0.$"),
         ({"low_hz": None}, "low_hz=null is not valid; expected"),
-        ({"low_hz": 500}, "low_hz=500 is not valid; expected less than half of rate=1000"),
+        ({"low_hz": 500}, "low_hz=500 is not valid; expected less than half of sample_rate=1000"),
         (
             {"low_hz": 20, "high_hz": 20},
             "high_hz=20 is not valid; expected more than low_hz=20, or null",
@@ -134,13 +134,16 @@ def test_arrays_that_are_not_signals_are_refused(emg):
         ({"mains_hz": -50}, "mains_hz=-50 is not valid; expected"),
         ({"mains_hz": 0.5}, "mains_hz=0.5 is not valid; expected 50, 60 or null"),
         ({"resample_hz": 0}, "resample_hz=0 is not valid; expected"),
-        ({"resample_hz": 0.01}, "resample_hz=0.01 is not valid; expected a ratio to rate=1000"),
+        (
+            {"resample_hz": 0.01},
+            "resample_hz=0.01 is not valid; expected a ratio to sample_rate=1000",
+        ),
         ({"resample_hz": 1e9}, "resample_hz=1000000000.0 is not valid; expected a ratio"),
     ],
 )
 def test_impossible_settings_are_named(options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
-        EMGFilter(**({"rate": 1000} | options))
+        EMGFilter(**({"sample_rate": 1000} | options))
 
 
 # ---- live signals
