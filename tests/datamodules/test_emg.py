@@ -263,7 +263,7 @@ def test_recordings_without_texts_are_read_by_a_trained_model(folder: Path, tmp_
 
 
 def test_simulated_sessions_are_prepared_as_recordings_are() -> None:
-    simulator = SimulatedMuscles(sessions=3, utterances=2, rate=250.0, channels=3)
+    simulator = SimulatedMuscles(sessions=3, utterances=2, sample_rate=250.0, channels=3)
     about, samples = simulator.description, list(simulator.samples())
     assert about.task == "emg" and about.simulated
     assert about.frame.shape == (3,) and about.frame.rate == 250.0

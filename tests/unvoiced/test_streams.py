@@ -573,42 +573,22 @@ def test_real_sentences_are_found(
     network.about["reader"]["zoom"] = zoom
     for clip in real_sentences.iloc[::4].itertuples():
         eye = MouthEye(Recognizer(network), np.inf)
-        eye = MouthEye(Recognizer(network), np.inf)
-        for seconds, image in VideoSource(clip.path).timed_frames():
         for seconds, image in VideoSource(clip.path).timed_frames():
             eye.push(image, seconds)
-            eye.push(image, seconds)
-        result = find_speech(eye.mouths(), 25.0)
         result = find_speech(eye.mouths(), 25.0)
         errors.append((result[0][0] - clip.first / 25, result[-1][1] - clip.stop / 25))
-        errors.append((result[0][0] - clip.first / 25, result[-1][1] - clip.stop / 25))
-    assert (np.abs(np.median(errors, axis=0)) < (0.45, 0.15)).all()  # lips begin before the voice
     assert (np.abs(np.median(errors, axis=0)) < (0.45, 0.15)).all()  # lips begin before the voice
 
 
-
-
-@pytest.mark.shared_data
 @pytest.mark.shared_data
 def test_streaming_and_preparation_crop_the_same_real_mouths(
-def test_streaming_and_preparation_crop_the_same_real_mouths(
-    face_model_file: Path,
     face_model_file: Path,
     real_sentences: pd.DataFrame,
-    real_sentences: pd.DataFrame,
-) -> None:
 ) -> None:
     path = real_sentences["path"].iloc[0]
-    path = real_sentences["path"].iloc[0]
-    reader = MouthInput(path, rate=25.0, height=64, width=96)
     reader = MouthInput(path, fps=25.0, height=64, width=96)
     ((sample,),) = [list(reader.read(item)) for item in reader.list_items()]
-    ((sample,),) = [list(reader.read(item)) for item in reader.list_items()]
-    eye = MouthEye(Recognizer(LipNetwork()), np.inf)
     eye = MouthEye(Recognizer(LipNetwork()), np.inf)
     for seconds, image in VideoSource(path).timed_frames():
-    for seconds, image in VideoSource(path).timed_frames():
         eye.push(image, seconds)
-        eye.push(image, seconds)
-    np.testing.assert_array_equal(eye.mouths(), sample.features)
     np.testing.assert_array_equal(eye.mouths(), sample.features)
