@@ -24,6 +24,7 @@ READ_BY = {
     "raw_dir": ("prepare",),
     "crop": ("prepare", "predict", "live", "serve", "export"),
     "reader": ("prepare",),
+    "compile": ("fit",),
     "init_from": ("fit",),
     "ckpt_path": ("validate", "test", "predict", "live", "serve", "export", "benchmark"),
     "input": ("predict", "live", "summary", "replay"),

@@ -62,6 +62,7 @@ ROOT: dict[str, Rule] = {
     "resume": text("a run folder") | NULL,
     "calibrate": integer(0, 10_000, "recordings of each class"),
     "fold": integer(0, 100_000),
+    "compile": FLAG,
     "oversubscribe": FLAG,
     "size": choice("full", "tiny"),
     "run_dir": FOLDER,

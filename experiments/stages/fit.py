@@ -23,6 +23,7 @@ from experiments.checkpoints.training_state import (
     restoring,
 )
 from experiments.launch.build import build_datamodule, build_module, build_trainer, write_config
+from experiments.launch.compiling import compile_network
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.launch.limits import refuse_excess_devices
@@ -75,6 +76,7 @@ def train_and_test(config: DictConfig) -> float | None:
     if config.init_from and not checkpoint:
         start_from(module, config.init_from)
     trainer = build_trainer(config)
+    compile_network(config, module, trainer)
     check_monitor(config, module.list_monitored_metrics(), trainer.callbacks)
     if checkpoint:
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
