@@ -129,7 +129,7 @@ class PreparedDataModule(L.LightningDataModule):
         if self.prepared.simulated:
             return {}
         rows = self.indices.train[self.indices.train < self.real_rows]
-        return TrainingRecord.of(self.prepared, rows).to_plain()
+        return TrainingRecord.from_rows(self.prepared, rows).to_plain()
 
     def apply_model_card(self, card: Any) -> None:
         """Take the answers from a checkpoint's card instead of the data; before ``setup``."""
@@ -298,7 +298,7 @@ class PreparedDataModule(L.LightningDataModule):
         self.real_rows = len(self.prepared)
         if not self.simulated_share or not len(self.indices.train):
             return
-        self.prepared.join(PreparedSet(self._simulated_folder(), self.task, self.memory_limit))
+        self.prepared.append(PreparedSet(self._simulated_folder(), self.task, self.memory_limit))
         added = np.arange(self.real_rows, len(self.prepared))
         self.indices = replace(
             self.indices,

@@ -1,4 +1,4 @@
-"""Recordings that are equal, number by number, and yet bear two labels."""
+"""Detection of recordings that are numerically equal but have different labels."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ SHOWN_COPIES = 3
 
 
 class CopyFinder:
-    """Fingerprints of the samples of a set, 8 bytes each, in its order."""
+    """Fingerprints of the samples of a set, 8 bytes each, in their order."""
 
     def __init__(self) -> None:
-        self._prints = array("Q")
+        self._fingerprints = array("Q")
 
     def __len__(self) -> int:
-        return len(self._prints)
+        return len(self._fingerprints)
 
     def add(self, features: np.ndarray) -> None:
-        """Take the next sample, (frames, *frame_shape), contiguous."""
-        self._prints.append(_fingerprint(features))
+        """Add the next sample, (frames, *frame_shape)."""
+        self._fingerprints.append(_fingerprint(features))
 
     def add_earlier(self, frames: Frames, rows: pd.DataFrame) -> None:
-        """Take the samples that an earlier run wrote, of which ``rows`` has start and length."""
+        """Put samples of an earlier run first; ``rows`` has their start and length."""
         spans = rows[["start", "length"]].to_numpy(np.int64)
         earlier = [_fingerprint(frames[start : start + length]) for start, length in spans]
-        self._prints = array("Q", earlier) + self._prints
+        self._fingerprints = array("Q", earlier) + self._fingerprints
 
-    def conflicts(self, ids: pd.Series, labels: pd.Series) -> list[str]:
-        """Return a sentence on the samples that are equal and bear different labels, if any."""
-        prints = pd.Series(np.frombuffer(self._prints, np.uint64))
+    def describe_conflicts(self, ids: pd.Series, labels: pd.Series) -> list[str]:
+        """Return a warning about equal samples with different labels, in a list; empty if none."""
+        prints = pd.Series(np.frombuffer(self._fingerprints, np.uint64))
         copies = prints[prints.duplicated(keep=False)]
-        found = [
+        conflicts = [
             rows.tolist()
             for _, rows in copies.index.to_series().groupby(copies)
             if labels.iloc[rows].nunique() > 1
         ]
-        if not found:
+        if not conflicts:
             return []
-        shown = "; ".join(_pair(rows, ids, labels) for rows in found[:SHOWN_COPIES])
-        more = f"; and {len(found) - SHOWN_COPIES:,} more" if len(found) > SHOWN_COPIES else ""
+        shown = "; ".join(_format_pair(rows, ids, labels) for rows in conflicts[:SHOWN_COPIES])
+        num_more = len(conflicts) - SHOWN_COPIES
+        more = f"; and {num_more:,} more" if num_more > 0 else ""
         return [
-            f"warning: {count_noun(len(found), 'recording')} under two labels: {shown}{more}. "
+            f"warning: {count_noun(len(conflicts), 'recording')} under two labels: {shown}{more}. "
             "Correct the labels and prepare the set again"
         ]
 
@@ -57,10 +58,10 @@ def _fingerprint(features: np.ndarray) -> int:
     return int.from_bytes(blake2b(content.data, digest_size=8).digest(), "little")
 
 
-def _pair(rows: list[int], ids: pd.Series, labels: pd.Series) -> str:
+def _format_pair(rows: list[int], ids: pd.Series, labels: pd.Series) -> str:
     first = labels.iloc[rows[0]]
-    other = next(row for row in rows if labels.iloc[row] != first)
+    second = next(row for row in rows if labels.iloc[row] != first)
     return " and ".join(
         f"{escape_controls(shorten(ids.iloc[row], 60))} ({shorten(labels.iloc[row], 40)!r})"
-        for row in (rows[0], other)
+        for row in (rows[0], second)
     )

@@ -1,4 +1,4 @@
-"""Frames of a set that is too large for memory, read from its file when they are wanted."""
+"""Frames of sets that are too large for memory, read from their file on demand."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from datamodules.store.samples import Frame
 from unvoiced.files import open_regular
 
 MAX_FRAMES = 1 << 50
-SPARSE = 4  # a stretch this many times as long as what is wanted of it is still read in one piece
+MAX_SPARSITY = 4  # a span up to this many times the wanted frames is read in one piece
 
 
 class FrameStore(ABC):
-    """Frames that are indexed as an array (frames, *frame_shape) is, and give an array in memory.
+    """Frames (frames, *frame_shape) that are indexed like an array and give arrays in memory.
 
-    They are indexed by a slice or by places (..., T), of which those along the last axis are of
-    one sample.
+    An index is a slice, or an array (..., T) whose last axis lies within one sample.
     """
 
     shape: tuple[int, ...]
@@ -30,33 +29,32 @@ class FrameStore(ABC):
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, at: slice | np.ndarray) -> np.ndarray:
-        return self.take(np.arange(*at.indices(len(self))) if isinstance(at, slice) else at)
+    def __getitem__(self, index: slice | np.ndarray) -> np.ndarray:
+        if isinstance(index, slice):
+            index = np.arange(*index.indices(len(self)))
+        return self.take(index)
 
-    def take(self, at: np.ndarray, axis: int = 0) -> np.ndarray:
-        """(*at.shape, *frame_shape), as numpy's ``take``."""
+    def take(self, indices: np.ndarray, axis: int = 0) -> np.ndarray:
+        """Return (*indices.shape, *frame_shape), as numpy's ``take``."""
         assert axis == 0, axis
-        found = np.empty((*at.shape, *self.shape[1:]), self.dtype)
-        if at.size:
-            self._read_into(found, at)
-        return found
+        frames = np.empty((*indices.shape, *self.shape[1:]), self.dtype)
+        if indices.size:
+            self._read_into(frames, indices)
+        return frames
 
     @abstractmethod
-    def _read_into(self, found: np.ndarray, at: np.ndarray) -> None:
-        """Fill ``found`` with the frames ``at``, of which there are some."""
+    def _read_into(self, out: np.ndarray, indices: np.ndarray) -> None:
+        """Fill ``out`` with the frames of at least one index."""
 
 
 class NpyFrameStore(FrameStore):
-    """The frames of a ``features.npy`` that is too large for memory, read when they are wanted.
+    """The frames of a ``features.npy``, read on demand.
 
-    A memory map would do so too, but what it has once read counts as memory of the process, up to
-    the size of the file, and the whole file counts where address space is limited (``ulimit -v``).
-
-    Args:
-        path: the file.
+    A memory map would count what it has once read as memory of the process, up to the size of the
+    file, and the whole file where address space is limited (``ulimit -v``).
 
     Raises:
-        OSError, ValueError: it is no ``.npy`` file as PreparedWriter writes it, or is too short.
+        OSError, ValueError: no ``.npy`` file as ``PreparedWriter`` writes it, or it is too short.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,45 +68,80 @@ class NpyFrameStore(FrameStore):
             raise ValueError(f"{self.dtype} by {'columns' if by_columns else 'rows'}")
         size = path.stat().st_size
         if size < self.offset + self.nbytes:
-            raise ValueError(f"{size:,} bytes, and {self.offset + self.nbytes:,} are announced")
+            raise ValueError(f"{size:,} bytes; expected {self.offset + self.nbytes:,}")
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all frames."""
         return len(self) * self._frame_bytes
 
     @property
     def _frame_bytes(self) -> int:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
-    def _read_into(self, found: np.ndarray, at: np.ndarray) -> None:
-        rows = at.reshape(-1, at.shape[-1])  # (..., T) → (rows, T)
-        # Opened each time: a loader's processes then share no position in the file.
+    def _read_into(self, out: np.ndarray, indices: np.ndarray) -> None:
+        rows = indices.reshape(-1, indices.shape[-1])  # (..., T) → (rows, T)
+        # Opened each time, since the processes of a loader must not share a position in the file.
         with self.path.open("rb", buffering=0) as file:
-            for row, into in zip(rows, found.reshape(*rows.shape, *self.shape[1:]), strict=True):
-                self._read_row(file, row, into)
+            for row, frames in zip(rows, out.reshape(*rows.shape, *self.shape[1:]), strict=True):
+                self._read_row(file, row, frames)
 
-    def _read_row(self, file: FileIO, row: np.ndarray, into: np.ndarray) -> None:
-        """Read the frames ``row`` (T,) into ``into`` (T, *frame_shape)."""
+    def _read_row(self, file: FileIO, row: np.ndarray, out: np.ndarray) -> None:
+        """Read the frames ``row`` (T,) into ``out`` (T, *frame_shape)."""
         first = int(row.min())
         span = int(row.max()) + 1 - first
         if span == len(row) and (row[1:] > row[:-1]).all():
-            self._read(file, first, into)
-        elif span <= SPARSE * len(row):
+            self._read_span(file, first, out)
+        elif span <= MAX_SPARSITY * len(row):
             between = np.empty((span, *self.shape[1:]), self.dtype)
-            self._read(file, first, between)
-            np.take(between, row - first, axis=0, out=into, mode="clip")  # "raise" would copy
+            self._read_span(file, first, between)
+            np.take(between, row - first, axis=0, out=out, mode="clip")  # "raise" would copy
         else:
-            for place, frame in zip(row.tolist(), into, strict=True):
-                self._read(file, place, frame)
+            for index, frame in zip(row.tolist(), out, strict=True):
+                self._read_span(file, index, frame)
 
-    def _read(self, file: FileIO, first: int, into: np.ndarray) -> None:
-        wanted = into.reshape(-1).view(np.uint8)
+    def _read_span(self, file: FileIO, first: int, out: np.ndarray) -> None:
+        buffer = out.reshape(-1).view(np.uint8)
         file.seek(self.offset + first * self._frame_bytes)
-        while len(wanted):
-            count = file.readinto(wanted)
+        while len(buffer):
+            count = file.readinto(buffer)
             if not count:
                 raise OSError(f"{self.path} has become shorter: prepare the set again")
-            wanted = wanted[count:]
+            buffer = buffer[count:]
+
+
+class ConcatFrameStore(FrameStore):
+    """The frames of two sets end to end, each in memory or in a file."""
+
+    def __init__(self, first: Frames, second: Frames) -> None:
+        self.first, self.second = first, second
+        self.dtype = first.dtype
+        self.shape = (len(first) + len(second), *first.shape[1:])
+
+    def _read_into(self, out: np.ndarray, indices: np.ndarray) -> None:
+        is_second = indices[..., 0] >= len(self.first)  # (...,) for each sample
+        assert (is_second == (indices[..., -1] >= len(self.first))).all(), "a sample spans two sets"
+        out[~is_second] = self.first.take(indices[~is_second], axis=0)
+        out[is_second] = self.second.take(indices[is_second] - len(self.first), axis=0)
+
+
+Frames = np.ndarray | FrameStore
+
+
+def concat_frames(first: Frames, second: Frames) -> Frames:
+    """Return both end to end; in memory only if both are."""
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return np.concatenate([first, second])
+    return ConcatFrameStore(first, second)
+
+
+def npy_header(frame: Frame, frames: int) -> bytes:
+    """Return the header of ``features.npy``; numpy reserves room for the first axis to grow."""
+    buffer = BytesIO()
+    descr = np.lib.format.dtype_to_descr(np.dtype(frame.dtype))
+    header = {"descr": descr, "fortran_order": False, "shape": (frames, *frame.shape)}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue()
 
 
 def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -120,37 +153,3 @@ def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     if header is None:
         raise ValueError("not of .npy version 1.0")
     return header
-
-
-def npy_header(frame: Frame, frames: int) -> bytes:
-    """Return the header of ``features.npy``; numpy leaves room in it for the first axis to grow."""
-    buffer = BytesIO()
-    descr = np.lib.format.dtype_to_descr(np.dtype(frame.dtype))
-    header = {"descr": descr, "fortran_order": False, "shape": (frames, *frame.shape)}
-    np.lib.format.write_array_header_1_0(buffer, header)
-    return buffer.getvalue()
-
-
-class ConcatFrameStore(FrameStore):
-    """The frames of two sets end to end, each in memory or in a file."""
-
-    def __init__(self, first: Frames, second: Frames) -> None:
-        self.first, self.second = first, second
-        self.dtype = first.dtype
-        self.shape = (len(first) + len(second), *first.shape[1:])
-
-    def _read_into(self, found: np.ndarray, at: np.ndarray) -> None:
-        later = at[..., 0] >= len(self.first)  # (...,) for each sample
-        assert (later == (at[..., -1] >= len(self.first))).all(), "a sample lies in one set"
-        found[~later] = self.first.take(at[~later], axis=0)
-        found[later] = self.second.take(at[later] - len(self.first), axis=0)
-
-
-Frames = np.ndarray | FrameStore
-
-
-def join_frames(first: Frames, second: Frames) -> Frames:
-    """Both end to end; in memory only where both are there already."""
-    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
-        return np.concatenate([first, second])
-    return ConcatFrameStore(first, second)

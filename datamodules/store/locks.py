@@ -1,4 +1,4 @@
-"""One process at a time in a folder; lock files that a killed process left do not block."""
+"""Locks that keep a folder to one process; a killed process leaves no lock behind."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-LOCK = ".lock"
-WAIT_S = 2.0  # for a process that is just ending
+LOCK_NAME = ".lock"
 
 
 class FolderInUseError(ValueError):
-    """Another process has the folder."""
+    """An error for a folder that another process has locked."""
 
 
 @contextmanager
-def lock_folder(folder: str | Path, activity: str, wait_s: float = WAIT_S) -> Iterator[None]:
+def lock_folder(folder: str | Path, activity: str, wait_s: float = 2.0) -> Iterator[None]:
     """Keep other processes out of ``folder`` within the ``with`` block; make it if it is missing.
 
-    The operating system frees the lock as soon as its process ends, in whatever way.
+    The operating system releases the lock when its process ends, in whatever way.
 
     Args:
-        activity: of this process, such as ``a preparation``, for the message of another one.
-        wait_s: how long to wait for another process; negative: for as long as it takes.
+        folder: the folder.
+        activity: of this process, such as ``a preparation``, for messages of other processes.
+        wait_s: how long to wait for another process, seconds; negative: without limit.
 
     Raises:
-        FolderInUseError: another process has the folder.
+        FolderInUseError: another process has locked the folder.
     """
-    path = Path(folder) / LOCK
+    path = Path(folder) / LOCK_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
@@ -40,10 +40,10 @@ def lock_folder(folder: str | Path, activity: str, wait_s: float = WAIT_S) -> It
     except Timeout:
         raise FolderInUseError(
             f"{folder} is in use by another process ({read_owner(path)}); expected one process "
-            "per folder. Wait until it has ended, or name another folder"
+            "per folder. Wait until it has ended, or use another folder"
         ) from None
     try:
-        path.write_text(describe_self(activity), encoding="utf-8")
+        path.write_text(describe_process(activity), encoding="utf-8")
         yield
     finally:
         with contextlib.suppress(OSError):  # some systems do not remove an open file
@@ -51,13 +51,13 @@ def lock_folder(folder: str | Path, activity: str, wait_s: float = WAIT_S) -> It
         lock.release()
 
 
-def describe_self(activity: str) -> str:
-    """Return ``a preparation, process 1234 on name``."""
+def describe_process(activity: str) -> str:
+    """Return a text such as ``a preparation, process 1234 on name``."""
     return f"{activity}, process {os.getpid()} on {platform.node()}"
 
 
 def read_owner(path: Path) -> str:
-    """Return what the owner of the lock file ``path`` wrote about itself."""
+    """Return the description that the owner wrote into the lock file."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")[:200]
     except OSError:
@@ -66,7 +66,7 @@ def read_owner(path: Path) -> str:
 
 
 def is_locked_by(path: Path, owner: str) -> bool:
-    """Whether the process that described itself as ``owner`` still holds the lock file ``path``."""
+    """Return whether the process with the description ``owner`` still holds the lock file."""
     if read_owner(path) != owner:
         return False
     lock = FileLock(path)

@@ -1,4 +1,4 @@
-"""Recordings to a prepared set: in parallel, with progress, going on where it stopped."""
+"""Preparation of recordings: in parallel, with progress, resumable."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from typing import Any
 from joblib import Parallel, delayed, parallel_config
 
 from datamodules.readers.base import Item, Reader
-from datamodules.store.samples import MAX_LABEL, REJECTED, Description, Rejected, Sample
+from datamodules.store.samples import MAX_LABEL, REJECTED_NAME, Description, Rejected, Sample
 from datamodules.store.writer import PreparedWriter
 from unvoiced.processes import end_with_parent
 
-LAP = 512  # files; at most two laps of outcomes wait for a file that takes long
-
-MEASURED_FILES = 10  # before that the start of the processes hides the speed
+CHUNK_FILES = 512  # at most two chunks of outcomes wait for a file that takes long
+MIN_TIMED_FILES = 10  # before that, the start of the processes hides the speed
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a preparation did: samples and rejections of this call, and whether it was needed."""
+class PreparationResult:
+    """Counts of one call of ``prepare``.
+
+    Attributes:
+        samples, rejected: outcomes that this call added.
+        already_complete: whether the set was complete before.
+    """
 
     samples: int
     rejected: int
@@ -36,16 +40,18 @@ def prepare(
     reader: Reader,
     data_dir: str | Path,
     settings: dict[str, Any],
-    workers: int | None = None,
-    say: Callable[[str], None] = print,
-) -> Outcome:
+    num_workers: int | None = None,
+    log: Callable[[str], None] = print,
+) -> PreparationResult:
     """Read every item of ``reader`` into the prepared set ``data_dir``.
 
     Args:
-        settings: what the set is prepared with; a half-prepared folder is gone on with only under
-            the same settings.
-        workers: processes; None for one a core.
-        say: takes a line of progress.
+        reader: reads the recordings.
+        data_dir: folder of the set. A partially prepared folder can only be resumed with the same
+            settings.
+        settings: what the set is prepared with.
+        num_workers: processes; None for one per core.
+        log: receives lines about the progress.
 
     Raises:
         ValueError: nothing to read, nothing that could be read, or the folder holds another set.
@@ -53,68 +59,67 @@ def prepare(
     description = Description(reader.task, reader.frame, settings, reader.classes)
     with PreparedWriter(data_dir, description) as writer:
         if writer.complete:
-            return Outcome(0, 0, already_complete=True)
+            return PreparationResult(0, 0, already_complete=True)
         reader.ignored = Path(data_dir)
         items = reader.list_items()
         for note in dict.fromkeys(reader.notes):
-            say(note)
+            log(note)
         todo = [item for item in items if not writer.done.issuperset(item.sample_ids)]
         if len(todo) < len(items):
-            say(f"{len(items) - len(todo):,} of {len(items):,} files were read before")
-        outcome = _read_all(reader, todo, writer, workers or -1, _Progress(len(todo), say))
+            log(f"{len(items) - len(todo):,} of {len(items):,} files were read before")
+        result = _read_all(reader, todo, writer, num_workers or -1, _Progress(len(todo), log))
         leftover = reader.list_leftover(items)
         for row in leftover.rejected:
             writer.add(row)
         for line in leftover.summary_lines():
-            say(line)
+            log(line)
         writer.flush()
         _refuse_empty(writer)
         writer.finish()
         for line in writer.warnings:
-            say(line)
-    return outcome
+            log(line)
+    return result
 
 
 def _read_all(
-    reader: Reader, todo: list[Item], writer: PreparedWriter, workers: int, progress: _Progress
-) -> Outcome:
+    reader: Reader, todo: list[Item], writer: PreparedWriter, num_workers: int, progress: _Progress
+) -> PreparationResult:
     counts = {Sample: 0, Rejected: 0}
-    for results in _in_parallel(reader, todo, workers):
-        for result in results:
-            counts[type(result)] += 1
-            writer.add(result)
+    for outcomes in _read_in_parallel(reader, todo, num_workers):
+        for outcome in outcomes:
+            counts[type(outcome)] += 1
+            writer.add(outcome)
         progress.step(counts[Rejected])
-    return Outcome(counts[Sample], counts[Rejected])
+    return PreparationResult(counts[Sample], counts[Rejected])
 
 
-def _in_parallel(
-    reader: Reader, todo: list[Item], workers: int
+def _read_in_parallel(
+    reader: Reader, todo: list[Item], num_workers: int
 ) -> Iterator[list[Sample | Rejected]]:
-    """The outcomes of each item in order: the same set on any number of cores.
+    """Yield the outcomes of each item in order: the same set on any number of cores.
 
-    joblib reads on however late its outcomes are taken; laps keep their number bounded.
+    joblib reads ahead without limit; chunks bound the number of outcomes that wait.
     """
-    few = len(todo) < 8 or workers == 1  # starting processes would take longer than the work
-    if few:
-        yield from (_read(reader, item) for item in todo)
+    if len(todo) < 8 or num_workers == 1:  # starting processes would take longer than the work
+        yield from (_read_item(reader, item) for item in todo)
         return
-    ahead: Iterator[list[Sample | Rejected]] = iter(())
-    for first in range(0, len(todo), LAP):
+    previous: Iterator[list[Sample | Rejected]] = iter(())
+    for first in range(0, len(todo), CHUNK_FILES):
         with parallel_config("loky", initializer=end_with_parent, initargs=(os.getpid(),)):
-            parallel = Parallel(n_jobs=workers, return_as="generator", batch_size="auto")
-        lap = parallel(delayed(_read)(reader, item) for item in todo[first : first + LAP])
-        yield from ahead  # the next lap has begun: no process waits for the last of this one
-        ahead = lap
-    yield from ahead
+            parallel = Parallel(n_jobs=num_workers, return_as="generator", batch_size="auto")
+        chunk = todo[first : first + CHUNK_FILES]
+        outcomes = parallel(delayed(_read_item)(reader, item) for item in chunk)
+        yield from previous  # the next chunk has begun: no process waits for the last of this one
+        previous = outcomes
+    yield from previous
 
 
-def _read(reader: Reader, item: Item) -> list[Sample | Rejected]:
-    """The outcomes of one item; a rejection bears its label, so that a lost class is noticed."""
-    return [_checked(outcome, item) for outcome in reader.read(item)]
+def _read_item(reader: Reader, item: Item) -> list[Sample | Rejected]:
+    return [_check_outcome(outcome, item) for outcome in reader.read(item)]
 
 
-def _checked(outcome: Sample | Rejected, item: Item) -> Sample | Rejected:
-    """A rejection with its label; a sample that cannot be stored as a rejection."""
+def _check_outcome(outcome: Sample | Rejected, item: Item) -> Sample | Rejected:
+    """Return a rejection with the item's label; a label that is too long becomes one."""
     if isinstance(outcome, Rejected):
         return outcome if outcome.label else replace(outcome, label=item.label)
     if len(outcome.label) > MAX_LABEL:
@@ -126,29 +131,31 @@ def _checked(outcome: Sample | Rejected, item: Item) -> Sample | Rejected:
 def _refuse_empty(writer: PreparedWriter) -> None:
     if writer.frames:
         return
-    path = writer.data_dir / REJECTED
+    path = writer.data_dir / REJECTED_NAME
     with path.open(encoding="utf-8", newline="") as file:
         first = next(csv.DictReader(file), None)
     example = f", such as {first['id']}: {first['reason']}" if first else ""
-    raise ValueError(f"not one recording could be read{example}. {path} says why, one by one")
+    raise ValueError(f"not one recording could be read{example}. {path} lists each reason")
 
 
 class _Progress:
-    """A line every few seconds, with an end estimate."""
+    """A line every few seconds, with an estimate of the time left."""
 
-    def __init__(self, total: int, say: Callable[[str], None], every_s: float = 5.0) -> None:
-        self.total, self.say, self.every_s = total, say, every_s
-        self.done, self.started = 0, time.monotonic()
-        self.spoke = self.started
+    def __init__(self, total: int, log: Callable[[str], None], every_s: float = 5.0) -> None:
+        self.total, self.log, self.every_s = total, log, every_s
+        self.done, self.started_s = 0, time.monotonic()
+        self.logged_s = self.started_s
 
     def step(self, rejected: int) -> None:
+        """Count a file, with the number of rejections so far."""
         self.done += 1
-        now = time.monotonic()
-        if now - self.spoke < self.every_s and self.done < self.total:
+        now_s = time.monotonic()
+        if now_s - self.logged_s < self.every_s and self.done < self.total:
             return
-        self.spoke, rate = now, self.done / max(now - self.started, 1e-9)
-        left = timedelta(seconds=round((self.total - self.done) / rate))
-        self.say(
-            f"{self.done:,}/{self.total:,} files, {rejected:,} rejected, {rate:,.1f} files/s"
-            + (f", {left} left" if self.done >= MEASURED_FILES else "")
+        self.logged_s = now_s
+        files_per_s = self.done / max(now_s - self.started_s, 1e-9)
+        left = timedelta(seconds=round((self.total - self.done) / files_per_s))
+        self.log(
+            f"{self.done:,}/{self.total:,} files, {rejected:,} rejected, {files_per_s:,.1f} files/s"
+            + (f", {left} left" if self.done >= MIN_TIMED_FILES else "")
         )

@@ -1,10 +1,11 @@
-"""What a prepared set consists of: manifest.csv, features.npy, meta.json, rejected.csv.
+"""The parts of a prepared set: file names, samples, frames, description.
 
-This package knows neither torch nor MediaPipe: preparing processes import it and must start fast.
+This module imports neither torch nor MediaPipe: preparing processes import it and must start fast.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,23 +13,30 @@ import numpy as np
 
 from unvoiced.text import escape_controls, normal_form, shorten
 
-MANIFEST, FEATURES, META, REJECTED = "manifest.csv", "features.npy", "meta.json", "rejected.csv"
+MANIFEST_NAME, REJECTED_NAME = "manifest.csv", "rejected.csv"
+FEATURES_NAME, META_NAME = "features.npy", "meta.json"
 FORMAT_VERSION = 1
 TEXT_COLUMNS = ("id", "label", "group", "sequence", "split", "source")
 MANIFEST_COLUMNS = (*TEXT_COLUMNS, "start", "length")
-WORD_COLUMNS = ("word_start", "word_end")  # only where a sample says which frames its word takes
+WORD_COLUMNS = ("word_start", "word_end")  # only in sets whose samples state a word span
 MAX_LABEL, MAX_REASON = 1_000, 2_000  # characters
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One recording, ready to be stored: ``features`` is (frames, *frame_shape).
+    """One recording, ready to be stored.
 
-    ``word_span`` is the first frame that the word itself takes and the one after its last, counted
-    within the sample; what is around it is context. None where nobody knows.
-
-    ``sequence`` names the recording that the sample was cut from, unique in the set: samples of
-    one sequence are near-copies and stay on one side of a split. Empty where it is unknown.
+    Attributes:
+        id: unique in the set.
+        features: (frames, *frame_shape).
+        label: class or text.
+        group: signer, speaker or session; empty if it is unknown.
+        split: ``train``, ``val`` or ``test`` if the recordings come with a split.
+        source: the file that it was read from.
+        word_span: first frame of the word itself and the frame after its last, counted within the
+            sample; the frames around it are context. None if it is unknown.
+        sequence: the recording that the sample was cut from, unique in the set; empty if it is
+            unknown. Samples of one sequence are near-copies and stay on one side of a split.
     """
 
     id: str
@@ -50,7 +58,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A recording that could not be prepared, and why, in words for its owner."""
+    """A recording that could not be prepared, with the reason for its owner."""
 
     id: str
     reason: str
@@ -64,9 +72,9 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Frame:
-    """What one row of ``features.npy`` is.
+    """Shape, type and meaning of one row of ``features.npy``.
 
-    ``rate`` is in Hz; None where frames are single pictures without a rate.
+    ``rate`` is the sample rate or frame rate in Hz; None for single images.
     """
 
     shape: tuple[int, ...]
@@ -74,13 +82,18 @@ class Frame:
     meaning: str
     rate: float | None = None
 
+    @property
+    def num_bytes(self) -> int:
+        """The size of one frame."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
 
 @dataclass(frozen=True)
 class Description:
-    """What ``meta.json`` says about a prepared set beside the counts.
+    """The content of ``meta.json`` except for the counts.
 
-    ``settings`` are the plain numbers and strings that it was prepared with: a folder is gone on
-    with only under the same settings.
+    ``settings`` are the plain numbers and strings that the set was prepared with. A partially
+    prepared folder can only be resumed with the same settings.
     """
 
     task: str
@@ -91,7 +104,7 @@ class Description:
 
 
 def manifest_row(sample: Sample, start: int, has_words: bool) -> dict[str, Any]:
-    """The row of the manifest for a sample whose frames begin at ``start``."""
+    """Return the manifest row of a sample whose frames begin at ``start``."""
     row: dict[str, Any] = {name: getattr(sample, name) for name in TEXT_COLUMNS}
     row |= {"start": start, "length": len(sample.features)}
     if has_words:

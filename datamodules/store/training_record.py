@@ -1,4 +1,4 @@
-"""What a model was trained on, as bounded sets of hashes that travel in its checkpoint."""
+"""Bounded sets of hashes of the training samples, stored in each checkpoint."""
 
 from __future__ import annotations
 
@@ -12,129 +12,133 @@ import numpy as np
 
 from datamodules.store.dataset import PreparedSet
 
-KEPT_HASHES = 8_192  # of each kind: 88 kB as text, however large the set is
-CHUNK_BYTES = 4_096  # of a sample's middle, which are hashed
-ALL_HASHES = np.iinfo(np.uint64).max
+KEPT_HASHES = 8_192  # of each kind: 88 kB as text for a set of any size
+HASHED_BYTES = 4_096  # from the middle of a sample
+RECORD_KINDS = ("contents", "names", "groups")
+DAMAGED_RECORD = "the record of what the model was trained on is damaged"
 
 
 @dataclass(frozen=True)
 class HashSketch:
-    """The smallest distinct hashes of a set: all of a small one, a fair sample of a large one.
+    """The smallest distinct hashes of a set: all of a small set, a fair sample of a large one.
 
     Source: K. Beyer et al., On Synopses for Distinct-Value Estimation Under Multiset Operations,
     SIGMOD 2007.
 
     Attributes:
         hashes: (n,) sorted uint64, at most ``KEPT_HASHES``.
-        is_whole: whether nothing was left out.
+        is_whole: whether it holds all hashes of the set.
     """
 
     hashes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     is_whole: bool = True
 
     @classmethod
-    def of(cls, values: np.ndarray, is_whole: bool = True) -> Self:
+    def from_hashes(cls, values: np.ndarray, is_whole: bool = True) -> Self:
         """Return the sketch of hashes (n,); 0 stands for no hash."""
         distinct = np.unique(values[values != 0])
         return cls(distinct[:KEPT_HASHES], is_whole and len(distinct) <= KEPT_HASHES)
 
-    def join(self, other: HashSketch) -> HashSketch:
-        """Return the sketch of both sets together."""
+    def merge(self, other: HashSketch) -> HashSketch:
+        """Return the sketch of the union of both sets."""
         least = min(self.limit, other.limit)
         both = np.concatenate([self.hashes, other.hashes])
-        return HashSketch.of(both[both <= least], self.is_whole and other.is_whole)
+        return HashSketch.from_hashes(both[both <= least], self.is_whole and other.is_whole)
 
     @property
     def limit(self) -> int:
-        """The largest hash about which the sketch can tell whether it was in the set."""
-        return int(ALL_HASHES) if self.is_whole else int(self.hashes[-1])
+        """The largest hash whose membership in the set is known."""
+        return np.iinfo(np.uint64).max if self.is_whole else int(self.hashes[-1])
 
     def contains(self, values: np.ndarray) -> np.ndarray:
-        """Return (n,) float: 1 and 0 for in the set and not, NaN where the sketch cannot tell."""
+        """Return (n,) float: 1 if in the set, 0 if not, NaN if it is unknown."""
         known = (values != 0) & (values <= np.uint64(self.limit))
         return np.where(known | (values == 0), np.isin(values, self.hashes), np.nan)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return the sketch as plain data."""
         text = base64.b64encode(self.hashes.astype("<u8").tobytes()).decode()
         return {"hashes": text, "is_whole": self.is_whole}
 
     @classmethod
     def from_plain(cls, plain: Any) -> Self:
-        """Return the sketch in plain data of anyone; ``ValueError`` where it is damaged."""
+        """Return the sketch in untrusted plain data.
+
+        Raises:
+            ValueError: it is damaged.
+        """
         try:
             content = base64.b64decode(plain["hashes"], validate=True)
             hashes = np.frombuffer(content, "<u8").astype(np.uint64)
             is_whole = plain["is_whole"]
         except (TypeError, KeyError, ValueError, binascii.Error):
-            raise ValueError("the record of what the model was trained on is damaged") from None
+            raise ValueError(DAMAGED_RECORD) from None
         if not isinstance(is_whole, bool) or not (is_whole or len(hashes)):
-            raise ValueError("the record of what the model was trained on is damaged")
+            raise ValueError(DAMAGED_RECORD)
         return cls(np.unique(hashes)[:KEPT_HASHES], is_whole)
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """The samples, by content and by name, and the groups that a model was trained on."""
+    """Hashes of the training samples, by content and by name, and of their groups."""
 
     contents: HashSketch = field(default_factory=HashSketch)
     names: HashSketch = field(default_factory=HashSketch)
     groups: HashSketch = field(default_factory=HashSketch)
 
     @classmethod
-    def of(cls, prepared: PreparedSet, rows: np.ndarray) -> Self:
+    def from_rows(cls, prepared: PreparedSet, rows: np.ndarray) -> Self:
         """Return the record of these rows of a set."""
         hashes = (hash_contents(prepared, rows), hash_names(prepared, rows))
-        return cls(*map(HashSketch.of, (*hashes, hash_groups(prepared, rows))))
+        return cls(*map(HashSketch.from_hashes, (*hashes, hash_groups(prepared, rows))))
 
-    def join(self, other: TrainingRecord) -> TrainingRecord:
-        """Return the record of a model that was trained on both."""
-        return TrainingRecord(
-            self.contents.join(other.contents),
-            self.names.join(other.names),
-            self.groups.join(other.groups),
-        )
+    def merge(self, other: TrainingRecord) -> TrainingRecord:
+        """Return the record of a model that was trained on both sets."""
+        merged = (getattr(self, kind).merge(getattr(other, kind)) for kind in RECORD_KINDS)
+        return TrainingRecord(*merged)
 
     def to_plain(self) -> dict[str, Any]:
         """Return plain data for a checkpoint's card."""
-        kinds = ("contents", "names", "groups")
-        return {kind: getattr(self, kind).to_plain() for kind in kinds}
+        return {kind: getattr(self, kind).to_plain() for kind in RECORD_KINDS}
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
-        """Return the record in a card; ``ValueError`` where it is damaged."""
-        kinds = ("contents", "names", "groups")
-        return cls(*(HashSketch.from_plain(plain.get(kind)) for kind in kinds))
+        """Return the record in a card.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        return cls(*(HashSketch.from_plain(plain.get(kind)) for kind in RECORD_KINDS))
 
     def count_seen(self, prepared: PreparedSet, rows: np.ndarray) -> SeenCounts:
-        """Return how many of these rows, and of their groups, were trained on."""
+        """Count the rows, and their groups, that were trained on."""
         if not len(rows):
             return SeenCounts(0, 0, 0, 0, True)
-        found = [
+        hits = [
             self.contents.contains(hash_contents(prepared, rows)),
             self.names.contains(hash_names(prepared, rows)),
         ]
-        if self.contents.is_whole and self.names.is_whole:
-            share = np.fmax(*found).mean()
-        else:  # a fair sample of each kind tells the share
-            share = max((np.nanmean(kind) for kind in found if not np.isnan(kind).all()), default=0)
+        is_exact = self.contents.is_whole and self.names.is_whole
+        if is_exact:
+            share = np.fmax(*hits).mean()
+        else:  # estimated from a fair sample of each kind
+            share = max((np.nanmean(kind) for kind in hits if not np.isnan(kind).all()), default=0)
         groups = np.unique(hash_groups(prepared, rows))
         groups = groups[groups != 0]
         seen = int(np.nansum(self.groups.contains(groups)))
-        is_exact = self.contents.is_whole and self.names.is_whole
         return SeenCounts(round(share * len(rows)), len(rows), seen, len(groups), is_exact)
 
 
 @dataclass(frozen=True)
 class SeenCounts:
-    """How much of what is tested was trained on.
+    """Counts of tested samples and groups that were trained on.
 
     Attributes:
-        samples: tested samples that were trained on; an estimate where not ``is_exact``.
+        samples: tested samples that were trained on; an estimate unless ``is_exact``.
         of_samples: all tested samples.
         groups: tested groups whose names were trained on.
         of_groups: all tested groups with a name.
-        is_exact: whether ``samples`` is counted.
+        is_exact: whether ``samples`` is exact.
     """
 
     samples: int
@@ -145,24 +149,24 @@ class SeenCounts:
 
 
 def hash_contents(prepared: PreparedSet, rows: np.ndarray) -> np.ndarray:
-    """Return (rows,) uint64 of the middle of each sample; 0 where all of its numbers are equal."""
+    """Return (rows,) uint64: hashes of each sample's middle; 0 if its numbers are all equal."""
     starts, lengths = (
         prepared.manifest[name].to_numpy(np.int64)[rows] for name in ("start", "length")
     )
     frame = prepared.features[:1]
-    most = max(1, CHUNK_BYTES // max(1, frame.nbytes))
+    most = max(1, HASHED_BYTES // max(1, frame.nbytes))
     hashes = np.zeros(len(rows), np.uint64)
-    for place, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
-        taken = min(length, most)
-        first = start + (length - taken) // 2
-        chunk = np.ascontiguousarray(prepared.features[first : first + taken])
-        if chunk.size and (chunk != chunk.flat[0]).any():  # a black clip is everybody's
-            hashes[place] = hash_bytes(chunk.tobytes())
+    for index, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
+        count = min(length, most)
+        first = start + (length - count) // 2
+        chunk = np.ascontiguousarray(prepared.features[first : first + count])
+        if chunk.size and (chunk != chunk.flat[0]).any():  # black clips are all equal
+            hashes[index] = hash_bytes(chunk.tobytes())
     return hashes
 
 
 def hash_names(prepared: PreparedSet, rows: np.ndarray) -> np.ndarray:
-    """Return (rows,) uint64 of folder and name of each recording; 0 where no folder is known."""
+    """Return (rows,) uint64: hashes of each recording's folder and id; 0 without a folder."""
     settings = prepared.meta["settings"].get("reader") or {}
     folder = settings.get("raw_dir")
     if not folder:
@@ -173,7 +177,7 @@ def hash_names(prepared: PreparedSet, rows: np.ndarray) -> np.ndarray:
 
 
 def hash_groups(prepared: PreparedSet, rows: np.ndarray) -> np.ndarray:
-    """Return the uint64 of each named group of these rows."""
+    """Return the uint64 hash of each named group of these rows."""
     names = sorted(set(prepared.manifest["group"].iloc[rows]) - {""})
     texts = (name.encode(errors="replace") for name in names)
     return np.fromiter(map(hash_bytes, texts), np.uint64, len(names))

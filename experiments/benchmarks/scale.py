@@ -28,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from datamodules.loading.batches import frame_indices
 from datamodules.readers.base import Item, Leftover, Reader
 from datamodules.store.prepare import prepare
-from datamodules.store.samples import FEATURES, Sample
+from datamodules.store.samples import FEATURES_NAME, Sample
 from experiments.benchmarks.profiling import NEXT_BATCH_ACTION, STEP_ACTION, profile_training
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import logger, quiet
@@ -88,7 +88,7 @@ def prepare_set(config: DictConfig, count: int) -> float:
     settings = reader.simulator.description.settings | {"count": count}
     assert reader.simulated  # the time does not include simulating them
     started = time.perf_counter()
-    outcome = prepare(reader, config.data_dir, settings, workers=1, say=lambda line: None)
+    outcome = prepare(reader, config.data_dir, settings, num_workers=1, log=lambda line: None)
     return outcome.samples / (time.perf_counter() - started)
 
 
@@ -96,7 +96,7 @@ def read_set(config: DictConfig, count: int) -> float:
     """Read an epoch of training batches in random order; return samples a second."""
     data = build_datamodule(config)
     loader = data.train_dataloader()
-    _drop_cache(Path(config.data_dir) / FEATURES)
+    _drop_cache(Path(config.data_dir) / FEATURES_NAME)
     started = time.perf_counter()
     samples = sum(len(batch["index"]) for batch in loader)
     return samples / (time.perf_counter() - started)
@@ -107,7 +107,7 @@ def train_on_set(config: DictConfig, count: int) -> float:
     quiet()
     L.seed_everything(config.seed, workers=True, verbose=False)
     data, steps = build_datamodule(config), config.benchmark.steps
-    _drop_cache(Path(config.data_dir) / FEATURES)
+    _drop_cache(Path(config.data_dir) / FEATURES_NAME)
     durations = profile_training(config, data, steps)
     seconds = sum(durations[NEXT_BATCH_ACTION]) + sum(durations[STEP_ACTION])
     return len(durations[STEP_ACTION]) * data.batch_size / seconds
@@ -151,7 +151,7 @@ def _measure_size(config: DictConfig, count: int, scratch: Path) -> dict[str, fl
         memory_mb = config.benchmark.memory_mb
         per_second, peak_mb = run_in_process(part, scratch / "config.yaml", count, memory_mb)
         row |= {f"{name}, a second": round(per_second), f"{name}, peak MB": round(peak_mb)}
-    row["GB"] = round((scratch / "set" / FEATURES).stat().st_size / 1e9, 4)
+    row["GB"] = round((scratch / "set" / FEATURES_NAME).stat().st_size / 1e9, 4)
     return row
 
 

@@ -54,7 +54,7 @@ def start_from(module: TaskModule, path: str | Path) -> None:
 def _join_records(*cards: ModelCard) -> dict[str, Any]:
     """Return what the models were trained on together."""
     records = [TrainingRecord.from_plain(card.record) for card in cards if card.record]
-    return reduce(TrainingRecord.join, records).to_plain() if records else {}
+    return reduce(TrainingRecord.merge, records).to_plain() if records else {}
 
 
 def _head(module: TaskModule) -> set[str]:

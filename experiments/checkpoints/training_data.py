@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, open_dict
 
 from datamodules.splits import Split
-from datamodules.store.samples import META
+from datamodules.store.samples import META_NAME
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.launch.console import tell
 from experiments.launch.overrides import given_keys
@@ -72,7 +72,7 @@ def find_training_set(card: ModelCard) -> Path:
         )
     check_text("the model's data_dir", named, 4_096)
     path = Path(named)
-    if not (path / META).is_file():
+    if not (path / META_NAME).is_file():
         raise ValueError(
             f"the set that the model was trained with is not there any more ({path}). Name one "
             "with data_dir="

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, open_dict
 
 from datamodules.base import PreparedDataModule
 from datamodules.store.prepare import prepare
-from datamodules.store.samples import META, REJECTED
+from datamodules.store.samples import META_NAME, REJECTED_NAME
 from experiments.checkpoints.load import require_model
 from experiments.launch.build import (
     build_datamodule,
@@ -46,9 +46,9 @@ def run(config: DictConfig) -> None:
     reader = build_input_reader(config, module.card)
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}
-    if (folder / "input" / META).exists():  # of an earlier prediction in this run folder
+    if (folder / "input" / META_NAME).exists():  # of an earlier prediction in this run folder
         shutil.rmtree(folder / "input")
-    prepare(reader, folder / "input", settings, config.predict.num_workers, say=logger.info)
+    prepare(reader, folder / "input", settings, config.predict.num_workers, log=logger.info)
     changed = _use_prepared_input(config, folder / "input")
     data = build_datamodule(changed, trained=module.card)
     table = predict_table(changed, module, data)
@@ -84,7 +84,7 @@ def _report_predictions(table: pd.DataFrame, folder: Path, simulated: bool) -> N
     logger.info(shown.to_markdown(index=False, floatfmt=".3f"))
     if len(table) > MAX_PRINTED_ROWS:
         logger.info(f"… and {len(table) - MAX_PRINTED_ROWS:,} more in predictions.csv")
-    path = folder / "input" / REJECTED
+    path = folder / "input" / REJECTED_NAME
     rejected = pd.read_csv(path, dtype=str, keep_default_na=False)
     rows = rejected[["id", "reason"]].head(MAX_PRINTED_REJECTIONS)
     for name, reason in rows.itertuples(index=False):

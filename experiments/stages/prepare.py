@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
-from datamodules.store.samples import MANIFEST, REJECTED
+from datamodules.store.samples import MANIFEST_NAME, REJECTED_NAME
 from experiments.launch.console import logger
 from experiments.launch.instantiate import instantiate, plain
 from experiments.launch.limits import refuse_excess
@@ -31,7 +31,7 @@ def run(config: DictConfig) -> None:
     reader = build_reader(config)
     settings = plain(config.reader) | {"raw_dir": str(Path(config.raw_dir).resolve())}
     outcome = prepare(
-        reader, config.data_dir, {"reader": settings}, config.prepare.num_workers, say=logger.info
+        reader, config.data_dir, {"reader": settings}, config.prepare.num_workers, log=logger.info
     )
     report_set(Path(config.data_dir), outcome.already_complete)
 
@@ -60,13 +60,13 @@ def build_reader(config: DictConfig) -> Any:
 def report_set(data_dir: Path, already_complete: bool) -> None:
     """Print the size of a prepared set, and warnings on its classes."""
     prepared = PreparedSet(data_dir)
-    rejected = pd.read_csv(data_dir / REJECTED, dtype=str, keep_default_na=False)
+    rejected = pd.read_csv(data_dir / REJECTED_NAME, dtype=str, keep_default_na=False)
     groups = f", {count_noun(len(prepared.groups), 'group')}" if prepared.groups else ""
     logger.info(
         f"{data_dir} {'was complete already' if already_complete else 'is ready'}: "
         f"{count_noun(len(prepared), 'sample')} of "
         f"{count_noun(prepared.manifest['label'].nunique(), 'class')}{groups} "
-        f"({MANIFEST}); {len(rejected):,} rejected (reasons in {REJECTED})"
+        f"({MANIFEST_NAME}); {len(rejected):,} rejected (reasons in {REJECTED_NAME})"
     )
     rate = prepared.meta["frame"]["rate"]
     if rate:
@@ -79,7 +79,7 @@ def report_set(data_dir: Path, already_complete: bool) -> None:
     if lost:
         logger.warning(
             f"no recording of {', '.join(lost)} could be used. A model trained on this set will "
-            f"not know {'them' if len(lost) > 1 else 'it'}; reasons in {REJECTED}"
+            f"not know {'them' if len(lost) > 1 else 'it'}; reasons in {REJECTED_NAME}"
         )
     if not get_task(prepared.meta["task"]).has_open_text:  # texts have capitals
         _warn_of_spellings(prepared.classes)

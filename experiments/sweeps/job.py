@@ -18,9 +18,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from datamodules.store.locks import (
-    LOCK,
+    LOCK_NAME,
     FolderInUseError,
-    describe_self,
+    describe_process,
     is_locked_by,
     lock_folder,
     read_owner,
@@ -62,9 +62,9 @@ def run_job(config: DictConfig) -> float:
 @cache  # a process may run several jobs
 def end_with_sweep(target: str, folder: str) -> None:
     """End this process with its sweep, if a launcher started it on the same machine."""
-    path = Path(folder) / LOCK
+    path = Path(folder) / LOCK_NAME
     owner = read_owner(path)
-    if owner == describe_self(SWEEP_ACTIVITY):
+    if owner == describe_process(SWEEP_ACTIVITY):
         return
     if "joblib" in target:
         end_with_parent(os.getppid())

@@ -205,7 +205,7 @@ def test_damaged_recordings_cost_a_row_each(data, tmp_path_factory):
     (folder / name).write_bytes(data.draw(st.sampled_from([content, content[::-1]])))
     (folder / "manifest.csv").write_text("path,text\na.npy,x\nb.csv,x\ngood.npy,x\n")
     reader = EMGManifest(folder, sample_rate=RATE, channels=8)
-    outcome = prepare(reader, folder / "set", {}, workers=1, say=lambda line: None)
+    outcome = prepare(reader, folder / "set", {}, num_workers=1, log=lambda line: None)
     assert outcome.samples + outcome.rejected == 3
     prepared = PreparedSet(folder / "set")
     assert "good.npy" in set(prepared.manifest["id"])

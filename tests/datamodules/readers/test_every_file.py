@@ -35,7 +35,7 @@ def check_account(make_reader: Callable[[Path], Any], raw: Path, data_dir: Path)
     lines: list[str] = []
     try:
         reader = make_reader(raw)
-        prepare(reader, data_dir, {}, workers=1, say=lines.append)
+        prepare(reader, data_dir, {}, num_workers=1, log=lines.append)
     except ValueError as error:
         if not (data_dir / "rejected.csv").exists():
             return False

@@ -149,7 +149,7 @@ def test_sets_cut_with_context_say_so(tmp_path):
     write_video(tmp_path / "a.mkv", make_gray_images(10))
     for context_s, words in ((0.0, None), (0.08, [[2, 8]])):
         folder = tmp_path / f"set{context_s}"
-        prepare(open_manifest(tmp_path, context_s=context_s), folder, {}, workers=1)
+        prepare(open_manifest(tmp_path, context_s=context_s), folder, {}, num_workers=1)
         result = PreparedSet(folder).word_spans
         assert (None if result is None else result.tolist()) == words
 
@@ -339,7 +339,7 @@ def test_bad_videos_are_rejected_one_by_one(tmp_path):
     (bad / "renamed.mp4").write_bytes(cv2.imencode(".jpg", make_gray_images(1)[0])[1].tobytes())
     (bad / "empty.mp4").touch()
     reader = VideoFolder(tmp_path / ".." / tmp_path.name, crop="none")
-    assert prepare(reader, tmp_path / "set", {}, workers=1).rejected == 6
+    assert prepare(reader, tmp_path / "set", {}, num_workers=1).rejected == 6
     prepared = PreparedSet(tmp_path / "set", "lipread")
     assert prepared.manifest["label"].tolist() == ["good"]
     assert set(pd.read_csv(tmp_path / "set" / "rejected.csv")["label"]) == {"bad"}

@@ -117,7 +117,7 @@ def test_preparation_is_resumed(tmp_path: Path, clip: Path) -> None:
     add_clip(clip, raw)
     add_clip(clip, raw, split="val")
     add_clip(clip, raw, split="test", duration="none")
-    done = prepare(LRW(raw), tmp_path / "set", {}, workers=1, say=lambda _: None)
+    done = prepare(LRW(raw), tmp_path / "set", {}, num_workers=1, log=lambda _: None)
     assert (done.samples, done.rejected) == (2, 1)
     prepared = PreparedSet(tmp_path / "set", "lipread")
     assert prepared.manifest["split"].tolist() == ["train", "val"]

@@ -38,7 +38,7 @@ def write_videos(*names: str, raw: Path) -> None:
 
 def prepare_set(reader, folder: Path) -> tuple[PreparedSet, pd.DataFrame, str]:
     lines: list[str] = []
-    prepare(reader, folder / "set", {}, workers=1, say=lines.append)
+    prepare(reader, folder / "set", {}, num_workers=1, log=lines.append)
     rejected = pd.read_csv(folder / "set" / "rejected.csv", dtype=str, keep_default_na=False)
     return PreparedSet(folder / "set"), rejected.set_index("id"), "\n".join(lines)
 

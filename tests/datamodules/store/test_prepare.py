@@ -13,7 +13,7 @@ import pytest
 
 from datamodules.readers.asl.landmark_npy import LandmarkNPY
 from datamodules.store.dataset import PreparedSet
-from datamodules.store.prepare import MEASURED_FILES, _Progress, prepare
+from datamodules.store.prepare import MIN_TIMED_FILES, _Progress, prepare
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import read_set_files, write_landmark_files
@@ -48,7 +48,7 @@ def test_the_command_prepares_and_reports_the_result(tmp_path: Path) -> None:
 SLOW = """
 import sys, time
 sys.path.insert(0, {root!r})
-from datamodules.store.prepare import MEASURED_FILES, _Progress, prepare
+from datamodules.store.prepare import MIN_TIMED_FILES, _Progress, prepare
 from datamodules.readers.asl.landmark_npy import LandmarkNPY
 class Slow(LandmarkNPY):
     def read(self, item):
@@ -121,6 +121,6 @@ def test_a_crop_that_no_reader_heeds_is_refused(run, tmp_path: Path) -> None:
 def test_the_time_left_is_estimated_from_some_files_on() -> None:
     lines: list[str] = []
     progress = _Progress(30, lines.append, every_s=0.0)
-    for _ in range(MEASURED_FILES):
+    for _ in range(MIN_TIMED_FILES):
         progress.step(0)
     assert "left" not in lines[0] and "left" in lines[-1]

@@ -103,7 +103,7 @@ class SlowFirstReader(RepeatedSamples):
 
 @pytest.mark.slow
 def test_results_that_wait_for_a_long_recording_are_bounded(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(preparation, "LAP", 16)
+    monkeypatch.setattr(preparation, "CHUNK_FILES", 16)
     reader = SlowFirstReader(SimulatedHands(), 80)
     reader.marks = tmp_path
     outcomes = preparation._in_parallel(reader, reader.list_items(), 2)

@@ -199,7 +199,7 @@ def test_a_tampered_set_is_not_written_to(sound_set: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("start", "9", "holds 54 frames where manifest.csv speaks of|beyond"),
+        ("start", "9", "holds 54 frames; expected at least 59, as manifest.csv lists|beyond"),
         ("start", "-1", "row 9 has a start below 0"),
         ("length", "0", "row 9 has a length below 1"),
         ("length", "1.5", "row 9 has a length that is no whole number"),

@@ -19,7 +19,7 @@ values = st.lists(st.integers(1, 2**64 - 1), max_size=50)
 
 @given(trained=values, other=values)
 def test_a_small_record_is_exact(trained: list[int], other: list[int]) -> None:
-    sketch = HashSketch.of(np.array(trained, np.uint64))
+    sketch = HashSketch.from_hashes(np.array(trained, np.uint64))
     sketch = HashSketch.from_plain(json.loads(json.dumps(sketch.to_plain())))
     asked = np.array([*trained, *other, 0], np.uint64)
     expected = [value in trained for value in asked.tolist()]
@@ -29,7 +29,7 @@ def test_a_small_record_is_exact(trained: list[int], other: list[int]) -> None:
 def test_a_large_record_is_bounded_and_estimates_overlap() -> None:
     rng = np.random.default_rng(0)
     trained = rng.integers(1, 2**64 - 1, 100_000, np.uint64)
-    sketch = HashSketch.of(trained)
+    sketch = HashSketch.from_hashes(trained)
     assert len(json.dumps(sketch.to_plain())) < 100_000 and not sketch.is_whole
     fresh = rng.integers(1, 2**64 - 1, 30_000, np.uint64)
     asked = np.concatenate([trained[:10_000], fresh])
@@ -40,8 +40,8 @@ def test_joined_records_cover_both_sets() -> None:
     rng = np.random.default_rng(0)
     large, small = (rng.integers(1, 2**64 - 1, n, np.uint64) for n in (20_000, 100))
     for joined in (
-        HashSketch.of(large).join(HashSketch.of(small)),
-        HashSketch.of(small).join(HashSketch.of(large)),
+        HashSketch.from_hashes(large).merge(HashSketch.from_hashes(small)),
+        HashSketch.from_hashes(small).merge(HashSketch.from_hashes(large)),
     ):
         assert len(joined.hashes) <= KEPT_HASHES and not joined.is_whole
         for part in (large, small):
@@ -68,7 +68,7 @@ def test_a_damaged_record_is_refused(plain: object) -> None:
 
 def test_copies_are_recognized_by_content(tmp_path: Path) -> None:
     trained = PreparedSet(write_hands(tmp_path / "one", groups=3))
-    record = TrainingRecord.of(trained, np.arange(9))  # s0
+    record = TrainingRecord.from_rows(trained, np.arange(9))  # s0
     record = TrainingRecord.from_plain(json.loads(json.dumps(record.to_plain())))
     again = PreparedSet(write_hands(tmp_path / "two", groups=3))
     again.manifest["id"] = [f"other {row}" for row in range(len(again))]
@@ -82,7 +82,7 @@ def test_recordings_are_known_by_name_where_they_are_prepared_otherwise(tmp_path
     about = {"settings": {"reader": {"raw_dir": "/recordings"}}}
     trained = PreparedSet(write_hands(tmp_path / "one", **about))
     other = PreparedSet(write_hands(tmp_path / "two", seed=1, **about))
-    record = TrainingRecord.of(trained, np.arange(20))
+    record = TrainingRecord.from_rows(trained, np.arange(20))
     assert record.count_seen(other, np.arange(36)).samples == 20
 
 
@@ -90,5 +90,5 @@ def test_samples_equal_in_all_groups_do_not_count(tmp_path: Path) -> None:
     """Zeros mean that there is no hand; they are not copies."""
     one = PreparedSet(write_hands(tmp_path / "one"))
     one.features = np.zeros_like(one.features)
-    record = TrainingRecord.of(one, np.arange(9))
+    record = TrainingRecord.from_rows(one, np.arange(9))
     assert record.count_seen(one, np.arange(9, 36)).samples == 0

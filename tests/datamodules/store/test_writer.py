@@ -150,7 +150,7 @@ def test_joined_sets_keep_their_words(tmp_path: Path, mine: Word, theirs: Word, 
     write_all(tmp_path / "one", TEST_DESCRIPTION, [make_sample("x", 3, word=mine)])
     write_all(tmp_path / "two", TEST_DESCRIPTION, [make_sample("y", 4, word=theirs)])
     one = PreparedSet(tmp_path / "one")
-    one.join(PreparedSet(tmp_path / "two"))
+    one.append(PreparedSet(tmp_path / "two"))
     assert (None if one.word_spans is None else one.word_spans.tolist()) == expected
     assert one.starts.tolist() == [0, 3] and one.lengths.tolist() == [3, 4]
 
@@ -183,8 +183,8 @@ def frame_pairs(tmp_path_factory) -> list[tuple[np.ndarray, Frames]]:
         sets.append([PreparedSet(folder / name, memory_limit=limit) for limit in (1 << 30, 0)])
     (first, filed), (two, second) = sets
     single = (first.features, filed.features)
-    first.join(two)
-    filed.join(second)
+    first.append(two)
+    filed.append(second)
     return [single, (first.features, filed.features)]
 
 
@@ -233,7 +233,7 @@ def test_tables_are_read_in_pieces(tmp_path: Path, monkeypatch) -> None:
     samples = [make_sample(f"s{i}", 1 + i % 3, "ab"[i % 2]) for i in range(10)]
     write_all(tmp_path / "set", TEST_DESCRIPTION, samples)
     whole = PreparedSet(tmp_path / "set").manifest
-    monkeypatch.setattr("datamodules.store.tables.PIECE", 3)
+    monkeypatch.setattr("datamodules.store.validation.ROWS_PER_CHUNK", 3)
     pd.testing.assert_frame_equal(PreparedSet(tmp_path / "set").manifest, whole)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from datamodules.store.samples import MANIFEST
+from datamodules.store.samples import MANIFEST_NAME
 from experiments.launch.build import build_datamodule
 from tests.helpers.prepared_sets import write_hands, write_mouths
 
@@ -24,10 +24,10 @@ def test_a_text_that_cannot_be_written_counts_as_an_error(
     trained = run(*recipe, "size=tiny", run_dir="trained")
     simulated = build_datamodule(compose_config(*recipe)).prepared.data_dir
     copy = Path(shutil.copytree(simulated, tmp_path / "set"))
-    manifest = pd.read_csv(copy / MANIFEST, dtype=str, keep_default_na=False)
+    manifest = pd.read_csv(copy / MANIFEST_NAME, dtype=str, keep_default_na=False)
     manifest.loc[manifest["split"] == "test", "label"] = UNKNOWN
     manifest.loc[manifest["split"] != "test", "label"] = UNKNOWN.upper()
-    manifest.to_csv(copy / MANIFEST, index=False)
+    manifest.to_csv(copy / MANIFEST_NAME, index=False)
 
     checkpoint = f"ckpt_path={trained}/checkpoints/best.ckpt"
     settings = ("stage=test", checkpoint, f"data_dir={copy}", f"split={split}")
