@@ -229,7 +229,7 @@ class TaskModule(L.LightningModule):
             epochs = max(1, -(-steps // self.trainer.num_training_batches))
         return {
             "optimizer": optimizer,
-            "lr_scheduler": self._scheduler.attach(optimizer, steps, epochs),
+            "lr_scheduler": self._scheduler.attach_to(optimizer, steps, epochs),
         }
 
     def on_train_start(self) -> None:

@@ -53,7 +53,7 @@ class EMGModule(TranscriptionModule):
 
         Members of an ensemble learn independently: the loss is the mean of their own losses.
         """
-        frames, counts = self.net.encode(batch["x"], batch["length"])
+        frames, counts = self.net.encode_frames(batch["x"], batch["length"])
         logits, lengths = self.net.read_members(frames, counts)  # (members, B, L or T', V), (B,)
         losses = [self.compute_loss(member, lengths, batch["y"]) for member in logits]
         loss = torch.stack(losses).mean()

@@ -27,7 +27,7 @@ class Schedule:
     length_argument: str | None = None
     monitor: str | None = None
 
-    def attach(self, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
+    def attach_to(self, optimizer: Optimizer, steps: int, epochs: int) -> dict[str, Any]:
         """Return Lightning's description of this schedule for a run of ``steps`` / ``epochs``."""
         length = steps if self.interval == "step" else epochs
         extra = {self.length_argument: length} if self.length_argument else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 import torch
@@ -20,23 +20,10 @@ from modules.metrics import GroupInterval, count_word_errors
 from modules.networks.layers.masks import length_mask
 from modules.schedules import Schedule
 from unvoiced.decoding import Decoder
+from unvoiced.tokenizers.base import Tokenizer
 
 IGNORED_TOKEN = -100  # pads token sequences; the default of torch's cross-entropy
 OBJECTIVES = ("cross_entropy", "ctc")
-
-
-class TextTokenizer(Protocol):
-    """The part of a tokenizer that the module uses."""
-
-    pad: int
-    eos: int
-
-    @property
-    def size(self) -> int:
-        """Number of tokens."""
-
-    def decode(self, ids: list[int]) -> str:
-        """Return the text of token ids."""
 
 
 class TranscriptionModule(TaskModule):
@@ -68,7 +55,7 @@ class TranscriptionModule(TaskModule):
         self,
         net: nn.Module,
         classes: list[str],
-        tokenizer: TextTokenizer,
+        tokenizer: Tokenizer,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None = None,
         scheduler: Schedule | None = None,
         objective: str = "cross_entropy",

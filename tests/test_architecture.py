@@ -67,6 +67,18 @@ def test_arrows_point_down(package: str) -> None:
         assert not result, f"{path.relative_to(ROOT)} imports {', '.join(sorted(result))}"
 
 
+def test_networks_import_torch_alone() -> None:
+    own = ("modules.networks", "unvoiced.vision.skeleton")  # the joints of a hand are listed once
+    for path in (ROOT / "modules" / "networks").rglob("*.py"):
+        others = {
+            name
+            for name in find_imports(path)
+            if name.partition(".")[0] not in {"torch", *sys.stdlib_module_names}
+            and not name.startswith(own)
+        }
+        assert not others, f"{path.relative_to(ROOT)} imports {', '.join(sorted(others))}"
+
+
 def test_no_stage_imports_another() -> None:
     stages = set(STAGES.values())
     for path in (ROOT / "experiments").rglob("*.py"):

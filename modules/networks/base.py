@@ -64,33 +64,33 @@ class SequenceNetwork(Network):
             x: signals (B, T, channels).
             length: samples of each recording (B,); what lies beyond them has no effect.
         """
-        return self.read(*self.encode(x, length))
+        return self.read_tokens(*self.encode_frames(x, length))
 
     def forward_members(self, x: Tensor, length: Tensor) -> Tensor:
         """Return the logits of each member, (members, B, L or T', vocabulary)."""
-        return self.read_members(*self.encode(x, length))[0]
+        return self.read_members(*self.encode_frames(x, length))[0]
 
     def embed(self, x: Tensor, length: Tensor) -> Tensor:
         """Return the vectors before the last layer, (B, L or T', D)."""
-        return self.reader.embed(*self.encode(x, length))
+        return self.reader.embed_tokens(*self.encode_frames(x, length))
 
-    def encode(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames (B, T', frame_dim) of signals, and how many count (B,)."""
         raise NotImplementedError
 
-    def read(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def read_tokens(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return token logits (B, L or T', vocabulary) of frames, and how many count (B,)."""
         return self.reader(frames, lengths)
 
     def read_members(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of each member, (members, B, L or T', vocabulary), and (B,)."""
-        logits, counts = self.read(frames, lengths)
+        logits, counts = self.read_tokens(frames, lengths)
         return logits[None], counts
 
     def compile(self, *arguments: Any, **options: Any) -> None:
         """Compile the encoder and the reader in place; the names of the weights stay."""
-        self.encode = torch.compile(  # type: ignore[method-assign]
-            self.encode, *arguments, **options
+        self.encode_frames = torch.compile(  # type: ignore[method-assign]
+            self.encode_frames, *arguments, **options
         )
         self.read_members = torch.compile(  # type: ignore[method-assign]
             self.read_members, *arguments, **options

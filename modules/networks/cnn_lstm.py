@@ -53,13 +53,13 @@ class CNNLSTM(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, classes) of grey clips (B, 1, T, H, W) in [0, 1]."""
-        return self.head(self._encode(x))
+        return self.head(self._pool_states(x))
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the vectors before the last layer, (B, 64)."""
-        return self.head[:-1](self._encode(x))
+        return self.head[:-1](self._pool_states(x))
 
-    def _encode(self, x: Tensor) -> Tensor:
+    def _pool_states(self, x: Tensor) -> Tensor:
         """Return the last state of the LSTM, (B, hidden_size)."""
         maps = self.features(x.contiguous(memory_format=self.order))
         cells = self._pool_to_grid(maps)  # → (B, 48, T, 4, 6)

@@ -70,7 +70,7 @@ class EMGCTC(SequenceNetwork):
         """Return the frames of recordings of (B,) samples, at least 1 each."""
         return (self._count_windows(length) + 1) // 2
 
-    def encode(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames (B, T', frame_dim) of signals (B, T, channels), and how many count."""
         features = self.extract_features(x, length)  # (B, windows, 3 * channels)
         mask = length_mask(self._count_windows(length), features.shape[1], x.device)

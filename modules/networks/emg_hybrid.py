@@ -98,10 +98,10 @@ class EMGHybrid(SequenceNetwork):
         """Return the frames of recordings of (B,) samples, at least 1 each."""
         return (length.clamp(min=1) + self.downsampling - 1) // self.downsampling
 
-    def encode(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames (B, T', frame_dim), 0 after the end of a recording, and how many count."""
         lengths = self.output_lengths(length)
-        frames = self.lstm(self._convolve(x, length), lengths)
+        frames = self.lstm(self._convolve_signals(x, length), lengths)
         mask = length_mask(lengths, frames.shape[1], x.device)
         # Scaled so that the positions do not dominate the LSTM's output; Vaswani et al., 3.4.
         frames = frames * self.frame_dim**0.5
@@ -110,7 +110,7 @@ class EMGHybrid(SequenceNetwork):
             frames = layer(frames, mask)
         return self.final_norm(frames).masked_fill(~mask[..., None], 0), lengths
 
-    def _convolve(self, x: Tensor, length: Tensor) -> Tensor:
+    def _convolve_signals(self, x: Tensor, length: Tensor) -> Tensor:
         """Return (B, T', frame_dim) of signals (B, T, channels), 0 after each end."""
         mask = length_mask(length, x.shape[1], x.device)[:, None]  # (B, 1, T)
         maps = x.transpose(1, 2).masked_fill(~mask, 0)  # (B, T, C) → (B, C, T)

@@ -113,7 +113,7 @@ class EMGSpatioTemporal(SequenceNetwork):
         """Return the windows of recordings of (B,) samples, at least 1 each."""
         return ((length - self.window).clamp(min=0) + self.hop - 1) // self.hop + 1
 
-    def encode(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames (B, T', frame_dim), 0 after the end of a recording, and how many count."""
         lengths = self.output_lengths(length)
         values = self.input_proj(self._extract_features(self._cut_windows(x, length)))

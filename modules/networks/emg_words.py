@@ -129,9 +129,9 @@ class SegmentReader(nn.Module):
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (B, L, vocabulary) of frames (B, T', width), of which (B,) count."""
-        return self.head(self.embed(frames, lengths))
+        return self.head(self.embed_tokens(frames, lengths))
 
-    def embed(self, frames: Tensor, lengths: Tensor) -> Tensor:
+    def embed_tokens(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Return the vectors before the last layer, (B, L, segments * width)."""
         time = torch.arange(frames.shape[1], device=frames.device) + 0.5
         time = time / lengths[:, None].clamp(min=1)  # (B, T'), 0 to 1 over the recording
@@ -210,20 +210,20 @@ class EMGWords(SequenceNetwork):
 
     def embed(self, x: Tensor, length: Tensor) -> Tensor:
         """Return the vectors before the last layers, (B, L or T', D), of members side by side."""
-        frames, lengths = self.encode(x, length)
+        frames, lengths = self.encode_frames(x, length)
         if self.positions is None:
             return frames
         parts = zip(self.readers, self._split_members(frames), strict=True)
-        return torch.cat([reader.embed(part, lengths) for reader, part in parts], -1)
+        return torch.cat([reader.embed_tokens(part, lengths) for reader, part in parts], -1)
 
-    def encode(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames (B, T', frame_dim), of members side by side, and how many count (B,)."""
         features, lengths = self.features(x, length), self.features.output_lengths(length)
         mask = length_mask(lengths, features.shape[1])[..., None].float()
         frames = [encoder(features, mask) for encoder in self.encoders]
         return torch.cat(frames, -1), lengths
 
-    def read(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def read_tokens(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of the members' logits (B, L or T', vocabulary), and how many count."""
         logits, counts = self.read_members(frames, lengths)
         return logits.mean(0), counts

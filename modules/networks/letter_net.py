@@ -74,15 +74,15 @@ class LetterNet(Network):
 
     def forward_members(self, x: Tensor) -> Tensor:
         """Return the logits of each member, (members, B, classes)."""
-        logits = self.output_proj(self._encode(x))  # (members, B * T, classes)
+        logits = self.output_proj(self._hidden_layers(x))  # (members, B * T, classes)
         return logits.reshape(self.num_members, *x.shape[:2], -1).mean(2)
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the means over time of the last hidden layers, (B, members * hidden_size)."""
-        vectors = self._encode(x).reshape(self.num_members, *x.shape[:2], -1).mean(2)
+        vectors = self._hidden_layers(x).reshape(self.num_members, *x.shape[:2], -1).mean(2)
         return vectors.transpose(0, 1).flatten(1)
 
-    def _encode(self, x: Tensor) -> Tensor:
+    def _hidden_layers(self, x: Tensor) -> Tensor:
         """Return the last hidden layers, (B, T, 63) → (members, B * T, hidden_size)."""
         features = self.features(x.reshape(x.shape[0] * x.shape[1], 63))
         # Rare poses are many deviations away; the limit bounds their effect on the first layer.

@@ -53,9 +53,9 @@ class LipMember(nn.Module):
 
     def forward(self, clips: Tensor, word_mask: Tensor | None = None) -> Tensor:
         """Return logits (B, classes); the word mask has no effect."""
-        return self.head(self.embed(clips))
+        return self.head(self.embed_clips(clips))
 
-    def embed(self, clips: Tensor, word_mask: Tensor | None = None) -> Tensor:
+    def embed_clips(self, clips: Tensor, word_mask: Tensor | None = None) -> Tensor:
         """Return the vectors before the last layer, (B, D)."""
         return self.head_drop(self.temporal(self.drop(self.frame_encoder(clips))))
 

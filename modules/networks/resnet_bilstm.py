@@ -118,13 +118,13 @@ class ResNetBiLSTM(Network):
         Raises:
             ValueError: if the clips or the mask cannot be read; see ``require_clips``.
         """
-        return self.head(self._encode(x, word_mask))
+        return self.head(self._pool_states(x, word_mask))
 
     def embed(self, x: Tensor, word_mask: Tensor | None = None) -> Tensor:
         """Return the vectors before the last layer, (B, hidden_size)."""
-        return self.head[:-1](self._encode(x, word_mask))
+        return self.head[:-1](self._pool_states(x, word_mask))
 
-    def _encode(self, x: Tensor, word_mask: Tensor | None) -> Tensor:
+    def _pool_states(self, x: Tensor, word_mask: Tensor | None) -> Tensor:
         """Return the pooled states of the LSTMs, (B, 2 hidden_size)."""
         require_clips(x, word_mask, self.training)
         mask = fill_word_mask(x, word_mask) if self.takes_word_mask else None

@@ -37,9 +37,9 @@ class WordMember(nn.Module):
 
     def forward(self, clips: Tensor, word_mask: Tensor | None) -> Tensor:
         """Return logits (B, classes)."""
-        return self.head(self.embed(clips, word_mask))
+        return self.head(self.embed_clips(clips, word_mask))
 
-    def embed(self, clips: Tensor, word_mask: Tensor | None) -> Tensor:
+    def embed_clips(self, clips: Tensor, word_mask: Tensor | None) -> Tensor:
         """Return the vectors before the last layer, (B, D)."""
         vectors = self.drop(self.frame_encoder(clips))
         if self.word_embedding is not None and word_mask is not None:

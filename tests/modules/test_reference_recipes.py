@@ -31,7 +31,7 @@ def build_schedule(config: Any, steps: int) -> tuple[torch.optim.Optimizer, Any]
     """Return the recipe's optimizer of one parameter, and its scheduler."""
     optimizer = instantiate(config.optimizer)([nn.Parameter(torch.zeros(1))])
     schedule = instantiate(config.scheduler)
-    return optimizer, schedule.attach(optimizer, steps, config.epochs)["scheduler"]
+    return optimizer, schedule.attach_to(optimizer, steps, config.epochs)["scheduler"]
 
 
 def test_the_cosine_has_the_learning_rates_of_the_source() -> None:

@@ -347,7 +347,7 @@ def test_the_reference_recipe_matches_its_source(compose_config) -> None:
     assert (config.optimizer.lr, config.optimizer.weight_decay) == (1e-3, 1e-4)
     assert config.trainer.max_epochs == 800
     optimizer = instantiate(config.optimizer)([torch.nn.Parameter(torch.zeros(1))])
-    plan = instantiate(config.scheduler).attach(optimizer, 10_000, config.trainer.max_epochs)
+    plan = instantiate(config.scheduler).attach_to(optimizer, 10_000, config.trainer.max_epochs)
     assert isinstance(plan["scheduler"], torch.optim.lr_scheduler.CosineAnnealingLR)
     assert plan["scheduler"].T_max == 1000 and plan["interval"] == "epoch"
     saved = [1, 2, 3, 4, 7, 18, 33, *range(100, 801, 100)]

@@ -1,15 +1,18 @@
-"""Bones of a hand, and a drawing of them."""
+"""The skeleton of a hand, and a drawing of it.
+
+Joints are the landmarks of MediaPipe: 0 the wrist, then from base to tip 1-4 the thumb, 5-8 the
+index, 9-12 the middle, 13-16 the ring and 17-20 the little finger.
+"""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
-HAND_BONES = (  # pairs of the 21 landmarks
-    *((0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (5, 6), (6, 7), (7, 8), (5, 9), (9, 10), (10, 11)),
-    *((11, 12), (9, 13), (13, 14), (14, 15), (15, 16), (13, 17), (0, 17), (17, 18), (18, 19)),
-    (19, 20),
-)
+# Of joints 1-20: the next one on the way to the wrist.
+PARENT_JOINTS = [0 if joint % 4 == 1 else joint - 1 for joint in range(1, 21)]
+PALM_EDGES = [(0, 1), (0, 5), (0, 17), (5, 9), (9, 13), (13, 17)]
+FINGER_BONES = [(parent, joint) for joint, parent in enumerate(PARENT_JOINTS, 1) if parent]
+HAND_BONES = PALM_EDGES + FINGER_BONES
 
 
 def draw_hand(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -19,6 +22,8 @@ def draw_hand(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         image: (H, W, 3) uint8 RGB.
         landmarks: the 63 numbers of a ``Hand``, in any shape.
     """
+    import cv2
+
     canvas, size = image.copy(), np.array(image.shape[1::-1])
     points = np.rint(landmarks.reshape(21, 3)[:, :2] * size).astype(int).tolist()
     width = max(1, int(size.min()) // 200)

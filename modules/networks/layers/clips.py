@@ -67,7 +67,7 @@ class ClipEnsemble(Network):
 
     Args:
         members: take normalised clips (B, T, H, W) and a word mask (B, T) or None, give logits
-            (B, classes), and have ``embed`` for the vectors before their last layer.
+            (B, classes), and have ``embed_clips`` for the vectors before their last layer.
         mirror: whether evaluation averages each clip and its mirror image.
     """
 
@@ -93,7 +93,7 @@ class ClipEnsemble(Network):
     def embed(self, x: Tensor, word_mask: Tensor | None = None) -> Tensor:
         """Return the vectors before the last layers, side by side: (B, members * D)."""
         vectors = self.read_clips(
-            lambda *clips: [one.embed(*clips) for one in self.members], x, word_mask
+            lambda *clips: [one.embed_clips(*clips) for one in self.members], x, word_mask
         )
         return vectors.transpose(0, 1).flatten(1)  # (members, B, D) → (B, members * D)
 

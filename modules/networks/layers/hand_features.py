@@ -1,8 +1,7 @@
 """Features of a hand's shape from its landmarks, free of position, size and handedness.
 
 Landmarks are those of MediaPipe Hands (F. Zhang et al., "MediaPipe Hands: On-device Real-time Hand
-Tracking", 2020): 0 the wrist, then from base to tip 1-4 the thumb, 5-8 the index, 9-12 the middle,
-13-16 the ring and 17-20 the little finger. All operations can be exported to ONNX.
+Tracking", 2020; ``unvoiced.vision.skeleton``). All operations can be exported to ONNX.
 """
 
 from __future__ import annotations
@@ -10,28 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-JOINT_PARENTS = [
-    0,
-    1,
-    2,
-    3,
-    0,
-    5,
-    6,
-    7,
-    0,
-    9,
-    10,
-    11,
-    0,
-    13,
-    14,
-    15,
-    0,
-    17,
-    18,
-    19,
-]  # of joints 1-20
+from unvoiced.vision.skeleton import PARENT_JOINTS
+
 KNUCKLE_JOINTS = [5, 9, 13, 17]
 MIDDLE_JOINTS = [6, 10, 14, 18]
 END_JOINTS = [7, 11, 15, 19]
@@ -93,7 +72,7 @@ def find_palm_axes(points: Tensor) -> Tensor:
 
 def find_bone_directions(points: Tensor) -> Tensor:
     """Return unit vectors (N, 20, 3) along the bones of joints (N, 21, 3)."""
-    return normalize_vectors(points[:, 1:] - points[:, JOINT_PARENTS])
+    return normalize_vectors(points[:, 1:] - points[:, PARENT_JOINTS])
 
 
 def describe_image_pose(points: Tensor) -> Tensor:

@@ -53,13 +53,13 @@ class TokenReader(nn.Module):
             lengths: frames that count, (B,).
         """
         counts = lengths if self.positions is None else torch.full_like(lengths, self.positions)
-        return self.head(self._attend(frames, lengths)), counts
+        return self.head(self._attend_frames(frames, lengths)), counts
 
-    def embed(self, frames: Tensor, lengths: Tensor) -> Tensor:
+    def embed_tokens(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Return the vectors before the last layer, (B, L or T, width)."""
-        return self.head[:-1](self._attend(frames, lengths))
+        return self.head[:-1](self._attend_frames(frames, lengths))
 
-    def _attend(self, frames: Tensor, lengths: Tensor) -> Tensor:
+    def _attend_frames(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Return the vector of each position; for CTC that of each frame."""
         if self.positions is None:
             return frames

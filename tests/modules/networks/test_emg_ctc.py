@@ -84,7 +84,7 @@ def test_the_output_has_the_promised_lengths(lengths: list[int], rate: float) ->
     net = make_network(rate=rate).eval()
     x, length = make_recordings(*lengths)
     with torch.no_grad():
-        frames, counts = net.encode(x, length)
+        frames, counts = net.encode_frames(x, length)
         logits, read = net(x, length)
     promised = net.output_lengths(length)
     assert torch.equal(counts, promised) and torch.equal(read, promised)

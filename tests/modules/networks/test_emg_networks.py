@@ -98,7 +98,7 @@ def test_output_lengths_and_padding_are_as_documented(kind: type, lengths: list[
     net = make_network(kind, positions=None).eval()
     x, length = make_recordings(*lengths)
     with torch.no_grad():
-        frames, given_lengths = net.encode(x, length)
+        frames, given_lengths = net.encode_frames(x, length)
     assert frames.shape == (len(lengths), given_lengths.max(), net.frame_dim)
     assert torch.equal(given_lengths, net.output_lengths(length)) and (given_lengths >= 1).all()
     assert not frames[~length_mask(given_lengths, frames.shape[1], x.device)].any()
