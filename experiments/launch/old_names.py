@@ -87,6 +87,15 @@ KEYS: dict[str, str | dict[str, str]] = {
     "reader.rates": "reader.sample_rates",
 }
 
+# Settings that the files of conf/ did not have, so that commands added them with a +.
+ADDED_BEFORE = frozenset(
+    [
+        *("callbacks.best.save_top_k", "callbacks.best.save_weights_only"),
+        *("callbacks.periodic.epochs", "callbacks.periodic.keep"),
+        *("callbacks.periodic.save_weights_only", "callbacks.nan_guard.weights_mb"),
+    ]
+)
+
 # Choices of groups and values of settings: "group=old" → "group=new". Keys are new ones.
 CHOICES: dict[str, str] = {
     "trainer=smoke": "debug=smoke",

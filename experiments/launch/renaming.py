@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from experiments.launch.old_names import CHOICES, KEYS, TARGETS, WEIGHTS
+from experiments.launch.old_names import ADDED_BEFORE, CHOICES, KEYS, TARGETS, WEIGHTS
 from experiments.launch.plain_yaml import read_plain_yaml
 from unvoiced.text import printable
 
@@ -69,7 +69,8 @@ def rename_override(argument: str, contexts: tuple[str, ...]) -> str:
     if "_target_" in argument:
         value = re.sub(r"[A-Za-z_]\w*(\.\w+)+", lambda name: TARGETS.get(name[0], name[0]), value)
     end = f"={value}" if match["value"] else ""
-    return f"{match['sign']}{match['place']}{key}{match['rest']}{end}"
+    sign = "" if match["sign"] == "+" and key in ADDED_BEFORE else match["sign"]
+    return f"{sign}{match['place']}{key}{match['rest']}{end}"
 
 
 def rename_key(key: str, contexts: tuple[str, ...]) -> str:
@@ -132,7 +133,7 @@ def _rename_choices(key: str, value: str) -> tuple[str, str]:
 
 def _differing_parts(old: str, new: str) -> tuple[str, str]:
     """Return the keys of two overrides; with their values where these differ too."""
-    before, after = (one.lstrip("+~").partition("=") for one in (old, new))
+    before, after = old.partition("="), new.partition("=")
     if before[2] == after[2]:
         return before[0], after[0]
     return "".join(before), "".join(after)

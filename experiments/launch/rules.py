@@ -161,6 +161,8 @@ TRAINING: dict[str, Rule] = {
     "callbacks.transcripts.recordings": integer(1, 64),
     "callbacks.progress.every_s": SECONDS,
     "callbacks.last.every_minutes": number(0, 100_000, "minutes") | NULL,
+    "callbacks.nan_guard.weights_mb": number(0, 10**7, "MB"),
+    "callbacks.*.save_weights_only": FLAG,
     "callbacks.*.grace_s": SECONDS,
     "callbacks.*.every_n_epochs": integer(1, MOST_EPOCHS, "epochs"),
     "callbacks.*.save_top_k": integer(-1, MOST_EPOCHS, "checkpoints"),

@@ -92,7 +92,7 @@ def test_checkpoints_of_named_epochs_are_saved_and_no_others(run, tmp_path: Path
         write_hands(tmp_path / "set"),
         ("datamodule.steps_per_epoch=1", "trainer.max_epochs=4"),
     )
-    folder = run("trainer=cpu", f"data_dir={data}", *few, "+callbacks.periodic.epochs=[1,3]")
+    folder = run("trainer=cpu", f"data_dir={data}", *few, "callbacks.periodic.epochs=[1,3]")
     saved = {path.stem for path in (folder / "checkpoints").glob("*.ckpt")}
     assert saved == {"best", "last", "before_last", "epoch_0001", "epoch_0003"}
 

@@ -431,7 +431,7 @@ def test_replay_refuses_other_files(
 
 
 def test_weights_that_are_too_large_are_left_out(fit, compose_config, tmp_path: Path) -> None:
-    fit("stop", Fault("sample", 2), overrides=("+callbacks.nan_guard.weights_mb=0.001",))
+    fit("stop", Fault("sample", 2), overrides=("callbacks.nan_guard.weights_mb=0.001",))
     with pytest.raises(ValueError, match="ckpt_path=<a checkpoint of task asl>"):
         run_stage(compose_config("stage=replay", f"input={tmp_path / 'run'}"))
 

@@ -42,6 +42,7 @@ def invented(monkeypatch: pytest.MonkeyPatch) -> None:
         ("+net.thickness=1,2", "+net.hidden_size=1,2"),
         ("++net.thickness=choice(1,2)", "++net.hidden_size=choice(1,2)"),
         ("~net.thickness", "~net.hidden_size"),
+        ("+callbacks.periodic.keep=3", "callbacks.periodic.keep=3"),
         ("shape_of_file=pth", "sending.form=pth"),
         ("shape_of_file.detail=1", "sending.form.detail=1"),
         ("hydra.sweeper.params.net.thickness=1,2", "hydra.sweeper.params.net.hidden_size=1,2"),
