@@ -109,28 +109,22 @@ def tabulate_homophenes(
     vocabulary = sorted({*classes, *rows["label"]})
     groups = {w: find_visemes(w, dictionary) or f"{UNKNOWN_PREFIX}{w}" for w in vocabulary}
     words = pd.Series(groups.keys(), dtype=str).groupby([*groups.values()])
-    words = words.agg(words=", ".join, size="size")
-    label = rows["label"].map(groups)
+    label, prediction = (rows[name].map(groups) for name in ("label", "prediction"))
     counts = pd.DataFrame(
         {
             "samples": 1,
             "right": rows["label"] == rows["prediction"],
-            "within": label == rows["prediction"].map(groups),
+            "right within the group": label == prediction,
         }
     )
-    sums = counts.groupby(label).sum().reindex(words.index, fill_value=0).astype(int)
-    table = pd.DataFrame(
-        {
-            "group": words.index.where(~words.index.str.startswith(UNKNOWN_PREFIX), ""),
-            "words": words["words"].array,
-            "size": words["size"].array,
-            "samples": sums["samples"].array,
-            "right": sums["right"].array,
-            "accuracy": (sums["right"] / sums["samples"]).round(4).array,
-            "right within the group": sums["within"].array,
-            "accuracy within the group": (sums["within"] / sums["samples"]).round(4).array,
-        }
-    )
+    table = words.agg(words=", ".join, size="size")
+    sums = counts.groupby(label).sum().reindex(table.index, fill_value=0).astype(int)
+    table = table.join(sums).rename_axis("group").reset_index()
+    table["group"] = table["group"].where(~table["group"].str.startswith(UNKNOWN_PREFIX), "")
+    accuracy = (table["right"] / table["samples"]).round(4)
+    table.insert(table.columns.get_loc("right") + 1, "accuracy", accuracy)
+    within = table["right within the group"] / table["samples"]
+    table["accuracy within the group"] = within.round(4)
     order = ["size", "samples", "words"]
     return table.sort_values(order, ascending=[False, False, True], ignore_index=True)
 

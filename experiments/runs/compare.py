@@ -89,22 +89,17 @@ def _format_differences(task: str, table: pd.DataFrame) -> str:
 
 def _tabulate_run(run: Run, differing: pd.DataFrame) -> dict[str, Any]:
     """Return a row of summary.csv."""
-    name, numbers, curve = run.test_metric, run.numbers, run.curve
     settings = differing.loc[run.name] if run.name in differing.index else {}
     return {
         "run": run.name,
         "task": run.task,
         **settings,
-        "parameters": numbers.get("parameters"),
+        "parameters": run.numbers.get("parameters"),
         "epochs_done": len(run.epochs),
-        "best_epoch": curve.best,
+        "best_epoch": run.curve.best,
         "metric": run.metric,
-        "best_validation": curve.best_score,
-        "test_metric": name,
-        "test": numbers.get(name),
-        "test_low": numbers.get(f"{name}_low"),
-        "test_high": numbers.get(f"{name}_high"),
-        "test_n": numbers.get("test/n"),
+        "best_validation": run.curve.best_score,
+        **run.tabulate_test(),
         "status": run.describe_status(),
         "checkpoints_mb": sum(f.stat().st_size for f in list_checkpoints(run.folder)) / 1e6,
     }

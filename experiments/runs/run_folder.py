@@ -85,6 +85,17 @@ class Run:
         samples = f" of {numbers['test/n']:,}" if "test/n" in numbers else ""
         return f"{name} {format_number(numbers[name])} {bounds}{samples}"
 
+    def tabulate_test(self) -> dict[str, Any]:
+        """Return the columns of the test score in summary.csv and sweep.csv."""
+        name, numbers = self.test_metric, self.numbers
+        return {
+            "test_metric": name,
+            "test": numbers.get(name),
+            "test_low": numbers.get(f"{name}_low"),
+            "test_high": numbers.get(f"{name}_high"),
+            "test_n": numbers.get("test/n"),
+        }
+
     @property
     def was_stopped_by_nan(self) -> bool:
         """Whether the NaN guard ended the run."""

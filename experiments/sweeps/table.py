@@ -57,22 +57,17 @@ def _rank_recipes(table: pd.DataFrame, is_max: bool) -> list[tuple[int, pd.DataF
 def _tabulate_job(job: Job) -> dict[str, Any]:
     run = read_run(job.folder)
     monitor = _read_monitor(run)
-    numbers, test = run.numbers, run.test_metric
     is_finished = job.status == "finished"
     row = {
         "job": job.folder.name,
         **monitor,
+        **run.tabulate_test(),
         "rank": None,
         "status": "stopped by NaN" if is_finished and run.was_stopped_by_nan else job.status,
-        "score": numbers.get(monitor["metric"]) if is_finished else None,
-        "test_metric": test,
-        "test": numbers.get(test),
-        "test_low": numbers.get(f"{test}_low"),
-        "test_high": numbers.get(f"{test}_high"),
-        "test_n": numbers.get("test/n"),
-        "best_epoch": numbers.get("best_epoch"),
+        "score": run.numbers.get(monitor["metric"]) if is_finished else None,
+        "best_epoch": run.numbers.get("best_epoch"),
         "epochs_done": len(run.epochs),
-        "parameters": numbers.get("parameters"),
+        "parameters": run.numbers.get("parameters"),
         "seconds": job.seconds,
         "error": job.error,
         "overrides": shlex.join(job.overrides),
