@@ -227,12 +227,12 @@ def write_seeds(folder: Path) -> list[Path]:
     ]
     runs.append(
         write_run_folder(
-            folder / "3", make_epoch_table([0.9]), make_metrics(0.9), net={"embedding_dim": 64}, seed=0
+            folder / "3", make_epoch_table([0.9]), make_metrics(0.9), net={"num_layers": 64}, seed=0
         )
     )
     runs.append(
         write_run_folder(
-            folder / "10", make_epoch_table([0.4]), make_metrics(0.4), net={"embedding_dim": 64}, lr=3
+            folder / "10", make_epoch_table([0.4]), make_metrics(0.4), net={"num_layers": 64}, lr=3
         )
     )
     (runs[-1] / "report.md").write_text("## Warnings\n\n- NaN stop: in epoch 2.\n")
@@ -247,7 +247,7 @@ def test_runs_are_compared(tmp_path: Path) -> None:
     runs = read_runs(str(tmp_path / "sweep"))
     assert [run.name for run in runs] == ["0", "1", "2", "3", "10"]
     table = find_differences(runs)
-    assert table.columns.tolist() == ["seed", "lr", "net.embedding_dim"]  # nor paths, nor copies of seed
+    assert table.columns.tolist() == ["seed", "lr", "net.num_layers"]  # no paths, no copies
     text, saved = summarize_runs(runs)
     assert saved["status"].tolist() == ["finished"] * 4 + ["stopped by NaN"]
     assert saved["best_validation"].tolist() == [0.6, 0.7, 0.8, 0.9, 0.4]
