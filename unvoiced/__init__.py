@@ -1,11 +1,11 @@
-"""Models in use, without PyTorch: ``Recognizer(path)`` reads, ``Engine`` reads what streams.
+"""Trained models in use, without PyTorch: ``Recognizer`` reads files, ``Engine`` reads streams.
 
-Needs NumPy and ONNX Runtime, for pictures OpenCV and MediaPipe, for EMG SciPy. Nothing here may
-import torch, lightning or hydra.
+Needs NumPy and ONNX Runtime; images need OpenCV and MediaPipe, EMG needs SciPy. See
+requirements.txt in this folder. torch, lightning and hydra must not be imported here.
 """
 
-from unvoiced.decisions import Event
 from unvoiced.engine import Engine
 from unvoiced.recognizer import Reading, Recognizer
+from unvoiced.streams.decisions import Event
 
 __all__ = ["Engine", "Event", "Reading", "Recognizer"]

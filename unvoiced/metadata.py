@@ -238,7 +238,7 @@ FACTS: dict[str, Check] = {
     "split": check_text,
     "leaks": check_flag,
     # Of exported networks alone:
-    "told": check_text,
+    "training_data_note": check_text,
     "network": check_identifier,
     "takes_word_mask": check_flag,
     "objective": partial(check_choice, choices=("cross_entropy", "ctc")),
@@ -247,7 +247,7 @@ FACTS: dict[str, Check] = {
 
 
 # Names in files of the version before: of facts, and of settings in ``input``.
-OLD_FACTS = {"boundary": "takes_word_mask"}
+OLD_FACTS = {"boundary": "takes_word_mask", "told": "training_data_note"}
 OLD_INPUT = {
     "length_rule": "length_mode",
     "shrink": "downsample",
@@ -290,3 +290,20 @@ def check_metadata(facts: Any, needed: Iterable[str], place: str) -> None:
     for key, value in facts.items():
         if key in FACTS:
             FACTS[key](f"{place}.{key}", value)
+
+
+def fill_from_training(
+    settings: dict[str, Any], frame: dict[str, Any], reader: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a reader's settings with those of the training set in place of None.
+
+    Args:
+        settings: of the reader.
+        frame, reader: of a model's metadata; empty in older checkpoints.
+    """
+    trained = dict.fromkeys(("sample_rate", "fps"), frame.get("rate"))
+    trained |= {key: value for key, value in reader.items() if key in READER}
+    shape = frame.get("shape", ())
+    if len(shape) == 2:
+        trained |= dict(zip(("height", "width"), shape, strict=True))
+    return {k: trained.get(k) if v is None else v for k, v in settings.items()}

@@ -1,41 +1,43 @@
-"""ONNX files that ``stage=export`` wrote: the network, and what its answers mean."""
+"""ONNX files that ``stage=export`` wrote: the network, and the metadata that describe it."""
 
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from unvoiced.metadata import READER, check_metadata, rename_facts, show_value
+from unvoiced.metadata import check_metadata, rename_facts, show_value
 from unvoiced.onnx_structure import check_structure
-from unvoiced.time_limits import RUN_WATCH
 
-MAX_FILE, MAX_MEMORY = 2 << 30, 4 << 30  # bytes
+MAX_FILE_BYTES, MAX_MEMORY_BYTES = 2 << 30, 4 << 30
 MAX_ANSWER_S = 120.0  # a batch of recordings takes about a second
-UNTIMED = ["ConstantFolding"]  # runs parts of the network while it is opened, for any time
-FORMAT = 1  # of the metadata; another one is refused
-KEY = "unvoiced"  # of ``FORMAT`` in the metadata
-TEXTS = ("task", "told", "network", "objective")  # written as they are; all else is JSON
-# What a caller must know; each is a key of the file's metadata.
-NEEDED = ("task", "classes", "frame", "input", "simulated", "told")
+METADATA_FORMAT = 1  # another one is refused
+FORMAT_KEY = "unvoiced"  # of the format in the metadata
+PLAIN_TEXT_KEYS = ("task", "training_data_note", "told", "network", "objective")  # others are JSON
+REQUIRED_KEYS = ("task", "classes", "frame", "input", "simulated", "training_data_note")
 
 
 class Network(Protocol):
-    """A network, and what it says of itself.
+    """A network with its metadata.
 
     Attributes:
-        about: ``task``, ``classes``, ``frame`` (shape, dtype, rate in Hz), ``input`` (how
-            recordings are made ready), ``reader``, ``simulated``, ``told``; where text is
-            written ``tokenizer``, ``objective`` and ``beam_width``.
+        metadata: ``task``, ``classes``, ``frame`` (shape, dtype, rate in Hz), ``input`` (how
+            recordings are prepared), ``reader``, ``simulated``, ``training_data_note``; for open
+            text also ``tokenizer``, ``objective`` and ``beam_width``.
     """
 
-    about: dict[str, Any]
+    metadata: dict[str, Any]
 
     def __call__(self, frames: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(B, T, *frame_shape) as a prepared set stores them, to logits, and their lengths."""
+        """Return logits, and their lengths, for (B, T, *frame_shape) as a prepared set stores."""
         ...
 
 
@@ -44,12 +46,12 @@ def _limit_memory() -> None:
     """Limit the memory of all networks together: a file can ask for any amount."""
     import onnxruntime as ort
 
-    where = ort.OrtMemoryInfo(
+    info = ort.OrtMemoryInfo(
         "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
     )
-    limits = {"max_mem": MAX_MEMORY, "arena_extend_strategy": 1}
+    limits = {"max_mem": MAX_MEMORY_BYTES, "arena_extend_strategy": 1}
     limits |= {"initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
-    ort.create_and_register_allocator(where, ort.OrtArenaCfg(limits))
+    ort.create_and_register_allocator(info, ort.OrtArenaCfg(limits))
 
 
 class OnnxNetwork:
@@ -57,17 +59,20 @@ class OnnxNetwork:
 
     Args:
         path: a file that ``stage=export export.format=onnx`` wrote.
-        threads: that one answer may use; the networks are small, and more is slower.
+        threads: per answer; the networks are small, and more threads are slower.
+
+    Attributes:
+        metadata: see ``Network``.
 
     Raises:
-        ValueError: no such file, no ONNX file, or none of this project.
+        ValueError: the file does not exist, or is not an exported network.
     """
 
     def __init__(self, path: str | Path, threads: int = 1) -> None:
         self.path = Path(path)
-        self.session = self._open(threads)
-        self.about = self._read_about()
-        self.names = [one.name for one in self.session.get_inputs()]
+        self.session = self._open_session(threads)
+        self.metadata = self._read_metadata()
+        self.names = [value.name for value in self.session.get_inputs()]
 
     def __call__(self, frames: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
         arrays = (frames, *others)
@@ -75,85 +80,103 @@ class OnnxNetwork:
             raise ValueError(f"{self.path} has {len(self.names)} inputs; expected {len(arrays)}")
         feed = dict(zip(self.names, arrays, strict=True))
         try:
-            return self._run(feed)
-        except Exception as error:  # its own kinds of errors share no other base
+            return self._run_timed(feed)
+        except Exception as error:  # ONNX Runtime's errors have no other common base
             reason = str(error).partition("\n")[0][:300]
             raise ValueError(f"{self.path} cannot be run on this input ({reason})") from None
 
-    def _run(self, feed: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-        """Return the outputs; a file can ask for any number of steps, so they are timed.
+    def _run_timed(self, feed: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Return the outputs; a file can ask for any number of steps, so the run is timed.
 
         Raises:
-            ValueError: they take longer than ``MAX_ANSWER_S``.
+            ValueError: the run takes longer than ``MAX_ANSWER_S``.
         """
         import onnxruntime
 
         options = onnxruntime.RunOptions()
         try:
-            with RUN_WATCH.limit(options, MAX_ANSWER_S):
+            with RUN_WATCH.limit_seconds(options, MAX_ANSWER_S):
                 return tuple(self.session.run(None, feed, options))
         except Exception as error:
             if options.terminate:
                 raise ValueError(f"one answer took more than {MAX_ANSWER_S:g} s") from error
             raise
 
-    def _open(self, threads: int) -> Any:
+    def _open_session(self, threads: int) -> Any:
         import onnxruntime
 
         if not self.path.is_file():
             raise ValueError(f"{self.path} does not exist")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 4  # its errors are raised
+        options.log_severity_level = 4  # errors are raised instead
         options.add_session_config_entry("session.use_env_allocators", "1")
         _limit_memory()
-        # Its content, not its path: a file that names others on the disk is not followed there.
+        # Constant folding runs parts of the network while it is opened, for any time. The content
+        # is passed, not the path, so that references to other files cannot be followed.
         try:
-            if self.path.stat().st_size > MAX_FILE:
-                raise ValueError(f"larger than {MAX_FILE >> 30} GiB")
+            if self.path.stat().st_size > MAX_FILE_BYTES:
+                raise ValueError(f"larger than {MAX_FILE_BYTES >> 30} GiB")
             content = self.path.read_bytes()
             check_structure(content)
-            return onnxruntime.InferenceSession(content, options, disabled_optimizers=UNTIMED)
-        except Exception as error:  # its own kinds of errors share no other base
+            return onnxruntime.InferenceSession(
+                content, options, disabled_optimizers=["ConstantFolding"]
+            )
+        except Exception as error:  # ONNX Runtime's errors have no other common base
             reason = str(error).partition("\n")[0]
             raise ValueError(
                 f"{self.path} is not an ONNX file that can be run ({reason})"
             ) from None
 
-    def _read_about(self) -> dict[str, Any]:
+    def _read_metadata(self) -> dict[str, Any]:
         written = self.session.get_modelmeta().custom_metadata_map
-        if KEY not in written:
+        if FORMAT_KEY not in written:
             raise ValueError(
                 f"{self.path} is an ONNX file, but not one that stage=export wrote: it does not "
-                "say its task and classes"
+                "state its task and classes"
             )
         try:
-            about = {k: v if k in TEXTS else json.loads(v) for k, v in written.items()}
-            about = rename_facts(about)
-            check_metadata(about, NEEDED, "metadata")
+            metadata = {k: v if k in PLAIN_TEXT_KEYS else json.loads(v) for k, v in written.items()}
+            metadata = rename_facts(metadata)
+            check_metadata(metadata, REQUIRED_KEYS, "metadata")
         except (ValueError, RecursionError) as error:
             reason = f"its metadata is damaged: {error}"
             raise ValueError(f"{self.path}: {reason}. Export it again") from None
-        if about[KEY] != FORMAT:
+        if metadata[FORMAT_KEY] != METADATA_FORMAT:
             raise ValueError(
-                f"{self.path}: its metadata has format {show_value(about[KEY])}; expected format "
-                f"{FORMAT}. Export it again"
+                f"{self.path}: its metadata has format {show_value(metadata[FORMAT_KEY])}; "
+                f"expected format {METADATA_FORMAT}. Export it again"
             )
-        return about
+        return metadata
 
 
-def as_trained(
-    given: dict[str, Any], frame: dict[str, Any], reader: dict[str, Any]
-) -> dict[str, Any]:
-    """Return a reader's settings; one that is None is as it was when the training set was read.
+class RunWatch:
+    """Ends runs of ONNX Runtime that take too long; one thread watches all of them."""
 
-    Args:
-        given: the settings.
-        frame, reader: of a model's metadata; empty in older checkpoints.
-    """
-    known = dict.fromkeys(("sample_rate", "fps"), frame.get("rate"))
-    known |= {key: value for key, value in reader.items() if key in READER}
-    shape = frame.get("shape", ())
-    if len(shape) == 2:
-        known |= dict(zip(("height", "width"), shape, strict=True))
-    return {k: known.get(k) if v is None else v for k, v in given.items()}
+    def __init__(self) -> None:
+        self._deadlines: dict[int, tuple[float, Any]] = {}
+        self._process = 0  # whose thread watches; a forked process has none
+
+    @contextmanager
+    def limit_seconds(self, options: Any, seconds: float) -> Iterator[None]:
+        """Set ``terminate`` of a run's options unless the block ends in time."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._deadlines.clear()  # of the parent process
+            threading.Thread(target=self._watch_runs, name="onnx-deadlines", daemon=True).start()
+        self._deadlines[id(options)] = time.monotonic() + seconds, options
+        try:
+            yield
+        finally:
+            self._deadlines.pop(id(options), None)
+
+    def _watch_runs(self) -> None:
+        while True:
+            time.sleep(0.2)
+            now = time.monotonic()
+            for deadline, options in list(self._deadlines.values()):
+                if now > deadline:
+                    options.terminate = True
+
+
+RUN_WATCH = RunWatch()

@@ -1,4 +1,4 @@
-"""A trained model that reads: pictures, clips, recordings."""
+"""A trained model that reads images, clips and recordings."""
 
 from __future__ import annotations
 
@@ -11,51 +11,57 @@ from typing import Any
 import numpy as np
 
 from unvoiced.decoding import Decoder, log_softmax
+from unvoiced.deprecations import former_name, rename_arguments
+from unvoiced.metadata import rename_facts
 from unvoiced.networks import Network, OnnxNetwork
 from unvoiced.tasks import get_task, import_object
-
-BEST = 3  # answers that a reading tells
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read.
+    """An answer.
 
-    ``label`` is the letter, word or text, and empty where there was nothing to read: no hand, no
-    face. ``top`` holds the best answers with their probabilities, ``seen`` what the model saw as a
-    (H, W, 3) uint8 picture, red first, and ``signal`` the samples (T, C) that it read; each is None
-    for tasks of the other kind.
+    Attributes:
+        label: the letter, word or text; empty if there was nothing to read.
+        probability: of the label.
+        top: the three best answers with their probabilities.
+        annotated_image: the image with the hand or mouth marked, (H, W, 3) uint8 RGB; None for a
+            signal.
+        signal: the samples (T, C) that the network received; None for images.
     """
 
     label: str
     probability: float
     top: tuple[tuple[str, float], ...] = ()
-    seen: np.ndarray | None = field(default=None, repr=False)
+    annotated_image: np.ndarray | None = field(default=None, repr=False)
     signal: np.ndarray | None = field(default=None, repr=False)
 
+    seen = former_name("annotated_image")
 
-NOTHING = Reading("", 0.0)
+
+NO_READING = Reading("", 0.0)
 
 
 class Recognizer:
-    """Reads with an exported model; PyTorch is not needed.
+    """Reads with an exported model, without PyTorch.
 
-    >>> Recognizer("letters.onnx").read(picture).label
+    >>> Recognizer("letters.onnx").read(image).label
     'A'
 
     Args:
         network: a file that ``stage=export export.format=onnx`` wrote, or another ``Network``.
-        model: MediaPipe's hand or face model; None for the user's cache, filled once.
-        min_confidence: below this a finding is not taken for a hand or face, 0 to 1.
+        model: MediaPipe's hand or face model; None for the one in the user's cache.
+        min_confidence: threshold for the detection of a hand or face, 0 to 1.
 
     Attributes:
-        task: such as asl.
+        metadata: facts that the model file states, see ``Network``.
+        task: such as ``asl``.
         spec: the task's description.
-        classes: what it tells apart; empty where text is open.
-        told: what it was trained on, as a sentence.
+        classes: labels that the model can predict; empty for open text.
+        training_data_note: the training data, as a sentence.
 
     Raises:
-        ValueError: no such file, or not one of this project.
+        ValueError: the file does not exist, or is not an exported model.
     """
 
     def __init__(
@@ -66,110 +72,113 @@ class Recognizer:
     ) -> None:
         self.network = OnnxNetwork(network) if isinstance(network, str | Path) else network
         self.model, self.min_confidence = model, min_confidence
-        self.about: dict[str, Any] = self.network.about
-        self.task: str = self.about["task"]
-        self.classes: list[str] = self.about["classes"]
-        self.told: str = self.about["told"]
+        self.metadata: dict[str, Any] = rename_facts(self.network.metadata)
+        self.task: str = self.metadata["task"]
+        self.classes: list[str] = self.metadata["classes"]
+        self.training_data_note: str = self.metadata["training_data_note"]
         self.spec = get_task(self.task)
-        self._refuse_unfit()
-        self._lock = threading.Lock()  # MediaPipe's finders hold what they saw
+        self._check_metadata()
+        self._lock = threading.Lock()  # the shared MediaPipe detectors keep state
 
-    def _refuse_unfit(self) -> None:
-        """Raise ``ValueError`` where the metadata does not fit the task's way of reading."""
-        frame = self.about["frame"]
+    about = former_name("metadata")
+    told = former_name("training_data_note")
+
+    def _check_metadata(self) -> None:
+        """Raise ``ValueError`` if the metadata do not fit the task."""
+        frame = self.metadata["frame"]
         shape = tuple(frame.get("shape", ()))
-        is_known = not self.spec.is_rate_required or frame.get("rate") is not None
+        has_rate = not self.spec.is_rate_required or frame.get("rate") is not None
         # Older checkpoints do not state their frames.
-        if frame and not (is_known and _has_shape(shape, self.spec.frame_shape)):
+        if frame and not (has_rate and _has_shape(shape, self.spec.frame_shape)):
             raise ValueError(
                 f"a model of task {self.task} with frames of shape {shape} at "
                 f"{frame.get('rate')} Hz cannot be read with. Export or train it again"
             )
-        missing = [name for name in self.spec.required_metadata if not self.about.get(name)]
+        missing = [name for name in self.spec.required_metadata if not self.metadata.get(name)]
         if missing:
             raise ValueError(f"a model of task {self.task} without {', '.join(missing)}")
 
-    def read(self, shown: Any, rate: float | None = None, bgr: bool = False) -> Reading:
-        """Return one answer.
+    @rename_arguments(shown="recording", rate="fps")
+    def read(self, recording: Any, fps: float | None = None, bgr: bool = False) -> Reading:
+        """Return the answer for one recording.
 
         Args:
-            shown: asl: an image (H, W, 3), RGB uint8, or landmarks (63,), or (T, 63);
-                lipread, vsr: images of a face, (T, H, W, 3) or one after the other, RGB uint8, or
-                grey mouths (T, h, w) as they are prepared; emg: a recording (T, C) as it was
-                recorded.
-            rate: of a clip, Hz; None for that of the training.
-            bgr: the images have blue first, as OpenCV reads them.
+            recording: asl: an image (H, W, 3) uint8 RGB, or landmarks (63,) or (T, 63);
+                lipread, vsr: images of a face, (T, H, W, 3) uint8 RGB or an iterable of them, or
+                grey mouth crops (T, h, w) as prepared; emg: samples (T, C) as recorded.
+            fps: frames of a clip, or samples of a signal, per second; None for the frame rate of
+                the training set.
+            bgr: the images are BGR, as OpenCV reads them.
 
         Raises:
-            ValueError: something of another shape, an image that is too large, or a recording that
-                is not fit to be read.
+            ValueError: the recording has another shape, is too large, or is unusable.
         """
         if bgr:
-            shown = self._from_bgr(shown)
+            recording = self._convert_bgr(recording)
         read = import_object(self.spec.reader)
         with self._lock:
-            return read(self, shown, rate)
+            return read(self, recording, fps)
 
-    def _from_bgr(self, shown: Any) -> Any:
-        """Return images with blue first as images with red first."""
+    def _convert_bgr(self, recording: Any) -> Any:
+        """Return an image, or the images of a clip, in RGB."""
         from unvoiced.vision.images import bgr_to_rgb
 
         if not self.spec.has_camera:
             raise ValueError(f"bgr=True is for images; a recording of {self.task} has no colours")
         if self.spec.has_single_images:
-            return bgr_to_rgb(shown)
-        return [bgr_to_rgb(np.asarray(image)) for image in shown]
+            return bgr_to_rgb(recording)
+        return [bgr_to_rgb(np.asarray(image)) for image in recording]
 
     # ---- answers
 
-    def probabilities(self, frames: np.ndarray) -> np.ndarray:
-        """(T, *frame_shape) as a prepared set stores them → (classes,)."""
+    def predict_probabilities(self, frames: np.ndarray) -> np.ndarray:
+        """Return (classes,) for frames (T, *frame_shape) as a prepared set stores them."""
         inputs = [frames[None]]
-        if self.about.get("takes_word_mask"):  # unknown: the word may take all frames
+        if self.metadata.get("takes_word_mask"):  # unknown: the word may take all frames
             inputs.append(np.ones((1, len(frames)), np.float32))
         logits = self.network(*inputs)[0]
-        self._refuse_other_width(logits, len(self.classes), 2)
+        self._check_logits(logits, len(self.classes), 2)
         return np.exp(log_softmax(logits[0]))
 
-    def _refuse_other_width(self, logits: np.ndarray, width: int, dimensions: int) -> None:
+    def to_reading(
+        self,
+        probabilities: np.ndarray,
+        annotated_image: np.ndarray | None = None,
+        signal: np.ndarray | None = None,
+    ) -> Reading:
+        """Return the best answers of (classes,) probabilities."""
+        best = np.argsort(-probabilities, kind="stable")[:3]
+        top = tuple((self.classes[n], float(probabilities[n])) for n in best)
+        return Reading(*top[0], top, annotated_image, signal)
+
+    def transcribe(self, signal: np.ndarray) -> tuple[str, float]:
+        """Return the text of (T, C) float32 with scaled channels, and its confidence."""
+        logits, lengths = self.network(signal[None], np.array([len(signal)]))
+        self._check_logits(logits, self.tokenizer.size, 3)
+        ids = self.decoder.ids(logits, lengths)
+        confidence = self.decoder.mean_confidence(logits, lengths, ids)
+        return self.tokenizer.decode(ids[0]), float(confidence[0])
+
+    def _check_logits(self, logits: np.ndarray, width: int, dimensions: int) -> None:
         if logits.ndim != dimensions or logits.shape[0] != 1 or logits.shape[-1] != width:
             raise ValueError(
                 f"the network answers with an array of shape {logits.shape}, and its metadata "
                 f"names {width:,} answers. Export it again"
             )
 
-    def reading(
-        self,
-        probabilities: np.ndarray,
-        seen: np.ndarray | None = None,
-        signal: np.ndarray | None = None,
-    ) -> Reading:
-        """What (classes,) probabilities say."""
-        best = np.argsort(-probabilities, kind="stable")[:BEST]
-        top = tuple((self.classes[n], float(probabilities[n])) for n in best)
-        return Reading(*top[0], top, seen, signal)
-
-    def text(self, signal: np.ndarray) -> tuple[str, float]:
-        """(T, C) float32 with scaled channels → what is said, and how sure that is."""
-        logits, lengths = self.network(signal[None], np.array([len(signal)]))
-        self._refuse_other_width(logits, self.tokenizer.size, 3)
-        ids = self.decoder.ids(logits, lengths)
-        return self.tokenizer.decode(ids[0]), float(
-            self.decoder.mean_confidence(logits, lengths, ids)[0]
-        )
-
     @cached_property
     def decoder(self) -> Decoder:
-        """From logits to tokens."""
-        about, tokens = self.about, self.tokenizer
-        return Decoder(about["objective"], tokens.eos, tokens.pad, about["beam_width"])
+        """Converts logits to token ids."""
+        tokenizer = self.tokenizer
+        objective, beam_width = self.metadata["objective"], self.metadata["beam_width"]
+        return Decoder(objective, tokenizer.eos, tokenizer.pad, beam_width)
 
     @cached_property
     def tokenizer(self) -> Any:
-        """From tokens to text."""
+        """Converts token ids to text."""
         from unvoiced.tokenizers import build_tokenizer  # of EMG alone
 
-        return build_tokenizer(self.about["tokenizer"])
+        return build_tokenizer(self.metadata["tokenizer"])
 
 
 def _has_shape(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:

@@ -31,8 +31,8 @@ class ExportedNet(Network):
     def __init__(self, network: OnnxNetwork) -> None:
         super().__init__()
         self.network = network
-        self.variant = network.about.get("network", "exported network")
-        self.takes_word_mask = bool(network.about.get("takes_word_mask"))
+        self.variant = network.metadata.get("network", "exported network")
+        self.takes_word_mask = bool(network.metadata.get("takes_word_mask"))
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """(B, T, *frame_shape), and word masks or lengths where it takes them, → its outputs."""
@@ -63,7 +63,7 @@ def load_exported(path: str | Path) -> TaskModule:
         ValueError: no such file, or not one that ``stage=export`` wrote.
     """
     network = OnnxNetwork(path)
-    about = network.about
+    about = network.metadata
     net, classes = ExportedNet(network), list(about["classes"])
     module: TaskModule
     if "tokenizer" in about:

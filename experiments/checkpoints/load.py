@@ -103,7 +103,9 @@ def task_of(path: Path) -> str | None:
     """The task of a checkpoint, plain file or exported network; None where it says none."""
     try:
         exported = path.suffix == ONNX
-        return OnnxNetwork(path).about["task"] if exported else read_checkpoint(path)["card"].task
+        return (
+            OnnxNetwork(path).metadata["task"] if exported else read_checkpoint(path)["card"].task
+        )
     except ValueError:
         return None
 

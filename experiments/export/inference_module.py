@@ -24,7 +24,7 @@ from experiments.reports.results import count_parameters
 from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
 from unvoiced import Recognizer
-from unvoiced.networks import FORMAT, KEY
+from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT
 from unvoiced.tasks import get_task
 
 OF_RECORDINGS = ("landmarker", "zoom", "height", "width", "fps", "window_s", "hop_s")
@@ -77,7 +77,7 @@ class TorchNetwork:
     """
 
     def __init__(self, module: TaskModule, config: DictConfig) -> None:
-        self.about, self.net = about(module), deployed(module, config)
+        self.metadata, self.net = about(module), deployed(module, config)
 
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         return in_numpy(self.net, *inputs)
@@ -104,10 +104,10 @@ def about(module: TaskModule) -> dict[str, Any]:
     facts["network"] = type(module.net).__name__
     facts["takes_word_mask"] = module.takes_word_mask
     facts["leaks"] = bool(card.leaks)
-    facts["told"], facts["parameters"] = told(card), count_parameters(module)
+    facts["training_data_note"], facts["parameters"] = told(card), count_parameters(module)
     if isinstance(module, TranscriptionModule):
         facts["objective"], facts["beam_width"] = module.objective, module.decoder.beam_width
-    return facts | {"clip_s": card.clip_s, KEY: FORMAT}
+    return facts | {"clip_s": card.clip_s, FORMAT_KEY: METADATA_FORMAT}
 
 
 def told(card: ModelCard) -> str:

@@ -97,7 +97,7 @@ def score(network: OnnxNetwork, data: PreparedDataModule, pairs: list[Pair]) -> 
     """Of the tested samples, in words: accuracy or word errors; without labels, agreement."""
     labelled = (data.prepared.manifest["label"] != "").any()
     answers = [network(*pair.inputs) for pair in pairs]
-    if network.about.get("tokenizer"):
+    if network.metadata.get("tokenizer"):
         return _word_errors(network, data, pairs, answers)
     said = np.concatenate([answer[0].argmax(1) for answer in answers])
     rows = np.concatenate([pair.rows for pair in pairs])

@@ -41,7 +41,7 @@ def frame_source(
         raise ValueError(f"input={where} cannot be read; expected {expected}")
     if path.exists() and spec.is_landmark_file(where):
         return FrameSequence(read_landmarks(path), LANDMARK_FPS, paced)
-    rate = float(recognizer.about["frame"].get("rate") or FRAME_FPS)
+    rate = float(recognizer.metadata["frame"].get("rate") or FRAME_FPS)
     if spec.is_frame_folder(path):
         return FrameSequence(_images(path), rate, paced)
     if path.is_file() and where.lower().endswith(IMAGE_SUFFIXES):

@@ -33,7 +33,7 @@ from experiments.launch.build import build_datamodule
 from experiments.launch.console import tell
 from experiments.launch.instantiate import instantiate
 from modules.base import TaskModule
-from unvoiced.networks import TEXTS, Network, OnnxNetwork
+from unvoiced.networks import PLAIN_TEXT_KEYS, Network, OnnxNetwork
 
 TOLERANCE = 1e-4  # between PyTorch's logits and ONNX Runtime's
 COMPARED, TOGETHER = 4096, 32  # samples at most, and in a batch
@@ -266,7 +266,7 @@ def write_network(model: nn.Module, inputs: Inputs, facts: dict[str, Any], path:
             f"export.format=onnx: {type(model.net).__name__} has a part that ONNX cannot express "
             f"({type(error).__name__}: {reason}). Use export.format=pth, or another net="
         ) from error
-    written = {k: v if k in TEXTS else json.dumps(v) for k, v in facts.items()}
+    written = {k: v if k in PLAIN_TEXT_KEYS else json.dumps(v) for k, v in facts.items()}
     program.model.metadata_props.update(written)
     _name_sizes(program.model.graph)
     program.save(path)

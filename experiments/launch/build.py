@@ -23,7 +23,7 @@ from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
 from experiments.launch.trainer_checks import named_profiler, trainer_errors
 from modules.base import TaskModule
-from unvoiced.networks import as_trained
+from unvoiced.metadata import fill_from_training
 
 EMPTY_CLASS = "nothing"  # of images without a hand
 
@@ -89,7 +89,7 @@ def build_input_reader(config: DictConfig, card: ModelCard) -> Any:
 
     The model's settings come from a file: they are given to the class itself, never to Hydra.
     """
-    settings = as_trained(plain(config.input_reader), card.frame, card.reader)
+    settings = fill_from_training(plain(config.input_reader), card.frame, card.reader)
     if settings.get("keep_empty", False) is None:
         settings["keep_empty"] = EMPTY_CLASS in card.classes
     target = settings.pop("_target_")

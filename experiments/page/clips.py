@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unvoiced.eyes import LARGEST
+from unvoiced.streams.trackers import MAX_TRACKED_SIDE
 from unvoiced.vision.images import limit_side
 from unvoiced.vision.videos import Video
 
@@ -43,23 +43,23 @@ class Clip:
         check_duration(self.duration_s, max_s)
 
     def timed_frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Yield (seconds, image), at most ``MAX_FPS``: (H, W, 3) uint8, at most ``LARGEST``."""
+        """Yield (seconds, image) at up to ``MAX_FPS``, of up to ``MAX_TRACKED_SIDE`` pixels."""
         due = 0.0
         for seconds, image in self.video.timed_frames():
             if seconds >= due - 1e-6:
                 due = max(due, seconds - 0.5 / MAX_FPS) + 1 / MAX_FPS
-                yield seconds, limit_side(image, LARGEST)
+                yield seconds, limit_side(image, MAX_TRACKED_SIDE)
 
     def resampled_frames(self, fps: float) -> Iterator[np.ndarray]:
-        """Yield the images at a constant frame rate, at most ``LARGEST``."""
+        """Yield the images at a constant frame rate, at most ``MAX_TRACKED_SIDE``."""
         for _, image in Video(self.path, fps).frames():
-            yield limit_side(image, LARGEST)
+            yield limit_side(image, MAX_TRACKED_SIDE)
 
     def describe(self) -> str:
         """Return size and frame rate in words, and those that are read if they differ."""
         _, first = next(self.video.timed_frames())
         description = f"{_format_size(first)}, {_format_fps(self.native_fps)}"
-        small = limit_side(first, LARGEST)
+        small = limit_side(first, MAX_TRACKED_SIDE)
         changes = [_format_size(small)] if small.shape != first.shape else []
         changes += [f"{self.fps:g} a second"] if self.native_fps > 1.02 * self.fps else []
         return description + (f"; read at {' and '.join(changes)}" if changes else "")

@@ -51,7 +51,7 @@ class IsolatedUploadReader:
     ) -> None:
         self.recognizer = recognizer
         self._setup: Setup = {
-            "about": recognizer.about,
+            "about": recognizer.metadata,
             "model": recognizer.model,
             "min_confidence": recognizer.min_confidence,
             "engine_settings": engine_settings,
@@ -186,7 +186,7 @@ class _RemoteNetwork:
     """A network that the process at the other end of a connection runs."""
 
     def __init__(self, about: dict[str, Any], connection: Connection) -> None:
-        self.about, self._connection = about, connection
+        self.metadata, self._connection = about, connection
 
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         self._connection.send(("network", inputs))

@@ -47,7 +47,7 @@ def build_page(
     title = f"Unvoiced: {spec.title}"
     page = gr.Blocks(title=title, analytics_enabled=False, delete_cache=CLEANUP_S)
     with page:
-        header = markup.render_header(task, recognizer.classes, note, recognizer.told)
+        header = markup.render_header(task, recognizer.classes, note, recognizer.training_data_note)
         gr.HTML(header, **PLAIN_HTML)
         if spec.has_camera:
             with gr.Tabs():

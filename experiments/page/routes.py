@@ -96,7 +96,7 @@ def _read_frame(session: Session, content: bytes, seconds: float) -> dict[str, A
 
 def _describe_reading(engine: Any, image: Any) -> dict[str, Any]:
     """Return the text, the best predictions and the marked image of an engine."""
-    seen = engine.seen
+    seen = engine.annotated_image
     return {
         "text": markup.format_label(engine.text),
         "top": [(markup.format_label(label), round(float(p), 4)) for label, p in engine.top],

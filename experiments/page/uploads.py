@@ -47,7 +47,7 @@ class UploadResult:
     @classmethod
     def from_reading(cls, reading: Reading, note: str = "") -> UploadResult:
         """Return the result of a recording that was read as a whole."""
-        return cls(reading.label, reading.top, reading.seen, note=note)
+        return cls(reading.label, reading.top, reading.annotated_image, note=note)
 
 
 class UploadReader:
@@ -95,7 +95,7 @@ class UploadReader:
             raise ValueError(_to_sentence(path.name, error)) from error
 
     def _read_samples(self, path: Path) -> UploadResult:
-        metadata = self.recognizer.about
+        metadata = self.recognizer.metadata
         frame_rate, channels = float(metadata["frame"]["rate"]), int(metadata["frame"]["shape"][0])
         sample_rate = float(metadata.get("reader", {}).get("sample_rate") or frame_rate)
         counts = load_recording(path, self.input_reader, channels, sample_rate)
@@ -110,18 +110,18 @@ class UploadReader:
         check_duration(len(frames) / LANDMARK_FPS, self.max_s)
         if len(frames) == 1:
             return UploadResult.from_reading(self.recognizer.read(frames))
-        engine = self.make_engine(ready=True)
+        engine = self.make_engine(is_preprocessed=True)
         for seconds, hand in FrameSequence(frames, LANDMARK_FPS).timed_frames():
             engine.push(hand, seconds)
         engine.end()
         note = f"{len(frames)} hands, taken to be {LANDMARK_FPS:g} a second"
-        return UploadResult(engine.text, tuple(engine.top), engine.seen, note=note)
+        return UploadResult(engine.text, tuple(engine.top), engine.annotated_image, note=note)
 
     def _read_clip(self, path: Path) -> Iterator[UploadResult]:
         clip = Clip(path, self.max_s)
         note = clip.describe()
         if not self.spec.has_joined_labels and 0 < clip.duration_s <= MAX_WORD_S:
-            fps = float(self.recognizer.about["frame"]["rate"])
+            fps = float(self.recognizer.metadata["frame"]["rate"])
             reading = self.recognizer.read(list(clip.resampled_frames(fps)), fps)
             yield UploadResult.from_reading(reading, f"{note}; read as one word")
         else:
@@ -134,7 +134,7 @@ class UploadReader:
             for seconds, image in clip.timed_frames():
                 engine.push(image, seconds)
                 if engine.top:
-                    result = replace(result, top=tuple(engine.top), seen=engine.seen)
+                    result = replace(result, top=tuple(engine.top), seen=engine.annotated_image)
                 if time.monotonic() - updated_at >= UPDATE_S:
                     updated_at = time.monotonic()
                     yield replace(result, text=engine.text)

@@ -101,7 +101,7 @@ def _collect_numbers(
 def count_parameters(module: TaskModule) -> int:
     """Return the number of the network's parameters; exported files have it in their metadata."""
     if module.takes_stored_frames:
-        return int(module.net.network.about.get("parameters", 0))
+        return int(module.net.network.metadata.get("parameters", 0))
     return sum(parameter.numel() for parameter in module.net.parameters())
 
 

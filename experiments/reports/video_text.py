@@ -48,7 +48,7 @@ def write_video_texts(
     recognizer = recognizer_of_module(module, config)
     rows: list[tuple[Any, ...]] = []
     for name, frames in (_list_mouths if spec.has_lips else _list_hands)(reader, module, data):
-        engine = Engine(recognizer, ready=True, **stream_settings(config))
+        engine = Engine(recognizer, is_preprocessed=True, **stream_settings(config))
         events = [event for seconds, frame in frames for event in engine.push(frame, seconds)]
         events += engine.end()
         rows += [(name, e.seconds, e.kind, e.label, e.probability) for e in events]

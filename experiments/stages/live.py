@@ -19,14 +19,14 @@ from experiments.launch.build import write_config
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain, stream_settings
 from unvoiced import Engine, Event, Recognizer
-from unvoiced.decisions import number, refuse
-from unvoiced.engine import STAGES, SignalPart
 from unvoiced.files import ARRAY_SUFFIXES
 from unvoiced.live.cameras import CAMERA_PREFIX, CameraGoneError, LatestFrameBuffer
 from unvoiced.live.emg_sources import GrowingTable, LSLStream, RecordedSignal
 from unvoiced.live.screens import ScreenWindow, VideoWriter, draw_screen
+from unvoiced.streams.base import LATENCY_STAGES, SignalStream
 from unvoiced.tasks import get_task
 from unvoiced.text import spreadsheet_cell
+from unvoiced.validation import is_number, require
 
 LSL_PREFIX = "lsl:"
 SOURCE_SETTINGS = {"idle_s": 10.0, "poll_s": 0.05}  # with their defaults; others are the stream's
@@ -65,7 +65,7 @@ def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     source = frame_source(path, recognizer, paced=not config.live.output)
     screen = VideoWriter(config.live.output, source.fps) if config.live.output else ScreenWindow()
     folder = write_config(config)
-    logger.info(f"Reading {path}. Ctrl-C ends it\n{recognizer.told}")
+    logger.info(f"Reading {path}. Ctrl-C ends it\n{recognizer.training_data_note}")
     frames: Any = source.timed_frames()
     if path.startswith(CAMERA_PREFIX) or not config.live.output:  # else all frames are written
         frames = LatestFrameBuffer(frames)
@@ -117,29 +117,29 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
         )
     source_settings = {name: live.pop(name, value) for name, value in SOURCE_SETTINGS.items()}
     idle_s, poll_s = source_settings.values()
-    refuse(
-        idle_s=(idle_s, idle_s is None or number(idle_s) > 0, "seconds above 0, or null"),
-        poll_s=(poll_s, number(poll_s) > 0, "seconds above 0"),
-    )
+    is_valid = idle_s is None or (is_number(idle_s) and idle_s > 0)
+    require("live.idle_s", idle_s, is_valid, "seconds above 0, or null")
+    require("live.poll_s", poll_s, is_number(poll_s) and poll_s > 0, "seconds above 0")
     reader = {k: v for k, v in plain(config.input_reader).items() if k not in ("_target_", "path")}
     engine = Engine(recognizer, reader=reader, **live)
-    part: Any = engine.part
-    source = open_signal(config, part, source_settings)
+    stream: Any = engine.stream
+    source = open_signal(config, stream, source_settings)
     folder = write_config(config)
-    logger.info(f"Reading {config.input}: {part.describe()}. Ctrl-C ends it\n{recognizer.told}")
-    with WindowLog(folder / "live.csv", part) as log:
+    logger.info(f"Reading {config.input}: {stream.describe_input()}. Ctrl-C ends it")
+    logger.info(recognizer.training_data_note)
+    with WindowLog(folder / "live.csv", stream) as log:
         try:
             for chunk in source.read_chunks():
-                log.write(engine.push(chunk, part.heard_s))
+                log.write(engine.push(chunk, stream.duration_s))
         except KeyboardInterrupt:
             logger.info("")
         log.write(engine.end())
-    logger.info(f"{part.heard_s:.2f} s heard, {part.summary()}")
+    logger.info(f"{stream.duration_s:.2f} s heard, {stream.summarize()}")
     logger.info(f"\nRun folder: {folder}")
 
 
 def open_signal(
-    config: DictConfig, part: SignalPart, settings: dict[str, Any]
+    config: DictConfig, stream: SignalStream, settings: dict[str, Any]
 ) -> GrowingTable | LSLStream | RecordedSignal:
     """Return the source of samples that ``input`` names.
 
@@ -152,14 +152,14 @@ def open_signal(
         raise ValueError(f"stage=live needs input={expected} that may still grow")
     if path.startswith(LSL_PREFIX):
         name = path.removeprefix(LSL_PREFIX)
-        return LSLStream(name, part.channels, part.sample_rate, **settings)
+        return LSLStream(name, stream.channels, stream.sample_rate, **settings)
     if Path(path).is_file() and not spec.accepts(Path(path)):
         raise ValueError(f"input={path} cannot be read; expected {expected}")
     if path.lower().endswith(ARRAY_SUFFIXES):
         reader = plain(config.input_reader)
-        samples = load_recording(Path(path), reader, part.channels, part.sample_rate)
-        return RecordedSignal(samples, part.sample_rate)
-    return GrowingTable(path, part.channels, **settings)
+        samples = load_recording(Path(path), reader, stream.channels, stream.sample_rate)
+        return RecordedSignal(samples, stream.sample_rate)
+    return GrowingTable(path, stream.channels, **settings)
 
 
 # ---- logs
@@ -219,7 +219,7 @@ class EventLog(GrowingCSV):
         """Write and print the median and 95th percentile of each stage's milliseconds."""
         if not self._latencies:
             return
-        latencies = pd.DataFrame(self._latencies).reindex(columns=[*STAGES, "end to end"])
+        latencies = pd.DataFrame(self._latencies).reindex(columns=[*LATENCY_STAGES, "end to end"])
         table = latencies.fillna(0.0).quantile([0.5, 0.95]).T
         table = table.set_axis(["p50 ms", "p95 ms"], axis=1).rename_axis("stage")
         table.round(3).to_csv(self.folder / "latency.csv")
@@ -231,15 +231,16 @@ class WindowLog(GrowingCSV):
 
     Args:
         path: of the table.
-        part: reads the windows.
+        stream: reads the windows.
     """
 
-    def __init__(self, path: Path, part: SignalPart) -> None:
+    def __init__(self, path: Path, stream: SignalStream) -> None:
         super().__init__(path, ["time_s", "text", "probability"])
-        self.part = part
+        self.stream = stream
 
     def write(self, events: list[Event]) -> None:
         """Write the windows of the last push, and print the events."""
-        self.add_rows([f"{end_s:.3f}", text, f"{p:.4f}"] for end_s, text, p in self.part.heard)
+        readings = self.stream.window_readings
+        self.add_rows([f"{end_s:.3f}", text, f"{p:.4f}"] for end_s, text, p in readings)
         for event in events:
             logger.info(f"{event.seconds:9.2f} s  {event.probability:.2f}  {event.label}")

@@ -84,10 +84,10 @@ def _load_model(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     with open_dict(changed):
         changed.ckpt_path = str(path)
     recognizer, live = recognizer_of(changed), stream_settings(config)
-    metadata = recognizer.about
+    metadata = recognizer.metadata
     has_leakage = bool(metadata.get("leaks"))
     note = describe_model(recognizer.task, metadata["simulated"], has_leakage, path)
-    logger.info(f"{path}: task {recognizer.task}. {recognizer.told} {note}")
+    logger.info(f"{path}: task {recognizer.task}. {recognizer.training_data_note} {note}")
     if get_task(recognizer.task).has_camera:  # otherwise no engine is needed
         Engine(recognizer, **live).close()  # an error appears now, instead of to visitors
     return recognizer, partial(Engine, recognizer, **live), note

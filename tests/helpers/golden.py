@@ -38,7 +38,7 @@ def compute_logits(path: Path) -> list[float]:
     config = compose_task(task).copy()
     config.ckpt_path = str(path)
     recognizer = recognizer_of_module(require_model(config), config)
-    inputs = make_recording(recognizer.about, FRAMES[task])
+    inputs = make_recording(recognizer.metadata, FRAMES[task])
     with torch.inference_mode():
         logits = np.asarray(recognizer.network(*inputs)[0])
     return [round(float(value), 5) for value in logits.ravel()[:50]]

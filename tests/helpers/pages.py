@@ -35,12 +35,12 @@ class PointingNetwork:
     """A network that reads in which direction a hand points."""
 
     def __init__(self) -> None:
-        self.about: dict[str, Any] = {
+        self.metadata: dict[str, Any] = {
             **{
                 "task": "asl",
                 "classes": list(POINTING_LETTERS),
                 "simulated": True,
-                "told": "Made for tests: it reads which way a <hand> points.",
+                "training_data_note": "Made for tests: it reads which way a <hand> points.",
             },
             **{"frame": {"shape": [63], "rate": None, "dtype": "float32"}, "input": {"frames": 1}},
         }

@@ -19,7 +19,7 @@ from tests.helpers.faces import paint_scene
 from tests.helpers.paths import require_shared_data
 from tests.helpers.prepared_sets import write_mouths
 from tests.helpers.videos import write_video
-from unvoiced.networks import as_trained
+from unvoiced.metadata import fill_from_training
 
 RATE = 25.0  # Hz
 SMALL = (
@@ -200,11 +200,13 @@ def test_a_video_of_a_face_is_read(run, checkpoint: Path, tmp_path: Path, capsys
 
 def test_input_is_read_as_the_training_set_was(compose_config) -> None:
     card = {"frame": {"shape": [48, 80], "rate": 15.0}, "reader": {"zoom": 2.4, "min_frames": 9}}
-    reader = as_trained(plain(compose_config("task=lipread", "input=x.mp4").input_reader), **card)
+    reader = fill_from_training(
+        plain(compose_config("task=lipread", "input=x.mp4").input_reader), **card
+    )
     assert (reader["height"], reader["width"], reader["rate"]) == (48, 80, 15.0)
     assert reader["zoom"] == 2.4 and reader["min_face_share"] == 0.5 and reader["crop"] is None
     changed = compose_config("task=lipread", "input=x.mp4", "input_reader.zoom=1.1").input_reader
-    assert as_trained(changed, **card)["zoom"] == 1.1
+    assert fill_from_training(changed, **card)["zoom"] == 1.1
 
 
 def test_benchmark_compares_loops_loaders_and_networks(run, clips: Path, capsys) -> None:

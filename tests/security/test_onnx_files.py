@@ -13,16 +13,16 @@ from onnx import TensorProto, helper
 
 from tests.helpers.hostile_cards import VALUES
 from unvoiced import Recognizer
-from unvoiced.networks import FORMAT, KEY, TEXTS, OnnxNetwork
+from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT, PLAIN_TEXT_KEYS, OnnxNetwork
 
 FACTS: dict[str, Any] = {
-    KEY: FORMAT,
+    FORMAT_KEY: METADATA_FORMAT,
     "task": "asl",
     "classes": ["A", "B"],
     "frame": {"shape": [63], "dtype": "float32", "rate": None},
     "input": {"frames": 1},
     "simulated": True,
-    "told": "Made for a test.",
+    "training_data_note": "Made for a test.",
 }
 
 
@@ -39,7 +39,7 @@ def save_network(path: Path, nodes: list, initializers: list, **facts: object) -
     opset = [helper.make_opsetid("", 18)]
     model = helper.make_model(graph, opset_imports=opset, ir_version=9)
     for key, value in (FACTS | facts).items():
-        text = value if key in TEXTS and isinstance(value, str) else json.dumps(value)
+        text = value if key in PLAIN_TEXT_KEYS and isinstance(value, str) else json.dumps(value)
         helper.set_model_props(model, {p.key: p.value for p in model.metadata_props} | {key: text})
     path.write_bytes(model.SerializeToString())
     return path

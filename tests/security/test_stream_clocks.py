@@ -12,8 +12,8 @@ import pytest
 
 from tests.helpers.streams import HandNetwork, LipNetwork, ScriptedRecognizer
 from unvoiced import Engine, Recognizer
-from unvoiced.decisions import MOST_CHARACTERS, Text
-from unvoiced.engine import LONGEST_GAP_S, StreamTime
+from unvoiced.streams.base import MAX_GAP_S, StreamClock
+from unvoiced.streams.decisions import MAX_CHARACTERS, TextBuffer
 
 FRAMES = 300  # of which each may hold 6 kB
 GROWTH = 600_000  # bytes; a third of what that many frames are
@@ -39,12 +39,12 @@ CLOCKS: dict[str, Callable[[], Iterator[float]]] = {
 
 
 def make_letters() -> Callable[[float], object]:
-    engine, hand = Engine(Recognizer(HandNetwork()), ready=True), np.ones(63, np.float32)
+    engine, hand = Engine(Recognizer(HandNetwork()), is_preprocessed=True), np.ones(63, np.float32)
     return lambda seconds: engine.push(hand, seconds)
 
 
 def make_words() -> Callable[[float], object]:
-    engine, rng = Engine(Recognizer(LipNetwork()), ready=True), np.random.default_rng(0)
+    engine, rng = Engine(Recognizer(LipNetwork()), is_preprocessed=True), np.random.default_rng(0)
     return lambda seconds: engine.push(rng.integers(0, 255, (64, 96), np.uint8), seconds)
 
 
@@ -75,7 +75,7 @@ def test_memory_does_not_grow_with_the_number_of_frames(make: Callable, clock: s
 
 def test_a_looping_clock_still_writes() -> None:
     engine, hand = (
-        Engine(Recognizer(HandNetwork()), ready=True, repeat_s=0.5),
+        Engine(Recognizer(HandNetwork()), is_preprocessed=True, repeat_s=0.5),
         np.ones(63, np.float32),
     )
     times = CLOCKS["looping"]()
@@ -85,16 +85,16 @@ def test_a_looping_clock_still_writes() -> None:
 
 
 def test_time_never_goes_backwards_nor_far_ahead() -> None:
-    time = StreamTime()
+    time = StreamClock()
     given = [5.0, 5.5, 5.5, 2.0, 2.5, 1e9, 1e9 + 1]
     made = [time.advance(seconds) for seconds in given]
-    assert made == [5.0, 5.5, 5.5, 5.5, 6.0, 6 + LONGEST_GAP_S, 7 + LONGEST_GAP_S]
+    assert made == [5.0, 5.5, 5.5, 5.5, 6.0, 6 + MAX_GAP_S, 7 + MAX_GAP_S]
     for wrong in (math.nan, math.inf, -math.inf, 1e11):
         with pytest.raises(ValueError, match="a frame at .* seconds; expected a number"):
             time.advance(wrong)
 
 
 def test_the_text_has_a_bounded_length() -> None:
-    text = Text("x" * MOST_CHARACTERS)
+    text = TextBuffer("x" * MAX_CHARACTERS)
     text.add("A")
-    assert len(text.written) == MOST_CHARACTERS and text.written.endswith("xA")
+    assert len(text.text) == MAX_CHARACTERS and text.text.endswith("xA")

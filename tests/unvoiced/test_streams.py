@@ -25,13 +25,13 @@ from tests.helpers.hands import paint_hand
 from tests.helpers.paths import ROOT, require_shared_data
 from tests.helpers.streams import HandNetwork, LipNetwork
 from unvoiced import Engine, Event, Reading, Recognizer
-from unvoiced.decisions import Held, Text
-from unvoiced.eyes import LARGEST, MouthEye
 from unvoiced.live.cameras import CameraGoneError, LatestFrameBuffer, VideoSource, open_frame_source
 from unvoiced.live.screens import PANEL_WIDTH, SCREEN_HEIGHT, VideoWriter, draw_screen
-from unvoiced.speech import Peaks, Rest, Speech, motion
+from unvoiced.streams.decisions import HoldDetector, TextBuffer
+from unvoiced.streams.lips import LipStream
+from unvoiced.streams.speech import RestBaseline, SpeechSegmenter, WordPeakPicker, measure_motion
+from unvoiced.streams.trackers import MAX_TRACKED_SIDE, MouthTracker
 from unvoiced.vision.videos import Video
-from unvoiced.words import Words
 
 LABELS = ["A", "B", "nothing", "space", "del"]
 SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
@@ -43,19 +43,19 @@ def make_probabilities(label: str, share: float = 0.9) -> np.ndarray:
     return np.array([share if name == label else rest for name in LABELS])
 
 
-def collect_signs(held: Held, moments: list[tuple[float, np.ndarray]]) -> list[Event]:
+def collect_signs(held: HoldDetector, moments: list[tuple[float, np.ndarray]]) -> list[Event]:
     return [event for seconds, chances in moments for event in held.push(chances, LABELS, seconds)]
 
 
 def read_script(script: list[str], rate: float, **options: Any) -> str:
     """Return the text of signs that are held for 4 s at a frame rate."""
-    held, text = Held(**{"repeat_s": None, **options}), Text()
+    held, text = HoldDetector(**{"repeat_s": None, **options}), TextBuffer()
     for number in range(round(4 * len(script) * rate)):
         label = script[int(number / rate / 4)]
         for event in held.push(make_probabilities(label), LABELS, number / rate):
             if event.kind in ("started", "held"):
                 text.add(event.label)
-    return text.written
+    return text.text
 
 
 # ---- signs
@@ -64,7 +64,7 @@ def read_script(script: list[str], rate: float, **options: Any) -> str:
 @settings(max_examples=25)
 @given(SHARES)
 def test_a_sign_that_hesitates_counts_once(shares: list[float]) -> None:
-    held = Held(repeat_s=None)
+    held = HoldDetector(repeat_s=None)
     shown = [(n / 25, make_probabilities("A")) for n in range(25)]
     wobble = [
         (1 + n / 25, make_probabilities("A", 0.31 + 0.69 * share)) for n, share in enumerate(shares)
@@ -76,7 +76,7 @@ def test_a_sign_that_hesitates_counts_once(shares: list[float]) -> None:
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.floats(0.2, 1)), max_size=80))
 def test_nothing_counts_before_it_was_held(moments: list[tuple[str, float]]) -> None:
     images = [(n / 25, make_probabilities(*moment)) for n, moment in enumerate(moments)]
-    events = collect_signs(Held(hold_s=0.4, smooth_s=0.0), images)
+    events = collect_signs(HoldDetector(hold_s=0.4, smooth_s=0.0), images)
     assert all(event.label != "nothing" for event in events if event.kind != "released")
     for event in events:
         if event.kind == "started":
@@ -88,12 +88,12 @@ def test_nothing_counts_before_it_was_held(moments: list[tuple[str, float]]) -> 
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from(LABELS), max_size=6), st.floats(1, 60))
 def test_the_text_does_not_depend_on_the_frame_rate(script: list[str], rate: float) -> None:
-    expected, before = Text(), ""
+    expected, before = TextBuffer(), ""
     for label in script:
         if label != before:  # held on, it is one sign
             expected.add(label)
         before = label
-    assert read_script(script, rate) == expected.written
+    assert read_script(script, rate) == expected.text
 
 
 def test_letters_space_and_delete_edit_the_text() -> None:
@@ -106,7 +106,7 @@ def test_a_brief_gap_does_not_repeat_a_sign() -> None:
     def with_gap(gap_s: float) -> list[str]:
         gone = range(25, 25 + round(25 * gap_s))
         shown = [(n / 25, make_probabilities("nothing" if n in gone else "A")) for n in range(100)]
-        return [event.kind for event in collect_signs(Held(repeat_s=None), shown)]
+        return [event.kind for event in collect_signs(HoldDetector(repeat_s=None), shown)]
 
     assert with_gap(0.2) == ["started"]
     assert with_gap(1.0) == ["started", "released", "started"]
@@ -115,28 +115,28 @@ def test_a_brief_gap_does_not_repeat_a_sign() -> None:
 @pytest.mark.parametrize(
     ("setting", "predicted"),
     [
-        ({"hold_s": -1}, r"live\.hold_s=-1: expected seconds of 0 or more"),
+        ({"hold_s": -1}, r"live\.hold_s=-1 is not valid; expected seconds of 0 or more"),
         ({"repeat_s": 0}, r"live\.repeat_s=0"),
         ({"keep_probability": 0.9}, r"live\.keep_probability=0\.9.*keep_probability <= min"),
     ],
 )
 def test_invalid_hold_settings_are_refused(setting: dict[str, float], predicted: str) -> None:
     with pytest.raises(ValueError, match=predicted):
-        Held(**setting)
+        HoldDetector(**setting)
 
 
 def test_configuration_and_classes_have_the_same_defaults() -> None:
     live = OmegaConf.load(ROOT / "conf" / "task" / "lipread.yaml").live
     words = {
         k: v.default
-        for k, v in signature(Words).parameters.items()
-        if v.default is not v.empty and k != "ready"
+        for k, v in signature(LipStream).parameters.items()
+        if v.default is not v.empty and k != "is_preprocessed"
     }
-    speech = Speech()
+    speech = SpeechSegmenter()
     rest = {name: getattr(speech, name) for name in ("quiet_s", "least_s", "around_s")}
     assert OmegaConf.to_container(live) == words | rest
     live = OmegaConf.load(ROOT / "conf" / "task" / "asl.yaml").live
-    assert all(getattr(Held(), name) == value for name, value in live.items())
+    assert all(getattr(HoldDetector(), name) == value for name, value in live.items())
 
 
 # ---- lips
@@ -156,8 +156,10 @@ def paint_mouths(rate: float, gapes: Any = opening_at, seconds: float = 3.0) -> 
 
 def find_speech(mouths: np.ndarray, rate: float) -> list[tuple[float, float]]:
     """Return the (start, end) of speech in seconds."""
-    change = Rest().beyond(motion(mouths, rate), len(mouths), rate)
-    return [(first / rate, stop / rate) for first, stop in Speech().stretches(change, rate)]
+    change = RestBaseline().subtract(measure_motion(mouths, rate), len(mouths), rate)
+    return [
+        (first / rate, stop / rate) for first, stop in SpeechSegmenter().find_segments(change, rate)
+    ]
 
 
 @pytest.mark.parametrize("rate", [15.0, 25.0, 30.0])
@@ -167,7 +169,7 @@ def test_speech_is_detected_at_any_frame_rate(rate: float) -> None:
 
 
 def test_motion_does_not_depend_on_the_frame_rate() -> None:
-    slow, fast = motion(paint_mouths(15.0), 15.0), motion(paint_mouths(30.0), 30.0)
+    slow, fast = measure_motion(paint_mouths(15.0), 15.0), measure_motion(paint_mouths(30.0), 30.0)
     assert np.median(slow[18:27]) == pytest.approx(np.median(fast[36:54]), rel=0.25)
 
 
@@ -177,7 +179,7 @@ def still_image() -> np.ndarray:
 
 
 def test_a_still_mouth_is_not_speech(still_image: np.ndarray) -> None:
-    assert motion(still_image, 25.0).max() < 1e-3
+    assert measure_motion(still_image, 25.0).max() < 1e-3
     noise = np.random.default_rng(0).normal(0, 4, still_image.shape)
     noisy = np.clip(still_image + noise, 0, 255).astype(np.uint8)
     assert find_speech(still_image, 25.0) == find_speech(noisy, 25.0) == []
@@ -209,21 +211,21 @@ def test_a_swaying_head_is_not_speech(
 
 @pytest.mark.parametrize("shape", [(0, 64, 96), (1, 64, 96), (3, 64, 96), (5, 8, 9)])
 def test_too_few_or_empty_images_have_no_motion(shape: tuple[int, ...]) -> None:
-    assert (motion(np.zeros(shape, np.uint8), 25.0) == np.zeros(shape[0])).all()
+    assert (measure_motion(np.zeros(shape, np.uint8), 25.0) == np.zeros(shape[0])).all()
 
 
 def test_short_rests_do_not_split_a_word() -> None:
     change = np.zeros(100)
     change[20:40] = change[44:60] = change[80:95] = 0.3  # at 25 Hz
     change[10:15] = 0.2  # never reaches on
-    assert Speech().stretches(change, 25.0) == [(22, 58), (82, 93)]
-    assert Speech(least_s=1.0).stretches(change, 25.0) == [(22, 58)]
+    assert SpeechSegmenter().find_segments(change, 25.0) == [(22, 58), (82, 93)]
+    assert SpeechSegmenter(least_s=1.0).find_segments(change, 25.0) == [(22, 58)]
 
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(["yes", "no"]), st.floats(0, 1)), max_size=60))
 def test_words_of_a_segment_are_confident_and_separate(read: list[tuple[str, float]]) -> None:
-    peaks, events = Peaks(apart_s=0.2, min_probability=0.4, next_s=1.0), []
+    peaks, events = WordPeakPicker(apart_s=0.2, min_probability=0.4, next_s=1.0), []
     for label, share in read:
         events += peaks.push(label, share, 0.05)
     events += peaks.end()
@@ -297,12 +299,12 @@ def test_a_hand_gives_started_held_and_released_events(letters: Recognizer) -> N
     events = [event for n in range(6) for event in engine.push(image, n / 10)]
     assert [(event.kind, event.seconds) for event in events] == [("started", 0.3)]
     assert engine.text == events[0].label == engine.top[0][0]
-    assert (engine.seen != image).any() and engine.seen.shape == image.shape
+    assert (engine.annotated_image != image).any() and engine.annotated_image.shape == image.shape
     assert set(engine.latency_ms) == {"landmarks", "network", "decision"}
     assert draw_screen(engine, "A", 9.0).shape == (SCREEN_HEIGHT, SCREEN_HEIGHT + PANEL_WIDTH, 3)
     events = [event for n in range(6, 14) for event in engine.push(blank, n / 10)]
     assert events[0].kind == "released" and engine.top == ()
-    assert (engine.seen == blank).all()
+    assert (engine.annotated_image == blank).all()
 
 
 def test_an_image_is_read_as_in_predict(
@@ -355,7 +357,7 @@ def test_predict_and_the_engine_agree_on_a_video(
 
 def test_a_model_of_an_unknown_task_is_named() -> None:
     signs = HandNetwork()
-    signs.about["task"] = "blink"
+    signs.metadata["task"] = "blink"
     with pytest.raises(ValueError, match="task blink is unknown; expected one of asl, emg, lipr"):
         Recognizer(signs)
 
@@ -452,7 +454,7 @@ def read_words(network: LipNetwork, gapes: Any, seconds: float, rate: float = 25
     ] + engine.end()
     words = [event for event in events if event.kind == "released" and event.probability]
     assert engine.text == " ".join(event.label for event in words)
-    assert (engine.seen != paint_face_at(gapes(times[-1]))).any()  # the window is on it
+    assert (engine.annotated_image != paint_face_at(gapes(times[-1]))).any()  # the window is on it
     return words
 
 
@@ -463,11 +465,11 @@ def test_speech_between_two_rests_is_one_word(face_model_file: Path, rate: float
 
 
 def test_a_word_that_does_not_last_is_not_written() -> None:
-    engine = Engine(Recognizer(LipNetwork()), ready=True, min_probability=0.5)
-    words, told = engine.part, []
+    engine = Engine(Recognizer(LipNetwork()), is_preprocessed=True, min_probability=0.5)
+    words, told = engine.stream, []
     for label, sure, ended in (("yes", 0.9, False), ("no", 0.8, True), ("yes", 0.6, False)):
         words.reading = Reading(label, sure)
-        told += engine._write(words._events(ended, 1.0))
+        told += engine._write_events(words._decide_word(ended, 1.0))
     told += engine.end()
     assert [(event.kind, event.label, event.probability) for event in told] == [
         ("started", "yes", 0.9),
@@ -482,10 +484,10 @@ def test_a_word_that_does_not_last_is_not_written() -> None:
 
 def test_cropped_mouths_give_the_same_words() -> None:
     """As with long clips in predict, and crop=none in live: no face detection."""
-    engine, clip = Engine(Recognizer(LipNetwork()), ready=True), paint_mouths(25.0)
+    engine, clip = Engine(Recognizer(LipNetwork()), is_preprocessed=True), paint_mouths(25.0)
     events = [e for n, mouth in enumerate(clip) for e in engine.push(mouth, n / 25)] + engine.end()
     assert [event.kind for event in events if event.kind == "released"] == ["released"]
-    assert engine.text == events[-1].label and engine.seen.shape == (*clip.shape[1:], 3)
+    assert engine.text == events[-1].label and engine.annotated_image.shape == (*clip.shape[1:], 3)
 
 
 def test_a_still_face_gives_no_words(face_model_file: Path) -> None:
@@ -494,7 +496,7 @@ def test_a_still_face_gives_no_words(face_model_file: Path) -> None:
 
 def test_speech_without_rests_is_read_in_windows(face_model_file: Path) -> None:
     network = LipNetwork()
-    network.about["clip_s"] = 0.4  # twice that is the longest word
+    network.metadata["clip_s"] = 0.4  # twice that is the longest word
     words = read_words(network, lambda seconds: opening_at(1 + seconds % 1), 2.0)
     times = [word.seconds for word in words]
     assert len(times) > 3 and (np.diff(times) >= 0.2 - 1e-6).all()
@@ -508,39 +510,48 @@ def test_streaming_and_preparation_crop_the_same_mouths(
     path = write_frames(tmp_path / "face.avi", images, 25)
     reader = MouthInput(path, fps=25.0, height=64, width=96)
     ((sample,),) = [list(reader.read(item)) for item in reader.list_items()]
-    eye = MouthEye(Recognizer(LipNetwork()), np.inf)
+    eye = MouthTracker(Recognizer(LipNetwork()), np.inf)
     for seconds, image in VideoSource(path).timed_frames():
         assert eye.push(image, seconds)
-    np.testing.assert_array_equal(eye.mouths(), sample.features)
-    np.testing.assert_array_equal(eye.mouths(), sample.features)  # and those that were kept
+    np.testing.assert_array_equal(eye.crop_mouths(), sample.features)
+    np.testing.assert_array_equal(eye.crop_mouths(), sample.features)  # and those that were kept
 
 
 def test_a_lost_face_ends_its_word(face_model_file: Path) -> None:
-    eye = MouthEye(Recognizer(LipNetwork()), 2.0)
+    eye = MouthTracker(Recognizer(LipNetwork()), 2.0)
     empty = paint_scene()
     for n in range(25):
         eye.push(paint_face_at(0.3) if n < 5 else empty, n / 25)
-    assert len(eye.mouths()) == 5 and eye.until_s == pytest.approx(4 / 25)
+    assert len(eye.crop_mouths()) == 5 and eye.end_s == pytest.approx(4 / 25)
     for n in range(25, 60):
         eye.push(empty, n / 25)
-    assert len(eye.mouths()) == 0 and (eye.seen == empty).all()
+    assert len(eye.crop_mouths()) == 0 and (eye.annotated_image == empty).all()
 
 
 def test_slow_and_large_images_of_a_face_are_read(face_model_file: Path) -> None:
     engine = Engine(Recognizer(LipNetwork()))
     for n in range(3):  # one a second
-        engine.push(cv2.resize(paint_face_at(0.3), (2 * LARGEST, 3 * LARGEST // 2)), float(n))
-    assert engine.end() == [] and max(engine.seen.shape) == LARGEST
+        engine.push(
+            cv2.resize(paint_face_at(0.3), (2 * MAX_TRACKED_SIDE, 3 * MAX_TRACKED_SIDE // 2)),
+            float(n),
+        )
+    assert engine.end() == [] and max(engine.annotated_image.shape) == MAX_TRACKED_SIDE
 
 
 @pytest.mark.parametrize(
     ("setting", "predicted"),
     [
-        ({"speech_off": 0.5}, r"live\.speech_off=0\.5, live\.speech_on=0\.22: expected 0 <= off"),
-        ({"quiet_s": -1}, r"live\.quiet_s=-1: expected seconds, 0 or more"),
-        ({"hop_s": 0}, r"live\.hop_s=0: expected seconds above 0"),
-        ({"window_s": 0}, r"live\.window_s=0: expected seconds above 0, or null"),
-        ({"min_probability": 50}, r"live\.min_probability=50: expected a share, 0 to 1"),
+        (
+            {"speech_off": 0.5},
+            r"live\.speech_off=0\.5 is not valid; expected a number from 0 to live",
+        ),
+        ({"quiet_s": -1}, r"live\.quiet_s=-1 is not valid; expected seconds, 0 or more"),
+        ({"hop_s": 0}, r"live\.hop_s=0 is not valid; expected seconds above 0"),
+        ({"window_s": 0}, r"live\.window_s=0 is not valid; expected seconds above 0, or null"),
+        (
+            {"min_probability": 50},
+            r"live\.min_probability=50 is not valid; expected a share, 0 to 1",
+        ),
     ],
 )
 def test_invalid_word_settings_are_refused(
@@ -570,12 +581,12 @@ def test_real_sentences_are_found(
     face_model_file: Path, real_sentences: pd.DataFrame, zoom: float
 ) -> None:
     network, errors = LipNetwork(), []
-    network.about["reader"]["zoom"] = zoom
+    network.metadata["reader"]["zoom"] = zoom
     for clip in real_sentences.iloc[::4].itertuples():
-        eye = MouthEye(Recognizer(network), np.inf)
+        eye = MouthTracker(Recognizer(network), np.inf)
         for seconds, image in VideoSource(clip.path).timed_frames():
             eye.push(image, seconds)
-        result = find_speech(eye.mouths(), 25.0)
+        result = find_speech(eye.crop_mouths(), 25.0)
         errors.append((result[0][0] - clip.first / 25, result[-1][1] - clip.stop / 25))
     assert (np.abs(np.median(errors, axis=0)) < (0.45, 0.15)).all()  # lips begin before the voice
 
@@ -588,7 +599,7 @@ def test_streaming_and_preparation_crop_the_same_real_mouths(
     path = real_sentences["path"].iloc[0]
     reader = MouthInput(path, fps=25.0, height=64, width=96)
     ((sample,),) = [list(reader.read(item)) for item in reader.list_items()]
-    eye = MouthEye(Recognizer(LipNetwork()), np.inf)
+    eye = MouthTracker(Recognizer(LipNetwork()), np.inf)
     for seconds, image in VideoSource(path).timed_frames():
         eye.push(image, seconds)
-    np.testing.assert_array_equal(eye.mouths(), sample.features)
+    np.testing.assert_array_equal(eye.crop_mouths(), sample.features)

@@ -36,7 +36,7 @@ def draw_screen(engine: Engine, label: str, total_ms: float) -> np.ndarray:
         label: the current letter or word; if empty, the last written one is shown faintly.
         total_ms: duration of the push.
     """
-    image = engine.seen
+    image = engine.annotated_image
     assert image is not None, "no frame was pushed"
     panel = np.full((SCREEN_HEIGHT, PANEL_WIDTH, 3), BACKGROUND_COLOUR, np.uint8)
     title, colour = (label, ACTIVE_COLOUR) if label else (_last_written(engine), FAINT_COLOUR)

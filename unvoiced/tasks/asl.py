@@ -13,7 +13,7 @@ ASL = register_task(
             "an image (.jpg, .png …), a clip (.mp4, .webm, .mov …) or landmarks (.csv, .npy)"
         ),
         reader="unvoiced.readers.read_hand",
-        stream="unvoiced.letters.Letters",
+        stream="unvoiced.streams.fingerspelling.FingerspellingStream",
         has_camera=True,
         has_joined_labels=True,
         landmark_files=(*LANDMARK_SUFFIXES, *ARRAY_SUFFIXES),

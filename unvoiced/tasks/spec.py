@@ -26,7 +26,7 @@ class TaskSpec:
         upload_description: the files that the page accepts, in words; empty for the same words.
         reader: function (recognizer, recording, fps) → ``Reading`` of one whole recording.
         stream: class that turns frames or samples into events while they arrive; see
-            ``unvoiced.engine.Part``.
+            ``unvoiced.streams.base.Stream``.
         has_camera: frames are images of a camera; otherwise samples (n, C) of a signal.
         has_frame_folders: a folder of images is one recording, one frame per image.
         has_joined_labels: labels are letters, written without a space between them.
@@ -49,7 +49,7 @@ class TaskSpec:
     input_description: str
     upload_description: str = ""
     reader: str = "unvoiced.readers.read_frames"
-    stream: str = "unvoiced.frames.FrameStream"
+    stream: str = "unvoiced.streams.frames.FrameStream"
     has_camera: bool = False
     has_frame_folders: bool = False
     has_joined_labels: bool = False

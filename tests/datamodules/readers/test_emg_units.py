@@ -16,10 +16,10 @@ from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
 from datamodules.store.samples import Rejected, Sample
 from tests.helpers.readers import read_outcomes
+from unvoiced.emg.preprocessing import LivePreprocessor
 from unvoiced.emg.quality import PLAUSIBLE_RMS_UV, channel_rms, check_amplitude
 from unvoiced.emg.tables import estimate_sample_rate, parse_header, read_emg_table
 from unvoiced.live.emg_sources import GrowingTable
-from unvoiced.muscles import Listener
 
 read_emg_samples = partial(read_outcomes, dtype=np.float32)
 RATE = 250.0
@@ -82,11 +82,10 @@ def test_plausible_amplitudes_pass_and_the_named_factor_repairs_the_others(rms, 
 
 def test_a_live_signal_in_volts_is_refused_with_the_factor_to_set():
     about = {"frame": {"shape": [8], "rate": RATE}, "input": {}, "reader": {"sample_rate": RATE}}
-    live = {"window_s": 1.0, "hop_s": 0.5, "min_probability": 0.5}
-    listener = Listener({}, about, live)
+    listener = LivePreprocessor({}, about, 1.0, 0.5)
     with pytest.raises(ValueError, match=r"input_reader.*If they are in volts, set uv_per_count="):
         [*listener.push(make_signal() * 1e-6)]
-    in_volts = Listener({"uv_per_count": 1e6}, about, live)
+    in_volts = LivePreprocessor({"uv_per_count": 1e6}, about, 1.0, 0.5)
     assert len([*in_volts.push(make_signal() * 1e-6)]) == 3
 
 

@@ -32,7 +32,7 @@ from modules.base import TaskModule
 from tests.helpers.compose import compose_command
 from tests.helpers.paths import ROOT, TASKS
 from unvoiced import Recognizer
-from unvoiced.networks import FORMAT, KEY, OnnxNetwork
+from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT, OnnxNetwork
 
 SMALL = {
     "asl": ("net.num_members=1", "net.hidden_size=8"),
@@ -41,8 +41,8 @@ SMALL = {
     "emg": ("net.hidden_size=8", "net.num_layers=1"),
 }
 FACTS = {
-    **{"task": "asl", "classes": ["A", "B"], "input": {"frames": 1}, KEY: FORMAT},
-    **{"frame": {"shape": [63], "rate": None}, "simulated": True, "told": "nothing"},
+    **{"task": "asl", "classes": ["A", "B"], "input": {"frames": 1}, FORMAT_KEY: METADATA_FORMAT},
+    **{"frame": {"shape": [63], "rate": None}, "simulated": True, "training_data_note": "nothing"},
 }
 
 
@@ -130,8 +130,12 @@ def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -
     ]
     facts = session.get_modelmeta().custom_metadata_map
     classes = json.loads(facts["classes"])
-    assert facts["task"] == "asl" and len(classes) == 29 and facts[KEY] == str(FORMAT)
-    assert json.loads(facts["frame"])["shape"] == [63] and "simulated" in facts["told"]
+    assert (
+        facts["task"] == "asl" and len(classes) == 29 and facts[FORMAT_KEY] == str(METADATA_FORMAT)
+    )
+    assert (
+        json.loads(facts["frame"])["shape"] == [63] and "simulated" in facts["training_data_note"]
+    )
     module = load_checkpoint(checkpoint)
     hands = np.random.default_rng(0).normal(size=(5, 4, 63)).astype(np.float32)
     for count, frames in ((5, 4), (1, 1), (3, 2)):
@@ -168,13 +172,13 @@ def test_every_task_is_exported_and_quantized(task, compose_config, tmp_path) ->
     pairs, path = list(compared(module, data)), tmp_path / "m.onnx"
     write_network(deployed(module, config), pairs[0].inputs, about(module), path)
     network = OnnxNetwork(path)
-    assert "samples" not in agreement(network, pairs) and network.about["task"] == task
+    assert "samples" not in agreement(network, pairs) and network.metadata["task"] == task
     alone = [tuple(part[:1] for part in pair.inputs) for pair in pairs]  # another batch size
     for pair, one in zip(pairs, alone, strict=True):
         np.testing.assert_allclose(network(*one)[0][0], pair.logits[0], atol=1e-4)
     before = path.stat().st_size
     assert "int8, measured on this file: logits within" in quantize(path, data, module, pairs)
-    assert path.stat().st_size < before and OnnxNetwork(path).about == network.about
+    assert path.stat().st_size < before and OnnxNetwork(path).metadata == network.metadata
     if task == "emg":  # its recurrent layers are written out for one length
         with pytest.raises(ValueError, match="cannot"):
             write_program(module, tmp_path / "m.pt2", config)
@@ -192,12 +196,12 @@ def golden(tmp_path: Path) -> tuple[DictConfig, TaskModule]:
 def test_an_int8_file_gives_nearly_the_same_answers(golden, tmp_path: Path) -> None:
     config, module = golden
     path = Path(shutil.copy(ROOT / "tests" / "golden" / "models" / "asl.onnx", tmp_path))
-    metadata, size = OnnxNetwork(path).about, path.stat().st_size
+    metadata, size = OnnxNetwork(path).metadata, path.stat().st_size
     data = samples_for(config, module, tmp_path / "set")
     pairs = list(compared(module, data))
     report = quantize(path, data, module, pairs)
     assert "int8, measured on this file: logits within" in report
-    assert path.stat().st_size < size and OnnxNetwork(path).about == metadata
+    assert path.stat().st_size < size and OnnxNetwork(path).metadata == metadata
     same = [
         (OnnxNetwork(path)(*pair.inputs)[0].argmax(1) == pair.logits.argmax(1)) for pair in pairs
     ]
@@ -236,13 +240,13 @@ def test_invalid_onnx_files_are_refused(
 
 
 def test_onnx_files_of_other_projects_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="does not say its task and classes"):
+    with pytest.raises(ValueError, match="does not state its task and classes"):
         Recognizer(write_tiny_onnx(tmp_path / "a.onnx"))
     with pytest.raises(ValueError, match=r"does not state frame.*Export it again"):
         facts = {k: v for k, v in FACTS.items() if k != "frame"}
         Recognizer(write_tiny_onnx(tmp_path / "b.onnx", **to_metadata(facts)))
     with pytest.raises(ValueError, match="has format 99"):
-        Recognizer(write_tiny_onnx(tmp_path / "c.onnx", **to_metadata(FACTS | {KEY: 99})))
+        Recognizer(write_tiny_onnx(tmp_path / "c.onnx", **to_metadata(FACTS | {FORMAT_KEY: 99})))
     with pytest.raises(ValueError, match="its metadata is damaged"):
         Recognizer(write_tiny_onnx(tmp_path / "d.onnx", **to_metadata(FACTS) | {"classes": "[A"}))
     assert Recognizer(write_tiny_onnx(tmp_path / "e.onnx", **to_metadata(FACTS))).classes == [

@@ -23,11 +23,12 @@ from experiments.checkpoints.load import load_checkpoint
 from experiments.stages import run_stage
 from tests.helpers.streams import ScriptedRecognizer
 from unvoiced import Engine
+from unvoiced.emg.preprocessing import LivePreprocessor
 from unvoiced.emg.quality import channel_rms
 from unvoiced.live import emg_sources as streams
 from unvoiced.live.emg_sources import GrowingTable, LSLStream
 from unvoiced.live.emg_windows import EMGWindowBuffer, LeadTrimmer
-from unvoiced.muscles import Listener, Pace
+from unvoiced.streams.emg import RealTimeBudget
 
 RATE = 1000.0
 SETTINGS = {"rate": RATE, "channels": None, "uv_per_count": None, "skip_samples": None} | {
@@ -208,12 +209,12 @@ def test_a_short_remainder_is_not_read() -> None:
 def test_the_listener_does_not_depend_on_the_chunks(places, resample_hz: float | None) -> None:
     counts = np.vstack([np.zeros((7, 2)), make_signal(770, 2)])
     whole, pieces = (make_listener(resample_hz=resample_hz) for _ in range(2))
-    expected = [*whole.push(counts), whole.rest()]
+    expected = [*whole.push(counts), whole.flush()]
     result = [w for chunk in cut_values(counts, places) for w in pieces.push(chunk)] + [
-        pieces.rest()
+        pieces.flush()
     ]
-    assert [pieces.seconds(w) for w in result] == [whole.seconds(w) for w in expected]
-    assert whole.heard_s == pytest.approx(0.777, abs=0.004)
+    assert [pieces.end_seconds(w) for w in result] == [whole.end_seconds(w) for w in expected]
+    assert whole.duration_s == pytest.approx(0.777, abs=0.004)
     for first, second in zip(result, expected, strict=True):
         np.testing.assert_allclose(first.samples, second.samples, atol=1e-4)
         np.testing.assert_allclose(
@@ -221,10 +222,10 @@ def test_the_listener_does_not_depend_on_the_chunks(places, resample_hz: float |
         )
 
 
-def make_listener(**changes) -> Listener:
+def make_listener(**changes) -> LivePreprocessor:
     changed = SETTINGS | {k: v for k, v in changes.items() if k in SETTINGS}
     card = {"frame": {"shape": [2], "rate": changes.get("resample_hz") or RATE}}
-    return Listener(changed, card, {"window_s": 0.3, "hop_s": 0.12})
+    return LivePreprocessor(changed, card, window_s=0.3, hop_s=0.12)
 
 
 def test_nan_and_infinite_samples_are_interpolated() -> None:
@@ -238,10 +239,10 @@ def test_nan_and_infinite_samples_are_interpolated() -> None:
 @pytest.mark.parametrize(
     ("changes", "predicted"),
     [
-        ({"channels": 4}, r"input_reader\.channels=4: the model was trained with 2"),
-        ({"rate": 250.0}, r"becomes 250 Hz, .* 1000 Hz: say input_reader\.resample_hz=1000"),
-        ({"uv_per_count": 0}, r"input_reader\.uv_per_count=0: expected µV"),
-        ({"skip_samples": -1}, r"input_reader\.skip_samples=-1: expected 0 or more"),
+        ({"channels": 4}, r"input_reader\.channels=4 is not valid; expected 2"),
+        ({"rate": 250.0}, r"becomes 250 Hz, .* 1000 Hz. Set input_reader\.resample_hz=1000"),
+        ({"uv_per_count": 0}, r"input_reader\.uv_per_count=0 is not valid; expected µV"),
+        ({"skip_samples": -1}, r"input_reader\.skip_samples=-1 is not valid; expected 0 or more"),
         ({"low_hz": -1.0}, r"input_reader\.low_hz=-1.0 is not valid; expected a frequency"),
     ],
     ids=["channels", "rate", "uv", "skip", "low"],
@@ -279,7 +280,7 @@ def listen_to(script: ScriptedRecognizer, windows: int, **settings) -> tuple[Eng
     engine, events, rows = Engine(script, window_s=0.2, hop_s=0.2, **settings), [], []
     for chunk in np.split(np.random.default_rng(0).normal(size=(20 * windows, 2)), windows):
         events += engine.push(chunk, 0.0)
-        rows += engine.part.heard
+        rows += engine.stream.window_readings
     return engine, events, rows
 
 
@@ -302,22 +303,22 @@ def test_a_slow_reader_skips_the_oldest_windows_and_counts_them() -> None:
     rows = []
     for chunk in np.random.default_rng(0).normal(size=(20, 1, 2)):
         engine.push(chunk, 0.0)
-        rows += engine.part.heard
+        rows += engine.stream.window_readings
     engine.end()
-    rows, pace = rows + engine.part.heard, engine.part.pace
-    assert pace.read == len(rows) <= 6 and pace.read + pace.skipped == 11
-    assert "skipped: reading one took longer than live.hop_s=0.01" in pace.summary()
+    rows, pace = rows + engine.stream.window_readings, engine.stream.budget
+    assert pace.num_read == len(rows) <= 6 and pace.num_read + pace.num_skipped == 11
+    assert "skipped: reading one took longer than live.hop_s=0.01" in pace.summarize()
 
 
 @given(st.lists(st.floats(0, 5), max_size=50))
 def test_the_delay_is_bounded(takes: list[float]) -> None:
-    pace, now = Pace(hop_s=1.0), 0.0
+    pace, now = RealTimeBudget(hop_s=1.0), 0.0
     for number, seconds in enumerate(takes):
-        if pace.due():
+        if pace.has_time():
             now = max(now, float(number)) + seconds  # the window is whole at ``number`` seconds
-            pace.took(seconds)
+            pace.spend(seconds)
         assert now - number <= 1 + max(takes) + 1e-9
-    assert pace.skipped == 0 or max(takes) > 1
+    assert pace.num_skipped == 0 or max(takes) > 1
 
 
 # ---- the stage
@@ -427,7 +428,7 @@ def test_the_stage_reads_as_the_checkpoint_does(checkpoint: Path, live, tmp_path
     [
         ("input=null", "needs input=lsl:NAME, or a recording"),
         ("input=nothing.csv", r"nothing\.csv does not exist"),
-        ("live.window_s=0.05", r"live\.window_s=0\.05: expected 0\.1 seconds or more"),
+        ("live.window_s=0.05", r"live\.window_s=0\.05 is not valid; expected 0\.1 seconds or more"),
         ("live.hop_s=0", r"live\.hop_s=0 is not valid; expected a number above 0"),
         ("live.hop_s=often", r"live\.hop_s=often is not valid; expected a number above 0"),
         ("live.idle_s=-1", r"live\.idle_s=-1 is not valid; expected a number above 0 .*or null"),

@@ -282,10 +282,10 @@ def test_a_sparse_file_is_not_read_whole(tmp_path):
 class ColorNetwork:
     """A network that reads which of three colors an image has."""
 
-    about = {  # noqa: RUF012
+    metadata = {  # noqa: RUF012
         "task": "asl",
         "classes": ["A", "B", "C"],
-        "told": "",
+        "training_data_note": "",
         "frame": {"shape": [63], "rate": None},
         "input": {"frames": 1},
     }

@@ -1,4 +1,4 @@
-"""Frames that stream to labels, for tasks whose network reads frames as they arrive."""
+"""Labels, read from a stream of any frames: the default of a task."""
 
 from __future__ import annotations
 
@@ -7,33 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.decisions import Event, number, refuse
-from unvoiced.engine import Clock
-from unvoiced.recognizer import NOTHING, Recognizer
-
-WINDOW_S = 3.0  # where training does not state the length of a recording
+from unvoiced.recognizer import NO_READING, Recognizer
+from unvoiced.streams.base import StageTimer
+from unvoiced.streams.decisions import Event, check_settings
 
 
 class FrameStream:
-    """Overlapping windows of frames to labels; a label that changes is an event.
+    """Reads overlapping windows of frames; a label that differs from the last one is an event.
 
     Args:
         recognizer: predicts the label of a window.
         reader: settings of the input reader; not used.
         window_s: seconds per window; None for the median training recording.
         hop_s: seconds between windows.
-        min_probability: from which a label is written.
+        min_probability: threshold from which a label is written.
 
     Attributes:
         channels: numbers per frame.
         sample_rate: frames per second.
-        heard: (end in seconds, label, probability) of each window of the last push.
+        window_readings: (end in seconds, label, probability) of each window of the last push.
 
     Raises:
-        ValueError: an impossible setting.
+        ValueError: a setting is not valid.
     """
 
-    writes, seen = ("started",), None
+    written_kinds, annotated_image = ("started",), None
 
     def __init__(
         self,
@@ -43,22 +41,18 @@ class FrameStream:
         hop_s: float = 0.5,
         min_probability: float = 0.5,
     ) -> None:
-        frame = recognizer.about["frame"]
+        frame = recognizer.metadata["frame"]
         self.recognizer, self.min_probability = recognizer, min_probability
         self.shape, self.dtype = tuple(frame["shape"]), frame["dtype"]
         self.channels, self.sample_rate = int(np.prod(self.shape)), float(frame["rate"])
-        window_s = window_s or recognizer.about.get("clip_s") or WINDOW_S
-        refuse(
-            window_s=(window_s, 0 < number(window_s) < np.inf, "seconds above 0, or null"),
-            hop_s=(hop_s, 0 < number(hop_s) < np.inf, "seconds above 0"),
-            min_probability=(min_probability, 0 <= number(min_probability) <= 1, "0 to 1"),
-        )
+        window_s = window_s or recognizer.metadata.get("clip_s") or 3.0
+        check_settings(hop_s, min_probability, window_s)
         self.size, self.hop = (max(1, round(s * self.sample_rate)) for s in (window_s, hop_s))
-        self.reading, self.heard = NOTHING, []
+        self.reading, self.window_readings = NO_READING, []
         self._window: deque[np.ndarray] = deque(maxlen=self.size)
         self._count = self._num_read = self._last_read = 0  # frames, windows, frames
 
-    def push(self, frame: np.ndarray, seconds: float, clock: Clock) -> list[Event]:
+    def push(self, frame: np.ndarray, seconds: float, timer: StageTimer) -> list[Event]:
         """Read one frame, or several (n, *frame_shape), and return the events.
 
         Raises:
@@ -67,41 +61,41 @@ class FrameStream:
         frames = np.asarray(frame, self.dtype)
         if frames.shape != self.shape and frames.shape[1:] != self.shape:
             raise ValueError(f"frames of shape {frames.shape}; expected (n, *{self.shape})")
-        self.heard, events = [], []
+        self.window_readings, events = [], []
         for one_frame in frames.reshape(-1, *self.shape):
             self._window.append(one_frame)
             self._count += 1
             if self._count >= self.size and not (self._count - self.size) % self.hop:
-                events += self._read_window(clock)
+                events += self._read_window(timer)
         return events
 
-    def end(self, seconds: float, clock: Clock) -> list[Event]:
+    def end(self, seconds: float, timer: StageTimer) -> list[Event]:
         """Read the frames since the last window."""
-        self.heard = []
-        return self._read_window(clock) if self._count > self._last_read else []
+        self.window_readings = []
+        return self._read_window(timer) if self._count > self._last_read else []
 
     @property
-    def heard_s(self) -> float:
-        """Seconds of input until now."""
+    def duration_s(self) -> float:
+        """Seconds of input so far."""
         return self._count / self.sample_rate
 
-    def describe(self) -> str:
+    def describe_input(self) -> str:
         """Return the windows in words."""
         size_s, hop_s = self.size / self.sample_rate, self.hop / self.sample_rate
         rate = f"{self.channels} channels at {self.sample_rate:g} Hz"
         return f"{rate}, windows of {size_s:g} s every {hop_s:g} s"
 
-    def summary(self) -> str:
+    def summarize(self) -> str:
         """Return the number of windows in words."""
         return f"{self._num_read:,} windows read"
 
-    def _read_window(self, clock: Clock) -> list[Event]:
-        with clock.stage("network"):
-            chances = self.recognizer.probabilities(np.stack(self._window))
-        before, reading = self.reading.label, self.recognizer.reading(chances)
+    def _read_window(self, timer: StageTimer) -> list[Event]:
+        with timer.measure("network"):
+            probabilities = self.recognizer.predict_probabilities(np.stack(self._window))
+        previous, reading = self.reading.label, self.recognizer.to_reading(probabilities)
         self._num_read, self._last_read = self._num_read + 1, self._count
-        self.heard.append((self.heard_s, reading.label, reading.probability))
-        if reading.label == before or reading.probability < self.min_probability:
+        self.window_readings.append((self.duration_s, reading.label, reading.probability))
+        if reading.label == previous or reading.probability < self.min_probability:
             return []
         self.reading = reading
-        return [Event("started", reading.label, reading.probability, self.heard_s)]
+        return [Event("started", reading.label, reading.probability, self.duration_s)]

@@ -1,0 +1,82 @@
+"""Letters of the hand alphabet, read from a stream of images or hand landmarks."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from unvoiced.recognizer import NO_READING, Recognizer
+from unvoiced.streams.base import StageTimer
+from unvoiced.streams.decisions import PAUSE_LABEL, Event, HoldDetector
+from unvoiced.streams.trackers import HandTracker
+
+
+class FingerspellingStream:
+    """Reads every frame; a letter counts when it is held.
+
+    Args:
+        recognizer: predicts letters.
+        is_preprocessed: frames are landmarks (63,), zeros without a hand; otherwise images.
+        settings: of ``HoldDetector``.
+    """
+
+    written_kinds = ("started", "held")
+
+    def __init__(
+        self, recognizer: Recognizer, is_preprocessed: bool = False, **settings: Any
+    ) -> None:
+        self.recognizer, self.detector = recognizer, HoldDetector(**settings)
+        self.min_probability = self.detector.min_probability
+        self.tracker = None if is_preprocessed else HandTracker(recognizer)
+        frames = recognizer.metadata["input"]["frames"]
+        self._landmarks: deque[np.ndarray] = deque(maxlen=frames)
+        self.labels = list(recognizer.classes)
+        if PAUSE_LABEL not in self.labels:
+            self.labels.append(PAUSE_LABEL)
+        self.reading = NO_READING
+
+    def push(self, frame: np.ndarray, seconds: float, timer: StageTimer) -> list[Event]:
+        """Read an image (H, W, 3) or landmarks (63,), and return the events."""
+        with timer.measure("landmarks"):
+            landmarks = self._collect_landmarks(frame)
+        with timer.measure("network"):
+            probabilities = self._predict(landmarks)
+        with timer.measure("decision"):
+            return self.detector.push(probabilities, self.labels, seconds)
+
+    def end(self, seconds: float, timer: StageTimer) -> list[Event]:
+        """Return the release of the letter that is still held."""
+        return self.detector.end(self.labels, seconds)
+
+    @property
+    def annotated_image(self) -> np.ndarray | None:
+        """The last image with the hand on it; a black one for landmarks."""
+        if self.tracker is not None:
+            return self.tracker.annotated_image
+        from unvoiced.vision.skeleton import draw_hand  # needed for drawing only
+
+        canvas = np.zeros((480, 480, 3), np.uint8)
+        return draw_hand(canvas, self._landmarks[-1]) if self._landmarks else canvas
+
+    def _collect_landmarks(self, frame: np.ndarray) -> np.ndarray | None:
+        """Return the last landmarks (T, 63) that the network takes; None without a hand."""
+        if self.tracker is None:
+            landmarks = frame if frame.any() else None
+        else:
+            landmarks = self.tracker.push(frame)
+        if landmarks is None:
+            self._landmarks.clear()
+            return None
+        self._landmarks.append(landmarks)
+        return np.stack(self._landmarks)
+
+    def _predict(self, landmarks: np.ndarray | None) -> np.ndarray:
+        """Return (labels,) probabilities, including one for a pause."""
+        if landmarks is None:
+            self.reading = NO_READING
+            return np.float64([label == PAUSE_LABEL for label in self.labels])
+        probabilities = self.recognizer.predict_probabilities(landmarks)
+        self.reading = self.recognizer.to_reading(probabilities)
+        return np.pad(probabilities, (0, len(self.labels) - len(probabilities)))
