@@ -66,7 +66,10 @@ def load_recording(
     known = {"channels": channels, "sample_rate": sample_rate}
     settings = {key: value for key, value in known.items() if key in input_reader}
     reader = instantiate(input_reader | settings | {"path": str(path)})
-    return reader.load_counts(reader.list_items()[0])
+    items = reader.list_items()
+    if not items:
+        raise ValueError(f"{path.name} cannot be read; expected {' '.join(reader.endings)}")
+    return reader.load_counts(items[0])
 
 
 def read_landmarks(path: Path) -> np.ndarray:

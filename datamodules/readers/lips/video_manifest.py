@@ -13,6 +13,7 @@ from datamodules.readers.base import Item
 from datamodules.readers.inputs import check_named_file
 from datamodules.readers.lips.base import Clip, Cut, MouthReader
 from datamodules.readers.manifests import Manifest, manifest_path
+from unvoiced.tasks import get_task
 from unvoiced.vision.videos import Video, to_frame_range
 
 
@@ -51,7 +52,7 @@ class VideoManifest(MouthReader):
         **options: Any,
     ) -> None:
         super().__init__(raw_dir, **options)
-        self.context_s = {"vsr": 0.2}.get(self.task, 0.0) if context_s is None else context_s
+        self.context_s = get_task(self.task).context_s if context_s is None else context_s
         self.manifest_name = manifest_path(manifest)
         self.columns = {"path": path, "label": label, "group": group, "split": split}
         self.columns |= {"start": start, "end": end}
