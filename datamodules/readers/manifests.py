@@ -11,6 +11,8 @@ from typing import Any
 from datamodules.readers.base import SPLIT_FOLDERS, join_names
 from datamodules.readers.tables import read_table
 
+COLUMN_PATTERN = re.compile(r"\{([^{}]*)\}")
+
 
 @dataclass(frozen=True)
 class ManifestRow:
@@ -58,40 +60,34 @@ class Manifest:
     ) -> None:
         self.raw_dir, self.path = raw_dir, raw_dir / name
         self.header, self.lines = read_table(self.path, raw_dir)
-        self.no_texts = dict.fromkeys(columns, "")
         self.patterns: dict[str, str] = {}
         for key, column in columns.items():
             present = (known for known in usual.get(key, ()) if known in self.header)
-            column = next(present, None) if column is None else column
-            if column is not None:
-                self.patterns[key] = column if "{" in column else "{" + column + "}"
-                self._require_columns(key)
-
-    def columns_of(self, key: str) -> list[str]:
-        """Return the columns of a key; empty if the table has none for it."""
-        return re.findall(r"\{([^{}]*)\}", self.patterns.get(key, ""))
+            column = next(present, "") if column is None else column
+            self.patterns[key] = "{" + column + "}" if column and "{" not in column else column
+        self.columns = {key: COLUMN_PATTERN.findall(p) for key, p in self.patterns.items()}
+        for key, names in self.columns.items():
+            for column in {*names} - {*self.header}:
+                raise ValueError(
+                    f"{self.path} has no column {column!r}; found {join_names(self.header)}. "
+                    f"Set reader.{key}=<a column>"
+                )
 
     def files_of(self, path: Path) -> list[str]:
         """Return the names below ``raw_dir`` of the table and of a row's file, if it is there."""
         paths = [self.path, *([path] if path.is_relative_to(self.raw_dir) else [])]
         return [path.relative_to(self.raw_dir).as_posix() for path in paths]
 
-    def _require_columns(self, key: str) -> None:
-        for column in self.columns_of(key):
-            if column not in self.header:
-                raise ValueError(
-                    f"{self.path} has no column {column!r}; found {join_names(self.header)}. "
-                    f"Set reader.{key}=<a column>"
-                )
-
     def note_unused(self) -> list[str]:
         """Return a warning about columns without a use."""
-        used = {column for key in self.patterns for column in self.columns_of(key)}
+        used = {column for names in self.columns.values() for column in names}
         unused = sorted({*self.header} - used - {""})
         return [f"warning: the reader does not use the columns {', '.join(unused)}"] * bool(unused)
 
     def parse_rows(
-        self, required: tuple[str, ...], parse: Callable[[dict[str, str]], Any]
+        self,
+        required: tuple[str, ...] = (),
+        parse: Callable[[dict[str, str]], Any] = lambda texts: None,
     ) -> Iterator[ManifestRow]:
         """Yield the rows in order; a bad one states its problem.
 
@@ -101,61 +97,33 @@ class Manifest:
         """
         seen: set[str] = set()
         for line, fields in self.lines:
-            row = self._parse_row(line, fields, required, parse, seen)
-            seen.add(row.id)
-            yield row
-
-    def _parse_row(
-        self,
-        line: int,
-        fields: list[str],
-        required: tuple[str, ...],
-        parse: Callable[[dict[str, str]], Any],
-        seen: set[str],
-    ) -> ManifestRow:
-        if len(fields) != len(self.header):
-            problem = f"line {line}: found {len(fields)} fields, expected {len(self.header)}"
-            identity = f"{self.path.name}#line{line}"
-            return ManifestRow(line, identity, self.path.name, self.no_texts, problem=problem)
-        row = dict(zip(self.header, fields, strict=True))
-        texts = self.no_texts | {
-            key: re.sub(r"\{([^{}]*)\}", lambda match: row[match[1]], pattern)
-            for key, pattern in self.patterns.items()
-        }
-        name, problem = texts["path"], ""
-        try:
-            name = path_below(name)
-        except ValueError as error:
-            problem = f"line {line}: {error}"
-        is_cut = texts.get("start") or texts.get("end")
-        identity = f"{name}#{texts['start']}-{texts['end']}" if is_cut else name
-        identity += f"#line{line}" if not identity or identity in seen else ""
-        if problem:
-            return ManifestRow(line, identity, name, texts, problem=problem)
-        try:
-            for column in (column for key in required for column in self.columns_of(key)):
-                if not row[column]:
-                    raise ValueError(f"{column} is missing")
-            return ManifestRow(
-                line, identity, name, texts, parse_split(texts["split"]), parse(texts)
-            )
-        except ValueError as error:
-            return ManifestRow(line, identity, name, texts, problem=f"line {line}: {error}")
+            row = dict(zip(self.header, fields, strict=False))
+            if len(fields) != len(self.header):
+                problem = f"line {line}: found {len(fields)} fields, expected {len(self.header)}"
+                texts, name = dict.fromkeys(self.patterns, ""), self.path.name
+                yield ManifestRow(line, f"{name}#line{line}", name, texts, problem=problem)
+                continue
+            texts = {
+                key: COLUMN_PATTERN.sub(lambda match: row[match[1]], pattern)  # noqa: B023
+                for key, pattern in self.patterns.items()
+            }
+            name, split, parsed, problem = texts["path"], "", None, ""
+            try:
+                name = path_below(name)
+                for column in (column for key in required for column in self.columns[key]):
+                    if not row[column]:
+                        raise ValueError(f"{column} is missing")
+                split, parsed = parse_split(texts["split"]), parse(texts)
+            except ValueError as error:
+                problem = f"line {line}: {error}"
+            is_cut = texts.get("start") or texts.get("end")
+            identity = f"{name}#{texts['start']}-{texts['end']}" if is_cut else name
+            identity += f"#line{line}" if not identity or identity in seen else ""
+            seen.add(identity)
+            yield ManifestRow(line, identity, name, texts, split, parsed, problem)
 
 
-def manifest_path(name: str) -> str:
-    """Return the path of a table without detours.
-
-    Raises:
-        ValueError: it leads out of ``raw_dir``.
-    """
-    try:
-        return path_below(name)
-    except ValueError as error:
-        raise ValueError(f"reader.manifest: {error}") from error
-
-
-def path_below(name: str) -> str:
+def path_below(name: str, key: str = "the path ") -> str:
     """Return a path without detours.
 
     Raises:
@@ -164,7 +132,7 @@ def path_below(name: str) -> str:
     name = name.replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in parts:
-        raise ValueError(f"the path {name} leads out of raw_dir; expected a path below it")
+        raise ValueError(f"{key}{name} leads out of raw_dir; expected a path below it")
     return "/".join(parts)
 
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from io import StringIO
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from datamodules.readers.asl.landmark_columns import Columns, find_columns
 from datamodules.readers.asl.letters import LETTERS, LetterReader, canonical_letter, unknown_label
-from datamodules.readers.base import SPLIT_FOLDERS, Item
+from datamodules.readers.base import Item
+from datamodules.readers.manifests import parse_split
 from datamodules.readers.tables import find_separator, read_table_text, split_line
 from datamodules.store.samples import Rejected, Sample
 from unvoiced.files import LANDMARK_SUFFIXES
+
+
+@dataclass(frozen=True)
+class LandmarkRow:
+    """A row of a table; ``frame`` is NaN without a frame number, ``landmarks`` (63,) float32."""
+
+    label: str
+    group: str
+    split: str
+    sequence: str
+    frame: float
+    landmarks: np.ndarray
 
 
 class LandmarkCSV(LetterReader):
@@ -65,148 +78,90 @@ class LandmarkCSV(LetterReader):
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
         """Yield the samples of a table, and a rejection for each row that cannot be one."""
         try:
-            rows, columns, rejected = _read_table(item, self.labelled)
-            labels = (
-                _spell_labels(rows, columns) if self.labelled else pd.Series("", rows.index, object)
-            )
-            features, faults = _parse_coordinates(rows[columns.coordinates], labels, columns)
-            meta = _describe_rows(rows, columns, item, faults, labels)
+            lines, separator, columns = _read_lines(item.path, self.labelled)
             if self.sequences and "sequence" not in columns.roles:
                 raise ValueError("sequences=true needs a column sequence, video or clip")
         except ValueError as error:
             yield Rejected(item.id, str(error), item.id)
             return
-        good = meta["fault"] == ""
-        yield from rejected
-        for line, fault in meta.loc[~good, "fault"].items():
-            yield _reject_line(item, int(line), fault)
-        samples = _join_sequences if self.sequences else _split_frames
-        yield from samples(item, meta[good], features[good.to_numpy()])
+        sequences: dict[str, list[LandmarkRow]] = {}
+        for number, line in lines:
+            identity = f"{item.id}#{number}"
+            try:
+                row = _parse_row(_split_fields(line, separator, columns), columns, item)
+            except ValueError as error:
+                yield Rejected(identity, f"line {number}: {error}", item.id)
+                continue
+            # Collectors number sequences anew for each label and signer.
+            name = "/".join((item.id, row.group, row.label, row.sequence))
+            if self.sequences:
+                sequences.setdefault(name, []).append(row)
+            else:
+                yield _make_sample(item, identity, [row], name if row.sequence else "")
+        for name, rows in sequences.items():
+            yield _make_sample(item, name, rows, name)
 
 
-def _reject_line(item: Item, line: int, fault: str) -> Rejected:
-    return Rejected(f"{item.id}#{line}", f"line {line}: {fault}", item.id)
+def _make_sample(item: Item, identity: str, rows: list[LandmarkRow], sequence: str) -> Sample:
+    ordered = sorted(rows, key=lambda row: (math.isnan(row.frame), row.frame))
+    frames, row = np.stack([row.landmarks for row in ordered]), rows[0]
+    return Sample(identity, frames, row.label, row.group, row.split, item.id, sequence=sequence)
 
 
-# ---- from bytes to a table
-
-
-def _read_table(item: Item, labelled: bool) -> tuple[pd.DataFrame, Columns, list[Rejected]]:
-    """Return the rows with all fields, by line number; the columns; the other rows."""
-    text = read_table_text(item.path).replace("\r\n", "\n").replace("\r", "\n")
+def _read_lines(path: Path, labelled: bool) -> tuple[list[tuple[int, str]], str, Columns]:
+    """Return the numbered lines of a table without its header, its separator and its columns."""
+    text = read_table_text(path).replace("\r\n", "\n").replace("\r", "\n")
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise ValueError("the file is empty")
     separator = find_separator(lines[0][1])
     head = [split_line(line, separator) for _, line in lines[:51]]  # tell text from numbers
     columns = find_columns(head, labelled)
-    whole, rejected, expected = [], [], len(columns.names)
-    for number, line in lines[columns.has_header :]:
-        fault = _find_line_fault(line, separator, expected)
-        if fault:
-            rejected.append(_reject_line(item, number, fault))
-        else:
-            whole.append((number, line))
-    if not whole and not rejected:
+    columns = columns if labelled else replace(columns, label=None)
+    if not lines[columns.has_header :]:
         raise ValueError("the file holds a header and no row")
-    return _parse_rows(whole, separator, columns), columns, rejected
+    return lines[columns.has_header :], separator, columns
 
 
-def _find_line_fault(line: str, separator: str, expected: int) -> str:
-    quotes = line.count('"')
+def _split_fields(line: str, separator: str, columns: Columns) -> list[str]:
+    quotes, expected = line.count('"'), len(columns.names)
     if quotes % 2:
-        return "a quote is not closed"
-    found = len(split_line(line, separator)) if quotes else line.count(separator) + 1
-    return "" if found == expected else f"found {found} fields, expected {expected}"
+        raise ValueError("a quote is not closed")
+    fields = split_line(line, separator) if quotes else line.split(separator)
+    if len(fields) != expected:
+        raise ValueError(f"found {len(fields)} fields, expected {expected}")
+    return fields
 
 
-def _parse_rows(lines: list[tuple[int, str]], separator: str, columns: Columns) -> pd.DataFrame:
-    """Return a table with positions as column names, which are unique."""
-    if not lines:
-        return pd.DataFrame(columns=range(len(columns.names)))
-    rows = pd.read_csv(
-        StringIO("\n".join(line for _, line in lines)),
-        sep=separator,
-        header=None,
-        keep_default_na=False,
-        low_memory=False,  # one type per column
-        dtype=dict.fromkeys([columns.label, *columns.roles.values()], str),  # 01 is not 1
-    )
-    return rows.set_axis(pd.Index([number for number, _ in lines]), axis=0)
+def _parse_row(fields: list[str], columns: Columns, item: Item) -> LandmarkRow:
+    """Return a row.
 
-
-# ---- from a table to samples
-
-
-def _parse_coordinates(
-    values: pd.DataFrame, labels: pd.Series, columns: Columns
-) -> tuple[np.ndarray, pd.Series]:
-    """Return (rows, 63) float32, and the fault of each row's numbers, or ""."""
+    Raises:
+        ValueError: its split or label is unknown, or it has no hand.
+    """
+    roles = {role: fields[position].strip() for role, position in columns.roles.items()}
+    split = parse_split((roles.get("split") or item.split).lower())
+    text = "" if columns.label is None else fields[columns.label]
+    label = "" if columns.label is None else canonical_letter(text) or text or "(none)"
+    if label not in ("", *LETTERS):
+        raise ValueError(unknown_label(label))
+    numbers = [_parse_number(fields[position]) for position in columns.coordinates]
     with np.errstate(over="ignore"):
-        features = np.column_stack(
-            [pd.to_numeric(values[position], errors="coerce") for position in values]
-        ).astype(np.float32)
-    bad = ~np.isfinite(features)
-    faults = pd.Series("", index=values.index, dtype=object)
-    for row in np.flatnonzero(bad.any(axis=1)):
-        position = columns.coordinates[int(bad[row].argmax())]
+        landmarks = np.array(numbers).astype(np.float32)
+    if not np.isfinite(landmarks).all():
+        position = columns.coordinates[int((~np.isfinite(landmarks)).argmax())]
         name = columns.names[position] or f"column {position + 1}"
-        faults.iloc[row] = f"{name} is {str(values.iloc[row][position])!r}, not a finite number"
-    faults[~features.any(axis=1) & (labels != "nothing")] = (
-        "all numbers are zero: no hand was found"
+        raise ValueError(f"{name} is {fields[position]!r}, not a finite number")
+    if label != "nothing" and not landmarks.any():
+        raise ValueError("all numbers are zero: no hand was found")
+    group, sequence = roles.get("group") or item.group, roles.get("sequence", "")
+    return LandmarkRow(
+        label, group, split, sequence, _parse_number(roles.get("frame", "")), landmarks
     )
-    return features, faults
 
 
-def _spell_labels(rows: pd.DataFrame, columns: Columns) -> pd.Series:
-    """Return the class of each row, or its text if it is not a class."""
-    names = rows[columns.label].map(str)
-    return names.map({name: canonical_letter(name) or name or "(none)" for name in names.unique()})
-
-
-def _describe_rows(
-    rows: pd.DataFrame, columns: Columns, item: Item, faults: pd.Series, labels: pd.Series
-) -> pd.DataFrame:
-    """Return label, group, split, sequence, frame and fault of each row."""
-
-    def read_column(role: str, default: str) -> pd.Series:
-        position = columns.roles.get(role)
-        text = pd.Series("", rows.index, object) if position is None else rows[position].map(str)
-        return text.str.strip().where(text.str.strip() != "", default)
-
-    splits = read_column("split", item.split).str.lower()
-    unknown = ~splits.isin([*SPLIT_FOLDERS, ""])
-    faults = faults.where(labels.isin(["", *LETTERS]), labels.map(unknown_label))
-    faults = faults.where(
-        ~unknown, splits.map("unknown split {!r}; expected train, val or test".format)
-    )
-    frames = pd.to_numeric(read_column("frame", ""), errors="coerce")
-    meta = {"label": labels, "group": read_column("group", item.group), "fault": faults}
-    meta |= {"split": splits.replace(SPLIT_FOLDERS), "frame": frames}
-    return pd.DataFrame(meta | {"sequence": read_column("sequence", "")}, index=rows.index)
-
-
-def _split_frames(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator[Sample]:
-    columns = ("label", "group", "split", "sequence")
-    rows = zip(meta.index, *(meta[name] for name in columns), strict=True)
-    for frame, (line, label, group, split, number) in zip(features, rows, strict=True):
-        sequence = _sequence_name(item, group, label, number) if number else ""
-        name = f"{item.id}#{line}"
-        yield Sample(name, frame[None], label, group, split, item.id, sequence=sequence)
-
-
-def _join_sequences(item: Item, meta: pd.DataFrame, features: np.ndarray) -> Iterator[Sample]:
-    keys = ["group", "label", "sequence"]
-    for (group, label, sequence), positions in meta.groupby(keys, sort=False).indices.items():
-        part = meta.iloc[positions]
-        order = np.argsort(
-            part["frame"].to_numpy(), kind="stable"
-        )  # in file order without frame numbers
-        name = _sequence_name(item, group, label, sequence)
-        frames, split = features[positions[order]], part["split"].iloc[0]
-        yield Sample(name, frames, label, group, split, item.id, sequence=name)
-
-
-def _sequence_name(item: Item, group: str, label: str, number: str) -> str:
-    """Return a name for a sequence, whose number is unique only for its label and signer."""
-    return "/".join((item.id, group, label, number))
+def _parse_number(text: str) -> float:
+    try:
+        return math.nan if "_" in text else float(text)  # Python's own 1_000 is not a number here
+    except ValueError:
+        return math.nan

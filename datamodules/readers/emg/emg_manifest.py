@@ -11,7 +11,7 @@ from typing import Any
 
 from datamodules.readers.base import Item
 from datamodules.readers.emg.base import EMGReader, Recording, join_spaces
-from datamodules.readers.manifests import Manifest, manifest_path
+from datamodules.readers.manifests import Manifest, path_below
 
 RATE_TOLERANCE = 0.01  # clocks of recorders differ by less
 
@@ -51,7 +51,7 @@ class EMGManifest(EMGReader):
     ) -> None:
         self.columns = {"path": path, "text": text, "group": group, "split": split}
         self.columns["sample_rates"] = sample_rates
-        self.manifest_name = manifest_path(manifest)
+        self.manifest_name = path_below(manifest, "reader.manifest=")
         self.raw_dir = Path(raw_dir or "")
         if sample_rate is None and raw_dir and self.raw_dir.is_dir():
             sample_rate = self._find_most_common_rate()
@@ -65,9 +65,7 @@ class EMGManifest(EMGReader):
         return Manifest(self.raw_dir, self.manifest_name, self.columns, usual)
 
     def _find_most_common_rate(self) -> float:
-        rates = (
-            row.texts["sample_rates"] for row in self.manifest.parse_rows((), lambda texts: None)
-        )
+        rates = (row.texts["sample_rates"] for row in self.manifest.parse_rows())
         votes = Counter(filter(None, map(_parse_rate, rates)))
         if not votes:
             raise ValueError(

@@ -12,7 +12,7 @@ from typing import Any
 from datamodules.readers.base import Item
 from datamodules.readers.inputs import check_named_file
 from datamodules.readers.lips.base import Clip, Cut, MouthReader
-from datamodules.readers.manifests import Manifest, manifest_path
+from datamodules.readers.manifests import Manifest, path_below
 from unvoiced.tasks import get_task
 from unvoiced.vision.videos import Video, to_frame_range
 
@@ -53,7 +53,7 @@ class VideoManifest(MouthReader):
     ) -> None:
         super().__init__(raw_dir, **options)
         self.context_s = get_task(self.task).context_s if context_s is None else context_s
-        self.manifest_name = manifest_path(manifest)
+        self.manifest_name = path_below(manifest, "reader.manifest=")
         self.columns = {"path": path, "label": label, "group": group, "split": split}
         self.columns |= {"start": start, "end": end}
 
