@@ -9,10 +9,7 @@ from modules.networks.landmark_gru import LandmarkGRU
 from modules.networks.layers.hand_features import HandFeatures
 from modules.networks.letter_net import LetterNet
 from modules.networks.lip_tcn import LipTCN
-
-
-def count_parameters(net: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in net.parameters())
+from tests.helpers.emg_networks import count_parameters
 
 
 def test_landmark_gru_has_the_parameters_of_its_source() -> None:
@@ -52,11 +49,10 @@ def test_features_do_not_depend_on_place_size_or_side() -> None:
         torch.testing.assert_close(features(other.reshape(-1, 63)), expected, rtol=0.02, atol=0.02)
 
 
-def test_letter_net_is_the_mean_of_its_members() -> None:
+def test_letter_net_does_not_depend_on_the_batch() -> None:
     net, x = LetterNet().eval(), make_hands()
-    seen = x[x.abs().sum((1, 2)) > 0]
-    torch.testing.assert_close(net(seen), net.forward_members(seen).mean(0))
-    torch.testing.assert_close(net(seen)[:1], net(seen[:1]), rtol=1e-4, atol=1e-4)
+    visible = x[x.abs().sum((1, 2)) > 0]
+    torch.testing.assert_close(net(visible)[:1], net(visible[:1]), rtol=1e-4, atol=1e-4)
 
 
 def test_letter_net_averages_the_frames() -> None:
@@ -102,15 +98,11 @@ def test_channels_last_changes_the_order_in_memory_alone() -> None:
     torch.testing.assert_close(net(x), plain(x), rtol=1e-4, atol=1e-5)
 
 
-def test_lip_tcn_is_the_mean_of_its_members() -> None:
+def test_lip_tcn_has_the_documented_parameters_and_does_not_depend_on_the_batch() -> None:
     net, x = LipTCN(5, num_members=2).eval(), torch.rand(3, 1, 12, 32, 48)
-    assert net.forward_members(x).shape == (2, 3, 5)
-    torch.testing.assert_close(net(x), net.forward_members(x).mean(0))
     torch.testing.assert_close(net(x)[:1], net(x[:1]), rtol=1e-4, atol=1e-4)
-    assert (
-        count_parameters(LipTCN(4)) == 366_300
-        and count_parameters(LipTCN(4, num_members=3)) == 3 * 366_300
-    )
+    assert count_parameters(LipTCN(4)) == 366_300
+    assert count_parameters(LipTCN(4, num_members=3)) == 3 * 366_300
 
 
 def test_lip_tcn_reads_a_mirrored_mouth_and_another_light_alike() -> None:
