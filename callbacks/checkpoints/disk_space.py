@@ -71,7 +71,7 @@ class DiskSpaceMonitor(L.Callback):
         print(
             f"warning: {reason}, and {_format_bytes(free)} are free at {saver.dirpath}. Free "
             "space, or keep fewer checkpoints: callbacks.periodic=null, or "
-            "+callbacks.periodic.keep=3 for the newest three",
+            "callbacks.periodic.keep=3 for the newest three",
             flush=True,
         )
 
