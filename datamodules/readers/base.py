@@ -110,7 +110,7 @@ class Reader(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for worker processes, which need no list of all files."""
-        unneeded = ("scan", "left_out", "notes", "split_names", "_unwanted")
+        unneeded = ("scan", "manifest", "left_out", "notes", "split_names", "_unwanted")
         return {name: value for name, value in vars(self).items() if name not in unneeded}
 
     def require(self, name: str, is_valid: bool, expected: str) -> None:
@@ -216,7 +216,7 @@ class Reader(ABC):
     def _explain_misplaced(self, name: str) -> str:
         splits = self.split_names
         if splits and name.partition("/")[0] not in splits:
-            return f"beside the split folders {', '.join(splits)}, which alone are read"
+            return f"beside the split folders {', '.join(splits)}; only these are read"
         return f"not where recordings are expected: {self.layout}"
 
     # ---- split folders

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from datamodules.readers import manifests
 from datamodules.readers.emg import emg_manifest
 from datamodules.readers.emg.emg_input import EMGInput
 from datamodules.readers.emg.gaddy import Gaddy
@@ -329,6 +330,19 @@ def test_missing_manifests_and_manifests_elsewhere(tmp_path):
         EMGManifest(tmp_path).list_items()
     with pytest.raises(ValueError, match=r"reader.manifest=../m.csv leads out"):
         EMGManifest(tmp_path, manifest="../m.csv")
+
+
+def test_a_manifest_is_read_once_and_stays_out_of_worker_processes(tmp_path, monkeypatch):
+    for number in range(30):
+        save_array(tmp_path / f"{number}.npy", make_signal())
+    make_manifest(tmp_path, *(f"{n}.npy,text {n},250" for n in range(30)), header="path,text,rate")
+    tables = []
+    read = manifests.read_table
+    monkeypatch.setattr(manifests, "read_table", lambda *a: tables.append(a) or read(*a))
+    reader = emg_manifest.EMGManifest(tmp_path)
+    assert (reader.sample_rate, len(reader.list_items()), reader.frame.shape) == (250, 30, (8,))
+    assert len(tables) == 1
+    assert len(pickle.dumps(reader)) < 2000
 
 
 # ---- Gaddy & Klein
