@@ -244,6 +244,13 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
         PreparedWriter(tmp_path / "set", other)
 
 
+def test_settings_of_readers_may_have_their_old_names(tmp_path: Path) -> None:
+    old, new = ({"reader": {"zoom": 2.4, name: 25.0}} for name in ("rate", "fps"))
+    write_all(tmp_path / "set", Description("asl", TEST_FRAME, old), [make_sample("x", 3)])
+    with PreparedWriter(tmp_path / "set", Description("asl", TEST_FRAME, new)) as writer:
+        assert writer.complete
+
+
 def test_foreign_folder_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("mine")
     with pytest.raises(ValueError, match="is not empty"):
