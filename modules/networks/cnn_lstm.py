@@ -1,4 +1,4 @@
-"""The light lip reader of the lip-reading source: 3-D convolutions, then one LSTM."""
+"""The reference network of lip-reading: 3-D convolutions, then one LSTM."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GRID_CELLS = (4, 6)  # that the maps of a frame are pooled into
 class CNNLSTM(Network):
     """Three Conv3d blocks, an LSTM, two linear layers: 721,044 parameters for 4 classes.
 
-    Source: "lip reading" in docs/sources.md (Conv3d 1→16→32→48, LSTM 1152→128, Linear 128→64→4,
+    Source: docs/sources.md, section 3 (Conv3d 1→16→32→48, LSTM 1152→128, Linear 128→64→4,
     with BatchNorm and dropout in the head). It does not state kernels, pooling and dropout; 3x3x3
     kernels, maxima that halve height and width, and 0.3 are choices of this project. The number of
     parameters agrees.

@@ -33,7 +33,7 @@ class TransformerLayer(nn.Module):
 class EMGHybrid(SequenceNetwork):
     """EMG (B, T, channels) → token logits, by a hybrid of convolutions, an LSTM and attention.
 
-    Source: "silent speech" in docs/sources.md: a feature layer of 8 channels → 256 with BatchNorm,
+    Source: docs/sources.md, section 1: a feature layer of 8 channels → 256 with BatchNorm,
     ReLU and dropout 0.3; 3 residual blocks of 2 convolutions; a bidirectional LSTM of 2 layers of
     128 per direction with dropout 0.3; 2 transformer layers of 8 heads with positional encoding; a
     head of two linear layers with ReLU. Choices of this project, where the source states nothing:

@@ -40,7 +40,7 @@ class SpaceTimeLayer(nn.Module):
 class EMGSpatioTemporal(SequenceNetwork):
     """EMG (B, T, channels) → token logits, by attention over windows and over channels.
 
-    Source: "training pipeline" in docs/sources.md: windows of 256 samples every 128 at 1000 Hz,
+    Source: docs/sources.md, section 2: windows of 256 samples every 128 at 1000 Hz,
     features of 128, hidden size 256, 6 transformer layers of 8 heads, dropout 0.1, for a
     "spatiotemporal model" of 8 channels. Choices of this project, where the source states nothing:
     the meaning of "spatiotemporal" (see ``SpaceTimeLayer``), learned channel embeddings with

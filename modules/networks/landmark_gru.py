@@ -1,4 +1,4 @@
-"""The recurrent network of the ASL recipe for hand landmarks."""
+"""The reference network of the ASL alphabet: a GRU over hand landmarks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from modules.networks.base import Network
 class LandmarkGRU(Network):
     """Linear, ReLU, GRU, Linear: 210,077 parameters with the defaults.
 
-    Source: "ASL alphabet" in docs/sources.md (GRU, hidden size 128, 2 layers, dropout 0.3, 29
+    Source: docs/sources.md, section 5 (GRU, hidden size 128, 2 layers, dropout 0.3, 29
     classes).
 
     Args:

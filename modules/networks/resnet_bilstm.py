@@ -1,4 +1,4 @@
-"""The large network of the visual-speech source: ResNet-18, then bidirectional LSTMs."""
+"""The reference network of visual speech: ResNet-18, then bidirectional LSTMs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AttentionPool(nn.Module):
 class ResNetBiLSTM(Network):
     """ResNet-18 and bidirectional LSTMs: clips (B, 1, T, H, W) in [0, 1] → logits (B, classes).
 
-    Source: "visual speech" in docs/sources.md, which states: spatial dimension 512, temporal
+    Source: docs/sources.md, section 4, which states: spatial dimension 512, temporal
     dimension 512, 3 bidirectional LSTM layers, 100 classes, 33,219,694 parameters. It does not
     state the layers. The choices of this project, with parameters for 100 classes:
 

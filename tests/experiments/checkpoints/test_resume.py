@@ -207,7 +207,7 @@ def test_a_schedule_that_ends_with_the_run_is_not_made_longer(
     folder = shutil.copytree(finished_run, tmp_path / "run")
     done = run_command(f"resume={folder}", "trainer.max_epochs=3")
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "made for 4 steps, and 3 epochs have 6" in done.stderr
+    assert "has 4 steps, but 3 epochs have 6" in done.stderr
 
 
 def has_same_weights(first: Path, second: Path) -> bool:
