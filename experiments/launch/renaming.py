@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from experiments.launch.current_names import is_current_override, read_current_settings
 from experiments.launch.old_names import ADDED_BEFORE, CHOICES, KEYS, TARGETS, WEIGHTS
 from experiments.launch.plain_yaml import read_plain_yaml
 from unvoiced.text import printable
@@ -43,7 +44,13 @@ _warned: set[str] = set()
 def rename_overrides(arguments: list[str]) -> list[str]:
     """Return overrides under their new names; each old one is warned of on a line."""
     contexts = (find_stage(arguments), find_task(arguments))
-    renamed = [rename_override(argument, contexts) for argument in arguments]
+    given = dict(argument.partition("=")[::2] for argument in arguments)
+    renamed = [
+        argument
+        if is_current_override(argument, given, contexts[1])
+        else rename_override(argument, contexts)
+        for argument in arguments
+    ]
     for old, new in zip(arguments, renamed, strict=True):
         if old != new:
             before, after = _differing_parts(old, new)
@@ -151,7 +158,10 @@ def rename_settings(
     for old in KEYS:
         new = rename_key(old, contexts)
         parent, name = _find_parent(changed, old)
-        if new != old and parent is not None and name in parent:
+        current = read_current_settings(old.partition(".")[0])
+        if parent is None or name in current.get(str(parent.get("_target_")), ()):
+            continue  # such as of a network of your own, which takes the name today
+        if new != old and name in parent:
             _set_unless_given(changed, new, parent.pop(name))
             renamed[old] = new
     for old, new in CHOICES.items():

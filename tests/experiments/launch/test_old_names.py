@@ -13,7 +13,7 @@ from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
 from experiments.checkpoints.resume import with_saved_overrides
-from experiments.launch import renaming
+from experiments.launch import current_names, renaming
 from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.old_names import CHOICES, KEYS, TARGETS, WEIGHTS
 from experiments.launch.overrides import prepare_arguments
@@ -172,3 +172,18 @@ def test_names_that_no_version_had_stay_refused(old: Path, tmp_path: Path) -> No
     torch.save(saved, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match="may not build"):
         load_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_a_network_of_your_own_keeps_its_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file in conf has a setting whose name the project's networks had before."""
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "own.yaml").write_text("_target_: modules.networks.own.Own\nlayers: 2\n")
+    monkeypatch.setattr(current_names, "CONF", tmp_path)
+    current_names.read_current_settings.cache_clear()
+    assert rename_overrides(["net=own", "net.layers=3"]) == ["net=own", "net.layers=3"]
+    assert rename_overrides(["net=emg_ctc", "net.layers=3"])[1] == "net.num_layers=3"
+    settings = {"net": {"_target_": "modules.networks.own.Own", "layers": 3}}
+    assert rename_settings(settings, {}, ("asl",)) == settings
+    current_names.read_current_settings.cache_clear()
