@@ -406,11 +406,11 @@ def test_a_long_text_weighs_more_than_a_short_one() -> None:
 
 
 def test_a_default_of_none_weighs_recordings_equally() -> None:
-    told, untold = GroupInterval(draws=100), GroupInterval(draws=100)
+    given, default = GroupInterval(draws=100), GroupInterval(draws=100)
     hits, group = torch.tensor([True, False, True, True]), torch.tensor([0, 0, 1, 2])
-    told.update(hits, group, torch.arange(4), torch.ones(4, dtype=torch.int64))
-    untold.update(hits, group, torch.arange(4))
-    assert told.compute().tolist() == untold.compute().tolist()
+    given.update(hits, group, torch.arange(4), torch.ones(4, dtype=torch.int64))
+    default.update(hits, group, torch.arange(4))
+    assert given.compute().tolist() == default.compute().tolist()
 
 
 def test_more_errors_than_words_give_a_rate_above_one() -> None:
@@ -480,7 +480,7 @@ def test_equal_texts_share_their_loss() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    # Which of two equal texts it was cannot be told, and is not asked for.
+    # Two recordings of equal texts are no negatives of each other.
     assert loss < math.log(2) + 0.05
     exchanged = space(frames[[1, 0, 3, 2]], torch.ones(4), y)
     assert exchanged < math.log(2) + 0.05 < space(frames[[2, 3, 0, 1]], torch.ones(4), y)

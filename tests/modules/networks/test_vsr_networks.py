@@ -103,17 +103,17 @@ def test_configuration_and_class_have_the_same_defaults(name: str) -> None:
     frames=st.integers(1, 5),
     height=st.integers(24, 37),
     width=st.integers(24, 37),
-    told=st.booleans(),
+    is_masked=st.booleans(),
 )
 def test_any_clip_from_one_frame_of_24_pixels_is_read(
-    kind: type, batch: int, frames: int, height: int, width: int, told: bool
+    kind: type, batch: int, frames: int, height: int, width: int, is_masked: bool
 ) -> None:
     net, x = (
-        make_network(kind, use_word_mask=told),
+        make_network(kind, use_word_mask=is_masked),
         make_clips(batch, frames, height, width).requires_grad_(),
     )
     net.train(batch * frames > 1)
-    logits = net(x, make_middle_mask(x) if told else None)
+    logits = net(x, make_middle_mask(x) if is_masked else None)
     assert logits.shape == (batch, 5) and logits.isfinite().all()
     logits.square().sum().backward()
     assert x.grad is not None and x.grad.isfinite().all()
@@ -211,7 +211,7 @@ def test_brightness_is_normalized(kind: type) -> None:
     torch.testing.assert_close(net(0.3 + 0.5 * x), net(x), rtol=0.1, atol=0.1)  # contrast: nearly
     light = normalize_brightness(x)
     torch.testing.assert_close(light.mean((1, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
-    assert net(torch.full((1, 1, 4, 24, 24), 0.4)).isfinite().all()  # no picture at all
+    assert net(torch.full((1, 1, 4, 24, 24), 0.4)).isfinite().all()  # one grey everywhere
 
 
 def test_the_front_end_is_a_convolution_in_three_dimensions() -> None:
