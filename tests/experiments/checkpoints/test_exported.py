@@ -9,19 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.paths import TASKS
+from tests.helpers.paths import ROOT, TASKS
 
 # An exported file does not state the label smoothing and the k of top-k accuracy of its training.
 UNKNOWN = ("test/loss", "test/acc_top")
 
 
 @pytest.fixture(params=["asl", *(pytest.param(t, marks=pytest.mark.slow) for t in TASKS[1:])])
-def models(request, run, tmp_path: Path) -> tuple[str, Path, Path]:
-    trained = run(f"task={request.param}", "debug=smoke", run_dir="trained")
-    checkpoint, exported = trained / "checkpoints" / "best.ckpt", tmp_path / "model.onnx"
-    task = f"task={request.param}"
-    run(task, "stage=export", f"ckpt_path={checkpoint}", f"export.output={exported}")
-    return task, checkpoint, exported
+def models(request) -> tuple[str, Path, Path]:
+    """Return a task, a checkpoint, and the file that was exported from it."""
+    folder = ROOT / "tests" / "golden" / "models"
+    name = request.param
+    return f"task={name}", folder / f"{name}.ckpt", folder / f"{name}.onnx"
 
 
 def test_an_exported_file_is_tested_as_its_checkpoint(models, run) -> None:
