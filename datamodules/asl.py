@@ -1,4 +1,4 @@
-"""Hand landmarks and letters."""
+"""ASL letters: hand landmarks and the letter that they show."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from datamodules.store.samples import Description, Sample
 
 
 class SimulatedHands(HandSimulator):
-    """The hand simulator's landmarks as samples of a prepared set: a group a simulated signer."""
+    """Simulated hand landmarks as samples of a prepared set; a group per signer."""
 
     @property
     def description(self) -> Description:
-        """What the set's meta.json says."""
+        """The content of the set's ``meta.json``."""
         return Description("asl", FRAME, {"simulator": asdict(self)}, LETTERS, simulated=True)
 
     def samples(self) -> Iterator[Sample]:
-        """Every sample of every signer."""
+        """Yield the samples of every signer."""
         for index in range(self.signers):
             group = f"simulated_{index:04d}"
             for number, (label, landmarks) in enumerate(self.simulate_signer(index)):

@@ -1,4 +1,4 @@
-"""Surface EMG and the text that was spoken without a voice."""
+"""Silent speech: surface EMG and the text that was mouthed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from datamodules.base import Batch, PreparedDataModule
+from datamodules.base import Batch, PreparedDataModule, encode_values
 from datamodules.loading.samplers import CurriculumSampler, LengthBucketSampler
 from datamodules.loading.sequences import PaddedBatches
 from datamodules.simulators.muscle import MuscleSimulator
@@ -26,62 +26,63 @@ from unvoiced.emg.activity import (
     samples_per_frame,
 )
 from unvoiced.emg.conditioning import EMGFilter
-from unvoiced.emg.quality import SCALE_MODES, channel_gain, channel_rms
+from unvoiced.emg.quality import channel_gain, channel_rms
 from unvoiced.tokenizers import Tokenizer, build_tokenizer
 
-SEGMENTS = ("activity", "cue")
-CLOSED = 500  # phrases at most that are a closed vocabulary
+MAX_CLOSED_VOCABULARY = 500  # phrases
 
 
 class SimulatedMuscles(MuscleSimulator):
-    """The muscle simulator's recordings as samples of a prepared set: a group a session.
-
-    They are conditioned as real recordings are.
-    """
+    """Simulated recordings, filtered as real ones; a group per session."""
 
     @property
     def conditioner(self) -> EMGFilter:
-        """Takes hum and drift away."""
+        """The filter that removes mains hum and drift."""
         return EMGFilter(self.sample_rate, mains_hz=self.mains_hz)
 
     @property
     def description(self) -> Description:
-        """What the set's meta.json says."""
+        """The content of the set's ``meta.json``."""
         frame = Frame((self.channels,), "float32", "surface EMG, µV", self.sample_rate)
         settings = {"simulator": asdict(self), "reader": asdict(self.conditioner)}
         return Description("emg", frame, settings, simulated=True)
 
     def samples(self) -> Iterator[Sample]:
-        """Every recording of every session."""
+        """Yield the recordings of every session."""
         for index in range(self.sessions):
             group = f"simulated_{index:04d}"
             for number, (text, split, emg) in enumerate(self.simulate_session(index)):
-                name, ready = f"{group}/{number:05d}", self.conditioner(emg)
-                yield Sample(name, ready, text, group, split, source="simulator")
+                name, filtered = f"{group}/{number:05d}", self.conditioner(emg)
+                yield Sample(name, filtered, text, group, split, source="simulator")
 
 
 class EMGDataModule(PreparedDataModule):
-    """Batches ``x`` (B, T, C) float32 pad_tokens to the longest, ``y`` (B, L) token ids.
+    """Batches ``x`` (B, T, C) float32 padded to the longest, ``y`` (B, L) token ids.
 
     Args:
-        tokenizer: text to token ids; trained on the texts that are trained on.
-        objective: ``cross_entropy`` of token positions, or ``ctc``.
-        scale: by what each channel is divided: its ``session``'s median strength, the
-            ``recording``'s own, or ``none`` (µV).
-        segment_s: seconds of each recording that are read; None for the whole of it.
-        segment: which: where a recording has the most ``activity``, or after a ``cue`` that
-            all recordings begin with: where those that are trained on have the most together.
-        segment_start_s: where the stretch after a cue begins, s; None to find it.
-        curriculum_epochs: epochs until all is seen, the shortest first; 0: no curriculum.
-        curriculum_start: share of the recordings that the first epoch sees, (0, 1].
-        named: as ``PreparedDataModule`` takes it.
+        tokenizer: maps text to token ids; fitted to the training texts.
+        objective: ``cross_entropy`` over token positions, or ``ctc``.
+        scale: what each channel is divided by: the median RMS of its ``session``, the RMS of the
+            ``recording``, or ``none`` (µV).
+        segment_s: seconds of each recording that are used; None for all.
+        segment: which seconds: ``activity``, the most active ones of each recording; ``cue``, the
+            same ones after a cue that all recordings begin with.
+        segment_start_s: seconds after the cue at which they start; None for those in which the
+            training recordings are most active together.
+        curriculum_epochs: epochs until all recordings are used, shortest first; 0: no curriculum.
+        curriculum_start: share of the recordings in the first epoch, (0, 1].
+        arguments: of ``PreparedDataModule``.
+
+    Attributes:
+        texts, tokens: (all rows,) normalized texts and their token ids.
+        gains: (all rows, C) factor of each channel.
 
     Raises:
-        ValueError: a setting that is not known, or a text that cannot be written.
+        ValueError: a text that the tokenizer cannot write.
     """
 
     task = "emg"
-    refuses_other_rates = True
+    requires_same_rate = True
 
     def __init__(
         self,
@@ -94,31 +95,29 @@ class EMGDataModule(PreparedDataModule):
         segment_start_s: float | None = None,
         curriculum_epochs: int = 0,
         curriculum_start: float = 0.25,
-        **named: Any,
+        **arguments: Any,
     ) -> None:
-        super().__init__(**named)
-        if scale not in SCALE_MODES:
-            raise ValueError(f"datamodule.scale={scale} is not known: {', '.join(SCALE_MODES)}")
-        if segment not in SEGMENTS:
-            raise ValueError(f"datamodule.segment={segment} is not known: {', '.join(SEGMENTS)}")
-        if segment_s is not None and not segment_s > 0:
-            raise ValueError(f"datamodule.segment_s={segment_s} must be above 0 s, or null")
-        if not 0 < curriculum_start <= 1:
-            raise ValueError(f"datamodule.curriculum_start={curriculum_start} must be in (0, 1]")
+        super().__init__(**arguments)
         self.tokenizer, self.objective, self.scale = tokenizer, objective, scale
         self.segment_s, self.segment, self.segment_start_s = segment_s, segment, segment_start_s
         self.curriculum_epochs, self.curriculum_start = curriculum_epochs, curriculum_start
 
-    # ---- what the networks and the checkpoint need to know
+    @property
+    def sample_rate(self) -> float:
+        """The sample rate of the set, Hz."""
+        return float(self.prepared.meta["frame"]["rate"])
+
+    # ---- arguments and card fields that follow from the data
 
     @property
     def input_settings(self) -> dict[str, Any]:
-        stretch = {k: getattr(self, k) for k in ("segment_s", "segment", "segment_start_s")}
-        return {"scale": self.scale, **stretch}
+        """Arguments of this datamodule that a trained network depends on, for its checkpoint."""
+        names = ("scale", "segment_s", "segment", "segment_start_s")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """Channels, rate, tokens, and the positions that cross-entropy reads them at."""
+        """Arguments of the network; ``positions`` are those of cross-entropy."""
         frame = self.prepared.meta["frame"]
         longest = max((len(self.tokens[row]) for row in self.indices.train), default=0)
         return {
@@ -130,80 +129,77 @@ class EMGDataModule(PreparedDataModule):
 
     @property
     def module_arguments(self) -> dict[str, Any]:
+        """Arguments of the module, such as the tokenizer."""
         return {"classes": list(self.classes), "tokenizer": self.tokenizer}
 
     @property
-    def answers(self) -> dict[str, Any]:
-        classes = list(self.classes)
-        plain = self.tokenizer.plain()
+    def card_fields(self) -> dict[str, Any]:
+        """Fields of a checkpoint's card on classes and text, as plain data."""
+        classes, plain = list(self.classes), self.tokenizer.plain()
         return {"classes": classes, "trained_classes": classes, "tokenizer": plain}
 
+    def validate_network(self, module: L.LightningModule) -> None:
+        """Check that CTC can write each text: a token per frame, a blank between equal ones.
+
+        Raises:
+            ValueError: a text is too long for its recording.
+        """
+        if self.objective != "ctc":
+            return
+        rows = np.concatenate([self.indices.train, self.indices.val])
+        frames = module.net.output_lengths(torch.from_numpy(self.prepared.lengths[rows])).numpy()
+        for row, num_frames in zip(rows, frames, strict=True):
+            ids = self.tokens[row]
+            needed = len(ids) + sum(a == b for a, b in pairwise(ids))
+            if needed > num_frames:
+                raise ValueError(
+                    f"{self.prepared.manifest['id'].iloc[row]} of {self.prepared.data_dir}: its "
+                    f"text {self.texts[row]!r} needs {needed} frames, and the network makes "
+                    f"{num_frames} of its {self.prepared.lengths[row]:,} samples. Remove it, use a "
+                    "tokenizer with longer pieces, a network with more frames, or "
+                    "objective=cross_entropy"
+                )
+
+    # ---- text
+
     def apply_model_card(self, card: Any) -> None:
-        """Write text as the checkpoint does."""
+        """Use the tokenizer, classes and objective of a checkpoint's card."""
         super().apply_model_card(card)
         self.tokenizer = build_tokenizer(card.tokenizer)
         self.objective = card.module.get("objective", self.objective)
 
     def save_artifacts(self, folder: Path) -> None:
-        """The tokenizer as its own library reads it; the checkpoint holds it too."""
+        """Write the tokenizer as its own library reads it; the checkpoint holds it too."""
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer.save(folder)
 
-    # ---- text
-
     def encode_targets(self) -> None:
-        """Texts to token ids; the texts are the classes where there are few of them."""
+        """Set ``texts``, ``tokens`` and codes; few different texts are classes too.
+
+        Raises:
+            ValueError: a training text that the tokenizer cannot write.
+        """
+        self.encode_groups()
         labels = self.prepared.manifest["label"]
-        if not self.trained:
+        if not self.model_card:
             self.tokenizer = self.tokenizer.fit(labels.iloc[self.indices.train].tolist())
         texts = {label: self.tokenizer.normalise(label) for label in labels.unique()}
         ids = {text: self.tokenizer.encode(text) for text in texts.values()}
         self.texts = [texts[label] for label in labels]
         self.tokens = [ids[text] for text in self.texts]
-        if not self.trained:
+        if not self.model_card:
             self._refuse_unwritable()
-        self.classes = tuple(self.trained.classes if self.trained else self._phrases())
-        self.targets = self._codes(pd.Series(self.texts, dtype=str), list(self.classes))
-        if self.segment_s:
-            self._cut()
-        self.gains = channel_gains(self.prepared, self.scale)
+        card = self.model_card
+        self.classes = tuple(card.classes if card else self._list_closed_vocabulary())
+        self.targets = encode_values(pd.Series(self.texts, dtype=str), list(self.classes))
 
-    def _cut(self) -> None:
-        """Leave of each recording the stretch that is read."""
-        set_, rate = self.prepared, float(self.prepared.meta["frame"]["rate"])
-        after = self.segment == "cue"
-        if after and self.segment_start_s is None:
-            hop = samples_per_frame(rate)
-            frames = max(1, round(self.segment_s * rate / hop))
-            self.segment_start_s = self._after_cue(frames) * hop / rate
-        cue_s = self.segment_start_s if after else None
-        rows = range(len(set_))
-        first = [
-            find_segment_start(recording(set_, row), rate, self.segment_s, cue_s) for row in rows
-        ]
-        set_.lengths = np.minimum(set_.lengths, round(self.segment_s * rate))
-        set_.starts = set_.starts + first
-
-    def _activity(self, row: int) -> np.ndarray:
-        return measure_activity(
-            recording(self.prepared, row), float(self.prepared.meta["frame"]["rate"])
-        )
-
-    def _after_cue(self, frames: int) -> int:
-        """The frame from which the recordings that are trained on have the most activity."""
-        curves = [self._activity(row) for row in self.indices.train]
-        total = np.zeros(max(len(curve) for curve in curves))
-        for curve in curves:
-            total[: len(curve)] += curve
-        return most_active_window(total, frames)
-
-    def _phrases(self) -> list[str]:
-        """The trained texts where most of those held out are among them: a closed vocabulary."""
+    def _list_closed_vocabulary(self) -> list[str]:
+        """Return the training texts if most held-out texts are among them; else nothing."""
         known = {self.texts[row] for row in self.indices.train}
-        others = [self.texts[row] for row in (*self.indices.val, *self.indices.test)]
-        unknown = sum(text not in known for text in others)
-        closed = len(known) <= CLOSED and unknown <= len(others) / 2
-        return sorted(known) if closed else []
+        held_out = [self.texts[row] for row in (*self.indices.val, *self.indices.test)]
+        num_unknown = sum(text not in known for text in held_out)
+        is_closed = len(known) <= MAX_CLOSED_VOCABULARY and num_unknown <= len(held_out) / 2
+        return sorted(known) if is_closed else []
 
     def _refuse_unwritable(self) -> None:
         for row in self.indices.train:
@@ -216,49 +212,65 @@ class EMGDataModule(PreparedDataModule):
                 )
 
     def unseen_class_warning(self) -> str:
-        """A sentence on texts that this model cannot write; empty where it can write all."""
+        """Return a sentence on texts that the model cannot write; empty if there are none."""
         texts = sorted({text for text in self.texts if self.tokenizer.unwritable(text)})
         if not texts:
             return ""
-        some = ", ".join(map(repr, texts[:10]))
         return (
-            f"{len(texts)} texts in this set hold what the model has no token for ({some}); they "
-            "count as errors."
+            f"{len(texts)} texts in this set hold what the model has no token for "
+            f"({', '.join(map(repr, texts[:10]))}); they count as errors."
         )
 
-    def validate_network(self, module: L.LightningModule) -> None:
-        """CTC writes at most a token a frame, and needs a blank between two alike."""
-        if self.objective != "ctc":
-            return
-        rows = np.concatenate([self.indices.train, self.indices.val])
-        frames = module.net.output_lengths(torch.from_numpy(self.prepared.lengths[rows])).numpy()
-        for row, has in zip(rows, frames, strict=True):
-            ids = self.tokens[row]
-            needs = len(ids) + sum(a == b for a, b in pairwise(ids))
-            if needs > has:
-                raise ValueError(
-                    f"{self.prepared.manifest['id'].iloc[row]} of {self.prepared.data_dir}: its "
-                    f"text {self.texts[row]!r} needs {needs} frames, and the network makes {has} "
-                    f"of its {self.prepared.lengths[row]:,} samples. Remove it, use a tokenizer "
-                    "with longer pieces, a network with more frames, or objective=cross_entropy"
-                )
+    # ---- segments and gains
+
+    def select_samples(self) -> None:
+        """Cut each recording to its segment, and compute the gains of its channels."""
+        if self.segment_s:
+            self._cut_segments(self.segment_s)
+        self.gains = channel_gains(self.prepared, self.scale)
+
+    def _cut_segments(self, segment_s: float) -> None:
+        prepared, rate = self.prepared, self.sample_rate
+        cue_s = None
+        if self.segment == "cue":
+            if self.segment_start_s is None:
+                self.segment_start_s = self._find_active_start(segment_s)
+            cue_s = self.segment_start_s
+        first = [
+            find_segment_start(prepared.read_sample(row), rate, segment_s, cue_s)
+            for row in range(len(prepared))
+        ]
+        prepared.lengths = np.minimum(prepared.lengths, round(segment_s * rate))
+        prepared.starts = prepared.starts + first
+
+    def _find_active_start(self, segment_s: float) -> float:
+        """Return the start, s, of the segment in which training recordings are most active."""
+        rate = self.sample_rate
+        recordings = (self.prepared.read_sample(row) for row in self.indices.train)
+        curves = [measure_activity(recording, rate) for recording in recordings]
+        total = np.zeros(max(len(curve) for curve in curves))
+        for curve in curves:
+            total[: len(curve)] += curve
+        hop = samples_per_frame(rate)
+        return most_active_window(total, max(1, round(segment_s * rate / hop))) * hop / rate
 
     # ---- batches
 
     def build_dataset(self, rows: np.ndarray) -> PaddedBatches:
-        """These rows, to be fetched in whole batches."""
+        """Return a dataset of these rows, whose items are whole batches."""
         codes = (self.groups, self.sequences)
         return PaddedBatches(self.prepared, rows, self.texts, self.tokens, *codes, self.gains)
 
-    def wrap_sampler(self, order: Any, rows: np.ndarray, shuffle: bool) -> LengthBucketSampler:
-        """Recordings of like length together; in training perhaps the shortest first."""
+    def wrap_sampler(self, sampler: Any, rows: np.ndarray, shuffle: bool) -> LengthBucketSampler:
+        """Return a sampler that groups recordings by length, perhaps with a curriculum."""
         lengths = self.prepared.lengths[rows]
         if shuffle and self.curriculum_epochs:
-            order = CurriculumSampler(order, lengths, self.curriculum_epochs, self.curriculum_start)
-        return LengthBucketSampler(order, lengths, shuffle)
+            epochs, start = self.curriculum_epochs, self.curriculum_start
+            sampler = CurriculumSampler(sampler, lengths, epochs, start)
+        return LengthBucketSampler(sampler, lengths, shuffle)
 
     def augment_batch(self, batch: Batch) -> None:
-        """What is added beyond the end of a recording is taken away again."""
+        """Augment a batch; the padding stays zero."""
         super().augment_batch(batch)
         x = batch["x"]
         within = torch.arange(x.shape[1], device=x.device) < batch["length"][:, None]
@@ -266,23 +278,22 @@ class EMGDataModule(PreparedDataModule):
 
 
 def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:
-    """(rows, C) float32: what each channel of each recording is multiplied by.
+    """Return (rows, C) float32: the factor of each channel of each recording.
 
-    The strength of a session is the median over its recordings: electrodes sit elsewhere and press
-    otherwise each time that they are put on.
+    The RMS of a session is the median over its recordings, since electrode placement and contact
+    vary between sessions.
+
+    Args:
+        prepared: the set.
+        scale: ``session``, ``recording`` or ``none``.
     """
-    rate, rows = float(prepared.meta["frame"]["rate"]), range(len(prepared))
+    frame = prepared.meta["frame"]
     if scale == "none":
-        return np.ones((len(prepared), prepared.meta["frame"]["shape"][0]), np.float32)
-    strengths = np.stack([channel_rms(recording(prepared, row), rate) for row in rows])
+        return np.ones((len(prepared), frame["shape"][0]), np.float32)
+    recordings = (prepared.read_sample(row) for row in range(len(prepared)))
+    rms = np.stack([channel_rms(recording, float(frame["rate"])) for recording in recordings])
     if scale == "session":
         groups = prepared.manifest["group"].to_numpy()
         for group in np.unique(groups):
-            strengths[groups == group] = np.median(strengths[groups == group], axis=0)
-    return channel_gain(strengths)
-
-
-def recording(prepared: PreparedSet, row: int) -> np.ndarray:
-    """(T, C) µV, what is read of one recording."""
-    start = prepared.starts[row]
-    return prepared.features[start : start + prepared.lengths[row]]
+            rms[groups == group] = np.median(rms[groups == group], axis=0)
+    return channel_gain(rms)

@@ -1,4 +1,4 @@
-"""Clips of a mouth and the words that they say."""
+"""Lip-reading: clips of a mouth and the word that it says."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ from datamodules.base import Batch, PreparedDataModule
 from datamodules.simulators.mouth import MouthSimulator
 from datamodules.store.samples import Description, Frame, Sample
 
-ZOOM = 1.5  # a face reader's window then shows a mouth as large as the simulator draws it
-
 
 class SimulatedMouths(MouthSimulator):
-    """The mouth simulator's clips as samples of a prepared set: a group a simulated speaker."""
+    """Simulated mouth clips as samples of a prepared set; a group per speaker."""
 
     task = "lipread"
 
     @property
     def description(self) -> Description:
-        """What the set's meta.json says."""
+        """The content of the set's ``meta.json``."""
         meaning = "grey mouth, 0 black to 255 white"
         frame = Frame((self.height, self.width), "uint8", meaning, self.fps)
         settings = {"simulator": asdict(self) | {"vocabulary": list(self.vocabulary)}}
-        settings["reader"] = {"zoom": ZOOM}
+        # A face reader with this zoom shows the mouth as large as the simulator draws it.
+        settings["reader"] = {"zoom": 1.5}
         return Description(self.task, frame, settings, tuple(self.vocabulary), simulated=True)
 
     def samples(self) -> Iterator[Sample]:
-        """Every clip of every speaker."""
+        """Yield the clips of every speaker."""
         for index in range(self.speakers):
             group = f"simulated_{index:04d}"
             for number, (label, frames) in enumerate(self.simulate_speaker(index)):
@@ -42,25 +41,26 @@ class SimulatedMouths(MouthSimulator):
 class LipreadDataModule(PreparedDataModule):
     """Batches ``x`` (B, 1, frames, H, W) float32: grey mouths in [0, 1].
 
-    ``word_mask`` (B, frames) is there if the set states which frames the word takes.
+    They hold ``word_mask`` (B, frames) if the set states which frames the word takes.
 
     Args:
-        downsample: by how much the height and the width of a frame are divided.
-        named: as ``PreparedDataModule`` takes it.
+        downsample: factor by which height and width of a frame are reduced.
+        arguments: of ``PreparedDataModule``.
     """
 
     task = "lipread"
 
-    def __init__(self, *, downsample: int = 1, **named: Any) -> None:
-        super().__init__(**named)
+    def __init__(self, *, downsample: int = 1, **arguments: Any) -> None:
+        super().__init__(**arguments)
         self.downsample = downsample
 
     @property
     def input_settings(self) -> dict[str, Any]:
+        """Arguments of this datamodule that a trained network depends on, for its checkpoint."""
         return super().input_settings | {"downsample": self.downsample}
 
     def preprocess(self, x: Tensor) -> Tensor:
-        """Stored as bytes, a quarter of the traffic to the device; (B, T, H, W) uint8."""
+        """Convert stored frames (B, T, H, W) uint8: bytes are a quarter of the traffic."""
         grey = x.float().div(255)
         if self.downsample > 1:
             grey = F.avg_pool2d(grey, self.downsample)  # → (B, T, H / downsample, W / downsample)
@@ -68,10 +68,15 @@ class LipreadDataModule(PreparedDataModule):
 
     @property
     def net_defaults(self) -> dict[str, Any]:
+        """Arguments of the network whose configured value is null."""
         return {"use_word_mask": self.prepared.word_spans is not None}
 
     def validate_network(self, module: L.LightningModule) -> None:
-        """Refuse a network that takes word masks where the set has none."""
+        """Check that the set has the word masks that the network takes.
+
+        Raises:
+            ValueError: it has none.
+        """
         if module.takes_word_mask and self.prepared.word_spans is None:
             raise ValueError(
                 f"net.use_word_mask=true, but {self.prepared.data_dir} does not state which frames "
@@ -80,7 +85,7 @@ class LipreadDataModule(PreparedDataModule):
             )
 
     def augment_batch(self, batch: Batch) -> None:
-        """Augment; the word mask follows every change of timing."""
+        """Augment a batch; its word mask follows every change of timing."""
         if "word_mask" not in batch:
             super().augment_batch(batch)
         else:

@@ -1,4 +1,4 @@
-"""Clips of a mouth and which of a large vocabulary of words they say."""
+"""Visual speech recognition: lip-reading of a large vocabulary of words."""
 
 from __future__ import annotations
 
@@ -13,56 +13,64 @@ from datamodules.splits import PHASES
 
 
 class SimulatedWords(SimulatedMouths):
-    """Simulated speakers who say the first ``words`` words of the pronouncing table."""
+    """Simulated speakers of the first ``words`` words of the pronunciation table."""
 
     task = "vsr"
 
-    def __init__(self, words: int = 100, **named: Any) -> None:
-        super().__init__(vocabulary=first_words(words), **named)
+    def __init__(self, words: int = 100, **arguments: Any) -> None:
+        super().__init__(vocabulary=first_words(words), **arguments)
 
 
 class VSRDataModule(LipreadDataModule):
-    """Batches as of lip-reading, of the words of a set that are wanted.
+    """Batches as of lip-reading, of chosen words of a set.
 
     Args:
-        classes: the words to tell apart: their names, or how many, the first of the alphabet;
-            None for all of the set. With a trained model, those that it is tested on.
-        named: as ``LipreadDataModule`` takes it.
+        classes: the words, or their number (the first in alphabetical order); None for all of the
+            set. With a trained model, those that it is tested on.
+        arguments: of ``LipreadDataModule``.
 
     Raises:
-        ValueError: ``classes`` asks for words that are not there.
+        ValueError: ``classes`` has words that are not in the set.
     """
 
     task = "vsr"
-    unknown_advice = "Leave them out with classes=[…], or train a model with them"
+    unknown_class_advice = "Leave them out with classes=[…], or train a model with them"
 
-    def __init__(self, *, classes: int | Sequence[str] | None = None, **named: Any) -> None:
-        super().__init__(**named)
-        self.wanted = classes
+    def __init__(self, *, classes: int | Sequence[str] | None = None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.wanted_classes = classes
 
-    def encode_targets(self) -> None:
-        """Leave out, of every part, the clips of words that are not wanted."""
-        if self.wanted is not None:
-            names = self.vocabulary()
-            wanted = self.prepared.manifest["label"].isin(names).to_numpy()
-            kept = {phase: self.indices[phase][wanted[self.indices[phase]]] for phase in PHASES}
-            note = (
-                f"{self.indices.description}; {len(names)} of {len(self.prepared.classes)} classes"
-            )
-            self.indices = replace(self.indices, **kept, description=note)
-        super().encode_targets()
-
-    def vocabulary(self) -> tuple[str, ...]:
-        """Those of the set that are wanted."""
+    def list_classes(self) -> tuple[str, ...]:
+        """Return the chosen words of the set."""
         known = self.prepared.classes
-        return known if self.wanted is None else tuple(chosen(known, self.wanted))
+        if self.wanted_classes is None:
+            return known
+        return tuple(select_classes(known, self.wanted_classes))
+
+    def select_samples(self) -> None:
+        """Remove the clips of other words from the split."""
+        if self.wanted_classes is None:
+            return
+        names = self.list_classes()
+        is_wanted = self.prepared.manifest["label"].isin(names).to_numpy()
+        rows = {phase: self.indices[phase] for phase in PHASES}
+        self.indices = replace(
+            self.indices,
+            **{phase: of_phase[is_wanted[of_phase]] for phase, of_phase in rows.items()},
+            description=f"{self.indices.description}; {len(names)} of "
+            f"{len(self.prepared.classes)} classes",
+        )
 
 
-def chosen(known: Sequence[str], wanted: int | Sequence[str]) -> list[str]:
-    """The classes that ``wanted`` asks for, of those that are ``known``, in order.
+def select_classes(known: Sequence[str], wanted: int | Sequence[str]) -> list[str]:
+    """Return the wanted classes of the ``known`` ones, sorted.
+
+    Args:
+        known: the classes of a set.
+        wanted: names, or how many of the sorted classes.
 
     Raises:
-        ValueError: it asks for more classes than there are, fewer than two, or unknown ones.
+        ValueError: more classes than there are, fewer than two, or unknown ones.
     """
     names = sorted(known)
     if isinstance(wanted, int):

@@ -81,6 +81,11 @@ class PreparedSet:
         """The distinct named groups, sorted."""
         return sorted(set(self.manifest["group"]) - {""})
 
+    def read_sample(self, row: int) -> np.ndarray:
+        """Return (length, *frame_shape): the frames of one row."""
+        start = self.starts[row]
+        return self.features[start : start + self.lengths[row]]
+
     def append(self, other: PreparedSet) -> None:
         """Append the rows of another set with the same frame shape."""
         mine, theirs = self.meta["frame"], other.meta["frame"]

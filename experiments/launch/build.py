@@ -77,7 +77,7 @@ def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard) -> None:
             f"trained on {expected}: prepare the recordings in that size"
         )
     known = trained.frame.get("rate", rate)
-    if rate != known and data.refuses_other_rates:
+    if rate != known and data.requires_same_rate:
         raise ValueError(
             f"data_dir={data.prepared.data_dir} has {rate:g} Hz, and the model was trained on "
             f"{known:g} Hz: prepare the recordings with reader.resample_hz={known:g}"
@@ -123,7 +123,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
     """
     facts = {
         "task": config.task,
-        **data.answers,
+        **data.card_fields,
         "module": plain(config.module),
         "net": net,
         "input": data.input_settings,

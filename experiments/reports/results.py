@@ -70,7 +70,7 @@ def collect_results(
     table = pd.read_csv(path, index_col="epoch") if path.exists() else pd.DataFrame()
     curve = TrainingCurve(table, config.monitor.metric, config.monitor.mode)
     names = (module.primary_metric, module.primary_metric_name)
-    results = Results(folder, module.card, data.counts(), curve, warnings, *names)
+    results = Results(folder, module.card, data.count_samples(), curve, warnings, *names)
     results.numbers = _collect_numbers(config, module, data, curve) | {
         # A test with samples of only one recording has no interval: null in JSON.
         name: None if math.isnan(value) else value

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from experiments.launch.build import build_datamodule
 from tests.helpers.prepared_sets import write_hands
@@ -16,23 +15,15 @@ def test_simulated_samples_are_only_trained_on(compose_config, tmp_path: Path) -
         *("datamodule.batch_size=500", "datamodule.steps_per_epoch=4"),
     )
     data = build_datamodule(config)
-    assert data.real_rows == 60 < len(data.prepared)
+    assert data.num_real_rows == 60 < len(data.prepared)
     assert (data.indices.val < 60).all() and (data.indices.test < 60).all()
     drawn = np.concatenate([batch["index"].numpy() for batch in data.train_dataloader()])
     assert len(drawn) == 2000
     assert 0.35 < (drawn >= 60).mean() < 0.45
-    counts = data.counts()
+    counts = data.count_samples()
     assert set(counts[counts["group"] == "simulated"]["split"]) == {"train"}
     assert "40% of what is trained on is simulated" in data.indices.summary
     assert not data.prepared.simulated
-
-
-def test_an_invalid_simulated_share_is_refused(compose_config, tmp_path: Path) -> None:
-    config = compose_config(
-        f"data_dir={write_hands(tmp_path / 'set')}", "datamodule.simulated_share=1.0"
-    )
-    with pytest.raises(Exception, match=r"simulated_share=1.0 must be in \[0, 1\)"):
-        build_datamodule(config)
 
 
 def test_simulated_set_is_made_once(compose_config, monkeypatch, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def set_up_data(folder: Path, split: Split | None = None, card: ModelCard | None
 
 def make_card(data: EMGDataModule, **module: str) -> ModelCard:
     """Return the card of a model that was trained on this data."""
-    return ModelCard("emg", module=module, net={}, input={}, simulated=True, **data.answers)
+    return ModelCard("emg", module=module, net={}, input={}, simulated=True, **data.card_fields)
 
 
 class Phase:

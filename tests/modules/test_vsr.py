@@ -16,7 +16,7 @@ from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import write_all
-from datamodules.vsr import chosen
+from datamodules.vsr import select_classes
 from experiments.checkpoints.init_from import start_from
 from experiments.checkpoints.load import load_checkpoint
 from experiments.launch.build import build_datamodule, build_module
@@ -76,7 +76,7 @@ def test_only_the_selected_words_are_kept_in_every_part(
         assert data.indices[phase].tolist() == kept.tolist() and len(kept)
         assert set(labels[kept]) == set(expected)
     assert data.indices.description == f"{whole.indices.description}; {len(expected)} of 4 classes"
-    assert data.answers["classes"] == data.answers["trained_classes"] == list(expected)
+    assert data.card_fields["classes"] == data.card_fields["trained_classes"] == list(expected)
 
 
 def test_targets_are_indices_into_the_selected_words(
@@ -106,7 +106,7 @@ def test_targets_are_indices_into_the_selected_words(
 )
 def test_words_that_cannot_be_told_apart_are_refused(asked: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        chosen(WORDS, asked)
+        select_classes(WORDS, asked)
 
 
 def test_the_command_line_is_refused_as_well(compose_config, set_without_spans: Path) -> None:
