@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.emg import EMGDataModule, recording
+from datamodules.emg import EMGDataModule
 from datamodules.loading.sequences import pad_tokens
 from modules.transcription import TranscriptionModule
 
@@ -29,7 +29,7 @@ class TrainingRecordings(Dataset[tuple[Tensor, list[int]]]):
 
     def __getitem__(self, position: int) -> tuple[Tensor, list[int]]:
         row = self.rows[position]
-        emg = recording(self.data.prepared, row) * self.data.gains[row]
+        emg = self.data.prepared.read_sample(row) * self.data.gains[row]
         return torch.from_numpy(emg), self.data.tokens[row]
 
 
@@ -44,7 +44,7 @@ def collate_recordings(samples: list[tuple[Tensor, list[int]]]) -> dict[str, Ten
 
 
 def build_plain_loader(data: EMGDataModule) -> DataLoader:
-    """Return a loader of random batches, pad_tokens to their longest recording."""
+    """Return a loader of random batches, padded to their longest recording."""
     recordings = TrainingRecordings(data)
     return DataLoader(recordings, data.batch_size, shuffle=True, collate_fn=collate_recordings)
 
