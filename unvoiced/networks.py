@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from unvoiced.metadata import check_metadata, rename_facts, show_value
+from unvoiced.metadata import check_metadata, rename_facts
 from unvoiced.onnx_structure import check_structure
+from unvoiced.plain_data import show_value
 
 MAX_FILE_BYTES, MAX_MEMORY_BYTES = 2 << 30, 4 << 30
 MAX_ANSWER_S = 120.0  # a batch of recordings takes about a second

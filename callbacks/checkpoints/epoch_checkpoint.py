@@ -10,7 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from unvoiced.metadata import show_value
+from unvoiced.plain_data import show_value
 
 # Keys of a weights-only checkpoint: enough to build the model, too few to resume training.
 WEIGHTS_KEYS = ("card", "state_dict", "epoch", "global_step", "pytorch-lightning_version")

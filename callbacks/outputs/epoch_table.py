@@ -11,7 +11,7 @@ import pandas as pd
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from unvoiced.metadata import MAX_INT, check_number, require
+from unvoiced.plain_data import MAX_INT, check_number, require_fact
 
 METRIC_NAME = re.compile(r"[A-Za-z][\w/ .:@-]{0,199}", re.ASCII)
 
@@ -68,8 +68,8 @@ class EpochTable(Logger):
             check_number("metrics: an epoch", epoch, 1, MAX_INT, whole=True)
             for metric, value in row.items():
                 is_name = isinstance(metric, str) and METRIC_NAME.fullmatch(metric) is not None
-                require(is_name, "metrics: a name", metric, "the name of a metric")
-                require(isinstance(value, float | int), f"metrics: {metric}", value, "a number")
+                require_fact("metrics: a name", metric, is_name, "the name of a metric")
+                require_fact(f"metrics: {metric}", value, isinstance(value, float | int), "a number")
         self.rows, self._pending = state["rows"], state["pending"]
 
     @rank_zero_only

@@ -11,13 +11,8 @@ from experiments.launch.renaming import (
     rename_card_settings,
     warn_renamed,
 )
-from unvoiced.metadata import (
-    check_identifier,
-    check_metadata,
-    check_number,
-    check_plain,
-    require,
-)
+from unvoiced.metadata import check_metadata
+from unvoiced.plain_data import check_identifier, check_number, check_plain, require_fact
 
 NEEDED_FIELDS = ("task", "module", "net", "input", "classes", "trained_classes", "simulated")
 TARGET = "_target_"
@@ -81,7 +76,7 @@ class ModelCard:
         _check_class(f"{place}.net", plain["net"])
         _check_class(f"{place}.module", plain["module"])
         config = plain.get("config", {})
-        require(isinstance(config, dict), f"{place}.config", config, "a dict")
+        require_fact(f"{place}.config", config, isinstance(config, dict), "a dict")
         names = {one.name for one in fields(cls)}
         return cls(**{key: value for key, value in plain.items() if key in names})
 
@@ -107,7 +102,7 @@ class ModelCard:
 
 def _with_new_names(plain: Any, place: str) -> dict[str, Any]:
     """Return the plain data of a card under its new names; only its own fields may be unknown."""
-    require(isinstance(plain, dict), place, plain, "a dict")
+    require_fact(place, plain, isinstance(plain, dict), "a dict")
     renamed: Renamed = {}
     plain = rename_card_fields(plain, renamed)
     check_plain(place, plain)
@@ -118,10 +113,10 @@ def _with_new_names(plain: Any, place: str) -> dict[str, Any]:
 
 def _check_class(place: str, node: Any) -> None:
     """Accept the name of a class and arguments without anything to build in them."""
-    require(isinstance(node, dict), place, node, "a dict")
+    require_fact(place, node, isinstance(node, dict), "a dict")
     target = node.get(TARGET)
     named = isinstance(target, str) and all(map(str.isidentifier, target.split(".")))
-    require(named, f"{place}.{TARGET}", target, "the name of a class")
+    require_fact(f"{place}.{TARGET}", target, named, "the name of a class")
     for key, value in node.items():
         if key != TARGET:
             check_identifier(f"a key of {place}", key)
@@ -132,6 +127,6 @@ def _check_argument(place: str, value: Any, largest: float) -> None:
     values = value if isinstance(value, list | tuple) else [value]
     for one in values:
         single = one is None or isinstance(one, bool | int | float | str)
-        require(single, place, one, "a number, a text, null, or a list of them")
+        require_fact(place, one, single, "a number, a text, null, or a list of them")
         if isinstance(one, int | float) and not isinstance(one, bool):
             check_number(place, one, -largest, largest)

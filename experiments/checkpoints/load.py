@@ -25,8 +25,8 @@ from experiments.checkpoints.old_checkpoints import rename_checkpoint
 from experiments.checkpoints.plain_file import NET, as_checkpoint, is_plain_file
 from experiments.checkpoints.torch_files import read_torch_file
 from modules.base import TaskModule
-from unvoiced.metadata import require
 from unvoiced.networks import OnnxNetwork
+from unvoiced.plain_data import require_fact
 from unvoiced.tokenizers import build_tokenizer
 
 ONNX, PROGRAM = ".onnx", ".pt2"  # the endings of exported networks
@@ -145,10 +145,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _check_weights(weights: Any, place: str) -> dict[str, Tensor]:
     """Return the weights as a plain dict of tensors by name."""
-    require(isinstance(weights, dict), f"{place}: state_dict", weights, "a dict")
+    require_fact(f"{place}: state_dict", weights, isinstance(weights, dict), "a dict")
     for name, value in weights.items():
         named = isinstance(name, str) and isinstance(value, Tensor)
-        require(named, f"{place}: a value of state_dict", value, "a tensor with a name")
+        require_fact(f"{place}: a value of state_dict", value, named, "a tensor with a name")
     return dict(weights)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from experiments.checkpoints.card import NEEDED_FIELDS, ModelCard
-from unvoiced.metadata import escape_controls
+from unvoiced.text import escape_controls
 
 WEIGHTS, CLASSES, CARD = "model_state_dict", "class_to_idx", "config"  # keys of a plain file
 NET = "net."  # the prefix of the network's weights in a module

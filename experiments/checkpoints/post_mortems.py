@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.checkpoints.training_state import DAMAGE
-from unvoiced.metadata import (
+from unvoiced.plain_data import (
     MAX_INT,
     MAX_NAME,
     Check,
@@ -19,7 +19,7 @@ from unvoiced.metadata import (
     check_number,
     check_plain,
     check_text,
-    require,
+    require_fact,
 )
 
 MAX_SAMPLES = 100_000  # of a batch
@@ -27,16 +27,16 @@ MAX_SAMPLES = 100_000  # of a batch
 
 def _check_loss(place: str, value: Any) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    require(number, place, value, "a number, which may be nan")
+    require_fact(place, value, number, "a number, which may be nan")
 
 
 def _check_samples(place: str, value: Any) -> None:
     fits = isinstance(value, list | tuple) and len(value) <= MAX_SAMPLES
-    require(fits, place, value, "a list of samples")
+    require_fact(place, value, fits, "a list of samples")
     for sample in value:
-        require(isinstance(sample, dict), place, sample, "a dict")
+        require_fact(place, sample, isinstance(sample, dict), "a dict")
         for key in ("id", "label"):
-            require(key in sample, f"{place}.{key}", None, "a text")
+            require_fact(f"{place}.{key}", None, key in sample, "a text")
             check_plain(f"{place}.{key}", sample[key])
 
 
@@ -57,29 +57,31 @@ def check_post_mortem(content: dict[str, Any], place: str) -> None:
         ValueError: one is missing or of another kind.
     """
     for key in ("facts", "batch", "random"):
-        require(isinstance(content.get(key), dict), f"{place}: {key}", content.get(key), "a dict")
+        require_fact(
+            f"{place}: {key}", content.get(key), isinstance(content.get(key), dict), "a dict"
+        )
     facts, batch, random = content["facts"], content["batch"], content["random"]
     for key, check in FACTS.items():
         check(f"{place}: facts.{key}", facts.get(key))
-    require("x" in batch, f"{place}: batch", batch, "a batch with x")
+    require_fact(f"{place}: batch", batch, "x" in batch, "a batch with x")
     if "boundary" in batch:  # its name in the version before
         batch["word_mask"] = batch.pop("boundary")
     for key, value in batch.items():
         named = isinstance(key, str) and isinstance(value, Tensor | list | int | float | None)
-        require(named, f"{place}: a value of batch", value, "tensors by name")
+        require_fact(f"{place}: a value of batch", value, named, "tensors by name")
     size = batch["x"].shape[0] if isinstance(batch["x"], Tensor) and batch["x"].ndim else -1
-    require(size == len(facts["samples"]), f"{place}: batch.x", batch["x"], "one row a sample")
+    require_fact(f"{place}: batch.x", batch["x"], size == len(facts["samples"]), "one row a sample")
     _check_random(f"{place}: random", random)
 
 
 def _check_random(place: str, random: dict[str, Any]) -> None:
-    require(set(random) == {"cpu", "cuda"}, place, random, "the states cpu and cuda")
+    require_fact(place, random, set(random) == {"cpu", "cuda"}, "the states cpu and cuda")
     own = torch.get_rng_state()
     cpu, cuda = random["cpu"], random["cuda"]
     fits = isinstance(cpu, Tensor) and cpu.dtype == own.dtype and cpu.shape == own.shape
-    require(fits, f"{place}.cpu", cpu, "the state of torch's generator")
+    require_fact(f"{place}.cpu", cpu, fits, "the state of torch's generator")
     known = cuda is None or (isinstance(cuda, Tensor) and cuda.dtype == torch.uint8)
-    require(known, f"{place}.cuda", cuda, "the state of a GPU's generator, or null")
+    require_fact(f"{place}.cuda", cuda, known, "the state of a GPU's generator, or null")
 
 
 @contextmanager

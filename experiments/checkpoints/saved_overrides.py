@@ -9,7 +9,7 @@ from pathlib import Path
 
 from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.launch.renaming import rename_overrides
-from unvoiced.metadata import show_value
+from unvoiced.plain_data import show_value
 
 OVERRIDES = Path(".hydra", "overrides.yaml")
 MAX_ENTRIES = 100_000  # files of a run folder

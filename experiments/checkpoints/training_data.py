@@ -16,7 +16,7 @@ from datamodules.store.samples import META_NAME
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.launch.console import tell
 from experiments.launch.overrides import given_keys
-from unvoiced.metadata import check_number, check_text
+from unvoiced.plain_data import check_number, check_text
 
 SPLITS = {kind.__name__: kind for kind in Split.__subclasses__()}
 NO_SPLIT = (

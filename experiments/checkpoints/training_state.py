@@ -16,7 +16,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from unvoiced.metadata import MAX_INT, check_number, check_plain, require
+from unvoiced.plain_data import MAX_INT, check_number, check_plain, require_fact
 
 VERSION_TEXT = re.compile(r"\d{1,4}(\.\d{1,6}){1,3}[\w.+-]{0,40}", re.ASCII)
 KINDS: dict[str, type] = {
@@ -43,10 +43,10 @@ def check_training_state(content: dict[str, Any], place: str) -> None:
         check_number(f"{place}: {key}", content.get(key), 0, MAX_INT, whole=True)
     version = content.get("pytorch-lightning_version")
     known = isinstance(version, str) and VERSION_TEXT.fullmatch(version) is not None
-    require(known, f"{place}: pytorch-lightning_version", version, "a version such as 2.5.0")
+    require_fact(f"{place}: pytorch-lightning_version", version, known, "a version such as 2.5.0")
     for key, kind in KINDS.items():
         value = content.get(key, kind())
-        require(isinstance(value, kind), f"{place}: {key}", value, f"a {kind.__name__}")
+        require_fact(f"{place}: {key}", value, isinstance(value, kind), f"a {kind.__name__}")
     rest = {key: value for key, value in content.items() if key not in MODEL}
     check_plain(place, _without_tensors(rest), MAX_STATE_DEPTH)
     _check_counts(f"{place}: loops", content.get("loops", {}))
@@ -88,9 +88,9 @@ def check_callback_states(states: dict[str, Any], callbacks: list[Any], place: s
 
 
 def _check_like(place: str, state: Any, own: dict[str, Any]) -> None:
-    require(isinstance(state, dict), place, state, "a dict")
+    require_fact(place, state, isinstance(state, dict), "a dict")
     for key, expected in own.items():
-        require(key in state, f"{place}.{key}", None, "a value")
+        require_fact(f"{place}.{key}", None, key in state, "a value")
         _check_kind(f"{place}.{key}", state[key], expected)
 
 
@@ -99,11 +99,11 @@ def _check_kind(place: str, value: Any, own: Any) -> None:
         return
     if isinstance(own, Tensor):
         single = isinstance(value, Number) or (isinstance(value, Tensor) and value.numel() == 1)
-        require(single or own.numel() > 1, place, value, "one number")
+        require_fact(place, value, single or own.numel() > 1, "one number")
     elif isinstance(own, Number):
-        require(isinstance(value, Number), place, value, "a number")
+        require_fact(place, value, isinstance(value, Number), "a number")
     else:
-        require(isinstance(value, type(own)), place, value, f"a {type(own).__name__}")
+        require_fact(place, value, isinstance(value, type(own)), f"a {type(own).__name__}")
 
 
 class FirstBatch(L.Callback):

@@ -61,7 +61,7 @@ def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     if config.crop and not spec.has_lips:
         raise ValueError(f"crop={config.crop} is for lips: hands are detected in whole images")
     is_ready = config.crop == "none" or spec.is_landmark_file(path)
-    engine = Engine(recognizer, **live, **({"ready": True} if is_ready else {}))
+    engine = Engine(recognizer, **live, **({"is_preprocessed": True} if is_ready else {}))
     source = frame_source(path, recognizer, paced=not config.live.output)
     screen = VideoWriter(config.live.output, source.fps) if config.live.output else ScreenWindow()
     folder = write_config(config)

@@ -37,7 +37,7 @@ from tests.helpers.hostile_cards import (
     save_untrained,
 )
 from tests.helpers.paths import ROOT, TASKS
-from unvoiced.metadata import check_plain
+from unvoiced.plain_data import check_plain
 
 Content = dict[str, Any]
 

@@ -31,7 +31,7 @@ from unvoiced.live.emg_windows import EMGWindowBuffer, LeadTrimmer
 from unvoiced.streams.emg import RealTimeBudget
 
 RATE = 1000.0
-SETTINGS = {"rate": RATE, "channels": None, "uv_per_count": None, "skip_samples": None} | {
+SETTINGS = {"sample_rate": RATE, "channels": None, "uv_per_count": None, "skip_samples": None} | {
     **{"mains_hz": 50.0, "low_hz": 2.0, "high_hz": None, "resample_hz": None}
 }
 WRITER = """
@@ -240,7 +240,7 @@ def test_nan_and_infinite_samples_are_interpolated() -> None:
     ("changes", "predicted"),
     [
         ({"channels": 4}, r"input_reader\.channels=4 is not valid; expected 2"),
-        ({"rate": 250.0}, r"becomes 250 Hz, .* 1000 Hz. Set input_reader\.resample_hz=1000"),
+        ({"sample_rate": 250.0}, r"becomes 250 Hz, .* 1000 Hz. Set input_reader\.resample_hz=1000"),
         ({"uv_per_count": 0}, r"input_reader\.uv_per_count=0 is not valid; expected µV"),
         ({"skip_samples": -1}, r"input_reader\.skip_samples=-1 is not valid; expected 0 or more"),
         ({"low_hz": -1.0}, r"input_reader\.low_hz=-1.0 is not valid; expected a frequency"),
