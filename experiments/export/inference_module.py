@@ -1,7 +1,7 @@
-"""A trained module as it is used: recordings as they are stored in, logits out, and what it says.
+"""A trained module as it is used: stored recordings in, logits out, with its metadata.
 
-What training does between a prepared set and the network is part of it, so that it is exported
-with the network and cannot come to differ.
+The preprocessing between a prepared set and the network is part of the module, so that it is
+exported with the network and cannot come to differ from training.
 """
 
 from __future__ import annotations
@@ -27,49 +27,62 @@ from unvoiced import Recognizer
 from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT
 from unvoiced.tasks import get_task
 
-OF_RECORDINGS = ("landmarker", "zoom", "height", "width", "fps", "window_s", "hop_s")
-KEPT = ("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer", "simulated")
+CARD_FIELDS = (  # of an exported file's metadata
+    *("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer"),
+    *("simulated", "leaks", "clip_s"),
+)
 
 
-class Deployed(nn.Module):
-    """One label a recording: (B, T, *frame_shape) as a prepared set stores it → (B, classes).
+class InferenceModule(nn.Module):
+    """Preprocessing and network of a task with one label per recording.
 
     Args:
-        module: whose network it is.
-        data: its datamodule, of which no data is needed: how frames are taken and made ready.
+        module: the trained module.
+        data: a datamodule of the same settings; it needs no data.
     """
 
-    inputs, outputs = ("frames", "word_mask"), ("logits",)
+    input_names, output_names = ("frames", "word_mask"), ("logits",)
 
     def __init__(self, module: TaskModule, data: PreparedDataModule) -> None:
         super().__init__()
         self.net, self.preprocess = module.net, data.preprocess
-        self.frames, self.rule = data.frames, data.length_mode
+        self.frames, self.length_mode = data.frames, data.length_mode
 
     def forward(self, frames: Tensor, word_mask: Tensor | None = None) -> Tensor:
-        """``word_mask`` (B, T): 1 in the frames that the word takes, where the network is told."""
-        places = frame_index_tensor(torch.full((1,), frames.shape[1]), self.frames, self.rule)[0]
-        x = self.preprocess(frames.index_select(1, places))
+        """Return the logits (B, classes) of (B, T, *frame_shape) as a prepared set stores them.
+
+        Args:
+            word_mask: (B, T), 1 in the frames of the word; None for networks without it.
+        """
+        total = torch.full((1,), frames.shape[1])
+        indices = frame_index_tensor(total, self.frames, self.length_mode)[0]
+        x = self.preprocess(frames.index_select(1, indices))
         if word_mask is None:
             return self.net(x)
-        return self.net(x, word_mask.index_select(1, places))
+        return self.net(x, word_mask.index_select(1, indices))
 
 
-class DeployedWriter(nn.Module):
-    """Text: (B, T, C) signals whose channels are scaled, (B,) samples → logits, their lengths."""
+class TextInferenceModule(nn.Module):
+    """Preprocessing and network of a task with open text.
 
-    inputs, outputs = ("signal", "length"), ("logits", "lengths")
+    Args:
+        module: the trained module.
+        data: a datamodule of the same settings; it needs no data.
+    """
+
+    input_names, output_names = ("signal", "length"), ("logits", "lengths")
 
     def __init__(self, module: TaskModule, data: PreparedDataModule) -> None:
         super().__init__()
         self.net, self.preprocess = module.net, data.preprocess
 
     def forward(self, signal: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and their lengths for scaled signals (B, T, C) of ``length`` (B,)."""
         return self.net(self.preprocess(signal), length)
 
 
 class TorchNetwork:
-    """A module of a checkpoint as a ``Network``, without exporting it.
+    """A checkpoint's module as a ``Network`` of the library, without exporting it.
 
     Args:
         module: from a checkpoint.
@@ -77,67 +90,80 @@ class TorchNetwork:
     """
 
     def __init__(self, module: TaskModule, config: DictConfig) -> None:
-        self.metadata, self.net = about(module), deployed(module, config)
+        self.metadata = export_metadata(module)
+        self.net = build_inference_module(module, config)
 
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-        return in_numpy(self.net, *inputs)
+        """Return the outputs of the network as arrays."""
+        return run_on_arrays(self.net, *inputs)
 
 
 @torch.inference_mode()
-def in_numpy(net: nn.Module, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-    """What a network gives for arrays, as arrays, always in a tuple."""
-    found = net(*(torch.from_numpy(one) for one in inputs))
-    return tuple(one.numpy() for one in (found if isinstance(found, tuple) else (found,)))
+def run_on_arrays(net: nn.Module, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the outputs of a network for arrays, as arrays, always in a tuple."""
+    outputs = net(*map(torch.from_numpy, inputs))
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    return tuple(output.numpy() for output in outputs)
 
 
-def deployed(module: TaskModule, config: DictConfig) -> Deployed | DeployedWriter:
-    """The module of a checkpoint as it is used; ``config`` names the datamodule of its task."""
+def build_inference_module(
+    module: TaskModule, config: DictConfig
+) -> InferenceModule | TextInferenceModule:
+    """Return a checkpoint's module with its preprocessing, in evaluation mode.
+
+    Args:
+        config: names the datamodule of the module's task.
+    """
     data = construct_datamodule(config, module.card, split=None, augment=None)
-    kind = DeployedWriter if isinstance(module, TranscriptionModule) else Deployed
-    return kind(module, data).eval()
+    is_text = isinstance(module, TranscriptionModule)
+    return (TextInferenceModule if is_text else InferenceModule)(module, data).eval()
 
 
-def about(module: TaskModule) -> dict[str, Any]:
-    """What a caller must know of a model, as plain data: the metadata of an exported file."""
+def export_metadata(module: TaskModule) -> dict[str, Any]:
+    """Return the metadata of an exported file: plain data that its callers need."""
     card = module.card
-    facts = {key: value for key, value in card.to_plain().items() if key in KEPT}
-    facts["network"] = type(module.net).__name__
-    facts["takes_word_mask"] = module.takes_word_mask
-    facts["leaks"] = bool(card.leaks)
-    facts["training_data_note"], facts["parameters"] = told(card), count_parameters(module)
+    metadata = {key: value for key, value in card.to_plain().items() if key in CARD_FIELDS}
+    metadata |= {
+        "network": type(module.net).__name__,
+        "takes_word_mask": module.takes_word_mask,
+        "training_data_note": describe_training_data(card),
+        "parameters": count_parameters(module),
+        FORMAT_KEY: METADATA_FORMAT,
+    }
     if isinstance(module, TranscriptionModule):
-        facts["objective"], facts["beam_width"] = module.objective, module.decoder.beam_width
-    return facts | {"clip_s": card.clip_s, FORMAT_KEY: METADATA_FORMAT}
+        metadata |= {"objective": module.objective, "beam_width": module.decoder.beam_width}
+    return metadata
 
 
-def told(card: ModelCard) -> str:
-    """What the model was trained on, as a sentence for people who use it."""
+def describe_training_data(card: ModelCard) -> str:
+    """Return a sentence on the training data for people who use the model."""
     if card.simulated:
         return "Trained on simulated recordings alone: no real person's are in it."
     mixed = " and on simulated ones" if card.simulated_share else ""
     return f"Trained on recordings of people{mixed} ({card.split})."
 
 
-def recognizer_of_module(module: TaskModule, config: DictConfig, **options: Any) -> Recognizer:
-    """What reads with a loaded module, exported or not."""
+def wrap_as_recognizer(module: TaskModule, config: DictConfig, **options: Any) -> Recognizer:
+    """Return the recognizer of a loaded module, exported or not."""
     if isinstance(module.net, ExportedNet):
         return Recognizer(module.net.network, **options)
     return Recognizer(TorchNetwork(module, config), **options)
 
 
-def recognizer_of(config: DictConfig) -> Recognizer:
-    """What reads with ``ckpt_path``: a checkpoint, a plain file or an exported one.
+def build_recognizer(config: DictConfig) -> Recognizer:
+    """Return the recognizer of ``ckpt_path``: a checkpoint, a plain file or an exported one.
 
     Raises:
-        ValueError: none given, one that does not load, one of another task, or a setting of
-            ``input_reader`` that only recordings have.
+        ValueError: no file is given, it does not load or is of another task, or a setting of
+            ``input_reader`` is for files alone.
     """
     reader = plain(config.input_reader)
-    options = {name: reader[name] for name in ("model", "min_confidence") if name in reader}
-    given = [name for name in OF_RECORDINGS if reader.get(name) is not None]
+    for_files = ("landmarker", "zoom", "height", "width", "rate", "fps", "window_s", "hop_s")
+    given = [name for name in for_files if reader.get(name) is not None]
     if given and get_task(config.task).has_camera:
         raise ValueError(
-            f"input_reader.{given[0]}={reader[given[0]]} is for stage=predict: what streams is "
-            "read as the model was trained"
+            f"input_reader.{given[0]}={reader[given[0]]} is for stage=predict; a stream is read "
+            "with the settings of training. Leave it out."
         )
-    return recognizer_of_module(require_model(config), config, **options)
+    options = {name: reader[name] for name in ("model", "min_confidence") if name in reader}
+    return wrap_as_recognizer(require_model(config), config, **options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -18,141 +17,152 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torchmetrics.functional.text import word_error_rate
 
 from datamodules.base import PreparedDataModule
-from experiments.export.onnx import (
-    Pair,
-    agreement,
-    compared,
-    quiet_exporter,
-    source,
-    speeds_ms,
+from experiments.export.onnx import mute_exporter
+from experiments.export.parity import (
+    ReferenceBatch,
+    check_parity,
+    measure_latency_ms,
+    reference_batches,
 )
+from experiments.export.reference_data import describe_data
 from modules.base import TaskModule
 from unvoiced import Recognizer
 from unvoiced.networks import OnnxNetwork
 
-MEASURED = 256  # samples by which the ranges of sums are measured
-CONVOLVED = ["Conv", "Gemm", "MatMul"]
+CALIBRATION_SAMPLES = 256  # for the ranges of activations
 
 
-class _Samples(CalibrationDataReader):
-    """Inputs one after the other, as the quantizer asks for them."""
+class CalibrationInputs(CalibrationDataReader):
+    """Inputs, one after the other, for the quantizer."""
 
     def __init__(self, feeds: list[dict[str, np.ndarray]]) -> None:
-        self.left = iter(feeds)
+        self._remaining = iter(feeds)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self.left, None)
+        """Return the next input; None after the last."""
+        return next(self._remaining, None)
 
 
-def quantize(path: Path, data: PreparedDataModule, module: TaskModule, pairs: list[Pair]) -> str:
-    """Quantize the exported network at ``path`` in place; says what the new file does.
+def quantize_file(
+    path: Path, data: PreparedDataModule, module: TaskModule, batches: list[ReferenceBatch]
+) -> str:
+    """Quantize an exported network in place, and return what the new file does in words.
 
-    Agreement with PyTorch, score, size and speed are measured on the int8 file itself.
-
-    Networks with convolutions get fixed ranges, measured on samples that are trained on where
-    there are any; others measure each input as it comes.
+    Networks with convolutions get fixed ranges, measured on training samples where there are any;
+    others measure each input. Parity, score, size and latency are measured on the int8 file.
 
     Args:
-        path: of the network.
-        data: of the samples.
-        module: whose network it is.
-        pairs: of the tested samples.
+        path: of the exported network.
+        data: the reference data.
+        module: that was exported.
+        batches: of the test split.
 
     Raises:
-        ValueError: a network that cannot be quantized.
+        ValueError: the network cannot be quantized.
     """
-    before = OnnxNetwork(path)
-    was = path.stat().st_size, score(before, data, pairs)
-    feeds = [dict(zip(before.names, pair.inputs, strict=True)) for pair in _trained(module, data)]
-    _replace(path, feeds, type(module.net).__name__)
-    after = OnnxNetwork(path)
-    now = path.stat().st_size, score(after, data, pairs)
-    sizes = f"{was[0] / 1e6:.2f} to {now[0] / 1e6:.2f} MB"
-    slow, fast = speeds_ms([before, after], pairs[0].inputs)
-    agrees = agreement(after, pairs, tolerance=math.inf)
+    original = OnnxNetwork(path)
+    size, score = path.stat().st_size, describe_score(original, data, batches)
+    feeds = [
+        dict(zip(original.names, batch.inputs, strict=True))
+        for batch in _select_calibration_batches(module, data)
+    ]
+    _replace_file(path, feeds, type(module.net).__name__)
+    quantized = OnnxNetwork(path)
+    slow, fast = measure_latency_ms([original, quantized], batches[0].inputs)
+    parity = check_parity(quantized, batches, tolerance=math.inf)
     return (
-        f"int8, measured on this file: {agrees} {source(data)}; {now[1]} (float32: {was[1]}); "
-        f"one answer takes {fast:.2f} ms (float32: {slow:.2f}); {sizes}"
+        f"int8, measured on this file: {parity} {describe_data(data)}; "
+        f"{describe_score(quantized, data, batches)} (float32: {score}); "
+        f"one answer takes {fast:.2f} ms (float32: {slow:.2f}); "
+        f"{size / 1e6:.2f} to {path.stat().st_size / 1e6:.2f} MB"
     )
 
 
-def _replace(path: Path, feeds: list[dict[str, np.ndarray]], name: str) -> None:
-    """Put the quantized network in the place of the other, with its metadata."""
-    facts = onnx.load(path).metadata_props
+def describe_score(
+    network: OnnxNetwork, data: PreparedDataModule, batches: list[ReferenceBatch]
+) -> str:
+    """Return accuracy or word error rate; agreement with PyTorch where there are no labels."""
+    outputs = [network(*batch.inputs) for batch in batches]
+    has_labels = bool((data.prepared.manifest["label"] != "").any())
+    if network.metadata.get("tokenizer"):
+        return _describe_word_errors(network, data, batches, outputs, has_labels)
+    predicted = np.concatenate([output[0].argmax(1) for output in outputs])
+    rows = np.concatenate([batch.rows for batch in batches])
+    expected = np.concatenate([batch.logits.argmax(1) for batch in batches])
+    name = "accuracy" if has_labels else "same answer as PyTorch"
+    expected = data.targets[rows] if has_labels else expected
+    return f"{name} {(predicted == expected).mean():.4f} of {len(rows):,}"
+
+
+def _describe_word_errors(
+    network: OnnxNetwork,
+    data: PreparedDataModule,
+    batches: list[ReferenceBatch],
+    outputs: list[tuple[np.ndarray, ...]],
+    has_labels: bool,
+) -> str:
+    recognizer = Recognizer(network)
+    predicted, expected = [], []
+    for batch, (logits, lengths) in zip(batches, outputs, strict=True):
+        predicted += _decode_texts(recognizer, logits, lengths)
+        if has_labels:
+            expected += [data.texts[row] for row in batch.rows]
+        else:
+            counts = np.broadcast_to(lengths, len(batch.rows))
+            expected += _decode_texts(recognizer, batch.logits, counts)
+    rate = float(word_error_rate(predicted, expected))
+    return f"word error rate {rate:.4f} of {len(expected):,}"
+
+
+def _decode_texts(recognizer: Recognizer, logits: np.ndarray, lengths: np.ndarray) -> list[str]:
+    return [recognizer.tokenizer.decode(ids) for ids in recognizer.decoder.ids(logits, lengths)]
+
+
+def _select_calibration_batches(
+    module: TaskModule, data: PreparedDataModule
+) -> list[ReferenceBatch]:
+    """Return some training samples; test samples where there are none."""
+    rows = data.indices.train if len(data.indices.train) else data.indices.test
+    step = max(1, len(rows) // CALIBRATION_SAMPLES)
+    return list(reference_batches(module, data, rows[::step][:CALIBRATION_SAMPLES]))
+
+
+def _replace_file(path: Path, feeds: list[dict[str, np.ndarray]], name: str) -> None:
+    """Replace a network by its quantized form, which keeps its metadata."""
+    metadata = onnx.load(path).metadata_props
     try:
-        with quiet_exporter():
-            _write(path, feeds)
-    except Exception as error:  # of the quantizer, of many kinds
+        with mute_exporter():
+            _quantize(path, feeds)
+    except Exception as error:  # the quantizer raises many kinds
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
             f"export.quantize=int8: ONNX Runtime cannot quantize {name} ({reason}). Leave it out"
         ) from error
     model = onnx.load(path)
     del model.metadata_props[:]
-    model.metadata_props.extend(facts)
+    model.metadata_props.extend(metadata)
     onnx.save(model, path)
 
 
-def score(network: OnnxNetwork, data: PreparedDataModule, pairs: list[Pair]) -> str:
-    """Of the tested samples, in words: accuracy or word errors; without labels, agreement."""
-    labelled = (data.prepared.manifest["label"] != "").any()
-    answers = [network(*pair.inputs) for pair in pairs]
-    if network.metadata.get("tokenizer"):
-        return _word_errors(network, data, pairs, answers)
-    said = np.concatenate([answer[0].argmax(1) for answer in answers])
-    rows = np.concatenate([pair.rows for pair in pairs])
-    true = np.concatenate([pair.logits.argmax(1) for pair in pairs])
-    name = "accuracy" if labelled else "same answer as PyTorch"
-    true = data.targets[rows] if labelled else true
-    return f"{name} {(said == true).mean():.4f} of {len(rows):,}"
-
-
-def _word_errors(
-    network: OnnxNetwork, data: Any, pairs: list[Pair], answers: list[tuple[np.ndarray, ...]]
-) -> str:
-    reader = Recognizer(network)
-    said, true = [], []
-    for pair, (logits, lengths) in zip(pairs, answers, strict=True):
-        said += [reader.tokenizer.decode(ids) for ids in reader.decoder.ids(logits, lengths)]
-        if (data.prepared.manifest["label"] != "").any():
-            true += [data.texts[row] for row in pair.rows]
-        else:
-            counts = np.broadcast_to(lengths, len(pair.rows))
-            ids = reader.decoder.ids(pair.logits, counts)
-            true += [reader.tokenizer.decode(one) for one in ids]
-    return f"word error rate {float(word_error_rate(said, true)):.4f} of {len(true):,}"
-
-
-def _trained(module: TaskModule, data: PreparedDataModule) -> list[Pair]:
-    """Some samples to measure by: of the training, else of the test."""
-    rows = data.indices.train if len(data.indices.train) else data.indices.test
-    step = max(1, len(rows) // MEASURED)
-    return list(compared(module, data, rows[::step][:MEASURED]))
-
-
-def _write(path: Path, feeds: list[dict[str, np.ndarray]]) -> None:
-    ready = path.with_name(path.name + ".ready")
+def _quantize(path: Path, feeds: list[dict[str, np.ndarray]]) -> None:
+    prepared = path.with_name(path.name + ".prepared")
     try:
         model = onnx.load(path)
-        del model.graph.value_info[:]  # shapes that the exporter noted may contradict ONNX's own
+        del model.graph.value_info[:]  # the exporter's shapes may contradict ONNX's own
         onnx.save(model, path)
         # Symbolic shapes would change nothing, and leave files in the current folder on failure.
-        quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
-        if "Conv" in _operators(ready):
+        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+        if any(node.op_type == "Conv" for node in onnx.load(prepared).graph.node):
             quantize_static(
-                str(ready),
+                str(prepared),
                 str(path),
-                _Samples(feeds),
+                CalibrationInputs(feeds),
                 per_channel=True,
-                op_types_to_quantize=CONVOLVED,
+                op_types_to_quantize=["Conv", "Gemm", "MatMul"],
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )
         else:
-            quantize_dynamic(str(ready), str(path), weight_type=QuantType.QInt8)
+            quantize_dynamic(str(prepared), str(path), weight_type=QuantType.QInt8)
     finally:
-        ready.unlink(missing_ok=True)
-
-
-def _operators(path: Path) -> set[str]:
-    return {node.op_type for node in onnx.load(path).graph.node}
+        prepared.unlink(missing_ok=True)

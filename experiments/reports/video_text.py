@@ -12,7 +12,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from datamodules.base import PreparedDataModule
-from experiments.export.inference_module import recognizer_of_module
+from experiments.export.inference_module import wrap_as_recognizer
 from experiments.launch.console import logger
 from experiments.launch.instantiate import stream_settings
 from modules.base import TaskModule
@@ -45,7 +45,7 @@ def write_video_texts(
     spec = get_task(config.task)
     if not spec.has_camera:
         return
-    recognizer = recognizer_of_module(module, config)
+    recognizer = wrap_as_recognizer(module, config)
     rows: list[tuple[Any, ...]] = []
     for name, frames in (_list_mouths if spec.has_lips else _list_hands)(reader, module, data):
         engine = Engine(recognizer, is_preprocessed=True, **stream_settings(config))

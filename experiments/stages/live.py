@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from experiments.export.inference_module import recognizer_of
+from experiments.export.inference_module import build_recognizer
 from experiments.export.live_sources import frame_source, load_recording
 from experiments.launch.build import write_config
 from experiments.launch.console import logger, quiet
@@ -43,7 +43,7 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     read = read_camera if get_task(config.task).has_camera else read_signal
-    read(config, recognizer_of(config), stream_settings(config))
+    read(config, build_recognizer(config), stream_settings(config))
 
 
 # ---- cameras and videos

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, open_dict
 
-from experiments.export.inference_module import recognizer_of
+from experiments.export.inference_module import build_recognizer
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain, stream_settings
 from experiments.launch.secret_options import AUTH_VARIABLE
@@ -83,7 +83,7 @@ def _load_model(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     changed = config.copy()
     with open_dict(changed):
         changed.ckpt_path = str(path)
-    recognizer, live = recognizer_of(changed), stream_settings(config)
+    recognizer, live = build_recognizer(changed), stream_settings(config)
     metadata = recognizer.metadata
     has_leakage = bool(metadata.get("leaks"))
     note = describe_model(recognizer.task, metadata["simulated"], has_leakage, path)

@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from experiments.checkpoints.load import require_model
-from experiments.export.inference_module import recognizer_of_module
+from experiments.export.inference_module import wrap_as_recognizer
 from tests.helpers.compose import compose_command
 
 FRAMES = {"asl": 1, "lipread": 20, "vsr": 20, "emg": 500}
@@ -37,7 +37,7 @@ def compute_logits(path: Path) -> list[float]:
     task = read_task(path)
     config = compose_task(task).copy()
     config.ckpt_path = str(path)
-    recognizer = recognizer_of_module(require_model(config), config)
+    recognizer = wrap_as_recognizer(require_model(config), config)
     inputs = make_recording(recognizer.metadata, FRAMES[task])
     with torch.inference_mode():
         logits = np.asarray(recognizer.network(*inputs)[0])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from datamodules.readers.lips.mouth_input import MouthInput
-from experiments.export.inference_module import recognizer_of
+from experiments.export.inference_module import build_recognizer
 from experiments.launch.instantiate import stream_settings
 from experiments.stages.live import EventLog, read_frames
 from tests.helpers.faces import paint_face, paint_scene
@@ -320,7 +320,7 @@ def test_an_image_is_read_as_in_predict(
         f"input={tmp_path / 'hand.png'}",
     )
     predicted = pd.read_csv(folder / "predictions.csv").iloc[0]
-    reading = recognizer_of(compose_config("task=asl", f"ckpt_path={checkpoint}")).read(
+    reading = build_recognizer(compose_config("task=asl", f"ckpt_path={checkpoint}")).read(
         paint_hand()
     )
     assert reading.label == predicted["prediction"] and reading.top[1][0] == predicted["runner_up"]
@@ -344,7 +344,7 @@ def test_predict_and_the_engine_agree_on_a_video(
     )
     predicted = pd.read_csv(folder / "events.csv")
     config = compose_config("task=asl", f"ckpt_path={checkpoint}", *live)
-    engine = Engine(recognizer_of(config), **stream_settings(config))
+    engine = Engine(build_recognizer(config), **stream_settings(config))
     frames = VideoSource(video).timed_frames()
     events = [event for seconds, frame in frames for event in engine.push(frame, seconds)]
     events += engine.end()

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,18 @@ from torch import Tensor, nn
 from datamodules.loading.batches import frame_indices
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint
-from experiments.export.inference_module import about, deployed, in_numpy, recognizer_of, told
-from experiments.export.int8 import quantize
-from experiments.export.onnx import agreement, compared, samples_for, write_network
+from experiments.export.inference_module import (
+    build_inference_module,
+    build_recognizer,
+    describe_training_data,
+    export_metadata,
+    run_on_arrays,
+)
+from experiments.export.int8 import quantize_file
+from experiments.export.onnx import save_network
+from experiments.export.parity import check_parity, reference_batches
 from experiments.export.program import write_program
+from experiments.export.reference_data import build_reference_data
 from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.overrides import with_task
 from experiments.stages.export import write_pth
@@ -77,10 +86,10 @@ def to_metadata(facts: dict[str, Any]) -> dict[str, str]:
 def test_deployed_networks_answer_as_in_tests(task, compose_config, tmp_path) -> None:
     """The steps between prepared set and network are part of the deployed network."""
     config, module = build_untrained(compose_config, task)
-    pairs = list(compared(module, samples_for(config, module, tmp_path)))
-    model = deployed(module, config)
+    pairs = list(reference_batches(module, build_reference_data(config, module, tmp_path)))
+    model = build_inference_module(module, config)
     with torch.inference_mode():
-        message = agreement(lambda *inputs: in_numpy(model, *inputs), pairs)
+        message = check_parity(lambda *inputs: run_on_arrays(model, *inputs), pairs)
     assert message.startswith("logits within ")
     assert sum(len(pair.rows) for pair in pairs) >= 6
 
@@ -91,19 +100,21 @@ def test_the_deployed_network_selects_frames_as_training_does(
 ) -> None:
     changed = f"datamodule.length_mode={rule}", "datamodule.frames=7"
     config, module = build_untrained(compose_config, "lipread", *changed)
-    pairs = list(compared(module, samples_for(config, module, tmp_path)))
+    pairs = list(reference_batches(module, build_reference_data(config, module, tmp_path)))
     with torch.inference_mode():
-        agreement(lambda *inputs: in_numpy(deployed(module, config), *inputs), pairs)
+        check_parity(
+            lambda *inputs: run_on_arrays(build_inference_module(module, config), *inputs), pairs
+        )
 
 
 def test_differing_answers_are_refused(compose_config, tmp_path) -> None:
     config, module = build_untrained(compose_config, "asl")
-    pairs = list(compared(module, samples_for(config, module, tmp_path)))
+    pairs = list(reference_batches(module, build_reference_data(config, module, tmp_path)))
     pair = pairs[0]
     with pytest.raises(ValueError, match=r"not the same: logits within 2\.0e-03 of PyTorch's"):
-        agreement(lambda *_: (pair.logits + 2e-3,), [pair])
+        check_parity(lambda *_: (pair.logits + 2e-3,), [pair])
     with pytest.raises(ValueError, match="the same answer to 0 of "):
-        agreement(lambda *_: (np.roll(pair.logits, 1, axis=1),), [pair])
+        check_parity(lambda *_: (np.roll(pair.logits, 1, axis=1),), [pair])
 
 
 def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -> None:
@@ -168,16 +179,18 @@ print(*(read(hand[0]).label for hand in np.load({str(tmp_path / "hands.npy")!r})
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_is_exported_and_quantized(task, compose_config, tmp_path) -> None:
     config, module = build_untrained(compose_config, task)
-    data = samples_for(config, module, tmp_path / "set")
-    pairs, path = list(compared(module, data)), tmp_path / "m.onnx"
-    write_network(deployed(module, config), pairs[0].inputs, about(module), path)
+    data = build_reference_data(config, module, tmp_path / "set")
+    pairs, path = list(reference_batches(module, data)), tmp_path / "m.onnx"
+    save_network(
+        build_inference_module(module, config), pairs[0].inputs, export_metadata(module), path
+    )
     network = OnnxNetwork(path)
-    assert "samples" not in agreement(network, pairs) and network.metadata["task"] == task
+    assert "samples" not in check_parity(network, pairs) and network.metadata["task"] == task
     alone = [tuple(part[:1] for part in pair.inputs) for pair in pairs]  # another batch size
     for pair, one in zip(pairs, alone, strict=True):
         np.testing.assert_allclose(network(*one)[0][0], pair.logits[0], atol=1e-4)
     before = path.stat().st_size
-    assert "int8, measured on this file: logits within" in quantize(path, data, module, pairs)
+    assert "int8, measured on this file: logits within" in quantize_file(path, data, module, pairs)
     assert path.stat().st_size < before and OnnxNetwork(path).metadata == network.metadata
     if task == "emg":  # its recurrent layers are written out for one length
         with pytest.raises(ValueError, match="cannot"):
@@ -197,9 +210,9 @@ def test_an_int8_file_gives_nearly_the_same_answers(golden, tmp_path: Path) -> N
     config, module = golden
     path = Path(shutil.copy(ROOT / "tests" / "golden" / "models" / "asl.onnx", tmp_path))
     metadata, size = OnnxNetwork(path).metadata, path.stat().st_size
-    data = samples_for(config, module, tmp_path / "set")
-    pairs = list(compared(module, data))
-    report = quantize(path, data, module, pairs)
+    data = build_reference_data(config, module, tmp_path / "set")
+    pairs = list(reference_batches(module, data))
+    report = quantize_file(path, data, module, pairs)
     assert "int8, measured on this file: logits within" in report
     assert path.stat().st_size < size and OnnxNetwork(path).metadata == metadata
     same = [
@@ -212,9 +225,34 @@ def test_a_program_gives_the_same_logits(golden, tmp_path: Path) -> None:
     config, module = golden
     path = tmp_path / "letters.pt2"
     assert "the same answer to" in write_program(module, path, config)
+    assert_without_paths(path)
     hands = torch.rand(3, 1, 63)
     program = torch.export.load(path).module()
     torch.testing.assert_close(program(hands), module(hands), rtol=1e-4, atol=1e-4)
+
+
+def assert_without_paths(path: Path) -> None:
+    """Check that a file, and each file inside it, names no folder of this machine."""
+    contents = [path.read_bytes()]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            contents = [archive.read(name) for name in archive.namelist()]
+    for private in (str(ROOT), str(Path(torch.__file__).parents[1]), str(Path.home()) + "/"):
+        assert not any(private.encode() in content for content in contents), private
+
+
+@pytest.mark.parametrize("task", ["asl", "emg"])
+def test_an_exported_file_names_no_folder_of_this_machine(
+    task: str, compose_config, tmp_path: Path
+) -> None:
+    config, module = build_untrained(compose_config, task)
+    data = build_reference_data(config, module, tmp_path / "set")
+    batch, path = next(reference_batches(module, data)), tmp_path / "m.onnx"
+    model = build_inference_module(module, config)
+    save_network(model, batch.inputs, export_metadata(module), path)
+    assert_without_paths(path)
+    nodes = onnx.load(path).graph.node
+    assert nodes and not any(node.metadata_props or node.doc_string for node in nodes)
 
 
 # ---- what is refused
@@ -259,7 +297,7 @@ def test_onnx_files_of_another_task_are_refused(compose_config, tmp_path: Path) 
     path = write_tiny_onnx(tmp_path / "m.onnx", **to_metadata(FACTS))
     config = compose_config("task=lipread", f"ckpt_path={path}")
     with pytest.raises(ValueError, match=r"a model of task asl, not lipread. Set task=asl"):
-        recognizer_of(config)
+        build_recognizer(config)
 
 
 def test_settings_of_predict_are_refused_for_streams(compose_config, tmp_path: Path) -> None:
@@ -268,11 +306,11 @@ def test_settings_of_predict_are_refused_for_streams(compose_config, tmp_path: P
     path = write_tiny_onnx(tmp_path / "m.onnx", **to_metadata(facts))
     model = "task=lipread", f"ckpt_path={path}"
     assert (
-        recognizer_of(compose_config(*model, "input_reader.min_confidence=0.7")).min_confidence
+        build_recognizer(compose_config(*model, "input_reader.min_confidence=0.7")).min_confidence
         == 0.7
     )
     with pytest.raises(ValueError, match=r"input_reader\.zoom=2\.4 is for stage=predict"):
-        recognizer_of(compose_config(*model, "input_reader.zoom=2.4"))
+        build_recognizer(compose_config(*model, "input_reader.zoom=2.4"))
 
 
 def test_an_exported_network_is_not_exported_again(run, tmp_path: Path) -> None:
@@ -298,7 +336,7 @@ def test_the_task_is_read_from_the_model(tmp_path: Path, compose_config) -> None
 class DataDependentNetwork(nn.Module):
     """A network whose branches depend on its data, which exporters cannot trace."""
 
-    inputs, outputs = ("frames",), ("logits",)
+    input_names, output_names = ("frames",), ("logits",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -311,7 +349,7 @@ class DataDependentNetwork(nn.Module):
 def test_networks_that_cannot_be_exported_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     with pytest.raises(ValueError, match="Identity has a part that ONNX cannot express"):
-        write_network(DataDependentNetwork(), (np.ones((2, 3), np.float32),), {}, path)
+        save_network(DataDependentNetwork(), (np.ones((2, 3), np.float32),), {}, path)
     assert not path.exists()
 
 
@@ -333,8 +371,14 @@ def test_incompatible_settings_are_refused(run, mistake: str, message: str) -> N
 
 def test_the_training_data_note_names_simulated_and_real_data() -> None:
     card = ModelCard("asl", [], [], {}, {}, {}, simulated=True, split="by group")
-    assert told(card) == "Trained on simulated recordings alone: no real person's are in it."
+    assert (
+        describe_training_data(card)
+        == "Trained on simulated recordings alone: no real person's are in it."
+    )
     card = replace(card, simulated=False, config={"datamodule": {}})
-    assert told(card) == "Trained on recordings of people (by group)."
+    assert describe_training_data(card) == "Trained on recordings of people (by group)."
     card.config["datamodule"]["simulated_share"] = 0.7
-    assert told(card) == "Trained on recordings of people and on simulated ones (by group)."
+    assert (
+        describe_training_data(card)
+        == "Trained on recordings of people and on simulated ones (by group)."
+    )

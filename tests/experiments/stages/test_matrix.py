@@ -213,13 +213,13 @@ def test_stages_read_recordings(task, kind, stage, expected, workbench, tmp_path
 
 def upload_recording(workbench: Workbench, recipe: str, model: Path, recording: Path) -> None:
     """Read a recording as the page does."""
-    from experiments.export.inference_module import recognizer_of
+    from experiments.export.inference_module import build_recognizer
     from experiments.launch.instantiate import plain
     from unvoiced import Engine
 
     with initialize_config_dir(str(ROOT / "conf")):
         config = compose("config", [recipe, f"ckpt_path={model}", "size=tiny"])
-    recognizer = recognizer_of(config)
+    recognizer = build_recognizer(config)
     make_engine = functools.partial(Engine, recognizer)
     uploads = UploadReader(recognizer, make_engine, 60.0, plain(config.input_reader))
     assert list(uploads.read(recording))[-1].done
