@@ -124,7 +124,12 @@ OLD_INPUT = {
     "stretch": "segment",
     "stretch_start_s": "segment_start_s",
 }
-OLD_READER = {"min_found": "min_face_share", "rates": "sample_rates"}
+OLD_READER = {
+    "grouped": "has_groups",
+    "min_found": "min_face_share",
+    "rates": "sample_rates",
+    "sequences": "use_sequences",
+}
 
 
 def rename_facts(facts: dict[str, Any]) -> dict[str, Any]:

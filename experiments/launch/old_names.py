@@ -82,9 +82,11 @@ KEYS: dict[str, str | dict[str, str]] = {
     "datamodule.workers": "datamodule.num_workers",
     "input_reader.min_found": "input_reader.min_face_share",
     "input_reader.rate": {"emg": "input_reader.sample_rate", "": "input_reader.fps"},
+    "reader.grouped": "reader.has_groups",
     "reader.min_found": "reader.min_face_share",
     "reader.rate": {"emg": "reader.sample_rate", "": "reader.fps"},
     "reader.rates": "reader.sample_rates",
+    "reader.sequences": "reader.use_sequences",
 }
 
 # Settings that the files of conf/ did not have, so that commands added them with a +.

@@ -64,7 +64,7 @@ class HandInput(InputReader, LetterReader):
         """Yield the frames of a file that show a hand."""
         name = item.path.name.lower()
         if name.endswith(LANDMARK_SUFFIXES):
-            yield from LandmarkCSV(self.raw_dir, labelled=False).read(item)
+            yield from LandmarkCSV(self.raw_dir, is_labelled=False).read(item)
             return
         functions = {
             IMAGE_SUFFIXES: self._read_image,

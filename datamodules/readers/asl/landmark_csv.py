@@ -41,9 +41,9 @@ class LandmarkCSV(LetterReader):
 
     Args:
         raw_dir: the folder with the tables.
-        sequences: make a sample of the frames of each (signer, label, sequence), in the order of
-            their frame column; else each row is a sample of (1, 63).
-        labelled: whether the tables have a column of letters; else the samples have none.
+        use_sequences: make a sample of the frames of each (signer, label, sequence), in the order
+            of their frame column; else each row is a sample of (1, 63).
+        is_labelled: whether the tables have a column of letters; else the samples have none.
         split_folders: see ``Reader``.
 
     Raises:
@@ -56,12 +56,12 @@ class LandmarkCSV(LetterReader):
     def __init__(
         self,
         raw_dir: str | Path | None,
-        sequences: bool = False,
-        labelled: bool = True,
+        use_sequences: bool = False,
+        is_labelled: bool = True,
         split_folders: bool | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
-        self.sequences, self.labelled = sequences, labelled
+        self.use_sequences, self.is_labelled = use_sequences, is_labelled
 
     def list_items(self) -> list[Item]:
         """Return an item per table; its group is used if the table has none."""
@@ -78,9 +78,9 @@ class LandmarkCSV(LetterReader):
     def read(self, item: Item) -> Iterator[Sample | Rejected]:
         """Yield the samples of a table, and a rejection for each row that cannot be one."""
         try:
-            lines, separator, columns = _read_lines(item.path, self.labelled)
-            if self.sequences and "sequence" not in columns.roles:
-                raise ValueError("sequences=true needs a column sequence, video or clip")
+            lines, separator, columns = _read_lines(item.path, self.is_labelled)
+            if self.use_sequences and "sequence" not in columns.roles:
+                raise ValueError("use_sequences=true needs a column sequence, video or clip")
         except ValueError as error:
             yield Rejected(item.id, str(error), item.id)
             return
@@ -94,7 +94,7 @@ class LandmarkCSV(LetterReader):
                 continue
             # Collectors number sequences anew for each label and signer.
             name = "/".join((item.id, row.group, row.label, row.sequence))
-            if self.sequences:
+            if self.use_sequences:
                 sequences.setdefault(name, []).append(row)
             else:
                 yield _make_sample(item, identity, [row], name if row.sequence else "")
@@ -108,7 +108,7 @@ def _make_sample(item: Item, identity: str, rows: list[LandmarkRow], sequence: s
     return Sample(identity, frames, row.label, row.group, row.split, item.id, sequence=sequence)
 
 
-def _read_lines(path: Path, labelled: bool) -> tuple[list[tuple[int, str]], str, Columns]:
+def _read_lines(path: Path, is_labelled: bool) -> tuple[list[tuple[int, str]], str, Columns]:
     """Return the numbered lines of a table without its header, its separator and its columns."""
     text = read_table_text(path).replace("\r\n", "\n").replace("\r", "\n")
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
@@ -116,8 +116,8 @@ def _read_lines(path: Path, labelled: bool) -> tuple[list[tuple[int, str]], str,
         raise ValueError("the file is empty")
     separator = find_separator(lines[0][1])
     head = [split_line(line, separator) for _, line in lines[:51]]  # tell text from numbers
-    columns = find_columns(head, labelled)
-    columns = columns if labelled else replace(columns, label=None)
+    columns = find_columns(head, is_labelled)
+    columns = columns if is_labelled else replace(columns, label=None)
     if not lines[columns.has_header :]:
         raise ValueError("the file holds a header and no row")
     return lines[columns.has_header :], separator, columns

@@ -40,7 +40,7 @@ class LandmarkNPY(LetterReader):
 
     Args:
         raw_dir: the folder with the letters.
-        sequences: make a sample of each sequence folder or (T, 63) file; else each frame is a
+        use_sequences: make a sample of each sequence folder or (T, 63) file; else each frame is a
             sample of (1, 63).
         split_folders: see ``Reader``.
 
@@ -53,11 +53,11 @@ class LandmarkNPY(LetterReader):
     def __init__(
         self,
         raw_dir: str | Path | None,
-        sequences: bool = False,
+        use_sequences: bool = False,
         split_folders: bool | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
-        self.sequences = sequences
+        self.use_sequences = use_sequences
 
     def list_items(self) -> list[Item]:
         """Return an item per sequence folder, or file directly in its letter."""
@@ -88,7 +88,7 @@ class LandmarkNPY(LetterReader):
         for name, frame, fault in self._load_frames(item, label):
             if fault:
                 yield Rejected(name, fault, item.id)
-            elif self.sequences:
+            elif self.use_sequences:
                 good.append(frame)
             else:
                 yield self._make_sample(item, name, frame[None], label)
@@ -97,7 +97,7 @@ class LandmarkNPY(LetterReader):
 
     def _make_sample(self, item: Item, name: str, frames: np.ndarray, label: str) -> Sample:
         """Return a sample; the frames of a folder or file are a sequence, a single one is not."""
-        is_sequence = item.path.is_dir() or "#" in name or self.sequences
+        is_sequence = item.path.is_dir() or "#" in name or self.use_sequences
         sequence = item.id if is_sequence else ""
         return Sample(name, frames, label, item.group, item.split, item.id, sequence=sequence)
 

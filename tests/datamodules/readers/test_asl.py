@@ -293,7 +293,7 @@ def test_rows_of_a_sequence_are_one_sample(tmp_path):
         5, signer=list("ppppq"), label="j", clip=[1, 1, 2, 1, 1], frame=[10, 9, 0, 2, 0]
     )
     write_frame(tmp_path / "t.csv", frame)
-    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path, sequences=True))
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path, use_sequences=True))
     assert not rejected
     names = ["t.csv/p/J/1", "t.csv/p/J/2", "t.csv/q/J/1"]
     assert [(s.id, len(s.features)) for s in samples] == list(zip(names, (3, 1, 1), strict=True))
@@ -304,8 +304,8 @@ def test_rows_of_a_sequence_are_one_sample(tmp_path):
 
 def test_sequences_need_their_column(tmp_path):
     write_frame(tmp_path / "t.csv", make_table(label="j"))
-    _, rejected = read_hand_samples(LandmarkCSV(tmp_path, sequences=True))
-    assert "sequences=true needs a column" in rejected[0].reason
+    _, rejected = read_hand_samples(LandmarkCSV(tmp_path, use_sequences=True))
+    assert "use_sequences=true needs a column" in rejected[0].reason
     assert {sample.sequence for sample in read_hand_samples(LandmarkCSV(tmp_path))[0]} == {""}
 
 
@@ -424,7 +424,7 @@ def test_frames_of_a_sequence_in_numeric_order(tmp_path):
     samples, _ = read_hand_samples(LandmarkNPY(tmp_path))
     assert [sample.id for sample in samples] == [f"anna/J/0/{n}.npy" for n in range(11)]
     assert {(s.label, s.group, s.sequence) for s in samples} == {("J", "anna", "anna/J/0")}
-    (sequence,), _ = read_hand_samples(LandmarkNPY(tmp_path, sequences=True))
+    (sequence,), _ = read_hand_samples(LandmarkNPY(tmp_path, use_sequences=True))
     assert sequence.id == "anna/J/0"
     np.testing.assert_allclose(sequence.features[:, 0], POINTS[0] + np.arange(11), rtol=1e-6)
 
@@ -441,7 +441,7 @@ def test_files_directly_in_their_letter(tmp_path):
     assert {s.sequence for s in samples} == {"", "train/a/many.npy", "train/a/both.npy"}
     for sample in samples:
         np.testing.assert_array_equal(sample.features, POINTS[None])
-    samples, _ = read_hand_samples(LandmarkNPY(tmp_path, sequences=True))
+    samples, _ = read_hand_samples(LandmarkNPY(tmp_path, use_sequences=True))
     assert sorted(len(sample.features) for sample in samples) == [1, 1, 2, 2]
 
 
@@ -456,7 +456,7 @@ def test_bad_frames_are_rejected_and_the_rest_is_kept(tmp_path):
     whole = (tmp_path / "A" / "0" / "0.npy").read_bytes()
     (tmp_path / "A" / "0" / "9.npy").write_bytes(whole[:-5])
     for sequences in (False, True):
-        (sample,), rejected = read_hand_samples(LandmarkNPY(tmp_path, sequences=sequences))
+        (sample,), rejected = read_hand_samples(LandmarkNPY(tmp_path, use_sequences=sequences))
         assert sample.features.shape == (1, 63)
         shown = [row.reason for row in rejected]
         expected = (
@@ -486,7 +486,7 @@ def test_real_landmarks_are_read():
     assert (len(samples), len(rejected)) == (27_718, 0)
     assert {sample.group for sample in samples} == {"s01", "s02", "s03", "s04", "s06", "s07"}
     sequences, _ = read_hand_samples(
-        LandmarkCSV(require_shared_data("asl/landmarks"), sequences=True)
+        LandmarkCSV(require_shared_data("asl/landmarks"), use_sequences=True)
     )
     assert sum(len(sample.features) for sample in sequences) == 27_718
 

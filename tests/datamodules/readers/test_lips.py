@@ -301,7 +301,7 @@ def test_folders_give_the_labels(tmp_path):
 def test_folders_give_groups_and_splits(tmp_path):
     for name in ("train/anna/hello/1.mkv", "val/bob/web/1.mkv"):
         write_video(tmp_path / name, make_gray_images(5))
-    samples, _ = read_image_samples(VideoFolder(tmp_path, crop="none", grouped=True))
+    samples, _ = read_image_samples(VideoFolder(tmp_path, crop="none", has_groups=True))
     result = [(sample.split, sample.group, sample.label) for sample in samples]
     assert result == [("train", "anna", "hello"), ("val", "bob", "web")]
 

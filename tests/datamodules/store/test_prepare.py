@@ -56,7 +56,7 @@ class Slow(LandmarkNPY):
         yield from super().read(item)
 import datamodules.store.writer as p
 p.PreparedWriter.__init__.__defaults__ = (2, 1 << 26)  # written after every other sample
-prepare(Slow({raw!r}, sequences=True), {folder!r}, {{}}, 1)
+prepare(Slow({raw!r}, use_sequences=True), {folder!r}, {{}}, 1)
 """
 
 
