@@ -11,6 +11,8 @@ where S are the person's recordings, Y their labels and s the scale. docs/profil
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -20,10 +22,11 @@ from unvoiced.decoding import log_softmax
 
 # The same for everybody: chosen on six signers. Choosing them by leaving recordings out was worse,
 # since the recordings of one sitting are alike.
-GAMMA = 1.0  # γ
+GAMMA = 2.0  # γ
 REGULARIZATION = 0.1  # α
 SCALE = 8.0  # s; logits that a recording adds to its class at most
 NEW_CLASS_LOG_PROBABILITY = -8.0  # of a class that the model does not know, before the correction
+MAX_VALUES = 95_000  # 16-bit numbers that a new profile keeps: less than 200 kB
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +140,72 @@ class Profile:
             answers[row] = (base[rows] + self._residuals[rows] - lacking).mean(0)
         counts = np.bincount(labels, minlength=len(self.classes))
         return counts[labels] > 1, log_softmax(answers), labels
+
+
+def build_profile(
+    task: str,
+    model: str,
+    classes: Sequence[str],
+    log_probabilities: np.ndarray,
+    embeddings: np.ndarray,
+    labels: Sequence[str],
+    recordings: Sequence[str],
+) -> Profile:
+    """Return the profile of a person from what a model makes of their recordings.
+
+    Where a recording has many rows, as many of them are kept, evenly spread, as a small file holds.
+
+    Args:
+        task: the task of the model.
+        model: the fingerprint of the model.
+        classes: what the model knows, of which C are all.
+        log_probabilities: (N, C), the model's own.
+        embeddings: (N, D).
+        labels: of the N rows; names that the model does not know become classes.
+        recordings: the name of the recording of each of the N rows.
+
+    Raises:
+        ValueError: fewer than two classes, values that are not finite, or more recordings than a
+            profile holds.
+    """
+    added = [name for name in dict.fromkeys(labels) if name not in set(classes)]
+    names = [*classes, *added]
+    if len(set(labels)) < 2:
+        shown = ", ".join(dict.fromkeys(labels)) or "none"
+        raise ValueError(f"A profile needs recordings of two classes or more (found: {shown}).")
+    if not (np.isfinite(embeddings).all() and np.isfinite(log_probabilities).all()):
+        raise ValueError("The model's answers to these recordings are not finite numbers.")
+    numbers = np.unique(np.asarray(recordings, str), return_inverse=True)[1]
+    rows = _thin(numbers, embeddings.shape[1] + len(classes))
+    return Profile(
+        task,
+        model,
+        tuple(names),
+        len(classes),
+        embeddings[rows].astype(np.float16),
+        np.exp(log_probabilities[rows]).astype(np.float16),
+        np.array([names.index(labels[row]) for row in rows]),
+        numbers[rows],
+        datetime.date.today().isoformat(),
+    )
+
+
+def _thin(recordings: np.ndarray, width: int) -> np.ndarray:
+    """Return the rows to keep: as many of each recording as ``MAX_VALUES`` leaves room for."""
+    groups = [np.flatnonzero(recordings == number) for number in np.unique(recordings)]
+    most = MAX_VALUES // (width * len(groups))
+    if most < 1:
+        raise ValueError(
+            f"There are {len(groups):,} recordings; a profile of this model holds at most "
+            f"{MAX_VALUES // width:,}."
+        )
+    spread = [
+        group[np.unique(np.linspace(0, len(group) - 1, most).round().astype(int))]
+        if len(group) > most
+        else group
+        for group in groups
+    ]
+    return np.sort(np.concatenate(spread))
 
 
 def _compare(first: np.ndarray, second: np.ndarray) -> np.ndarray:

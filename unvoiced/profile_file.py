@@ -19,7 +19,6 @@ from unvoiced.profile import Profile
 FORMAT = 1
 MAX_BYTES = 4 << 20  # of a file, and of its content unpacked
 MAX_ROWS = 5_000
-MAX_VALUES = 95_000  # 16-bit numbers that a new profile keeps: less than 200 kB
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 ARRAYS = {"embeddings": "<f2", "probabilities": "<f2", "labels": "<u2", "recordings": "<u2"}
 

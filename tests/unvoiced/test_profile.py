@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unvoiced.profile import Profile
+from unvoiced.profile import Profile, build_profile
 from unvoiced.profile_file import MAX_BYTES, parse_profile, read_profile, write_profile
 
 CLASSES = ("A", "B", "C")
@@ -118,6 +118,37 @@ def test_a_file_gives_back_what_was_written(
     assert np.array_equal(
         found.correct(own, profile.embeddings), profile.correct(own, profile.embeddings)
     )
+
+
+def build(rows: int, width: int, recordings: int, labels: str = "AB") -> Profile:
+    rng = np.random.default_rng(0)
+    names = [f"r{number // rows}" for number in range(rows * recordings)]
+    chosen = [labels[number // rows % len(labels)] for number in range(rows * recordings)]
+    own = np.log(np.full((len(names), 3), 1 / 3))
+    vectors = rng.standard_normal((len(names), width))
+    return build_profile("asl", "0" * 64, CLASSES, own, vectors, chosen, names)
+
+
+def test_a_profile_of_thirty_classes_with_five_recordings_is_small(tmp_path: Path) -> None:
+    profile = build(rows=6, width=192, recordings=150)
+    write_profile(profile, tmp_path / "me.profile")
+    assert (tmp_path / "me.profile").stat().st_size <= 200_000
+    assert len(np.unique(profile.recordings)) == 150
+
+
+def test_a_profile_holds_all_rows_where_there_is_room() -> None:
+    assert len(build(rows=6, width=192, recordings=26).labels) == 156
+
+
+def test_what_cannot_become_a_profile_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"two classes or more \(found: A\)"):
+        build(1, 8, 3, labels="A")
+    with pytest.raises(ValueError, match="at most"):
+        build(1, 1000, 200)
+    with pytest.raises(ValueError, match="not finite"):
+        build_profile(
+            "asl", "0" * 64, CLASSES, np.zeros((2, 3)), np.full((2, 4), np.nan), "AB", "ab"
+        )
 
 
 # ---- files from strangers

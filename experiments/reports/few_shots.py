@@ -1,0 +1,143 @@
+"""The few-shot protocol: how a person's first recordings change what is read of the others.
+
+For each person and class, the first k recordings are the support and the second half is tested, the
+same for every k. A recording is a ``sequence`` of the set: frames of one held sign stay together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+# (support, tested rows) → log-probabilities of the tested rows.
+Adaptation = Callable[["Answers", "Answers"], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """A model's answers to N rows of a prepared set.
+
+    Attributes:
+        log_probabilities: (N, classes).
+        embeddings: (N, D), the vectors before the last layer.
+        labels: (N,) true labels.
+        people: (N,) names of the persons; empty where the set names none.
+        recordings: (N,) names of the recordings.
+    """
+
+    log_probabilities: np.ndarray
+    embeddings: np.ndarray
+    labels: np.ndarray
+    people: np.ndarray
+    recordings: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> Answers:
+        """Return some of the rows."""
+        return Answers(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """The rows of one person: which are tested, and which recordings may be the support.
+
+    Attributes:
+        tested: rows of the second half of each class.
+        shots: (N,) which recording of its class a row belongs to, from 0 on.
+        too_few: classes with too few recordings, of which no row is used.
+    """
+
+    tested: np.ndarray
+    shots: np.ndarray
+    too_few: tuple[str, ...]
+
+
+def divide_person(labels: np.ndarray, recordings: np.ndarray, most: int) -> Division:
+    """Divide the rows of one person, in the order in which they were recorded.
+
+    Args:
+        labels: (N,).
+        recordings: (N,) names.
+        most: the largest number of shots; a class needs twice as many recordings.
+    """
+    tested = np.zeros(len(labels), bool)
+    shots = np.full(len(labels), -1)
+    too_few = []
+    for label in pd.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        order = pd.factorize(recordings[rows])[0]
+        count = int(order.max()) + 1
+        if count // 2 < max(most, 1):
+            too_few.append(str(label))
+            continue
+        shots[rows] = order
+        tested[rows] = order >= count // 2
+    return Division(tested, shots, tuple(sorted(too_few)))
+
+
+def measure_shots(
+    answers: Answers, shots: Sequence[int], classes: Sequence[str], adapt: Adaptation
+) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """Measure the accuracy of each person after k recordings of each class.
+
+    Args:
+        answers: of all tested people.
+        shots: the numbers k; 0 is the model alone.
+        classes: of the columns of the log-probabilities.
+        adapt: from the support to the answers of the tested rows.
+
+    Returns:
+        A table of person, shots, correct and n; and the classes that a person has too few
+        recordings of.
+
+    Raises:
+        ValueError: nobody has enough recordings.
+    """
+    codes = {name: code for code, name in enumerate(classes)}
+    rows, too_few = [], {}
+    for person in pd.unique(answers.people):
+        own = answers.take(np.flatnonzero(answers.people == person))
+        division = divide_person(own.labels, own.recordings, max(shots))
+        if division.too_few:
+            too_few[str(person)] = list(division.too_few)
+        tested = own.take(division.tested)
+        if not len(tested):
+            continue
+        targets = np.array([codes.get(label, -1) for label in tested.labels])
+        for count in shots:
+            support = own.take((division.shots >= 0) & (division.shots < count))
+            read = adapt(support, tested) if count else tested.log_probabilities
+            correct = int((read.argmax(1) == targets).sum())
+            rows.append({"person": person, "shots": count, "correct": correct, "n": len(tested)})
+    if not rows:
+        raise ValueError(
+            f"shots={list(shots)} needs {2 * max(max(shots), 1)} recordings of a class by one "
+            "person; this set has no such class. Use smaller numbers"
+        )
+    return pd.DataFrame(rows), too_few
+
+
+def summarize_shots(table: pd.DataFrame, seed: int = 0) -> dict[str, float]:
+    """Return ``test/acc@k`` for each k, with ``_low``, ``_high`` and ``_worst``.
+
+    The accuracy is the mean of all people. The 95 % interval is bootstrapped over people; one
+    person has none (NaN).
+    """
+    scores = {}
+    accuracies = table.assign(acc=table.correct / table.n).pivot(
+        index="person", columns="shots", values="acc"
+    )
+    draws = np.random.default_rng(seed).integers(0, len(accuracies), (2000, len(accuracies)))
+    for count, values in accuracies.items():
+        means = values.to_numpy()[draws].mean(1)
+        low, high = np.percentile(means, [2.5, 97.5]) if len(values) > 1 else (np.nan, np.nan)
+        name = f"test/acc@{count}"
+        scores[name] = float(values.mean())
+        scores |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+        scores[f"{name}_worst"] = float(values.min())
+    return scores
