@@ -27,6 +27,13 @@ REGULARIZATION = 0.1  # α
 SCALE = 8.0  # s; logits that a recording adds to its class at most
 NEW_CLASS_LOG_PROBABILITY = -8.0  # of a class that the model does not know, before the correction
 MAX_VALUES = 95_000  # 16-bit numbers that a new profile keeps: less than 200 kB
+NO_EMBEDDING = (
+    "This model gives no embedding, which a profile needs. Export it again from its checkpoint."
+)
+OPEN_TEXT = (
+    "A profile corrects models that choose one of a list of labels; this model writes open text. "
+    "Train it with objective=cross_entropy tokenizer=phrase."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +195,31 @@ def build_profile(
         numbers[rows],
         datetime.date.today().isoformat(),
     )
+
+
+def check_profile(
+    profile: Profile, task: str, fingerprint: str | None, classes: Sequence[str]
+) -> None:
+    """Refuse a profile of another task or model.
+
+    Args:
+        profile: the profile.
+        task: of the model.
+        fingerprint: of the model; None if it states none.
+        classes: of the model.
+
+    Raises:
+        ValueError: the profile does not belong to the model.
+    """
+    if profile.task != task:
+        raise ValueError(f"The profile is of task {profile.task}, and the model of task {task}.")
+    if fingerprint is None:
+        raise ValueError(NO_EMBEDDING)
+    if profile.model != fingerprint or list(profile.classes[: profile.num_known]) != list(classes):
+        raise ValueError(
+            "The profile was made with another model. Make a new one with stage=adapt, or use the "
+            "model that it was made with."
+        )
 
 
 def _thin(recordings: np.ndarray, width: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from unvoiced.decoding import Decoder, log_softmax
 from unvoiced.deprecations import former_name, rename_arguments
 from unvoiced.metadata import rename_facts
 from unvoiced.networks import Network, OnnxNetwork
+from unvoiced.profile import NO_EMBEDDING, OPEN_TEXT, Profile, check_profile
 from unvoiced.tasks import get_task, import_object
 
 
@@ -52,16 +53,19 @@ class Recognizer:
         network: a file that ``stage=export export.format=onnx`` wrote, or another ``Network``.
         model: MediaPipe's hand or face model; None for the one in the user's cache.
         min_confidence: threshold for the detection of a hand or face, 0 to 1.
+        profile: a person's profile for this model, or its file; it corrects the answers and may
+            add classes.
 
     Attributes:
         metadata: facts that the model file states, see ``Network``.
         task: such as ``asl``.
         spec: the task's description.
-        classes: labels that the model can predict; empty for open text.
+        classes: labels that can be predicted, those of the profile included; empty for open text.
         training_data_note: the training data, as a sentence.
 
     Raises:
-        ValueError: the file does not exist, or is not an exported model.
+        ValueError: a file does not exist, or is not an exported model; or the profile is not one
+            of this model.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Recognizer:
         network: str | Path | Network,
         model: str | None = None,
         min_confidence: float = 0.5,
+        profile: Profile | str | Path | None = None,
     ) -> None:
         self.network = OnnxNetwork(network) if isinstance(network, str | Path) else network
         self.model, self.min_confidence = model, min_confidence
@@ -78,6 +83,9 @@ class Recognizer:
         self.training_data_note: str = self.metadata["training_data_note"]
         self.spec = get_task(self.task)
         self._check_metadata()
+        self.profile: Profile | None = None
+        if profile is not None:
+            self.use_profile(profile)
         self._lock = threading.Lock()  # the shared MediaPipe detectors keep state
 
     about = former_name("metadata")
@@ -97,6 +105,35 @@ class Recognizer:
         missing = [name for name in self.spec.required_metadata if not self.metadata.get(name)]
         if missing:
             raise ValueError(f"a model of task {self.task} without {', '.join(missing)}")
+
+    def use_profile(self, profile: Profile | str | Path | None) -> None:
+        """Correct all following answers by a person's profile; None for the model alone.
+
+        Raises:
+            ValueError: the profile cannot be read, or is not one of this model.
+        """
+        if isinstance(profile, str | Path):
+            from unvoiced.profile_file import read_profile
+
+            profile = read_profile(Path(profile))
+        if profile is not None:
+            fingerprint = self.metadata.get("fingerprint")
+            check_profile(profile, self.task, fingerprint, self.known_classes)
+        self.profile = profile
+        self.classes = list(profile.classes) if profile else self.metadata["classes"]
+
+    @cached_property
+    def known_classes(self) -> list[str]:
+        """The labels that the model itself tells apart; empty if it writes open text."""
+        if not self.spec.has_open_text:
+            return self.metadata["classes"]
+        return list(self.tokenizer.entries) if self.is_closed_vocabulary else []
+
+    @property
+    def is_closed_vocabulary(self) -> bool:
+        """Whether a model that writes text chooses one of a list of phrases."""
+        tokenizer = self.metadata.get("tokenizer") or {}
+        return tokenizer.get("kind") == "phrase" and self.metadata["objective"] == "cross_entropy"
 
     @rename_arguments(shown="recording", rate="fps")
     def read(self, recording: Any, fps: float | None = None, bgr: bool = False) -> Reading:
@@ -133,12 +170,41 @@ class Recognizer:
 
     def predict_probabilities(self, frames: np.ndarray) -> np.ndarray:
         """Return (classes,) for frames (T, *frame_shape) as a prepared set stores them."""
+        if self.profile is None:
+            return np.exp(self._predict(frames)[0])
+        log_probabilities, embedding = self.embed(frames)
+        return np.exp(self.profile.correct(log_probabilities[None], embedding[None])[0])
+
+    def embed(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the model's own log-probabilities (C,) and its embedding (D,) of a recording.
+
+        Args:
+            frames: (T, *frame_shape) as a prepared set stores them; of a signal, with scaled
+                channels.
+
+        Raises:
+            ValueError: the model gives no embedding, or writes open text.
+        """
+        if self.spec.has_open_text and not self.is_closed_vocabulary:
+            raise ValueError(OPEN_TEXT)
+        log_probabilities, outputs = self._predict(frames)
+        if len(outputs) < 2 + self.spec.has_open_text:
+            raise ValueError(NO_EMBEDDING)
+        return log_probabilities, outputs[-1].reshape(-1, outputs[-1].shape[-1])[0]
+
+    def _predict(self, frames: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Return log-probabilities of the known classes (C,), and all outputs of the network."""
+        if self.spec.has_open_text:
+            outputs = self.network(frames[None], np.array([len(frames)]))
+            self._check_logits(outputs[0], self.tokenizer.size, 3)
+            phrases = outputs[0][0, 0, -len(self.known_classes) :]  # after the special tokens
+            return log_softmax(phrases), outputs
         inputs = [frames[None]]
         if self.metadata.get("takes_word_mask"):  # unknown: the word may take all frames
             inputs.append(np.ones((1, len(frames)), np.float32))
-        logits = self.network(*inputs)[0]
-        self._check_logits(logits, len(self.classes), 2)
-        return np.exp(log_softmax(logits[0]))
+        outputs = self.network(*inputs)
+        self._check_logits(outputs[0], len(self.known_classes), 2)
+        return log_softmax(outputs[0][0]), outputs
 
     def to_reading(
         self,
@@ -153,7 +219,10 @@ class Recognizer:
 
     def transcribe(self, signal: np.ndarray) -> tuple[str, float]:
         """Return the text of (T, C) float32 with scaled channels, and its confidence."""
-        logits, lengths = self.network(signal[None], np.array([len(signal)]))
+        if self.profile is not None:
+            reading = self.to_reading(self.predict_probabilities(signal))
+            return reading.label, reading.probability
+        logits, lengths = self.network(signal[None], np.array([len(signal)]))[:2]
         self._check_logits(logits, self.tokenizer.size, 3)
         ids = self.decoder.ids(logits, lengths)
         confidence = self.decoder.mean_confidence(logits, lengths, ids)

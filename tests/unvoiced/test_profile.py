@@ -32,7 +32,7 @@ def make_profile(
     recordings = np.repeat(np.arange(len(classes) * per_class), rows)
     return Profile(
         "asl",
-        "0" * 64,
+        "n0",
         classes,
         len(CLASSES),
         embeddings.astype(np.float16),
@@ -126,7 +126,7 @@ def build(rows: int, width: int, recordings: int, labels: str = "AB") -> Profile
     chosen = [labels[number // rows % len(labels)] for number in range(rows * recordings)]
     own = np.log(np.full((len(names), 3), 1 / 3))
     vectors = rng.standard_normal((len(names), width))
-    return build_profile("asl", "0" * 64, CLASSES, own, vectors, chosen, names)
+    return build_profile("asl", "n0", CLASSES, own, vectors, chosen, names)
 
 
 def test_a_profile_of_thirty_classes_with_five_recordings_is_small(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_what_cannot_become_a_profile_is_refused() -> None:
         build(1, 1000, 200)
     with pytest.raises(ValueError, match="not finite"):
         build_profile(
-            "asl", "0" * 64, CLASSES, np.zeros((2, 3)), np.full((2, 4), np.nan), "AB", "ab"
+            "asl", "n0", CLASSES, np.zeros((2, 3)), np.full((2, 4), np.nan), "AB", "ab"
         )
 
 
@@ -180,8 +180,8 @@ def pack_profile(facts: dict[str, Any] | None = None, **arrays: Any) -> bytes:
 HOSTILE_FACTS = [
     {"task": "../etc"},
     {"task": 7},
-    {"model": "short"},
-    {"model": "g" * 64},
+    {"model": "0 1"},
+    {"model": "g" * 65},
     {"classes": ["A"]},
     {"classes": ["A", "A", "C"]},
     {"classes": ["A", "${oc.env:HOME}", "C"]},
