@@ -58,6 +58,7 @@ class PreparedDataModule(LoadingDataModule):
 
     task: str
     requires_same_rate = False  # images look the same at any frame rate
+    accepts_unknown_labels = False  # set by code that reads labels which the model lacks
     unknown_class_advice = "Prepare a set without them, or train a model with them"
 
     def __init__(
@@ -224,7 +225,7 @@ class PreparedDataModule(LoadingDataModule):
     def _refuse_unknown_labels(self) -> None:
         # An empty label belongs to recordings that are only predicted.
         unknown = sorted(set(self.split_labels()) - set(self.classes) - {""})
-        if unknown:
+        if unknown and not self.accepts_unknown_labels:
             known = [*self.classes[:30], *["…"] * (len(self.classes) > 30)]
             raise ValueError(
                 f"data_dir={self.prepared.data_dir} holds {len(unknown)} classes that the model "

@@ -28,15 +28,19 @@ from unvoiced.metadata import fill_from_training
 EMPTY_CLASS = "nothing"  # of images without a hand
 
 
-def build_datamodule(config: DictConfig, trained: ModelCard | None = None) -> PreparedDataModule:
+def build_datamodule(
+    config: DictConfig, trained: ModelCard | None = None, accepts_unknown_labels: bool = False
+) -> PreparedDataModule:
     """The datamodule, ready (prepared and split).
 
     Args:
         trained: the card of a checkpoint: its classes and input settings then hold.
+        accepts_unknown_labels: whether the set may hold labels that the checkpoint does not know.
     """
     transforms = list(instantiate_group(config, "augment").values())
     augment = Compose(transforms) if transforms else None
     data = construct_datamodule(config, trained, split=instantiate(config.split), augment=augment)
+    data.accepts_unknown_labels = accepts_unknown_labels
     if trained:
         data.apply_model_card(trained)
     data.prepare_data()

@@ -44,7 +44,7 @@ TARGETS: dict[str, str] = {
 KEYS: dict[str, str | dict[str, str]] = {
     "format": "export.format",
     "quantize": "export.quantize",
-    "output": {"live": "live.output", "": "export.output"},
+    "output": {"live": "live.output", "adapt": "adapt.output", "": "export.output"},
     "show": "predict.show",
     "workers": {"predict": "predict.num_workers", "": "prepare.num_workers"},
     "port": "serve.port",

@@ -11,9 +11,16 @@ from omegaconf import DictConfig, OmegaConf
 from unvoiced.files import require_regular_file
 from unvoiced.validation import shown
 
-FILE_KEYS = ("ckpt_path", "init_from", "pronunciations", "serve.auth_file", "tokenizer.path")
+FILE_KEYS = (
+    "ckpt_path",
+    "profile",
+    "init_from",
+    "pronunciations",
+    "serve.auth_file",
+    "tokenizer.path",
+)
 READS_DATA = ("fit", "validate", "test", "export", "benchmark", "replay")
-NEEDS_CHECKPOINT = ("validate", "test", "predict", "export", "live")
+NEEDS_CHECKPOINT = ("validate", "test", "adapt", "predict", "export", "live")
 TRAINS = ("fit", "benchmark", "serve")
 EXAMPLE = "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
 MULTIPLES = {  # networks whose sizes must be multiples: the size, by how much, and its own factor
@@ -36,6 +43,11 @@ def require_files(config: DictConfig) -> None:
         raise ValueError(f"stage={stage} needs ckpt_path=<a checkpoint>, such as {EXAMPLE}")
     for key in FILE_KEYS:
         _require_path(key, OmegaConf.select(config, key), "")
+    if stage == "adapt" and not config.data_dir:
+        raise ValueError(
+            "stage=adapt needs data_dir=<a prepared set of one person's recordings>. "
+            "stage=prepare makes it."
+        )
     if stage in READS_DATA:
         data_dir = OmegaConf.select(config, "datamodule.data_dir") or config.data_dir
         _require_path("data_dir", data_dir, " stage=prepare makes it")

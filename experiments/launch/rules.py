@@ -57,6 +57,11 @@ ROOT: dict[str, Rule] = {
     "crop": choice("none", "mouth", "fixed") | NULL,
     "init_from": FILE | NULL,
     "ckpt_path": FILE | NULL,
+    "profile": FILE | NULL,
+    "shots": list_of(
+        integer(0, 1_000), 1, 100, "a list of integers from 0 to 1,000, such as [0,1,3,5]"
+    )
+    | NULL,
     "input": text("a path, camera:0 or lsl:NAME") | list_of(NAME) | NULL,
     "pronunciations": FILE | NULL,
     "resume": text("a run folder") | NULL,
@@ -79,6 +84,7 @@ NODES: dict[str, Rule] = {
     "prepare.num_workers": integer(1, 1024, "processes") | NULL,
     "predict.num_workers": integer(1, 1024, "processes") | NULL,
     "predict.show": FLAG,
+    "adapt.output": FILE | NULL,
     "export.format": choice("pth", "onnx", "program") | NULL,
     "export.quantize": choice("int8") | NULL,
     "export.output": FILE | NULL,

@@ -25,6 +25,7 @@ GROUPS = {
     "predict": (*TESTING, "input_reader", "live", "predict"),
     "live": ("input_reader", "live"),
     "serve": (*TRAINING, *RUNNING, "input_reader", "live", "serve"),
+    "adapt": (*TESTING, "adapt"),
     "export": (*TESTING, "export"),
     "prepare": ("reader", "prepare"),
     "benchmark": (*TRAINING, *RUNNING, "benchmark"),
@@ -35,7 +36,7 @@ NULLABLE = ("reader", "scheduler", "augment", "callbacks", "logger", "live")
 NAMED = ("callbacks", "logger", "augment")  # groups of any number of nodes with a _target_
 SETTINGS = (  # groups that are no class
     *("monitor", "benchmark"),
-    *("prepare", "predict", "export", "live", "serve"),
+    *("adapt", "prepare", "predict", "export", "live", "serve"),
 )
 CLASSES = ("module", "net", "datamodule", "optimizer", "split", "trainer", "input_reader")
 ALL_GROUPS = {*NULLABLE, *NAMED, *SETTINGS, *CLASSES, "tokenizer"}

@@ -14,6 +14,7 @@ from experiments.reports.confusions import format_groups, format_pairs, tabulate
 from experiments.reports.curves import draw_curves
 from experiments.reports.markdown import format_list, format_number, format_plain_table
 from experiments.reports.observations import describe_overfitting, list_milestones
+from experiments.reports.profiles import format_shots
 from experiments.reports.results import Results, describe_interval
 from experiments.reports.training_curve import TrainingCurve
 from experiments.reports.transcription import format_text_sections
@@ -33,6 +34,7 @@ def write_report(results: Results, config: DictConfig) -> Path:
         _format_configuration(config),
         _format_training(results),
         _format_test(results, config),
+        format_shots(results.folder),
         _format_warnings(results, config),
         format_checkpoints(results.folder, results.curve) if has_checkpoints else "",
     ]

@@ -16,6 +16,7 @@ STAGES = {
     "predict": "experiments.stages.predict",
     "live": "experiments.stages.live",
     "serve": "experiments.stages.serve",
+    "adapt": "experiments.stages.adapt",
     "export": "experiments.stages.export",
     "prepare": "experiments.stages.prepare",
     "benchmark": "experiments.stages.benchmark",

@@ -11,6 +11,7 @@ from experiments.launch.console import logger, quiet
 from experiments.launch.trainer_checks import trainer_errors
 from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
+from experiments.reports.profiles import measure_profiles
 from experiments.reports.report import write_report
 from experiments.reports.results import (
     collect_results,
@@ -44,6 +45,8 @@ def run(config: DictConfig) -> float | None:
     if not metrics:
         raise ValueError(f"trainer.limit_{phase}_batches=0 leaves nothing to {config.stage}")
     scores = dict(metrics[0]) | seen_scores
+    if config.shots:
+        scores |= measure_profiles(config, module, data)
     results = collect_results(config, module, data, scores, warnings)
     if phase == "test":
         print_test_score(module, scores)

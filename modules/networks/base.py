@@ -27,7 +27,7 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def embed(self, *inputs: Tensor) -> Tensor:
-        """Return the vectors before the last layer (B, D); those of members side by side."""
+        """Return the vectors before the last layer (B, D), averaged over members."""
         raise NotImplementedError
 
     def forward_members(self, *inputs: Tensor) -> Tensor:

@@ -209,12 +209,13 @@ class EMGWords(SequenceNetwork):
         return torch.full_like(length, self.positions)
 
     def embed(self, x: Tensor, length: Tensor) -> Tensor:
-        """Return the vectors before the last layers, (B, L or T', D), of members side by side."""
+        """Return the vectors before the last layers, averaged over members, (B, L or T', D)."""
         frames, lengths = self.encode_frames(x, length)
+        parts = self._split_members(frames)
         if self.positions is None:
-            return frames
-        parts = zip(self.readers, self._split_members(frames), strict=True)
-        return torch.cat([reader.embed_tokens(part, lengths) for reader, part in parts], -1)
+            return torch.stack(list(parts)).mean(0)
+        pairs = zip(self.readers, parts, strict=True)
+        return torch.stack([reader.embed_tokens(part, lengths) for reader, part in pairs]).mean(0)
 
     def encode_frames(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames (B, T', frame_dim), of members side by side, and how many count (B,)."""

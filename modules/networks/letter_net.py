@@ -78,9 +78,8 @@ class LetterNet(Network):
         return logits.reshape(self.num_members, *x.shape[:2], -1).mean(2)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return the means over time of the last hidden layers, (B, members * hidden_size)."""
-        vectors = self._hidden_layers(x).reshape(self.num_members, *x.shape[:2], -1).mean(2)
-        return vectors.transpose(0, 1).flatten(1)
+        """Return the last hidden layers, averaged over members and time, (B, hidden_size)."""
+        return self._hidden_layers(x).reshape(self.num_members, *x.shape[:2], -1).mean((0, 2))
 
     def _hidden_layers(self, x: Tensor) -> Tensor:
         """Return the last hidden layers, (B, T, 63) → (members, B * T, hidden_size)."""

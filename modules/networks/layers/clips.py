@@ -91,11 +91,10 @@ class ClipEnsemble(Network):
         return self.read_clips(lambda *clips: [one(*clips) for one in self.members], x, word_mask)
 
     def embed(self, x: Tensor, word_mask: Tensor | None = None) -> Tensor:
-        """Return the vectors before the last layers, side by side: (B, members * D)."""
-        vectors = self.read_clips(
+        """Return the vectors before the last layers, averaged over members, (B, D)."""
+        return self.read_clips(
             lambda *clips: [one.embed_clips(*clips) for one in self.members], x, word_mask
-        )
-        return vectors.transpose(0, 1).flatten(1)  # (members, B, D) → (B, members * D)
+        ).mean(0)
 
     def read_clips(
         self, read: Callable[..., list[Tensor]], x: Tensor, word_mask: Tensor | None

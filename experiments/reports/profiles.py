@@ -1,0 +1,109 @@
+"""What profiles bring to the people of a tested set: few_shots.csv, few_shots.png and scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+
+from datamodules.base import PreparedDataModule
+from experiments.launch.console import logger
+from experiments.reports.answers import collect_answers, fingerprint_network, list_known_classes
+from experiments.reports.few_shots import Answers, measure_shots, summarize_shots
+from experiments.reports.markdown import format_plain_table
+from modules.base import TaskModule
+from unvoiced.profile import Profile, build_profile
+from unvoiced.text import markdown_text
+
+FILE_NAME = "few_shots.csv"
+
+
+def profile_from_answers(answers: Answers, module: TaskModule, task: str) -> Profile:
+    """Return the profile of a person from a model's answers to their recordings.
+
+    Raises:
+        ValueError: fewer than two classes, or too many recordings.
+    """
+    return build_profile(
+        task,
+        fingerprint_network(module),
+        list_known_classes(module),
+        answers.log_probabilities,
+        answers.embeddings,
+        answers.labels.tolist(),
+        [f"{p}/{r}" for p, r in zip(answers.people, answers.recordings, strict=True)],
+    )
+
+
+def measure_profiles(
+    config: DictConfig, module: TaskModule, data: PreparedDataModule
+) -> dict[str, float]:
+    """Return ``test/acc@k`` for the numbers k of recordings in ``shots``, and write the table.
+
+    Raises:
+        ValueError: the model has no embedding or writes open text, or nobody has enough recordings.
+    """
+    answers = collect_answers(module, data, data.indices.test)
+
+    def adapt(support: Answers, tested: Answers) -> np.ndarray:
+        profile = profile_from_answers(support, module, config.task)
+        return profile.correct(tested.log_probabilities, tested.embeddings)
+
+    classes = list_known_classes(module)
+    table, too_few = measure_shots(answers, list(config.shots), classes, adapt)
+    scores = summarize_shots(table)
+    folder = Path(config.run_dir)
+    table.to_csv(folder / FILE_NAME, index=False)
+    draw_shots(table, scores, folder / "few_shots.png")
+    for person, labels in too_few.items():
+        logger.warning(f"warning: {person or 'the set'} has too few recordings of {labels}")
+    for count in config.shots:
+        name = f"test/acc@{count}"
+        logger.info(
+            f"{count} recordings per class: accuracy {scores[name]:.3f} "
+            f"({scores[f'{name}_low']:.3f} to {scores[f'{name}_high']:.3f}), "
+            f"worst person {scores[f'{name}_worst']:.3f}"
+        )
+    return scores
+
+
+def draw_shots(table: pd.DataFrame, scores: dict[str, float], path: Path) -> None:
+    """Draw the accuracy over the number of recordings per class, of each person and of all."""
+    figure = Figure(figsize=(6, 4))
+    axes = figure.subplots()
+    for _, rows in table.groupby("person"):
+        axes.plot(rows.shots, rows.correct / rows.n, color="grey", linewidth=0.8, alpha=0.6)
+    counts = sorted(table.shots.unique())
+    means = [scores[f"test/acc@{count}"] for count in counts]
+    axes.plot(counts, means, color="C0", marker="o", label="mean of all people")
+    axes.set_xlabel("recordings per class of the person")
+    axes.set_ylabel("accuracy")
+    axes.set_xticks(counts)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def format_shots(folder: Path) -> str:
+    """Return the section of the report on few recordings; empty where they were not measured."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return ""
+    table = pd.read_csv(path, dtype={"person": str}, keep_default_na=False)
+    table["accuracy"] = (table.correct / table.n).map("{:.3f}".format)
+    wide = table.pivot(index="person", columns="shots", values="accuracy").reset_index()
+    wide["person"] = wide["person"].map(markdown_text)
+    wide.columns = [str(name) for name in wide.columns]
+    return "\n".join(
+        [
+            "## Few recordings of a person\n",
+            "Accuracy with a profile of the first k recordings per class, on the second half of "
+            "each person's recordings.\n",
+            "![few_shots.png](few_shots.png)\n",
+            format_plain_table(wide),
+            "",
+        ]
+    )
