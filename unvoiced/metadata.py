@@ -110,8 +110,7 @@ FACT_CHECKS: dict[str, Check] = {
     "leaks": check_flag,
     # of exported networks only:
     "training_data_note": check_text,
-    "network": check_identifier,
-    "fingerprint": check_identifier,  # of the weights
+    **dict.fromkeys(("network", "fingerprint"), check_identifier),  # its class and weights
     "takes_word_mask": check_flag,
     "objective": partial(check_choice, choices=("cross_entropy", "ctc")),
     "beam_width": partial(check_number, least=1, most=1_000, whole=True),

@@ -26,7 +26,9 @@ GAMMA = 2.0  # γ
 REGULARIZATION = 0.1  # α
 SCALE = 8.0  # s; logits that a recording adds to its class at most
 NEW_CLASS_LOG_PROBABILITY = -8.0  # of a class that the model does not know, before the correction
-MAX_VALUES = 95_000  # 16-bit numbers that a new profile keeps: less than 200 kB
+FEW_VALUES = 95_000  # 16-bit numbers that a new profile keeps if it can: less than 200 kB
+MAX_VALUES = 1_000_000
+MAX_RECORDINGS = 2_000  # the time of the linear system grows with the cube of the rows
 NO_EMBEDDING = (
     "This model gives no embedding, which a profile needs. Export it again from its checkpoint."
 )
@@ -223,14 +225,15 @@ def check_profile(
 
 
 def _thin(recordings: np.ndarray, width: int) -> np.ndarray:
-    """Return the rows to keep: as many of each recording as ``MAX_VALUES`` leaves room for."""
+    """Return the rows to keep: as many of each recording as a small file holds."""
     groups = [np.flatnonzero(recordings == number) for number in np.unique(recordings)]
-    most = MAX_VALUES // (width * len(groups))
-    if most < 1:
+    limit = min(MAX_RECORDINGS, MAX_VALUES // width)
+    if len(groups) > limit:
         raise ValueError(
             f"There are {len(groups):,} recordings; a profile of this model holds at most "
-            f"{MAX_VALUES // width:,}."
+            f"{limit:,}."
         )
+    most = max(1, FEW_VALUES // (width * len(groups)))
     spread = [
         group[np.unique(np.linspace(0, len(group) - 1, most).round().astype(int))]
         if len(group) > most

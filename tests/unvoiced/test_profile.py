@@ -144,7 +144,7 @@ def test_what_cannot_become_a_profile_is_refused() -> None:
     with pytest.raises(ValueError, match=r"two classes or more \(found: A\)"):
         build(1, 8, 3, labels="A")
     with pytest.raises(ValueError, match="at most"):
-        build(1, 1000, 200)
+        build(1, 1000, 1200)
     with pytest.raises(ValueError, match="not finite"):
         build_profile("asl", "n0", CLASSES, np.zeros((2, 3)), np.full((2, 4), np.nan), "AB", "ab")
 
