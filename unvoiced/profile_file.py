@@ -11,8 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.metadata import check_identifier, check_names, check_number, check_plain, check_text
-from unvoiced.metadata import require as require_fact
+from unvoiced.plain_data import (
+    check_identifier,
+    check_names,
+    check_number,
+    check_plain,
+    check_text,
+    require_fact,
+)
 from unvoiced.profile import Profile
 
 FORMAT = 1
@@ -111,16 +117,16 @@ def _parse_facts(encoded: np.ndarray) -> dict[str, Any]:
         facts = json.loads(encoded.tobytes().decode())
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise ValueError("its facts are not JSON") from None
-    require_fact(isinstance(facts, dict), "its facts", facts, "a dict")
+    require_fact("its facts", facts, isinstance(facts, dict), "a dict")
     check_plain("profile", facts)
     expected = ("format", "task", "model", "classes", "num_known", "created")
     if sorted(facts) != sorted(expected):
         raise ValueError(f"it does not state exactly {', '.join(expected)}")
-    require_fact(facts["format"] == FORMAT, "format", facts["format"], f"{FORMAT}")
+    require_fact("format", facts["format"], facts["format"] == FORMAT, f"{FORMAT}")
     check_identifier("task", facts["task"])
     check_identifier("model", facts["model"])
     check_names("classes", facts["classes"])
-    require_fact(len(facts["classes"]) > 1, "classes", facts["classes"], "at least two names")
+    require_fact("classes", facts["classes"], len(facts["classes"]) > 1, "at least two names")
     check_number("num_known", facts["num_known"], 1, len(facts["classes"]), whole=True)
     _check_date(facts["created"])
     return facts
@@ -131,7 +137,7 @@ def _check_date(created: Any) -> None:
     try:
         datetime.date.fromisoformat(created)
     except ValueError:
-        require_fact(False, "created", created, "a date such as 2030-12-31")
+        require_fact("created", created, False, "a date such as 2030-12-31")
 
 
 def _check_arrays(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
