@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,20 +12,48 @@ from torch.utils.data import Dataset
 from datamodules.store.dataset import PreparedSet
 
 
-class FixedLengthBatches(Dataset[dict[str, Tensor]]):
-    """Rows of a prepared set; an item is a whole batch, gathered in one indexing operation.
+class RowBatches(Dataset[dict[str, Any]]):
+    """Rows of a prepared set as a dataset whose items are whole batches.
 
-    A batch holds ``x`` (B, frames, *frame_shape), ``y``, ``length`` (frames of the recording),
-    ``index``, ``group`` and ``sequence`` (B,). If the set states which frames a word takes, it also
-    holds ``word_mask`` (B, frames) float32: 1 in the word's frames and 0 in the context around
-    them; all 1 if a row does not state it, and all 0 if no frame of the word is taken.
+    A batch holds ``length`` (frames of the recording), ``index``, ``group`` and ``sequence`` (B,).
 
     Args:
         prepared: the prepared set.
         rows: indices of its rows.
-        targets: (all rows,) class codes.
         groups: (all rows,) group codes.
         sequences: (all rows,) sequence codes, -1 if they are unknown.
+    """
+
+    def __init__(
+        self, prepared: PreparedSet, rows: np.ndarray, groups: np.ndarray, sequences: np.ndarray
+    ) -> None:
+        self.features, self.rows = prepared.features, rows
+        self.starts, self.lengths = prepared.starts[rows], prepared.lengths[rows]
+        self.groups, self.sequences = groups[rows], sequences[rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, positions: np.ndarray) -> dict[str, Any]:
+        return {
+            "length": torch.from_numpy(self.lengths[positions]),
+            "index": torch.from_numpy(self.rows[positions]),
+            "group": torch.from_numpy(self.groups[positions]),
+            "sequence": torch.from_numpy(self.sequences[positions]),
+        }
+
+
+class FixedLengthBatches(RowBatches):
+    """Batches of recordings that are brought to ``frames`` frames in one indexing operation.
+
+    A batch also holds ``x`` (B, frames, *frame_shape) and ``y`` (B,). If the set states which
+    frames a word takes, it holds ``word_mask`` (B, frames) float32: 1 in the word's frames and 0 in
+    the context around them; all 1 if a row does not state it, and all 0 if no frame of the word is
+    taken.
+
+    Args:
+        prepared, rows, groups, sequences: as of ``RowBatches``.
+        targets: (all rows,) class codes.
         frames: frames per sample.
         length_mode: ``resample`` or ``crop_pad``, see ``frame_indices``.
     """
@@ -38,30 +68,20 @@ class FixedLengthBatches(Dataset[dict[str, Tensor]]):
         frames: int,
         length_mode: str = "resample",
     ) -> None:
-        self.features, self.rows = prepared.features, rows
-        self.targets, self.groups = targets[rows], groups[rows]
-        self.sequences = sequences[rows]
-        self.starts, self.lengths = prepared.starts[rows], prepared.lengths[rows]
+        super().__init__(prepared, rows, groups, sequences)
+        self.targets = targets[rows]
         self.word_spans = None if prepared.word_spans is None else prepared.word_spans[rows]
         # (lengths, frames): computed once, since a step has no time for it, and per length, since
         # there may be a million samples.
         lengths, self.length_codes = np.unique(self.lengths, return_inverse=True)
         self.frame_indices = frame_indices(lengths, frames, length_mode)
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, positions: np.ndarray) -> dict[str, Tensor]:
+    def __getitem__(self, positions: np.ndarray) -> dict[str, Any]:
+        batch = super().__getitem__(positions)
         indices = self.frame_indices[self.length_codes[positions]]  # (B, frames)
         stored = self.starts[positions][:, None] + indices
-        batch = {
-            "x": torch.from_numpy(self.features.take(stored, axis=0)),  # (B, frames, *frame_shape)
-            "y": torch.from_numpy(self.targets[positions]),
-            "length": torch.from_numpy(self.lengths[positions]),
-            "index": torch.from_numpy(self.rows[positions]),
-            "group": torch.from_numpy(self.groups[positions]),
-            "sequence": torch.from_numpy(self.sequences[positions]),
-        }
+        batch["x"] = torch.from_numpy(self.features.take(stored, axis=0))
+        batch["y"] = torch.from_numpy(self.targets[positions])
         if self.word_spans is not None:
             first, stop = self.word_spans[positions, :, None].swapaxes(0, 1)  # (B, 1) each
             word_mask = (indices >= first) & (indices < stop)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -14,27 +13,12 @@ from torch.utils.data import DataLoader
 
 from datamodules.loading.resumable import ResumableLoader, SkipBatches, keep_batch
 from datamodules.loading.samplers import SeededBatchSampler, WeightedBatchSampler, balanced_weights
-from datamodules.splits import SplitIndices
 
 Batch = dict[str, Any]
 
 
 class LoadingDataModule(L.LightningDataModule):
     """Loaders of the rows of a split; ``PreparedDataModule`` documents the attributes."""
-
-    augment: Callable[[Tensor], Tensor] | None
-    batch_size: int
-    eval_batch_size: int
-    num_workers: int
-    seed: int
-    same_order: bool
-    balance: bool
-    simulated_share: float
-    steps_per_epoch: int | None
-    indices: SplitIndices
-    targets: np.ndarray
-    groups: np.ndarray
-    num_real_rows: int
 
     # ---- hooks of a task
 

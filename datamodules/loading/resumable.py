@@ -7,26 +7,21 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
+
+from datamodules.loading.samplers import WrappedBatchSampler
 
 
-class SkipBatches(Sampler[np.ndarray]):
-    """The batches of another sampler without the ``first`` ones; its length stays the same.
+class SkipBatches(WrappedBatchSampler):
+    """The batches of another sampler without the ``first`` ones; its length stays the same."""
 
-    Args:
-        batch_sampler: yields positions, and has ``set_epoch``.
-    """
-
-    def __init__(self, batch_sampler: Any) -> None:
-        self.batch_sampler, self.epoch, self.first = batch_sampler, 0, 0
-
-    def __len__(self) -> int:
-        return len(self.batch_sampler)
+    first = 0
+    epoch = 0  # the trainer's own: a sampler with the same order in all epochs stays at 0
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch; Lightning calls this before each one."""
         self.epoch = epoch
-        self.batch_sampler.set_epoch(epoch)
+        super().set_epoch(epoch)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return islice(iter(self.batch_sampler), self.first, None)

@@ -115,34 +115,50 @@ class WeightedBatchSampler(EpochSampler):
             yield np.minimum(drawn, len(self.cumulative) - 1)
 
 
-class LengthBucketSampler(Sampler[np.ndarray]):
-    """Batches of another sampler, regrouped so that recordings of similar length share one.
+class WrappedBatchSampler(Sampler[np.ndarray]):
+    """A batch sampler that changes the batches of another one.
+
+    Args:
+        batch_sampler: yields positions, and has ``seed``, ``epoch`` and ``set_epoch``.
+    """
+
+    def __init__(self, batch_sampler: Any) -> None:
+        self.batch_sampler, self.seed = batch_sampler, batch_sampler.seed
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch."""
+        return self.batch_sampler.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; Lightning calls this before each one."""
+        self.batch_sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+
+class LengthBucketSampler(WrappedBatchSampler):
+    """Batches regrouped so that recordings of similar length share one.
 
     Training sorts ``POOLED_BATCHES`` batches at a time and shuffles them again: as random as the
     sampler below, with hardly any padding. Evaluation sorts everything, longest first, so that a
     batch that does not fit into memory fails at once.
 
     Args:
-        batch_sampler: yields positions, and has ``seed``, ``epoch`` and ``set_epoch``.
+        batch_sampler: as of ``WrappedBatchSampler``.
         lengths: (positions,) length of each recording.
         shuffle: whether it is for training.
     """
 
     def __init__(self, batch_sampler: Any, lengths: np.ndarray, shuffle: bool) -> None:
-        self.batch_sampler, self.lengths, self.shuffle = batch_sampler, lengths, shuffle
-
-    def __len__(self) -> int:
-        return len(self.batch_sampler)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch; Lightning calls this before each one."""
-        self.batch_sampler.set_epoch(epoch)
+        super().__init__(batch_sampler)
+        self.lengths, self.shuffle = lengths, shuffle
 
     def __iter__(self) -> Iterator[np.ndarray]:
         batches = list(self.batch_sampler)
         pool = POOLED_BATCHES if self.shuffle else max(1, len(batches))
-        seed = (self.batch_sampler.seed, self.batch_sampler.epoch, len(batches))
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng((self.seed, self.epoch, len(batches)))
         for first in range(0, len(batches), pool):
             yield from self._regroup(batches[first : first + pool], rng)
 
@@ -157,7 +173,7 @@ class LengthBucketSampler(Sampler[np.ndarray]):
         return [regrouped[i] for i in rng.permutation(len(regrouped))]
 
 
-class CurriculumSampler(Sampler[np.ndarray]):
+class CurriculumSampler(WrappedBatchSampler):
     """Curriculum: the first epochs train on the shorter recordings, with more of them each epoch.
 
     An epoch keeps its number of batches, so that the shorter recordings are seen more often and a
@@ -165,7 +181,7 @@ class CurriculumSampler(Sampler[np.ndarray]):
     Source: Y. Bengio et al., Curriculum Learning, ICML 2009.
 
     Args:
-        batch_sampler: yields positions, and has ``seed``, ``epoch`` and ``set_epoch``.
+        batch_sampler: as of ``WrappedBatchSampler``.
         lengths: (positions,) length of each recording.
         num_epochs: epochs until all recordings are seen.
         start: share of the recordings in the first epoch, (0, 1].
@@ -174,28 +190,16 @@ class CurriculumSampler(Sampler[np.ndarray]):
     def __init__(
         self, batch_sampler: Any, lengths: np.ndarray, num_epochs: int, start: float
     ) -> None:
-        self.batch_sampler, self.num_epochs, self.start = batch_sampler, num_epochs, start
+        super().__init__(batch_sampler)
+        self.num_epochs, self.start = num_epochs, start
         self.shortest = np.argsort(lengths, kind="stable")
         self.rank = np.argsort(self.shortest, kind="stable")
-        self.seed = batch_sampler.seed
-
-    @property
-    def epoch(self) -> int:
-        """The current epoch."""
-        return int(self.batch_sampler.epoch)
 
     @property
     def num_seen(self) -> int:
         """The number of recordings that this epoch sees."""
         share = min(1.0, self.start + (1 - self.start) * self.epoch / max(1, self.num_epochs))
         return max(1, round(share * len(self.rank)))
-
-    def __len__(self) -> int:
-        return len(self.batch_sampler)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch; Lightning calls this before each one."""
-        self.batch_sampler.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for positions in self.batch_sampler:

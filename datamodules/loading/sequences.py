@@ -8,26 +8,23 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from datamodules.loading.batches import RowBatches
 from datamodules.store.dataset import PreparedSet
 
 IGNORE_INDEX = -100  # pads token ids; torch's losses ignore it
 
 
-class PaddedBatches(Dataset[dict[str, Any]]):
-    """Rows of a prepared set; an item is a whole batch, padded with zeros to its longest recording.
+class PaddedBatches(RowBatches):
+    """Batches of recordings that are padded with zeros to the longest.
 
-    A batch holds ``x`` (B, T, C) float32, ``length`` (B,) in samples, ``y`` (B, L) token ids padded
-    with ``IGNORE_INDEX``, ``text`` (a list of B), ``index``, ``group`` and ``sequence`` (B,).
+    A batch also holds ``x`` (B, T, C) float32, ``y`` (B, L) token ids padded with ``IGNORE_INDEX``,
+    and ``text`` (a list of B).
 
     Args:
-        prepared: the prepared set; frames are (C,).
-        rows: indices of its rows.
+        prepared, rows, groups, sequences: as of ``RowBatches``; frames are (C,).
         texts: normalized text of all rows.
         tokens: token ids of each text.
-        groups: (all rows,) group codes.
-        sequences: (all rows,) sequence codes, -1 if they are unknown.
         gains: (all rows, C) factor of each channel.
     """
 
@@ -41,14 +38,9 @@ class PaddedBatches(Dataset[dict[str, Any]]):
         sequences: np.ndarray,
         gains: np.ndarray,
     ) -> None:
-        self.features, self.rows = prepared.features, rows
-        self.starts, self.lengths = prepared.starts[rows], prepared.lengths[rows]
+        super().__init__(prepared, rows, groups, sequences)
         self.texts, self.tokens = [texts[row] for row in rows], [tokens[row] for row in rows]
-        self.groups, self.gains = groups[rows], gains[rows]
-        self.sequences = sequences[rows]
-
-    def __len__(self) -> int:
-        return len(self.rows)
+        self.gains = gains[rows]
 
     def __getitem__(self, positions: np.ndarray) -> dict[str, Any]:
         length = self.lengths[positions]
@@ -56,14 +48,10 @@ class PaddedBatches(Dataset[dict[str, Any]]):
         stored = self.starts[positions][:, None] + np.minimum(frame, length[:, None] - 1)  # (B, T)
         x = self.features[stored] * self.gains[positions][:, None]  # (B, T, C)
         x[frame >= length[:, None]] = 0
-        return {
+        return super().__getitem__(positions) | {
             "x": torch.from_numpy(x),
-            "length": torch.from_numpy(length),
             "y": pad_tokens([self.tokens[position] for position in positions]),
             "text": [self.texts[position] for position in positions],
-            "index": torch.from_numpy(self.rows[positions]),
-            "group": torch.from_numpy(self.groups[positions]),
-            "sequence": torch.from_numpy(self.sequences[positions]),
         }
 
 
