@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.networks.layers.clips import ClipEnsemble
+from modules.networks.layers.clips import ClipEnsemble, ClipMember
 from modules.networks.layers.front_ends import SmallFrameEncoder
 
 
@@ -39,7 +39,7 @@ class SegmentPool(nn.Module):
         return (over_time @ self.segment_weights).flatten(1)  # (B, 2 D, segments) → (B, out_dim)
 
 
-class LipMember(nn.Module):
+class LipMember(ClipMember):
     """One network of the ensemble: normalised clips (B, T, H, W) → logits (B, classes)."""
 
     def __init__(
@@ -51,12 +51,8 @@ class LipMember(nn.Module):
         self.drop, self.head_drop = nn.Dropout(dropout), nn.Dropout(1.5 * dropout)
         self.head = nn.Linear(self.temporal.out_dim, num_classes)
 
-    def forward(self, clips: Tensor, word_mask: Tensor | None = None) -> Tensor:
-        """Return logits (B, classes); the word mask has no effect."""
-        return self.head(self.embed_clips(clips))
-
-    def embed_clips(self, clips: Tensor, word_mask: Tensor | None = None) -> Tensor:
-        """Return the vectors before the last layer, (B, D)."""
+    def embed_clips(self, clips: Tensor, word_mask: Tensor | None) -> Tensor:
+        """Return the vectors before the last layer, (B, D); the word mask has no effect."""
         return self.head_drop(self.temporal(self.drop(self.frame_encoder(clips))))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from modules.networks.layers.clips import ClipEnsemble, require_clips
+from modules.networks.layers.clips import ClipEnsemble, ClipMember, require_clips
 from modules.networks.layers.front_ends import SmallFrameEncoder
 from modules.networks.layers.temporal import (
     require_shared_width,
@@ -16,7 +16,7 @@ from modules.networks.layers.temporal import (
 )
 
 
-class WordMember(nn.Module):
+class WordMember(ClipMember):
     """One network: normalised clips (B, T, H, W), word mask (B, T) → logits (B, classes)."""
 
     def __init__(
@@ -34,10 +34,6 @@ class WordMember(nn.Module):
         self.drop, self.head_drop = nn.Dropout(dropout), nn.Dropout(1.5 * dropout)
         self.temporal = stack_temporal_blocks(embedding_dim, num_layers, dropout)
         self.head = nn.Linear(embedding_dim, num_classes)
-
-    def forward(self, clips: Tensor, word_mask: Tensor | None) -> Tensor:
-        """Return logits (B, classes)."""
-        return self.head(self.embed_clips(clips, word_mask))
 
     def embed_clips(self, clips: Tensor, word_mask: Tensor | None) -> Tensor:
         """Return the vectors before the last layer, (B, D)."""

@@ -62,16 +62,29 @@ def append_mask(vectors: Tensor, word_mask: Tensor | None) -> Tensor:
     return torch.cat([vectors, word_mask[..., None].to(vectors.dtype)], 2)
 
 
+class ClipMember(nn.Module):
+    """Base of the members of an ensemble: normalised clips (B, T, H, W) → logits (B, classes)."""
+
+    head: nn.Linear
+
+    def forward(self, clips: Tensor, word_mask: Tensor | None) -> Tensor:
+        """Return logits (B, classes); the word mask is (B, T) or None."""
+        return self.head(self.embed_clips(clips, word_mask))
+
+    def embed_clips(self, clips: Tensor, word_mask: Tensor | None) -> Tensor:
+        """Return the vectors before the last layer, (B, D)."""
+        raise NotImplementedError
+
+
 class ClipEnsemble(Network):
     """Mean of networks that learn independently; a test also reads each clip's mirror image.
 
     Args:
-        members: take normalised clips (B, T, H, W) and a word mask (B, T) or None, give logits
-            (B, classes), and have ``embed_clips`` for the vectors before their last layer.
+        members: networks of the ensemble.
         mirror: whether evaluation averages each clip and its mirror image.
     """
 
-    def __init__(self, members: Iterable[nn.Module], mirror: bool) -> None:
+    def __init__(self, members: Iterable[ClipMember], mirror: bool) -> None:
         super().__init__()
         self.mirror = mirror
         self.members = nn.ModuleList(members)

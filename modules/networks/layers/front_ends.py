@@ -19,11 +19,7 @@ RESNET_STAGES = 4  # each after the first doubles the maps and halves their side
 
 
 def stack_neighbours(x: Tensor, span: int) -> Tensor:
-    """Stack each frame of a padded clip with those around it, (B, T + span - 1, H, W) → 5-D.
-
-    Returns:
-        (B, T, span, H, W).
-    """
+    """Stack each frame with its neighbours, (B, T + span - 1, H, W) → (B, T, span, H, W)."""
     frames = x.shape[1] - span + 1
     return torch.stack([x[:, k : k + frames] for k in range(span)], 2)
 
