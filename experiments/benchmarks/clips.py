@@ -22,8 +22,6 @@ from experiments.launch.build import build_module
 from experiments.launch.console import logger
 from modules.base import TaskModule
 
-PREPARED = "the prepared set"
-DECODED = "videos, decoded by OpenCV in __getitem__, 2 workers"
 MAX_CLIPS = 400  # written as videos
 
 
@@ -66,7 +64,8 @@ def compare_loaders(data: PreparedDataModule, batch_size: int, rounds: int) -> p
             if turn:  # the first turn warms up, and starts the workers
                 ours.append(prepared_rate)
                 theirs.append(decoded_rate)
-    rates = {PREPARED: ours, DECODED: theirs}
+    decoder = "videos, decoded by OpenCV in __getitem__, 2 workers"
+    rates = {"the prepared set": ours, decoder: theirs}
     table = {
         name: {
             "clips a second": np.median(values).round(),

@@ -35,7 +35,6 @@ from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import instantiate
 
 SIMULATED_SAMPLES = 100  # larger sets repeat them under other names
-NUM_GROUPS = 50
 
 
 class RepeatedSamples(Reader):
@@ -72,7 +71,7 @@ class RepeatedSamples(Reader):
         """Yield a simulated sample under the name of the item."""
         number = int(item.id)
         sample = self.simulated[number % len(self.simulated)]
-        yield replace(sample, id=item.id, group=f"simulated_{number % NUM_GROUPS}")
+        yield replace(sample, id=item.id, group=f"simulated_{number % 50}")
 
     def _resample(self, sample: Sample) -> Sample:
         if self.frames_wanted is None:
@@ -113,9 +112,6 @@ def train_on_set(config: DictConfig, count: int) -> float:
     return len(durations[STEP_ACTION]) * data.batch_size / seconds
 
 
-BENCHMARK_PARTS = {"preparing": prepare_set, "reading": read_set, "training": train_on_set}
-
-
 def measure_sizes(config: DictConfig) -> float:
     """Print and write (benchmark_scale.csv) samples a second and peak memory for each size.
 
@@ -147,7 +143,8 @@ def _measure_size(config: DictConfig, count: int, scratch: Path) -> dict[str, fl
     changed.data_dir, changed.run_dir = str(scratch / "set"), str(scratch / "run")
     OmegaConf.save(changed, scratch / "config.yaml", resolve=True)
     row: dict[str, float] = {"samples": count}
-    for name, part in BENCHMARK_PARTS.items():
+    parts = {"preparing": prepare_set, "reading": read_set, "training": train_on_set}
+    for name, part in parts.items():
         memory_mb = config.benchmark.memory_mb
         per_second, peak_mb = run_in_process(part, scratch / "config.yaml", count, memory_mb)
         row |= {f"{name}, a second": round(per_second), f"{name}, peak MB": round(peak_mb)}

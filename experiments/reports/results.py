@@ -76,8 +76,9 @@ def collect_results(
         name: None if math.isnan(value) else value
         for name, value in scores.items()
     }
-    for name in INTEGER_METRICS & results.numbers.keys():
-        results.numbers[name] = int(results.numbers[name])
+    for name, value in results.numbers.items():
+        if name.endswith(("/n", "/seen_n", "/seen_groups")):
+            results.numbers[name] = int(value)
     text = json.dumps(results.numbers, indent=2) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
     return results
@@ -126,12 +127,6 @@ def print_validation_score(module: TaskModule, scores: dict[str, float], count: 
     """Print the primary metric of ``count`` validation samples."""
     score = f"{module.primary_metric_name} {scores[f'val/{module.primary_metric}']:.4f}"
     logger.info(f"Validation: {score} of {count:,} samples")
-
-
-INTEGER_METRICS = {
-    "test/n",
-    *(f"{phase}/seen_{kind}" for phase in ("val", "test") for kind in ("n", "groups")),
-}
 
 
 def describe_interval(name: str, scores: dict[str, Any]) -> str:
