@@ -77,11 +77,13 @@ class FixedLengthBatches(RowBatches):
         self.frame_indices = frame_indices(lengths, frames, length_mode)
 
     def __getitem__(self, positions: np.ndarray) -> dict[str, Any]:
-        batch = super().__getitem__(positions)
         indices = self.frame_indices[self.length_codes[positions]]  # (B, frames)
         stored = self.starts[positions][:, None] + indices
-        batch["x"] = torch.from_numpy(self.features.take(stored, axis=0))
-        batch["y"] = torch.from_numpy(self.targets[positions])
+        batch = {
+            "x": torch.from_numpy(self.features.take(stored, axis=0)),
+            "y": torch.from_numpy(self.targets[positions]),
+            **super().__getitem__(positions),
+        }
         if self.word_spans is not None:
             first, stop = self.word_spans[positions, :, None].swapaxes(0, 1)  # (B, 1) each
             word_mask = (indices >= first) & (indices < stop)

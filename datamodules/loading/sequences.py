@@ -48,10 +48,11 @@ class PaddedBatches(RowBatches):
         stored = self.starts[positions][:, None] + np.minimum(frame, length[:, None] - 1)  # (B, T)
         x = self.features[stored] * self.gains[positions][:, None]  # (B, T, C)
         x[frame >= length[:, None]] = 0
-        return super().__getitem__(positions) | {
+        return {
             "x": torch.from_numpy(x),
             "y": pad_tokens([self.tokens[position] for position in positions]),
             "text": [self.texts[position] for position in positions],
+            **super().__getitem__(positions),
         }
 
 

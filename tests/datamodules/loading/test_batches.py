@@ -112,7 +112,7 @@ def test_one_frame_is_the_middle_one(tmp_path: Path) -> None:
     assert torch.equal(batch["x"], torch.tensor([[[0.0]], [[5.0]]]))
 
 
-def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
+def test_the_word_mask_follows_the_frames(tmp_path: Path) -> None:
     one = write_set(tmp_path / "set", [3, 9, 4], {1: (2, 6), 2: (0, 1)})
     rows, codes = np.array([1, 2, 0]), np.zeros(3, np.int64)
     batch = FixedLengthBatches(one, rows, codes, codes, codes, frames=5)[np.array([2, 0])]
@@ -121,12 +121,12 @@ def test_the_boundary_goes_with_the_frames(tmp_path: Path) -> None:
     cropped = FixedLengthBatches(one, rows, codes, codes, codes, 6, "crop_pad")[np.arange(3)]
     assert cropped["word_mask"].tolist() == [
         [0, 1, 1, 1, 1, 0],  # 1 to 6
-        [1, 1, 0, 0, 0, 0],  # the held first frame is the word's, as the first is
+        [1, 1, 0, 0, 0, 0],  # the repeated first frame is the word's too
         [1, 1, 1, 1, 1, 1],
     ]
 
 
-def test_sets_without_words_have_batches_without_a_boundary(tmp_path: Path) -> None:
+def test_sets_without_word_spans_have_batches_without_a_word_mask(tmp_path: Path) -> None:
     one = write_set(tmp_path / "set", [3, 9])
     rows, codes = np.arange(2), np.zeros(2, np.int64)
     batch = FixedLengthBatches(one, rows, codes, codes, codes, frames=5)[rows]
@@ -139,7 +139,7 @@ def test_sets_without_words_have_batches_without_a_boundary(tmp_path: Path) -> N
     frames=st.integers(1, 30),
     rule=st.sampled_from(["resample", "crop_pad"]),
 )
-def test_a_boundary_is_where_the_frames_of_the_word_are(
+def test_the_word_mask_marks_the_frames_of_the_word(
     word: tuple[int, int], frames: int, rule: str
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -193,6 +193,6 @@ def test_clips_are_brought_to_the_length_of_the_model(
             assert len(set(row)) == min(length, frames)  # and nothing that there is room for goes
 
 
-def test_an_unknown_length_rule_is_named() -> None:
+def test_an_unknown_length_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="length_mode=stretch is not known: resample or crop_pad"):
         frame_indices(np.array([3]), 2, "stretch")

@@ -111,7 +111,7 @@ def test_a_class_without_usable_recordings_is_reported(run, tmp_path: Path, caps
 
 def test_a_crop_that_no_reader_heeds_is_refused(run, tmp_path: Path) -> None:
     raw = write_landmark_files(tmp_path / "raw", "A", 1)
-    with pytest.raises(ValueError, match="crop=none has no meaning for this reader"):
+    with pytest.raises(ValueError, match="crop=none has no effect on this reader"):
         run(
             *("stage=prepare", "reader=landmark_npy", "crop=none", f"raw_dir={raw}"),
             f"data_dir={tmp_path / 'set'}",
