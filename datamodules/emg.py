@@ -36,7 +36,7 @@ class SimulatedMuscles(MuscleSimulator):
     """Simulated recordings, filtered as real ones; a group per session."""
 
     @property
-    def conditioner(self) -> EMGFilter:
+    def emg_filter(self) -> EMGFilter:
         """The filter that removes mains hum and drift."""
         return EMGFilter(self.sample_rate, mains_hz=self.mains_hz)
 
@@ -44,7 +44,7 @@ class SimulatedMuscles(MuscleSimulator):
     def description(self) -> Description:
         """The content of the set's ``meta.json``."""
         frame = Frame((self.channels,), "float32", "surface EMG, µV", self.sample_rate)
-        settings = {"simulator": asdict(self), "reader": asdict(self.conditioner)}
+        settings = {"simulator": asdict(self), "reader": asdict(self.emg_filter)}
         return Description("emg", frame, settings, simulated=True)
 
     def samples(self) -> Iterator[Sample]:
@@ -52,7 +52,7 @@ class SimulatedMuscles(MuscleSimulator):
         for index in range(self.sessions):
             group = f"simulated_{index:04d}"
             for number, (text, split, emg) in enumerate(self.simulate_session(index)):
-                name, filtered = f"{group}/{number:05d}", self.conditioner(emg)
+                name, filtered = f"{group}/{number:05d}", self.emg_filter(emg)
                 yield Sample(name, filtered, text, group, split, source="simulator")
 
 

@@ -85,14 +85,14 @@ class EMGReader(Reader):
         self.require("max_s", max_s is None or min_s < max_s, longest)
         self.require("max_clipped", 0 <= max_clipped <= 1, "a share from 0 to 1")
         try:
-            self.conditioner = EMGFilter(sample_rate, mains_hz, low_hz, high_hz, resample_hz)
+            self.emg_filter = EMGFilter(sample_rate, mains_hz, low_hz, high_hz, resample_hz)
         except ValueError as error:
             raise ValueError(f"{self.key}.{error}") from error
 
     @cached_property
     def frame(self) -> Frame:
         """A sample of all channels; the first recordings state how many, unless it is set."""
-        made = self.conditioner
+        made = self.emg_filter
         high = "" if made.high_hz is None else f" to {made.high_hz:g} Hz"
         meaning = f"surface EMG, µV, from {made.low_hz:g} Hz{high}"
         votes = Counter(islice(() if self.channels else self._count_channels(), 20))
@@ -148,7 +148,7 @@ class EMGReader(Reader):
         self._check_shape(counts)
         limits = {name: getattr(self, name) for name in ("min_s", "max_s", "max_clipped")}
         return preprocess_recording(
-            counts, self.conditioner, self.uv_per_count, self.skip_samples, **limits
+            counts, self.emg_filter, self.uv_per_count, self.skip_samples, **limits
         )
 
     def _check_shape(self, counts: np.ndarray) -> None:

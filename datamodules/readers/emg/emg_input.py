@@ -70,7 +70,7 @@ class EMGInput(InputReader, EMGReader):
         # All channels have the same scale, so that a weak one looks weak; a spike may leave its
         # lane.
         reach = max(float(np.quantile(np.abs(features), 0.995)), 1e-6) if features.size else 1.0
-        _draw_time_axis(image, len(features) / self.conditioner.output_rate)
+        _draw_time_axis(image, len(features) / self.emg_filter.output_rate)
         for number, trace in enumerate(features.T):
             middle = FOOT_HEIGHT + number * LANE_HEIGHT + LANE_HEIGHT // 2
             _write_text(image, str(number + 1), (LEFT_MARGIN // 3, middle + 4))

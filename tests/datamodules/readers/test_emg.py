@@ -574,7 +574,7 @@ def test_inputs(tmp_path):
 def test_null_takes_the_default_or_says_none(tmp_path):
     reader = EMGInput(tmp_path, sample_rate=None, uv_per_count=None, low_hz=None, mains_hz=None)
     assert (reader.sample_rate, reader.uv_per_count, reader.min_s) == (1000, 1.0, 0.1)
-    assert (reader.conditioner.low_hz, reader.conditioner.mains_hz) == (0.5, None)
+    assert (reader.emg_filter.low_hz, reader.emg_filter.mains_hz) == (0.5, None)
 
 
 @pytest.mark.parametrize(
@@ -592,7 +592,7 @@ def test_tables_as_input(tmp_path, lines):
     (sample,) = read_emg_outcomes(EMGInput(path, sample_rate=250, channels=2))
     counts = np.stack([np.arange(100) % 7 + 1, np.arange(100) % 5], 1)
     reader = EMGInput(path, sample_rate=250, channels=2)
-    np.testing.assert_array_equal(sample.features, reader.conditioner(counts))
+    np.testing.assert_array_equal(sample.features, reader.emg_filter(counts))
 
 
 @pytest.mark.parametrize(
