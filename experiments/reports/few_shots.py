@@ -96,7 +96,7 @@ def measure_shots(
         recordings of.
 
     Raises:
-        ValueError: nobody has enough recordings.
+        ValueError: no person has enough recordings.
     """
     codes = {name: code for code, name in enumerate(classes)}
     rows, too_few = [], {}
