@@ -44,7 +44,8 @@ def measure_profiles(
     """Return ``test/acc@k`` for the numbers k of recordings in ``shots``, and write the table.
 
     Raises:
-        ValueError: the model has no embedding or writes open text, or no person has enough recordings.
+        ValueError: the model has no embedding or writes open text, or no person has enough
+            recordings.
     """
     answers = collect_answers(module, data, data.indices.test)
 
