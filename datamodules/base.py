@@ -51,7 +51,7 @@ class PreparedDataModule(LoadingDataModule):
     Attributes:
         prepared: the ``PreparedSet``.
         indices: its ``SplitIndices``.
-        classes: the labels that are told apart.
+        classes: class labels in the order of the network's outputs.
         targets, groups, sequences: (all rows,) int64 codes; -1 if they are unknown.
         model_card: card of the checkpoint whose classes hold; None for a new model.
     """
@@ -218,8 +218,8 @@ class PreparedDataModule(LoadingDataModule):
         self.indices = replace(
             self.indices,
             train=np.concatenate([self.indices.train, added]),
-            description=f"{self.indices.description}; {self.simulated_share:.0%} of what is "
-            "trained on is simulated",
+            description=f"{self.indices.description}; {self.simulated_share:.0%} of the training "
+            "samples are simulated",
         )
 
     def _refuse_unknown_labels(self) -> None:
@@ -251,8 +251,8 @@ class PreparedDataModule(LoadingDataModule):
         count = int(labels.isin(unseen).sum())
         return (
             f"{count_noun(len(unseen), 'class')} in this set ({', '.join(unseen[:20])}; "
-            f"{count_noun(count, 'sample')}) without a training sample: the model cannot know "
-            "them, and they count as they come out."
+            f"{count_noun(count, 'sample')}) without a training sample: the model cannot predict "
+            "them, and they count as errors."
         )
 
     def count_samples(self) -> pd.DataFrame:

@@ -75,7 +75,9 @@ def select_classes(known: Sequence[str], wanted: int | Sequence[str]) -> list[st
     names = sorted(known)
     if isinstance(wanted, int):
         if not 2 <= wanted <= len(names):
-            raise ValueError(f"classes={wanted}: expected 2 to {len(names)}, as the set has them")
+            raise ValueError(
+                f"classes={wanted}: expected 2 to {len(names)}, the number of classes of the set"
+            )
         return names[:wanted]
     wanted = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
     missing = [name for name in wanted if name not in known]

@@ -79,11 +79,11 @@ class LoadingDataModule(L.LightningDataModule):
     def _require_rows(self, phase: str) -> np.ndarray:
         rows, (_, world_size) = self.indices[phase], self._process
         if not len(rows):
-            raise ValueError(f"no sample to {phase} on. Split: {self.indices.summary}")
+            raise ValueError(f"the split has no {phase} sample. Split: {self.indices.summary}")
         if len(rows) < world_size:
             raise ValueError(
-                f"{len(rows)} samples to {phase} on are too few for {world_size} processes "
-                "(trainer.devices=, trainer.num_nodes=): each needs one"
+                f"{len(rows)} {phase} samples are too few for {world_size} processes "
+                "(trainer.devices=, trainer.num_nodes=); each needs at least one"
             )
         return rows
 

@@ -1,1 +1,1 @@
-"""The one on-disk format of samples."""
+"""The prepared set on disk: samples, writing, reading and checks."""

@@ -11,8 +11,6 @@ import pandas as pd
 from datamodules.store.frames import Frames
 from unvoiced.text import count_noun, escape_controls, shorten
 
-SHOWN_COPIES = 3
-
 
 class CopyFinder:
     """Fingerprints of the samples of a set, 8 bytes each, in their order."""
@@ -44,9 +42,8 @@ class CopyFinder:
         ]
         if not conflicts:
             return []
-        shown = "; ".join(_format_pair(rows, ids, labels) for rows in conflicts[:SHOWN_COPIES])
-        num_more = len(conflicts) - SHOWN_COPIES
-        more = f"; and {num_more:,} more" if num_more > 0 else ""
+        shown = "; ".join(_format_pair(rows, ids, labels) for rows in conflicts[:3])
+        more = f"; and {len(conflicts) - 3:,} more" if len(conflicts) > 3 else ""
         return [
             f"warning: {count_noun(len(conflicts), 'recording')} under two labels: {shown}{more}. "
             "Correct the labels and prepare the set again"

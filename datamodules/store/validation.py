@@ -28,7 +28,6 @@ FRAME_DTYPES = ("uint8", "int16", "int32", "float16", "float32", "float64")
 MAX_FRAME_SIZE = 100_000_000  # numbers in a frame
 MAX_META_BYTES = 100_000_000
 ROWS_PER_CHUNK = 100_000  # of a table: pandas needs much memory for a moment
-NUMBERS_PER_CHUNK = 1 << 22  # of features
 RUN_AGAIN = "Prepare the set again"
 
 
@@ -235,7 +234,7 @@ def find_not_finite(features: np.ndarray) -> int | None:
     """Return the index of the first frame with a NaN or infinity; None if all are finite."""
     if features.dtype.kind != "f":
         return None
-    step = max(1, NUMBERS_PER_CHUNK // max(1, math.prod(features.shape[1:])))
+    step = max(1, (1 << 22) // max(1, math.prod(features.shape[1:])))  # bounds the memory
     for first in range(0, len(features), step):
         frames = features[first : first + step].reshape(-1, features[0].size)
         is_bad = ~np.isfinite(frames).all(1)

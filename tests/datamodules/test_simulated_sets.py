@@ -22,7 +22,7 @@ def test_simulated_samples_are_only_trained_on(compose_config, tmp_path: Path) -
     assert 0.35 < (drawn >= 60).mean() < 0.45
     counts = data.count_samples()
     assert set(counts[counts["group"] == "simulated"]["split"]) == {"train"}
-    assert "40% of what is trained on is simulated" in data.indices.summary
+    assert "40% of the training samples are simulated" in data.indices.summary
     assert not data.prepared.simulated
 
 

@@ -92,7 +92,7 @@ def test_targets_are_indices_into_the_selected_words(
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (9, "classes=9: expected 2 to 4, as the set has them"),
+        (9, "classes=9: expected 2 to 4, the number of classes"),
         (1, "classes=1: expected 2 to 4"),
         (0, "classes=0: expected 2 to 4"),
         (["peple", "about"], "the set has no peple; near 'peple' it has people"),

@@ -166,5 +166,5 @@ def test_fewer_samples_than_processes_are_refused(compose_config, tmp_path: Path
     )
     data = build_datamodule(config)
     data.trainer = build_trainer(config)
-    with pytest.raises(ValueError, match="9 samples to test on are too few for 20 processes"):
+    with pytest.raises(ValueError, match="9 test samples are too few for 20 processes"):
         data.test_dataloader()
