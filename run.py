@@ -11,10 +11,10 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from experiments.checkpoints.resume import with_saved_overrides
+from experiments.checkpoints.resume import merge_saved_overrides
 from experiments.launch.errors import (
-    one_sentence_errors,
-    raised_hydra_errors,
+    raise_hydra_errors,
+    report_errors,
     restore_environment,
 )
 from experiments.launch.overrides import prepare_arguments
@@ -42,7 +42,7 @@ def main(config: DictConfig) -> float | None:
     restore_environment()
     if is_job():
         return run_job(config)
-    with one_sentence_errors():
+    with report_errors():
         return run_stage(config)
 
 
@@ -51,6 +51,6 @@ if __name__ == "__main__":
     end_with_named_parent()
     isolate_imports([Path(__file__).resolve().parent])
     register_resolvers()
-    with raised_hydra_errors():
-        sys.argv[1:] = prepare_arguments(hide_auth(sys.argv[1:]), with_saved_overrides)
+    with raise_hydra_errors():
+        sys.argv[1:] = prepare_arguments(hide_auth(sys.argv[1:]), merge_saved_overrides)
         main()

@@ -20,7 +20,7 @@ from modules.base import TaskModule
 Weights = dict[str, Tensor]
 
 
-def start_from(module: TaskModule, path: str | Path) -> None:
+def load_initial_weights(module: TaskModule, path: str | Path) -> None:
     """Load the weights of checkpoint ``path`` that fit; the head only where the classes agree.
 
     What was loaded, and what was not, is printed.

@@ -22,7 +22,7 @@ from experiments.checkpoints.known_classes import (
     refuse_unknown_classes,
 )
 from experiments.checkpoints.old_checkpoints import rename_checkpoint
-from experiments.checkpoints.plain_file import NET, as_checkpoint, is_plain_file
+from experiments.checkpoints.plain_file import NET, is_plain_file, to_checkpoint
 from experiments.checkpoints.torch_files import read_torch_file
 from modules.base import TaskModule
 from unvoiced.networks import OnnxNetwork
@@ -45,7 +45,7 @@ def load_checkpoint(path: str | Path, task: str | None = None) -> TaskModule:
     """
     checkpoint = read_checkpoint(Path(path))
     card: ModelCard = checkpoint["card"]
-    refuse_other_task(path, card.task, task)
+    require_same_task(path, card.task, task)
     try:
         return _build_module(card, checkpoint["state_dict"], bool(checkpoint.get("net_alone")))
     except ValueError as error:
@@ -78,7 +78,7 @@ def require_model(config: DictConfig) -> TaskModule:
     from experiments.checkpoints.exported import load_exported  # imports all kinds of modules
 
     module = load_exported(path)
-    refuse_other_task(path, module.card.task, config.task)
+    require_same_task(path, module.card.task, config.task)
     return module
 
 
@@ -91,7 +91,7 @@ def _given_path(config: DictConfig) -> Path:
     return Path(str(config.ckpt_path))
 
 
-def refuse_other_task(path: str | Path, found: str, expected: str | None) -> None:
+def require_same_task(path: str | Path, found: str, expected: str | None) -> None:
     """Raise ``ValueError`` where a model is of another task than the one that is wanted."""
     if expected is not None and found != expected:
         raise ValueError(
@@ -99,7 +99,7 @@ def refuse_other_task(path: str | Path, found: str, expected: str | None) -> Non
         )
 
 
-def task_of(path: Path) -> str | None:
+def read_task(path: Path) -> str | None:
     """The task of a checkpoint, plain file or exported network; None where it says none."""
     try:
         exported = path.suffix == ONNX
@@ -132,7 +132,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         )
     content = read_torch_file(path, place)
     if is_plain_file(content):
-        content = as_checkpoint(content, place)
+        content = to_checkpoint(content, place)
     elif isinstance(content, dict) and {"card", "state_dict"} <= content.keys():
         card = ModelCard.from_plain(content["card"], f"{place}: card")
         weights = _check_weights(content["state_dict"], place)
@@ -156,7 +156,7 @@ def _check_weights(weights: Any, place: str) -> dict[str, Tensor]:
 
 
 def _build_module(card: ModelCard, weights: dict[str, Tensor], net_alone: bool) -> TaskModule:
-    with torch.device("meta"), limited_size(20 * len(weights) + 1_000):
+    with torch.device("meta"), limit_module_size(20 * len(weights) + 1_000):
         outline = _construct(card)
     expected = outline.state_dict()
     if net_alone:  # what only training needs, if anything, stays as it begins
@@ -185,7 +185,7 @@ def _construct(card: ModelCard) -> TaskModule:
 
 
 @contextmanager
-def limited_size(parts: int) -> Iterator[None]:
+def limit_module_size(parts: int) -> Iterator[None]:
     """Raise ``ValueError`` where networks of more layers and weights are constructed meanwhile."""
     count = 0
 

@@ -13,7 +13,7 @@ MISFITS = (RuntimeError, TypeError, IndexError, AssertionError)
 
 
 @contextmanager
-def network_errors(ckpt_path: Any) -> Iterator[None]:
+def explain_network_errors(ckpt_path: Any) -> Iterator[None]:
     """Turn what a loaded network raises at its input into a ``ValueError`` of one sentence."""
     try:
         yield

@@ -29,7 +29,7 @@ def is_plain_file(content: Any) -> bool:
     return isinstance(content, dict) and WEIGHTS in content and "card" not in content
 
 
-def as_checkpoint(content: dict[str, Any], place: str) -> dict[str, Any]:
+def to_checkpoint(content: dict[str, Any], place: str) -> dict[str, Any]:
     """Return a plain file's content as a checkpoint's; ``net_alone``: it has no other weights.
 
     Raises:

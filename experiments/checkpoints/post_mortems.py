@@ -85,7 +85,7 @@ def _check_random(place: str, random: dict[str, Any]) -> None:
 
 
 @contextmanager
-def batch_errors(place: str) -> Iterator[None]:
+def explain_batch_errors(place: str) -> Iterator[None]:
     """Turn the errors of a network that does not take the batch into a ``ValueError``."""
     try:
         yield

@@ -9,16 +9,16 @@ from typing import Any
 
 from experiments.checkpoints.saved_overrides import (
     OVERRIDES,
-    override_key,
+    parse_override_key,
     read_saved_overrides,
-    refuse_links_out,
+    refuse_outside_links,
 )
-from experiments.launch.overrides import unquote, with_home
+from experiments.launch.overrides import expand_home, unquote
 
 OWN = {"resume", "run_id"}  # differ between a run and its resumption
 
 
-def with_saved_overrides(arguments: list[str]) -> list[str]:
+def merge_saved_overrides(arguments: list[str]) -> list[str]:
     """Put what the run was started with before what is given now; what is given now wins.
 
     With a whole command (more than ``resume=``) a folder that is empty or not there yet is fine:
@@ -46,17 +46,17 @@ def with_saved_overrides(arguments: list[str]) -> list[str]:
             "that the run printed last, such as outputs/asl/2026-01-31_12-00-00; or give the whole "
             "command and a new folder, to begin there"
         )
-    given = {override_key(argument) for argument in arguments} | {"resume"}
+    given = {parse_override_key(argument) for argument in arguments} | {"resume"}
     before, kept = read_saved_overrides(Path(folder), given)
     merged = kept + arguments
-    if {a for a in merged if override_key(a) != "resume"} <= set(before):
+    if {a for a in merged if parse_override_key(a) != "resume"} <= set(before):
         merged.append("hydra.output_subdir=null")  # not written anew: a kill could leave half of it
     return merged
 
 
 def _value_of(key: str, arguments: list[str]) -> str:
     given = [value for name, _, value in (a.partition("=") for a in arguments) if name == key]
-    return with_home(unquote(given[-1])) if given else ""
+    return expand_home(unquote(given[-1])) if given else ""
 
 
 def _is_free(folder: Path) -> bool:
@@ -64,7 +64,7 @@ def _is_free(folder: Path) -> bool:
     return not folder.exists() or {path.name for path in folder.iterdir()} <= {".hydra"}
 
 
-def checkpoint_to_resume(folder: str) -> Path | None:
+def find_checkpoint_to_resume(folder: str) -> Path | None:
     """The newest whole checkpoint that can be trained on; None where the run wrote none yet.
 
     What is passed over, and why, is printed.
@@ -80,7 +80,7 @@ def checkpoint_to_resume(folder: str) -> Path | None:
     )
     from experiments.launch.console import tell
 
-    refuse_links_out(Path(folder))
+    refuse_outside_links(Path(folder))
     checkpoints = Path(folder) / "checkpoints"
     for left_over in checkpoints.glob("*" + PARTIAL_SUFFIX):  # the run was killed while it wrote
         left_over.unlink(missing_ok=True)
@@ -124,7 +124,7 @@ def _damage(path: Path) -> str:
     return "" if "optimizer_states" in read_checkpoint(path) else "has the weights alone"
 
 
-def tell_changes(began: dict[str, Any], now: dict[str, Any]) -> None:
+def report_changes(began: dict[str, Any], now: dict[str, Any]) -> None:
     """Print what the configuration says otherwise than when the run began."""
     from experiments.launch.console import tell
 

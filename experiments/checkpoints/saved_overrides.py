@@ -41,7 +41,7 @@ def read_saved_overrides(folder: Path, given: set[str]) -> tuple[list[str], list
     Raises:
         ValueError: another one could build, write or reach what a run of this command would not.
     """
-    refuse_links_out(folder)
+    refuse_outside_links(folder)
     lines = read_plain_yaml(folder / OVERRIDES) or []
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise ValueError(f"{folder / OVERRIDES} is no list of settings; begin a new run")
@@ -49,19 +49,19 @@ def read_saved_overrides(folder: Path, given: set[str]) -> tuple[list[str], list
     kept = [
         new
         for old, new in zip(lines, renamed, strict=True)
-        if not {override_key(old), override_key(new)} & given
+        if not {parse_override_key(old), parse_override_key(new)} & given
     ]
     for line in kept:
         if not _is_harmless(line, folder):
             raise ValueError(
                 f"resume={folder}: its {OVERRIDES} sets {show_value(line)}, which is not taken "
-                f"over from a file. Repeat {show_value(override_key(line))} in this command if it "
-                "is meant"
+                f"over from a file. Repeat {show_value(parse_override_key(line))} in this command "
+                "if it is meant"
             )
     return renamed, kept
 
 
-def override_key(argument: str) -> str:
+def parse_override_key(argument: str) -> str:
     """The key of an override."""
     return argument.lstrip("+~").split("=", 1)[0]
 
@@ -84,7 +84,7 @@ def _is_harmless(line: str, folder: Path) -> bool:
     return bool(known and plain) and not PATH_NAMES.search(name)
 
 
-def refuse_links_out(folder: Path) -> None:
+def refuse_outside_links(folder: Path) -> None:
     """Raise ``ValueError`` where a link in a run folder leads out of it: runs write into it."""
     inside = folder.resolve()
     for number, path in enumerate(_entries(folder)):

@@ -15,7 +15,7 @@ from datamodules.splits import Split
 from datamodules.store.samples import META_NAME
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.launch.console import tell
-from experiments.launch.overrides import given_keys
+from experiments.launch.overrides import list_given_keys
 from unvoiced.plain_data import check_number, check_text
 
 SPLITS = {kind.__name__: kind for kind in Split.__subclasses__()}
@@ -28,7 +28,7 @@ LARGEST_SIMULATED = 10_000  # people, words, … of a simulator
 SPLIT_KEYS, SIMULATOR_KEYS = ("split", "fold"), ("size", "datamodule.simulator")
 
 
-def with_training_data(config: DictConfig, card: ModelCard) -> DictConfig:
+def select_training_data(config: DictConfig, card: ModelCard) -> DictConfig:
     """Return the configuration with the data of the model's training where it names none.
 
     A ``split=`` on the command line holds; so do settings of the simulator.
@@ -125,5 +125,5 @@ def _keep_simulator(config: DictConfig, card: ModelCard) -> None:
 def _is_given(keys: tuple[str, ...]) -> bool:
     """Return whether the command line sets one of these keys or a part of it."""
     return any(
-        given == key or given.startswith(f"{key}.") for given in given_keys() for key in keys
+        given == key or given.startswith(f"{key}.") for given in list_given_keys() for key in keys
     )

@@ -29,7 +29,7 @@ KINDS: dict[str, type] = {
 }
 MAX_STATE_DEPTH = 20  # of the loops' nested counts
 MODEL = ("card", "state_dict")  # checked by themselves
-# What restoring raises for values of the wrong type, shape or name.
+# What explain_restore_errors raises for values of the wrong type, shape or name.
 DAMAGE = (TypeError, LookupError, AttributeError, RuntimeError, AssertionError, ArithmeticError)
 
 
@@ -106,7 +106,7 @@ def _check_kind(place: str, value: Any, own: Any) -> None:
         require_fact(place, value, isinstance(value, type(own)), f"a {type(own).__name__}")
 
 
-class FirstBatch(L.Callback):
+class FirstBatchMarker(L.Callback):
     """Remembers whether a batch has been trained on since the run was resumed."""
 
     done = False
@@ -116,12 +116,12 @@ class FirstBatch(L.Callback):
 
 
 @contextmanager
-def restoring(trainer: L.Trainer, checkpoint: Path | None) -> Iterator[None]:
+def explain_restore_errors(trainer: L.Trainer, checkpoint: Path | None) -> Iterator[None]:
     """Turn what goes wrong with restored state, up to the first batch, into a ``ValueError``."""
     if checkpoint is None:
         yield
         return
-    first = FirstBatch()
+    first = FirstBatchMarker()
     trainer.callbacks.insert(0, first)
     try:
         yield

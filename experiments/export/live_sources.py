@@ -25,7 +25,7 @@ from unvoiced.tasks import get_task
 FRAME_FPS = 25.0  # of images whose model does not state a frame rate
 
 
-def frame_source(
+def open_live_source(
     where: str, recognizer: Recognizer, paced: bool
 ) -> Camera | VideoSource | FrameSequence:
     """Return the source of frames that ``input`` names.

@@ -12,7 +12,7 @@ from datamodules.base import PreparedDataModule
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.writer import write_all
 from experiments.checkpoints.card import ModelCard
-from experiments.checkpoints.training_data import with_training_data
+from experiments.checkpoints.training_data import select_training_data
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import logger
 from experiments.launch.instantiate import instantiate
@@ -57,7 +57,7 @@ def _find_data(config: DictConfig, card: ModelCard) -> DictConfig:
     if card.simulated and not config.data_dir:
         return config.copy()
     try:
-        return with_training_data(config, card).copy()
+        return select_training_data(config, card).copy()
     except ValueError as error:
         if config.data_dir or config.calibrate:
             raise

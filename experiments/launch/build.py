@@ -21,7 +21,7 @@ from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
 from experiments.launch.instantiate import instantiate, instantiate_group, plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
-from experiments.launch.trainer_checks import named_profiler, trainer_errors
+from experiments.launch.trainer_checks import build_profiler, explain_trainer_errors
 from modules.base import TaskModule
 from unvoiced.metadata import fill_from_training
 
@@ -175,8 +175,8 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
     changes.setdefault(
         "enable_checkpointing", any(isinstance(one, ModelCheckpoint) for one in callbacks)
     )
-    changes = named_profiler(config) | changes
-    with trainer_errors():  # such as a GPU that is not there
+    changes = build_profiler(config) | changes
+    with explain_trainer_errors():  # such as a GPU that is not there
         trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
     trainer.strategy.checkpoint_io = RenamingCheckpointIO(trainer.strategy.checkpoint_io)
     return trainer

@@ -12,10 +12,10 @@ from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from experiments.launch.errors import one_sentence_errors
+from experiments.launch.errors import report_errors
 from experiments.launch.requirements import require_files, require_relations, require_writable
 from experiments.launch.schema import NAMED, validate_configuration
-from experiments.launch.suggestions import CONF, explain_unknown, known_keys, tasks_with
+from experiments.launch.suggestions import CONF, explain_unknown, list_known_keys, list_tasks_with
 from unvoiced.validation import shown
 
 # The settings and groups that only some stages read.
@@ -57,7 +57,7 @@ class ValidateCommand(Callback):
     """Hydra's callback that refuses a command before anything is written."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        with one_sentence_errors():
+        with report_errors():
             validate_command(config)
 
 
@@ -112,10 +112,10 @@ def _require_known(key: str, config: DictConfig) -> None:
     parents = [OmegaConf.select(config, key.rsplit(".", n)[0]) for n in range(1, len(inner) + 1)]
     is_argument = any(isinstance(one, DictConfig) and "_target_" in one for one in parents)
     is_new_node = bool(inner) and root in NAMED
-    owners = tasks_with(root)
+    owners = list_tasks_with(root)
     if owners and config.task not in owners:
         raise ValueError(explain_unknown(key))
-    is_written = key in known_keys() or (CONF / key).is_dir()
+    is_written = key in list_known_keys() or (CONF / key).is_dir()
     if not (is_argument or is_new_node or is_written):
         raise ValueError(explain_unknown(key))
 

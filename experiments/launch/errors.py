@@ -14,7 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.launch.signatures import arguments_of, find_class
+from experiments.launch.signatures import find_class, list_arguments
 from experiments.launch.suggestions import explain_unknown, suggest_choice
 from unvoiced.text import printable
 from unvoiced.validation import shown
@@ -32,7 +32,7 @@ SHOW_TRACEBACK = bool(os.environ.get(FULL_ERROR))
 
 
 @contextmanager
-def one_sentence_errors() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """End the program with one sentence if the command line or a file is wrong.
 
     ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
@@ -46,18 +46,18 @@ def one_sentence_errors() -> Iterator[None]:
 
 
 @contextmanager
-def raised_hydra_errors() -> Iterator[None]:
+def raise_hydra_errors() -> Iterator[None]:
     """Let Hydra raise its errors, which it would print with a traceback of its own."""
     os.environ[FULL_ERROR] = "1"
     try:
-        with one_sentence_errors():
+        with report_errors():
             yield
     finally:
         restore_environment()
 
 
 def restore_environment() -> None:
-    """Keep the variable that ``raised_hydra_errors`` sets from the processes of a stage."""
+    """Keep the variable that ``raise_hydra_errors`` sets from the processes of a stage."""
     if not SHOW_TRACEBACK:
         os.environ.pop(FULL_ERROR, None)
 
@@ -121,7 +121,7 @@ def _explain_argument(key: str, node: Any) -> str:
     """Return how to add an argument that the class of ``node`` takes; empty if it takes none."""
     target = node.get("_target_") if isinstance(node, DictConfig) else None
     try:
-        names, _ = arguments_of(find_class(str(target)))
+        names, _ = list_arguments(find_class(str(target)))
     except ValueError:
         return ""
     if key.rpartition(".")[2] not in names:

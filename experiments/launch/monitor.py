@@ -14,10 +14,10 @@ MORE_IS_BETTER = {"acc", "accuracy", "exact", "f1", "precision", "recall", "auc"
 NOT_OF_AN_EPOCH = ("step", "epoch")  # counters that a checkpoint may go by
 
 
-def known_mode(metric: str) -> str | None:
+def infer_mode(metric: str) -> str | None:
     """Return min or max as the metric's name says; None where the name says neither.
 
-    >>> known_mode("val/token_acc"), known_mode("val/wer"), known_mode("val/tempo")
+    >>> infer_mode("val/token_acc"), infer_mode("val/wer"), infer_mode("val/tempo")
     ('max', 'min', None)
     """
     words = set(re.split(r"[/_\W]+", metric.lower()))
@@ -27,8 +27,8 @@ def known_mode(metric: str) -> str | None:
 
 
 def metric_mode(metric: str | None) -> str:
-    """Return ``known_mode``; max where the name says neither, which ``check_monitor`` refuses."""
-    return known_mode(str(metric)) or "max"
+    """Return ``infer_mode``; max where the name says neither, which ``check_monitor`` refuses."""
+    return infer_mode(str(metric)) or "max"
 
 
 def check_monitor(config: DictConfig, metrics: Iterable[str], callbacks: Iterable[Any]) -> None:
@@ -45,14 +45,14 @@ def check_monitor(config: DictConfig, metrics: Iterable[str], callbacks: Iterabl
     known = sorted(metrics)
     for key, metric, mode in _monitored(config, callbacks):
         _refuse_unknown(key, metric, known)
-        right = known_mode(metric)
+        right = infer_mode(metric)
         if right is not None and mode not in (None, right):
             raise ValueError(
                 f"{_mode_key(key)}={mode}: {metric} is better the "
                 f"{'lower' if right == 'min' else 'higher'} it is; expected "
                 f"{right}. Leave the mode out, it follows from the metric"
             )
-    if known_mode(config.monitor.metric) is None and OmegaConf.is_interpolation(
+    if infer_mode(config.monitor.metric) is None and OmegaConf.is_interpolation(
         config.monitor, "mode"
     ):
         raise ValueError(

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from datamodules.base import PreparedDataModule
-from experiments.launch.signatures import arguments_of, find_class
-from experiments.launch.suggestions import choices_of
+from experiments.launch.signatures import find_class, list_arguments
+from experiments.launch.suggestions import list_choices
 from modules.base import TaskModule
 from unvoiced.validation import shown
 
@@ -22,7 +22,7 @@ def require_arguments(
     Raises:
         ValueError: with the network's class and the argument.
     """
-    names, takes_others = arguments_of(find_class(net["_target_"]))
+    names, takes_others = list_arguments(find_class(net["_target_"]))
     for group, settings in (("net", net), ("module", module)):
         for name in getattr(data, f"{group}_arguments"):
             if name in settings:
@@ -62,5 +62,5 @@ def _explain(name: str, data: PreparedDataModule, reason: str) -> str:
     shape = " x ".join(map(str, data.prepared.meta["frame"]["shape"]))
     return (
         f"net: {name.rpartition('.')[2]} does not fit task={data.task}, whose frames are {shape} "
-        f"({reason}). Choose another net=; choices: {', '.join(choices_of('net'))}"
+        f"({reason}). Choose another net=; choices: {', '.join(list_choices('net'))}"
     )

@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 from experiments.launch.renaming import rename_overrides
-from experiments.launch.rules import rule_of
+from experiments.launch.rules import find_rule
 from experiments.launch.suggestions import suggest_choice
 from unvoiced.validation import shown
 
@@ -63,7 +63,7 @@ def _quote_argument(argument: str, is_multirun: bool) -> str:
             return argument
         if is_multirun and "," in value:
             return f"{key}={_each(value, key)}"
-        value = with_home(value)
+        value = expand_home(value)
     return f"{key}={_quote(value, key)}"
 
 
@@ -71,7 +71,7 @@ def _is_text(key: str) -> bool:
     """Return whether a setting is a text, and not the choice of a group."""
     if key in HYDRA_PATHS:
         return True
-    rule = rule_of(key)
+    rule = find_rule(key)
     return rule is not None and rule.is_text and key != "stage" and not (CONF / key).is_dir()
 
 
@@ -100,7 +100,7 @@ def _exists(value: str) -> bool:
         return False
 
 
-def with_home(value: str) -> str:
+def expand_home(value: str) -> str:
     """Return ``~/…`` as the shell would, which leaves it alone after an equals sign."""
     return str(Path(value).expanduser()) if value == "~" or value.startswith("~/") else value
 
@@ -149,7 +149,7 @@ def refuse_choices(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def with_task(arguments: list[str]) -> list[str]:
+def add_task(arguments: list[str]) -> list[str]:
     """Say the task where only a trained model is named: the model knows it.
 
     A file that cannot be read is left to the stage, which says what is wrong with it.
@@ -158,9 +158,9 @@ def with_task(arguments: list[str]) -> list[str]:
     path = Path(unquote(given.get("ckpt_path", "")))
     if {"task", "experiment", "resume", *MULTIRUN} & given.keys() or not _is_file(path):
         return arguments
-    from experiments.checkpoints.load import task_of  # imports torch, which takes a second
+    from experiments.checkpoints.load import read_task  # imports torch, which takes a second
 
-    task = task_of(path)
+    task = read_task(path)
     return [f"task={task}", *arguments] if task else arguments
 
 
@@ -171,7 +171,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def with_epochs(arguments: list[str]) -> list[str]:
+def add_epochs(arguments: list[str]) -> list[str]:
     """Let ``epochs=`` set the epochs of a preset of ``debug=``, which has its own number."""
     keys = {one.partition("=")[0].lstrip("+") for one in arguments}
     if "epochs" in keys and "debug" in keys and "trainer.max_epochs" not in keys:
@@ -187,11 +187,11 @@ def prepare_arguments(
     Args:
         with_saved: adds what a resumed run was started with.
     """
-    typed = refuse_choices(replace_nulls(rename_overrides(with_task(arguments))))
-    return quote_values(with_epochs(drop_absent_groups(with_saved(typed))))
+    typed = refuse_choices(replace_nulls(rename_overrides(add_task(arguments))))
+    return quote_values(add_epochs(drop_absent_groups(with_saved(typed))))
 
 
-def given_keys() -> set[str]:
+def list_given_keys() -> set[str]:
     """Return the keys that the command line sets; none where there is no command line."""
     if not HydraConfig.initialized():
         return set()

@@ -292,7 +292,7 @@ RULES = ROOT | NODES | TRAINING | DATA | READING | MODEL
 
 
 @cache
-def rule_of(key: str) -> Rule | None:
+def find_rule(key: str) -> Rule | None:
     """Return the rule of a setting; None if its class alone says what it may be."""
     if key in RULES:
         return RULES[key]

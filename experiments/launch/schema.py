@@ -9,9 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.launch.instantiate import BUILDABLE
-from experiments.launch.rules import rule_of
-from experiments.launch.signatures import arguments_of, find_class
-from experiments.launch.suggestions import CONF, known_keys, suggest_key
+from experiments.launch.rules import find_rule
+from experiments.launch.signatures import find_class, list_arguments
+from experiments.launch.suggestions import CONF, list_known_keys, suggest_key
 from unvoiced.validation import require, shown
 
 TRAINING = ("module", "net", "datamodule", "optimizer", "scheduler", "augment", "split")
@@ -103,7 +103,7 @@ def _require_group(config: DictConfig, name: str) -> None:
 
 def _validate(key: str, value: Any) -> None:
     """Check a setting, or all settings of a group."""
-    rule = rule_of(key)
+    rule = find_rule(key)
     if _has_target(value):
         _validate_class(key, value)
     elif rule is not None:
@@ -131,7 +131,7 @@ def _validate_group(key: str, value: dict[str, Any]) -> None:
 
 def _validate_class(key: str, node: dict[str, Any]) -> None:
     found = _require_class(key, node["_target_"])
-    rules, takes_others = arguments_of(found)
+    rules, takes_others = list_arguments(found)
     _require_partial(key, node)
     for name, value in node.items():
         inner = f"{key}.{name}"
@@ -143,15 +143,15 @@ def _validate_class(key: str, node: dict[str, Any]) -> None:
             raise ValueError(
                 f"{inner} is not a setting of {node['_target_']}.{_advise(inner, rules)}"
             )
-        if rule_of(inner) is None and name in rules and not _has_target(value):
+        if find_rule(inner) is None and name in rules and not _has_target(value):
             rules[name].require(inner, value)
-        if rule_of(inner) is not None or isinstance(value, dict | list):
+        if find_rule(inner) is not None or isinstance(value, dict | list):
             _validate(inner, value)
 
 
 def _advise(key: str, rules: dict[str, Any]) -> str:
     """Return what to write instead of an argument that a class does not take."""
-    is_written = key in known_keys()  # for the class that the group's file names
+    is_written = key in list_known_keys()  # for the class that the group's file names
     return f" Leave it out with ~{key}" if is_written else suggest_key(key, names=rules)
 
 

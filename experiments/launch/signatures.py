@@ -37,7 +37,7 @@ def find_class(target: str) -> Any:
 
 
 @cache
-def arguments_of(found: Any) -> tuple[dict[str, Rule], bool]:
+def list_arguments(found: Any) -> tuple[dict[str, Rule], bool]:
     """Return the rule of each argument, and whether others are passed on to an unknown place."""
     owners = found.__mro__ if isinstance(found, type) else (found,)
     rules: dict[str, Rule] = {}
@@ -52,13 +52,13 @@ def arguments_of(found: Any) -> tuple[dict[str, Rule], bool]:
         hints = _hints(function)
         for one in parameters:
             if one.name != "self" and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
-                rules.setdefault(one.name, annotation_rule(hints.get(one.name, Any)))
+                rules.setdefault(one.name, make_annotation_rule(hints.get(one.name, Any)))
         if not any(one.kind is one.VAR_KEYWORD for one in parameters):
             return rules, False
     return rules, not _is_own(found)
 
 
-def annotation_rule(hint: Any) -> Rule:
+def make_annotation_rule(hint: Any) -> Rule:
     """Return the rule that an annotation stands for; any value where it is not a plain type."""
     if hint in SCALARS:
         return SCALARS[hint]
@@ -66,7 +66,7 @@ def annotation_rule(hint: Any) -> Rule:
     if origin is Literal:
         return choice(*arguments)
     if origin in (Union, types.UnionType):
-        return _any_of([annotation_rule(one) for one in arguments])
+        return _any_of([make_annotation_rule(one) for one in arguments])
     if origin in SEQUENCES or hint in SEQUENCES:
         return Rule(lambda value: isinstance(value, list), "a list")
     if origin is dict or hint is dict:

@@ -94,7 +94,7 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
         return f" Did you mean {parent + '.' if parent else ''}{near}?"
     if synonym:
         return f" Did you mean {synonym}?"
-    others = {name for name in known_keys() if not name.startswith("hydra.")} - {key}
+    others = {name for name in list_known_keys() if not name.startswith("hydra.")} - {key}
     everywhere = nearest(key, others) or next(
         (name for name in sorted(others) if name.endswith(f".{leaf}")), None
     )
@@ -102,7 +102,7 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
 
 
 @cache
-def known_keys() -> frozenset[str]:
+def list_known_keys() -> frozenset[str]:
     """Return all settings that the files in conf/ have, by their whole names."""
     found: set[str] = set()
     for path in CONF.rglob("*.yaml"):
@@ -123,33 +123,37 @@ def key_prefix(path: Path, written: str) -> str:
 
 def explain_unknown(key: str) -> str:
     """Return a sentence on a setting that the configuration does not have."""
-    owners = tasks_with(key) if key in known_keys() or (CONF / key).is_dir() else []
-    if owners and len(owners) < len(choices_of("task")):
+    owners = list_tasks_with(key) if key in list_known_keys() or (CONF / key).is_dir() else []
+    if owners and len(owners) < len(list_choices("task")):
         return f"{shown(key)} exists for task={' and task='.join(owners)} alone."
     group, _, leaf = key.rpartition(".")
     if not leaf or (CONF / key).is_dir():
         return f"{shown(key)} is not used by this task."
-    where = [name for name in sorted(known_keys()) if name.startswith(f"{group}.")] if group else []
+    where = (
+        [name for name in sorted(list_known_keys()) if name.startswith(f"{group}.")]
+        if group
+        else []
+    )
     beside = {name.removeprefix(f"{group}.") for name in where if name != key}
     return f"{shown(key)} is not a setting.{suggest_key(key, beside)}"
 
 
 def suggest_choice(group: str, name: str, options: Iterable[str] = ()) -> str:
     """Return which choices a group has, and the one that is spelled most like ``name``."""
-    options = list(options) or choices_of(group)
+    options = list(options) or list_choices(group)
     near = nearest(name, options)
     known = f" Choices: {', '.join(options)}." if options else ""
     return (f" Did you mean {group}={near}?" if near else "") + known
 
 
-def tasks_with(key: str) -> list[str]:
+def list_tasks_with(key: str) -> list[str]:
     """Return the tasks whose own file has a setting; empty if another file has it too."""
     main = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))
     root = key.partition(".")[0]
     groups = {name for one in main["defaults"] if isinstance(one, dict) for name in one}
     if root in main or root in groups:
         return []
-    files = {name: CONF / "task" / f"{name}.yaml" for name in choices_of("task")}
+    files = {name: CONF / "task" / f"{name}.yaml" for name in list_choices("task")}
     texts = {name: yaml.safe_load(path.read_text(encoding="utf-8")) for name, path in files.items()}
     return [
         name
@@ -158,7 +162,7 @@ def tasks_with(key: str) -> list[str]:
     ]
 
 
-def choices_of(group: str) -> list[str]:
+def list_choices(group: str) -> list[str]:
     """Return the names that a group of settings may have."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 

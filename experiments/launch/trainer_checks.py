@@ -91,7 +91,7 @@ def _check_callbacks(config: DictConfig) -> None:
             )
 
 
-def named_profiler(config: DictConfig) -> dict[str, Any]:
+def build_profiler(config: DictConfig) -> dict[str, Any]:
     """The Trainer's argument for ``trainer.profiler=simple`` and the like; it writes a file.
 
     Raises:
@@ -108,7 +108,7 @@ def named_profiler(config: DictConfig) -> dict[str, Any]:
 
 
 @contextmanager
-def trainer_errors() -> Iterator[None]:
+def explain_trainer_errors() -> Iterator[None]:
     """Turn what Lightning refuses or misses within into a ``ValueError`` of one line."""
     try:
         yield

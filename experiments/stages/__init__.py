@@ -6,7 +6,7 @@ import importlib
 
 from omegaconf import DictConfig
 
-from experiments.checkpoints.misfits import network_errors
+from experiments.checkpoints.misfits import explain_network_errors
 from experiments.launch.schema import validate_configuration
 
 STAGES = {
@@ -33,5 +33,5 @@ def run_stage(config: DictConfig) -> float | None:
     """
     validate_configuration(config)
     stage = importlib.import_module(STAGES[config.stage])
-    with network_errors(config.ckpt_path):
+    with explain_network_errors(config.ckpt_path):
         return stage.run(config)

@@ -8,7 +8,7 @@ from experiments.benchmarks.callback_costs import measure_callbacks
 from experiments.benchmarks.scale import measure_sizes
 from experiments.benchmarks.steps import compare_loops
 from experiments.checkpoints.load import require_model
-from experiments.checkpoints.training_data import with_training_data
+from experiments.checkpoints.training_data import select_training_data
 
 
 def run(config: DictConfig) -> float:
@@ -17,7 +17,7 @@ def run(config: DictConfig) -> float:
     The data is the set that ``ckpt_path``, if given, was trained with.
     """
     if config.ckpt_path:
-        config = with_training_data(config, require_model(config).card)
+        config = select_training_data(config, require_model(config).card)
     if config.benchmark.samples:
         return measure_sizes(config)
     if config.benchmark.callbacks:

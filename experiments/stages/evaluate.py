@@ -5,10 +5,10 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from experiments.checkpoints.load import require_model
-from experiments.checkpoints.training_data import with_training_data
+from experiments.checkpoints.training_data import select_training_data
 from experiments.launch.build import build_datamodule, build_trainer, write_config
 from experiments.launch.console import logger, quiet
-from experiments.launch.trainer_checks import trainer_errors
+from experiments.launch.trainer_checks import explain_trainer_errors
 from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.profiles import measure_profiles
@@ -32,7 +32,7 @@ def run(config: DictConfig) -> float | None:
     quiet()
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it starts
     module = require_model(config)
-    config = with_training_data(config, module.card)
+    config = select_training_data(config, module.card)
     write_config(config)
     data = build_datamodule(config, trained=module.card)
     phase = "test" if config.stage == "test" else "val"
@@ -40,7 +40,7 @@ def run(config: DictConfig) -> float | None:
     warnings += warn_unseen_classes(data)
     trainer = build_trainer(config)
     evaluate = trainer.test if phase == "test" else trainer.validate
-    with trainer_errors():
+    with explain_trainer_errors():
         metrics = evaluate(module, data, verbose=False)
     if not metrics:
         raise ValueError(f"trainer.limit_{phase}_batches=0 leaves nothing to {config.stage}")

@@ -14,13 +14,13 @@ from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
 from callbacks.nan.steps import NonFiniteLossError
 from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
-from experiments.checkpoints.init_from import start_from
+from experiments.checkpoints.init_from import load_initial_weights
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
-from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes
+from experiments.checkpoints.resume import find_checkpoint_to_resume, report_changes
 from experiments.checkpoints.training_state import (
     check_callback_states,
     check_training_state,
-    restoring,
+    explain_restore_errors,
 )
 from experiments.launch.build import build_datamodule, build_module, build_trainer, write_config
 from experiments.launch.compiling import compile_network
@@ -28,7 +28,7 @@ from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.monitor import check_monitor
-from experiments.launch.trainer_checks import check_trainer, trainer_errors
+from experiments.launch.trainer_checks import check_trainer, explain_trainer_errors
 from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.report import write_report
@@ -68,13 +68,13 @@ def train_and_test(config: DictConfig) -> float | None:
     refuse_excess_devices(config)
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it starts
     check_trainer(config)
-    checkpoint = checkpoint_to_resume(config.resume) if config.resume else None
+    checkpoint = find_checkpoint_to_resume(config.resume) if config.resume else None
     content = _read_training_state(checkpoint, config) if checkpoint else {}
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)
     module = build_module(config, data)
     if config.init_from and not checkpoint:
-        start_from(module, config.init_from)
+        load_initial_weights(module, config.init_from)
     trainer = build_trainer(config)
     compile_network(config, module, trainer)
     check_monitor(config, module.list_monitored_metrics(), trainer.callbacks)
@@ -91,7 +91,7 @@ def _read_training_state(checkpoint: Path, config: DictConfig) -> dict[str, Any]
     """Return the validated content of the checkpoint to resume, and print changed settings."""
     content = read_checkpoint(checkpoint)
     check_training_state(content, str(checkpoint))
-    tell_changes(content["card"].config, plain(config))
+    report_changes(content["card"].config, plain(config))
     return content
 
 
@@ -115,7 +115,7 @@ def _train(
 ) -> list[str]:
     """Train, perhaps from a checkpoint; return sentences for the report on how it ended."""
     try:
-        with trainer_errors(), restoring(trainer, checkpoint):
+        with explain_trainer_errors(), explain_restore_errors(trainer, checkpoint):
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except NonFiniteLossError as error:
         logger.info(f"Stopped: {error}")
@@ -174,12 +174,12 @@ def _test_best(
     weights: dict[str, Any] = {"ckpt_path": best, "weights_only": True} if best else {}
     if not len(data.indices.test):
         trainer.loggers = []  # this is no further epoch
-        with trainer_errors():
+        with explain_trainer_errors():
             scores = trainer.validate(module, data, verbose=False, **weights)[0]
         print_validation_score(module, scores, len(data.indices.val))
         logger.info("This split has no test samples; stage=test data_dir=… tests on another set")
         return dict(scores)
-    with trainer_errors():
+    with explain_trainer_errors():
         scores = trainer.test(module, data, verbose=False, **weights)[0]
     print_test_score(module, scores)
     return dict(scores)

@@ -14,7 +14,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from experiments.export.inference_module import build_recognizer
-from experiments.export.live_sources import frame_source, load_recording
+from experiments.export.live_sources import load_recording, open_live_source
 from experiments.launch.build import write_config
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain, stream_settings
@@ -62,7 +62,7 @@ def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
         raise ValueError(f"crop={config.crop} is for lips: hands are detected in whole images")
     is_ready = config.crop == "none" or spec.is_landmark_file(path)
     engine = Engine(recognizer, **live, **({"is_preprocessed": True} if is_ready else {}))
-    source = frame_source(path, recognizer, paced=not config.live.output)
+    source = open_live_source(path, recognizer, paced=not config.live.output)
     screen = VideoWriter(config.live.output, source.fps) if config.live.output else ScreenWindow()
     folder = write_config(config)
     logger.info(f"Reading {path}. Ctrl-C ends it\n{recognizer.training_data_note}")

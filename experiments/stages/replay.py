@@ -22,7 +22,7 @@ from callbacks.nan.examination import (
 )
 from callbacks.nan.post_mortem import describe_origin
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
-from experiments.checkpoints.post_mortems import batch_errors, check_post_mortem
+from experiments.checkpoints.post_mortems import check_post_mortem, explain_batch_errors
 from experiments.launch.console import logger, quiet
 
 MAX_PRINTED_SAMPLES = 5
@@ -47,7 +47,7 @@ def run(config: DictConfig) -> float:
     module.to(device).train()
     batch = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in content["batch"].items()}
     random = RandomStates(**content["random"])
-    with batch_errors(f"input={path}"):
+    with explain_batch_errors(f"input={path}"):
         outcome = examine_batch(module, batch, random, _autocast(facts["precision"], device))
     replayed = facts | {
         "loss": outcome.loss,

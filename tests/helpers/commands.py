@@ -10,7 +10,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 
-from experiments.checkpoints.resume import with_saved_overrides
+from experiments.checkpoints.resume import merge_saved_overrides
 from experiments.launch.command import validate_command
 from experiments.launch.errors import USER_ERRORS, explain
 from experiments.launch.overrides import prepare_arguments
@@ -60,7 +60,7 @@ def run_until_refused(command: str, folder: Path) -> str:
 def compose_arguments(arguments: list[str]) -> Any:
     """Return the configuration of a command with Hydra's own settings."""
     register_resolvers()
-    prepared = prepare_arguments(arguments, with_saved_overrides)
+    prepared = prepare_arguments(arguments, merge_saved_overrides)
     with initialize_config_dir(str(ROOT / "conf")):
         return compose("config", prepared, return_hydra_config=True)
 

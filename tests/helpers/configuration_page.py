@@ -14,8 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from experiments.launch.rules import rule_of
-from experiments.launch.signatures import arguments_of, find_class
+from experiments.launch.rules import find_rule
+from experiments.launch.signatures import find_class, list_arguments
 from experiments.launch.suggestions import key_prefix
 from tests.helpers.paths import ROOT
 
@@ -186,9 +186,9 @@ def read_argument_meanings(target: str) -> dict[str, str]:
 
 def format_values(setting: Setting) -> str:
     """Return the values that a setting accepts, in words."""
-    rule = rule_of(setting.key)
+    rule = find_rule(setting.key)
     if rule is None and setting.target:
-        arguments, _ = arguments_of(find_class(setting.target))
+        arguments, _ = list_arguments(find_class(setting.target))
         rule = arguments.get(setting.key.rpartition(".")[2])
     return rule.expected if rule else "any value"
 

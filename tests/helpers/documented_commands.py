@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from experiments.checkpoints.resume import with_saved_overrides
+from experiments.checkpoints.resume import merge_saved_overrides
 from experiments.checkpoints.saved_overrides import OVERRIDES
 from experiments.launch.overrides import MULTIRUN, prepare_arguments
 from tests.helpers.paths import ROOT
@@ -68,7 +68,7 @@ def split_command(command: str) -> list[str]:
     arguments = shlex.split(command)
     if not {*MULTIRUN} & {*arguments}:
         return arguments
-    prepared = prepare_arguments(arguments, with_saved_overrides)
+    prepared = prepare_arguments(arguments, merge_saved_overrides)
     overrides = OverridesParser.create().parse_overrides(
         [one for one in prepared if one not in MULTIRUN]
     )

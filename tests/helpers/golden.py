@@ -52,9 +52,9 @@ def compose_task(task: str) -> DictConfig:
 
 def read_task(path: Path) -> str:
     """Return the task of a model file."""
-    from experiments.checkpoints.load import task_of
+    from experiments.checkpoints.load import read_task
 
-    task = task_of(path)
+    task = read_task(path)
     assert task is not None
     return task
 

@@ -106,7 +106,7 @@ def test_start_from_another_vocabulary(run, clips: Path, tmp_path: Path, capsys)
 
 
 def test_initial_weights_are_copied(compose_config, run, clips: Path, tmp_path: Path) -> None:
-    from experiments.checkpoints.init_from import start_from
+    from experiments.checkpoints.init_from import load_initial_weights
 
     words = ("uno", "due", "tre")  # as many words, and others: the head must not be taken over
     path = run(*SMALL, f"data_dir={write_mouths(tmp_path / 'set', words=words, size=(32, 48))}")
@@ -114,13 +114,13 @@ def test_initial_weights_are_copied(compose_config, run, clips: Path, tmp_path: 
     config = compose_config(*SMALL, f"data_dir={clips}")
     module = build_module(config, build_datamodule(config))
     before = {k: v.clone() for k, v in module.net.state_dict().items()}
-    start_from(module, path)
+    load_initial_weights(module, path)
     trained, after = load_checkpoint(path).net.state_dict(), module.net.state_dict()
     for name, value in after.items():
         source = before if name.startswith("head.4.") else trained
         torch.testing.assert_close(value, source[name])
     module.card = replace(module.card, classes=list(load_checkpoint(path).classes))
-    start_from(module, path)  # the same words: the head too
+    load_initial_weights(module, path)  # the same words: the head too
     torch.testing.assert_close(module.net.state_dict(), trained)
 
 

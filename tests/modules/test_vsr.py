@@ -17,7 +17,7 @@ from datamodules.splits import PHASES
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import write_all
 from datamodules.vsr import select_classes
-from experiments.checkpoints.init_from import start_from
+from experiments.checkpoints.init_from import load_initial_weights
 from experiments.checkpoints.load import load_checkpoint
 from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.instantiate import instantiate
@@ -134,7 +134,7 @@ def test_another_vocabulary_starts_from_all_but_the_head(
     config = compose_config("task=vsr", *TINY, f"data_dir={set_without_spans}")
     module = build_module(config, build_datamodule(config))
     before = {name: value.clone() for name, value in module.net.state_dict().items()}
-    start_from(module, checkpoint)
+    load_initial_weights(module, checkpoint)
     trained = load_checkpoint(checkpoint).net.state_dict()
     head = {"members.0.head.weight", "members.0.head.bias"}
     assert trained.keys() == before.keys() > head

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.checkpoints.resume import with_saved_overrides
+from experiments.checkpoints.resume import merge_saved_overrides
 from experiments.launch.instantiate import instantiate
 from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.launch.requirements import require_files
@@ -54,7 +54,7 @@ def test_a_setting_that_does_more_than_train_is_not_taken_over(
 ) -> None:
     folder = write_run(tmp_path / "run", "task=asl", override)
     with pytest.raises(ValueError, match="not taken over from a file") as refused:
-        with_saved_overrides([f"resume={folder}"])
+        merge_saved_overrides([f"resume={folder}"])
     assert "\n" not in str(refused.value) and "\x1b" not in str(refused.value)
 
 
@@ -67,7 +67,7 @@ def test_settings_of_training_are_taken_over(tmp_path: Path) -> None:
         *("classes=[left,right]", "scheduler=none", f"run_dir={folder}"),
     ]
     write_run(folder, *saved)
-    assert with_saved_overrides([f"resume={folder}"])[: len(saved)] == saved
+    assert merge_saved_overrides([f"resume={folder}"])[: len(saved)] == saved
 
 
 def test_links_out_of_a_run_folder_are_not_followed(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_links_out_of_a_run_folder_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (folder / "checkpoints").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="is a link out of the run folder"):
-        with_saved_overrides([f"resume={folder}"])
+        merge_saved_overrides([f"resume={folder}"])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,11 @@ from omegaconf import OmegaConf
 from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
 from datamodules.loading.resumable import ResumableLoader, SkipBatches
 from datamodules.loading.samplers import SeededBatchSampler
-from experiments.checkpoints.resume import checkpoint_to_resume, tell_changes, with_saved_overrides
+from experiments.checkpoints.resume import (
+    find_checkpoint_to_resume,
+    merge_saved_overrides,
+    report_changes,
+)
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import TASKS
 
@@ -31,12 +35,12 @@ def write_run(folder: Path, *overrides: str) -> Path:
 
 def test_new_overrides_win_over_saved_ones(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "r", "task=asl", "seed=3", "~callbacks.last", "resume=old")
-    merged = with_saved_overrides([f"resume={folder}", "seed=4", "trainer.max_epochs=9"])
+    merged = merge_saved_overrides([f"resume={folder}", "seed=4", "trainer.max_epochs=9"])
     assert merged == [
         *("task=asl", "~callbacks.last"),
         *(f"resume={folder}", "seed=4", "trainer.max_epochs=9"),
     ]
-    assert with_saved_overrides(["task=asl"]) == ["task=asl"]
+    assert merge_saved_overrides(["task=asl"]) == ["task=asl"]
 
 
 def test_an_equal_command_does_not_rewrite_saved_overrides(tmp_path: Path) -> None:
@@ -44,13 +48,13 @@ def test_an_equal_command_does_not_rewrite_saved_overrides(tmp_path: Path) -> No
     folder = write_run(tmp_path / "r", "task=asl", "seed=3")
     alone = "hydra.output_subdir=null"
     for again in ([], ["seed=3"], ["task=asl", "seed=3"]):
-        assert with_saved_overrides([*again, f"resume={folder}"])[-1] == alone
-    assert alone not in with_saved_overrides([f"resume={folder}", "seed=4"])
+        assert merge_saved_overrides([*again, f"resume={folder}"])[-1] == alone
+    assert alone not in merge_saved_overrides([f"resume={folder}", "seed=4"])
 
 
 def test_resume_refuses_other_folders(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="is not a run folder"):
-        with_saved_overrides([f"resume={tmp_path}"])
+        merge_saved_overrides([f"resume={tmp_path}"])
 
 
 @pytest.mark.slow
@@ -95,27 +99,27 @@ def test_a_run_without_checkpoints_starts_over(tmp_path: Path) -> None:
 
 def test_a_complete_command_needs_an_empty_folder(tmp_path: Path) -> None:
     """One command for cluster scripts starts the run and resumes it."""
-    assert with_saved_overrides(["task=asl", f"resume={tmp_path / 'new'}"])
+    assert merge_saved_overrides(["task=asl", f"resume={tmp_path / 'new'}"])
     write_run(tmp_path / "killed").joinpath(".hydra", "overrides.yaml").unlink()
-    assert with_saved_overrides(["task=asl", f"resume={tmp_path / 'killed'}"])
+    assert merge_saved_overrides(["task=asl", f"resume={tmp_path / 'killed'}"])
     (tmp_path / "letters.txt").touch()
     with pytest.raises(SystemExit, match="is not a run folder"):
-        with_saved_overrides(["task=asl", f"resume={tmp_path}"])
+        merge_saved_overrides(["task=asl", f"resume={tmp_path}"])
     with pytest.raises(SystemExit, match="is not a run folder"):
-        with_saved_overrides([f"resume={tmp_path / 'new'}"])
+        merge_saved_overrides([f"resume={tmp_path / 'new'}"])
 
 
 def test_changed_settings_are_reported(capsys) -> None:
     run = {"run_dir": "/a/run", "seed": 0, "resume": None, "optimizer": {"lr": 0.1, "fused": None}}
     began = run | {"callbacks": {"last": {"dirpath": "/a/run/checkpoints"}, "x": None}}
     now = run | {"run_dir": "/b", "callbacks": {"last": {"dirpath": "/b/checkpoints"}, "x": None}}
-    tell_changes(began, now | {"resume": "/b"})
+    report_changes(began, now | {"resume": "/b"})
     assert capsys.readouterr().out == ""
-    tell_changes(began, now | {"seed": 1})
+    report_changes(began, now | {"seed": 1})
     assert capsys.readouterr().out == "Changed since it began: seed 0 → 1\n"
-    tell_changes(began, now | {"optimizer": {"lr": 0.2, "fused": None}})
+    report_changes(began, now | {"optimizer": {"lr": 0.2, "fused": None}})
     message = capsys.readouterr().out
-    tell_changes(began | {"callbacks": {"periodic": {"a": 1}}}, now | {"callbacks": {}})
+    report_changes(began | {"callbacks": {"periodic": {"a": 1}}}, now | {"callbacks": {}})
     assert "callbacks.periodic … → None" in capsys.readouterr().out
     assert "optimizer.lr 0.1 → 0.2" in message and "go on as the checkpoint has them" in message
 
@@ -158,7 +162,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
 ) -> None:
     folder = shutil.copytree(finished_run, tmp_path / "run")
     damage(folder / "checkpoints" / "last.ckpt")
-    assert checkpoint_to_resume(str(folder)).name == "before_last.ckpt"
+    assert find_checkpoint_to_resume(str(folder)).name == "before_last.ckpt"
     message = capsys.readouterr().out
     assert (
         "warning:" in message
@@ -166,10 +170,10 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
         and "from before_last.ckpt" in message
     )
     damage(folder / "checkpoints" / "before_last.ckpt")
-    assert checkpoint_to_resume(str(folder)).name == "best.ckpt"
+    assert find_checkpoint_to_resume(str(folder)).name == "best.ckpt"
     damage(folder / "checkpoints" / "best.ckpt")
     with pytest.raises(ValueError, match="last.ckpt is damaged .* Begin a new run"):
-        checkpoint_to_resume(str(folder))
+        find_checkpoint_to_resume(str(folder))
 
 
 def test_checkpoints_of_weights_only_cannot_be_resumed(finished_run: Path, tmp_path: Path) -> None:
@@ -178,11 +182,11 @@ def test_checkpoints_of_weights_only_cannot_be_resumed(finished_run: Path, tmp_p
     whole = torch.load(finished_run / "checkpoints" / "last.ckpt", weights_only=True)
     torch.save({k: whole[k] for k in ("card", "state_dict")}, folder / "weights.ckpt")
     with pytest.raises(ValueError, match="weights.ckpt has the weights alone"):
-        checkpoint_to_resume(str(tmp_path / "run"))
+        find_checkpoint_to_resume(str(tmp_path / "run"))
     half = folder / "last.ckpt.partial"
     half.write_bytes(b"PK")  # of a run that was killed while it wrote
     torch.save(whole, folder / "last.ckpt")
-    assert checkpoint_to_resume(str(tmp_path / "run")).name == "last.ckpt"
+    assert find_checkpoint_to_resume(str(tmp_path / "run")).name == "last.ckpt"
     assert not half.exists()
 
 

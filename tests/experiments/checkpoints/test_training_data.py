@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from experiments.checkpoints.card import ModelCard
-from experiments.checkpoints.training_data import find_training_set, with_training_data
+from experiments.checkpoints.training_data import find_training_set, select_training_data
 from tests.helpers.command_line import run_command
 from tests.helpers.prepared_sets import write_hands
 from tests.helpers.runs import read_metrics
@@ -109,7 +109,7 @@ def test_a_simulated_model_keeps_its_simulator(run, compose_config, tmp_path: Pa
     card = ModelCard.from_plain(
         torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["card"]
     )
-    kept = with_training_data(test, card)
+    kept = select_training_data(test, card)
     assert test.datamodule.simulator.signers == 2000
     assert kept.datamodule.simulator.signers == 5 and kept.data_dir is None
 
@@ -134,7 +134,7 @@ def test_a_hostile_split_is_refused(split, message: str, tmp_path: Path, compose
     data = write_hands(tmp_path / "set")
     card = make_card(data_dir=str(data), config={"split": split})
     with pytest.raises(ValueError, match=message):
-        with_training_data(compose_config("stage=test"), card)
+        select_training_data(compose_config("stage=test"), card)
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/proc/self", "no\x1bset", "", None])

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from experiments.checkpoints.init_from import start_from
+from experiments.checkpoints.init_from import load_initial_weights
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.launch.build import build_datamodule, build_module
 from experiments.stages.export import FORMATS, write_pth
@@ -72,7 +72,7 @@ def test_the_plain_file_is_complete_and_loads(task: str, compose_config, tmp_pat
     bare.load_state_dict(content["model_state_dict"])  # with none of this suite's loading
 
     second = build_module(config, data)
-    start_from(second, path)  # init_from=
+    load_initial_weights(second, path)  # init_from=
     assert has_same_weights(second, module)
     again = load_checkpoint(path, task)
     assert has_same_weights(again, module) and again.card == module.card and not again.training
@@ -272,7 +272,7 @@ def test_a_file_that_asks_for_a_command_is_refused_wherever_it_is_read(
 ) -> None:
     marker = tmp_path / "ran"
     path = change_file(poison(place, make_target(target, marker)))
-    for read in (read_checkpoint, load_checkpoint, lambda path: start_from(None, path)):
+    for read in (read_checkpoint, load_checkpoint, lambda path: load_initial_weights(None, path)):
         with pytest.raises(ValueError, match=REFUSED) as refused:
             read(path)
         assert "\n" not in str(refused.value)
@@ -311,7 +311,7 @@ def test_this_project_s_own_functions_are_not_built_from_a_file(
 def test_a_pickled_command_is_refused_and_not_run(where: str, change_file, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     path = change_file(lambda content: content.update({where: PickleAttack(str(marker))}))
-    for read in (read_checkpoint, load_checkpoint, lambda path: start_from(None, path)):
+    for read in (read_checkpoint, load_checkpoint, lambda path: load_initial_weights(None, path)):
         with pytest.raises(ValueError, match="It was not loaded"):
             read(path)
     assert not marker.exists()

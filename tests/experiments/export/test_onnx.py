@@ -35,7 +35,7 @@ from experiments.export.parity import check_parity, reference_batches
 from experiments.export.program import write_program
 from experiments.export.reference_data import build_reference_data
 from experiments.launch.build import build_datamodule, build_module
-from experiments.launch.overrides import with_task
+from experiments.launch.overrides import add_task
 from experiments.stages.export import write_pth
 from modules.base import TaskModule
 from tests.helpers.compose import compose_command
@@ -324,13 +324,13 @@ def test_the_task_is_read_from_the_model(tmp_path: Path, compose_config) -> None
     _, module = build_untrained(compose_config, "emg")
     write_pth(module, tmp_path / "m.pth")
     for path, task in ((exported, "vsr"), (tmp_path / "m.pth", "emg")):
-        assert with_task(["stage=serve", f"ckpt_path={path}"])[0] == f"task={task}"
+        assert add_task(["stage=serve", f"ckpt_path={path}"])[0] == f"task={task}"
         message = [f"ckpt_path={path}", "task=asl"]
-        assert with_task(message) == message
+        assert add_task(message) == message
     damaged = tmp_path / "damaged.ckpt"
     damaged.write_bytes(b"nothing")
     for alone in (["stage=fit"], [f"ckpt_path={damaged}"], ["ckpt_path=nowhere.ckpt"]):
-        assert with_task(alone) == alone
+        assert add_task(alone) == alone
 
 
 class DataDependentNetwork(nn.Module):

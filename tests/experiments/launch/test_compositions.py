@@ -11,15 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.launch.instantiate import instantiate_group
 from experiments.launch.overrides import prepare_arguments
-from experiments.launch.suggestions import choices_of
+from experiments.launch.suggestions import list_choices
 from tests.helpers.compose import compose_command
 from tests.helpers.paths import TASKS
 
 RECIPES = [
     *(f"task={task}" for task in TASKS),
-    *(f"experiment={name}" for name in choices_of("experiment")),
+    *(f"experiment={name}" for name in list_choices("experiment")),
 ]
-TRAINERS, DEBUGS = choices_of("trainer"), ["null", *choices_of("debug")]
+TRAINERS, DEBUGS = list_choices("trainer"), ["null", *list_choices("debug")]
 ALL = list(itertools.product(RECIPES, TRAINERS, DEBUGS))
 # Each recipe with each debug preset, and with the trainer that changes most.
 FEW = [one for one in ALL if one[1:] in {*zip(itertools.cycle(TRAINERS), DEBUGS)}]

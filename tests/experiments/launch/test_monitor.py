@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from experiments.launch.monitor import check_monitor, known_mode
+from experiments.launch.monitor import check_monitor, infer_mode
 from experiments.launch.resolvers import register_resolvers
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import TASKS
@@ -29,7 +29,7 @@ from tests.helpers.prepared_sets import write_hands
     ],
 )
 def test_the_metric_name_gives_the_direction(metric: str, mode: str | None) -> None:
-    assert known_mode(metric) == mode
+    assert infer_mode(metric) == mode
 
 
 @pytest.mark.parametrize("task", TASKS)

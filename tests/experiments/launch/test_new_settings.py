@@ -2,16 +2,16 @@
 
 import pytest
 
-from experiments.launch.rules import rule_of
+from experiments.launch.rules import find_rule
 
 
 @pytest.mark.parametrize(
     "key", ["datamodule.simulator.blink_s", "augment.eye.frame_rate", "module.gain", "net.kernel"]
 )
 def test_new_names_have_no_rule(key: str) -> None:
-    assert rule_of(key) is None
+    assert find_rule(key) is None
 
 
 def test_names_of_the_tasks_have_a_rule() -> None:
     keys = ["datamodule.simulator.signers", "augment.hand.bend", "augment.tone.gamma"]
-    assert all(rule_of(key) for key in keys)
+    assert all(find_rule(key) for key in keys)

@@ -12,7 +12,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
-from experiments.checkpoints.resume import with_saved_overrides
+from experiments.checkpoints.resume import merge_saved_overrides
 from experiments.launch import current_names, renaming
 from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.old_names import CHOICES, KEYS, TARGETS, WEIGHTS
@@ -92,9 +92,9 @@ def test_a_resumed_run_is_read_under_new_names(tmp_path: Path) -> None:
     (tmp_path / ".hydra").mkdir()
     saved = "- task=asl\n- net.thickness=32\n- trainer=glance\n"
     (tmp_path / ".hydra" / "overrides.yaml").write_text(saved)
-    whole = with_saved_overrides([f"resume={tmp_path}"])
+    whole = merge_saved_overrides([f"resume={tmp_path}"])
     assert whole[:3] == ["task=asl", "net.hidden_size=32", "logger=none"]
-    assert with_saved_overrides([f"resume={tmp_path}", "trainer=cpu"])[:2] == whole[:2]
+    assert merge_saved_overrides([f"resume={tmp_path}", "trainer=cpu"])[:2] == whole[:2]
 
 
 @pytest.mark.usefixtures("invented")

@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.checkpoints.resume import with_saved_overrides
+from experiments.checkpoints.resume import merge_saved_overrides
 from experiments.launch.overrides import prepare_arguments, quote_values, unquote
 from tests.helpers.command_line import run_command
 from tests.helpers.commands import compose_arguments
@@ -66,7 +66,7 @@ def test_epochs_is_honoured_beside_a_trainer_preset(tmp_path: Path) -> None:
 
 def test_a_resumed_run_keeps_its_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="are two folders"):
-        with_saved_overrides([f"resume={tmp_path}", "hydra.run.dir=elsewhere"])
+        merge_saved_overrides([f"resume={tmp_path}", "hydra.run.dir=elsewhere"])
 
 
 @pytest.mark.slow
