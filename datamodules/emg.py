@@ -135,7 +135,7 @@ class EMGDataModule(PreparedDataModule):
     @property
     def card_fields(self) -> dict[str, Any]:
         """Fields of a checkpoint's card on classes and text, as plain data."""
-        classes, plain = list(self.classes), self.tokenizer.plain()
+        classes, plain = list(self.classes), self.tokenizer.to_plain()
         return {"classes": classes, "trained_classes": classes, "tokenizer": plain}
 
     def validate_network(self, module: L.LightningModule) -> None:
@@ -183,7 +183,7 @@ class EMGDataModule(PreparedDataModule):
         labels = self.prepared.manifest["label"]
         if not self.model_card:
             self.tokenizer = self.tokenizer.fit(labels.iloc[self.indices.train].tolist())
-        texts = {label: self.tokenizer.normalise(label) for label in labels.unique()}
+        texts = {label: self.tokenizer.normalize(label) for label in labels.unique()}
         ids = {text: self.tokenizer.encode(text) for text in texts.values()}
         self.texts = [texts[label] for label in labels]
         self.tokens = [ids[text] for text in self.texts]
@@ -203,7 +203,7 @@ class EMGDataModule(PreparedDataModule):
 
     def _refuse_unwritable(self) -> None:
         for row in self.indices.train:
-            lost = self.tokenizer.unwritable(self.texts[row])
+            lost = self.tokenizer.find_unwritable(self.texts[row])
             if lost or not self.tokens[row]:
                 raise ValueError(
                     f"{self.prepared.manifest['id'].iloc[row]} of {self.prepared.data_dir}: "
@@ -213,7 +213,7 @@ class EMGDataModule(PreparedDataModule):
 
     def unseen_class_warning(self) -> str:
         """Return a sentence on texts that the model cannot write; empty if there are none."""
-        texts = sorted({text for text in self.texts if self.tokenizer.unwritable(text)})
+        texts = sorted({text for text in self.texts if self.tokenizer.find_unwritable(text)})
         if not texts:
             return ""
         return (

@@ -185,7 +185,7 @@ class TranscriptionModule(TaskModule):
         self, logits: Tensor, lengths: Tensor, batch: Batch
     ) -> tuple[dict[str, Any], list[list[int]]]:
         values, counts = logits.float().cpu().numpy(), lengths.cpu().numpy()
-        ids = self.decoder.ids(values, counts)
+        ids = self.decoder.decode_ids(values, counts)
         texts = [self.tokenizer.decode(row) for row in ids]
         confidence = torch.from_numpy(self.decoder.mean_confidence(values, counts, ids)).float()
         return {"index": batch["index"], "texts": texts, "probability": confidence}, ids

@@ -1,6 +1,6 @@
-"""From a network's logits to ids: CTC, and positions that are decoded in parallel.
+"""Decoding of a network's logits to token ids: CTC, and positions decoded in parallel.
 
-Without torch, for models that are used without it decode here too.
+In NumPy, because exported models are decoded without torch.
 """
 
 from __future__ import annotations
@@ -11,52 +11,56 @@ import numpy as np
 
 
 def greedy_ctc(logits: np.ndarray, lengths: np.ndarray, blank: int) -> list[list[int]]:
-    """The ids of every frame's likeliest class, repeats and blanks dropped.
+    """Return the ids of the likeliest classes without repeats and blanks.
 
-    ``logits`` (B, T, V), of which sample b has ``lengths[b]`` frames; any normalisation. Source:
-    best path decoding, Graves et al., Connectionist Temporal Classification, ICML 2006.
+    Source: best path decoding, Graves et al., Connectionist Temporal Classification, ICML 2006.
+
+    Args:
+        logits: (B, T, V), with any normalization.
+        lengths: (B,) frames of each sample.
+        blank: the blank's id.
     """
     best = logits.argmax(-1)  # (B, T)
-    before = np.pad(best, ((0, 0), (1, 0)), constant_values=blank)[:, :-1]
-    within = np.arange(best.shape[1]) < lengths[:, None]  # (B, T)
-    return _kept(best, within & (best != blank) & (best != before))
+    previous = np.pad(best, ((0, 0), (1, 0)), constant_values=blank)[:, :-1]
+    is_frame = np.arange(best.shape[1]) < lengths[:, None]  # (B, T)
+    return _select_ids(best, is_frame & (best != blank) & (best != previous))
 
 
-def until_eos(logits: np.ndarray, eos: int, pad: int) -> list[list[int]]:
-    """The likeliest id of every position up to the first ``eos``, without ``pad``.
+def ids_until_eos(logits: np.ndarray, eos: int, pad: int) -> list[list[int]]:
+    """Return the likeliest ids of (B, L, V) logits up to the first ``eos``, without ``pad``.
 
-    ``logits`` (B, L, V): the positions are decoded all at once, none sees another's choice.
+    All positions are decoded at once, independently of each other.
     """
     best = logits.argmax(-1)  # (B, L)
-    ended = (best == eos).cumsum(1) > 0
-    return _kept(best, ~ended & (best != pad))
+    has_ended = (best == eos).cumsum(1) > 0
+    return _select_ids(best, ~has_ended & (best != pad))
 
 
-def _kept(ids: np.ndarray, keep: np.ndarray) -> list[list[int]]:
-    return [row[kept].tolist() for row, kept in zip(ids, keep, strict=True)]
+def _select_ids(ids: np.ndarray, mask: np.ndarray) -> list[list[int]]:
+    return [row[selected].tolist() for row, selected in zip(ids, mask, strict=True)]
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Log probabilities over the last axis, in float64."""
+    """Return log probabilities over the last axis, in float64."""
     shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def mean_confidence(logits: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(B, L, V), of which ``counts`` (B,) positions count → (B,) their mean best probability."""
+    """Return the mean best probability (B,) of the first ``counts`` (B,) of (B, L, V) logits."""
     counts = counts.clip(1, logits.shape[1])[:, None]
-    within = np.arange(logits.shape[1]) < counts  # (B, L)
+    is_counted = np.arange(logits.shape[1]) < counts  # (B, L)
     best = np.exp(log_softmax(logits).max(-1))
-    return (best * within).sum(1) / counts[:, 0]
+    return (best * is_counted).sum(1) / counts[:, 0]
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Logits to token ids, and how sure they are.
+    """Decodes logits to token ids with their confidence.
 
     Args:
-        objective: ``cross_entropy``, of positions that are read in parallel, or ``ctc``.
-        eos, pad: of the tokenizer; ``pad`` is CTC's blank.
+        objective: ``cross_entropy`` for positions decoded in parallel, or ``ctc``.
+        eos, pad: ids of the tokenizer; ``pad`` is CTC's blank.
         beam_width: of CTC's prefix beam search; 1 takes the best token of each frame.
     """
 
@@ -65,10 +69,10 @@ class Decoder:
     pad: int
     beam_width: int = 1
 
-    def ids(self, logits: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
-        """(B, L or frames, V) logits, of which (B,) count → the ids of each, without the end."""
+    def decode_ids(self, logits: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
+        """Return the ids of logits (B, positions or frames, V) with lengths (B,), without eos."""
         if self.objective == "cross_entropy":
-            return until_eos(logits, self.eos, self.pad)
+            return ids_until_eos(logits, self.eos, self.pad)
         if self.beam_width > 1:
             return beam_ctc(logits, lengths, self.pad, self.beam_width)
         return greedy_ctc(logits, lengths, self.pad)
@@ -76,36 +80,39 @@ class Decoder:
     def mean_confidence(
         self, logits: np.ndarray, lengths: np.ndarray, ids: list[list[int]]
     ) -> np.ndarray:
-        """(B,) the mean probability of what the positions (with their end) or frames say best."""
+        """Return (B,) the mean best probability of the frames, or of the positions up to eos."""
         if self.objective == "cross_entropy":
-            lengths = np.array([len(one) + 1 for one in ids])
+            lengths = np.array([len(sample_ids) + 1 for sample_ids in ids])
         return mean_confidence(logits, lengths)
 
 
 # fast-ctc-decode needs vocabulary × prefixes of memory (3.5 GB for 1,000 pieces, 100 frames),
-# pyctcdecode wants numpy below 2, flashlight-text (torchaudio) does not sum over alignments.
+# pyctcdecode requires numpy < 2, flashlight-text (torchaudio) does not sum over alignments.
 def beam_ctc(logits: np.ndarray, lengths: np.ndarray, blank: int, width: int) -> list[list[int]]:
-    """The likeliest ids of each sample, over all their alignments: CTC prefix beam search.
+    """Return the likeliest ids over all alignments, by CTC prefix beam search.
 
-    ``logits`` (B, T, V), of which sample b has ``lengths[b]`` frames; after each frame the
-    ``width`` likeliest prefixes are kept. Source: Graves, Sequence Transduction with RNNs, 2012,
-    section 2.5; Hannun et al., First-Pass Large Vocabulary Continuous Speech Recognition using
-    Bi-Directional Recurrent DNNs, 2014, algorithm 1, without a language model.
+    Source: Graves, Sequence Transduction with RNNs, 2012, section 2.5; Hannun et al., First-Pass
+    Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs, 2014,
+    algorithm 1, without a language model.
+
+    Args:
+        logits: (B, T, V).
+        lengths: (B,) frames of each sample.
+        blank: the blank's id.
+        width: prefixes that are kept after each frame.
 
     Raises:
         ValueError: a width below 1.
     """
     if width < 1:
         raise ValueError(f"the beam's width is {width}; it must be at least 1")
-    frames, counts = log_softmax(logits), lengths.tolist()
-    return [
-        _best(sample[:count], blank, width) for sample, count in zip(frames, counts, strict=True)
-    ]
+    samples = zip(log_softmax(logits), lengths.tolist(), strict=True)
+    return [_search_beam(frames[:length], blank, width) for frames, length in samples]
 
 
 @dataclass(frozen=True)
 class _Beam:
-    """Prefixes, and the log probability (N,) of their alignments by how these end."""
+    """Prefixes, and log probabilities (N,) of their alignments that end in a blank or a label."""
 
     prefixes: list[tuple[int, ...]]
     in_blank: np.ndarray
@@ -113,42 +120,43 @@ class _Beam:
 
     @property
     def total(self) -> np.ndarray:
+        """Log probability (N,) of each prefix."""
         return np.logaddexp(self.in_blank, self.in_label)
 
 
-def _best(frames: np.ndarray, blank: int, width: int) -> list[int]:
+def _search_beam(frames: np.ndarray, blank: int, width: int) -> list[int]:
     beam = _Beam([()], np.zeros(1), np.full(1, -np.inf))
     for frame in frames:
-        beam = _step(beam, frame, blank, width)
+        beam = _extend_beam(beam, frame, blank, width)
     return list(beam.prefixes[int(beam.total.argmax())])
 
 
-def _step(beam: _Beam, frame: np.ndarray, blank: int, width: int) -> _Beam:
-    """The beam after one more frame (V,) of log probabilities."""
+def _extend_beam(beam: _Beam, frame: np.ndarray, blank: int, width: int) -> _Beam:
+    """Return the beam after one more frame (V,) of log probabilities."""
     tips = np.array([prefix[-1] if prefix else -1 for prefix in beam.prefixes])
-    labels = _labels(frame, tips, blank, width)
-    longer = _longer(beam, frame, tips, labels)
+    labels = _find_candidates(frame, tips, blank, width)
+    grown = _score_grown(beam, frame, tips, labels)
     in_blank = beam.total + frame[blank]
     in_label = np.where(tips < 0, -np.inf, beam.in_label + frame[tips])
-    _merge(beam, labels, longer, in_label)
+    _merge_grown(beam, labels, grown, in_label)
     # (N,) and (N, labels) → (N + N · labels,)
-    scores = np.concatenate([np.logaddexp(in_blank, in_label), longer.ravel()])
-    kept = np.argsort(-scores, kind="stable")[:width]
-    possible = scores[kept] > -np.inf  # what was merged away must not come back as a twin
-    possible[0] = True
-    kept = kept[possible]
-    stay, grow = kept[kept < len(tips)], kept[kept >= len(tips)] - len(tips)
-    rows, columns = np.unravel_index(grow, longer.shape)
-    grown = [(*beam.prefixes[r], int(labels[c])) for r, c in zip(rows, columns, strict=True)]
+    scores = np.concatenate([np.logaddexp(in_blank, in_label), grown.ravel()])
+    best = np.argsort(-scores, kind="stable")[:width]
+    is_possible = scores[best] > -np.inf  # a merged prefix must not return as a duplicate
+    is_possible[0] = True
+    best = best[is_possible]
+    stay, grow = best[best < len(tips)], best[best >= len(tips)] - len(tips)
+    rows, columns = np.unravel_index(grow, grown.shape)
+    new = [(*beam.prefixes[r], int(labels[c])) for r, c in zip(rows, columns, strict=True)]
     return _Beam(
-        [beam.prefixes[i] for i in stay] + grown,
+        [beam.prefixes[i] for i in stay] + new,
         np.concatenate([in_blank[stay], np.full(len(grow), -np.inf)]),
-        np.concatenate([in_label[stay], longer[rows, columns]]),
+        np.concatenate([in_label[stay], grown[rows, columns]]),
     )
 
 
-def _labels(frame: np.ndarray, tips: np.ndarray, blank: int, width: int) -> np.ndarray:
-    """Labels by which a prefix can grow and stay in the beam, all others cannot.
+def _find_candidates(frame: np.ndarray, tips: np.ndarray, blank: int, width: int) -> np.ndarray:
+    """Return the only labels by which a prefix can grow and stay in the beam.
 
     A prefix grows by at most ``width`` labels that survive, besides its own tip and the labels
     that lead to another prefix of the beam, which are tips too.
@@ -159,18 +167,20 @@ def _labels(frame: np.ndarray, tips: np.ndarray, blank: int, width: int) -> np.n
     return labels[labels != blank]
 
 
-def _longer(beam: _Beam, frame: np.ndarray, tips: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N, labels): each prefix one label longer; its tip again only after a blank."""
-    again = labels == tips[:, None]
-    return np.where(again, beam.in_blank[:, None], beam.total[:, None]) + frame[labels]
+def _score_grown(
+    beam: _Beam, frame: np.ndarray, tips: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Return (N, labels): prefixes grown by a label; its own tip repeats only after a blank."""
+    is_repeated = labels == tips[:, None]
+    return np.where(is_repeated, beam.in_blank[:, None], beam.total[:, None]) + frame[labels]
 
 
-def _merge(beam: _Beam, labels: np.ndarray, longer: np.ndarray, in_label: np.ndarray) -> None:
-    """Move what grows into a prefix that the beam already has to that prefix, in place."""
+def _merge_grown(beam: _Beam, labels: np.ndarray, grown: np.ndarray, in_label: np.ndarray) -> None:
+    """Add the score of a grown prefix to the same prefix in the beam, in place."""
     index = {prefix: row for row, prefix in enumerate(beam.prefixes)}
     for row, prefix in enumerate(beam.prefixes):
         parent = index.get(prefix[:-1]) if prefix else None
         if parent is not None:
             column = np.searchsorted(labels, prefix[-1])
-            in_label[row] = np.logaddexp(in_label[row], longer[parent, column])
-            longer[parent, column] = -np.inf
+            in_label[row] = np.logaddexp(in_label[row], grown[parent, column])
+            grown[parent, column] = -np.inf

@@ -1,4 +1,4 @@
-"""Which files are recordings, and opening files that may be anything."""
+"""Suffixes of recordings, and safe opening of untrusted files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EMG_SUFFIXES = (".csv", ".tsv", ".txt")
 
 MAX_IMAGE_BYTES = 100_000_000
 MAX_TABLE_BYTES = 500_000_000
-MAX_TEXT_BYTES = 10_000_000  # of a small file that describes a recording
+MAX_TEXT_BYTES = 10_000_000  # of a file that describes a recording
 MAX_ARRAY_BYTES = 2_000_000_000
 
 _KINDS = {
@@ -35,30 +35,30 @@ _KINDS = {
 
 
 def describe_special_file(mode: int) -> str:
-    """Return what a file of this mode is where it is not a regular one, else ""."""
+    """Return the kind of a file that is not a regular one, by its mode; else ""."""
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "a special file")
 
 
 def require_regular_file(path: Path, limit: int | None = None) -> None:
-    """Refuse what is not a regular file, without opening it: a FIFO would never end.
+    """Refuse anything but a regular file, without opening it: a FIFO would never end.
 
     Args:
         path: the file; links are followed.
-        limit: bytes it may have at most; None for any size.
+        limit: largest size in bytes; None for any size.
 
     Raises:
-        ValueError: it is missing, a FIFO, a device, a socket, a folder, or too large.
+        ValueError: the file is missing, a FIFO, a device, a socket, a folder, or too large.
     """
     try:
         state = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         reason = error.strerror if isinstance(error, OSError) else error
         raise ValueError(f"cannot be read: {reason}") from error
-    _refuse_state(state, limit)
+    _check_state(state, limit)
 
 
 def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
-    """Open a regular file for reading; it never waits for whoever writes to a FIFO.
+    """Open a regular file for reading, without waiting for the writer of a FIFO.
 
     Raises:
         ValueError: as ``require_regular_file``, or the file may not be read.
@@ -71,7 +71,7 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
         raise ValueError(f"cannot be read: {error.strerror}") from error
     file = os.fdopen(descriptor, "rb")
     try:
-        _refuse_state(os.fstat(descriptor), limit)  # it may have been replaced meanwhile
+        _check_state(os.fstat(descriptor), limit)  # it may have been replaced meanwhile
     except ValueError:
         file.close()
         raise
@@ -103,7 +103,7 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
         raise ValueError("not a text in UTF-8") from error
 
 
-def _refuse_state(state: os.stat_result, limit: int | None) -> None:
+def _check_state(state: os.stat_result, limit: int | None) -> None:
     kind = describe_special_file(state.st_mode)
     if kind:
         raise ValueError(f"cannot be read: {kind}, not a regular file")

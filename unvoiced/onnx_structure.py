@@ -1,7 +1,7 @@
-"""The structure of an ONNX file that may come from anyone, checked before it is run.
+"""Checks of the structure of an untrusted ONNX file before it is run.
 
-ONNX files are protocol buffers; the few fields that matter are read here, because the library
-``onnx`` is not needed to run them. Field numbers: github.com/onnx/onnx, onnx.proto.
+ONNX files are protocol buffers. The few relevant fields are parsed here, because ONNX Runtime does
+not need the library ``onnx``. Field numbers: github.com/onnx/onnx, onnx.proto.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14  # the quantizer writes the location 0
 
 
 def check_structure(content: bytes) -> None:
-    """Accept a graph that ends after a bounded number of steps and reads no other file.
+    """Accept a graph with a bounded number of steps that reads no other file.
 
     Raises:
         ValueError: loops, branches or functions, unknown operators, or data outside the file.
@@ -72,36 +72,36 @@ def read_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Yield the number and the bytes of each field of a protocol buffer.
 
     Raises:
-        ValueError: it is cut off, or no protocol buffer.
+        ValueError: the message is truncated, or no protocol buffer.
     """
-    place, end = 0, len(message)
-    while place < end:
-        tag, place = _read_varint(message, place)
+    position, end = 0, len(message)
+    while position < end:
+        tag, position = _read_varint(message, position)
         wire = tag & 7
         if wire == 2:
-            length, place = _read_varint(message, place)
+            length, position = _read_varint(message, position)
         elif wire == 0:
-            start = place
-            _, place = _read_varint(message, start)
-            place, length = start, place - start
+            start = position
+            _, position = _read_varint(message, start)
+            position, length = start, position - start
         elif wire in (1, 5):
             length = 8 if wire == 1 else 4
         else:
             raise ValueError("it is no protocol buffer")
-        if length > end - place:
+        if length > end - position:
             raise ValueError("it is cut off")
-        yield tag >> 3, message[place : place + length]
-        place += length
+        yield tag >> 3, message[position : position + length]
+        position += length
 
 
-def _read_varint(message: memoryview, place: int) -> tuple[int, int]:
+def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
-        if place >= len(message):
+        if position >= len(message):
             raise ValueError("it is cut off")
-        byte = message[place]
-        place += 1
+        byte = message[position]
+        position += 1
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, place
+            return value, position
     raise ValueError("it is no protocol buffer")

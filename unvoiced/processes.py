@@ -1,6 +1,6 @@
-"""Child processes that end with their parent, however it ends, and import nothing of a stranger.
+"""Child processes that end with their parent, and never import from the current folder.
 
-Imports the standard library alone: every command and every worker process imports this first.
+Imports the standard library only: every command and every worker process imports this first.
 """
 
 from __future__ import annotations
@@ -11,50 +11,50 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-PARENT_VARIABLE = "UNVOICED_PARENT"  # of a command: the process id that it ends with
-INTERVAL_S = 0.5
+PARENT_VARIABLE = "UNVOICED_PARENT"  # id of the process with which a command ends
 ENDED_WITH_PARENT = 3  # exit code
 
 
 def end_with_parent(parent: int) -> None:
     """End this process within a second after its parent, the process ``parent``, has ended.
 
-    A killed parent cannot end its children, and joblib's and Lightning's go on, some for minutes.
-    A thread compares the parent's id, which changes as the parent dies.
+    A killed parent cannot end its children; those of joblib and Lightning run on for minutes. A
+    thread compares the parent's id, which changes when the parent ends.
     """
     end_when(lambda: os.getppid() != parent)
 
 
-def end_when(is_over: Callable[[], bool], interval_s: float = INTERVAL_S) -> None:
-    """End this process once ``is_over()``, looked at from a thread, without any cleaning up."""
+def end_when(is_over: Callable[[], bool], interval_s: float = 0.5) -> None:
+    """End this process, without cleanup, once ``is_over()`` returns true in a thread."""
 
-    def watch() -> None:
+    def wait_for_end() -> None:
         while not is_over():
             time.sleep(interval_s)
         os._exit(ENDED_WITH_PARENT)
 
-    threading.Thread(target=watch, name="end_when", daemon=True).start()
+    threading.Thread(target=wait_for_end, name="end_when", daemon=True).start()
 
 
 def end_with_named_parent() -> None:
-    """End this command with the parent that it was given in ``PARENT_VARIABLE``.
+    """End this command with the parent that ``PARENT_VARIABLE`` names.
 
-    Processes of torchrun and Lightning's DDP (``LOCAL_RANK`` is set) end with whatever began them.
+    Processes of torchrun and Lightning's DDP (``LOCAL_RANK`` is set) end with their parent.
     """
     parent = os.getppid()
-    is_named = os.environ.pop(PARENT_VARIABLE, "") == str(parent)  # not by a process further up
+    # An id of a process further up does not count.
+    is_named = os.environ.pop(PARENT_VARIABLE, "") == str(parent)
     if is_named or "LOCAL_RANK" in os.environ:
         end_with_parent(parent)
 
 
 def isolate_imports(folders: Iterable[str | Path]) -> None:
-    """Keep the current folder out of the import path of all Python processes begun from here.
+    """Keep the current folder out of the import path of all child processes.
 
-    ``python -m`` and ``python -c``, with which joblib, submitit and multiprocessing begin workers,
+    ``python -m`` and ``python -c``, with which joblib, submitit and multiprocessing start workers,
     import from the current folder first: a file numpy.py there would run in place of NumPy.
 
     Args:
-        folders: that they import from in its place, such as the project's own.
+        folders: added to the import path, such as the project's own.
     """
     os.environ["PYTHONSAFEPATH"] = "1"
     known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]

@@ -224,7 +224,7 @@ class Recognizer:
             return reading.label, reading.probability
         logits, lengths = self.network(signal[None], np.array([len(signal)]))[:2]
         self._check_logits(logits, self.tokenizer.size, 3)
-        ids = self.decoder.ids(logits, lengths)
+        ids = self.decoder.decode_ids(logits, lengths)
         confidence = self.decoder.mean_confidence(logits, lengths, ids)
         return self.tokenizer.decode(ids[0]), float(confidence[0])
 

@@ -1,4 +1,4 @@
-"""Text that comes from files, made fit for terminals, reports, tables and comparison."""
+"""Text from files, made safe for terminals, reports, tables and comparison."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import sys
 import unicodedata
 from typing import Any
 
-# Controls, halves of surrogates (of names that are not UTF-8), and marks that turn lines around;
-# tab and newline are left to text of several lines.
-_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-_CONTROL = re.compile(f"[{_CONTROLS}]")
-_UNPRINTABLE = re.compile(f"[\t\n{_CONTROLS}]")
-# Colours and the return of progress bars do no harm in a library's own output.
-_STREAMED = re.compile(rf"(\x1b\[[0-9;]*m|\r)|[{_CONTROLS}]")
+# Controls, halves of surrogates (of names that are not UTF-8), and marks that reverse lines;
+# tab and newline are allowed in text of several lines.
+_CONTROL_CHARACTERS = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+)
+_CONTROL = re.compile(f"[{_CONTROL_CHARACTERS}]")
+_UNPRINTABLE = re.compile(f"[\t\n{_CONTROL_CHARACTERS}]")
+# Colours, and the carriage return of progress bars, are allowed in output.
+_STREAMED = re.compile(rf"(\x1b\[[0-9;]*m|\r)|[{_CONTROL_CHARACTERS}]")
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _FOREIGN_TAG = re.compile(r"<(?=[a-zA-Z/!?])(?!/?(?:details|summary)>)")
 _CELL = str.maketrans({"&": "&amp;", "<": "&lt;", "|": r"\|"})
@@ -24,13 +26,13 @@ def escape_controls(text: str) -> str:
     r"""Return ``text`` with control characters written as ``\x1b`` and the like."""
     if not _UNPRINTABLE.search(text):
         return text
-    return _UNPRINTABLE.sub(_escape, text)
+    return _UNPRINTABLE.sub(_escape_match, text)
 
 
 def normal_form(text: str) -> str:
     """Return ``text`` in Unicode's form C without control characters.
 
-    macOS writes names of files in form D, keyboards write form C: as labels they are one.
+    macOS writes file names in form D, keyboards write form C: as labels they are the same.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -52,30 +54,30 @@ def count_noun(count: int, noun: str) -> str:
     return f"{count:,} {noun}{ending}"
 
 
-# ---- what is shown
+# ---- output
 
 
 def printable(text: object) -> str:
     r"""Return the text with control characters escaped, ``\x1b`` for one; lines stay lines."""
-    return _CONTROL.sub(_escape, str(text))
+    return _CONTROL.sub(_escape_match, str(text))
 
 
 def markdown_text(text: object) -> str:
-    """Return the text on one line, without what Markdown or HTML would take for markup."""
+    """Return the text on one line, without characters of Markdown or HTML markup."""
     return escape_controls(str(text)).translate(_MARKUP)
 
 
 def markdown_document(text: str) -> str:
-    """Return a whole report without control characters, and without other HTML than its own."""
+    """Return a report without control characters, and without HTML but details and summary."""
     return _FOREIGN_TAG.sub("&lt;", printable(text))
 
 
 def table_cell(text: object) -> str:
-    """Return the text as it may stand in a Markdown table beside code and links."""
+    """Return the text for a cell of a Markdown table with code and links."""
     return escape_controls(str(text)).translate(_CELL)
 
 
-def _escape(match: re.Match[str]) -> str:
+def _escape_match(match: re.Match[str]) -> str:
     return ascii(match[0])[1:-1]
 
 
@@ -83,20 +85,20 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def markdown_cells(table: Any) -> Any:
-    """Return a copy of a pandas table whose texts are no markup, for ``to_markdown``."""
+    """Return a copy of a pandas table without markup in its texts, for ``to_markdown``."""
     return _map_text(table, markdown_text)
 
 
 def spreadsheet_cells(table: Any) -> Any:
-    """Return a copy of a pandas table whose texts no spreadsheet takes for a formula.
+    """Return a copy of a pandas table without texts that spreadsheets run as formulas.
 
-    They get an apostrophe in front, as spreadsheets write it themselves; numbers stay.
+    Such texts get an apostrophe in front, as in spreadsheets; numbers stay.
     """
     return _map_text(table, spreadsheet_cell)
 
 
 def spreadsheet_cell(value: str) -> str:
-    """Return the text as data for a spreadsheet."""
+    """Return the text for a cell of a spreadsheet, never a formula."""
     text = escape_controls(value) if _CONTROL.search(value) else value
     return f"'{text}" if _FORMULA.match(text) and len(text) > 1 and not is_number(text) else text
 
@@ -111,14 +113,14 @@ def is_number(text: str) -> bool:
 
 
 def _map_text(table: Any, change: Any) -> Any:
-    def cell(value: Any) -> Any:
+    def map_cell(value: Any) -> Any:
         return change(value) if isinstance(value, str) else value
 
     texts = table.select_dtypes(exclude="number").columns
     changed = table.copy()
     for name in texts:
-        changed[name] = changed[name].map(cell)
-    return changed.rename(columns=cell, index=cell)
+        changed[name] = changed[name].map(map_cell)
+    return changed.rename(columns=map_cell, index=map_cell)
 
 
 # ---- streams
@@ -128,7 +130,7 @@ class PrintableStream:
     """A terminal's stream that escapes control characters; colours and ``\\r`` pass.
 
     Args:
-        stream: the stream that is written to.
+        stream: the stream to write to.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -136,7 +138,7 @@ class PrintableStream:
 
     def write(self, text: str) -> int:
         """Write the text and return its length."""
-        self._stream.write(_STREAMED.sub(lambda match: match[1] or _escape(match), text))
+        self._stream.write(_STREAMED.sub(lambda match: match[1] or _escape_match(match), text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:
@@ -149,6 +151,6 @@ class PrintableStream:
 
 
 def guard_terminal() -> None:
-    """Escape control characters in all that this program prints, errors and warnings included."""
+    """Escape control characters in the output of this program, with errors and warnings."""
     if not isinstance(sys.stdout, PrintableStream):
         sys.stdout, sys.stderr = PrintableStream(sys.stdout), PrintableStream(sys.stderr)

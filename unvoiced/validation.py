@@ -68,7 +68,7 @@ def integer(low: int, high: int, unit: str = "") -> Rule:
     """Return the rule for integers from ``low`` to ``high``."""
     return Rule(
         lambda value: is_integer(value) and low <= value <= high,
-        f"an integer from {low:,} to {high:,}{_unit(unit)}",
+        f"an integer from {low:,} to {high:,}{_format_unit(unit)}",
     )
 
 
@@ -94,14 +94,14 @@ def number(
             and (low < value if above else low <= value)
             and (value < high if below else value <= high)
         ),
-        f"a number {lowest} and {highest}{_unit(unit)}",
+        f"a number {lowest} and {highest}{_format_unit(unit)}",
     )
 
 
 def choice(*choices: Any) -> Rule:
     """Return the rule for one of a few values."""
     return Rule(
-        lambda value: any(value == one and type(value) is type(one) for one in choices),
+        lambda value: any(value == item and type(value) is type(item) for item in choices),
         f"one of {', '.join(map(shown, choices))}" if len(choices) > 1 else shown(choices[0]),
     )
 
@@ -139,7 +139,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
 
 
-def nearest(wanted: str, known: Iterable[str]) -> str | None:
+def find_nearest(wanted: str, known: Iterable[str]) -> str | None:
     """Return the known name that is spelled most like ``wanted``; None if none is alike."""
     from difflib import get_close_matches
 
@@ -156,5 +156,5 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _unit(unit: str) -> str:
+def _format_unit(unit: str) -> str:
     return f" ({unit})" if unit else ""

@@ -115,7 +115,9 @@ def _describe_word_errors(
 
 
 def _decode_texts(recognizer: Recognizer, logits: np.ndarray, lengths: np.ndarray) -> list[str]:
-    return [recognizer.tokenizer.decode(ids) for ids in recognizer.decoder.ids(logits, lengths)]
+    return [
+        recognizer.tokenizer.decode(ids) for ids in recognizer.decoder.decode_ids(logits, lengths)
+    ]
 
 
 def _select_calibration_batches(

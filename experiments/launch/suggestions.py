@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from unvoiced.validation import nearest, shown
+from unvoiced.validation import find_nearest, shown
 
 CONF = Path(__file__).parents[2] / "conf"
 # Names that other tools use for settings of this project.
@@ -85,7 +85,7 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
     """
     parent, _, leaf = key.rpartition(".")
     beside = [*(node or {}), *names]
-    near = nearest(leaf, [name for name in beside if not name.startswith("_")])
+    near = find_nearest(leaf, [name for name in beside if not name.startswith("_")])
     synonym = SYNONYMS.get(key) or SYNONYMS.get(leaf)
     synonym = None if synonym == key else synonym  # which this task does not have
     if synonym and synonym.rpartition(".")[0] == parent and parent:
@@ -95,7 +95,7 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
     if synonym:
         return f" Did you mean {synonym}?"
     others = {name for name in list_known_keys() if not name.startswith("hydra.")} - {key}
-    everywhere = nearest(key, others) or next(
+    everywhere = find_nearest(key, others) or next(
         (name for name in sorted(others) if name.endswith(f".{leaf}")), None
     )
     return f" Did you mean {everywhere}?" if everywhere else ""
@@ -141,7 +141,7 @@ def explain_unknown(key: str) -> str:
 def suggest_choice(group: str, name: str, options: Iterable[str] = ()) -> str:
     """Return which choices a group has, and the one that is spelled most like ``name``."""
     options = list(options) or list_choices(group)
-    near = nearest(name, options)
+    near = find_nearest(name, options)
     known = f" Choices: {', '.join(options)}." if options else ""
     return (f" Did you mean {group}={near}?" if near else "") + known
 

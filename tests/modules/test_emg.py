@@ -161,7 +161,7 @@ def test_a_checkpoint_holds_its_tokenizer_as_plain_data(closed_run: Path) -> Non
     assert json.loads(json.dumps(card.tokenizer)) == card.tokenizer
     assert card.tokenizer["kind"] == "char" and card.classes == sorted(PHRASES)
     assert card.frame["rate"] == 250.0 and card.input["scale"] == "session"
-    assert load_checkpoint(find_checkpoint(closed_run)).tokenizer.plain() == card.tokenizer
+    assert load_checkpoint(find_checkpoint(closed_run)).tokenizer.to_plain() == card.tokenizer
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ def greedy_ctc(logits: Tensor, lengths: Tensor, blank: int) -> list[list[int]]:
     return decoding.greedy_ctc(logits.numpy(), lengths.numpy(), blank)
 
 
-def until_eos(logits: Tensor, eos: int, pad: int) -> list[list[int]]:
-    return decoding.until_eos(logits.numpy(), eos, pad)
+def ids_until_eos(logits: Tensor, eos: int, pad: int) -> list[list[int]]:
+    return decoding.ids_until_eos(logits.numpy(), eos, pad)
 
 
 shapes = st.tuples(st.integers(1, 4), st.integers(2, 4))  # frames, classes
@@ -146,4 +146,4 @@ def test_a_beam_width_below_one_is_refused() -> None:
 def test_positions_are_read_up_to_the_end_without_padding() -> None:
     rows = [[4, 4, 3, 1, 2], [0, 2, 0, 1, 1], [1, 2, 3, 4, 4], [2, 3, 4, 2, 3]]
     logits, _ = make_peaked_logits(rows, 5)
-    assert until_eos(logits, eos=1, pad=0) == [[4, 4, 3], [2], [], [2, 3, 4, 2, 3]]
+    assert ids_until_eos(logits, eos=1, pad=0) == [[4, 4, 3], [2], [], [2, 3, 4, 2, 3]]

@@ -1,6 +1,6 @@
 """EMG recordings as text tables: one line per sample, one column per channel.
 
-The header tells channels from times and counters; the times tell the sample rate.
+The header distinguishes channels from times and counters; the sample rate follows from the times.
 """
 
 from __future__ import annotations
@@ -20,10 +20,7 @@ TIME_UNITS = {  # column name → seconds per unit
     ),
     **dict.fromkeys(("t_ms", "time_ms", "timestamp_ms"), 1e-3),
 }
-COUNTERS = ("", "sample", "sample index", "index", "marker", "markers", "event", "label")
-PLAUSIBLE_HZ = (20.0, 100_000.0)
-RATE_TOLERANCE = 0.03  # relative; clocks of recorders differ by less
-BRAINFLOW_COLUMNS = 15  # BrainFlow's raw files have at least as many, without names
+COUNTER_NAMES = ("", "sample", "sample index", "index", "marker", "markers", "event", "label")
 MAX_BYTES = 1 << 30  # of a table; an hour of 8 channels at 2 kHz is 0.6 GB
 
 
@@ -72,16 +69,16 @@ def parse_header(line: str) -> TableHeader:
     fields = [field.strip().strip('"').lower() for field in line.split(delimiter)]
     has_names = not all(map(is_number, fields))
     names = fields if has_names else ["channel"] * len(fields)
-    if not has_names and delimiter == "\t" and len(fields) >= BRAINFLOW_COLUMNS:
+    if not has_names and delimiter == "\t" and len(fields) >= 15:
         raise ValueError(
             f"{len(fields)} tab-separated columns without names, as BrainFlow's raw files have "
             "(counters, channels, motion, times); expected channels alone. Save the channels as "
             "CSV with one named column each, and a column time in seconds"
         )
     times = [n for n, name in enumerate(names) if name in TIME_UNITS]
-    channels = [n for n, name in enumerate(names) if name not in {*TIME_UNITS, *COUNTERS}]
+    channels = [n for n, name in enumerate(names) if name not in {*TIME_UNITS, *COUNTER_NAMES}]
     time = times[0] if times else None
-    unit_s = TIME_UNITS[names[time]] if time is not None else 1.0
+    unit_s = 1.0 if time is None else TIME_UNITS[names[time]]
     return TableHeader(delimiter, len(fields), tuple(channels), time, unit_s, has_names)
 
 
@@ -163,9 +160,9 @@ def _read_lines(path: Path) -> list[str]:
 
 
 def estimate_sample_rate(times_s: np.ndarray | None) -> float | None:
-    """Return the rate in Hz that times (T,) in seconds tell; None if they tell none.
+    """Return the sample rate (Hz) of times (T,) in seconds; None if it is not plausible.
 
-    Times without a plausible rate in seconds are tried as milliseconds: programs call both "time".
+    Implausible times are tried as milliseconds: programs call both "time".
     """
     if times_s is None or len(times_s) < 3:
         return None
@@ -173,13 +170,12 @@ def estimate_sample_rate(times_s: np.ndarray | None) -> float | None:
     if not math.isfinite(span) or span <= 0:
         return None
     rate = (len(times_s) - 1) / span
-    low, high = PLAUSIBLE_HZ
-    return next((float(hz) for hz in (rate, 1e3 * rate) if low <= hz <= high), None)
+    return next((float(hz) for hz in (rate, 1e3 * rate) if 20 <= hz <= 100_000), None)
 
 
 def check_sample_rate(found: float | None, expected: float, key: str) -> None:
-    """Refuse a table whose times tell another sample rate (Hz) than the setting ``key``."""
-    if found is not None and abs(found / expected - 1) > RATE_TOLERANCE:
+    """Refuse a table whose times have another sample rate (Hz) than the setting ``key``."""
+    if found is not None and abs(found / expected - 1) > 0.03:  # clocks of recorders differ by less
         raise ValueError(
             f"its times tell {found:.4g} Hz, and {key}={expected:g} is expected. Set {key}="
             f"{found:.4g}, or leave out the column of times"

@@ -1,4 +1,4 @@
-"""Text to ids and back: trained pieces, characters, T5's vocabulary, whole phrases."""
+"""Tokenizers: trained pieces, characters, T5's vocabulary, whole phrases."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import base64
 import binascii
 from typing import Any
 
-from unvoiced.tokenizers.base import EOS, PAD, UNKNOWN, Tokenizer, damaged_error
+from unvoiced.tokenizers.base import EOS_ID, PAD_ID, UNKNOWN_ID, Tokenizer, damaged_error
 from unvoiced.tokenizers.listed import Characters, ListedTokenizer, Phrases
 from unvoiced.tokenizers.pieces import T5, SentencePiece
 
 __all__ = [
-    "EOS",
-    "PAD",
+    "EOS_ID",
+    "PAD_ID",
     "T5",
-    "UNKNOWN",
+    "UNKNOWN_ID",
     "Characters",
     "Phrases",
     "SentencePiece",
@@ -22,28 +22,30 @@ __all__ = [
     "build_tokenizer",
 ]
 
-_KINDS: dict[str, type[Tokenizer]] = {
+_TOKENIZER_CLASSES: dict[str, type[Tokenizer]] = {
     kind.kind: kind for kind in (SentencePiece, Characters, T5, Phrases)
 }
 
 
 def build_tokenizer(plain: dict[str, Any]) -> Tokenizer:
-    """The tokenizer of a ``plain()``, which may come from a stranger's checkpoint.
+    """Build a tokenizer from its ``to_plain()``, which may come from an untrusted file.
 
     Raises:
-        ValueError: an unknown kind, or damaged data.
+        ValueError: the kind is unknown, or the data are damaged.
     """
     kind = plain.get("kind") if isinstance(plain, dict) else None
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise ValueError(f"tokenizer kind {kind!r}: expected one of {', '.join(_KINDS)}")
+    if not isinstance(kind, str) or kind not in _TOKENIZER_CLASSES:
+        raise ValueError(
+            f"tokenizer kind {kind!r}: expected one of {', '.join(_TOKENIZER_CLASSES)}"
+        )
     lower = plain.get("lower")
     if not isinstance(lower, bool):
         raise damaged_error(kind, "lower", "true or false")
-    build = _KINDS[kind]
-    if issubclass(build, ListedTokenizer):
-        return build(lower, _entries(plain, build))
-    model = _model(plain, kind)
-    if build is T5:
+    tokenizer_class = _TOKENIZER_CLASSES[kind]
+    if issubclass(tokenizer_class, ListedTokenizer):
+        return tokenizer_class(lower, _read_entries(plain, tokenizer_class))
+    model = _read_model(plain, kind)
+    if tokenizer_class is T5:
         return T5(lower=lower, model=model)
     vocabulary = plain.get("vocabulary")
     if not isinstance(vocabulary, int):
@@ -51,18 +53,18 @@ def build_tokenizer(plain: dict[str, Any]) -> Tokenizer:
     return SentencePiece(vocabulary, lower, model)
 
 
-def _entries(plain: dict[str, Any], build: type[ListedTokenizer]) -> list[str]:
-    entries = plain.get(build.entries_key)
+def _read_entries(plain: dict[str, Any], tokenizer_class: type[ListedTokenizer]) -> list[str]:
+    entries = plain.get(tokenizer_class.entries_key)
     expected = "distinct texts in a list, at least one"
     if not isinstance(entries, list) or not entries:
-        raise damaged_error(build.kind, build.entries_key, expected)
-    texts = all(isinstance(entry, str) and entry for entry in entries)
-    if not texts or len(set(entries)) < len(entries):
-        raise damaged_error(build.kind, build.entries_key, expected)
+        raise damaged_error(tokenizer_class.kind, tokenizer_class.entries_key, expected)
+    are_texts = all(isinstance(entry, str) and entry for entry in entries)
+    if not are_texts or len(set(entries)) < len(entries):
+        raise damaged_error(tokenizer_class.kind, tokenizer_class.entries_key, expected)
     return entries
 
 
-def _model(plain: dict[str, Any], kind: str) -> bytes:
+def _read_model(plain: dict[str, Any], kind: str) -> bytes:
     text = plain.get("model")
     try:
         model = base64.b64decode(text, validate=True) if isinstance(text, str) else b""

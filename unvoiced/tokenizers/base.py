@@ -1,4 +1,4 @@
-"""The interface of all tokenizers, and errors that they share."""
+"""The interface of all tokenizers, and their common errors."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-PAD, EOS, UNKNOWN = 0, 1, 2
+PAD_ID, EOS_ID, UNKNOWN_ID = 0, 1, 2
 
 
 class Tokenizer(ABC):
-    """Text in, ids out, and back.
+    """Converts text to ids and back.
 
-    ``pad`` fills short sequences and is CTC's blank; ``eos`` ends a sequence where the positions
-    are decoded in parallel. ``encode`` adds neither, so the same ids serve both.
+    ``pad`` fills short sequences and is CTC's blank; ``eos`` ends a sequence whose positions are
+    decoded in parallel. ``encode`` adds neither.
 
     Args:
-        lower: write everything in lower case.
+        lower: convert texts to lower case.
     """
 
     kind: ClassVar[str]
-    pad: ClassVar[int] = PAD
-    eos: ClassVar[int] = EOS
+    pad: ClassVar[int] = PAD_ID
+    eos: ClassVar[int] = EOS_ID
 
     def __init__(self, lower: bool = True) -> None:
         self.lower = lower
@@ -31,59 +31,69 @@ class Tokenizer(ABC):
     @property
     @abstractmethod
     def size(self) -> int:
-        """How many ids there are, ``pad`` and ``eos`` included: the width of a network's head."""
+        """Number of ids, with ``pad`` and ``eos``: the width of a network's head."""
 
     @abstractmethod
     def fit(self, texts: Sequence[str]) -> Tokenizer:
-        """One that is trained on these texts; ``ValueError`` where they hold nothing to learn."""
+        """Return a tokenizer that is trained on these texts.
+
+        Raises:
+            ValueError: the texts are empty.
+        """
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
-        """The ids of the normalised text; what is unwritable is left out."""
+        """Return the ids of the normalized text, without the parts that have none."""
 
     @abstractmethod
-    def unwritable(self, text: str) -> list[str]:
-        """What of the text ``decode(encode(text))`` would lose, in order, each once."""
+    def find_unwritable(self, text: str) -> list[str]:
+        """Return the distinct parts of the text that have no ids, in order."""
 
     @abstractmethod
-    def plain(self) -> dict[str, Any]:
-        """Strings, numbers and lists from which ``build_tokenizer`` builds the same tokenizer."""
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain data from which ``build_tokenizer`` builds the same tokenizer."""
 
     @abstractmethod
-    def _join(self, ids: list[int]) -> str:
-        """The text of ids that are neither ``pad`` nor ``eos``, some perhaps unknown."""
+    def _join_tokens(self, ids: list[int]) -> str:
+        """Return the text of ids without ``pad`` and ``eos``; some may be unknown."""
 
-    def normalise(self, text: str) -> str:
-        """The text as it is written: one space between words, lower case if ``lower``."""
+    def normalize(self, text: str) -> str:
+        """Return the text with single spaces, in lower case if ``lower``."""
         text = " ".join(text.split())
         return text.lower() if self.lower else text
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The normalised text up to the first ``eos``; ids that stand for no text are dropped."""
-        kept = []
+        """Return the normalized text up to the first ``eos``; unknown ids are dropped."""
+        known = []
         for token in map(int, ids):
             if token == self.eos:
                 break
             if token != self.pad:
-                kept.append(token)
-        return self.normalise(self._join(kept))
+                known.append(token)
+        return self.normalize(self._join_tokens(known))
 
     def save(self, folder: Path) -> Path:
-        """Write ``tokenizer.json`` into the folder, and give its path."""
+        """Write ``tokenizer.json`` into the folder and return its path."""
         path = Path(folder) / "tokenizer.json"
-        path.write_text(json.dumps(self.plain(), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(self.to_plain(), indent=2) + "\n", encoding="utf-8")
         return path
 
 
 def damaged_error(kind: str, key: str, expected: str) -> ValueError:
+    """Return the error for tokenizer data of a file that are not valid."""
     return ValueError(
-        f"the {kind} tokenizer's {key} is damaged: expected {expected}; train again, or take a "
-        "checkpoint that is whole"
+        f"the {kind} tokenizer's {key} is damaged: expected {expected}. Train again, or use "
+        "another checkpoint"
     )
 
 
 def check_texts(texts: Sequence[str] | set[str], kind: str) -> None:
+    """Refuse to train on nothing.
+
+    Raises:
+        ValueError: there are no texts.
+    """
     if not texts:
         raise ValueError(
-            f"tokenizer {kind}: the training texts are empty; it needs at least one that is not"
+            f"tokenizer {kind}: the training texts are empty; expected at least one with text"
         )

@@ -6,75 +6,81 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from unvoiced.tokenizers.base import EOS, Tokenizer, check_texts
+from unvoiced.tokenizers.base import EOS_ID, Tokenizer, check_texts
 
 
 class ListedTokenizer(Tokenizer):
-    """Every entry of a list is a token; the first has the id after ``eos``."""
+    """A tokenizer with a list of tokens; the first has the id after ``eos``."""
 
     entries_key: ClassVar[str]
 
     def __init__(self, lower: bool = True, entries: Sequence[str] = ()) -> None:
         super().__init__(lower)
         self.entries = list(entries)
-        self._ids = {entry: number for number, entry in enumerate(self.entries, EOS + 1)}
+        self._ids = {entry: number for number, entry in enumerate(self.entries, EOS_ID + 1)}
 
     @abstractmethod
-    def _split(self, text: str) -> Iterable[str]:
-        """The tokens that a normalised text is made of."""
+    def _split_text(self, text: str) -> Iterable[str]:
+        """Return the tokens of a normalized text."""
 
     @property
     def size(self) -> int:
-        assert self.entries, "fit comes first"
-        return EOS + 1 + len(self.entries)
+        """Number of ids, with ``pad`` and ``eos``."""
+        assert self.entries, "not fitted"
+        return EOS_ID + 1 + len(self.entries)
 
     def fit(self, texts: Sequence[str]) -> Tokenizer:
-        entries = {entry for text in texts for entry in self._split(self.normalise(text))}
+        """Return a tokenizer whose tokens are those of the texts."""
+        entries = {entry for text in texts for entry in self._split_text(self.normalize(text))}
         check_texts(entries, self.kind)
         return type(self)(self.lower, sorted(entries))
 
     def encode(self, text: str) -> list[int]:
-        assert self.entries, "fit comes first"
-        tokens = self._split(self.normalise(text))
+        """Return the ids of the known tokens."""
+        assert self.entries, "not fitted"
+        tokens = self._split_text(self.normalize(text))
         return [self._ids[token] for token in tokens if token in self._ids]
 
-    def unwritable(self, text: str) -> list[str]:
-        tokens = dict.fromkeys(self._split(self.normalise(text)))
+    def find_unwritable(self, text: str) -> list[str]:
+        """Return the distinct tokens that have no ids, in order."""
+        tokens = dict.fromkeys(self._split_text(self.normalize(text)))
         return [token for token in tokens if token not in self._ids]
 
-    def plain(self) -> dict[str, Any]:
-        assert self.entries, "fit comes first"
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain data from which ``build_tokenizer`` builds the same tokenizer."""
+        assert self.entries, "not fitted"
         return {"kind": self.kind, "lower": self.lower, self.entries_key: self.entries}
 
-    def _known(self, ids: list[int]) -> list[str]:
-        return [self.entries[i - EOS - 1] for i in ids if EOS < i <= EOS + len(self.entries)]
+    def _find_entries(self, ids: list[int]) -> list[str]:
+        return [
+            self.entries[i - EOS_ID - 1] for i in ids if EOS_ID < i <= EOS_ID + len(self.entries)
+        ]
 
 
 class Characters(ListedTokenizer):
-    """Every distinct character of the training texts is a token."""
+    """A tokenizer whose tokens are the distinct characters of the training texts."""
 
     kind = "char"
     entries_key = "characters"
 
-    def _split(self, text: str) -> Iterable[str]:
+    def _split_text(self, text: str) -> Iterable[str]:
         return text
 
-    def _join(self, ids: list[int]) -> str:
-        return "".join(self._known(ids))
+    def _join_tokens(self, ids: list[int]) -> str:
+        return "".join(self._find_entries(ids))
 
 
 class Phrases(ListedTokenizer):
-    """Every distinct training text is one token: a closed vocabulary of words or phrases.
+    """A tokenizer whose tokens are the distinct training texts: a closed vocabulary.
 
-    Of several ids the first one is the text. ``unwritable`` names a whole text that was not
-    trained on, and its ids are none.
+    A text that is not among them has no ids. Of several ids, ``decode`` reads the first.
     """
 
     kind = "phrase"
     entries_key = "phrases"
 
-    def _split(self, text: str) -> Iterable[str]:
+    def _split_text(self, text: str) -> Iterable[str]:
         return [text] if text else []
 
-    def _join(self, ids: list[int]) -> str:
-        return next(iter(self._known(ids)), "")  # a text is one token
+    def _join_tokens(self, ids: list[int]) -> str:
+        return next(iter(self._find_entries(ids)), "")  # a text is one token
