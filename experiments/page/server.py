@@ -80,10 +80,9 @@ def create_app(
         note: on the model, for visitors.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
-    import gradio as gr
     from fastapi import FastAPI
 
-    from experiments.page import layout, markup
+    from experiments.page import layout
     from experiments.page.auth import AllowedHosts, AuthMiddleware, BodyMiddleware
     from experiments.page.isolation import IsolatedUploadReader
     from experiments.page.routes import add_camera_routes
@@ -100,6 +99,17 @@ def create_app(
     add_camera_routes(app, pool)
     quota = Quota(file_bytes, settings["readers"] + settings["queue"])
     add_upload_route(app, folder, quota, page.upload_file_set)
+    _mount_page(app, page, file_bytes)
+    hosts = AllowedHosts(host, settings["allowed_hosts"])
+    return AuthMiddleware(BodyMiddleware(app, folder, set(page.fns)), auth, hosts), pool
+
+
+def _mount_page(app: Any, page: Any, file_bytes: int) -> None:
+    """Mount the Gradio page at the root of the application."""
+    import gradio as gr
+
+    from experiments.page import layout, markup
+
     gr.mount_gradio_app(
         app,
         page,
@@ -113,8 +123,6 @@ def create_app(
         css=markup.read_static_file("page.css"),
         head=f"<script>{markup.read_static_file('page.js')}</script>",
     )
-    hosts = AllowedHosts(host, settings["allowed_hosts"])
-    return AuthMiddleware(BodyMiddleware(app, folder, set(page.fns)), auth, hosts), pool
 
 
 def make_server(app: Any, sock: socket.socket) -> Any:

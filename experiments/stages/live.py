@@ -71,10 +71,7 @@ def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
         frames = LatestFrameBuffer(frames)
     with closing(screen), EventLog(folder) as log:
         read_frames(frames, engine, screen, log)
-    log.report_latency()
-    dropped = getattr(frames, "num_dropped", 0)
-    reason = ": they arrived faster than they could be read" if dropped else ""
-    logger.info(f"{log.num_frames:,} frames read, {dropped:,} dropped{reason}")
+    log.report_latency(getattr(frames, "num_dropped", 0))
     logger.info(f"Text: {engine.text}\n\nRun folder: {folder}")
 
 
@@ -115,11 +112,7 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
         raise ValueError(
             f"live.output={config.live.output} is a video of images; the texts are in live.csv"
         )
-    source_settings = {name: live.pop(name, value) for name, value in SOURCE_SETTINGS.items()}
-    idle_s, poll_s = source_settings.values()
-    is_valid = idle_s is None or (is_number(idle_s) and idle_s > 0)
-    require("live.idle_s", idle_s, is_valid, "seconds above 0, or null")
-    require("live.poll_s", poll_s, is_number(poll_s) and poll_s > 0, "seconds above 0")
+    source_settings = _pop_source_settings(live)
     reader = {k: v for k, v in plain(config.input_reader).items() if k not in ("_target_", "path")}
     engine = Engine(recognizer, reader=reader, **live)
     stream: Any = engine.stream
@@ -136,6 +129,16 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
         log.write(engine.end())
     logger.info(f"{stream.duration_s:.2f} s heard, {stream.summarize()}")
     logger.info(f"\nRun folder: {folder}")
+
+
+def _pop_source_settings(live: dict[str, Any]) -> dict[str, Any]:
+    """Remove and return the settings of the source; the rest are of the stream."""
+    settings = {name: live.pop(name, value) for name, value in SOURCE_SETTINGS.items()}
+    idle_s, poll_s = settings.values()
+    is_valid = idle_s is None or (is_number(idle_s) and idle_s > 0)
+    require("live.idle_s", idle_s, is_valid, "seconds above 0, or null")
+    require("live.poll_s", poll_s, is_number(poll_s) and poll_s > 0, "seconds above 0")
+    return settings
 
 
 def open_signal(
@@ -215,10 +218,14 @@ class EventLog(GrowingCSV):
             self.num_frames += 1
             self._latencies.append({**stages, "end to end": total_ms})
 
-    def report_latency(self) -> None:
+    def report_latency(self, num_dropped: int) -> None:
         """Write and print the median and 95th percentile of each stage's milliseconds."""
-        if not self._latencies:
-            return
+        if self._latencies:
+            self._write_latency()
+        reason = ": they arrived faster than they could be read" if num_dropped else ""
+        logger.info(f"{self.num_frames:,} frames read, {num_dropped:,} dropped{reason}")
+
+    def _write_latency(self) -> None:
         latencies = pd.DataFrame(self._latencies).reindex(columns=[*LATENCY_STAGES, "end to end"])
         table = latencies.fillna(0.0).quantile([0.5, 0.95]).T
         table = table.set_axis(["p50 ms", "p95 ms"], axis=1).rename_axis("stage")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,9 @@ def run(config: DictConfig) -> float:
     random = RandomStates(**content["random"])
     with explain_batch_errors(f"input={path}"):
         outcome = examine_batch(module, batch, random, _autocast(facts["precision"], device))
-    replayed = facts | {
-        "loss": outcome.loss,
-        "first_layer": outcome.first_layer,
-        "gradient_norms": outcome.gradient_norms,
-        "weights_not_finite": find_non_finite_weights(module),
-        "input_not_finite": find_non_finite_inputs(facts["samples"], batch),
-    }
+    replayed = facts | asdict(outcome)
+    replayed["weights_not_finite"] = find_non_finite_weights(module)
+    replayed["input_not_finite"] = find_non_finite_inputs(facts["samples"], batch)
     source = config.ckpt_path or "those in the file"
     logger.info(f"{path}: epoch {facts['epoch']}, step {facts['step']:,}, task {facts['task']}")
     logger.info(f"Weights: {source}; precision {facts['precision']}\n")
