@@ -203,7 +203,7 @@ def test_input_is_read_as_the_training_set_was(compose_config) -> None:
     reader = fill_from_training(
         plain(compose_config("task=lipread", "input=x.mp4").input_reader), **card
     )
-    assert (reader["height"], reader["width"], reader["rate"]) == (48, 80, 15.0)
+    assert (reader["height"], reader["width"], reader["fps"]) == (48, 80, 15.0)
     assert reader["zoom"] == 2.4 and reader["min_face_share"] == 0.5 and reader["crop"] is None
     changed = compose_config("task=lipread", "input=x.mp4", "input_reader.zoom=1.1").input_reader
     assert fill_from_training(changed, **card)["zoom"] == 1.1
