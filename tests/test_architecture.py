@@ -24,6 +24,7 @@ MAY_IMPORT = {  # package → packages of this project that its files may import
 }
 HEAVY = ("torch", "lightning", "hydra", "omegaconf", "torchmetrics", "gradio", "matplotlib")
 MAX_LINES = 300
+MAX_ONE_WORD_SHARE = 0.33  # forward, run, read and the like
 TOO_LONG: set[str] = set()  # files still to be split; none may be added
 
 
@@ -120,6 +121,18 @@ def test_tests_import_helpers_only() -> None:
         names = {name for name in find_imports(path) if name.startswith("tests.")}
         others = {name for name in names if not name.startswith("tests.helpers.")}
         assert not others, f"{path.relative_to(ROOT)} imports {', '.join(sorted(others))}"
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_most_functions_are_named_by_verb_and_object(package: str) -> None:
+    names = [
+        node.name.strip("_")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("__")
+    ]
+    one_word = [name for name in names if "_" not in name]
+    assert len(one_word) / len(names) <= MAX_ONE_WORD_SHARE, sorted(one_word)
 
 
 def test_files_are_short() -> None:

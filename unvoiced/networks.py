@@ -76,6 +76,7 @@ class OnnxNetwork:
         self.names = [value.name for value in self.session.get_inputs()]
 
     def __call__(self, frames: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the outputs of the network for arrays in the order of ``names``."""
         arrays = (frames, *others)
         if len(arrays) != len(self.names):
             raise ValueError(f"{self.path} has {len(self.names)} inputs; expected {len(arrays)}")

@@ -127,7 +127,7 @@ def _map_text(table: Any, change: Any) -> Any:
 
 
 class PrintableStream:
-    """A terminal's stream that escapes control characters; colours and ``\\r`` pass.
+    r"""A terminal's stream that escapes control characters; colors and ``\r`` pass.
 
     Args:
         stream: the stream to write to.

@@ -35,6 +35,7 @@ class GroupSplit(Split):
     seed: int = 0
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
+        """Divide the groups of a manifest."""
         groups = list_groups(manifest)
         val, test = (count_share(len(groups), f) for f in (self.val_fraction, self.test_fraction))
         if val + test >= len(groups):
@@ -69,6 +70,7 @@ class LeaveOneGroupOut(Split):
     seed: int = 0
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
+        """Divide the groups of a manifest."""
         groups = list_groups(manifest)
         self._check_settings(groups)
         start = self.fold * self.size

@@ -34,6 +34,7 @@ class PredefinedSplit(Split):
     seed: int = 0
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
+        """Divide the rows of a manifest by its split column."""
         marks = read_split_column(manifest)
         if not np.isin(marks, PHASES).any():
             raise ValueError(
@@ -57,6 +58,7 @@ class TestOnly(Split):
     __test__ = False  # no test class of pytest
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
+        """Put all rows of a manifest into the test part."""
         no_rows = np.arange(0)
         return SplitIndices(no_rows, no_rows, np.arange(len(manifest)), "everything is test data")
 
@@ -76,6 +78,7 @@ class AutoSplit(Split):
     seed: int = 0
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
+        """Divide the rows of a manifest by the best split that its columns allow."""
         return self._choose_split(manifest)(manifest)
 
     def _choose_split(self, manifest: pd.DataFrame) -> Split:

@@ -31,6 +31,7 @@ class RandomSplit(Split):
     seed: int = 0
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
+        """Draw rows or sequences of a manifest."""
         rows = np.arange(len(manifest))
         counts = [count_share(len(rows), f) for f in (self.test_fraction, self.val_fraction)]
         if sum(counts) >= len(rows):
@@ -61,6 +62,7 @@ class TrainAll(Split):
     include_test: bool = False
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
+        """Put all rows of a manifest into the training part."""
         marks = read_split_column(manifest)
         is_test = (marks == "test") & (not self.include_test)
         test, rows = np.flatnonzero(is_test), np.flatnonzero(~is_test)

@@ -16,6 +16,7 @@ class Compose:
         self.transforms = tuple(transforms)
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Apply all transforms, one after the other."""
         for transform in self.transforms:
             x = transform(x)
         return x

@@ -17,6 +17,7 @@ class EMGGain:
     drop: float = 0.05  # share of the channels that are set to 0
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Change recordings (B, T, C)."""
         batch, _, channels = x.shape
         gain = (self.gain * x.new_empty(batch, 1, channels).normal_()).exp()
         kept = torch.rand(batch, 1, channels, device=x.device) >= self.drop
@@ -34,6 +35,7 @@ class EMGTimeWarp:
     warp: float = 0.08  # largest change of speed either way, as a share
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Change recordings (B, T, C)."""
         batch, frames, channels = x.shape
         speed = 1 + self.warp * (2 * x.new_empty(batch, 1).uniform_() - 1)
         shift = self.shift * frames * (2 * x.new_empty(batch, 1).uniform_() - 1)

@@ -32,6 +32,7 @@ class HandAugment:
     keep: float = 0.1  # share of the samples that stay unchanged
 
     def __call__(self, landmarks: Tensor) -> Tensor:
+        """Change landmarks (B, T, 63)."""
         batch, frames = landmarks.shape[:2]
         points = landmarks.reshape(batch, frames, 21, 3)  # (B, T, 63) → (B, T, joints, xyz)
         wrist = points[:, :, :1]

@@ -25,6 +25,7 @@ class MouthLight:
     contrast_share: float = 0.5  # share of the clips
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Change clips (B, 1, T, H, W)."""
         x = torch.where(_draw_uniform(x) < self.flip, x.flip(-1), x)
         brighter = 1 + self.brightness * (2 * _draw_uniform(x) - 1)
         x = torch.where(_draw_uniform(x) < self.brightness_share, x * brighter, x)
@@ -45,6 +46,7 @@ class MouthAffine:
     flip: float = 0.5  # share of the clips that are mirrored
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Change clips (B, 1, T, H, W)."""
         grid = F.affine_grid(self._draw_matrices(x), list(x[:, :, 0].shape), align_corners=False)
         # (B, 1, T, H, W) → (B, T, H, W): as channels, all frames of a clip move alike
         moved = F.grid_sample(x[:, 0], grid, padding_mode="border", align_corners=False)
@@ -75,6 +77,7 @@ class MouthTone:
     brightness: float = 0.1  # added, either way
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Change clips (B, 1, T, H, W)."""
         shape = (1, 1, 1, 1)
         curved = x.clamp(1e-4, 1) ** (self.gamma * _draw_signed(x, *shape)).exp()
         mean = curved.mean((2, 3, 4), keepdim=True)
@@ -94,6 +97,7 @@ class MouthTimeWarp:
     jitter: float = 0.5  # of each clip's sampling times, frames
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Change clips (B, 1, T, H, W)."""
         return self.apply_with_mask(x, x.new_ones(len(x), x.shape[2]))[0]
 
     def apply_with_mask(self, x: Tensor, word_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,6 +126,7 @@ class MouthTimeMask:
     longest: float = 0.2  # largest share of the frames that are replaced
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Change clips (B, 1, T, H, W)."""
         frames = x.shape[2]
         length = (self.longest * frames * torch.rand(len(x), 1, device=x.device)).floor()
         start = ((frames - length + 1) * torch.rand(len(x), 1, device=x.device)).floor()
