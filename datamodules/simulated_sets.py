@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datamodules.store.samples import Description, Rejected, Sample
+from datamodules.store.samples import Description, Rejection, Sample
 from datamodules.store.writer import write_all
 from unvoiced.cache import cache_directory
 
@@ -38,7 +38,7 @@ def simulated_set(simulator: Any, task: str) -> Path:
 
 
 def write_once(
-    folder: Path, description: Description, samples: Iterable[Sample | Rejected]
+    folder: Path, description: Description, samples: Iterable[Sample | Rejection]
 ) -> None:
     """Write a whole set beside ``folder`` and move it there, so that it is never seen half done."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")

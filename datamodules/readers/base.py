@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.readers.files import FolderScan, ending_of, scan_folder
-from datamodules.store.samples import Frame, Rejected, Sample
+from datamodules.store.samples import Frame, Rejection, Sample
 from unvoiced.text import escape_controls, normal_form, shorten
 from unvoiced.validation import require
 
@@ -57,7 +57,7 @@ class Leftover:
         notes: sentences about folders.
     """
 
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
     unread: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
@@ -122,7 +122,7 @@ class Reader(ABC):
         """Return all items in a stable order, without opening the recordings."""
 
     @abstractmethod
-    def read(self, item: Item) -> Iterable[Sample | Rejected]:
+    def read(self, item: Item) -> Iterable[Sample | Rejection]:
         """Return the samples of an item.
 
         It runs in a worker process; bad data gives rejections, not exceptions.
@@ -209,7 +209,7 @@ class Reader(ABC):
             reason = f"{ending} files are not read; expected {' '.join(shown)}"
         if reason:
             identity = escape_controls(name)
-            leftover.rejected.append(Rejected(identity, reason, identity, label))
+            leftover.rejected.append(Rejection(identity, reason, identity, label))
         if not problem and not is_recording:
             leftover.unread[ending] += 1
 

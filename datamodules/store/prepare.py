@@ -14,7 +14,7 @@ from typing import Any
 from joblib import Parallel, delayed, parallel_config
 
 from datamodules.readers.base import Item, Reader
-from datamodules.store.samples import MAX_LABEL, REJECTED_NAME, Description, Rejected, Sample
+from datamodules.store.samples import MAX_LABEL, REJECTED_NAME, Description, Rejection, Sample
 from datamodules.store.writer import PreparedWriter
 from unvoiced.processes import end_with_parent
 
@@ -84,18 +84,18 @@ def prepare(
 def _read_all(
     reader: Reader, todo: list[Item], writer: PreparedWriter, num_workers: int, progress: _Progress
 ) -> PreparationResult:
-    counts = {Sample: 0, Rejected: 0}
+    counts = {Sample: 0, Rejection: 0}
     for outcomes in _read_in_parallel(reader, todo, num_workers):
         for outcome in outcomes:
             counts[type(outcome)] += 1
             writer.add(outcome)
-        progress.step(counts[Rejected])
-    return PreparationResult(counts[Sample], counts[Rejected])
+        progress.step(counts[Rejection])
+    return PreparationResult(counts[Sample], counts[Rejection])
 
 
 def _read_in_parallel(
     reader: Reader, todo: list[Item], num_workers: int
-) -> Iterator[list[Sample | Rejected]]:
+) -> Iterator[list[Sample | Rejection]]:
     """Yield the outcomes of each item in order: the same set on any number of cores.
 
     joblib reads ahead without limit; chunks bound the number of outcomes that wait.
@@ -103,7 +103,7 @@ def _read_in_parallel(
     if len(todo) < 8 or num_workers == 1:  # starting processes would take longer than the work
         yield from (_read_item(reader, item) for item in todo)
         return
-    previous: Iterator[list[Sample | Rejected]] = iter(())
+    previous: Iterator[list[Sample | Rejection]] = iter(())
     for first in range(0, len(todo), CHUNK_FILES):
         with parallel_config("loky", initializer=end_with_parent, initargs=(os.getpid(),)):
             parallel = Parallel(n_jobs=num_workers, return_as="generator", batch_size="auto")
@@ -114,17 +114,17 @@ def _read_in_parallel(
     yield from previous
 
 
-def _read_item(reader: Reader, item: Item) -> list[Sample | Rejected]:
+def _read_item(reader: Reader, item: Item) -> list[Sample | Rejection]:
     return [_check_outcome(outcome, item) for outcome in reader.read(item)]
 
 
-def _check_outcome(outcome: Sample | Rejected, item: Item) -> Sample | Rejected:
+def _check_outcome(outcome: Sample | Rejection, item: Item) -> Sample | Rejection:
     """Return a rejection with the item's label; a label that is too long becomes one."""
-    if isinstance(outcome, Rejected):
+    if isinstance(outcome, Rejection):
         return outcome if outcome.label else replace(outcome, label=item.label)
     if len(outcome.label) > MAX_LABEL:
         reason = f"a label of {len(outcome.label):,} characters; at most {MAX_LABEL:,} are taken"
-        return Rejected(outcome.id, reason, outcome.source, outcome.label)
+        return Rejection(outcome.id, reason, outcome.source, outcome.label)
     return outcome
 
 

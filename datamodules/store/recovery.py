@@ -21,7 +21,7 @@ from datamodules.store.samples import (
     WORD_COLUMNS,
     Description,
     Frame,
-    Rejected,
+    Rejection,
 )
 from datamodules.store.validation import read_rows
 from unvoiced.files import require_regular_file
@@ -89,7 +89,7 @@ def recover_tables(data_dir: Path) -> WrittenRows:
     expected = (*MANIFEST_COLUMNS, *(WORD_COLUMNS if written.has_words else ()))
     _add_missing_columns(data_dir / MANIFEST_NAME, columns, expected)
 
-    rejected, names = data_dir / REJECTED_NAME, tuple(one.name for one in fields(Rejected))
+    rejected, names = data_dir / REJECTED_NAME, tuple(one.name for one in fields(Rejection))
     if not written.frames:  # without a sample, rejected files are read again
         _ensure_table(rejected, names, is_new=True)
         written.done.clear()

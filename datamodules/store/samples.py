@@ -57,7 +57,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Rejected:
+class Rejection:
     """A recording that could not be prepared, with the reason for its owner."""
 
     id: str

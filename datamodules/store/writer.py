@@ -39,7 +39,7 @@ from datamodules.store.samples import (
     REJECTED_NAME,
     WORD_COLUMNS,
     Description,
-    Rejected,
+    Rejection,
     Sample,
     manifest_row,
 )
@@ -80,7 +80,7 @@ class PreparedWriter:
         self.complete = False
         self.warnings: list[str] = []
         self._samples: list[Sample] = []
-        self._rejected: list[Rejected] = []
+        self._rejected: list[Rejection] = []
         self._buffered_bytes = 0
         self._copies = CopyFinder()
         self._lock = contextlib.ExitStack()
@@ -105,7 +105,7 @@ class PreparedWriter:
             self.flush()  # keeps what was read before any other error, or Ctrl-C
             self._features.close()
 
-    def add(self, outcome: Sample | Rejected) -> None:
+    def add(self, outcome: Sample | Rejection) -> None:
         """Add a sample or rejection; a full buffer is written."""
         if outcome.id in self.done:
             return
@@ -237,7 +237,7 @@ class PreparedWriter:
 
 
 def write_all(
-    data_dir: Path, description: Description, samples: Iterable[Sample | Rejected]
+    data_dir: Path, description: Description, samples: Iterable[Sample | Rejection]
 ) -> None:
     """Write a whole set at once."""
     with PreparedWriter(data_dir, description) as writer:

@@ -22,7 +22,7 @@ from datamodules.readers.lips.lrw import LRW
 from datamodules.readers.lips.mouth_input import MouthInput
 from datamodules.readers.lips.video_folder import VideoFolder
 from datamodules.readers.lips.video_manifest import VideoManifest
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 
 
 def read_outcomes(reader: Any, dtype: type) -> list[Any]:
@@ -36,14 +36,14 @@ def read_outcomes(reader: Any, dtype: type) -> list[Any]:
     return result
 
 
-def read_samples(reader: Any, dtype: type) -> tuple[list[Sample], list[Rejected]]:
+def read_samples(reader: Any, dtype: type) -> tuple[list[Sample], list[Rejection]]:
     """Read everything, and return samples and rejections separately."""
     result = read_outcomes(reader, dtype)
     samples = [outcome for outcome in result if isinstance(outcome, Sample)]
-    return samples, [outcome for outcome in result if isinstance(outcome, Rejected)]
+    return samples, [outcome for outcome in result if isinstance(outcome, Rejection)]
 
 
-def reasons_by_id(rejected: list[Rejected]) -> dict[str, str]:
+def reasons_by_id(rejected: list[Rejection]) -> dict[str, str]:
     """Return the reasons of rejections by id."""
     return {row.id: row.reason for row in rejected}
 

@@ -12,7 +12,7 @@ from datamodules.readers.asl.landmark_npy import load_frames
 from datamodules.readers.asl.letters import FRAME, LetterReader
 from datamodules.readers.base import Item
 from datamodules.readers.inputs import InputReader
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LANDMARK_SUFFIXES, VIDEO_SUFFIXES
 from unvoiced.tasks.asl import ASL
 from unvoiced.vision.hands import HandLandmarker, no_hand_reason, shared_hand_landmarker
@@ -60,7 +60,7 @@ class HandInput(InputReader, LetterReader):
             self.model = str(locate_hand_model(self.model))
         return items
 
-    def read(self, item: Item) -> Iterator[Sample | Rejected]:
+    def read(self, item: Item) -> Iterator[Sample | Rejection]:
         """Yield the frames of a file that show a hand."""
         name = item.path.name.lower()
         if name.endswith(LANDMARK_SUFFIXES):
@@ -75,12 +75,12 @@ class HandInput(InputReader, LetterReader):
         try:
             for identity, landmarks in read(item):
                 if landmarks is None and not self.keep_empty:
-                    yield Rejected(identity, "no hand found", item.id)
+                    yield Rejection(identity, "no hand found", item.id)
                     continue
                 features = np.zeros((1, 63), np.float32) if landmarks is None else landmarks
                 yield Sample(identity, features.reshape(1, 63), "", source=item.id)
         except ValueError as error:
-            yield Rejected(item.id, str(error), item.id)
+            yield Rejection(item.id, str(error), item.id)
 
     def draw_sample(self, identity: str, landmarks: np.ndarray) -> np.ndarray:
         """Draw the hand (1, 63) on its image or frame, (height, width, 3) RGB."""

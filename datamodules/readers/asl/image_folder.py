@@ -17,7 +17,7 @@ from datamodules.readers.asl.letters import (
     unknown_label,
 )
 from datamodules.readers.base import Item
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import IMAGE_SUFFIXES
 from unvoiced.vision.hands import no_hand_reason, shared_hand_landmarker
 from unvoiced.vision.images import load_image
@@ -67,12 +67,12 @@ class ImageFolder(LetterReader):
             self.model = str(locate_hand_model(self.model))
         return items
 
-    def read(self, item: Item) -> Iterator[Sample | Rejected]:
+    def read(self, item: Item) -> Iterator[Sample | Rejection]:
         """Yield the landmarks of an image."""
         try:
             yield self._detect_hand(item)
         except ValueError as error:
-            yield Rejected(item.id, str(error), item.id)
+            yield Rejection(item.id, str(error), item.id)
 
     def _make_item(self, split: str, root: Path, path: Path, by_name: bool) -> Item:
         folder, label = class_folder(path, root), path.parent.name

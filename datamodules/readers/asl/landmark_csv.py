@@ -14,7 +14,7 @@ from datamodules.readers.asl.letters import LETTERS, LetterReader, canonical_let
 from datamodules.readers.base import Item
 from datamodules.readers.manifests import parse_split
 from datamodules.readers.tables import find_separator, read_table_text, split_line
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import LANDMARK_SUFFIXES
 
 
@@ -75,14 +75,14 @@ class LandmarkCSV(LetterReader):
             items.append(Item(self.id_of(path), path, group=group, split=split))
         return items
 
-    def read(self, item: Item) -> Iterator[Sample | Rejected]:
+    def read(self, item: Item) -> Iterator[Sample | Rejection]:
         """Yield the samples of a table, and a rejection for each row that cannot be one."""
         try:
             lines, separator, columns = _read_lines(item.path, self.is_labelled)
             if self.use_sequences and "sequence" not in columns.roles:
                 raise ValueError("use_sequences=true needs a column sequence, video or clip")
         except ValueError as error:
-            yield Rejected(item.id, str(error), item.id)
+            yield Rejection(item.id, str(error), item.id)
             return
         sequences: dict[str, list[LandmarkRow]] = {}
         for number, line in lines:
@@ -90,7 +90,7 @@ class LandmarkCSV(LetterReader):
             try:
                 row = _parse_row(_split_fields(line, separator, columns), columns, item)
             except ValueError as error:
-                yield Rejected(identity, f"line {number}: {error}", item.id)
+                yield Rejection(identity, f"line {number}: {error}", item.id)
                 continue
             # Collectors number sequences anew for each label and signer.
             name = "/".join((item.id, row.group, row.label, row.sequence))

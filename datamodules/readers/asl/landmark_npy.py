@@ -17,7 +17,7 @@ from datamodules.readers.asl.letters import (
     unknown_label,
 )
 from datamodules.readers.base import Item
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import ARRAY_SUFFIXES, read_bytes
 from unvoiced.text import shorten
 
@@ -77,17 +77,17 @@ class LandmarkNPY(LetterReader):
         assert isinstance(item, FrameFiles)
         yield from (self.name_of(item.path / name) for name in item.names)
 
-    def read(self, item: Item) -> Iterator[Sample | Rejected]:
+    def read(self, item: Item) -> Iterator[Sample | Rejection]:
         """Yield the frames of an item, or one sample of them all."""
         assert isinstance(item, FrameFiles)
         label = canonical_letter(item.label)
         if label is None:
-            yield Rejected(item.id, unknown_label(item.label), item.id)
+            yield Rejection(item.id, unknown_label(item.label), item.id)
             return
         good: list[np.ndarray] = []
         for name, frame, fault in self._load_frames(item, label):
             if fault:
-                yield Rejected(name, fault, item.id)
+                yield Rejection(name, fault, item.id)
             elif self.use_sequences:
                 good.append(frame)
             else:

@@ -14,7 +14,7 @@ import numpy as np
 
 from datamodules.readers.base import Item, Reader
 from datamodules.readers.inputs import check_named_file
-from datamodules.store.samples import Frame, Rejected, Sample
+from datamodules.store.samples import Frame, Rejection, Sample
 from unvoiced.emg.conditioning import EMGFilter
 from unvoiced.emg.quality import preprocess_recording
 from unvoiced.emg.tables import check_sample_rate, read_emg_table
@@ -110,7 +110,7 @@ class EMGReader(Reader):
             if columns and not _is_transposed(rows, columns):
                 yield columns
 
-    def read(self, item: Item) -> Iterable[Sample | Rejected]:
+    def read(self, item: Item) -> Iterable[Sample | Rejection]:
         """Return the sample of a recording."""
         assert isinstance(item, Recording)
         try:
@@ -118,7 +118,7 @@ class EMGReader(Reader):
                 raise ValueError(item.problem)
             features = self.preprocess_counts(self.load_counts(item))
         except ValueError as error:
-            return [Rejected(item.id, str(error), item.id, item.label)]
+            return [Rejection(item.id, str(error), item.id, item.label)]
         origin = (item.group, item.split, item.id)
         return [Sample(item.id, features, item.label, *origin, sequence=item.id)]
 

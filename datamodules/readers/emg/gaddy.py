@@ -18,7 +18,7 @@ from datamodules.readers.base import SPLIT_FOLDERS, Item, join_names
 from datamodules.readers.emg.base import EMGReader, Recording, join_spaces
 from datamodules.readers.inputs import check_named_file
 from datamodules.readers.manifests import path_below
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import MAX_TEXT_BYTES, read_text
 
 EMG_ENDING, INFO_ENDING = "_emg.npy", "_info.json"
@@ -86,7 +86,7 @@ class Gaddy(EMGReader):
         is_left_out = is_known and not self._has_mode(self.raw_dir / name)
         return f"left out by reader.mode={self.mode}" if is_left_out else ""
 
-    def read(self, item: Item) -> Iterable[Sample | Rejected]:
+    def read(self, item: Item) -> Iterable[Sample | Rejection]:
         """Return the sample of a recording, with the text of its info file."""
         assert isinstance(item, GaddyRecording)
         return super().read(self._read_info(item))

@@ -12,7 +12,7 @@ import numpy as np
 
 from datamodules.readers.base import Item
 from datamodules.readers.emg.base import EMGReader, Recording, join_spaces
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import ARCHIVE_SUFFIXES, MAX_ARRAY_BYTES, open_regular
 
 RATE_TOLERANCE = 0.03  # of a recording's duration, plus the millisecond of rounding of t_ms
@@ -74,17 +74,17 @@ class Somach(EMGReader):
         """Return the counts (T, C) of all recordings of a file."""
         return self._read_archive(item.path).adc
 
-    def read(self, item: Item) -> Iterator[Sample | Rejected]:
+    def read(self, item: Item) -> Iterator[Sample | Rejection]:
         """Yield the samples of a file in order."""
         try:
             archive = self._read_archive(item.path)
         except ValueError as error:
-            yield Rejected(item.id, str(error), item.id)
+            yield Rejection(item.id, str(error), item.id)
             return
         for number in range(len(archive.text)):
             yield self._read_recording(item, archive, number)
 
-    def _read_recording(self, item: Item, archive: Archive, number: int) -> Sample | Rejected:
+    def _read_recording(self, item: Item, archive: Archive, number: int) -> Sample | Rejection:
         identity, text = f"{item.id}#{number:05d}", archive.text[number]
         first, stop = archive.offset[number : number + 2]
         try:
@@ -93,7 +93,7 @@ class Somach(EMGReader):
             self._check_times(archive.t_ms[first:stop])
             features = self.preprocess_counts(archive.adc[first:stop])
         except ValueError as error:
-            return Rejected(identity, str(error), item.id, text)
+            return Rejection(identity, str(error), item.id, text)
         group = "/".join(filter(None, (item.group, archive.group[number])))
         return Sample(identity, features, text, group, item.split, item.id, sequence=identity)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from datamodules.readers.base import Item, Reader, join_names
 from datamodules.readers.lips.crops import CropSequence, MouthCropper, Source
-from datamodules.store.samples import Frame, Rejected, Sample
+from datamodules.store.samples import Frame, Rejection, Sample
 from unvoiced.text import normal_form
 from unvoiced.vision.videos import MAX_FPS, merge_ranges, to_frame_range
 
@@ -167,24 +167,25 @@ class MouthReader(Reader):
             ValueError: they cannot be read.
         """
 
-    def read(self, item: Item) -> Iterable[Sample | Rejected]:
+    def read(self, item: Item) -> Iterable[Sample | Rejection]:
         """Return the samples of a file, in the order of its cuts."""
         assert isinstance(item, Clip)
         try:
             return self._read_cuts(item)
         except (ValueError, cv2.error) as error:
             return [
-                Rejected(cut.id, cut.problem or str(error), item.id, cut.label) for cut in item.cuts
+                Rejection(cut.id, cut.problem or str(error), item.id, cut.label)
+                for cut in item.cuts
             ]
 
     def cuts_of(self, item: Clip, source: Source, crops: CropSequence) -> Sequence[Cut]:
         """Return the cuts of an item that could be read."""
         return item.cuts
 
-    def _read_cuts(self, item: Clip) -> list[Sample | Rejected]:
+    def _read_cuts(self, item: Clip) -> list[Sample | Rejection]:
         valid = [cut for cut in item.cuts if not cut.problem]
         if not valid:  # the file need not be opened
-            return [Rejected(cut.id, cut.problem, item.id, cut.label) for cut in item.cuts]
+            return [Rejection(cut.id, cut.problem, item.id, cut.label) for cut in item.cuts]
         source = self.open_source(item)
         spans = [to_frame_range(cut.start, cut.end, source.to_output_frame) for cut in valid]
         ranges = merge_ranges([self._add_context(*frames) for frames in spans])
@@ -195,14 +196,14 @@ class MouthReader(Reader):
 
     def _make_sample(
         self, item: Clip, cut: Cut, source: Source, crops: CropSequence
-    ) -> Sample | Rejected:
+    ) -> Sample | Rejection:
         try:
             if cut.problem:
                 raise ValueError(cut.problem)
             rows = self._choose_rows(cut, source, crops)
             word = self._locate_word(cut, source, rows, crops)
         except ValueError as error:
-            return Rejected(cut.id, str(error), item.id, cut.label)
+            return Rejection(cut.id, str(error), item.id, cut.label)
         # A second face in one image may be an error of the detector; in a tenth of them it is not.
         faces = int(np.quantile(crops.num_faces[rows], 0.9, method="lower"))
         note = f" ({faces} faces: the largest)" if faces > 2 else ""

@@ -17,7 +17,7 @@ from datamodules.readers.files import natural_key
 from datamodules.readers.inputs import check_named_file
 from datamodules.readers.lips.base import Clip, Cut, MouthReader
 from datamodules.readers.lips.crops import CropSequence, Source
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import read_bytes
 from unvoiced.text import normal_form
 from unvoiced.validation import require
@@ -136,7 +136,7 @@ class LRW(MouthReader):
         is_left_out = self.label_in(name) in self._words_left_out
         return "left out by reader.classes" if is_left_out else ""
 
-    def read(self, item: Item) -> Iterable[Sample | Rejected]:
+    def read(self, item: Item) -> Iterable[Sample | Rejection]:
         """Return the sample of a clip."""
         cut = Cut(item.id, item.label, split=item.split)
         return super().read(Clip(item.id, self.raw_dir / item.id, item.label, cuts=(cut,)))

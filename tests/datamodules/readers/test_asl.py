@@ -20,7 +20,7 @@ from datamodules.readers.asl.landmark_columns import JOINT_NAMES, find_columns
 from datamodules.readers.asl.landmark_csv import LandmarkCSV
 from datamodules.readers.asl.landmark_npy import LandmarkNPY
 from datamodules.readers.asl.letters import FRAME, LETTERS, canonical_letter
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from tests.helpers.paths import ROOT, require_shared_data
 from tests.helpers.readers import reasons_by_id
 
@@ -33,7 +33,7 @@ def read_hand_samples(reader):
     assert len({outcome.id for outcome in outcomes}) == len(outcomes)
     samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
     assert all(sample.features.shape[1:] == FRAME.shape for sample in samples)
-    return samples, [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+    return samples, [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
 
 
 # ---- letters

@@ -19,7 +19,7 @@ from datamodules.readers.emg.gaddy import Gaddy
 from datamodules.readers.emg.somach import Somach
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
-from datamodules.store.samples import Rejected
+from datamodules.store.samples import Rejection
 from tests.helpers.paths import ROOT, require_shared_data
 from tests.helpers.readers import read_outcomes, read_samples, reasons_by_id
 
@@ -141,7 +141,7 @@ def clip_channel(emg):
 )
 def test_bad_recordings_cost_a_row_each(tmp_path, array, reason):
     outcome = read_third_recording(tmp_path, array, max_s=5)
-    assert isinstance(outcome, Rejected)
+    assert isinstance(outcome, Rejection)
     assert outcome.label == "x"
     outcome_of_fewer = reasons_by_id([outcome])["a.npy"]
     assert re.search(reason, outcome_of_fewer), outcome_of_fewer

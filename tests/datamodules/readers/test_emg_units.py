@@ -14,7 +14,7 @@ from datamodules.readers.emg.emg_input import EMGInput
 from datamodules.readers.emg.emg_manifest import EMGManifest
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from tests.helpers.readers import read_outcomes
 from unvoiced.emg.preprocessing import LivePreprocessor
 from unvoiced.emg.quality import PLAUSIBLE_RMS_UV, channel_rms, check_amplitude
@@ -48,7 +48,7 @@ def write_set(folder: Path, signals: dict[str, np.ndarray], header: str, suffix:
 def test_other_units_are_refused_with_the_factor_to_set(tmp_path, factor, unit, setting):
     folder = write_set(tmp_path, {"a.npy": make_signal() * factor}, "path,text", "")
     (outcome,) = read_emg_samples(EMGManifest(folder, sample_rate=RATE))
-    assert isinstance(outcome, Rejected)
+    assert isinstance(outcome, Rejection)
     assert "too weak for surface EMG" in outcome.reason
     assert f"If they are in {unit}, set uv_per_count={setting}" in outcome.reason
     (sample,) = read_emg_samples(EMGManifest(folder, sample_rate=RATE, uv_per_count=float(setting)))
@@ -64,7 +64,7 @@ def test_other_units_are_refused_with_the_factor_to_set(tmp_path, factor, unit, 
 def test_numbers_that_are_too_strong_are_refused(tmp_path, scale_uv):
     folder = write_set(tmp_path, {"a.npy": make_signal(scale_uv=scale_uv)}, "path,text", "")
     (outcome,) = read_emg_samples(EMGManifest(folder, sample_rate=RATE))
-    assert isinstance(outcome, Rejected)
+    assert isinstance(outcome, Rejection)
     assert "too strong for surface EMG" in outcome.reason and "uv_per_count" in outcome.reason
 
 
@@ -145,7 +145,7 @@ def test_times_of_another_rate_are_refused(tmp_path, unit, name):
     path = write_table(tmp_path / "a.csv", make_signal(), unit, name)
     assert read_emg_table(path).sample_rate == pytest.approx(RATE, rel=1e-4)
     (outcome,) = read_emg_samples(EMGInput(path, sample_rate=1000, channels=8))
-    assert isinstance(outcome, Rejected)
+    assert isinstance(outcome, Rejection)
     assert "its times tell 250 Hz, and input_reader.sample_rate=1000 is expected" in outcome.reason
 
 

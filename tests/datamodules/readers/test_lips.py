@@ -17,7 +17,7 @@ from datamodules.readers.lips.video_folder import VideoFolder
 from datamodules.readers.lips.video_manifest import VideoManifest
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
-from datamodules.store.samples import Rejected, Sample
+from datamodules.store.samples import Rejection, Sample
 from tests.helpers.faces import paint_scene
 from tests.helpers.paths import require_shared_data
 from tests.helpers.readers import read_image_outcomes, read_image_samples, reasons_by_id
@@ -647,7 +647,7 @@ def test_real_words_of_grid_are_read(tmp_path):
     items = reader.list_items()
     assert (len(items), sum(len(item.cuts) for item in items)) == (800, 4800)
     result = [outcome for item in items[::40] for outcome in reader.read(item)]
-    short = [outcome.reason for outcome in result if isinstance(outcome, Rejected)]
+    short = [outcome.reason for outcome in result if isinstance(outcome, Rejection)]
     assert all("expected reader.min_frames=4 or more" in reason for reason in short)
     assert len(short) < 0.25 * len(result)
 

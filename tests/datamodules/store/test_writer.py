@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.frames import Frames, NpyFrameStore
-from datamodules.store.samples import Description, Rejected, Sample
+from datamodules.store.samples import Description, Rejection, Sample
 from datamodules.store.writer import PreparedWriter, write_all
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import TEST_DESCRIPTION, TEST_FRAME, Word, make_sample, write_hands
@@ -58,7 +58,7 @@ def test_any_interruption_gives_the_same_set(
 
 
 def test_a_set_reads_back_as_written(tmp_path: Path) -> None:
-    outcomes = [make_sample("x", 3), Rejected("y", "no face", label="b"), make_sample("z", 2, "b")]
+    outcomes = [make_sample("x", 3), Rejection("y", "no face", label="b"), make_sample("z", 2, "b")]
     write_all(tmp_path / "set", TEST_DESCRIPTION, outcomes)
     prepared = PreparedSet(tmp_path / "set", "asl")
     assert list(prepared.manifest["id"]) == ["x", "z"]
@@ -160,7 +160,7 @@ def test_a_set_without_rejected_labels_is_resumed(tmp_path: Path) -> None:
         writer.add(make_sample("x", 3))
     (tmp_path / "set" / "rejected.csv").write_text('id,reason,source\ny,"no, face",z\n')
     write_all(
-        tmp_path / "set", TEST_DESCRIPTION, [make_sample("x", 3), Rejected("w", "dark", "", "b")]
+        tmp_path / "set", TEST_DESCRIPTION, [make_sample("x", 3), Rejection("w", "dark", "", "b")]
     )
     rejected = pd.read_csv(tmp_path / "set" / "rejected.csv", keep_default_na=False)
     assert rejected.to_numpy().tolist() == [["y", "no, face", "z", ""], ["w", "dark", "", "b"]]
