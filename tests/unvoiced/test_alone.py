@@ -30,7 +30,7 @@ for path in sys.argv[1:]:
         arrays = [inputs[name] for name in inputs]
     logits[recognizer.task] = np.asarray(recognizer.network(*arrays)[0]).ravel()[:50].tolist()
     if recognizer.task == "asl":
-        engine = Engine(recognizer, is_preprocessed=True, hold_s=0.0, min_probability=0.01)
+        engine = Engine(recognizer, is_preprocessed=True)
         recognizer.read(arrays[0][0])
         engine.push(arrays[0][0, 0], 0.0)
     if recognizer.task == "emg":
