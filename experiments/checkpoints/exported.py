@@ -16,6 +16,7 @@ from modules.classification import ClassificationModule
 from modules.networks.base import Network
 from modules.transcription import TranscriptionModule
 from unvoiced.networks import OnnxNetwork
+from unvoiced.profile import NO_EMBEDDING
 from unvoiced.tokenizers import build_tokenizer
 
 
@@ -35,13 +36,33 @@ class ExportedNet(Network):
         self.takes_word_mask = bool(network.metadata.get("takes_word_mask"))
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """(B, T, *frame_shape), and word masks or lengths where it takes them, → its outputs."""
+        """Return logits, with their lengths for open text, of frames (B, T, *frame_shape).
+
+        Args:
+            x: frames as a prepared set stores them.
+            other: word masks (B, T) or lengths (B,), for networks that take them.
+        """
+        outputs = self._run(x, other)
+        has_lengths = "tokenizer" in self.network.metadata
+        return (outputs[0], outputs[1]) if has_lengths else outputs[0]
+
+    def embed(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        """Return the vectors before the last layer, (B, D) or (B, L, D).
+
+        Raises:
+            ValueError: an exported file without this output.
+        """
+        outputs = self._run(x, other)
+        if len(outputs) < 2 + ("tokenizer" in self.network.metadata):
+            raise ValueError(NO_EMBEDDING)
+        return outputs[-1]
+
+    def _run(self, x: Tensor, other: Tensor | None) -> list[Tensor]:
         inputs = [x.cpu().numpy()]
         if len(self.network.names) > 1:
             whole = np.ones(x.shape[:2], np.float32)  # the word may take all frames
             inputs.append(whole if other is None else other.cpu().numpy())
-        outputs = [torch.from_numpy(part).to(x.device) for part in self.network(*inputs)]
-        return (outputs[0], outputs[1]) if len(outputs) > 1 else outputs[0]
+        return [torch.from_numpy(part).to(x.device) for part in self.network(*inputs)]
 
 
 class ExportedClassifier(ClassificationModule):

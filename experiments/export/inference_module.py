@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from datamodules.base import PreparedDataModule
 from datamodules.loading.batches import frame_index_tensor
 from experiments.checkpoints.card import ModelCard
+from experiments.checkpoints.embeddings import can_have_profile, fingerprint_network
 from experiments.checkpoints.exported import ExportedNet
 from experiments.checkpoints.load import require_model
 from experiments.launch.build import construct_datamodule
@@ -39,17 +40,26 @@ class InferenceModule(nn.Module):
     Args:
         module: the trained module.
         data: a datamodule of the same settings; it needs no data.
+        with_embedding: whether the vector before the last layer is an output too.
     """
 
-    input_names, output_names = ("frames", "word_mask"), ("logits",)
+    input_names = ("frames", "word_mask")
 
-    def __init__(self, module: TaskModule, data: PreparedDataModule) -> None:
+    def __init__(
+        self, module: TaskModule, data: PreparedDataModule, with_embedding: bool = False
+    ) -> None:
         super().__init__()
         self.net, self.preprocess = module.net, data.preprocess
+        self.with_embedding = with_embedding
+        self.output_names = ("logits", *["embedding"] * with_embedding)
         self.frames, self.length_mode = data.frames, data.length_mode
 
-    def forward(self, frames: Tensor, word_mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, frames: Tensor, word_mask: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Return the logits (B, classes) of (B, T, *frame_shape) as a prepared set stores them.
+
+        Where it is asked for, the embedding (B, D) comes second.
 
         Args:
             word_mask: (B, T), 1 in the frames of the word; None for networks without it.
@@ -57,9 +67,9 @@ class InferenceModule(nn.Module):
         total = torch.full((1,), frames.shape[1])
         indices = frame_index_tensor(total, self.frames, self.length_mode)[0]
         x = self.preprocess(frames.index_select(1, indices))
-        if word_mask is None:
-            return self.net(x)
-        return self.net(x, word_mask.index_select(1, indices))
+        inputs = (x,) if word_mask is None else (x, word_mask.index_select(1, indices))
+        logits = self.net(*inputs)
+        return (logits, self.net.embed(*inputs)) if self.with_embedding else logits
 
 
 class TextInferenceModule(nn.Module):
@@ -68,17 +78,27 @@ class TextInferenceModule(nn.Module):
     Args:
         module: the trained module.
         data: a datamodule of the same settings; it needs no data.
+        with_embedding: whether the vectors before the last layer are an output too.
     """
 
-    input_names, output_names = ("signal", "length"), ("logits", "lengths")
+    input_names = ("signal", "length")
 
-    def __init__(self, module: TaskModule, data: PreparedDataModule) -> None:
+    def __init__(
+        self, module: TaskModule, data: PreparedDataModule, with_embedding: bool = False
+    ) -> None:
         super().__init__()
         self.net, self.preprocess = module.net, data.preprocess
+        self.with_embedding = with_embedding
+        self.output_names = ("logits", "lengths", *["embedding"] * with_embedding)
 
-    def forward(self, signal: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits and their lengths for scaled signals (B, T, C) of ``length`` (B,)."""
-        return self.net(self.preprocess(signal), length)
+    def forward(self, signal: Tensor, length: Tensor) -> tuple[Tensor, ...]:
+        """Return logits and their lengths for scaled signals (B, T, C) of ``length`` (B,).
+
+        Where it is asked for, the embedding (B, L, D) comes third.
+        """
+        x = self.preprocess(signal)
+        outputs = self.net(x, length)
+        return (*outputs, self.net.embed(x, length)) if self.with_embedding else outputs
 
 
 class TorchNetwork:
@@ -87,11 +107,14 @@ class TorchNetwork:
     Args:
         module: from a checkpoint.
         config: of its task.
+        with_embedding: whether to compute the embedding, which only profiles need.
     """
 
-    def __init__(self, module: TaskModule, config: DictConfig) -> None:
+    def __init__(
+        self, module: TaskModule, config: DictConfig, with_embedding: bool = False
+    ) -> None:
         self.metadata = export_metadata(module)
-        self.net = build_inference_module(module, config)
+        self.net = build_inference_module(module, config, with_embedding)
 
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the outputs of the network as arrays."""
@@ -107,16 +130,18 @@ def run_on_arrays(net: nn.Module, *inputs: np.ndarray) -> tuple[np.ndarray, ...]
 
 
 def build_inference_module(
-    module: TaskModule, config: DictConfig
+    module: TaskModule, config: DictConfig, with_embedding: bool = False
 ) -> InferenceModule | TextInferenceModule:
     """Return a checkpoint's module with its preprocessing, in evaluation mode.
 
     Args:
         config: names the datamodule of the module's task.
+        with_embedding: whether the embedding is an output too, if the model can have a profile.
     """
     data = construct_datamodule(config, module.card, split=None, augment=None)
     is_text = isinstance(module, TranscriptionModule)
-    return (TextInferenceModule if is_text else InferenceModule)(module, data).eval()
+    kind = TextInferenceModule if is_text else InferenceModule
+    return kind(module, data, with_embedding and can_have_profile(module)).eval()
 
 
 def export_metadata(module: TaskModule) -> dict[str, Any]:
@@ -128,6 +153,7 @@ def export_metadata(module: TaskModule) -> dict[str, Any]:
         "takes_word_mask": module.takes_word_mask,
         "training_data_note": describe_training_data(card),
         "parameters": count_parameters(module),
+        "fingerprint": fingerprint_network(module),
         FORMAT_KEY: METADATA_FORMAT,
     }
     if isinstance(module, TranscriptionModule):
@@ -147,7 +173,8 @@ def wrap_as_recognizer(module: TaskModule, config: DictConfig, **options: Any) -
     """Return the recognizer of a loaded module, exported or not."""
     if isinstance(module.net, ExportedNet):
         return Recognizer(module.net.network, **options)
-    return Recognizer(TorchNetwork(module, config), **options)
+    network = TorchNetwork(module, config, with_embedding=options.get("profile") is not None)
+    return Recognizer(network, **options)
 
 
 def build_recognizer(config: DictConfig) -> Recognizer:
@@ -166,4 +193,6 @@ def build_recognizer(config: DictConfig) -> Recognizer:
             "with the settings of training. Leave it out."
         )
     options = {name: reader[name] for name in ("model", "min_confidence") if name in reader}
+    if config.profile:
+        options["profile"] = config.profile
     return wrap_as_recognizer(require_model(config), config, **options)

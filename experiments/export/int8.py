@@ -103,7 +103,7 @@ def _describe_word_errors(
 ) -> str:
     recognizer = Recognizer(network)
     predicted, expected = [], []
-    for batch, (logits, lengths) in zip(batches, outputs, strict=True):
+    for batch, (logits, lengths, *_) in zip(batches, outputs, strict=True):
         predicted += _decode_texts(recognizer, logits, lengths)
         if has_labels:
             expected += [data.texts[row] for row in batch.rows]

@@ -45,7 +45,7 @@ def write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
         data = build_reference_data(config, module, Path(folder))
         batches, model = (
             list(reference_batches(module, data)),
-            build_inference_module(module, config),
+            build_inference_module(module, config, with_embedding=True),
         )
         save_network(model, batches[0].inputs, export_metadata(module), path)
         network = OnnxNetwork(path)

@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
+import pandas as pd
 import torch
 
 from datamodules.base import Batch, PreparedDataModule
-from experiments.checkpoints.exported import ExportedNet
+from experiments.checkpoints.embeddings import (
+    fingerprint_network,
+    has_embedding,
+    list_known_classes,
+)
 from experiments.reports.few_shots import Answers
 from modules.base import TaskModule
-from modules.networks.base import Network
 from unvoiced.decoding import log_softmax
-from unvoiced.profile import NO_EMBEDDING, OPEN_TEXT
-
-
-def list_known_classes(module: TaskModule) -> list[str]:
-    """Return the labels that a model chooses from.
-
-    Raises:
-        ValueError: it writes open text.
-    """
-    tokenizer = getattr(module, "tokenizer", None)
-    if tokenizer is None:
-        return list(module.classes)
-    if tokenizer.kind != "phrase" or module.objective != "cross_entropy":
-        raise ValueError(OPEN_TEXT)
-    return list(tokenizer.entries)
-
-
-def fingerprint_network(module: TaskModule) -> str:
-    """Return an identifier of the weights, the same for a checkpoint and its exports.
-
-    Raises:
-        ValueError: an exported file that states none.
-    """
-    if isinstance(module.net, ExportedNet):
-        fingerprint = module.net.network.metadata.get("fingerprint")
-        if fingerprint is None:
-            raise ValueError(NO_EMBEDDING)
-        return fingerprint
-    digest = hashlib.sha256()
-    for name, value in sorted(module.net.state_dict().items()):
-        digest.update(f"{name}{tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return f"n{digest.hexdigest()[:40]}"
-
-
-def has_embedding(net: torch.nn.Module) -> bool:
-    """Return whether a network gives the vectors before its last layer."""
-    return isinstance(net, Network) and type(net).embed is not Network.embed
+from unvoiced.profile import NO_EMBEDDING, Profile, check_profile
 
 
 @torch.inference_mode()
@@ -97,3 +62,23 @@ def _answer_batch(
         logits = module(*inputs)[0][:, 0, -num_classes:]  # after the special tokens
         embeddings = module.net.embed(*inputs)[:, 0]
     return log_softmax(logits.float().numpy()), embeddings.float().numpy()
+
+
+def correct_predictions(
+    module: TaskModule, data: PreparedDataModule, rows: np.ndarray, profile: Profile
+) -> pd.DataFrame:
+    """Return the two best classes of each row with a person's profile.
+
+    Raises:
+        ValueError: the profile is not one of this model.
+    """
+    classes = list_known_classes(module)
+    check_profile(profile, module.card.task, fingerprint_network(module), classes)
+    answers = collect_answers(module, data, rows)
+    probabilities = np.exp(profile.correct(answers.log_probabilities, answers.embeddings))
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    values = np.take_along_axis(probabilities, best, 1).round(4)
+    names = np.array(profile.classes)[best]
+    columns = ["prediction", "probability", "runner_up", "runner_up_probability"]
+    pairs = (names[:, 0], values[:, 0], names[:, 1], values[:, 1])
+    return pd.DataFrame(dict(zip(columns, pairs, strict=True)))

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from datamodules.base import PreparedDataModule
+from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
 from experiments.launch.console import logger
-from experiments.reports.answers import collect_answers, fingerprint_network, list_known_classes
+from experiments.reports.answers import collect_answers
 from experiments.reports.few_shots import Answers, measure_shots, summarize_shots
 from experiments.reports.markdown import format_plain_table
 from modules.base import TaskModule

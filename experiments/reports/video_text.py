@@ -45,7 +45,8 @@ def write_video_texts(
     spec = get_task(config.task)
     if not spec.has_camera:
         return
-    recognizer = wrap_as_recognizer(module, config)
+    options = {"profile": config.profile} if config.profile else {}
+    recognizer = wrap_as_recognizer(module, config, **options)
     rows: list[tuple[Any, ...]] = []
     for name, frames in (_list_mouths if spec.has_lips else _list_hands)(reader, module, data):
         engine = Engine(recognizer, is_preprocessed=True, **stream_settings(config))

@@ -24,8 +24,10 @@ from experiments.launch.build import (
 )
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
+from experiments.reports.answers import correct_predictions
 from experiments.reports.video_text import write_video_texts
 from modules.base import TaskModule
+from unvoiced.profile_file import read_profile
 from unvoiced.text import markdown_cells, spreadsheet_cells
 
 MAX_PRINTED_ROWS, MAX_PRINTED_REJECTIONS = 20, 5
@@ -72,6 +74,11 @@ def _use_prepared_input(config: DictConfig, data_dir: Path) -> DictConfig:
 
 def predict_table(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> pd.DataFrame:
     """Return the id and the prediction of each sample."""
+    if config.profile:
+        index = data.indices.test
+        names = data.prepared.manifest["id"].iloc[index].reset_index(drop=True)
+        profile = read_profile(Path(config.profile))
+        return pd.concat([names, correct_predictions(module, data, index, profile)], axis=1)
     trainer = build_trainer(config, enable_progress_bar=False, enable_checkpointing=False)
     outputs: Any = trainer.predict(module, data)
     index = torch.cat([output["index"] for output in outputs]).numpy()

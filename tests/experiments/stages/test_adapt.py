@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from datamodules.store.dataset import PreparedSet
+from experiments.checkpoints.load import load_checkpoint
+from experiments.export.inference_module import wrap_as_recognizer
+from experiments.export.onnx import write_onnx
+from tests.helpers.compose import compose_command
+from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import write_hands
-from unvoiced.profile_file import read_profile
+from unvoiced import Recognizer
+from unvoiced.profile_file import read_profile, write_profile
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +59,88 @@ def test_a_set_must_be_named(checkpoint: Path, compose_config) -> None:
 
     with pytest.raises(ValueError, match="needs data_dir="):
         require_files(compose_config("stage=adapt", f"ckpt_path={checkpoint}"))
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the ONNX file of the model."""
+    path = tmp_path_factory.mktemp("exported") / "letters.onnx"
+    config = compose_command("task=asl", "size=tiny")
+    write_onnx(load_checkpoint(checkpoint), path, config)
+    return path
+
+
+def make_profile(model: Path, person: Path, run, path: Path) -> Path:
+    run("stage=adapt", f"ckpt_path={model}", f"data_dir={person}", f"adapt.output={path}")
+    return path
+
+
+@pytest.mark.slow
+def test_a_checkpoint_and_its_export_share_profiles(
+    checkpoint: Path, exported: Path, person: Path, run, tmp_path: Path
+) -> None:
+    path = make_profile(checkpoint, person, run, tmp_path / "me.profile")
+    own, other = (
+        read_profile(make_profile(model, person, run, tmp_path / model.name))
+        for model in (checkpoint, exported)
+    )
+    assert own.model == other.model
+    assert np.abs(own.embeddings - other.embeddings).max() < 0.01
+    hands = PreparedSet(person, "asl")
+    frames, labels = np.asarray(hands.features)[:, None], hands.manifest["label"]
+    plain, personal = Recognizer(exported), Recognizer(exported, profile=path)
+    accuracies = [
+        np.mean([recognizer.read(frame).label for frame in frames] == labels.to_numpy())
+        for recognizer in (plain, personal)
+    ]
+    assert accuracies[1] > max(0.9, accuracies[0])
+
+
+def test_predictions_are_corrected(checkpoint: Path, person: Path, run, tmp_path: Path) -> None:
+    path = make_profile(checkpoint, person, run, tmp_path / "me.profile")
+    hands = PreparedSet(person, "asl")
+    np.save(tmp_path / "hands.npy", np.asarray(hands.features)[:12])
+    folder = run(
+        "stage=predict",
+        f"ckpt_path={checkpoint}",
+        f"input={tmp_path / 'hands.npy'}",
+        f"profile={path}",
+    )
+    table = pd.read_csv(folder / "predictions.csv")
+    assert table["prediction"].tolist() == hands.manifest["label"][:12].tolist()
+
+
+def test_a_new_sign_is_read_with_a_profile(checkpoint: Path, run, tmp_path: Path) -> None:
+    folder = write_hands(tmp_path / "set", groups=1, letters="ABC", each=6)
+    table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    table["label"] = table["label"].replace("C", "my name")
+    table.to_csv(folder / "manifest.csv", index=False)
+    path = make_profile(checkpoint, folder, run, tmp_path / "me.profile")
+    recognizer = Recognizer(
+        wrap_as_recognizer(
+            load_checkpoint(checkpoint), compose_command("task=asl"), profile=path
+        ).network,
+        profile=path,
+    )
+    frame = np.asarray(PreparedSet(folder, "asl").features)[-1][None]
+    assert recognizer.classes[-1] == "my name"
+    assert recognizer.read(frame).label == "my name"
+
+
+@pytest.mark.parametrize("stage", ["predict", "live", "serve"])
+def test_the_profile_of_another_model_is_refused(
+    stage: str, checkpoint: Path, person: Path, run, tmp_path: Path
+) -> None:
+    path = make_profile(checkpoint, person, run, tmp_path / "me.profile")
+    profile = read_profile(path)
+    write_profile(replace(profile, model="nother"), path)
+    np.save(tmp_path / "hands.npy", np.zeros((2, 63), np.float32) + 0.5)
+    source = [] if stage == "serve" else [f"input={tmp_path / 'hands.npy'}"]
+    with pytest.raises(ValueError, match="made with another model"):
+        run(f"stage={stage}", f"ckpt_path={checkpoint}", f"profile={path}", *source)
+
+
+def test_a_model_without_an_embedding_has_no_profile(person: Path, run) -> None:
+    golden = ROOT / "tests" / "golden" / "models" / "asl.onnx"
+    with pytest.raises(ValueError, match="gives no embedding"):
+        run("stage=adapt", f"ckpt_path={golden}", f"data_dir={person}")

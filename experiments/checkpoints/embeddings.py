@@ -1,0 +1,58 @@
+"""What a profile needs to know of a model: its classes, its weights, and its embedding."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+from experiments.checkpoints.exported import ExportedNet
+from modules.base import TaskModule
+from modules.networks.base import Network
+from unvoiced.profile import NO_EMBEDDING, OPEN_TEXT
+
+
+def list_known_classes(module: TaskModule) -> list[str]:
+    """Return the labels that a model chooses from.
+
+    Raises:
+        ValueError: it writes open text.
+    """
+    tokenizer = getattr(module, "tokenizer", None)
+    if tokenizer is None:
+        return list(module.classes)
+    if tokenizer.kind != "phrase" or module.objective != "cross_entropy":
+        raise ValueError(OPEN_TEXT)
+    return list(tokenizer.entries)
+
+
+def fingerprint_network(module: TaskModule) -> str:
+    """Return an identifier of the weights, the same for a checkpoint and its exports.
+
+    Raises:
+        ValueError: an exported file that states none.
+    """
+    if isinstance(module.net, ExportedNet):
+        fingerprint = module.net.network.metadata.get("fingerprint")
+        if fingerprint is None:
+            raise ValueError(NO_EMBEDDING)
+        return fingerprint
+    digest = hashlib.sha256()
+    for name, value in sorted(module.net.state_dict().items()):
+        digest.update(f"{name}{tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return f"n{digest.hexdigest()[:40]}"
+
+
+def has_embedding(net: torch.nn.Module) -> bool:
+    """Return whether a network gives the vectors before its last layer."""
+    return isinstance(net, Network) and type(net).embed is not Network.embed
+
+
+def can_have_profile(module: TaskModule) -> bool:
+    """Return whether a model has an embedding and chooses from a list of labels."""
+    try:
+        list_known_classes(module)
+    except ValueError:
+        return False
+    return has_embedding(module.net)
