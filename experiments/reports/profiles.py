@@ -15,9 +15,10 @@ from experiments.launch.console import logger
 from experiments.reports.answers import collect_answers
 from experiments.reports.few_shots import Answers, measure_shots, summarize_shots
 from experiments.reports.markdown import format_plain_table
+from experiments.reports.results import describe_interval
 from modules.base import TaskModule
 from unvoiced.profile import Profile, build_profile
-from unvoiced.text import markdown_text
+from unvoiced.text import count_noun, markdown_text, printable
 
 FILE_NAME = "few_shots.csv"
 
@@ -61,13 +62,13 @@ def measure_profiles(
     table.to_csv(folder / FILE_NAME, index=False)
     draw_shots(table, scores, folder / "few_shots.png")
     for person, labels in too_few.items():
-        logger.warning(f"warning: {person or 'the set'} has too few recordings of {labels}")
+        shown = printable(", ".join(labels))
+        logger.warning(f"{printable(person) or 'The set'} has too few recordings of {shown}")
     for count in config.shots:
         name = f"test/acc@{count}"
         logger.info(
-            f"{count} recordings per class: accuracy {scores[name]:.3f} "
-            f"({scores[f'{name}_low']:.3f} to {scores[f'{name}_high']:.3f}), "
-            f"worst person {scores[f'{name}_worst']:.3f}"
+            f"{count_noun(count, 'recording')} per class: accuracy {scores[name]:.3f} "
+            f"({describe_interval(name, scores)}), worst person {scores[f'{name}_worst']:.3f}"
         )
     return scores
 

@@ -47,7 +47,7 @@ def _report(profile: Profile, path: Path, num_people: int) -> None:
     )
     if num_people > 1:
         logger.warning(
-            f"warning: data_dir holds recordings of {num_people} people or sessions; a profile is "
+            f"data_dir holds recordings of {num_people} people or sessions; a profile is "
             "for one person"
         )
     accuracy = profile.measure_accuracy()
