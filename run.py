@@ -25,8 +25,8 @@ from experiments.sweeps.job import is_job, run_job
 from unvoiced.processes import end_with_named_parent, isolate_imports
 from unvoiced.text import guard_terminal
 
-# What Hydra itself may build. Stages have their own list, in experiments/launch/instantiate.py.
-OF_HYDRA = [
+# Classes that Hydra builds; those of stages are listed in experiments/launch/instantiate.py.
+HYDRA_CLASSES = [
     "experiments.launch.command.ValidateCommand",
     "experiments.launch.run_lock.RunLock",
     "experiments.sweeps.callback.Sweep",
@@ -36,9 +36,9 @@ OF_HYDRA = [
 ]
 
 
-@hydra.main(config_path="conf", config_name="config", execution_whitelist=OF_HYDRA)
+@hydra.main(config_path="conf", config_name="config", execution_whitelist=HYDRA_CLASSES)
 def main(config: DictConfig) -> float | None:
-    """Hand the composed configuration to its stage; the number is what a sweep optimises."""
+    """Run the stage of a configuration; return the value that a sweep optimises."""
     restore_environment()
     if is_job():
         return run_job(config)

@@ -1,1 +1,1 @@
-"""Checkpoint files: what they say, loading them safely, resuming, starting from them."""
+"""Checkpoint files: model cards, safe loading, resuming and fine-tuning."""

@@ -1,4 +1,4 @@
-"""What a checkpoint states of itself, as one validated object."""
+"""The model card of a checkpoint, as one validated object."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ LARGEST_ARGUMENT = 100_000
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The facts that travel with a checkpoint's weights.
+    """The metadata that a checkpoint stores beside its weights.
 
     A further fact is one more field with a default; give it a check in ``unvoiced.metadata.FACTS``
     where plain data of any kind is not enough.
 
     Attributes:
         task: such as asl.
-        classes: the labels that the network tells apart; empty where text is open.
+        classes: the labels of the network; empty for open text.
         trained_classes: those with training samples.
         module, net: the exact class of each (``_target_``) and its arguments.
         input: the datamodule's settings that the network depends on.
         simulated: whether all training data was simulated.
-        tokenizer: of text; None where classes are predicted.
+        tokenizer: of text; None for classes.
         frame: shape, dtype, meaning and rate of a stored frame; empty in older checkpoints.
         reader: numeric settings of the reader of the training set.
         clip_s: seconds of the median training recording.
@@ -66,7 +66,7 @@ class ModelCard:
 
     @classmethod
     def from_plain(cls, plain: Any, place: str = "card") -> Self:
-        """Validate a dict that may come from anyone; fields that older ones lack get defaults.
+        """Return the card of an untrusted dict; fields that older cards lack get defaults.
 
         Raises:
             ValueError: a field is missing, or has another type, range or size than any model.
@@ -81,7 +81,7 @@ class ModelCard:
         return cls(**{key: value for key, value in plain.items() if key in names})
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the dict that is stored; a tokenizer stands in it only where there is one."""
+        """Return the dict that is stored; it has a tokenizer only for open text."""
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
         if self.tokenizer is None:
             del plain["tokenizer"]
@@ -89,19 +89,19 @@ class ModelCard:
 
     @property
     def net_name(self) -> str:
-        """The class name of the network."""
+        """Return the class name of the network."""
         return self.net[TARGET].rpartition(".")[-1]
 
     @property
     def simulated_share(self) -> float:
-        """The share of simulated samples among the training data of recordings."""
+        """Return the share of simulated samples among recorded training data."""
         datamodule = self.config.get("datamodule")
         share = datamodule.get("simulated_share") if isinstance(datamodule, dict) else 0
         return share if isinstance(share, int | float) else 0
 
 
 def _with_new_names(plain: Any, place: str) -> dict[str, Any]:
-    """Return the plain data of a card under its new names; only its own fields may be unknown."""
+    """Return the plain data of a card under the names of this version."""
     require_fact(place, plain, isinstance(plain, dict), "a dict")
     renamed: Renamed = {}
     plain = rename_card_fields(plain, renamed)
@@ -112,7 +112,7 @@ def _with_new_names(plain: Any, place: str) -> dict[str, Any]:
 
 
 def _check_class(place: str, node: Any) -> None:
-    """Accept the name of a class and arguments without anything to build in them."""
+    """Check the name of a class and its arguments, which are plain values."""
     require_fact(place, node, isinstance(node, dict), "a dict")
     target = node.get(TARGET)
     named = isinstance(target, str) and all(map(str.isidentifier, target.split(".")))

@@ -1,4 +1,4 @@
-"""An exported ``.onnx`` file as a module that is validated, tested and predicts."""
+"""Exported ``.onnx`` files as modules for validation, test and prediction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from unvoiced.tokenizers import build_tokenizer
 
 
 class ExportedNet(Network):
-    """ONNX Runtime behind the interface of a PyTorch network, without gradients.
+    """An ONNX Runtime session with the interface of a network, without gradients.
 
     It takes frames as a prepared set stores them: what training does to them is part of the file.
 
@@ -72,7 +72,7 @@ class ExportedClassifier(ClassificationModule):
 
 
 class ExportedTranscriber(TranscriptionModule):
-    """An exported network that writes text."""
+    """An exported network with open text."""
 
     takes_stored_frames = True
 
@@ -92,12 +92,12 @@ def load_exported(path: str | Path) -> TaskModule:
         module = ExportedTranscriber(net, classes, build_tokenizer(about["tokenizer"]), **settings)
     else:
         module = ExportedClassifier(net, classes)
-    module.card = _card(about)
+    module.card = _build_card(about)
     return module.eval()
 
 
-def _card(about: dict[str, Any]) -> ModelCard:
-    """What a checkpoint's card says, of what an exported file knows."""
+def _build_card(about: dict[str, Any]) -> ModelCard:
+    """Return the model card, as far as an exported file states it."""
     known = {one.name: about[one.name] for one in fields(ModelCard) if one.name in about}
     known.setdefault("trained_classes", about["classes"])
     settings = {"objective": about["objective"]} if "objective" in about else {}

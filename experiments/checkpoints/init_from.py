@@ -1,4 +1,4 @@
-"""``init_from=``: start from what another model has learned, whatever words it knows."""
+"""``init_from=``: start training from the weights of another model."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from datamodules.store.training_record import TrainingRecord
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.checkpoints.load import read_checkpoint
 from experiments.checkpoints.plain_file import NET
-from experiments.launch.console import tell
+from experiments.launch.console import logger
 from modules.base import TaskModule
 
 Weights = dict[str, Tensor]
 
 
 def load_initial_weights(module: TaskModule, path: str | Path) -> None:
-    """Load the weights of checkpoint ``path`` that fit; the head only where the classes agree.
+    """Load the weights of a checkpoint that fit; the head only for the same classes.
 
-    What was loaded, and what was not, is printed.
+    The loaded and the remaining weights are logged.
 
     Raises:
         ValueError: the checkpoint cannot be read, or not one of its weights fits.
@@ -37,7 +37,7 @@ def load_initial_weights(module: TaskModule, path: str | Path) -> None:
     }
     mine: Weights = module.net.state_dict()
     same_classes = (card.classes, card.tokenizer) == (module.card.classes, module.card.tokenizer)
-    head = set() if same_classes else _head(module)
+    head = set() if same_classes else _find_head(module)
     fits = {
         k: v for k, v in theirs.items() if k in mine and mine[k].shape == v.shape and k not in head
     }
@@ -48,7 +48,7 @@ def load_initial_weights(module: TaskModule, path: str | Path) -> None:
         )
     module.net.load_state_dict(fits, strict=False)
     module.card = replace(module.card, record=_join_records(card, module.card))
-    _tell(path, card, mine, fits, head)
+    _report_loading(path, card, mine, fits, head)
 
 
 def _join_records(*cards: ModelCard) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def _join_records(*cards: ModelCard) -> dict[str, Any]:
     return reduce(TrainingRecord.merge, records).to_plain() if records else {}
 
 
-def _head(module: TaskModule) -> set[str]:
-    """Names of the weights whose shape depends on the number of classes."""
+def _find_head(module: TaskModule) -> set[str]:
+    """Return the names of weights whose shape depends on the number of classes."""
     arguments = {k: v for k, v in module.card.net.items() if k != TARGET}
     answers = "vocab_size" if "vocab_size" in arguments else "num_classes"
     with torch.device("meta"):  # no memory, no time
@@ -72,14 +72,16 @@ def _head(module: TaskModule) -> set[str]:
     return {name for name, shape in shapes[0].items() if shapes[1][name] != shape}
 
 
-def _tell(path: str | Path, card: ModelCard, mine: Weights, fits: Weights, head: set[str]) -> None:
+def _report_loading(
+    path: str | Path, card: ModelCard, mine: Weights, fits: Weights, head: set[str]
+) -> None:
     total = sum(value.numel() for value in mine.values())
     loaded = sum(value.numel() for value in fits.values())
-    tell(
+    logger.info(
         f"Started from {path} (task {card.task}, {len(card.classes)} classes): "
         f"{len(fits)} of {len(mine)} weights, {loaded:,} of {total:,} numbers"
     )
     fresh = sorted(mine.keys() - fits.keys())
     if fresh:
-        why = "another vocabulary" if head.issuperset(fresh) else "another shape, or not there"
-        tell(f"Not loaded ({why}), and learned anew: {', '.join(fresh)}")
+        why = "another vocabulary" if head.issuperset(fresh) else "another shape, or missing"
+        logger.info(f"Not loaded ({why}), and trained from the start: {', '.join(fresh)}")

@@ -1,4 +1,4 @@
-"""The exact classes that a checkpoint may name: those of conf/net, conf/module and conf/task.
+"""The classes that a checkpoint may name: those of conf/net, module and task.
 
 A network of your own becomes known by its file in conf/net, or by its task's file.
 """
@@ -20,7 +20,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 @cache
 def known_classes(group: str) -> dict[str, str]:
-    """Return the ``_target_`` of each choice of a group, and of each task that has its own."""
+    """Return the ``_target_`` of each choice of a group and of each task's own."""
     own = {name: content.get(group) for name, content in _read_files("task").items()}
     nodes = own | _read_files(group)
     return {name: node[TARGET] for name, node in nodes.items() if node and TARGET in node}
@@ -35,7 +35,11 @@ def _read_files(group: str) -> dict[str, Any]:
 
 
 def refuse_unknown_classes(card: ModelCard, place: str) -> None:
-    """Raise ``ValueError`` where a card names other classes; nothing is imported."""
+    """Refuse a card that names other classes; nothing is imported.
+
+    Raises:
+        ValueError: with the class and the allowed ones.
+    """
     for group, node in (("net", card.net), ("module", card.module)):
         if node[TARGET] not in known_classes(group).values():
             raise ValueError(

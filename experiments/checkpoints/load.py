@@ -1,6 +1,6 @@
-"""From a checkpoint file, which may come from anyone, to a module that is ready to use.
+"""Load untrusted checkpoint files as modules that are ready to use.
 
-A plain file, as ``stage=export`` writes it, is read as a checkpoint too.
+Plain files of ``stage=export`` are read as checkpoints too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHOWN_NAMES = 3  # of weights, in an error
 
 
 def load_checkpoint(path: str | Path, task: str | None = None) -> TaskModule:
-    """Return the module in a checkpoint or plain file, in evaluation mode, with its ``card``.
+    """Return the module of a checkpoint or plain file, in evaluation mode.
 
     >>> module = load_checkpoint("outputs/asl/…/checkpoints/best.ckpt")
     >>> module.classes[module(landmarks).argmax(1)[0]]
@@ -53,12 +53,12 @@ def load_checkpoint(path: str | Path, task: str | None = None) -> TaskModule:
     except (TypeError, AttributeError, RuntimeError, LookupError, ArithmeticError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"ckpt_path={path}: what it says of its network and module cannot be built: {reason}"
+            f"ckpt_path={path}: its network and module cannot be built: {reason}"
         ) from None
 
 
 def require_checkpoint(config: DictConfig) -> TaskModule:
-    """The module of ``ckpt_path``.
+    """Return the module of ``ckpt_path``.
 
     Raises:
         ValueError: no checkpoint given, or one that does not load.
@@ -67,7 +67,7 @@ def require_checkpoint(config: DictConfig) -> TaskModule:
 
 
 def require_model(config: DictConfig) -> TaskModule:
-    """The module of ``ckpt_path``: a checkpoint, a plain file or an exported ``.onnx``.
+    """Return the module of a checkpoint, a plain file or an exported ``.onnx``.
 
     Raises:
         ValueError: none given, or one that does not load.
@@ -92,7 +92,11 @@ def _given_path(config: DictConfig) -> Path:
 
 
 def require_same_task(path: str | Path, found: str, expected: str | None) -> None:
-    """Raise ``ValueError`` where a model is of another task than the one that is wanted."""
+    """Refuse a model of another task.
+
+    Raises:
+        ValueError: with both tasks.
+    """
     if expected is not None and found != expected:
         raise ValueError(
             f"ckpt_path={path} is a model of task {found}, not {expected}. Set task={found}"
@@ -100,7 +104,7 @@ def require_same_task(path: str | Path, found: str, expected: str | None) -> Non
 
 
 def read_task(path: Path) -> str | None:
-    """The task of a checkpoint, plain file or exported network; None where it says none."""
+    """Return the task of a model file; None if it cannot be read."""
     try:
         exported = path.suffix == ONNX
         return (
@@ -157,18 +161,18 @@ def _check_weights(weights: Any, place: str) -> dict[str, Tensor]:
 
 def _build_module(card: ModelCard, weights: dict[str, Tensor], net_alone: bool) -> TaskModule:
     with torch.device("meta"), limit_module_size(20 * len(weights) + 1_000):
-        outline = _construct(card)
+        outline = _construct_module(card)
     expected = outline.state_dict()
     if net_alone:  # what only training needs, if anything, stays as it begins
         expected = {k: v for k, v in expected.items() if k.startswith(NET)}
     _refuse_other_shapes(expected, weights)
-    module = _construct(card)
+    module = _construct_module(card)
     module.load_state_dict(module.state_dict() | weights)
     module.card = card
     return module.eval()
 
 
-def _construct(card: ModelCard) -> TaskModule:
+def _construct_module(card: ModelCard) -> TaskModule:
     if known_classes("module").get(card.task) != card.module[TARGET]:
         raise ValueError(f"{card.module[TARGET]} is not the module of task {card.task}")
     net, module = (
@@ -186,7 +190,11 @@ def _construct(card: ModelCard) -> TaskModule:
 
 @contextmanager
 def limit_module_size(parts: int) -> Iterator[None]:
-    """Raise ``ValueError`` where networks of more layers and weights are constructed meanwhile."""
+    """Limit the layers and weights that are constructed in the context.
+
+    Raises:
+        ValueError: a network has more of them.
+    """
     count = 0
 
     def count_part(*_: Any) -> None:

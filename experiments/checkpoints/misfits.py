@@ -1,4 +1,4 @@
-"""Networks that fit their weights, but not the input that their card describes."""
+"""Errors of networks that do not take the input that their card describes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MISFITS = (RuntimeError, TypeError, IndexError, AssertionError)
 
 @contextmanager
 def explain_network_errors(ckpt_path: Any) -> Iterator[None]:
-    """Turn what a loaded network raises at its input into a ``ValueError`` of one sentence."""
+    """Turn a loaded network's errors about its input into a ``ValueError``."""
     try:
         yield
     except MISFITS as error:

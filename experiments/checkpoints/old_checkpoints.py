@@ -1,4 +1,4 @@
-"""Checkpoints of the version before, whose weights and callbacks have other names."""
+"""Checkpoints of the previous version, with other names of weights and callbacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from experiments.launch.renaming import Renamed, rename_states, warn_renamed
 
 
 def rename_checkpoint(content: dict[str, Any], card: ModelCard, place: str) -> dict[str, Any]:
-    """Return a checkpoint's content with the names of this version, and warn of old ones."""
+    """Return a checkpoint's content under the names of this version."""
     renamed: Renamed = {}
     net, module = (node[TARGET].rpartition(".")[2] for node in (card.net, card.module))
     changed = rename_states(content, net, module, renamed)
@@ -20,7 +20,7 @@ def rename_checkpoint(content: dict[str, Any], card: ModelCard, place: str) -> d
 
 
 class RenamingCheckpointIO(CheckpointIO):
-    """Lightning's reading and writing of checkpoints, which also reads old names.
+    """A checkpoint plugin of Lightning that also reads old names.
 
     Args:
         inner: reads and writes the files.
@@ -34,7 +34,7 @@ class RenamingCheckpointIO(CheckpointIO):
         self.inner.save_checkpoint(checkpoint, path, **options)
 
     def load_checkpoint(self, path: Any, **options: Any) -> dict[str, Any]:
-        """Read a checkpoint; a file that states what it is has the names of this version then."""
+        """Return the content of a checkpoint under the names of this version."""
         content = self.inner.load_checkpoint(path, **options)
         if not content.get("card"):
             return content
@@ -46,5 +46,5 @@ class RenamingCheckpointIO(CheckpointIO):
         self.inner.remove_checkpoint(path)
 
     def teardown(self) -> None:
-        """Close what ``inner`` has opened."""
+        """Release the resources of ``inner``."""
         self.inner.teardown()

@@ -1,4 +1,4 @@
-"""Plain files of ``stage=export``: the network's weights and all that builds it again."""
+"""Plain files of ``stage=export``: weights and the model card."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AGAIN = "It was changed or damaged: export it again"
 
 
 def class_to_idx(card: ModelCard) -> dict[str, int]:
-    """The number of each class; empty where text is open.
+    """Return the number of each class; empty for open text.
 
     Where text is written, they number the phrases of a closed vocabulary, and not the logits,
     which are of tokens.
@@ -25,12 +25,12 @@ def class_to_idx(card: ModelCard) -> dict[str, int]:
 
 
 def is_plain_file(content: Any) -> bool:
-    """Return whether this is the content of a plain file, of this project or another."""
+    """Return whether content is that of a plain file, of any project."""
     return isinstance(content, dict) and WEIGHTS in content and "card" not in content
 
 
 def to_checkpoint(content: dict[str, Any], place: str) -> dict[str, Any]:
-    """Return a plain file's content as a checkpoint's; ``net_alone``: it has no other weights.
+    """Return a plain file's content as a checkpoint's, marked ``net_alone``.
 
     Raises:
         ValueError: the file does not state what its weights are the weights of, or was changed.
@@ -53,14 +53,14 @@ def _refuse_unknown_network(facts: Any, place: str) -> None:
     missing = [key for key in NEEDED_FIELDS if key not in known]
     if missing:
         raise ValueError(
-            f"{place} holds weights ({WEIGHTS}) and {_describe(facts)}, but not what "
+            f"{place} holds weights ({WEIGHTS}) and {_describe_card(facts)}, but not what "
             f"they are the weights of: {CARD} must also say {', '.join(missing)}. Take a file that "
             "stage=export wrote, or load them in Python into their own network: "
             f"net.load_state_dict(torch.load(path, weights_only=True)['{WEIGHTS}'])"
         )
 
 
-def _describe(facts: Any) -> str:
+def _describe_card(facts: Any) -> str:
     if not isinstance(facts, dict):
         kind = type(facts).__name__
         return f"no {CARD}" if facts is None else f"a {CARD} that is no dict ({kind})"

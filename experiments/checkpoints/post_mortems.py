@@ -1,4 +1,4 @@
-"""Post-mortems of training steps, which may come from anyone: checked before they are run."""
+"""Checks of untrusted post-mortems of training steps, before they are run."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _check_random(place: str, random: dict[str, Any]) -> None:
 
 @contextmanager
 def explain_batch_errors(place: str) -> Iterator[None]:
-    """Turn the errors of a network that does not take the batch into a ``ValueError``."""
+    """Turn a network's errors about a batch into a ``ValueError``."""
     try:
         yield
     except DAMAGE as error:

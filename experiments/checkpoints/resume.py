@@ -1,4 +1,4 @@
-"""``resume=<run folder>``: the same command again, in the same folder, from its last checkpoint."""
+"""``resume=<run folder>``: repeat a command from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OWN = {"resume", "run_id"}  # differ between a run and its resumption
 
 
 def merge_saved_overrides(arguments: list[str]) -> list[str]:
-    """Put what the run was started with before what is given now; what is given now wins.
+    """Return the overrides of a resumed run followed by those of this command.
 
     With a whole command (more than ``resume=``) a folder that is empty or not there yet is fine:
-    the run begins in it. So one command in a cluster's script begins a run and goes on with it.
+    the run starts in it. So one command in a cluster's script starts a run and resumes it.
 
     Raises:
         ValueError: the run writes into another folder, or the folder holds what is not harmless.
@@ -60,52 +60,53 @@ def _value_of(key: str, arguments: list[str]) -> str:
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether nothing is there that a run has not written in its very first moment."""
+    """Return whether a folder holds at most what a run writes first."""
     return not folder.exists() or {path.name for path in folder.iterdir()} <= {".hydra"}
 
 
 def find_checkpoint_to_resume(folder: str) -> Path | None:
-    """The newest whole checkpoint that can be trained on; None where the run wrote none yet.
+    """Return the newest intact checkpoint of a run; None if there is none yet.
 
-    What is passed over, and why, is printed.
+    Damaged checkpoints are logged.
 
     Raises:
-        ValueError: there are checkpoints, and not one of them is whole, or one of them is not
-            safe to read.
+        ValueError: there are checkpoints, and all are damaged, or one of them is not safe to read.
     """
     from callbacks.checkpoints.atomic_io import (  # imports torch
         LAST_FILE,
         PARTIAL_SUFFIX,
         PREVIOUS_FILE,
     )
-    from experiments.launch.console import tell
+    from experiments.launch.console import logger
 
     refuse_outside_links(Path(folder))
     checkpoints = Path(folder) / "checkpoints"
     for left_over in checkpoints.glob("*" + PARTIAL_SUFFIX):  # the run was killed while it wrote
         left_over.unlink(missing_ok=True)
-    found = sorted(checkpoints.glob("*.ckpt"), key=_written, reverse=True)
+    found = sorted(checkpoints.glob("*.ckpt"), key=_modified_at, reverse=True)
     first = [checkpoints / name for name in (LAST_FILE, PREVIOUS_FILE)]
     damaged = ""
     for path in [p for p in first if p in found] + [p for p in found if p not in first]:
-        reason = _damage(path)
+        reason = _find_damage(path)
         if not reason:
             if damaged:
-                tell(f"warning: {damaged}Going on from {path.name}, which is older")
+                logger.warning(f"{damaged}Resuming from {path.name}, which is older")
             return path
         damaged += f"{path} {reason}. "
     if damaged:
-        raise ValueError(f"resume={folder}: {damaged}Begin a new run, or copy back a whole one")
-    tell(f"{folder} has no checkpoint yet: the run begins at its first step")
+        raise ValueError(
+            f"resume={folder}: {damaged}Start a new run, or restore an intact checkpoint"
+        )
+    logger.info(f"{folder} has no checkpoint yet: the run begins at its first step")
     return None
 
 
-def _written(path: Path) -> float:
+def _modified_at(path: Path) -> float:
     return path.stat().st_mtime
 
 
-def _damage(path: Path) -> str:
-    """Why training cannot go on from here; empty where it can.
+def _find_damage(path: Path) -> str:
+    """Return why training cannot be resumed from a checkpoint; empty if it can.
 
     Raises:
         ValueError: the file holds more than numbers and text.
@@ -125,26 +126,28 @@ def _damage(path: Path) -> str:
 
 
 def report_changes(began: dict[str, Any], now: dict[str, Any]) -> None:
-    """Print what the configuration says otherwise than when the run began."""
-    from experiments.launch.console import tell
+    """Log the settings that differ from those of the run's start."""
+    from experiments.launch.console import logger
 
     moved = (str(began.get("run_dir")), str(now.get("run_dir")))
-    changed = list(_changes(began, now, moved))
+    changed = list(_list_changes(began, now, moved))
     if not changed:
         return
-    tell(f"Changed since it began: {', '.join(changed)}")
+    logger.info(f"Changed since it began: {', '.join(changed)}")
     if any(line.startswith(("optimizer", "scheduler")) for line in changed):
-        tell("warning: optimizer and schedule go on as the checkpoint has them, not as changed")
+        logger.warning(
+            "optimizer and schedule keep the settings of the checkpoint, not the changed ones"
+        )
 
 
-def _changes(
+def _list_changes(
     began: dict[str, Any], now: dict[str, Any], moved: tuple[str, str], prefix: str = ""
 ) -> Iterator[str]:
-    """``seed 0 → 1`` for each key that differs, but for where the run folder lies."""
+    """Yield ``seed 0 → 1`` for each key that differs, except for a moved run folder."""
     for key in sorted({*began, *now} - OWN):
         before, after = began.get(key), now.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            yield from _changes(before, after, moved, f"{prefix}{key}.")
+            yield from _list_changes(before, after, moved, f"{prefix}{key}.")
         elif before != after and str(before).replace(*moved) != str(after):
-            said = ("…" if isinstance(value, dict) else value for value in (before, after))
-            yield "{}{} {} → {}".format(prefix, key, *said)
+            shown = ("…" if isinstance(value, dict) else value for value in (before, after))
+            yield "{}{} {} → {}".format(prefix, key, *shown)

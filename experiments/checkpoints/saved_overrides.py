@@ -1,4 +1,4 @@
-"""The overrides that a run folder holds; it may come from anyone, so only harmless ones count."""
+"""The saved overrides of an untrusted run folder; only harmless ones are used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HIDDEN_SETTING = re.compile(r"\b_\w+_\b|\.\.")
 
 
 def read_saved_overrides(folder: Path, given: set[str]) -> tuple[list[str], list[str]]:
-    """Return the overrides of a run folder, and those of them whose keys are not given now.
+    """Return a run folder's overrides, and those that this command does not set.
 
     Raises:
         ValueError: another one could build, write or reach what a run of this command would not.
@@ -54,15 +54,15 @@ def read_saved_overrides(folder: Path, given: set[str]) -> tuple[list[str], list
     for line in kept:
         if not _is_harmless(line, folder):
             raise ValueError(
-                f"resume={folder}: its {OVERRIDES} sets {show_value(line)}, which is not taken "
-                f"over from a file. Repeat {show_value(parse_override_key(line))} in this command "
+                f"resume={folder}: its {OVERRIDES} sets {show_value(line)}, which is not read "
+                f"from a file. Repeat {show_value(parse_override_key(line))} in this command "
                 "if it is meant"
             )
     return renamed, kept
 
 
 def parse_override_key(argument: str) -> str:
-    """The key of an override."""
+    """Return the key of an override."""
     return argument.lstrip("+~").split("=", 1)[0]
 
 
@@ -85,9 +85,13 @@ def _is_harmless(line: str, folder: Path) -> bool:
 
 
 def refuse_outside_links(folder: Path) -> None:
-    """Raise ``ValueError`` where a link in a run folder leads out of it: runs write into it."""
+    """Refuse a run folder with links out of it, since runs write into it.
+
+    Raises:
+        ValueError: with the link.
+    """
     inside = folder.resolve()
-    for number, path in enumerate(_entries(folder)):
+    for number, path in enumerate(_list_entries(folder)):
         if number > MAX_ENTRIES:
             raise ValueError(f"{folder} holds more than {MAX_ENTRIES:,} files: no run folder does")
         if path.is_symlink() and not path.resolve().is_relative_to(inside):
@@ -97,6 +101,6 @@ def refuse_outside_links(folder: Path) -> None:
             )
 
 
-def _entries(folder: Path) -> Iterator[Path]:
+def _list_entries(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         yield from (Path(parent, name) for name in (*folders, *files))

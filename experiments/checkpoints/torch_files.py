@@ -1,4 +1,4 @@
-"""Files of ``torch.save`` that may come from anyone, read in bounded time and memory."""
+"""Read untrusted files of ``torch.save`` in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALLOWED_GLOBALS = frozenset(
 
 
 class UnsafeFileError(ValueError):
-    """A pickle names something else than containers and tensors."""
+    """A pickle that names other types than containers and tensors."""
 
 
 def read_torch_file(path: Path, place: str) -> Any:
@@ -49,7 +49,7 @@ def read_torch_file(path: Path, place: str) -> Any:
         raise ValueError(f"{place} does not exist")
     try:
         check_archive(path)
-        with warnings.catch_warnings():  # torch's, of odd pickles; what matters is told below
+        with warnings.catch_warnings():  # torch's, of odd pickles; errors are explained below
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             content = torch.load(path, map_location="cpu", weights_only=True)
         _check_tensors(content, path.stat().st_size)
@@ -67,7 +67,7 @@ def read_torch_file(path: Path, place: str) -> Any:
 
 
 def check_archive(path: Path) -> None:
-    """Check that what torch would read is as large as the file, and names known things.
+    """Check that an archive unpacks to its own size and names known types.
 
     Raises:
         ValueError: it is no archive of ``torch.save``, or unpacks to more than its size.
@@ -86,7 +86,11 @@ def check_archive(path: Path) -> None:
 
 
 def check_records(records: list[zipfile.ZipInfo], size: int) -> None:
-    """Raise ``ValueError`` where an archive would unpack to more than its size."""
+    """Refuse an archive that would unpack to more than its size.
+
+    Raises:
+        ValueError: with the reason.
+    """
     if any(record.compress_type != zipfile.ZIP_STORED for record in records):
         raise ValueError("it is compressed, which torch.save never does")
     if len(records) > MAX_RECORDS or sum(record.file_size for record in records) > size:
@@ -107,7 +111,7 @@ def _check_pickle(pickled: bytes) -> None:
 
 
 def _check_tensors(content: Any, size: int) -> None:
-    """Raise ``ValueError`` where tensors are larger than the numbers that the file has for them."""
+    """Refuse tensors that are larger than the file's data for them."""
     seen, stored, stack = set(), {}, [content]
     while stack:
         part = stack.pop()

@@ -1,4 +1,4 @@
-"""The set and the split that a checkpoint was trained with: what it is tested on by default.
+"""The set and the split of a checkpoint's training, the default for its tests.
 
 Paths and settings in a checkpoint may come from anyone: they are checked, and only read from.
 """
@@ -14,7 +14,7 @@ from omegaconf import DictConfig, open_dict
 from datamodules.splits import Split
 from datamodules.store.samples import META_NAME
 from experiments.checkpoints.card import TARGET, ModelCard
-from experiments.launch.console import tell
+from experiments.launch.console import logger
 from experiments.launch.overrides import list_given_keys
 from unvoiced.plain_data import check_number, check_text
 
@@ -29,12 +29,12 @@ SPLIT_KEYS, SIMULATOR_KEYS = ("split", "fold"), ("size", "datamodule.simulator")
 
 
 def select_training_data(config: DictConfig, card: ModelCard) -> DictConfig:
-    """Return the configuration with the data of the model's training where it names none.
+    """Return the configuration with the model's training data as its default.
 
     A ``split=`` on the command line holds; so do settings of the simulator.
 
     Raises:
-        ValueError: the set is not there any more, or the model does not say what it was.
+        ValueError: the set is not there any more, or the model does not state it.
     """
     if config.calibrate:
         raise ValueError("calibrate= is for stage=fit: it trains on some of what is tested")
@@ -45,8 +45,8 @@ def select_training_data(config: DictConfig, card: ModelCard) -> DictConfig:
         if card.simulated and not (card.data_dir or card.config.get("data_dir")):
             _keep_simulator(changed, card)
             where = "the built-in simulator"
-            if not card.config:  # an exported file says nothing about its training
-                tell(f"warning: {NO_SPLIT}")
+            if not card.config:  # exported files do not state their training
+                logger.warning(NO_SPLIT)
                 return changed
         else:
             where = changed.data_dir = str(find_training_set(card))
@@ -55,7 +55,7 @@ def select_training_data(config: DictConfig, card: ModelCard) -> DictConfig:
             changed.calibrate = _check_calibrate(card)
         if card.config.get("classes") is not None and "classes" in changed:
             changed.classes = list(card.classes)
-    tell(f"Data: {where}, as the model was trained (data_dir= and split= name others)")
+    logger.info(f"Data: {where}, as in training (data_dir= and split= choose others)")
     return changed
 
 
@@ -63,20 +63,15 @@ def find_training_set(card: ModelCard) -> Path:
     """Return the folder of the set that the model was trained with.
 
     Raises:
-        ValueError: the model does not say which, or it is not there.
+        ValueError: the model does not state it, or it is missing.
     """
     named = card.data_dir or card.config.get("data_dir")
     if not named:
-        raise ValueError(
-            "the model does not say which set it was trained with. Name one with data_dir="
-        )
+        raise ValueError("the model does not state its training set. Set data_dir=")
     check_text("the model's data_dir", named, 4_096)
     path = Path(named)
     if not (path / META_NAME).is_file():
-        raise ValueError(
-            f"the set that the model was trained with is not there any more ({path}). Name one "
-            "with data_dir="
-        )
+        raise ValueError(f"the training set of the model is missing ({path}). Set data_dir=")
     return path
 
 
@@ -86,7 +81,7 @@ def _check_split(card: ModelCard) -> dict[str, Any]:
     node = node if isinstance(node, dict) else {}
     name = str(node.get(TARGET, "")).rpartition("datamodules.splits.")[2]
     if name not in SPLITS:
-        raise ValueError("the model does not say how its set was split. Add split=")
+        raise ValueError("the model does not state the split of its training. Set split=")
     known = {one.name: one.default for one in fields(SPLITS[name]) if one.default is not MISSING}
     settings = {key: value for key, value in node.items() if key in known}
     for key, value in settings.items():
@@ -105,7 +100,7 @@ def _check_calibrate(card: ModelCard) -> int:
 
 
 def _keep_simulator(config: DictConfig, card: ModelCard) -> None:
-    """Simulate as the model was trained: the numbers and words of the same settings."""
+    """Copy the simulator's settings from the model's training."""
     trained = card.config.get("datamodule")
     settings = trained.get("simulator") if isinstance(trained, dict) else None
     node = config.datamodule.get("simulator")

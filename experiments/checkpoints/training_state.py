@@ -1,6 +1,6 @@
-"""What a checkpoint holds besides the model, checked before a run is resumed from it.
+"""Checks of a checkpoint's training state, before a run is resumed from it.
 
-It may come from anyone, and Lightning hands it to loops, callbacks and optimizers as it is.
+The file is untrusted, and Lightning passes its state to loops, callbacks and optimizers.
 """
 
 from __future__ import annotations
@@ -107,17 +107,18 @@ def _check_kind(place: str, value: Any, own: Any) -> None:
 
 
 class FirstBatchMarker(L.Callback):
-    """Remembers whether a batch has been trained on since the run was resumed."""
+    """A callback that records whether a batch was trained since the run was resumed."""
 
     done = False
 
     def on_train_batch_end(self, *_: Any) -> None:
+        """Record the first batch."""
         self.done = True
 
 
 @contextmanager
 def explain_restore_errors(trainer: L.Trainer, checkpoint: Path | None) -> Iterator[None]:
-    """Turn what goes wrong with restored state, up to the first batch, into a ``ValueError``."""
+    """Turn errors of restored state, up to the first batch, into a ``ValueError``."""
     if checkpoint is None:
         yield
         return

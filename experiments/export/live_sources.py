@@ -1,4 +1,4 @@
-"""What ``input=`` of stage=live names: a camera, a stream, or a recording."""
+"""Open the ``input=`` of stage=live: a camera, a stream or a recording."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_live_source(
         return FrameSequence(read_landmarks(path), LANDMARK_FPS, paced)
     rate = float(recognizer.metadata["frame"].get("rate") or FRAME_FPS)
     if spec.is_frame_folder(path):
-        return FrameSequence(_images(path), rate, paced)
+        return FrameSequence(_list_images(path), rate, paced)
     if path.is_file() and where.lower().endswith(IMAGE_SUFFIXES):
         return FrameSequence([path], rate, paced)
     return open_frame_source(where, paced)
@@ -87,7 +87,7 @@ def read_landmarks(path: Path) -> np.ndarray:
     return np.stack(frames)
 
 
-def _images(folder: Path) -> list[Path]:
+def _list_images(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.iterdir() if path.name.lower().endswith(IMAGE_SUFFIXES))
     if not found:
         raise ValueError(f"input={folder} holds no images; expected one per frame")

@@ -1,1 +1,1 @@
-"""From the command line to objects; the only code besides run.py that knows Hydra."""
+"""Turn command lines into objects; only this package and run.py use Hydra."""

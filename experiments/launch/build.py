@@ -1,4 +1,4 @@
-"""From the composed configuration to the parts of a run."""
+"""Build the parts of a run from the composed configuration."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ EMPTY_CLASS = "nothing"  # of images without a hand
 def build_datamodule(
     config: DictConfig, trained: ModelCard | None = None, accepts_unknown_labels: bool = False
 ) -> PreparedDataModule:
-    """The datamodule, ready (prepared and split).
+    """Return the datamodule, prepared and split.
 
     Args:
-        trained: the card of a checkpoint: its classes and input settings then hold.
+        trained: card of a checkpoint, whose classes and input settings are used.
         accepts_unknown_labels: whether the set may hold labels that the checkpoint does not know.
     """
     transforms = list(instantiate_group(config, "augment").values())
@@ -53,9 +53,9 @@ def build_datamodule(
 def construct_datamodule(
     config: DictConfig, trained: ModelCard | None = None, **arguments: Any
 ) -> PreparedDataModule:
-    """The datamodule without data; the input settings of a checkpoint's card hold.
+    """Return the datamodule without data, with the input settings of a card.
 
-    They come from a file: they are given to the class itself, and never to Hydra.
+    A card comes from a file: its settings are passed to the class, never to Hydra.
     """
     construct = instantiate(config.datamodule, _partial_=True)
     settings = trained.input if trained else {}
@@ -66,7 +66,7 @@ def construct_datamodule(
 
 
 def inspect_arguments(kind: type) -> list[str]:
-    """The names of the arguments of a class and of those that it hands on to."""
+    """Return the arguments of a class and of its bases."""
     found = [inspect.signature(one.__init__).parameters for one in kind.__mro__[:-1]]
     return [name for parameters in found for name in parameters]
 
@@ -74,7 +74,7 @@ def inspect_arguments(kind: type) -> list[str]:
 def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard) -> None:
     frame = data.prepared.meta["frame"]
     shape, rate = list(frame["shape"]), frame["rate"]
-    expected = list(trained.frame.get("shape", shape))  # older checkpoints say nothing
+    expected = list(trained.frame.get("shape", shape))  # older checkpoints do not state it
     if shape != expected:
         raise ValueError(
             f"data_dir={data.prepared.data_dir} holds frames of shape {shape}, and the model was "
@@ -89,9 +89,9 @@ def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard) -> None:
 
 
 def build_input_reader(config: DictConfig, card: ModelCard) -> Any:
-    """The reader of ``input``; what is not set is as the model was trained.
+    """Return the reader of ``input``; its defaults are those of the training.
 
-    The model's settings come from a file: they are given to the class itself, never to Hydra.
+    The model's settings come from a file: they are passed to the class, never to Hydra.
     """
     settings = fill_from_training(plain(config.input_reader), card.frame, card.reader)
     if settings.get("keep_empty", False) is None:
@@ -101,7 +101,7 @@ def build_input_reader(config: DictConfig, card: ModelCard) -> Any:
 
 
 def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
-    """The module with its network, sized for the data, and the card that travels with it."""
+    """Return the module with its network, sized for the data, and its card."""
     require_arguments(plain(config.net), plain(config.module), data)
     net = plain(config.net) | data.net_arguments
     net |= {k: v for k, v in data.net_defaults.items() if k in net and net[k] is None}
@@ -120,7 +120,7 @@ def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
 
 
 def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any]) -> ModelCard:
-    """What a checkpoint says of itself: plain facts, enough to build the module again.
+    """Return the model card: plain data that is enough to build the module again.
 
     Raises:
         ValueError: a class or setting that no checkpoint can hold.
@@ -132,7 +132,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "net": net,
         "input": data.input_settings,
         "frame": dict(data.prepared.meta["frame"]),
-        "reader": _numbers(data.prepared.meta["settings"].get("reader") or {}),
+        "reader": _select_numbers(data.prepared.meta["settings"].get("reader") or {}),
         "clip_s": _clip_s(data),
         "simulated": data.prepared.simulated,
         "split": data.indices.summary,
@@ -145,27 +145,27 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
 
 
 def _clip_s(data: PreparedDataModule) -> float | None:
-    """Seconds of the median recording that is trained on; None where nobody knows the rate."""
+    """Return the median duration of training recordings; None without a known rate."""
     rate, rows = data.prepared.meta["frame"]["rate"], data.indices.train
     if not rate or not len(rows):
         return None
     return round(float(np.median(data.prepared.lengths[rows])) / rate, 3)
 
 
-def _numbers(settings: dict[str, Any]) -> dict[str, Any]:
-    """How the recordings were read, for what is read later; paths stay where they are."""
+def _select_numbers(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the numeric settings of a reader, which later recordings share."""
     return {k: v for k, v in settings.items() if isinstance(v, int | float)}
 
 
 def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
-    """Lightning's Trainer with the callbacks and loggers that the configuration names.
+    """Return Lightning's Trainer with the configured callbacks and loggers.
 
     Raises:
-        ValueError: the machine has not what the configuration asks for.
+        ValueError: the requested accelerator or number of devices is not available.
     """
     refuse_excess_devices(config)
     loggers: list[Logger] = list(instantiate_group(config, "logger").values())
-    # What says that an epoch is done comes after all that is to be done of it.
+    # The callback that marks an epoch as complete comes after all others.
     callbacks = sorted(instantiate_group(config, "callbacks").values(), key=_is_last)
     if not config.trainer.enable_checkpointing:
         callbacks = [one for one in callbacks if not isinstance(one, ModelCheckpoint)]
@@ -187,7 +187,7 @@ def _is_last(callback: L.Callback) -> bool:
 
 
 def write_config(config: DictConfig) -> Path:
-    """config.yaml in the run folder: the whole configuration, resolved; of the first process."""
+    """Write config.yaml, the resolved configuration, and return the run folder."""
     folder = Path(config.run_dir)
     if rank_zero_only.rank == 0:  # each would draw a run_id of its own
         folder.mkdir(parents=True, exist_ok=True)

@@ -54,9 +54,10 @@ INSTEAD = {
 
 
 class ValidateCommand(Callback):
-    """Hydra's callback that refuses a command before anything is written."""
+    """A Hydra callback that refuses a command before anything is written."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Check the command."""
         with report_errors():
             validate_command(config)
 

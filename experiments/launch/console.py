@@ -16,7 +16,7 @@ NEEDLESS = (
     ".*does not have many workers.*",  # sets in memory load fastest in the main process
     ".*smaller than the logging interval.*",  # nothing is logged within an epoch
     ".*Checkpoint directory .* exists and is not empty.*",  # resuming writes there on purpose
-    ".*callbacks used to create the checkpoint need to be.*",  # what was changed is said
+    ".*callbacks used to create the checkpoint need to be.*",  # changes are logged
     ".*WeightAveraging callback, but loading.*",  # the average is what is tested
     ".*recommended to use .*sync_dist.*",  # sums are shared out before they are logged
     ".*isinstance.treespec, LeafSpec.*",  # inside torch
@@ -63,5 +63,5 @@ def quiet() -> None:
 
 
 def tell(line: Any) -> None:
-    """Print a line, once, whatever the number of processes."""
+    """Log a line in the first process only."""
     logger.info("%s", line)

@@ -33,7 +33,7 @@ SHOW_TRACEBACK = bool(os.environ.get(FULL_ERROR))
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """End the program with one sentence if the command line or a file is wrong.
+    """End the program with one sentence for errors of the command or a file.
 
     ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
     """
@@ -47,7 +47,7 @@ def report_errors() -> Iterator[None]:
 
 @contextmanager
 def raise_hydra_errors() -> Iterator[None]:
-    """Let Hydra raise its errors, which it would print with a traceback of its own."""
+    """Let Hydra raise its errors instead of printing them with a traceback."""
     os.environ[FULL_ERROR] = "1"
     try:
         with report_errors():
@@ -57,7 +57,7 @@ def raise_hydra_errors() -> Iterator[None]:
 
 
 def restore_environment() -> None:
-    """Keep the variable that ``raise_hydra_errors`` sets from the processes of a stage."""
+    """Remove the variable that ``raise_hydra_errors`` sets."""
     if not SHOW_TRACEBACK:
         os.environ.pop(FULL_ERROR, None)
 
@@ -118,7 +118,7 @@ def _explain_setting(error: OmegaConfBaseException) -> str:
 
 
 def _explain_argument(key: str, node: Any) -> str:
-    """Return how to add an argument that the class of ``node`` takes; empty if it takes none."""
+    """Return how to add an argument of the node's class; empty if it has none."""
     target = node.get("_target_") if isinstance(node, DictConfig) else None
     try:
         names, _ = list_arguments(find_class(str(target)))

@@ -1,4 +1,7 @@
-"""From configuration nodes to objects and plain data. Imports neither torch nor Lightning."""
+"""Turn configuration nodes into objects and plain data.
+
+This file imports neither torch nor Lightning.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from hydra.utils import get_object
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import Container, DictConfig, OmegaConf
 
-# What a command line may name in ``_target_``: classes of these packages, and nothing else of them.
-# Nothing that a checkpoint or another file says ever gets here.
+# Packages whose classes a command line may name in ``_target_``. Values from checkpoints or other
+# files are never built here.
 BUILDABLE = [
     *("modules.*", "datamodules.*", "callbacks.*", "unvoiced.tokenizers.*"),
     *("torch.nn.*", "torch.optim.*", "torchmetrics.*", "lightning.Trainer"),
@@ -45,7 +48,11 @@ def find_targets(node: Any) -> Iterator[Any]:
 
 
 def refuse_other_target(target: Any) -> None:
-    """Raise ``ValueError`` where a ``_target_`` is no class of a known package."""
+    """Refuse a ``_target_`` that is no class of a known package.
+
+    Raises:
+        ValueError: with the target.
+    """
     known = isinstance(target, str) and any(fnmatchcase(target, one) for one in BUILDABLE)
     try:
         found = get_object(target) if known else None
@@ -59,12 +66,12 @@ def refuse_other_target(target: Any) -> None:
 
 
 def plain(config: Any) -> Any:
-    """A configuration node as plain dicts, lists, numbers and strings, resolved."""
+    """Return a node as plain dicts, lists, numbers and strings, resolved."""
     return OmegaConf.to_container(config, resolve=True)
 
 
 def stream_settings(config: DictConfig) -> dict[str, Any]:
-    """Return the settings of a live stream: ``live``, but for the file that it is written to."""
+    """Return the settings of a live stream: ``live`` without its output."""
     settings = plain(config.get("live") or {})
     return {name: value for name, value in settings.items() if name != "output"}
 

@@ -1,4 +1,4 @@
-"""Refuse more processes than the machine has processor cores, unless they are asked for by name."""
+"""Limit the number of processes to the processor cores (oversubscribe=false)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def refuse_excess(key: str, wanted: Any, config: DictConfig) -> None:
-    """Raise where ``key=wanted`` starts more processes than there are cores.
+    """Refuse ``key=wanted`` processes on fewer processor cores.
 
     Cores are those that this process may use: its affinity and its container's share count.
 
@@ -29,7 +29,7 @@ def refuse_excess(key: str, wanted: Any, config: DictConfig) -> None:
 
 
 def refuse_excess_devices(config: DictConfig) -> None:
-    """Raise where training starts more processes on the processor than it has cores."""
+    """Refuse training with more processes than processor cores."""
     accelerator = str(config.trainer.accelerator)
     if accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available()):
         refuse_excess("trainer.devices", config.trainer.devices, config)
@@ -38,7 +38,7 @@ def refuse_excess_devices(config: DictConfig) -> None:
 
 
 def is_count(value: Any) -> bool:
-    """Whether ``value`` is a whole number of processes; ``auto`` and ``null`` are not."""
+    """Return whether a value is a number of processes; ``auto`` and null are not."""
     try:
         return not isinstance(value, bool) and int(value) == float(value)
     except (TypeError, ValueError, OverflowError):

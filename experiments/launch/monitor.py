@@ -1,4 +1,4 @@
-"""Which metric a run is judged by, and whether less or more of it is better."""
+"""The monitored metric of a run, and its direction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_OF_AN_EPOCH = ("step", "epoch")  # counters that a checkpoint may go by
 
 
 def infer_mode(metric: str) -> str | None:
-    """Return min or max as the metric's name says; None where the name says neither.
+    """Return min or max by a metric's name; None if the name is not known.
 
     >>> infer_mode("val/token_acc"), infer_mode("val/wer"), infer_mode("val/tempo")
     ('max', 'min', None)
@@ -27,7 +27,7 @@ def infer_mode(metric: str) -> str | None:
 
 
 def metric_mode(metric: str | None) -> str:
-    """Return ``infer_mode``; max where the name says neither, which ``check_monitor`` refuses."""
+    """Return ``infer_mode``, or max, which ``check_monitor`` refuses for unknown names."""
     return infer_mode(str(metric)) or "max"
 
 
@@ -43,7 +43,7 @@ def check_monitor(config: DictConfig, metrics: Iterable[str], callbacks: Iterabl
         ValueError: such a metric or direction.
     """
     known = sorted(metrics)
-    for key, metric, mode in _monitored(config, callbacks):
+    for key, metric, mode in _list_monitored(config, callbacks):
         _refuse_unknown(key, metric, known)
         right = infer_mode(metric)
         if right is not None and mode not in (None, right):
@@ -61,10 +61,10 @@ def check_monitor(config: DictConfig, metrics: Iterable[str], callbacks: Iterabl
         )
 
 
-def _monitored(
+def _list_monitored(
     config: DictConfig, callbacks: Iterable[Any]
 ) -> Iterator[tuple[str, str, str | None]]:
-    """Yield the key, the metric and the mode (None: none is set) of all that monitors one."""
+    """Yield key, metric and mode (None if not set) of all monitored metrics."""
     yield "monitor.metric", str(config.monitor.metric), config.monitor.mode
     schedule = config.scheduler
     if schedule and schedule.get("monitor"):

@@ -1,4 +1,4 @@
-"""Checks whether a network fits the task and the frames that it is to learn from."""
+"""Checks of a network against the task and its frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unvoiced.validation import shown
 def require_arguments(
     net: dict[str, Any], module: dict[str, Any], data: PreparedDataModule
 ) -> None:
-    """Refuse a network that does not take what the data says of it, and settings against the data.
+    """Refuse a network without an argument of the data, or settings that it sets.
 
     Raises:
         ValueError: with the network's class and the argument.

@@ -1,4 +1,4 @@
-"""Names of the version before this one, which commands, run folders and model files still hold.
+"""Names of the previous version, which commands, run folders and models may hold.
 
 Every row is a name that a user typed or that a file holds, and its new name. The code that reads
 these tables is in ``experiments/launch/renaming.py``. A row is deleted one version later.

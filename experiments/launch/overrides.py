@@ -1,4 +1,4 @@
-"""Arguments as people type them, in the form that Hydra's grammar reads."""
+"""Convert typed arguments to Hydra's grammar."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _each(values: str, key: str) -> str:
 
 
 def _quote(value: str, key: str) -> str:
-    """Return ``value``, in quotes where Hydra would read anything else than this text."""
+    """Return a value, in quotes if Hydra would not read it as this text."""
     if _read(f"{key}={value}") == value:
         return value
     return QuotedString(value, Quote.single).with_quotes()
@@ -101,12 +101,12 @@ def _exists(value: str) -> bool:
 
 
 def expand_home(value: str) -> str:
-    """Return ``~/…`` as the shell would, which leaves it alone after an equals sign."""
+    """Expand ``~/…``, which shells leave as it is after an equals sign."""
     return str(Path(value).expanduser()) if value == "~" or value.startswith("~/") else value
 
 
 def replace_nulls(arguments: list[str]) -> list[str]:
-    """Take ``group=null`` for ``group=none``, where the group has a file of that name.
+    """Replace ``group=null`` by ``group=none`` for groups with such a file.
 
     Raises:
         SystemExit: the group has none: a run needs one of its choices.
@@ -128,7 +128,7 @@ def _without_null(argument: str) -> str:
 
 
 def drop_absent_groups(arguments: list[str]) -> list[str]:
-    """Leave out ``experiment=null`` and the like, which Hydra does not accept."""
+    """Remove ``experiment=null`` and the like, which Hydra does not accept."""
     absent = {f"{group}={value}" for group in OPTIONAL_GROUPS for value in NO_CHOICE}
     return [argument for argument in arguments if argument not in absent]
 
@@ -150,9 +150,9 @@ def refuse_choices(arguments: list[str]) -> list[str]:
 
 
 def add_task(arguments: list[str]) -> list[str]:
-    """Say the task where only a trained model is named: the model knows it.
+    """Add the task of ``ckpt_path`` to a command without one.
 
-    A file that cannot be read is left to the stage, which says what is wrong with it.
+    The stage reports a file that cannot be read.
     """
     given = {key: value for key, _, value in (one.partition("=") for one in arguments)}
     path = Path(unquote(given.get("ckpt_path", "")))
@@ -172,7 +172,7 @@ def _is_file(path: Path) -> bool:
 
 
 def add_epochs(arguments: list[str]) -> list[str]:
-    """Let ``epochs=`` set the epochs of a preset of ``debug=``, which has its own number."""
+    """Let ``epochs=`` change the number of epochs of a ``debug=`` preset."""
     keys = {one.partition("=")[0].lstrip("+") for one in arguments}
     if "epochs" in keys and "debug" in keys and "trainer.max_epochs" not in keys:
         return [*arguments, "trainer.max_epochs=${epochs}"]
@@ -192,7 +192,7 @@ def prepare_arguments(
 
 
 def list_given_keys() -> set[str]:
-    """Return the keys that the command line sets; none where there is no command line."""
+    """Return the keys that the command line sets; none without a command line."""
     if not HydraConfig.initialized():
         return set()
     return {one.partition("=")[0].lstrip("+~") for one in HydraConfig.get().overrides.task}

@@ -1,4 +1,4 @@
-"""YAML files that may come from anyone: plain data of bounded size, and nothing resolved."""
+"""Read untrusted YAML files: plain data of bounded size, without interpolation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENDS = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 
 
 def read_plain_yaml(path: Path) -> Any:
-    """Return a file's dicts, lists, texts and numbers; ``${…}`` stays the text that it is.
+    """Return a file's plain data; ``${…}`` stays text.
 
     Raises:
         ValueError: too large, no YAML, or YAML with aliases or tags.
@@ -37,7 +37,7 @@ def read_plain_yaml(path: Path) -> Any:
 
 
 def _has_aliases(text: str) -> bool:
-    """Return whether YAML has aliases: no run writes any, and a few lines may grow without end.
+    """Return whether YAML has aliases, by which few lines can become any size.
 
     Raises:
         ValueError: it is nested too deeply, which takes time and memory.

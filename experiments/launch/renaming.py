@@ -1,4 +1,4 @@
-"""Read commands and files of the version before: their names become those of ``old_names``.
+"""Rename commands and files of the previous version by the tables of ``old_names``.
 
 A renamed value is checked like any other one: nothing is accepted here.
 """
@@ -42,7 +42,7 @@ _warned: set[str] = set()
 
 
 def rename_overrides(arguments: list[str]) -> list[str]:
-    """Return overrides under their new names; each old one is warned of on a line."""
+    """Return overrides under their new names, with a warning for each old one."""
     contexts = (find_stage(arguments), find_task(arguments))
     given = dict(argument.partition("=")[::2] for argument in arguments)
     renamed = [
@@ -81,7 +81,7 @@ def rename_override(argument: str, contexts: tuple[str, ...]) -> str:
 
 
 def rename_key(key: str, contexts: tuple[str, ...]) -> str:
-    """Return the new name of a setting; rows hold for all that is below their key."""
+    """Return the new name of a setting; rows include all keys below theirs."""
     parts = key.split(".")
     for length in range(len(parts), 0, -1):
         row = KEYS.get(".".join(parts[:length]))
@@ -98,7 +98,7 @@ def find_stage(arguments: Iterable[str]) -> str:
 
 
 def find_task(arguments: Iterable[str]) -> str:
-    """Return the task of a command; that of the resumed run where it gives none."""
+    """Return the task of a command, or of the run that it resumes."""
     given = dict(argument.partition("=")[::2] for argument in arguments)
     if "task" in given:
         return given["task"]
@@ -139,7 +139,7 @@ def _rename_choices(key: str, value: str) -> tuple[str, str]:
 
 
 def _differing_parts(old: str, new: str) -> tuple[str, str]:
-    """Return the keys of two overrides; with their values where these differ too."""
+    """Return the keys of two overrides, with their values if these differ too."""
     before, after = old.partition("="), new.partition("=")
     if before[2] == after[2]:
         return before[0], after[0]
@@ -174,7 +174,7 @@ def rename_settings(
 
 
 def rename_card_fields(card: dict[str, Any], renamed: Renamed) -> dict[str, Any]:
-    """Return a card with the new names of its own fields; their values may be anything."""
+    """Return a card with the new names of its fields; their values are unchecked."""
     changed = {}
     for key, value in card.items():
         new = rename_key(f"card.{key}", ()).removeprefix("card.")
@@ -227,9 +227,9 @@ def warn_renamed(place: str, renamed: Renamed) -> None:
     _warned.add(place)
     shown = ", ".join(f"{old} → {new}" for old, new in list(renamed.items())[:SHOWN_NAMES])
     more = f" and {len(renamed) - SHOWN_NAMES} more" if len(renamed) > SHOWN_NAMES else ""
-    from experiments.launch.console import tell  # imports Lightning
+    from experiments.launch.console import logger  # imports Lightning
 
-    tell(f"warning: {place} has names of an earlier version, which are read as {shown}{more}")
+    logger.warning(f"{place} has names of an earlier version, which are read as {shown}{more}")
 
 
 def _rename_weight(name: Any, net: str, module: str, renamed: Renamed) -> Any:

@@ -71,7 +71,7 @@ def _require_path(key: str, path: Any, advice: str) -> None:
 
 
 def _require_regular(key: str, path: Path) -> None:
-    """Refuse FIFOs, devices and sockets, which would be waited for without end."""
+    """Refuse FIFOs, devices and sockets, which may block forever."""
     try:
         require_regular_file(path)
     except ValueError as error:
@@ -79,7 +79,7 @@ def _require_regular(key: str, path: Path) -> None:
 
 
 def require_relations(config: DictConfig) -> None:
-    """Refuse settings that exclude each other, and devices that the machine does not have.
+    """Refuse settings that exclude each other, and devices that are not available.
 
     Raises:
         ValueError: with both settings, or the device.
@@ -111,7 +111,7 @@ def _require_accelerator(name: str) -> None:
 
 
 def require_device_count(trainer: DictConfig) -> None:
-    """Refuse a choice of devices where the processor trains, which has no numbered devices.
+    """Refuse numbers of devices on the processor, which has none.
 
     Raises:
         ValueError: ``trainer.devices`` is -1 or a list.

@@ -1,4 +1,4 @@
-"""The few values that a configuration works out for itself: ``${name:…}`` in YAML."""
+"""Resolvers of the configuration: ``${name:…}`` in YAML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUN_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 def register_resolvers() -> None:
-    """Make the resolvers known; calling it again changes nothing."""
+    """Register the resolvers; further calls change nothing."""
     for name, resolver in {
         "auto_precision": auto_precision,
         "full_or_tiny": full_or_tiny,
@@ -35,13 +35,12 @@ def register_resolvers() -> None:
 def auto_precision(
     accelerator: str = "auto", wanted: str | None = None, convolutions: bool = False
 ) -> str:
-    """Mixed precision where the hardware is faster with it, 32-bit elsewhere.
+    """Return mixed precision for hardware that is faster with it, else 32-bit.
 
-    On such hardware ``wanted`` goes before the choice that is made otherwise:
-
-    ``bf16-mixed`` on CUDA devices of compute capability 8.0 and up (float32's range, no loss
-    scaling), ``16-mixed`` on those with half-precision tensor cores (7.0 and up), and, where
-    ``convolutions`` take most of the time, ``bf16-mixed`` on CPUs with instructions for it.
+    ``wanted`` replaces the mixed precision of CUDA devices, which is by default ``bf16-mixed`` for
+    compute capability 8.0 and up (float32's range, no loss scaling) and ``16-mixed`` for those
+    with half-precision tensor cores (7.0 and up). CPUs with bfloat16 instructions use
+    ``bf16-mixed`` if ``convolutions`` take most of the time.
     """
     import torch
 
@@ -54,7 +53,7 @@ def auto_precision(
 
 
 def _cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bfloat16 itself; where it is emulated, it is slower."""
+    """Return whether the processor has bfloat16 instructions; emulation is slower."""
     import torch
 
     known = getattr(torch.cpu, "get_capabilities", dict)()  # torch >= 2.10
@@ -62,24 +61,26 @@ def _cpu_has_bf16() -> bool:
 
 
 def fused(precision: str | int) -> bool:
-    """Whether an optimizer may be fused: in mixed precision it unscales gradients by itself, and
-    they could not be clipped before."""
+    """Return whether an optimizer may be fused.
+
+    In mixed precision a fused optimizer unscales gradients itself, too late for clipping.
+    """
     return str(precision) in ("32", "32-true")
 
 
 def full_or_tiny(full: Any, tiny: Any, *, _root_: DictConfig) -> Any:
-    """``full``, or ``tiny`` in a smoke run (``size=tiny``)."""
+    """Return ``full``, or ``tiny`` with ``size=tiny``."""
     return tiny if _root_.get("size") == "tiny" else full
 
 
 def run_folder(task: str, resume: str | None = None) -> str:
-    """Where a run writes: the folder that it resumes, else a new one named by task and time."""
+    """Return the resumed folder, else a new one named by task and time."""
     now = datetime.now()
     return resume or f"outputs/{task}/{now:%Y-%m-%d}_{now:%H-%M-%S}"
 
 
 def run_id(resume: str | None = None) -> str:
-    """The name by which loggers know the run; a resumed run keeps it."""
+    """Return the name of the run for loggers; a resumed run keeps it."""
     saved = Path(resume, "config.yaml") if resume else None
     content = read_plain_yaml(saved) if saved and saved.exists() else None
     known = str(content.get("run_id", "")) if isinstance(content, dict) else ""
@@ -87,7 +88,7 @@ def run_id(resume: str | None = None) -> str:
 
 
 def wandb_offline() -> bool:
-    """Whether Weights & Biases has no login on this machine (then it must not ask for one)."""
+    """Return whether Weights & Biases has no login here, which it would ask for."""
     if os.environ.get("WANDB_API_KEY"):
         return False
     netrc = Path(os.environ.get("NETRC", Path.home() / ".netrc"))

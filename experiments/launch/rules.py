@@ -293,7 +293,7 @@ RULES = ROOT | NODES | TRAINING | DATA | READING | MODEL
 
 @cache
 def find_rule(key: str) -> Rule | None:
-    """Return the rule of a setting; None if its class alone says what it may be."""
+    """Return the rule of a setting; None if its class defines the valid values."""
     if key in RULES:
         return RULES[key]
     return next((rule for pattern, rule in RULES.items() if fnmatchcase(key, pattern)), None)

@@ -1,4 +1,4 @@
-"""One command at a time in a run folder.
+"""A lock that allows one command at a time in a run folder.
 
 Every command imports this, through conf/hydra/default.yaml.
 """
@@ -14,12 +14,12 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-HELD = ExitStack()  # the lock; not part of the callback, which Hydra copies
+HELD_LOCK = ExitStack()  # the lock; not part of the callback, which Hydra copies
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of torchrun, Lightning, SLURM
 
 
 class RunLock(Callback):
-    """Hydra callback that refuses a run folder in which another command is running.
+    """A Hydra callback that refuses a run folder in use.
 
     Hydra calls it before it writes anything to the folder.
     """
@@ -30,21 +30,21 @@ class RunLock(Callback):
             hold_lock(Path(config.hydra.run.dir), f"stage={config.get('stage')}")
 
     def on_run_end(self, config: DictConfig, **_: Any) -> None:
-        """Free the folder."""
-        HELD.close()
+        """Unlock the folder."""
+        HELD_LOCK.close()
 
 
 def hold_lock(folder: Path, activity: str) -> None:
-    """Lock ``folder`` until ``HELD`` is closed, or end this command where it is in use."""
+    """Lock a folder until ``HELD_LOCK`` is closed, or end the command if it is in use."""
     from datamodules.store.locks import lock_folder
 
     try:
-        HELD.enter_context(lock_folder(folder, activity))
+        HELD_LOCK.enter_context(lock_folder(folder, activity))
     except (ValueError, OSError) as error:
         sys.exit(f"\nerror: {error}")
 
 
 def is_first_process() -> bool:
-    """Whether this is the only process of its run, or the first of several."""
+    """Return whether this is the only process of its run, or the first."""
     known = (os.environ.get(name) for name in RANK_VARIABLES)
     return next((rank for rank in known if rank), "0") == "0"

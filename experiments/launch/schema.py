@@ -55,7 +55,7 @@ HYDRA_KEYS = ("_target_", "_partial_")
 
 
 def validate_configuration(config: DictConfig) -> None:
-    """Refuse values that a setting may not have, and arguments that a class does not take.
+    """Refuse values that are not valid, and arguments that a class does not have.
 
     Raises:
         ValueError: with the setting, the value and what is expected.

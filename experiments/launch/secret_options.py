@@ -1,4 +1,4 @@
-"""Options that no file of a run may hold: Hydra writes all others to the run folder."""
+"""Options that must not be written to a run folder, as Hydra does with others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _AUTH = re.compile(r"\+{0,2}(?:serve\.)?auth=(.*)", re.DOTALL)
 
 
 def hide_auth(arguments: list[str]) -> list[str]:
-    """Move ``serve.auth=`` from the command line to an environment variable of this process."""
+    """Move ``serve.auth=`` from the command line to an environment variable."""
     kept = []
     for argument in arguments:
         match = _AUTH.fullmatch(argument)
@@ -19,12 +19,12 @@ def hide_auth(arguments: list[str]) -> list[str]:
         elif match[1] in ("null", ""):
             os.environ.pop(AUTH_VARIABLE, None)
         else:
-            os.environ[AUTH_VARIABLE] = _resolved(match[1])
+            os.environ[AUTH_VARIABLE] = _resolve_value(match[1])
     return kept
 
 
-def _resolved(value: str) -> str:
-    """Return the value without quotes, and with interpolations such as ``${oc.env:NAME}``."""
+def _resolve_value(value: str) -> str:
+    """Return a value without quotes and with ``${oc.env:NAME}`` resolved."""
     from omegaconf import OmegaConf
 
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":

@@ -1,4 +1,4 @@
-"""The arguments that a class of the configuration takes, and their types."""
+"""Arguments of the configuration's classes, and their types."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_class(target: str) -> Any:
 
 @cache
 def list_arguments(found: Any) -> tuple[dict[str, Rule], bool]:
-    """Return the rule of each argument, and whether others are passed on to an unknown place."""
+    """Return the rule of each argument, and whether any others are accepted."""
     owners = found.__mro__ if isinstance(found, type) else (found,)
     rules: dict[str, Rule] = {}
     for owner in owners:
@@ -59,7 +59,7 @@ def list_arguments(found: Any) -> tuple[dict[str, Rule], bool]:
 
 
 def make_annotation_rule(hint: Any) -> Rule:
-    """Return the rule that an annotation stands for; any value where it is not a plain type."""
+    """Return the rule of an annotation; any value if it is no plain type."""
     if hint in SCALARS:
         return SCALARS[hint]
     origin, arguments = get_origin(hint), get_args(hint)
@@ -91,5 +91,5 @@ def _hints(function: Any) -> dict[str, Any]:
 
 
 def _is_own(found: Any) -> bool:
-    """Return whether all that a class passes on ends in a class that takes no more."""
+    """Return whether all passed-on arguments end in a class without others."""
     return isinstance(found, type) and found.__module__.startswith(("modules.", "datamodules."))

@@ -1,4 +1,4 @@
-"""The setting or choice that a misspelt one probably stands for."""
+"""Suggestions for misspelt settings and choices."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ SYNONYMS = {
 
 
 def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
-    """Return `` Did you mean …?`` for a setting that does not exist, or an empty text.
+    """Return a suggestion for a setting that does not exist; empty if there is none.
 
     Args:
         node: the settings beside it, by name.
@@ -114,7 +114,7 @@ def list_known_keys() -> frozenset[str]:
 
 
 def key_prefix(path: Path, written: str) -> str:
-    """Return what the keys of a file in conf/ begin with in the whole configuration."""
+    """Return the prefix of a conf file's keys in the whole configuration."""
     package = re.match(r"# @package (\w+)", written)
     if package:
         return "" if package[1] == "_global_" else f"{package[1]}."
@@ -139,7 +139,7 @@ def explain_unknown(key: str) -> str:
 
 
 def suggest_choice(group: str, name: str, options: Iterable[str] = ()) -> str:
-    """Return which choices a group has, and the one that is spelled most like ``name``."""
+    """Return the choices of a group, and the one most like ``name``."""
     options = list(options) or list_choices(group)
     near = find_nearest(name, options)
     known = f" Choices: {', '.join(options)}." if options else ""
@@ -147,7 +147,7 @@ def suggest_choice(group: str, name: str, options: Iterable[str] = ()) -> str:
 
 
 def list_tasks_with(key: str) -> list[str]:
-    """Return the tasks whose own file has a setting; empty if another file has it too."""
+    """Return the tasks with a setting that no other file has."""
     main = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))
     root = key.partition(".")[0]
     groups = {name for one in main["defaults"] if isinstance(one, dict) for name in one}

@@ -1,4 +1,4 @@
-"""Settings of the Trainer that cannot work here, refused before a run writes anything."""
+"""Checks of the Trainer's settings, before a run writes anything."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNFIT_CALLBACKS = {
 
 
 def check_trainer(config: DictConfig) -> None:
-    """Refuse settings of ``config.trainer`` and ``config.callbacks`` that cannot work.
+    """Refuse settings of trainer and callbacks that cannot work.
 
     Raises:
         ValueError: in one sentence, with the key, its value and what is expected.
@@ -56,7 +56,7 @@ def check_trainer(config: DictConfig) -> None:
 
 
 def _check_length(trainer: DictConfig) -> None:
-    """A schedule needs to know how many steps there will be."""
+    """Refuse training without an end, which schedules cannot plan."""
     if trainer.max_epochs == -1 and trainer.max_steps == -1:
         raise ValueError(
             "trainer.max_epochs=-1 has no end; expected epochs, or trainer.max_steps beside it. "
@@ -65,7 +65,7 @@ def _check_length(trainer: DictConfig) -> None:
 
 
 def _check_validation(config: DictConfig) -> None:
-    """Without a validation nothing says which checkpoint is the best."""
+    """Refuse training without validation, which chooses the best checkpoint."""
     trainer, metric = config.trainer, config.monitor.metric
     if trainer.fast_dev_run or not str(metric).startswith("val/"):
         return
@@ -92,7 +92,7 @@ def _check_callbacks(config: DictConfig) -> None:
 
 
 def build_profiler(config: DictConfig) -> dict[str, Any]:
-    """The Trainer's argument for ``trainer.profiler=simple`` and the like; it writes a file.
+    """Return the Trainer's profiler for ``trainer.profiler=simple`` and the like.
 
     Raises:
         ValueError: a name that is not known.
@@ -109,7 +109,7 @@ def build_profiler(config: DictConfig) -> dict[str, Any]:
 
 @contextmanager
 def explain_trainer_errors() -> Iterator[None]:
-    """Turn what Lightning refuses or misses within into a ``ValueError`` of one line."""
+    """Turn Lightning's errors into a ``ValueError`` of one line."""
     try:
         yield
     except (MisconfigurationException, ModuleNotFoundError) as error:

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
 from experiments.launch.errors import SHOW_TRACEBACK
-from experiments.launch.run_lock import HELD, hold_lock
+from experiments.launch.run_lock import HELD_LOCK, hold_lock
 from experiments.sweeps.job_status import SWEEP_ACTIVITY, Job, find_jobs
 
 SHOWN_FAILURES = 10
@@ -41,7 +41,7 @@ class Sweep(Callback):
         _require_numbered_folders(config)
         folder = Path(config.hydra.sweep.dir)
         hold_lock(folder, SWEEP_ACTIVITY)
-        HELD.enter_context(STOP_SIGNALS.handle())
+        HELD_LOCK.enter_context(STOP_SIGNALS.handle())
         self.command = format_command(config)
         jobs = find_jobs(folder)
         register_job_folder(jobs)
@@ -56,7 +56,7 @@ class Sweep(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Write sweep.csv, sweep.md and sweep.png; failed jobs make the command fail."""
         ended_by = sys.exc_info()[1]
-        with HELD.pop_all():
+        with HELD_LOCK.pop_all():
             if self.command:
                 self._finish_sweep(config, ended_by)
 

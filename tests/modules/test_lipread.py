@@ -101,7 +101,8 @@ def test_start_from_another_vocabulary(run, clips: Path, tmp_path: Path, capsys)
     message = capsys.readouterr().out
     assert f"Started from {first} (task lipread, 5 classes): " in message
     assert (
-        "Not loaded (another vocabulary), and learned anew: head.4.bias, head.4.weight" in message
+        "Not loaded (another vocabulary), and trained from the start: head.4.bias, head.4.weight"
+        in message
     )
 
 

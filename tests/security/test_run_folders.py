@@ -53,7 +53,7 @@ def test_a_setting_that_does_more_than_train_is_not_taken_over(
     override: str, tmp_path: Path
 ) -> None:
     folder = write_run(tmp_path / "run", "task=asl", override)
-    with pytest.raises(ValueError, match="not taken over from a file") as refused:
+    with pytest.raises(ValueError, match="not read from a file") as refused:
         merge_saved_overrides([f"resume={folder}"])
     assert "\n" not in str(refused.value) and "\x1b" not in str(refused.value)
 

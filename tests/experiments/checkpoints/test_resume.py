@@ -121,7 +121,7 @@ def test_changed_settings_are_reported(capsys) -> None:
     message = capsys.readouterr().out
     report_changes(began | {"callbacks": {"periodic": {"a": 1}}}, now | {"callbacks": {}})
     assert "callbacks.periodic … → None" in capsys.readouterr().out
-    assert "optimizer.lr 0.1 → 0.2" in message and "go on as the checkpoint has them" in message
+    assert "optimizer.lr 0.1 → 0.2" in message and "keep the settings of the checkpoint" in message
 
 
 # ---- damaged checkpoints
@@ -172,7 +172,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     damage(folder / "checkpoints" / "before_last.ckpt")
     assert find_checkpoint_to_resume(str(folder)).name == "best.ckpt"
     damage(folder / "checkpoints" / "best.ckpt")
-    with pytest.raises(ValueError, match="last.ckpt is damaged .* Begin a new run"):
+    with pytest.raises(ValueError, match="last.ckpt is damaged .* Start a new run"):
         find_checkpoint_to_resume(str(folder))
 
 

@@ -37,7 +37,7 @@ def test_stage_test_uses_the_training_set_and_split_by_default(trained_run, tmp_
         "stage=test", find_checkpoint(folder), "trainer=cpu", f"hydra.run.dir={tmp_path / 'run'}"
     )
     assert done.returncode == 0, done.stderr
-    assert f"Data: {data}, as the model was trained" in done.stdout
+    assert f"Data: {data}, as in training" in done.stdout
     assert "warning: The model" not in done.stdout
     groups = pd.read_csv(tmp_path / "run" / "predictions.csv")["group"]
     result = read_metrics(tmp_path / "run")
@@ -80,9 +80,7 @@ def test_a_missing_training_set_is_reported(trained_run, tmp_path: Path) -> None
     for stage in ("test", "validate"):
         done = run_command(f"stage={stage}", f"ckpt_path={path}")
         assert done.returncode == 1
-        assert (
-            f"is not there any more ({tmp_path / 'gone'}). Name one with data_dir=" in done.stderr
-        )
+        assert f"of the model is missing ({tmp_path / 'gone'}). Set data_dir=" in done.stderr
     named = run_command("stage=test", f"ckpt_path={path}", f"data_dir={data}", "split=test_only")
     assert named.returncode == 0, named.stderr
 
@@ -123,11 +121,14 @@ def make_card(**changes: object) -> ModelCard:
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        ({"_target_": "os.system", "fold": 1}, "does not say how its set was split"),
-        ({"_target_": "datamodules.splits.SplitIndices"}, "does not say how its set was split"),
+        ({"_target_": "os.system", "fold": 1}, "does not state the split of its training"),
+        (
+            {"_target_": "datamodules.splits.SplitIndices"},
+            "does not state the split of its training",
+        ),
         ({"_target_": "datamodules.splits.GroupSplit", "seed": 1e300}, "split.seed is 1e.300"),
         ({"_target_": "datamodules.splits.GroupSplit", "seed": [1]}, "split.seed is a list"),
-        (None, "does not say how its set was split"),
+        (None, "does not state the split of its training"),
     ],
 )
 def test_a_hostile_split_is_refused(split, message: str, tmp_path: Path, compose_config) -> None:
