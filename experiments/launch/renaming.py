@@ -141,7 +141,8 @@ def _rename_choices(key: str, value: str) -> tuple[str, str]:
 def _differing_parts(old: str, new: str) -> tuple[str, str]:
     """Return the keys of two overrides, with their values if these differ too."""
     before, after = old.partition("="), new.partition("=")
-    if before[2] == after[2]:
+    is_choice = any(f"{before[0]}={value}" in CHOICES for value in before[2].split(","))
+    if before[2] == after[2] and not is_choice:
         return before[0], after[0]
     return "".join(before), "".join(after)
 
