@@ -28,7 +28,7 @@ SCALE = 8.0  # s; logits that a recording adds to its class at most
 NEW_CLASS_LOG_PROBABILITY = -8.0  # of a class that the model does not know, before the correction
 FEW_VALUES = 95_000  # 16-bit numbers that a new profile keeps if it can: less than 200 kB
 MAX_VALUES = 1_000_000
-MAX_RECORDINGS = 2_000  # the time of the linear system grows with the cube of the rows
+MAX_ROWS = 2_000  # the time of the linear system grows with their cube
 NO_EMBEDDING = (
     "This model gives no embedding, which a profile needs. Export it again from its checkpoint."
 )
@@ -72,7 +72,15 @@ class Profile:
         Args:
             log_probabilities: (B, num_known), the model's own.
             embeddings: (B, D), of the same recordings.
+
+        Raises:
+            ValueError: the embeddings have another size than those of the profile.
         """
+        if np.shape(embeddings)[1:] != self.embeddings.shape[1:]:
+            raise ValueError(
+                f"The model's embedding has shape {np.shape(embeddings)[1:]}, and the profile's "
+                f"{self.embeddings.shape[1:]}. Make a new profile with stage=adapt."
+            )
         similarity = _compare(self._embed(embeddings), self._support)
         return log_softmax(self._extend(log_probabilities) + similarity @ self._weights)
 
@@ -103,7 +111,8 @@ class Profile:
     @cached_property
     def _residuals(self) -> np.ndarray:
         """(N, classes): what the model's own answers lack, times the scale."""
-        targets = np.eye(len(self.classes))[self.labels]
+        targets = np.zeros((len(self.labels), len(self.classes)))
+        targets[np.arange(len(self.labels)), self.labels] = 1
         targets[:, : self.num_known] -= self._own
         return SCALE * targets
 
@@ -182,8 +191,13 @@ def build_profile(
     if len(set(labels)) < 2:
         shown = ", ".join(dict.fromkeys(labels)) or "none"
         raise ValueError(f"A profile needs recordings of two classes or more (found: {shown}).")
+    with np.errstate(over="ignore"):
+        embeddings = embeddings.astype(np.float16)
     if not (np.isfinite(embeddings).all() and np.isfinite(log_probabilities).all()):
-        raise ValueError("The model's answers to these recordings are not finite numbers.")
+        raise ValueError(
+            "The model's answers to these recordings are not finite numbers of 16 bits. Remove "
+            "damaged recordings from the set, or use another model."
+        )
     numbers = np.unique(np.asarray(recordings, str), return_inverse=True)[1]
     rows = _thin(numbers, embeddings.shape[1] + len(classes))
     return Profile(
@@ -191,7 +205,7 @@ def build_profile(
         model,
         tuple(names),
         len(classes),
-        embeddings[rows].astype(np.float16),
+        embeddings[rows],
         np.exp(log_probabilities[rows]).astype(np.float16),
         np.array([names.index(labels[row]) for row in rows]),
         numbers[rows],
@@ -227,13 +241,13 @@ def check_profile(
 def _thin(recordings: np.ndarray, width: int) -> np.ndarray:
     """Return the rows to keep: as many of each recording as a small file holds."""
     groups = [np.flatnonzero(recordings == number) for number in np.unique(recordings)]
-    limit = min(MAX_RECORDINGS, MAX_VALUES // width)
+    limit = min(MAX_ROWS, MAX_VALUES // width)
     if len(groups) > limit:
         raise ValueError(
             f"There are {len(groups):,} recordings; a profile of this model holds at most "
             f"{limit:,}."
         )
-    most = max(1, FEW_VALUES // (width * len(groups)))
+    most = max(1, min(FEW_VALUES // width, MAX_ROWS) // len(groups))
     spread = [
         group[np.unique(np.linspace(0, len(group) - 1, most).round().astype(int))]
         if len(group) > most

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from unvoiced.files import read_bytes
 from unvoiced.plain_data import (
     check_identifier,
     check_names,
@@ -19,11 +20,10 @@ from unvoiced.plain_data import (
     check_text,
     require_fact,
 )
-from unvoiced.profile import Profile
+from unvoiced.profile import MAX_ROWS, Profile
 
 FORMAT = 1
 MAX_BYTES = 4 << 20  # of a file, and of its content unpacked
-MAX_ROWS = 5_000
 ARRAYS = {"embeddings": "<f2", "probabilities": "<f2", "labels": "<u2", "recordings": "<u2"}
 
 
@@ -31,7 +31,7 @@ def write_profile(profile: Profile, path: Path) -> None:
     """Write a profile as a zip archive of NumPy arrays.
 
     Raises:
-        ValueError: the file cannot be written.
+        ValueError: the file cannot be written, or the profile is one that ``read_profile`` refuses.
     """
     facts = {
         "format": FORMAT,
@@ -47,6 +47,10 @@ def write_profile(profile: Profile, path: Path) -> None:
         content, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays
     )
     try:
+        parse_profile(content.getvalue())
+    except ValueError as error:
+        raise ValueError(f"These recordings cannot be a profile: {error}.") from None
+    try:
         path.write_bytes(content.getvalue())
     except OSError as error:
         raise ValueError(f"Cannot write the profile {path} ({error.strerror}).") from None
@@ -59,13 +63,14 @@ def read_profile(path: Path) -> Profile:
         ValueError: no such file, one that is damaged, too large, or no profile.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
-        return parse_profile(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"Cannot read the profile {path} ({error.strerror}).") from None
+        content = read_bytes(path, MAX_BYTES)
     except ValueError as error:
-        raise ValueError(f"{path} is not a valid profile: {error}.") from None
+        raise ValueError(f"The profile {path}: {error}.") from None
+    try:
+        return parse_profile(content)
+    except ValueError as error:
+        advice = "Make a new one with stage=adapt."
+        raise ValueError(f"{path} is not a valid profile: {error}. {advice}") from None
 
 
 def parse_profile(content: bytes) -> Profile:
@@ -94,20 +99,32 @@ def _unpack(content: bytes) -> dict[str, np.ndarray]:
     """Read the arrays of an archive whose unpacked size is bounded."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-                raise ValueError(f"it unpacks to more than {MAX_BYTES >> 20} MiB")
-            if sorted(archive.namelist()) != sorted(f"{name}.npy" for name in ("facts", *ARRAYS)):
-                raise ValueError("its arrays have other names")
+            _check_entries(archive.infolist())
             return {
-                name.removesuffix(".npy"): np.lib.format.read_array(
-                    io.BytesIO(archive.read(name)), allow_pickle=False
-                )
-                for name in archive.namelist()
+                entry.filename.removesuffix(".npy"): _read_array(archive, entry)
+                for entry in archive.infolist()
             }
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
-        raise ValueError(f"it is damaged or no archive ({error})") from None
-    except (RuntimeError, OverflowError, MemoryError, TypeError, SyntaxError) as error:
-        raise ValueError(f"an array of it is damaged ({type(error).__name__})") from None
+    except Exception as error:  # errors of zipfile, zlib and NumPy have no other common base
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise ValueError(f"it is damaged or no archive of arrays ({reason})") from None
+
+
+def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
+    if sum(entry.file_size for entry in entries) > MAX_BYTES:
+        raise ValueError(f"it unpacks to more than {MAX_BYTES >> 20} MiB")
+    expected = sorted(f"{name}.npy" for name in ("facts", *ARRAYS))
+    if sorted(entry.filename for entry in entries) != expected:
+        raise ValueError("its arrays have other names")
+    # Other methods unpack all at once, whatever size an entry states.
+    methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    if any(entry.compress_type not in methods for entry in entries):
+        raise ValueError("it is compressed by another method than NumPy uses")
+
+
+def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(entry) as file:
+        content = file.read(MAX_BYTES)  # without a limit, a false size would unpack everything
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
 
 
 def _parse_facts(encoded: np.ndarray) -> dict[str, Any]:
@@ -162,3 +179,5 @@ def _check_arrays(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         raise ValueError("its probabilities do not add up to 1")
     if arrays["labels"].max() >= len(facts["classes"]):
         raise ValueError("a label has no class")
+    if not set(range(facts["num_known"], len(facts["classes"]))) <= set(arrays["labels"].tolist()):
+        raise ValueError("a class that the model does not know has no recording")
