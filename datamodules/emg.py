@@ -231,11 +231,9 @@ class EMGDataModule(PreparedDataModule):
 
     def _cut_segments(self, segment_s: float) -> None:
         prepared, rate = self.prepared, self.sample_rate
-        cue_s = None
-        if self.segment == "cue":
-            if self.segment_start_s is None:
-                self.segment_start_s = self._find_active_start(segment_s)
-            cue_s = self.segment_start_s
+        if self.segment == "cue" and self.segment_start_s is None:
+            self.segment_start_s = self._find_active_start(segment_s)
+        cue_s = self.segment_start_s if self.segment == "cue" else None
         first = [
             find_segment_start(prepared.read_sample(row), rate, segment_s, cue_s)
             for row in range(len(prepared))
@@ -248,7 +246,7 @@ class EMGDataModule(PreparedDataModule):
         rate = self.sample_rate
         recordings = (self.prepared.read_sample(row) for row in self.indices.train)
         curves = [measure_activity(recording, rate) for recording in recordings]
-        total = np.zeros(max(len(curve) for curve in curves))
+        total = np.zeros(max(map(len, curves)))
         for curve in curves:
             total[: len(curve)] += curve
         hop = samples_per_frame(rate)
@@ -256,10 +254,13 @@ class EMGDataModule(PreparedDataModule):
 
     # ---- batches
 
+    def require_labels(self, phase: str) -> None:
+        """Accept all rows: an empty text is silence."""
+
     def build_dataset(self, rows: np.ndarray) -> PaddedBatches:
         """Return a dataset of these rows, whose items are whole batches."""
-        codes = (self.groups, self.sequences)
-        return PaddedBatches(self.prepared, rows, self.texts, self.tokens, *codes, self.gains)
+        codes = (self.tokens, self.groups, self.sequences, self.gains)
+        return PaddedBatches(self.prepared, rows, self.texts, *codes)
 
     def wrap_sampler(self, sampler: Any, rows: np.ndarray, shuffle: bool) -> LengthBucketSampler:
         """Return a sampler that groups recordings by length, perhaps with a curriculum."""

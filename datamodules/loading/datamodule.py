@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.loading.resumable import ResumableLoader, SkipBatches, keep_batch
 from datamodules.loading.samplers import SeededBatchSampler, WeightedBatchSampler, balanced_weights
+from unvoiced.text import count_noun
 
 Batch = dict[str, Any]
 
@@ -25,6 +26,20 @@ class LoadingDataModule(L.LightningDataModule):
     @abstractmethod
     def build_dataset(self, rows: np.ndarray) -> Any:
         """Return a dataset of these rows, whose items are whole batches."""
+
+    def require_labels(self, phase: str) -> None:
+        """Refuse rows of a phase without a class, which can only be predicted.
+
+        Raises:
+            ValueError: a row has no label.
+        """
+        unlabelled = int((self.targets[self.indices[phase]] < 0).sum())
+        if unlabelled:
+            raise ValueError(
+                f"data_dir={self.data_dir} holds {count_noun(unlabelled, 'recording')} without a "
+                "label; expected a label of each. Remove them from the set, or read them with "
+                "stage=predict"
+            )
 
     def wrap_sampler(self, sampler: Any, rows: np.ndarray, shuffle: bool) -> Any:
         """Return a batch sampler of these rows in the order that the task needs."""
@@ -43,16 +58,19 @@ class LoadingDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Return the training batches; they can be resumed within an epoch."""
+        self.require_labels("train")
         rows = self._require_rows("train")
         sampler = self.wrap_sampler(self._build_train_sampler(rows), rows, shuffle=True)
         return self._build_loader(ResumableLoader, rows, SkipBatches(sampler))
 
     def val_dataloader(self) -> DataLoader:
         """Return the validation batches."""
+        self.require_labels("val")
         return self._build_eval_loader("val")
 
     def test_dataloader(self) -> DataLoader:
         """Return the test batches."""
+        self.require_labels("test")
         return self._build_eval_loader("test")
 
     def predict_dataloader(self) -> DataLoader:
