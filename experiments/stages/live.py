@@ -248,6 +248,8 @@ class WindowLog(GrowingCSV):
     def write(self, events: list[Event]) -> None:
         """Write the windows of the last push, and print the events."""
         readings = self.stream.window_readings
-        self.add_rows([f"{end_s:.3f}", text, f"{p:.4f}"] for end_s, text, p in readings)
+        self.add_rows(
+            [f"{end_s:.3f}", spreadsheet_cell(text), f"{p:.4f}"] for end_s, text, p in readings
+        )
         for event in events:
             logger.info(f"{event.seconds:9.2f} s  {event.probability:.2f}  {event.label}")
