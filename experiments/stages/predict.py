@@ -15,6 +15,7 @@ from omegaconf import DictConfig, open_dict
 from datamodules.base import PreparedDataModule
 from datamodules.store.prepare import prepare
 from datamodules.store.samples import META_NAME, REJECTED_NAME
+from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
 from experiments.checkpoints.load import require_model
 from experiments.launch.build import (
     build_datamodule,
@@ -27,6 +28,7 @@ from experiments.launch.instantiate import plain
 from experiments.reports.answers import correct_predictions
 from experiments.reports.video_text import write_video_texts
 from modules.base import TaskModule
+from unvoiced.profile import Profile, check_profile
 from unvoiced.profile_file import read_profile
 from unvoiced.text import markdown_cells, spreadsheet_cells
 
@@ -45,6 +47,7 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     module = require_model(config)
+    profile = _read_profile(config, module)  # a bad file ends the run before it starts
     reader = build_input_reader(config, module.card)
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}
@@ -53,7 +56,7 @@ def run(config: DictConfig) -> None:
     prepare(reader, folder / "input", settings, config.predict.num_workers, log=logger.info)
     changed = _use_prepared_input(config, folder / "input")
     data = build_datamodule(changed, trained=module.card)
-    table = predict_table(changed, module, data)
+    table = predict_table(changed, module, data, profile)
     spreadsheet_cells(table).to_csv(folder / "predictions.csv", index=False)
     write_video_texts(changed, reader, module, data, folder / "events.csv")
     _report_predictions(table, folder, module.card.simulated)
@@ -72,12 +75,24 @@ def _use_prepared_input(config: DictConfig, data_dir: Path) -> DictConfig:
     return changed
 
 
-def predict_table(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> pd.DataFrame:
+def _read_profile(config: DictConfig, module: TaskModule) -> Profile | None:
+    if not config.profile:
+        return None
+    profile, classes = read_profile(Path(config.profile)), list_known_classes(module)
+    check_profile(profile, module.card.task, fingerprint_network(module), classes)
+    return profile
+
+
+def predict_table(
+    config: DictConfig,
+    module: TaskModule,
+    data: PreparedDataModule,
+    profile: Profile | None = None,
+) -> pd.DataFrame:
     """Return the id and the prediction of each sample."""
-    if config.profile:
+    if profile is not None:
         index = data.indices.test
         names = data.prepared.manifest["id"].iloc[index].reset_index(drop=True)
-        profile = read_profile(Path(config.profile))
         return pd.concat([names, correct_predictions(module, data, index, profile)], axis=1)
     trainer = build_trainer(config, enable_progress_bar=False, enable_checkpointing=False)
     outputs: Any = trainer.predict(module, data)
