@@ -51,6 +51,7 @@ def write_profile(profile: Profile, path: Path) -> None:
     except ValueError as error:
         raise ValueError(f"These recordings cannot be a profile: {error}.") from None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.getvalue())
     except OSError as error:
         raise ValueError(f"Cannot write the profile {path} ({error.strerror}).") from None
@@ -143,6 +144,7 @@ def _parse_facts(encoded: np.ndarray) -> dict[str, Any]:
     check_identifier("task", facts["task"])
     check_identifier("model", facts["model"])
     check_names("classes", facts["classes"])
+    require_fact("classes", facts["classes"], all(facts["classes"]), "names that are not empty")
     require_fact("classes", facts["classes"], len(facts["classes"]) > 1, "at least two names")
     check_number("num_known", facts["num_known"], 1, len(facts["classes"]), whole=True)
     _check_date(facts["created"])

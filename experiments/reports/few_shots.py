@@ -49,7 +49,8 @@ class Division:
     Attributes:
         tested: rows of the second half of each class.
         shots: (N,) which recording of its class a row belongs to, from 0 on.
-        too_few: classes with too few recordings, of which no row is used.
+        too_few: classes with too few recordings, of which no row is used; all classes where fewer
+            than two have enough for a profile.
     """
 
     tested: np.ndarray
@@ -77,6 +78,9 @@ def divide_person(labels: np.ndarray, recordings: np.ndarray, most: int) -> Divi
             continue
         shots[rows] = order
         tested[rows] = order >= count // 2
+    names = set(map(str, labels))
+    if most and len(names) - len(too_few) < 2:
+        return Division(np.zeros_like(tested), np.full_like(shots, -1), tuple(sorted(names)))
     return Division(tested, shots, tuple(sorted(too_few)))
 
 
@@ -116,8 +120,8 @@ def measure_shots(
             rows.append({"person": person, "shots": count, "correct": correct, "n": len(tested)})
     if not rows:
         raise ValueError(
-            f"shots={list(shots)} needs {2 * max(max(shots), 1)} recordings of a class by one "
-            "person; this set has no such class. Use smaller numbers"
+            f"shots={list(shots)} needs {2 * max(max(shots), 1)} recordings of each of two classes "
+            "by one person; this set has no such person. Use smaller numbers"
         )
     return pd.DataFrame(rows), too_few
 

@@ -18,7 +18,7 @@ from experiments.reports.markdown import format_plain_table
 from experiments.reports.results import describe_interval
 from modules.base import TaskModule
 from unvoiced.profile import Profile, build_profile
-from unvoiced.text import count_noun, markdown_text, printable
+from unvoiced.text import count_noun, printable, spreadsheet_cells
 
 FILE_NAME = "few_shots.csv"
 
@@ -55,16 +55,16 @@ def measure_profiles(
         profile = profile_from_answers(support, module, config.task)
         return profile.correct(tested.log_probabilities, tested.embeddings)
 
-    classes = list_known_classes(module)
-    table, too_few = measure_shots(answers, list(config.shots), classes, adapt)
+    classes, counts = list_known_classes(module), sorted(set(config.shots))
+    table, too_few = measure_shots(answers, counts, classes, adapt)
     scores = summarize_shots(table)
     folder = Path(config.run_dir)
-    table.to_csv(folder / FILE_NAME, index=False)
+    spreadsheet_cells(table).to_csv(folder / FILE_NAME, index=False)
     draw_shots(table, scores, folder / "few_shots.png")
     for person, labels in too_few.items():
-        shown = printable(", ".join(labels))
-        logger.warning(f"{printable(person) or 'The set'} has too few recordings of {shown}")
-    for count in config.shots:
+        name, shown = printable(person) or "The set", printable(", ".join(labels))
+        logger.warning(f"{name} has too few recordings, or fewer than two classes: {shown}")
+    for count in counts:
         name = f"test/acc@{count}"
         logger.info(
             f"{count_noun(count, 'recording')} per class: accuracy {scores[name]:.3f} "
@@ -98,7 +98,6 @@ def format_shots(folder: Path) -> str:
     table = pd.read_csv(path, dtype={"person": str}, keep_default_na=False)
     table["accuracy"] = (table.correct / table.n).map("{:.3f}".format)
     wide = table.pivot(index="person", columns="shots", values="accuracy").reset_index()
-    wide["person"] = wide["person"].map(markdown_text)
     wide.columns = [str(name) for name in wide.columns]
     return "\n".join(
         [

@@ -11,6 +11,7 @@ from experiments.checkpoints.load import require_model
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import logger, quiet
 from experiments.reports.answers import collect_answers
+from experiments.reports.few_shots import Answers
 from experiments.reports.profiles import profile_from_answers
 from unvoiced.profile import Profile
 from unvoiced.profile_file import write_profile
@@ -21,20 +22,32 @@ def run(config: DictConfig) -> None:
     """Write the profile of the person in ``data_dir`` for the model ``ckpt_path``.
 
     Raises:
-        ValueError: no checkpoint or set, a model that writes open text, or a set with fewer than
-            two classes.
+        ValueError: no checkpoint or set, a model that writes open text, a set with fewer than two
+            classes, or an output that is the model.
     """
     quiet()
+    path = Path(config.adapt.output or Path(config.run_dir) / "me.profile")
     module = require_model(config)
+    if path.resolve() == Path(config.ckpt_path).resolve():
+        raise ValueError(
+            f"adapt.output={path} is ckpt_path itself, which is kept: name another file"
+        )
     with open_dict(config):
         config.split = {"_target_": "datamodules.splits.TestOnly"}
     data = build_datamodule(config, trained=module.card, accepts_unknown_labels=True)
-    answers = collect_answers(module, data, data.indices.test)
+    answers = _select_labelled(collect_answers(module, data, data.indices.test))
     profile = profile_from_answers(answers, module, config.task)
-    path = Path(config.adapt.output or Path(config.run_dir) / "me.profile")
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_profile(profile, path)
     _report(profile, path, len(set(answers.people.tolist())))
+
+
+def _select_labelled(answers: Answers) -> Answers:
+    """Return the answers to recordings with a label, and warn of the others."""
+    is_labelled = answers.labels != ""
+    unlabelled = int((~is_labelled).sum())
+    if unlabelled:
+        logger.warning(f"{count_noun(unlabelled, 'row')} without a label: not in the profile")
+    return answers.take(np.flatnonzero(is_labelled))
 
 
 def _report(profile: Profile, path: Path, num_people: int) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from experiments.reports.few_shots import Answers, divide_person, measure_shots, summarize_shots
 
-CLASSES = ("A", "B")
+CLASSES = ("A", "B", "C")
 
 
 def make_answers(people: int = 2, recordings: int = 6, rows: int = 2) -> Answers:
@@ -23,7 +23,7 @@ def make_answers(people: int = 2, recordings: int = 6, rows: int = 2) -> Answers
         for _ in range(rows)
     ]
     names, labels, sequences = (np.array(column) for column in zip(*index, strict=True))
-    log_probabilities = np.log(np.tile([0.9, 0.1], (len(index), 1)))
+    log_probabilities = np.log(np.tile([0.8, 0.1, 0.1], (len(index), 1)))
     return Answers(log_probabilities, np.zeros((len(index), 3)), labels, names, sequences)
 
 
@@ -47,13 +47,13 @@ def test_every_k_is_tested_on_the_same_rows_with_the_first_recordings_as_support
 
     table, too_few = measure_shots(make_answers(), [0, 1, 3], CLASSES, adapt)
     assert not too_few
-    assert calls[0][0] == ["A0", "B0"]
-    assert calls[1][0] == ["A0", "A1", "A2", "B0", "B1", "B2"]
+    assert calls[0][0] == ["A0", "B0", "C0"]
+    assert calls[1][0] == [f"{name}{number}" for name in CLASSES for number in range(3)]
     assert len({tested for _, tested in calls}) == 1
-    assert set(calls[0][1]) == {"A3", "A4", "A5", "B3", "B4", "B5"}
+    assert set(calls[0][1]) == {f"{name}{number}" for name in CLASSES for number in (3, 4, 5)}
     scores = summarize_shots(table)
-    assert (scores["test/acc@0"], scores["test/acc@1"]) == (0.5, 1.0)
-    assert scores["test/acc@0_worst"] == 0.5
+    assert (scores["test/acc@0"], scores["test/acc@1"]) == (1 / 3, 1.0)
+    assert scores["test/acc@0_worst"] == 1 / 3
 
 
 def test_classes_with_too_few_recordings_are_listed_and_not_tested() -> None:
@@ -63,11 +63,21 @@ def test_classes_with_too_few_recordings_are_listed_and_not_tested() -> None:
         answers.take(keep), [0, 2], CLASSES, lambda _, tested: tested.log_probabilities
     )
     assert too_few == {"p0": ["B"]}
-    assert table.n.unique().tolist() == [4]
+    assert table.n.unique().tolist() == [8]
+
+
+def test_a_person_of_whom_only_one_class_is_left_is_not_tested() -> None:
+    answers = make_answers(people=2, recordings=4)
+    keep = (answers.people == "p0") | (answers.labels == "A")
+    table, too_few = measure_shots(
+        answers.take(keep), [0, 2], CLASSES, lambda _, tested: tested.log_probabilities
+    )
+    assert too_few == {"p1": ["A"]}
+    assert table.person.unique().tolist() == ["p0"]
 
 
 def test_a_set_without_enough_recordings_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs 10 recordings of a class by one person"):
+    with pytest.raises(ValueError, match="needs 10 recordings of each of two classes"):
         measure_shots(make_answers(), [5], CLASSES, lambda _, tested: tested.log_probabilities)
 
 

@@ -54,6 +54,61 @@ def test_a_profile_is_written_and_belongs_to_the_model(
     assert profile.measure_accuracy() > 0.9
 
 
+def relabel(folder: Path, **changes: list[str]) -> Path:
+    """Replace columns of a set's manifest."""
+    table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    table.assign(**changes).to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
+def test_repeated_shots_and_hostile_names_of_people_are_measured(
+    checkpoint: Path, run, tmp_path: Path
+) -> None:
+    folder = write_hands(tmp_path / "set", groups=2, letters="AB", each=4)
+    relabel(folder, group=["=cmd|calc"] * 8 + ["p<b>"] * 8)
+    settings = (f"ckpt_path={checkpoint}", f"data_dir={folder}", "split=test_only")
+    folder = run("stage=test", *settings, "shots=[1,0,1]")
+    table = pd.read_csv(folder / "few_shots.csv")
+    assert table["shots"].tolist() == [0, 1, 0, 1]
+    assert set(table["person"]) == {"'=cmd|calc", "p<b>"}
+    assert "p&lt;b>" in (folder / "report.md").read_text()
+
+
+def test_people_who_show_one_class_are_left_out(checkpoint: Path, run, tmp_path: Path) -> None:
+    folder = write_hands(tmp_path / "set", groups=1, letters="ABC", each=4)
+    relabel(folder, group=["p0"] * 8 + ["p1"] * 4)
+    settings = (f"ckpt_path={checkpoint}", f"data_dir={folder}", "split=test_only")
+    folder = run("stage=test", *settings, "shots=[0,1]")
+    assert set(pd.read_csv(folder / "few_shots.csv")["person"]) == {"p0"}
+
+
+def test_rows_without_a_label_are_left_out_of_a_profile(
+    checkpoint: Path, run, tmp_path: Path
+) -> None:
+    folder = write_hands(tmp_path / "set", groups=1, letters="ABC", each=3)
+    relabel(folder, label=["A"] * 3 + ["B"] * 3 + [""] * 3)
+    path = make_profile(checkpoint, folder, run, tmp_path / "me.profile")
+    profile = read_profile(path)
+    assert "" not in profile.classes
+    assert len(profile.labels) == 6
+    unnamed = replace(profile, classes=("", *profile.classes[1:]))
+    with pytest.raises(ValueError, match="expected names that are not empty"):
+        write_profile(unnamed, path)
+
+
+def test_a_profile_does_not_replace_its_model(checkpoint: Path, person: Path, run) -> None:
+    with pytest.raises(ValueError, match="is ckpt_path itself"):
+        make_profile(checkpoint, person, run, checkpoint)
+
+
+def test_rows_without_a_label_are_refused_by_a_test(checkpoint: Path, run, tmp_path: Path) -> None:
+    folder = write_hands(tmp_path / "set", groups=1, letters="ABC", each=3)
+    relabel(folder, label=["A"] * 6 + [""] * 3)
+    settings = (f"ckpt_path={checkpoint}", f"data_dir={folder}", "split=test_only")
+    with pytest.raises(ValueError, match="3 recordings without a label"):
+        run("stage=test", *settings)
+
+
 def test_a_set_must_be_named(checkpoint: Path, compose_config) -> None:
     from experiments.launch.requirements import require_files
 
