@@ -46,8 +46,20 @@ def open_task(
             f"{model} is not a model that MediaPipe can use ({error}). {fetched} another "
             f"{expected} with {key}=<path>"
         ) from error
-    weakref.finalize(owner, close_task, task)
+    weakref.finalize(owner, _close_soon, task)
     return task
+
+
+def _close_soon(task: Any) -> None:
+    """Close a task whose owner is gone, in a thread of its own while Python runs.
+
+    The garbage collector calls this at any point, even where the running thread holds the lock of
+    the executor that MediaPipe closes with, or that of ``quiet_stderr``.
+    """
+    if threading.main_thread().is_alive():
+        threading.Thread(target=close_task, args=(task,)).start()
+    else:  # Python is ending
+        close_task(task)
 
 
 def import_mediapipe() -> Any:
