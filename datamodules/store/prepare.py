@@ -134,7 +134,7 @@ def _refuse_empty(writer: PreparedWriter) -> None:
     path = writer.data_dir / REJECTED_NAME
     with path.open(encoding="utf-8", newline="") as file:
         first = next(csv.DictReader(file), None)
-    example = f", such as {first['id']}: {first['reason']}" if first else ""
+    example = f", such as {first['id']}: {first['reason'].rstrip('.')}" if first else ""
     raise ValueError(f"not one recording could be read{example}. {path} lists each reason")
 
 

@@ -107,7 +107,7 @@ def _with_new_names(plain: Any, place: str) -> dict[str, Any]:
     plain = rename_card_fields(plain, renamed)
     check_plain(place, plain)
     plain = rename_card_settings(plain, renamed)
-    warn_renamed(place.removesuffix(": card"), renamed)
+    warn_renamed(place.removesuffix(": card").removesuffix(": config"), renamed)
     return plain
 
 

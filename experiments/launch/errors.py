@@ -14,6 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.launch.old_names import CHOICES
 from experiments.launch.signatures import find_class, list_arguments
 from experiments.launch.suggestions import explain_unknown, suggest_choice
 from unvoiced.text import printable
@@ -144,5 +145,13 @@ def _explain_other(message: str) -> str:
         return explain_unknown(gone[1])
     if unknown := re.match(r"Could not override '(.*?)'", message):
         return explain_unknown(unknown[1])
+    if late := re.match(r"In '(.*)': Invalid Defaults List override '/(\w+): (\w+)'", message):
+        place, group, name = late.groups()
+        choice = CHOICES.get(f"{group}={name}", f"{group}={name}")
+        return (
+            f"conf/{place}.yaml overrides {group}, which is composed after it; expected settings "
+            f"of {group} in the file instead. Or leave the override out and add {choice} to the "
+            "command."
+        )
     lines = [line.strip() for line in message.splitlines() if "https://" not in line]
     return " ".join(line for line in lines if line)

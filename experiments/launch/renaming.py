@@ -11,7 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from experiments.launch.current_names import is_current_override, read_current_settings
+from experiments.launch.current_names import (
+    find_reader_kind,
+    is_current_override,
+    read_current_settings,
+)
 from experiments.launch.old_names import ADDED_BEFORE, CHOICES, KEYS, TARGETS, WEIGHTS
 from experiments.launch.plain_yaml import read_plain_yaml
 from unvoiced.text import printable
@@ -22,6 +26,7 @@ OVERRIDE = re.compile(
     r"(?P<rest>(@[^=]*)?)(?P<value>(=.*)?)",
     re.DOTALL,
 )
+OF_READER = re.compile(r"[+~]*reader\.")
 # The groups of settings that the dicts of a card are.
 CARD_GROUPS = {
     "net": "net",
@@ -43,12 +48,13 @@ _warned: set[str] = set()
 
 def rename_overrides(arguments: list[str]) -> list[str]:
     """Return overrides under their new names, with a warning for each old one."""
-    contexts = (find_stage(arguments), find_task(arguments))
+    stage, task = find_stage(arguments), find_task(arguments)
     given = dict(argument.partition("=")[::2] for argument in arguments)
+    kind = find_reader_kind(given.get("reader", "")) or task  # stage=prepare needs no task=
     renamed = [
         argument
-        if is_current_override(argument, given, contexts[1])
-        else rename_override(argument, contexts)
+        if is_current_override(argument, given, task)
+        else rename_override(argument, (stage, kind if OF_READER.match(argument) else task))
         for argument in arguments
     ]
     for old, new in zip(arguments, renamed, strict=True):

@@ -8,10 +8,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.launch.current_names import read_task
 from experiments.launch.instantiate import BUILDABLE
+from experiments.launch.old_names import KEYS
 from experiments.launch.rules import find_rule
 from experiments.launch.signatures import find_class, list_arguments
-from experiments.launch.suggestions import CONF, list_known_keys, suggest_key
+from experiments.launch.suggestions import CONF, list_known_keys, suggest_key, suggest_new_name
 from unvoiced.validation import require, shown
 
 TRAINING = ("module", "net", "datamodule", "optimizer", "scheduler", "augment", "split")
@@ -64,8 +66,11 @@ def validate_configuration(config: DictConfig) -> None:
     names = ", ".join(GROUPS)
     if not isinstance(stage, str) or stage not in GROUPS:
         raise ValueError(f"stage={shown(stage)} does not exist. Stages: {names}")
+    own = read_task(str(config.get("task")))
     for key in config:
         name = str(key)
+        if name in KEYS and name not in own:  # in a file of conf/; commands are renamed before
+            raise ValueError(f"{name} is not a setting.{suggest_new_name(name)}")
         if name == "hydra" or (name in ALL_GROUPS and name not in GROUPS[stage]):
             continue
         validate_key(config, name)
@@ -152,7 +157,8 @@ def _validate_class(key: str, node: dict[str, Any]) -> None:
 def _advise(key: str, rules: dict[str, Any]) -> str:
     """Return what to write instead of an argument that a class does not take."""
     is_written = key in list_known_keys()  # for the class that the group's file names
-    return f" Leave it out with ~{key}" if is_written else suggest_key(key, names=rules)
+    kept = f" Leave it out with ~{key}" if is_written else suggest_key(key, names=rules)
+    return suggest_new_name(key, rules) or kept
 
 
 def _require_partial(key: str, node: dict[str, Any]) -> None:

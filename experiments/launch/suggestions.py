@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from experiments.launch.old_names import KEYS
 from unvoiced.validation import find_nearest, shown
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -85,6 +86,8 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
     """
     parent, _, leaf = key.rpartition(".")
     beside = [*(node or {}), *names]
+    if renamed := suggest_new_name(key, beside):
+        return renamed
     near = find_nearest(leaf, [name for name in beside if not name.startswith("_")])
     synonym = SYNONYMS.get(key) or SYNONYMS.get(leaf)
     synonym = None if synonym == key else synonym  # which this task does not have
@@ -99,6 +102,18 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
         (name for name in sorted(others) if name.endswith(f".{leaf}")), None
     )
     return f" Did you mean {everywhere}?" if everywhere else ""
+
+
+def suggest_new_name(key: str, names: Iterable[str] = ()) -> str:
+    """Return the new name of a setting of the version before; empty if ``names`` lack it.
+
+    Commands are renamed before; files in conf/ of your own are not.
+    """
+    row, parent = KEYS.get(key, ""), key.rpartition(".")[0]
+    rows = row.values() if isinstance(row, dict) else [row]
+    beside = {f"{parent}.{name}" for name in names}
+    new = [name for name in rows if not parent or name in beside]
+    return f" It is now called {' or '.join(new)}." if new and row else ""
 
 
 @cache

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hydra.errors import HydraException
 from lightning.fabric.plugins import TorchCheckpointIO
+from omegaconf import OmegaConf
 
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
@@ -15,9 +18,11 @@ from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
 from experiments.checkpoints.resume import merge_saved_overrides
 from experiments.launch import current_names, renaming
 from experiments.launch.build import build_datamodule, build_module
+from experiments.launch.errors import explain
 from experiments.launch.old_names import CHOICES, KEYS, TARGETS, WEIGHTS
 from experiments.launch.overrides import prepare_arguments
 from experiments.launch.renaming import rename_override, rename_overrides, rename_settings
+from experiments.launch.schema import validate_configuration
 
 NET = "modules.networks.letter_net.LetterNet"
 
@@ -156,12 +161,14 @@ def test_a_checkpoint_is_read_under_new_names(
 
 
 def test_a_plain_file_is_read_under_new_names(
-    old: Path, content: dict[str, Any], tmp_path: Path
+    old: Path, content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved = torch.load(old, weights_only=True)
     weights = {k.removeprefix("net."): v for k, v in saved["state_dict"].items()}
     torch.save({"model_state_dict": weights, "config": saved["card"]}, tmp_path / "old.pth")
+    capsys.readouterr()
     read = read_checkpoint(tmp_path / "old.pth")
+    assert capsys.readouterr().out.count("warning:") == 1
     assert read["card"].net == ModelCard.from_plain(content["card"]).net
     assert list(read["state_dict"]) == [k for k in content["state_dict"] if k.startswith("net.")]
 
@@ -187,3 +194,45 @@ def test_a_network_of_your_own_keeps_its_names(
     settings = {"net": {"_target_": "modules.networks.own.Own", "layers": 3}}
     assert rename_settings(settings, {}, ("asl",)) == settings
     current_names.read_current_settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("reader", "new"),
+    [("emg_manifest", "reader.sample_rate"), ("video_folder", "reader.fps")],
+)
+@pytest.mark.parametrize("task", ["asl", "emg"])
+def test_a_name_may_depend_on_the_reader(reader: str, new: str, task: str) -> None:
+    """Preparation needs no task."""
+    given = [f"task={task}", "stage=prepare", f"reader={reader}", "reader.rate=25"]
+    assert rename_overrides(given)[3] == f"{new}=25"
+
+
+@pytest.mark.parametrize(
+    ("line", "fragment"),
+    [
+        ("net: {members: 2}", "net.members is not a setting"),
+        ("net: {members: 2}", "It is now called net.num_members."),
+        ("show: true", "show is not a setting. It is now called predict.show."),
+        ("datamodule: {workers: 0}", "It is now called datamodule.num_workers."),
+    ],
+)
+def test_an_old_name_in_a_file_of_conf_is_refused_with_the_new_one(
+    line: str, fragment: str
+) -> None:
+    """Commands are renamed; the files of conf/ that a user wrote are not."""
+    from tests.helpers.compose import compose_command
+
+    config = compose_command("task=asl")
+    OmegaConf.set_struct(config, False)
+    config.merge_with(OmegaConf.create(line))
+    with pytest.raises(ValueError, match=re.escape(fragment)):
+        validate_configuration(config)
+
+
+def test_an_experiment_cannot_choose_a_trainer() -> None:
+    error = HydraException(
+        "In 'experiment/mine': Invalid Defaults List override '/trainer: smoke'. "
+        "No earlier Group Default for 'trainer' exists to override."
+    )
+    assert explain(error).startswith("conf/experiment/mine.yaml overrides trainer, which is")
+    assert "add debug=smoke to the command" in explain(error)
