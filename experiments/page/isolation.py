@@ -54,6 +54,7 @@ class IsolatedUploadReader:
             "about": recognizer.metadata,
             "model": recognizer.model,
             "min_confidence": recognizer.min_confidence,
+            "profile": recognizer.profile,
             "engine_settings": engine_settings,
             "max_s": max_s,
             "input_reader": input_reader,
@@ -200,7 +201,8 @@ def _run_worker(connection: Connection, setup: Setup) -> None:
     """Read the uploads that arrive until the program ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
     network = _RemoteNetwork(setup["about"], connection)
-    recognizer = Recognizer(network, setup["model"], setup["min_confidence"])
+    options = {key: setup[key] for key in ("model", "min_confidence", "profile")}
+    recognizer = Recognizer(network, **options)
     make_engine = partial(Engine, recognizer, **setup["engine_settings"])
     reader = UploadReader(recognizer, make_engine, setup["max_s"], setup["input_reader"])
     try:

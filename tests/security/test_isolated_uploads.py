@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
@@ -20,6 +21,7 @@ from tests.helpers.pages import (
     write_hand_video,
 )
 from unvoiced import Recognizer
+from unvoiced.profile import build_profile
 from unvoiced.vision.models import locate_hand_model
 
 
@@ -95,3 +97,29 @@ def test_errors_of_the_network_are_reported(tmp_path: Path, caplog) -> None:
         list(uploads.read(write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B")))))
     uploads.close()
     assert "the network failed" in caplog.text
+
+
+class EmbeddingNetwork(PointingNetwork):
+    """A network with an embedding, as profiles need it: the landmarks of the last frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metadata["fingerprint"] = "n0"
+
+    def __call__(self, frames, *_):
+        return *super().__call__(frames), frames[:, -1]
+
+
+def test_uploads_are_read_with_the_profile(tmp_path: Path) -> None:
+    hands = np.random.default_rng(0).normal(size=(2, 63)).astype(np.float32)
+    recognizer = Recognizer(EmbeddingNetwork())
+    answers = np.stack([recognizer.embed(hand[None])[0] for hand in hands])
+    names = ["my name", "yes"]
+    classes = recognizer.known_classes
+    profile = build_profile("asl", "n0", classes, answers, hands, names, names)
+    recognizer.use_profile(profile)
+    uploads = IsolatedUploadReader(recognizer, {}, 4.0)
+    np.save(tmp_path / "hand.npy", hands[0])
+    (result,) = uploads.read(tmp_path / "hand.npy")
+    uploads.close()
+    assert (result.text, result.top[0][0]) == ("my name", "my name")
