@@ -11,10 +11,17 @@ from experiments.launch.renaming import Renamed, rename_states, warn_renamed
 
 
 def rename_checkpoint(content: dict[str, Any], card: ModelCard, place: str) -> dict[str, Any]:
-    """Return a checkpoint's content under the names of this version."""
+    """Return a checkpoint's content under the names of this version.
+
+    Raises:
+        ValueError: a weight has its new name and a former one.
+    """
     renamed: Renamed = {}
     net, module = (node[TARGET].rpartition(".")[2] for node in (card.net, card.module))
-    changed = rename_states(content, net, module, renamed)
+    try:
+        changed = rename_states(content, net, module, renamed)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}; expected one of them. Export it again") from None
     warn_renamed(place, renamed)
     return changed
 

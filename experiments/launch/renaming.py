@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from experiments.launch.current_names import (
     find_reader_kind,
+    find_choice,
     is_current_override,
     read_current_settings,
 )
@@ -20,7 +22,6 @@ from experiments.launch.old_names import ADDED_BEFORE, CHOICES, KEYS, TARGETS, W
 from experiments.launch.plain_yaml import read_plain_yaml
 from unvoiced.text import printable
 
-CONF = Path(__file__).parents[2] / "conf"
 OVERRIDE = re.compile(
     r"(?P<sign>\+\+|\+|~|)(?P<place>hydra\.sweeper\.params\.|)(?P<key>[A-Za-z_][\w./]*)"
     r"(?P<rest>(@[^=]*)?)(?P<value>(=.*)?)",
@@ -110,8 +111,8 @@ def find_task(arguments: Iterable[str]) -> str:
         return given["task"]
     if "experiment" in given:
         name = CHOICES.get(f"experiment={given['experiment']}", "").partition("=")[2]
-        path = CONF / "experiment" / f"{name or given['experiment']}.yaml"
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        path = find_choice("experiment", name or given["experiment"])
+        text = path.read_text(encoding="utf-8") if path else ""
         if found := re.search(r"override /task: (\w+)", text):
             return found[1]
     return _find_resumed_task(given.get("resume", "").strip("'\"")) or "asl"
@@ -210,14 +211,18 @@ def rename_states(
     Args:
         content: ``state_dict``, the weights that are not averaged, the states of callbacks, …
         net, module: class names of the network and its module.
+
+    Raises:
+        ValueError: a weight has its new name and a former one.
     """
     changed = dict(content)
     for key in ("state_dict", "current_model_state"):
         if isinstance(content.get(key), dict):
-            changed[key] = {
-                _rename_weight(name, net, module, renamed): value
-                for name, value in content[key].items()
-            }
+            names = [_rename_weight(name, net, module, renamed) for name in content[key]]
+            if len(set(names)) < len(names):
+                twice = Counter(names).most_common(1)[0][0]
+                raise ValueError(f"{key} holds {twice} twice, under its former name too")
+            changed[key] = dict(zip(names, content[key].values(), strict=True))
     if isinstance(content.get("callbacks"), dict):
         classes = {old.rpartition(".")[2]: new.rpartition(".")[2] for old, new in TARGETS.items()}
         changed["callbacks"] = {

@@ -173,6 +173,22 @@ def test_a_plain_file_is_read_under_new_names(
     assert list(read["state_dict"]) == [k for k in content["state_dict"] if k.startswith("net.")]
 
 
+def test_a_weight_under_two_names_is_refused(old: Path, tmp_path: Path) -> None:
+    saved = torch.load(old, weights_only=True)
+    renamed = read_checkpoint(old)["state_dict"]
+    saved["state_dict"] |= {name: torch.zeros_like(value) for name, value in renamed.items()}
+    torch.save(saved, tmp_path / "both.ckpt")
+    with pytest.raises(ValueError, match="twice, under its former name too"):
+        load_checkpoint(tmp_path / "both.ckpt")
+
+
+def test_choices_that_are_paths_open_no_file(tmp_path: Path) -> None:
+    (tmp_path / "evil.yaml").write_text("a: [")
+    for name in (f"../../../..{tmp_path}/evil", "a" * 300):
+        assert rename_overrides([f"net={name}", "net.layers=3"])[1] == "net.num_layers=3"
+        assert rename_overrides([f"experiment={name}", f"{name}.x=1"])
+
+
 def test_names_that_no_version_had_stay_refused(old: Path, tmp_path: Path) -> None:
     saved = torch.load(old, weights_only=True)
     saved["card"]["net"]["_target_"] = "modules.networks.older.Letters"
