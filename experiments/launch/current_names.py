@@ -5,6 +5,7 @@ A network of your own may take a setting whose name this project has renamed: it
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 
 CONF = Path(__file__).parents[2] / "conf"
+CHOICE_NAME = re.compile(r"[\w-]{1,100}")  # no path: Hydra refuses files elsewhere
 
 
 def is_current_override(argument: str, given: dict[str, str], task: str) -> bool:
@@ -23,9 +25,17 @@ def is_current_override(argument: str, given: dict[str, str], task: str) -> bool
         task: of the command.
     """
     group, _, name = argument.lstrip("+").partition("=")[0].partition(".")
-    path = CONF / group / f"{given.get(group)}.yaml"
-    node = _read_yaml(path) if path.is_file() else read_task(task).get(group)
+    path = find_choice(group, str(given.get(group)))
+    node = _read_yaml(path) if path else read_task(task).get(group)
     return isinstance(node, dict) and name in node
+
+
+def find_choice(group: str, name: str) -> Path | None:
+    """Return the file of a choice in conf/; None if there is none."""
+    if not all(CHOICE_NAME.fullmatch(part) for part in (group, name)):
+        return None
+    path = CONF / group / f"{name}.yaml"
+    return path if path.is_file() else None
 
 
 @cache
@@ -39,15 +49,15 @@ def read_current_settings(group: str) -> dict[str, set[str]]:
 
 def find_reader_kind(name: str) -> str:
     """Return the package of a reader's class, asl, lips or emg; empty if there is none."""
-    path = CONF / "reader" / f"{name}.yaml"
-    target = str(_read_yaml(path).get("_target_")) if path.is_file() else ""
+    path = find_choice("reader", name)
+    target = str(_read_yaml(path).get("_target_")) if path else ""
     return target.split(".")[2] if target.startswith("datamodules.readers.") else ""
 
 
 def read_task(task: str) -> dict[str, Any]:
     """Return the file of a task, as written; empty if there is none."""
-    path = CONF / "task" / f"{task}.yaml"
-    return _read_yaml(path) if path.is_file() else {}
+    path = find_choice("task", task)
+    return _read_yaml(path) if path else {}
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _explain_composition(error: HydraException | OmegaConfBaseException) -> str:
             return _explain_setting(one)
     if already := re.search(r"An item is already at '([^']*)'", str(error)):
         return f"{shown(already[1])} is a setting already. Leave out the +."
-    return _explain_other(str(error))
+    return _explain_defaults(str(error)) or _explain_other(str(error))
 
 
 def _explain_choice(error: MissingConfigException) -> str:
@@ -128,6 +128,15 @@ def _explain_argument(key: str, node: Any) -> str:
     if key.rpartition(".")[2] not in names:
         return ""
     return f"{shown(key)} is not set in this configuration. Add it with +{shown(key)}="
+
+
+def _explain_defaults(message: str) -> str:
+    """Return the message of an error in the choices of groups; empty for other errors."""
+    if path := re.search(r"Parent traversal .*? \('([^']*)'\)", message):
+        return f"{shown(path[1])} is a path; expected the name of a choice in conf/."
+    if given := re.match(r"Multiple values for ([^.]*)\.", message):
+        return f"{shown(given[1])} has a choice already. Leave out the +."
+    return ""
 
 
 def _explain_other(message: str) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.launch.current_names import (
-    find_reader_kind,
     find_choice,
+    find_reader_kind,
     is_current_override,
     read_current_settings,
 )
