@@ -183,9 +183,9 @@ def test_a_card_is_the_same_in_its_plain_form(task: str, compose_config, tmp_pat
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("net", "blocks"), 10**7),
-        (("net", "blocks"), 99_999),
-        (("net", "members"), 99_999),
+        (("net", "num_blocks"), 10**7),
+        (("net", "num_blocks"), 99_999),
+        (("net", "num_members"), 99_999),
         (("net", "hidden_size"), 10**9),
         (("net", "num_classes"), 100_000),
         (("classes",), [str(n) for n in range(100_000)]),

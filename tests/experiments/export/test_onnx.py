@@ -138,6 +138,7 @@ def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -
     assert [(one.name, one.shape) for one in (*session.get_inputs(), *session.get_outputs())] == [
         ("frames", ["batch", "length", 63]),
         ("logits", ["batch", 29]),
+        ("embedding", ["batch", 8]),
     ]
     facts = session.get_modelmeta().custom_metadata_map
     classes = json.loads(facts["classes"])
@@ -150,7 +151,7 @@ def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -
     module = load_checkpoint(checkpoint)
     hands = np.random.default_rng(0).normal(size=(5, 4, 63)).astype(np.float32)
     for count, frames in ((5, 4), (1, 1), (3, 2)):
-        (logits,) = session.run(None, {"frames": hands[:count, :frames]})
+        logits, _ = session.run(None, {"frames": hands[:count, :frames]})
         (middle,) = frame_indices(np.array([frames]), 1, "resample")
         read = torch.from_numpy(hands[:count, middle])
         np.testing.assert_allclose(logits, module(read).detach(), atol=1e-5)

@@ -170,7 +170,7 @@ def test_stages_read_model_files(task, stage, kind, expected, workbench, tmp_pat
     elif stage == "fit init_from=":
         given = [f"init_from={model}", "debug=smoke", "trainer.max_epochs=1"]
     elif stage == "serve":
-        monkeypatch.setattr(serve, "serve", lambda *_: None)  # the page has its own tests
+        monkeypatch.setattr(serve, "serve_page", lambda *_: None)  # the page has its own tests
         given += ["stage=serve", "serve.port=0"]
     else:
         given += [f"stage={stage}", "debug=smoke"]

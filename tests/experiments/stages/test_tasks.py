@@ -26,7 +26,7 @@ RUN_FOLDER = (
 MATRIX = ("confusion_matrix.csv", "confusion_matrix.png")  # of classes, not of sentences
 # Of each task: the share that is wholly right, what it is judged by, columns of metrics.csv.
 SCORES = {"emg": ("exact", "wer", ["train/loss", "val/loss", "val/wer", "val/token_acc"])}
-TRAINERS = ("default", "cpu", "gpu", "ddp", "fsdp", "smoke", "debug", "overfit", "profile")
+TRAINERS = ("default", "cpu", "gpu", "ddp", "fsdp")
 CLASSIFIED = ("acc", "acc", ["train/loss", "val/loss", "train/acc", "val/acc"])
 
 
