@@ -94,7 +94,7 @@ def test_no_circles() -> None:
         return next((m for m in (name, name.rpartition(".")[0]) if m in modules), None)
 
     graph = {
-        name_module(path): {as_module(name) for name in find_imports(path, at_start=True)}
+        name_module(path): {as_module(name) for name in find_imports(path)}
         - {None, name_module(path)}
         for path in list_files()
     }

@@ -17,7 +17,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torchmetrics.functional.text import word_error_rate
 
 from datamodules.base import PreparedDataModule
-from experiments.export.onnx import mute_exporter
+from experiments.export.muting import mute_exporter
 from experiments.export.parity import (
     ReferenceBatch,
     check_parity,

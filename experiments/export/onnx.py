@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,7 @@ from experiments.export.inference_module import (
     build_inference_module,
     export_metadata,
 )
+from experiments.export.muting import mute_exporter
 from experiments.export.parity import (
     Inputs,
     check_parity,
@@ -133,15 +130,3 @@ def make_example(model: nn.Module, inputs: Inputs) -> tuple[tuple[Tensor, ...], 
             part if part.shape[1] > 1 else part.repeat_interleave(3, dim=1) for part in example
         )
     return example, tuple(dict.fromkeys(range(min(2, x.ndim)), Dim.DYNAMIC) for x in example)
-
-
-@contextmanager
-def mute_exporter() -> Iterator[None]:
-    """Silence notes of exporters on optional packages and on their attempts."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
