@@ -91,18 +91,21 @@ class OnnxNetwork:
         """Return the outputs; a file can ask for any number of steps, so the run is timed.
 
         Raises:
-            ValueError: the run takes longer than ``MAX_ANSWER_S``.
+            ValueError: the run takes longer than ``MAX_ANSWER_S``, or an output is not numbers of
+                each recording.
         """
         import onnxruntime
 
         options = onnxruntime.RunOptions()
         try:
             with RUN_WATCH.limit_seconds(options, MAX_ANSWER_S):
-                return tuple(self.session.run(None, feed, options))
+                outputs = tuple(self.session.run(None, feed, options))
         except Exception as error:
             if options.terminate:
                 raise ValueError(f"one answer took more than {MAX_ANSWER_S:g} s") from error
             raise
+        _check_outputs(outputs, len(next(iter(feed.values()))))
+        return outputs
 
     def _open_session(self, threads: int) -> Any:
         import onnxruntime
@@ -150,6 +153,14 @@ class OnnxNetwork:
                 f"expected format {METADATA_FORMAT}. Export it again"
             )
         return metadata
+
+
+def _check_outputs(outputs: tuple[Any, ...], batch_size: int) -> None:
+    for output in outputs:
+        if not isinstance(output, np.ndarray) or output.dtype.kind not in "fiu":
+            raise ValueError("an output is not an array of numbers")
+        if output.shape[:1] != (batch_size,) or not output.size:
+            raise ValueError(f"an output has shape {output.shape} for {batch_size} recordings")
 
 
 class RunWatch:

@@ -74,13 +74,16 @@ class Profile:
             embeddings: (B, D), of the same recordings.
 
         Raises:
-            ValueError: the embeddings have another size than those of the profile.
+            ValueError: the embeddings have another size than those of the profile, or are not
+                finite.
         """
         if np.shape(embeddings)[1:] != self.embeddings.shape[1:]:
             raise ValueError(
                 f"The model's embedding has shape {np.shape(embeddings)[1:]}, and the profile's "
                 f"{self.embeddings.shape[1:]}. Make a new profile with stage=adapt."
             )
+        if not np.isfinite(embeddings).all():
+            raise ValueError("The model's embedding is not all finite numbers. Use another model.")
         similarity = _compare(self._embed(embeddings), self._support)
         return log_softmax(self._extend(log_probabilities) + similarity @ self._weights)
 

@@ -188,7 +188,8 @@ class Recognizer:
         if self.spec.has_open_text and not self.is_closed_vocabulary:
             raise ValueError(OPEN_TEXT)
         log_probabilities, outputs = self._predict(frames)
-        if len(outputs) < 2 + self.spec.has_open_text:
+        expected = 2 + self.spec.has_open_text  # outputs, and dimensions of the embedding
+        if len(outputs) < expected or outputs[-1].ndim != expected:
             raise ValueError(NO_EMBEDDING)
         return log_probabilities, outputs[-1].reshape(-1, outputs[-1].shape[-1])[0]
 

@@ -27,11 +27,12 @@ class ExportedNet(Network):
 
     Args:
         network: an opened file.
+        num_answers: logits of each recording or position.
     """
 
-    def __init__(self, network: OnnxNetwork) -> None:
+    def __init__(self, network: OnnxNetwork, num_answers: int) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.num_answers = network, num_answers
         self.variant = network.metadata.get("network", "exported network")
         self.takes_word_mask = bool(network.metadata.get("takes_word_mask"))
 
@@ -41,9 +42,18 @@ class ExportedNet(Network):
         Args:
             x: frames as a prepared set stores them.
             other: word masks (B, T) or lengths (B,), for networks that take them.
+
+        Raises:
+            ValueError: logits of another shape than the file states.
         """
         outputs = self._run(x, other)
         has_lengths = "tokenizer" in self.network.metadata
+        shape = tuple(outputs[0].shape)
+        if len(shape) != 2 + has_lengths or shape[-1] != self.num_answers:
+            raise ValueError(
+                f"{self.network.path} answers with an array of shape {shape}, and its metadata "
+                f"names {self.num_answers:,} answers. Export it again"
+            )
         return (outputs[0], outputs[1]) if has_lengths else outputs[0]
 
     def embed(self, x: Tensor, other: Tensor | None = None) -> Tensor:
@@ -53,7 +63,8 @@ class ExportedNet(Network):
             ValueError: an exported file without this output.
         """
         outputs = self._run(x, other)
-        if len(outputs) < 2 + ("tokenizer" in self.network.metadata):
+        expected = 2 + ("tokenizer" in self.network.metadata)  # outputs, and dimensions of this one
+        if len(outputs) < expected or outputs[-1].ndim != expected:
             raise ValueError(NO_EMBEDDING)
         return outputs[-1]
 
@@ -85,13 +96,15 @@ def load_exported(path: str | Path) -> TaskModule:
     """
     network = OnnxNetwork(path)
     about = network.metadata
-    net, classes = ExportedNet(network), list(about["classes"])
+    classes = list(about["classes"])
     module: TaskModule
     if "tokenizer" in about:
         settings = {key: about[key] for key in ("objective", "beam_width")}
-        module = ExportedTranscriber(net, classes, build_tokenizer(about["tokenizer"]), **settings)
+        tokenizer = build_tokenizer(about["tokenizer"])
+        net = ExportedNet(network, tokenizer.size)
+        module = ExportedTranscriber(net, classes, tokenizer, **settings)
     else:
-        module = ExportedClassifier(net, classes)
+        module = ExportedClassifier(ExportedNet(network, len(classes)), classes)
     module.card = _build_card(about)
     return module.eval()
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
 
+from experiments.checkpoints.exported import load_exported
 from tests.helpers.hostile_cards import VALUES
 from unvoiced import Recognizer
 from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT, PLAIN_TEXT_KEYS, OnnxNetwork
@@ -33,7 +35,7 @@ def save_network(path: Path, nodes: list, initializers: list, **facts: object) -
         nodes,
         "graph",
         [helper.make_tensor_value_info("frames", TensorProto.FLOAT, sizes)],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
+        [onnx.ValueInfoProto(name="logits")],
         initializers,
     )
     opset = [helper.make_opsetid("", 18)]
@@ -110,6 +112,35 @@ def test_outputs_that_do_not_match_the_metadata_are_refused(tmp_path: Path) -> N
     recognizer = Recognizer(write_plain_network(tmp_path / "wide.onnx"))
     with pytest.raises(ValueError, match="names 2 answers"):
         recognizer.read(np.zeros(63, np.float32))
+
+
+def make_constant(value: Any) -> onnx.NodeProto:
+    return helper.make_node("Constant", [], ["logits"], value=onnx.numpy_helper.from_array(value))
+
+
+HOSTILE_OUTPUTS = {
+    "sequence": helper.make_node("SequenceConstruct", ["frames"], ["logits"]),
+    "booleans": helper.make_node("IsNaN", ["frames"], ["logits"]),
+    "texts": make_constant(np.array([["x", "y"]], object)),
+    "scalar": make_constant(np.float32(1)),
+    "nothing": make_constant(np.zeros((1, 0), np.float32)),
+    "others": make_constant(np.zeros((7, 2), np.float32)),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_OUTPUTS)
+def test_outputs_that_are_not_numbers_of_each_recording_are_refused(
+    kind: str, tmp_path: Path
+) -> None:
+    path = save_network(tmp_path / "odd.onnx", [HOSTILE_OUTPUTS[kind]], [], kind=kind)
+    with pytest.raises(ValueError, match="an output (is not an array of numbers|has shape)"):
+        OnnxNetwork(path)(np.zeros((1, 1, 63), np.float32))
+
+
+def test_a_tested_file_whose_logits_do_not_match_its_metadata_is_refused(tmp_path: Path) -> None:
+    module = load_exported(write_plain_network(tmp_path / "wide.onnx"))
+    with pytest.raises(ValueError, match="names 2 answers"):
+        module(torch.zeros(1, 1, 63))
 
 
 @pytest.mark.parametrize(

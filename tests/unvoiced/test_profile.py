@@ -143,3 +143,8 @@ def test_a_file_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
 def test_an_embedding_of_another_size_is_refused_in_a_sentence() -> None:
     with pytest.raises(ValueError, match=r"embedding has shape \(4,\), and the profile's \(16,\)"):
         make_profile().correct(np.zeros((1, 3)), np.zeros((1, 4)))
+
+
+def test_embeddings_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match="embedding is not all finite"):
+        make_profile().correct(np.zeros((1, 3)), np.full((1, 16), np.nan))
