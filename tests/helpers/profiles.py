@@ -13,6 +13,20 @@ from unvoiced.profile import Profile
 CLASSES = ("A", "B", "C")
 
 
+class EmbeddingNetwork:
+    """A network whose embedding is the landmarks of the last frame; it answers the first class."""
+
+    def __init__(self) -> None:
+        self.metadata: dict[str, Any] = {
+            **{"task": "asl", "classes": list(CLASSES), "simulated": True, "fingerprint": "n0"},
+            **{"training_data_note": "Made for tests.", "input": {"frames": 1}},
+            "frame": {"shape": [63], "rate": None, "dtype": "float32"},
+        }
+
+    def __call__(self, frames: np.ndarray, *_: np.ndarray) -> tuple[np.ndarray, ...]:
+        return np.tile(np.float32([9, 0, 0]), (len(frames), 1)), frames[:, -1]
+
+
 def make_profile(
     rows: int = 2, per_class: int = 2, added: tuple[str, ...] = (), seed: int = 0
 ) -> Profile:

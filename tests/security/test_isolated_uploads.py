@@ -20,6 +20,7 @@ from tests.helpers.pages import (
     write_file,
     write_hand_video,
 )
+from tests.helpers.profiles import EmbeddingNetwork
 from unvoiced import Recognizer
 from unvoiced.profile import build_profile
 from unvoiced.vision.models import locate_hand_model
@@ -97,17 +98,6 @@ def test_errors_of_the_network_are_reported(tmp_path: Path, caplog) -> None:
         list(uploads.read(write_file(tmp_path / "b.jpg", encode_jpeg(paint_pointing_hand("B")))))
     uploads.close()
     assert "the network failed" in caplog.text
-
-
-class EmbeddingNetwork(PointingNetwork):
-    """A network with an embedding, as profiles need it: the landmarks of the last frame."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.metadata["fingerprint"] = "n0"
-
-    def __call__(self, frames, *_):
-        return *super().__call__(frames), frames[:, -1]
 
 
 def test_uploads_are_read_with_the_profile(tmp_path: Path) -> None:

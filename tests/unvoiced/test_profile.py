@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers.profiles import CLASSES, make_profile
+from tests.helpers.profiles import CLASSES, EmbeddingNetwork, make_profile
+from unvoiced import Engine, Recognizer
 from unvoiced.profile import MAX_ROWS, Profile, build_profile
 from unvoiced.profile_file import read_profile, write_profile
 
@@ -148,3 +149,20 @@ def test_an_embedding_of_another_size_is_refused_in_a_sentence() -> None:
 def test_embeddings_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="embedding is not all finite"):
         make_profile().correct(np.zeros((1, 3)), np.full((1, 16), np.nan))
+
+
+def test_a_stream_follows_a_profile_that_begins_and_ends_meanwhile() -> None:
+    hands = np.random.default_rng(0).normal(size=(2, 63)).astype(np.float32)
+    recognizer, names = Recognizer(EmbeddingNetwork()), ["my name", "yes"]
+    answers = np.stack([recognizer.embed(hand[None])[0] for hand in hands])
+    classes = recognizer.known_classes
+    profile = build_profile("asl", "n0", classes, answers, hands, names, names)
+    engine, texts = Engine(recognizer, is_preprocessed=True), []
+    for turn, chosen in enumerate((None, profile, None)):
+        recognizer.use_profile(chosen)
+        engine.clear()
+        events = [e for n in range(30) for e in engine.push(hands[0], turn + n / 30)]
+        assert [event.kind for event in events] == ["released"] * (turn > 0) + ["started"]
+        texts.append(engine.text)
+    assert texts[1] == "my name"
+    assert texts[0] == texts[2] != "my name"

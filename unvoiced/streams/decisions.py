@@ -135,6 +135,10 @@ class HoldDetector:
         assert self._mean is not None
         return [self._release(self._mean, labels, seconds)]
 
+    def forget(self) -> None:
+        """Forget all probabilities so far, such as when the classes are others."""
+        self._mean, self._candidate, self._current = None, (-1, 0.0), -1
+
     def _update_mean(self, probabilities: np.ndarray, seconds: float) -> np.ndarray:
         passed_s, self._last_s = seconds - self._last_s, seconds
         weight = 1.0 if not self.smooth_s else 1 - math.exp(-max(passed_s, 0) / self.smooth_s)

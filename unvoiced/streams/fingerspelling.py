@@ -32,19 +32,18 @@ class FingerspellingStream:
         self.tracker = None if is_preprocessed else HandTracker(recognizer)
         frames = recognizer.metadata["input"]["frames"]
         self._landmarks: deque[np.ndarray] = deque(maxlen=frames)
-        self.labels = list(recognizer.classes)
-        if PAUSE_LABEL not in self.labels:
-            self.labels.append(PAUSE_LABEL)
         self.reading = NO_READING
+        self._list_labels()
 
     def push(self, frame: np.ndarray, seconds: float, timer: StageTimer) -> list[Event]:
         """Read an image (H, W, 3) or landmarks (63,), and return the events."""
+        events = self._follow_classes(seconds)
         with timer.measure("landmarks"):
             landmarks = self._collect_landmarks(frame)
         with timer.measure("network"):
             probabilities = self._predict(landmarks)
         with timer.measure("decision"):
-            return self.detector.push(probabilities, self.labels, seconds)
+            return events + self.detector.push(probabilities, self.labels, seconds)
 
     def end(self, seconds: float, timer: StageTimer) -> list[Event]:
         """Return the release of the letter that is still held."""
@@ -59,6 +58,21 @@ class FingerspellingStream:
 
         canvas = np.zeros((480, 480, 3), np.uint8)
         return draw_hand(canvas, self._landmarks[-1]) if self._landmarks else canvas
+
+    def _list_labels(self) -> None:
+        self._classes = self.recognizer.classes
+        self.labels = list(self._classes)
+        if PAUSE_LABEL not in self.labels:
+            self.labels.append(PAUSE_LABEL)
+
+    def _follow_classes(self, seconds: float) -> list[Event]:
+        """Release the letter that is held where the recognizer has another profile now."""
+        if self._classes is self.recognizer.classes:
+            return []
+        events = self.detector.end(self.labels, seconds)
+        self.detector.forget()
+        self._list_labels()
+        return events
 
     def _collect_landmarks(self, frame: np.ndarray) -> np.ndarray | None:
         """Return the last landmarks (T, 63) that the network takes; None without a hand."""
