@@ -38,7 +38,7 @@ def collect_answers(module: TaskModule, data: PreparedDataModule, rows: np.ndarr
     names = manifest["sequence"] if data.prepared.has_sequences else manifest["id"]
     log_probabilities, embeddings = (np.concatenate(part) for part in zip(*parts, strict=True))
     tokenizer = getattr(module, "tokenizer", None)
-    labels = manifest["label"] if tokenizer is None else manifest["label"].map(tokenizer.normalise)
+    labels = manifest["label"] if tokenizer is None else manifest["label"].map(tokenizer.normalize)
     return Answers(
         log_probabilities,
         embeddings,

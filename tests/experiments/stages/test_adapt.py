@@ -15,6 +15,7 @@ from experiments.checkpoints.load import load_checkpoint
 from experiments.export.inference_module import wrap_as_recognizer
 from experiments.export.onnx import write_onnx
 from tests.helpers.compose import compose_command
+from tests.helpers.emg_sets import write_muscles
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import write_hands
 from unvoiced import Recognizer
@@ -199,3 +200,22 @@ def test_a_model_without_an_embedding_has_no_profile(person: Path, run) -> None:
     golden = ROOT / "tests" / "golden" / "models" / "asl.onnx"
     with pytest.raises(ValueError, match="gives no embedding"):
         run("stage=adapt", f"ckpt_path={golden}", f"data_dir={person}")
+
+
+def test_phrases_of_emg_have_profiles(run, tmp_path: Path) -> None:
+    words = ("tokenizer=phrase", "objective=cross_entropy", "net=emg_words")
+    trained = write_muscles(tmp_path / "trained")
+    training = ("task=emg", "debug=smoke", f"data_dir={trained}", "split=column", *words)
+    model = run(*training, run_dir="fit") / "checkpoints" / "best.ckpt"
+    person = write_muscles(tmp_path / "set", groups=1, texts=("yes", "Thirsty"), splits=())
+    path, given = tmp_path / "me.profile", ("task=emg", f"ckpt_path={model}")
+    run("stage=adapt", *given, f"data_dir={person}", f"adapt.output={path}", run_dir="adapt")
+    assert read_profile(path).classes[-1] == "thirsty"
+    np.save(tmp_path / "emg.npy", np.asarray(PreparedSet(person, "emg").features)[:500])
+    source = (f"profile={path}", f"input={tmp_path / 'emg.npy'}")
+    folder = run("stage=predict", *given, *source, run_dir="predict")
+    assert pd.read_csv(folder / "predictions.csv")["prediction"][0] in read_profile(path).classes
+    folder = run("stage=live", *given, *source, "live.window_s=1", run_dir="live")
+    assert len(pd.read_csv(folder / "live.csv")) >= 2
+    test = ("stage=test", f"data_dir={trained}", "split=test_only", "shots=[0,1]")
+    assert (run(*test, *given, run_dir="test") / "few_shots.csv").exists()
