@@ -248,7 +248,7 @@ def _thin(recordings: np.ndarray, width: int) -> np.ndarray:
     if len(groups) > limit:
         raise ValueError(
             f"There are {len(groups):,} recordings; a profile of this model holds at most "
-            f"{limit:,}."
+            f"{limit:,}. Prepare a set of fewer: a few per class are enough."
         )
     most = max(1, min(FEW_VALUES // width, MAX_ROWS) // len(groups))
     spread = [

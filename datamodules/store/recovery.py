@@ -55,14 +55,22 @@ def check_resumable(data_dir: Path, description: Description) -> bool:
     settings, stored = json.loads(json.dumps(description.settings)), meta["settings"]
     if isinstance(stored.get("reader"), dict):
         has_images = len(description.frame.shape) > 1
-        stored = stored | {"reader": rename_reader_settings(stored["reader"], has_images)}
-    if meta["task"] != description.task or stored != settings:
-        keys = list(_differing_keys(settings, stored))
+        before = rename_reader_settings(stored["reader"], has_images)
+        stored = stored | {"reader": _with_moved_class(before, settings.get("reader"))}
+    keys = list(_differing_keys(settings, stored))  # a new setting that is null changes nothing
+    if meta["task"] != description.task or keys:
         raise ValueError(
             f"data_dir={data_dir} was prepared for task {meta['task']} with other settings "
             f"({', '.join(keys) or 'the task'} differ). Use another folder, or delete this one"
         )
     return bool(meta["complete"])
+
+
+def _with_moved_class(stored: dict[str, Any], current: Any) -> dict[str, Any]:
+    """Return stored settings with the dotted path that their class has today."""
+    old, new = (str((node or {}).get("_target_")) for node in (stored, current))
+    is_same = old.startswith("datamodules.") and old.rpartition(".")[2] == new.rpartition(".")[2]
+    return stored | {"_target_": new} if is_same else stored
 
 
 def refuse_foreign_folder(data_dir: Path) -> None:

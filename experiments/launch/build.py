@@ -21,6 +21,7 @@ from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
 from experiments.launch.instantiate import instantiate, instantiate_group, plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
+from experiments.launch.renaming import Renamed, rename_settings, warn_renamed
 from experiments.launch.trainer_checks import build_profiler, explain_trainer_errors
 from modules.base import TaskModule
 from unvoiced.metadata import fill_from_training
@@ -132,7 +133,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "net": net,
         "input": data.input_settings,
         "frame": dict(data.prepared.meta["frame"]),
-        "reader": _select_numbers(data.prepared.meta["settings"].get("reader") or {}),
+        "reader": _read_reader_settings(data, config.task),
         "clip_s": _clip_s(data),
         "simulated": data.prepared.simulated,
         "split": data.indices.summary,
@@ -142,6 +143,15 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "config": plain(config),
     }
     return ModelCard.from_plain(facts, "the model's card")
+
+
+def _read_reader_settings(data: PreparedDataModule, task: str) -> dict[str, Any]:
+    """Return the numbers with which the set was prepared, under the names of today."""
+    settings = _select_numbers(data.prepared.meta["settings"].get("reader") or {})
+    renamed: Renamed = {}
+    current = rename_settings({"reader": settings}, renamed, (task,))["reader"]
+    warn_renamed(f"data_dir={data.data_dir}", renamed)
+    return current
 
 
 def _clip_s(data: PreparedDataModule) -> float | None:

@@ -6,6 +6,17 @@ these tables is in ``experiments/launch/renaming.py``. A row is deleted one vers
 
 from __future__ import annotations
 
+_READERS = {
+    "asl": (
+        *("hand_input.HandInput", "image_folder.ImageFolder"),
+        *("landmark_csv.LandmarkCSV", "landmark_npy.LandmarkNPY"),
+    ),
+    "lips": (
+        *("mouth_input.MouthInput", "frame_folder.FrameFolder", "lrw.LRW"),
+        *("video_folder.VideoFolder", "video_manifest.VideoManifest"),
+    ),
+    "emg": ("emg_input.EMGInput", "emg_manifest.EMGManifest", "gaddy.Gaddy", "somach.Somach"),
+}
 # Classes that ``_target_`` names: old dotted path → new dotted path. The states of callbacks in
 # checkpoints follow their class names.
 TARGETS: dict[str, str] = {
@@ -27,10 +38,19 @@ TARGETS: dict[str, str] = {
     "callbacks.progress.Progress": "callbacks.progress.ProgressLines",
     "callbacks.run_state.RunState": "callbacks.checkpoints.run_state.RunState",
     "callbacks.transcripts.Transcripts": "callbacks.outputs.transcripts.TranscriptFigures",
+    **{
+        f"datamodules.readers.{name}": f"datamodules.readers.{package}.{name}"
+        for package, names in _READERS.items()
+        for name in names
+    },
     "datamodules.splits.Auto": "datamodules.splits.AutoSplit",
     "datamodules.splits.ByGroup": "datamodules.splits.GroupSplit",
     "datamodules.splits.Column": "datamodules.splits.PredefinedSplit",
     "datamodules.splits.Random": "datamodules.splits.RandomSplit",
+    "datamodules.tokenizers.Characters": "unvoiced.tokenizers.Characters",
+    "datamodules.tokenizers.Phrases": "unvoiced.tokenizers.Phrases",
+    "datamodules.tokenizers.SentencePiece": "unvoiced.tokenizers.SentencePiece",
+    "datamodules.tokenizers.T5": "unvoiced.tokenizers.T5",
     "datamodules.transforms.EMGStrength": "datamodules.transforms.EMGGain",
     "datamodules.transforms.EMGTime": "datamodules.transforms.EMGTimeWarp",
     "datamodules.transforms.MouthMask": "datamodules.transforms.MouthTimeMask",
@@ -95,6 +115,13 @@ ADDED_BEFORE = frozenset(
         *("callbacks.best.save_top_k", "callbacks.best.save_weights_only"),
         *("callbacks.periodic.epochs", "callbacks.periodic.keep"),
         *("callbacks.periodic.save_weights_only", "callbacks.nan_guard.weights_mb"),
+        *("trainer.benchmark", "trainer.enable_checkpointing", "trainer.enable_progress_bar"),
+        *("trainer.fast_dev_run", "trainer.gradient_clip_algorithm", "trainer.inference_mode"),
+        *("trainer.limit_predict_batches", "trainer.min_epochs", "trainer.min_steps"),
+        *("trainer.overfit_batches", "trainer.reload_dataloaders_every_n_epochs"),
+        *("trainer.sync_batchnorm", "trainer.val_check_interval"),
+        *("scheduler.build.T_max", "scheduler.build.cycle_momentum", "scheduler.build.eta_min"),
+        *("input_reader.keep_empty", "reader.split_folders", "split.include_test"),
     ]
 )
 

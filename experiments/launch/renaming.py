@@ -49,20 +49,25 @@ _warned: set[str] = set()
 
 def rename_overrides(arguments: list[str]) -> list[str]:
     """Return overrides under their new names, with a warning for each old one."""
-    stage, task = find_stage(arguments), find_task(arguments)
-    given = dict(argument.partition("=")[::2] for argument in arguments)
-    kind = find_reader_kind(given.get("reader", "")) or task  # stage=prepare needs no task=
-    renamed = [
-        argument
-        if is_current_override(argument, given, task)
-        else rename_override(argument, (stage, kind if OF_READER.match(argument) else task))
-        for argument in arguments
-    ]
+    renamed = list_new_overrides(arguments)
     for old, new in zip(arguments, renamed, strict=True):
         if old != new:
             before, after = _differing_parts(old, new)
             print(printable(f"warning: {before} is now called {after}"), file=sys.stderr)
     return renamed
+
+
+def list_new_overrides(arguments: list[str]) -> list[str]:
+    """Return overrides under their new names."""
+    stage, task = find_stage(arguments), find_task(arguments)
+    given = dict(argument.partition("=")[::2] for argument in arguments)
+    kind = find_reader_kind(given.get("reader", "")) or task
+    return [
+        argument
+        if is_current_override(argument, given, task)
+        else rename_override(argument, (stage, kind if OF_READER.match(argument) else task))
+        for argument in arguments
+    ]
 
 
 def rename_override(argument: str, contexts: tuple[str, ...]) -> str:

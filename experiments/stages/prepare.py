@@ -53,7 +53,9 @@ def build_reader(config: DictConfig) -> Any:
     refuse_excess("prepare.num_workers", config.prepare.num_workers, config)
     reader = instantiate(config.reader)
     if reader.task != config.task:
-        raise ValueError(f"this reader is for task={reader.task}, not task={config.task}")
+        raise ValueError(
+            f"This reader is for task={reader.task}, not task={config.task}. Set task={reader.task}"
+        )
     return reader
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.launch.plain_yaml import read_plain_yaml
+from experiments.launch.renaming import list_new_overrides
 
 STATUS_FILE = "status.json"
 SWEEP_ACTIVITY = "a sweep"  # in the lock file of the sweep folder
@@ -26,7 +27,7 @@ class Job:
 
     Attributes:
         folder: ``<sweep folder>/<number>``.
-        overrides: of the job, without the settings of the sweep itself.
+        overrides: of the job, under the names of today, without the settings of the sweep itself.
         status: ``finished``, ``failed``, or ``unfinished`` (running, or killed).
         value: its result; None if it failed or its score is NaN.
         seconds: that it took.
@@ -71,8 +72,8 @@ def find_jobs(folder: Path) -> list[Job]:
 
 def _read_job(folder: Path) -> Job:
     lines = read_plain_yaml(folder / ".hydra" / "overrides.yaml") or []
-    overrides = tuple(str(line) for line in lines) if isinstance(lines, list) else ()
-    return Job(folder, overrides, **read_status(folder))
+    overrides = [str(line) for line in lines] if isinstance(lines, list) else []
+    return Job(folder, tuple(list_new_overrides(overrides)), **read_status(folder))
 
 
 def read_status(folder: Path) -> dict[str, Any]:

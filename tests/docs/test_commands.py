@@ -7,6 +7,8 @@ import pytest
 from lightning.pytorch.accelerators import CUDAAccelerator
 
 from experiments.launch.command import validate_command
+from experiments.launch.renaming import list_new_overrides
+from experiments.launch.schema import GROUPS
 from tests.helpers.commands import compose_arguments
 from tests.helpers.documented_commands import (
     PAGES,
@@ -42,6 +44,18 @@ def test_a_documented_command_is_valid(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     validate_documented(command, tmp_path)
+
+
+def test_documented_commands_have_the_names_of_today() -> None:
+    for command in COMMANDS:
+        arguments = split_command(command)
+        assert list_new_overrides(arguments) == arguments
+
+
+def test_the_help_names_every_stage() -> None:
+    text = (ROOT / "conf" / "hydra" / "default.yaml").read_text(encoding="utf-8")
+    lines = text.partition("      stage  ")[2].partition("      experiment")[0]
+    assert {*re.findall(r"\w+", lines)} - {"default"} == {*GROUPS}
 
 
 def test_commands_are_found_in_blocks_and_in_text() -> None:

@@ -251,6 +251,18 @@ def test_settings_of_readers_may_have_their_old_names(tmp_path: Path) -> None:
         assert writer.complete
 
 
+def test_readers_may_have_moved_and_have_new_settings(tmp_path: Path) -> None:
+    package = "datamodules.readers"
+    old = {"reader": {"_target_": f"{package}.lrw.LRW", "zoom": 2.4}}
+    new = {"reader": {"_target_": f"{package}.lips.lrw.LRW", "zoom": 2.4, "split_folders": None}}
+    write_all(tmp_path / "set", Description("asl", TEST_FRAME, old), [make_sample("x", 3)])
+    with PreparedWriter(tmp_path / "set", Description("asl", TEST_FRAME, new)) as writer:
+        assert writer.complete
+    new["reader"]["_target_"] = f"{package}.lips.video_folder.VideoFolder"
+    with pytest.raises(ValueError, match=r"other settings \(reader\._target_ differ\)"):
+        PreparedWriter(tmp_path / "set", Description("asl", TEST_FRAME, new))
+
+
 def test_foreign_folder_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("mine")
     with pytest.raises(ValueError, match="is not empty"):

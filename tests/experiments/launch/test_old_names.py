@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def invented(monkeypatch: pytest.MonkeyPatch) -> None:
         ("++net.thickness=choice(1,2)", "++net.hidden_size=choice(1,2)"),
         ("~net.thickness", "~net.hidden_size"),
         ("+callbacks.periodic.keep=3", "callbacks.periodic.keep=3"),
+        ("+trainer.fast_dev_run=true", "trainer.fast_dev_run=true"),
+        ("+trainer.sync_batchnorm=true", "trainer.sync_batchnorm=true"),
         ("shape_of_file=pth", "sending.form=pth"),
         ("shape_of_file.detail=1", "sending.form.detail=1"),
         ("hydra.sweeper.params.net.thickness=1,2", "hydra.sweeper.params.net.hidden_size=1,2"),
@@ -218,7 +221,7 @@ def test_a_network_of_your_own_keeps_its_names(
 )
 @pytest.mark.parametrize("task", ["asl", "emg"])
 def test_a_name_may_depend_on_the_reader(reader: str, new: str, task: str) -> None:
-    """Preparation needs no task."""
+    """The command that lacks task= is refused for that alone."""
     given = [f"task={task}", "stage=prepare", f"reader={reader}", "reader.rate=25"]
     assert rename_overrides(given)[3] == f"{new}=25"
 
@@ -252,3 +255,19 @@ def test_an_experiment_cannot_choose_a_trainer() -> None:
     )
     assert explain(error).startswith("conf/experiment/mine.yaml overrides trainer, which is")
     assert "add debug=smoke to the command" in explain(error)
+
+
+def test_a_prepared_set_of_the_version_before_is_named_in_the_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.helpers.compose import compose_command
+    from tests.helpers.prepared_sets import write_hands
+
+    write_hands(tmp_path / "set")
+    meta = json.loads((tmp_path / "set" / "meta.json").read_text())
+    meta["settings"] = {"reader": {"sequences": False}}
+    (tmp_path / "set" / "meta.json").write_text(json.dumps(meta))
+    config = compose_command("debug=smoke", f"data_dir={tmp_path / 'set'}")
+    assert build_module(config, build_datamodule(config)).card.reader == {"use_sequences": False}
+    warning = f"warning: data_dir={tmp_path / 'set'} has names of an earlier version"
+    assert warning in capsys.readouterr().out

@@ -57,6 +57,11 @@ def test_a_finished_job_wins_over_an_equal_unfinished_one(tmp_path: Path) -> Non
     assert assign_folder(tmp_path, ["seed=0"], 5) == "1"
 
 
+def test_a_job_of_the_version_before_is_found_under_its_new_name(tmp_path: Path) -> None:
+    write_job(tmp_path / "0", ["trainer=smoke", "net.members=2"], "finished", value=1.0)
+    assert assign_folder(tmp_path, ["debug=smoke", "net.num_members=2"], 1) == "0"
+
+
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from("abcdef"), min_size=1), st.sets(st.sampled_from("abcdef")))
 def test_jobs_never_share_a_folder(jobs: list[str], known: set[str]) -> None:
