@@ -117,6 +117,8 @@ class Recognizer:
 
             profile = read_profile(Path(profile))
         if profile is not None:
+            if self.spec.has_open_text and not self.is_closed_vocabulary:
+                raise ValueError(OPEN_TEXT)
             fingerprint = self.metadata.get("fingerprint")
             check_profile(profile, self.task, fingerprint, self.known_classes)
         self.profile = profile

@@ -41,6 +41,8 @@ def require_files(config: DictConfig) -> None:
     stage = config.stage
     if stage in NEEDS_CHECKPOINT and not config.ckpt_path:
         raise ValueError(f"stage={stage} needs ckpt_path=<a checkpoint>, such as {EXAMPLE}")
+    if config.profile and not config.ckpt_path:
+        raise ValueError(f"profile={config.profile} needs ckpt_path=<the model it was made with>.")
     for key in FILE_KEYS:
         _require_path(key, OmegaConf.select(config, key), "")
     if stage == "adapt" and not config.data_dir:

@@ -166,3 +166,12 @@ def test_a_stream_follows_a_profile_that_begins_and_ends_meanwhile() -> None:
         texts.append(engine.text)
     assert texts[1] == "my name"
     assert texts[0] == texts[2] != "my name"
+
+
+def test_a_model_of_open_text_says_that_it_takes_no_profile() -> None:
+    network = EmbeddingNetwork()
+    network.metadata |= {"task": "emg", "objective": "ctc", "beam_width": 1}
+    network.metadata |= {"frame": {"shape": [2], "rate": 250.0, "dtype": "float32"}}
+    network.metadata |= {"tokenizer": {"kind": "char", "characters": ["a"]}}
+    with pytest.raises(ValueError, match="this model writes open text"):
+        Recognizer(network, profile=make_profile())
