@@ -47,7 +47,7 @@ def build_datamodule(
     data.prepare_data()
     data.setup()
     if trained:
-        _refuse_other_frames(data, trained)
+        _refuse_other_frames(data, trained, config.stage)
     return data
 
 
@@ -72,7 +72,7 @@ def inspect_arguments(kind: type) -> list[str]:
     return [name for parameters in found for name in parameters]
 
 
-def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard) -> None:
+def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard, stage: str) -> None:
     frame = data.prepared.meta["frame"]
     shape, rate = list(frame["shape"]), frame["rate"]
     expected = list(trained.frame.get("shape", shape))  # older checkpoints do not state it
@@ -83,9 +83,13 @@ def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard) -> None:
         )
     known = trained.frame.get("rate", rate)
     if rate != known and data.requires_same_rate:
+        if stage == "predict":  # whose set holds the recordings of input=
+            place, advice = "input=", f"set input_reader.resample_hz={known:g}"
+        else:
+            place = f"data_dir={data.prepared.data_dir}"
+            advice = f"prepare the recordings with reader.resample_hz={known:g}"
         raise ValueError(
-            f"data_dir={data.prepared.data_dir} has {rate:g} Hz, and the model was trained on "
-            f"{known:g} Hz: prepare the recordings with reader.resample_hz={known:g}"
+            f"{place} has {rate:g} Hz, and the model was trained on {known:g} Hz: {advice}"
         )
 
 

@@ -246,7 +246,8 @@ def warn_renamed(place: str, renamed: Renamed) -> None:
     more = f" and {len(renamed) - SHOWN_NAMES} more" if len(renamed) > SHOWN_NAMES else ""
     from experiments.launch.console import logger  # imports Lightning
 
-    logger.warning(f"{place} has names of an earlier version, which are read as {shown}{more}")
+    path = place.removeprefix("ckpt_path=")  # resume= or input= may have named it
+    logger.warning(f"{path} has names of an earlier version, which are read as {shown}{more}")
 
 
 def _rename_weight(name: Any, net: str, module: str, renamed: Renamed) -> Any:

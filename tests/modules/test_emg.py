@@ -239,6 +239,11 @@ def test_a_file_without_text_is_read(closed_run: Path, run, tmp_path: Path) -> N
         *(f"input={tmp_path / 'me.npy'}", "predict.num_workers=1"),
     )
     rows = read_predictions(folder)
+    with pytest.raises(ValueError, match=r"input= has 1000 Hz, .*input_reader.resample_hz=250"):
+        run(
+            *("task=emg", "stage=predict", f"ckpt_path={find_checkpoint(closed_run)}"),
+            *(f"input={tmp_path / 'me.npy'}", "input_reader.sample_rate=1000", "trainer=cpu"),
+        )
     assert len(rows) == 1 and list(rows) == ["id", "prediction", "probability"]
     assert 0 < rows["probability"][0] <= 1
 

@@ -158,6 +158,7 @@ def test_a_checkpoint_is_read_under_new_names(
     assert read["callbacks"] == {"LetterNet{}": 1}
     told = capsys.readouterr().out
     assert told.count("warning:") == 1 and "leaky → leaks" in told
+    assert f"warning: {old} has names" in told  # which resume= may have given
     assert type(load_checkpoint(old).net).__name__ == "LetterNet"
     resumed = RenamingCheckpointIO(TorchCheckpointIO()).load_checkpoint(old)
     assert list(resumed["current_model_state"]) == list(content["state_dict"])
