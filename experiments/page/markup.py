@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
+from string import ascii_uppercase
 
 import cv2
 import numpy as np
@@ -57,8 +58,8 @@ def render_header(task: str, classes: Sequence[str], note: str, training_note: s
 def _render_classes(classes: Sequence[str]) -> str:
     """Return a sentence on the classes; many of them are folded away."""
     names = [escape_text(format_label(name)) for name in classes]
-    words = [name for name in names if len(name) > 1]
-    if len(names) - len(words) == 26:
+    words = [name for name in names if name not in set(ascii_uppercase)]
+    if set(ascii_uppercase) <= set(names):
         return f"<p>It knows the letters A to Z{', and ' * bool(words)}{', '.join(words)}.</p>"
     if len(names) > MAX_LISTED_CLASSES:
         count = f"It knows {len(names):,} words and phrases."
