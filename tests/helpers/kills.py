@@ -49,7 +49,7 @@ MOMENTS: dict[str, tuple[Any, str, int, bool]] = {
     "in the first step": (TaskModule, "training_step", 1, False),
     "in a step": (TaskModule, "training_step", 8, False),
     "between gradient and update": (TaskModule, "configure_gradient_clipping", 4, False),
-    "in a validation": (TaskModule, "_reset", 2, False),
+    "in a validation": (TaskModule, "_reset_metrics", 2, False),
     "at the end of a validation": (TaskModule, "_log_scores", 1, True),
     "while a checkpoint is written": (atomic_io, "_write_synced", 9, False),
     "before it is renamed": (atomic_io, "_write_synced", 8, True),

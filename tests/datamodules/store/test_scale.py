@@ -106,7 +106,7 @@ def test_results_that_wait_for_a_long_recording_are_bounded(tmp_path: Path, monk
     monkeypatch.setattr(preparation, "CHUNK_FILES", 16)
     reader = SlowFirstReader(SimulatedHands(), 80)
     reader.marks = tmp_path
-    outcomes = preparation._in_parallel(reader, reader.list_items(), 2)
+    outcomes = preparation._read_in_parallel(reader, reader.list_items(), 2)
     read = [next(outcomes)[0].id]
     assert len(list(tmp_path.iterdir())) <= 2 * 16
     read += [outcome.id for (outcome,) in outcomes]
