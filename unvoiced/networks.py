@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -168,16 +167,17 @@ class RunWatch:
 
     def __init__(self) -> None:
         self._deadlines: dict[int, tuple[float, Any]] = {}
-        self._process = 0  # whose thread watches; a forked process has none
+        self._thread: threading.Thread | None = None  # ended in a forked process
 
     @contextmanager
     def limit_seconds(self, options: Any, seconds: float) -> Iterator[None]:
         """Set ``terminate`` of a run's options unless the block ends in time."""
-        if self._process != os.getpid():
-            self._process = os.getpid()
-            self._deadlines.clear()  # of the parent process
-            threading.Thread(target=self._watch_runs, name="onnx-deadlines", daemon=True).start()
         self._deadlines[id(options)] = time.monotonic() + seconds, options
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(
+                target=self._watch_runs, name="onnx-deadlines", daemon=True
+            )
+            self._thread.start()
         try:
             yield
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,16 @@ def test_an_answer_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         network(np.zeros((1, 1, 63), np.float32))
     quick = OnnxNetwork(write_plain_network(tmp_path / "quick.onnx"))
     assert quick(np.zeros((1, 1, 63), np.float32))[0].shape == (1, 1, 63)
+
+
+def test_answers_are_timed_again_after_the_watching_thread_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unvoiced.networks.MAX_ANSWER_S", 0.2)
+    ended = threading.Thread(target=lambda: None)
+    ended.start()
+    ended.join()
+    monkeypatch.setattr("unvoiced.networks.RUN_WATCH._thread", ended)
+    network = OnnxNetwork(write_slow_network(tmp_path / "slow.onnx"))
+    with pytest.raises(ValueError, match="one answer took more than"):
+        network(np.zeros((1, 1, 63), np.float32))
