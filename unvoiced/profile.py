@@ -15,6 +15,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -189,8 +190,7 @@ def build_profile(
         ValueError: fewer than two classes, values that are not finite, or more recordings than a
             profile holds.
     """
-    added = [name for name in dict.fromkeys(labels) if name not in set(classes)]
-    names = [*classes, *added]
+    names = list(dict.fromkeys([*classes, *labels]))
     if len(set(labels)) < 2:
         shown = ", ".join(dict.fromkeys(labels)) or "none"
         raise ValueError(f"A profile needs recordings of two classes or more (found: {shown}).")
@@ -214,6 +214,16 @@ def build_profile(
         numbers[rows],
         datetime.date.today().isoformat(),
     )
+
+
+def require_closed_vocabulary(tokenizer_kind: Any, objective: Any) -> None:
+    """Refuse a model that writes open text instead of choosing one of a list of phrases.
+
+    Raises:
+        ValueError: the model writes open text.
+    """
+    if tokenizer_kind != "phrase" or objective != "cross_entropy":
+        raise ValueError(OPEN_TEXT)
 
 
 def check_profile(

@@ -14,7 +14,7 @@ from unvoiced.decoding import Decoder, log_softmax
 from unvoiced.deprecations import former_name, rename_arguments
 from unvoiced.metadata import rename_facts
 from unvoiced.networks import Network, OnnxNetwork
-from unvoiced.profile import NO_EMBEDDING, OPEN_TEXT, Profile, check_profile
+from unvoiced.profile import NO_EMBEDDING, Profile, check_profile, require_closed_vocabulary
 from unvoiced.tasks import get_task, import_object
 
 
@@ -117,8 +117,6 @@ class Recognizer:
 
             profile = read_profile(Path(profile))
         if profile is not None:
-            if self.spec.has_open_text and not self.is_closed_vocabulary:
-                raise ValueError(OPEN_TEXT)
             fingerprint = self.metadata.get("fingerprint")
             check_profile(profile, self.task, fingerprint, self.known_classes)
         self.profile = profile
@@ -126,16 +124,16 @@ class Recognizer:
 
     @cached_property
     def known_classes(self) -> list[str]:
-        """The labels that the model itself tells apart; empty if it writes open text."""
+        """The labels that the model itself tells apart.
+
+        Raises:
+            ValueError: it writes open text.
+        """
         if not self.spec.has_open_text:
             return self.metadata["classes"]
-        return list(self.tokenizer.entries) if self.is_closed_vocabulary else []
-
-    @property
-    def is_closed_vocabulary(self) -> bool:
-        """Whether a model that writes text chooses one of a list of phrases."""
-        tokenizer = self.metadata.get("tokenizer") or {}
-        return tokenizer.get("kind") == "phrase" and self.metadata["objective"] == "cross_entropy"
+        kind = self.metadata["tokenizer"].get("kind")
+        require_closed_vocabulary(kind, self.metadata["objective"])
+        return list(self.tokenizer.entries)
 
     @rename_arguments(shown="recording", rate="fps")
     def read(self, recording: Any, fps: float | None = None, bgr: bool = False) -> Reading:
@@ -187,8 +185,6 @@ class Recognizer:
         Raises:
             ValueError: the model gives no embedding, or writes open text.
         """
-        if self.spec.has_open_text and not self.is_closed_vocabulary:
-            raise ValueError(OPEN_TEXT)
         log_probabilities, outputs = self._predict(frames)
         expected = 2 + self.spec.has_open_text  # outputs, and dimensions of the embedding
         if len(outputs) < expected or outputs[-1].ndim != expected:
@@ -197,16 +193,17 @@ class Recognizer:
 
     def _predict(self, frames: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Return log-probabilities of the known classes (C,), and all outputs of the network."""
+        classes = self.known_classes
         if self.spec.has_open_text:
             outputs = self.network(frames[None], np.array([len(frames)]))
             self._check_logits(outputs[0], self.tokenizer.size, 3)
-            phrases = outputs[0][0, 0, -len(self.known_classes) :]  # after the special tokens
+            phrases = outputs[0][0, 0, -len(classes) :]  # after the special tokens
             return log_softmax(phrases), outputs
         inputs = [frames[None]]
         if self.metadata.get("takes_word_mask"):  # unknown: the word may take all frames
             inputs.append(np.ones((1, len(frames)), np.float32))
         outputs = self.network(*inputs)
-        self._check_logits(outputs[0], len(self.known_classes), 2)
+        self._check_logits(outputs[0], len(classes), 2)
         return log_softmax(outputs[0][0]), outputs
 
     def to_reading(

@@ -9,7 +9,7 @@ import torch
 from experiments.checkpoints.exported import ExportedNet
 from modules.base import TaskModule
 from modules.networks.base import Network
-from unvoiced.profile import NO_EMBEDDING, OPEN_TEXT
+from unvoiced.profile import NO_EMBEDDING, require_closed_vocabulary
 
 
 def list_known_classes(module: TaskModule) -> list[str]:
@@ -21,8 +21,7 @@ def list_known_classes(module: TaskModule) -> list[str]:
     tokenizer = getattr(module, "tokenizer", None)
     if tokenizer is None:
         return list(module.classes)
-    if tokenizer.kind != "phrase" or module.objective != "cross_entropy":
-        raise ValueError(OPEN_TEXT)
+    require_closed_vocabulary(tokenizer.kind, module.objective)
     return list(tokenizer.entries)
 
 

@@ -34,16 +34,21 @@ CARD_FIELDS = (  # of an exported file's metadata
 )
 
 
-class InferenceModule(nn.Module):
-    """Preprocessing and network of a task with one label per recording.
+class PreprocessedNetwork(nn.Module):
+    """Base of a trained network with the preprocessing of its datamodule.
 
     Args:
         module: the trained module.
         data: a datamodule of the same settings; it needs no data.
-        with_embedding: whether the vector before the last layer is an output too.
+        with_embedding: whether the vectors before the last layer are an output too.
+
+    Attributes:
+        input_names, result_names: of the inputs, and of the outputs without the embedding.
+        output_names: of all outputs.
     """
 
-    input_names = ("frames", "word_mask")
+    input_names: tuple[str, ...]
+    result_names: tuple[str, ...]
 
     def __init__(
         self, module: TaskModule, data: PreparedDataModule, with_embedding: bool = False
@@ -51,7 +56,18 @@ class InferenceModule(nn.Module):
         super().__init__()
         self.net, self.preprocess = module.net, data.preprocess
         self.with_embedding = with_embedding
-        self.output_names = ("logits", *["embedding"] * with_embedding)
+        self.output_names = (*self.result_names, *["embedding"] * with_embedding)
+
+
+class InferenceModule(PreprocessedNetwork):
+    """Preprocessing and network of a task with one label per recording."""
+
+    input_names, result_names = ("frames", "word_mask"), ("logits",)
+
+    def __init__(
+        self, module: TaskModule, data: PreparedDataModule, with_embedding: bool = False
+    ) -> None:
+        super().__init__(module, data, with_embedding)
         self.frames, self.length_mode = data.frames, data.length_mode
 
     def forward(
@@ -72,24 +88,10 @@ class InferenceModule(nn.Module):
         return (logits, self.net.embed(*inputs)) if self.with_embedding else logits
 
 
-class TextInferenceModule(nn.Module):
-    """Preprocessing and network of a task with open text.
+class TextInferenceModule(PreprocessedNetwork):
+    """Preprocessing and network of a task with open text."""
 
-    Args:
-        module: the trained module.
-        data: a datamodule of the same settings; it needs no data.
-        with_embedding: whether the vectors before the last layer are an output too.
-    """
-
-    input_names = ("signal", "length")
-
-    def __init__(
-        self, module: TaskModule, data: PreparedDataModule, with_embedding: bool = False
-    ) -> None:
-        super().__init__()
-        self.net, self.preprocess = module.net, data.preprocess
-        self.with_embedding = with_embedding
-        self.output_names = ("logits", "lengths", *["embedding"] * with_embedding)
+    input_names, result_names = ("signal", "length"), ("logits", "lengths")
 
     def forward(self, signal: Tensor, length: Tensor) -> tuple[Tensor, ...]:
         """Return logits and their lengths for scaled signals (B, T, C) of ``length`` (B,).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from typing import Any, TextIO
+from typing import TextIO
 
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -60,8 +60,3 @@ def quiet() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in NEEDLESS:
         warnings.filterwarnings("ignore", message=message)
-
-
-def tell(line: Any) -> None:
-    """Log a line in the first process only."""
-    logger.info("%s", line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +24,24 @@ from unvoiced.text import count_noun, printable, spreadsheet_cells
 FILE_NAME = "few_shots.csv"
 
 
-def profile_from_answers(answers: Answers, module: TaskModule, task: str) -> Profile:
+def profile_from_answers(
+    answers: Answers, task: str, fingerprint: str, classes: Sequence[str]
+) -> Profile:
     """Return the profile of a person from a model's answers to their recordings.
+
+    Args:
+        answers: to the recordings of one person.
+        task: of the model.
+        fingerprint: of the model.
+        classes: that the model knows.
 
     Raises:
         ValueError: fewer than two classes, or too many recordings.
     """
     return build_profile(
         task,
-        fingerprint_network(module),
-        list_known_classes(module),
+        fingerprint,
+        classes,
         answers.log_probabilities,
         answers.embeddings,
         answers.labels.tolist(),
@@ -50,12 +59,13 @@ def measure_profiles(
             recordings.
     """
     answers = collect_answers(module, data, data.indices.test)
+    classes, counts = list_known_classes(module), sorted(set(config.shots))
+    fingerprint = fingerprint_network(module)  # once: it reads all weights
 
     def adapt(support: Answers, tested: Answers) -> np.ndarray:
-        profile = profile_from_answers(support, module, config.task)
+        profile = profile_from_answers(support, config.task, fingerprint, classes)
         return profile.correct(tested.log_probabilities, tested.embeddings)
 
-    classes, counts = list_known_classes(module), sorted(set(config.shots))
     table, too_few = measure_shots(answers, counts, classes, adapt)
     scores = summarize_shots(table)
     folder = Path(config.run_dir)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig, open_dict
 
+from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
 from experiments.checkpoints.load import require_model
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import logger, quiet
@@ -36,7 +37,9 @@ def run(config: DictConfig) -> None:
         config.split = {"_target_": "datamodules.splits.TestOnly"}
     data = build_datamodule(config, trained=module.card, accepts_unknown_labels=True)
     answers = _select_labelled(collect_answers(module, data, data.indices.test))
-    profile = profile_from_answers(answers, module, config.task)
+    profile = profile_from_answers(
+        answers, config.task, fingerprint_network(module), list_known_classes(module)
+    )
     write_profile(profile, path)
     _report(profile, path, len(set(answers.people.tolist())))
 
