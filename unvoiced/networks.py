@@ -31,7 +31,8 @@ class Network(Protocol):
     Attributes:
         metadata: ``task``, ``classes``, ``frame`` (shape, dtype, rate in Hz), ``input`` (how
             recordings are prepared), ``reader``, ``simulated``, ``training_data_note``; for open
-            text also ``tokenizer``, ``objective`` and ``beam_width``.
+            text also ``tokenizer``, ``objective`` and ``beam_width``. ``fingerprint``, which
+            profiles need, may be an attribute of the network instead.
     """
 
     metadata: dict[str, Any]

@@ -117,10 +117,15 @@ class Recognizer:
 
             profile = read_profile(Path(profile))
         if profile is not None:
-            fingerprint = self.metadata.get("fingerprint")
-            check_profile(profile, self.task, fingerprint, self.known_classes)
+            check_profile(profile, self.task, self.fingerprint, self.known_classes)
         self.profile = profile
         self.classes = list(profile.classes) if profile else self.metadata["classes"]
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """The identifier of the weights that a profile states; None if the model gives none."""
+        stated = self.metadata.get("fingerprint")
+        return getattr(self.network, "fingerprint", None) if stated is None else stated
 
     @cached_property
     def known_classes(self) -> list[str]:

@@ -46,7 +46,28 @@ class ExportedNet(Network):
         Raises:
             ValueError: logits of another shape than the file states.
         """
+        return self._select_logits(self._run(x, other))
+
+    def embed(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        """Return the vectors before the last layer, (B, D) or (B, L, D).
+
+        Raises:
+            ValueError: an exported file without this output.
+        """
+        return self._select_embedding(self._run(x, other))
+
+    def forward_with_embedding(
+        self, x: Tensor, other: Tensor | None = None
+    ) -> tuple[Tensor | tuple[Tensor, Tensor], Tensor]:
+        """Return the results of ``forward`` and ``embed`` of one run of the file.
+
+        Raises:
+            ValueError: logits of another shape than the file states, or no embedding.
+        """
         outputs = self._run(x, other)
+        return self._select_logits(outputs), self._select_embedding(outputs)
+
+    def _select_logits(self, outputs: list[Tensor]) -> Tensor | tuple[Tensor, Tensor]:
         has_lengths = "tokenizer" in self.network.metadata
         shape = tuple(outputs[0].shape)
         if len(shape) != 2 + has_lengths or shape[-1] != self.num_answers:
@@ -56,13 +77,7 @@ class ExportedNet(Network):
             )
         return (outputs[0], outputs[1]) if has_lengths else outputs[0]
 
-    def embed(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """Return the vectors before the last layer, (B, D) or (B, L, D).
-
-        Raises:
-            ValueError: an exported file without this output.
-        """
-        outputs = self._run(x, other)
+    def _select_embedding(self, outputs: list[Tensor]) -> Tensor:
         expected = 2 + ("tokenizer" in self.network.metadata)  # outputs, and dimensions of this one
         if len(outputs) < expected or outputs[-1].ndim != expected:
             raise ValueError(NO_EMBEDDING)

@@ -6,6 +6,7 @@ exported with the network and cannot come to differ from training.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,7 @@ class InferenceModule(PreprocessedNetwork):
         indices = frame_index_tensor(total, self.frames, self.length_mode)[0]
         x = self.preprocess(frames.index_select(1, indices))
         inputs = (x,) if word_mask is None else (x, word_mask.index_select(1, indices))
-        logits = self.net(*inputs)
-        return (logits, self.net.embed(*inputs)) if self.with_embedding else logits
+        return (self.net.forward_with_embedding if self.with_embedding else self.net)(*inputs)
 
 
 class TextInferenceModule(PreprocessedNetwork):
@@ -99,24 +99,30 @@ class TextInferenceModule(PreprocessedNetwork):
         Where it is asked for, the embedding (B, L, D) comes third.
         """
         x = self.preprocess(signal)
-        outputs = self.net(x, length)
-        return (*outputs, self.net.embed(x, length)) if self.with_embedding else outputs
+        if not self.with_embedding:
+            return self.net(x, length)
+        outputs, embedding = self.net.forward_with_embedding(x, length)
+        return *outputs, embedding
 
 
 class TorchNetwork:
     """A checkpoint's module as a ``Network`` of the library, without exporting it.
 
+    It gives the embedding too if the model can have a profile.
+
     Args:
         module: from a checkpoint.
         config: of its task.
-        with_embedding: whether to compute the embedding, which only profiles need.
     """
 
-    def __init__(
-        self, module: TaskModule, config: DictConfig, with_embedding: bool = False
-    ) -> None:
-        self.metadata = export_metadata(module)
-        self.net = build_inference_module(module, config, with_embedding)
+    def __init__(self, module: TaskModule, config: DictConfig) -> None:
+        self.module, self.metadata = module, describe_model(module)
+        self.net = build_inference_module(module, config, with_embedding=True)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of the weights, which is only computed for profiles."""
+        return fingerprint_network(self.module)
 
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the outputs of the network as arrays."""
@@ -148,6 +154,11 @@ def build_inference_module(
 
 def export_metadata(module: TaskModule) -> dict[str, Any]:
     """Return the metadata of an exported file: plain data that its callers need."""
+    return describe_model(module) | {"fingerprint": fingerprint_network(module)}
+
+
+def describe_model(module: TaskModule) -> dict[str, Any]:
+    """Return the metadata of an exported file without the fingerprint of the weights."""
     card = module.card
     metadata = {key: value for key, value in card.to_plain().items() if key in CARD_FIELDS}
     metadata |= {
@@ -155,7 +166,6 @@ def export_metadata(module: TaskModule) -> dict[str, Any]:
         "takes_word_mask": module.takes_word_mask,
         "training_data_note": describe_training_data(card),
         "parameters": count_parameters(module),
-        "fingerprint": fingerprint_network(module),
         FORMAT_KEY: METADATA_FORMAT,
     }
     if isinstance(module, TranscriptionModule):
@@ -175,8 +185,7 @@ def wrap_as_recognizer(module: TaskModule, config: DictConfig, **options: Any) -
     """Return the recognizer of a loaded module, exported or not."""
     if isinstance(module.net, ExportedNet):
         return Recognizer(module.net.network, **options)
-    network = TorchNetwork(module, config, with_embedding=options.get("profile") is not None)
-    return Recognizer(network, **options)
+    return Recognizer(TorchNetwork(module, config), **options)
 
 
 def build_recognizer(config: DictConfig) -> Recognizer:

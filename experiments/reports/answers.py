@@ -53,12 +53,11 @@ def _answer_batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return log-probabilities (B, classes) and embeddings (B, D)."""
     if "text" not in batch:
-        inputs = module.network_inputs(batch)
-        logits, embeddings = module(*inputs), module.net.embed(*inputs)
+        logits, embeddings = module.net.forward_with_embedding(*module.network_inputs(batch))
     else:
-        inputs = (batch["x"], batch["length"])
-        logits = module(*inputs)[0][:, 0, -num_classes:]  # after the special tokens
-        embeddings = module.net.embed(*inputs)[:, 0]
+        (logits, _), embeddings = module.net.forward_with_embedding(batch["x"], batch["length"])
+        logits = logits[:, 0, -num_classes:]  # after the special tokens
+        embeddings = embeddings[:, 0]
     return log_softmax(logits.float().numpy()), embeddings.float().numpy()
 
 

@@ -30,6 +30,14 @@ class Network(nn.Module):
         """Return the vectors before the last layer (B, D), averaged over members."""
         raise NotImplementedError
 
+    def forward_with_embedding(self, *inputs: Tensor) -> tuple[Any, Tensor]:
+        """Return the results of ``forward`` and ``embed`` in one pass.
+
+        By default the last layer of ``head`` reads the embedding.
+        """
+        embedding, head = self.embed(*inputs), self.head
+        return (head[-1] if isinstance(head, nn.Sequential) else head)(embedding), embedding
+
     def forward_members(self, *inputs: Tensor) -> Tensor:
         """Return the logits of each member, (members, B, ...); by default there is one."""
         return self(*inputs)[None]
@@ -72,7 +80,18 @@ class SequenceNetwork(Network):
 
     def embed(self, x: Tensor, length: Tensor) -> Tensor:
         """Return the vectors before the last layer, (B, L or T', D)."""
-        return self.reader.embed_tokens(*self.encode_frames(x, length))
+        return self.embed_frames(*self.encode_frames(x, length))
+
+    def forward_with_embedding(
+        self, x: Tensor, length: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """Return the results of ``forward`` and ``embed``; the frames are encoded once."""
+        frames = self.encode_frames(x, length)
+        return self.read_tokens(*frames), self.embed_frames(*frames)
+
+    def embed_frames(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Return the vectors before the last layer of frames, (B, L or T', D)."""
+        return self.reader.embed_tokens(frames, lengths)
 
     def encode_frames(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames (B, T', frame_dim) of signals, and how many count (B,)."""

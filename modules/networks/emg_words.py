@@ -208,9 +208,8 @@ class EMGWords(SequenceNetwork):
             return self.features.output_lengths(length)
         return torch.full_like(length, self.positions)
 
-    def embed(self, x: Tensor, length: Tensor) -> Tensor:
+    def embed_frames(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Return the vectors before the last layers, averaged over members, (B, L or T', D)."""
-        frames, lengths = self.encode_frames(x, length)
         parts = self._split_members(frames)
         if self.positions is None:
             return torch.stack(list(parts)).mean(0)

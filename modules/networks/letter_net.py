@@ -67,19 +67,31 @@ class LetterNet(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, classes) of landmarks (B, T, 63)."""
-        logits = self.forward_members(x).mean(0)
+        return self._recognize_empty(self.forward_members(x).mean(0), x)
+
+    def _recognize_empty(self, logits: Tensor, x: Tensor) -> Tensor:
+        """Return logits that are certain of ``nothing`` where no hand was found."""
         is_empty = (x.abs().sum((1, 2)) == 0)[:, None]  # (B, 1)
         certain = 20.0 * (torch.arange(self.num_classes, device=x.device) == self.nothing)
         return torch.where(is_empty, certain.to(logits.dtype), logits)
 
     def forward_members(self, x: Tensor) -> Tensor:
         """Return the logits of each member, (members, B, classes)."""
-        logits = self.output_proj(self._hidden_layers(x))  # (members, B * T, classes)
-        return logits.reshape(self.num_members, *x.shape[:2], -1).mean(2)
+        return self._average_time(self.output_proj(self._hidden_layers(x)), x)
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the last hidden layers, averaged over members and time, (B, hidden_size)."""
-        return self._hidden_layers(x).reshape(self.num_members, *x.shape[:2], -1).mean((0, 2))
+        return self._average_time(self._hidden_layers(x), x).mean(0)
+
+    def forward_with_embedding(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the results of ``forward`` and ``embed`` in one pass."""
+        hidden = self._hidden_layers(x)
+        logits = self._average_time(self.output_proj(hidden), x).mean(0)
+        return self._recognize_empty(logits, x), self._average_time(hidden, x).mean(0)
+
+    def _average_time(self, values: Tensor, x: Tensor) -> Tensor:
+        """Average over the frames of x, (members, B * T, D) → (members, B, D)."""
+        return values.reshape(self.num_members, *x.shape[:2], -1).mean(2)
 
     def _hidden_layers(self, x: Tensor) -> Tensor:
         """Return the last hidden layers, (B, T, 63) → (members, B * T, hidden_size)."""

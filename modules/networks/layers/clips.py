@@ -105,9 +105,25 @@ class ClipEnsemble(Network):
 
     def embed(self, x: Tensor, word_mask: Tensor | None = None) -> Tensor:
         """Return the vectors before the last layers, averaged over members, (B, D)."""
+        return self._embed_members(x, word_mask).mean(0)
+
+    def forward_with_embedding(
+        self, x: Tensor, word_mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the results of ``forward`` and ``embed`` in one pass.
+
+        The last layers are linear, so that they may read the mean of a clip and its mirror image.
+        """
+        embeddings = self._embed_members(x, word_mask)
+        pairs = zip(self.members, embeddings, strict=True)
+        logits = torch.stack([one.head(vectors) for one, vectors in pairs])
+        return logits.mean(0), embeddings.mean(0)
+
+    def _embed_members(self, x: Tensor, word_mask: Tensor | None) -> Tensor:
+        """Return the vectors before the last layer of each member, (members, B, D)."""
         return self.read_clips(
             lambda *clips: [one.embed_clips(*clips) for one in self.members], x, word_mask
-        ).mean(0)
+        )
 
     def read_clips(
         self, read: Callable[..., list[Tensor]], x: Tensor, word_mask: Tensor | None

@@ -61,7 +61,11 @@ def test_logits_are_the_mean_of_the_members(name: str) -> None:
 @every_network
 def test_an_embedding_has_one_vector_per_answer(name: str) -> None:
     network = make_network(name)
-    embedding, logits = network.embed(*make_inputs(network)), logits_of(network)
+    inputs = make_inputs(network)
+    embedding, logits = network.embed(*inputs), logits_of(network)
+    outputs, same_embedding = network.forward_with_embedding(*inputs)
+    torch.testing.assert_close(outputs[0] if isinstance(outputs, tuple) else outputs, logits)
+    torch.testing.assert_close(same_embedding, embedding)
     assert embedding.shape[:-1] == logits.shape[:-1] and embedding.shape[-1] > 1
     assert embedding.isfinite().all() and embedding.std(0).max() > 0
 
