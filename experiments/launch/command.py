@@ -74,8 +74,8 @@ def validate_command(config: DictConfig) -> None:
     with open_dict(changed):
         changed.pop("hydra")
         changed.run_dir = folder
+    require_files(changed)  # before the classes of the settings are imported, which takes seconds
     validate_configuration(changed)
-    require_files(changed)
     require_relations(changed)
     require_writable(folder)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from typing import TextIO
 
-from lightning.pytorch.utilities import rank_zero_only
+from lightning_utilities.core.rank_zero import rank_zero_only  # does not import torch
 
 from unvoiced.text import printable
 
@@ -36,7 +37,8 @@ class ConsoleHandler(logging.StreamHandler):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether this is the first process."""
-        return rank_zero_only.rank == 0
+        rank = getattr(rank_zero_only, "rank", None)  # Lightning sets it once it is imported
+        return int(os.environ.get("LOCAL_RANK", 0) if rank is None else rank) == 0
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the message, without control characters; warnings say that they are."""

@@ -35,6 +35,8 @@ MULTIPLES = {  # networks whose sizes must be multiples: the size, by how much, 
 def require_files(config: DictConfig) -> None:
     """Refuse files and folders that do not exist.
 
+    Values of another type than a path are left to the validation of the configuration.
+
     Raises:
         ValueError: with the key and the path.
     """
@@ -60,7 +62,7 @@ def require_files(config: DictConfig) -> None:
 
 
 def _require_path(key: str, path: Any, advice: str) -> None:
-    if path is None:
+    if not isinstance(path, str):
         return
     try:
         is_there = Path(path).exists()
