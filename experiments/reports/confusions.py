@@ -1,4 +1,4 @@
-"""Tables of confused classes: accuracy per class, confused pairs, homophenes."""
+"""Tables of confused classes: scores per class, confused pairs, homophenes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Confusions:
     """Tables of a tested epoch.
 
     Attributes:
-        classes: accuracy of each class.
+        classes: precision, recall, F1 and support of each class.
         pairs: wrong predictions.
         homophenes: words by how they look on the lips; None if nothing is read from lips.
     """
@@ -80,13 +80,24 @@ def tabulate_accuracy(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def tabulate_classes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return accuracy and most frequent wrong prediction of each class, the worst first."""
-    table = tabulate_accuracy(rows, "label").rename(columns={"label": "class"})
+    """Return scores and most frequent error of each class, the lowest recall first.
+
+    The columns are class, support (its samples), right, precision (NaN if it was never predicted),
+    recall (NaN without samples), f1, most often taken for, and the share of that in the class.
+    Classes that are only predicted come last. The mean of f1 is the macro F1 of the test.
+    """
+    right = rows["label"][rows["label"] == rows["prediction"]].value_counts()
+    columns = {"support": rows["label"], "right": right, "predicted": rows["prediction"]}
+    counts = {n: c if n == "right" else c.value_counts() for n, c in columns.items()}
+    table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
+    table["precision"] = (table["right"] / table["predicted"]).round(4)
+    table["recall"] = (table["right"] / table["support"]).round(4)
+    table["f1"] = (2 * table["right"] / (table["support"] + table["predicted"])).round(4)
     most = tabulate_pairs(rows).drop_duplicates("true").set_index("true")
-    prediction, share = most["taken for"].to_dict(), most["share of the class"].to_dict()
-    table["most often taken for"] = [prediction.get(name, "") for name in table["class"]]
-    table["share"] = [share.get(name, 0.0) for name in table["class"]]
-    return table.sort_values("accuracy", kind="stable", ignore_index=True)
+    table["most often taken for"] = most["taken for"].reindex(table.index, fill_value="")
+    table["share"] = most["share of the class"].reindex(table.index, fill_value=0.0)
+    table = table.drop(columns="predicted").rename_axis("class").reset_index()
+    return table.sort_values("recall", kind="stable", ignore_index=True)
 
 
 def tabulate_pairs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -109,10 +120,12 @@ def tabulate_pairs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_classes(table: pd.DataFrame) -> str:
-    """Return a section on all classes, or on the worst and best of many."""
-    if len(table) <= MAX_CLASSES:
-        return f"### Each class, worst first\n\n{format_table(table)}"
-    return f"{_format_ends(table, 'classes')}\nAll of them: `per_class.csv`.\n"
+    """Return a section on all tested classes, or on the worst and best of many."""
+    tested = table[table["support"] > 0]
+    shown = tested.astype({"precision": object}).fillna({"precision": ""})
+    if len(tested) <= MAX_CLASSES:
+        return f"### Each class, worst first\n\n{format_table(shown)}"
+    return f"{_format_ends(shown, 'classes')}\nAll of them: `per_class.csv`.\n"
 
 
 def format_groups(rows: pd.DataFrame) -> str:

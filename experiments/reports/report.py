@@ -10,7 +10,12 @@ from omegaconf import DictConfig
 
 from callbacks.nan.post_mortem import describe_post_mortems
 from experiments.reports.checkpoints import format_checkpoints, list_checkpoints
-from experiments.reports.confusions import format_groups, format_pairs, tabulate_confusions
+from experiments.reports.confusions import (
+    format_classes,
+    format_groups,
+    format_pairs,
+    tabulate_confusions,
+)
 from experiments.reports.curves import draw_curves
 from experiments.reports.markdown import format_list, format_number, format_plain_table
 from experiments.reports.observations import describe_overfitting, list_milestones
@@ -223,14 +228,14 @@ def _format_test(results: Results, config: DictConfig) -> str:
 
 
 def _format_texts(rows: pd.DataFrame, results: Results, config: DictConfig) -> list[str]:
-    is_closed = bool(results.card.classes)
-    sections = format_text_sections(rows, results.folder, is_closed)
+    sections = format_text_sections(rows, results.folder)
     parts = [f"### {heading}\n\n{content}" for heading, content in sections]
-    if is_closed:
+    if results.card.classes:
         nearest = rows.assign(label=rows["reference"], prediction=rows["nearest"])
         tables = tabulate_confusions(nearest, results.card.classes, config)
         tables.write(results.folder)
-        parts += [format_pairs(tables.pairs), "![confusion matrix](confusion_matrix.png)\n"]
+        parts += [format_classes(tables.classes), format_pairs(tables.pairs)]
+        parts.append("![confusion matrix](confusion_matrix.png)\n")
     return parts
 
 

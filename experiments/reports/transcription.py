@@ -11,23 +11,17 @@ from experiments.reports.markdown import format_plain_table
 SHOWN_RECORDINGS = 10  # with the most wrong words
 
 
-def format_text_sections(
-    rows: pd.DataFrame, folder: Path, is_closed: bool
-) -> list[tuple[str, str]]:
-    """Return headings and Markdown on groups, phrases, and recordings with many errors.
+def format_text_sections(rows: pd.DataFrame, folder: Path) -> list[tuple[str, str]]:
+    """Return headings and Markdown on groups, and recordings with many errors.
 
     Args:
-        rows: predictions.csv, with columns reference, prediction, errors, words and group; nearest
-            if ``is_closed``.
+        rows: predictions.csv, with columns reference, prediction, errors, words and group.
         folder: the run folder, for its images.
-        is_closed: whether there is a fixed list of phrases, each with its own accuracy.
     """
     sections = []
     if rows["group"].nunique() > 1:
         table = tabulate_error_rates(rows, "group")
         sections.append(("Each group", format_plain_table(table)))
-    if is_closed:
-        sections.append(("Each phrase, worst first", _format_phrases(rows)))
     wrong = rows[rows["errors"] > 0].sort_values("errors", ascending=False)
     if len(wrong):
         shown = wrong.head(SHOWN_RECORDINGS)[["reference", "prediction", "errors", "words"]]
@@ -47,11 +41,3 @@ def tabulate_error_rates(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     )
     table["word error rate"] = (table["errors"] / table["words"]).round(4)
     return table.reset_index()
-
-
-def _format_phrases(rows: pd.DataFrame) -> str:
-    right = rows["reference"] == rows["nearest"]
-    table = right.groupby(rows["reference"]).agg(right="sum", recordings="size")
-    table["accuracy"] = (table["right"] / table["recordings"]).round(4)
-    table = table.sort_values("accuracy").reset_index().rename(columns={"reference": "phrase"})
-    return format_plain_table(table)

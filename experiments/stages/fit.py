@@ -40,6 +40,7 @@ from experiments.reports.results import (
     print_validation_score,
     warn_unseen_classes,
 )
+from experiments.reports.splits import write_splits
 from experiments.reports.training_overlap import warn_training_overlap
 from modules.base import TaskModule
 from modules.networks.base import Network
@@ -80,8 +81,9 @@ def train_and_test(config: DictConfig) -> float | None:
     check_monitor(config, module.list_monitored_metrics(), trainer.callbacks)
     if checkpoint:
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
-    write_config(config)
-    data.save_artifacts(Path(config.run_dir) / "checkpoints")
+    folder = write_config(config)
+    write_splits(data, folder)
+    data.save_artifacts(folder / "checkpoints")
     report_start(config, module, data)
     problems = warn_unseen_classes(data) + _train(trainer, module, data, checkpoint)
     return _test_and_report(config, trainer, module, data, problems)

@@ -88,7 +88,7 @@ def read_headings(run_folder: Path) -> list[str]:
 
 def test_a_closed_vocabulary_run_reports_phrases(closed_run: Path) -> None:
     result = read_headings(closed_run)
-    assert "Each phrase, worst first" in result and "Each group" not in result
+    assert "Each class, worst first" in result and "Each group" not in result
     text = (closed_run / "report.md").read_text(encoding="utf-8")
     assert "![confusion matrix](confusion_matrix.png)" in text and "test/closed_acc" in text
     assert "![signals with their texts](transcripts/epoch_0003.png)" in text
@@ -104,7 +104,7 @@ def test_a_closed_vocabulary_run_reports_phrases(closed_run: Path) -> None:
 def test_an_open_vocabulary_run_reports_sessions_and_worst_sentences(open_run: Path) -> None:
     result = read_headings(open_run)
     assert {"Each group", "Most words wrong"} <= set(result)
-    assert "Each phrase, worst first" not in result
+    assert "Each class, worst first" not in result
     text = (open_run / "report.md").read_text(encoding="utf-8")
     assert "confusion" not in text and "bootstrap over 2 groups" in text
     assert not (open_run / "confusion_matrix.png").exists()

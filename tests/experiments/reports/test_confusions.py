@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from torchmetrics.functional.classification import multiclass_f1_score
 
 from callbacks.outputs.confusion_matrix import cluster_classes, draw_confusion_matrix
 from datamodules.simulators.phonemes import PRONUNCIATIONS
@@ -75,9 +77,14 @@ def test_tables_add_up_to_the_test(pairs: list[tuple[str, str]]) -> None:
     rows = make_predictions(pairs)
     right = int((rows["label"] == rows["prediction"]).sum())
     classes, wrong = tabulate_classes(rows), tabulate_pairs(rows)
-    assert classes["right"].sum() == right and classes["samples"].sum() == len(rows)
+    assert classes["right"].sum() == right and classes["support"].sum() == len(rows)
     assert wrong["samples"].sum() == len(rows) - right
-    assert classes["accuracy"].is_monotonic_increasing
+    assert classes["recall"].dropna().is_monotonic_increasing
+    assert len(classes) == len({*rows["label"], *rows["prediction"]})
+    codes = [torch.tensor([WORDS.index(n) for n in rows[c]]) for c in ("prediction", "label")]
+    if pairs:
+        macro = multiclass_f1_score(*codes, len(WORDS), average="macro")
+        assert classes["f1"].mean() == pytest.approx(float(macro), abs=1e-4)
     assert wrong["samples"].is_monotonic_decreasing
     for pair in wrong.itertuples(index=False):
         back = wrong[(wrong["true"] == pair[1]) & (wrong["taken for"] == pair[0])]
@@ -95,9 +102,9 @@ def test_confused_pairs_and_classes_are_complete() -> None:
     expected = [["A", "B", 2, 0.667, 3], ["B", "A", 1, 0.5, 3]]
     pd.testing.assert_frame_equal(tabulate_pairs(rows), pd.DataFrame(expected, columns=columns))
     assert tabulate_classes(rows).to_numpy().tolist() == [
-        ["A", 1, 3, 0.3333, "B", 0.667],
-        ["B", 1, 2, 0.5, "A", 0.5],
-        ["C", 1, 1, 1.0, "", 0.0],
+        ["A", 3, 1, 0.5, 0.3333, 0.4, "B", 0.667],
+        ["B", 2, 1, 0.3333, 0.5, 0.4, "A", 0.5],
+        ["C", 1, 1, 1.0, 1.0, 1.0, "", 0.0],
     ]
 
 
@@ -277,7 +284,7 @@ def test_a_run_writes_its_confusion_tables(run, dictionary: Path, tmp_path: Path
     evaluate = ("stage=validate", f"ckpt_path={folder}/checkpoints/best.ckpt")
     for left in (folder, run(*shared, *evaluate, run_dir="validated")):
         rows = pd.read_csv(left / "predictions.csv")
-        assert pd.read_csv(left / "per_class.csv")["samples"].sum() == len(rows)
+        assert pd.read_csv(left / "per_class.csv")["support"].sum() == len(rows)
         errors = (rows["label"] != rows["prediction"]).sum()
         assert pd.read_csv(left / "confused_pairs.csv")["samples"].sum() == errors
         result = pd.read_csv(left / "homophenes.csv")

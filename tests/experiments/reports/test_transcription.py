@@ -21,35 +21,24 @@ def make_readings(predicted: list[str], groups: list[str]) -> pd.DataFrame:
 def test_a_report_has_no_empty_sections(tmp_path: Path) -> None:
     rows = make_readings(["yes", "yes", "call me"], ["a", "a", "b"])
 
-    def told(of: pd.DataFrame, closed: bool) -> list[str]:
-        return [heading for heading, _ in format_text_sections(of, tmp_path, closed)]
+    def list_headings(of: pd.DataFrame) -> list[str]:
+        return [heading for heading, _ in format_text_sections(of, tmp_path)]
 
-    assert told(rows, False) == ["Each group", "Most words wrong"]
-    assert told(rows, True) == ["Each group", "Each phrase, worst first", "Most words wrong"]
-    assert told(rows.assign(group="a"), False) == ["Most words wrong"]
-    assert told(make_readings(["yes", "call me", "call me"], ["a"] * 3), False) == []
+    assert list_headings(rows) == ["Each group", "Most words wrong"]
+    assert list_headings(rows.assign(group="a")) == ["Most words wrong"]
+    assert list_headings(make_readings(["yes", "call me", "call me"], ["a"] * 3)) == []
     (tmp_path / "transcripts").mkdir()
     for epoch in (5, 10):
         (tmp_path / "transcripts" / f"epoch_{epoch:04d}.png").touch()
-    heading, content = format_text_sections(rows, tmp_path, False)[-1]
+    heading, content = format_text_sections(rows, tmp_path)[-1]
     assert heading == "Validation recordings, as they were read last" and "epoch_0010" in content
-
-
-def test_phrases_are_listed_worst_first(tmp_path: Path) -> None:
-    rows = make_readings(["yes", "yes", "call me"], ["a"] * 3)
-    table = dict(format_text_sections(rows, tmp_path, True))[
-        "Each phrase, worst first"
-    ].splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
-    assert cells[0] == ["phrase", "right", "recordings", "accuracy"]
-    assert cells[2:] == [["call me", "1", "2", "0.5"], ["yes", "1", "1", "1"]]
 
 
 def test_the_worst_readings_come_first_and_no_more_than_ten(tmp_path: Path) -> None:
     rows = pd.DataFrame(
         {"reference": "a b c", "prediction": "x", "errors": range(15), "words": 15, "group": "s"}
     )
-    table = dict(format_text_sections(rows, tmp_path, False))["Most words wrong"].splitlines()
+    table = dict(format_text_sections(rows, tmp_path))["Most words wrong"].splitlines()
     assert len(table) == 12 and "14" in table[2] and "said" in table[0] and "read" in table[0]
 
 
