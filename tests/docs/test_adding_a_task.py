@@ -72,12 +72,14 @@ def test_the_task_is_trained_and_tested(workplace: Path) -> None:
     assert numbers["test/acc"] > 0.9 and numbers["task"] == "blink"
 
 
+@pytest.mark.slow
 def test_the_task_predicts(workplace: Path) -> None:
     _, run = use_model(workplace, "predict", CHECKPOINT)
     table = pd.read_csv(run / "predictions.csv")
     assert table["prediction"].tolist() == ["no"]
 
 
+@pytest.mark.slow
 def test_the_task_is_read_live(workplace: Path) -> None:
     printed, run = use_model(workplace, "live", CHECKPOINT)
     table = pd.read_csv(run / "live.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -21,9 +22,10 @@ RECIPES = [
 ]
 TRAINERS, DEBUGS = list_choices("trainer"), ["null", *list_choices("debug")]
 ALL = list(itertools.product(RECIPES, TRAINERS, DEBUGS))
-# Each recipe with each debug preset, and with the trainer that changes most.
-FEW = [one for one in ALL if one[1:] in {*zip(itertools.cycle(TRAINERS), DEBUGS)}]
-FEW += [one for one in ALL if one[1] == "fsdp" and one[2] == "null"]
+# Each task with each debug preset, and each recipe with the trainer that changes most.
+PAIRS = {*zip(itertools.cycle(TRAINERS), DEBUGS)}
+FEW = [one for one in ALL if one[0].startswith("task=") and one[1:] in PAIRS]
+FEW += [one for one in ALL if one[1:] == ("fsdp", "null")]
 
 # What a choice may change; everything else is as in the recipe.
 CHANGES = {
@@ -49,6 +51,7 @@ CHANGES = {
 }
 
 
+@functools.cache
 def compose_choices(*choices: str) -> DictConfig:
     return compose_command(*prepare_arguments(list(choices), lambda arguments: arguments))
 

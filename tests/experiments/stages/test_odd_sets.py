@@ -15,8 +15,17 @@ from tests.helpers.prepared_sets import write_hands, write_mouths
 UNKNOWN = "zebra ☃ 7"
 
 
-@pytest.mark.parametrize("split", ["test_only", "auto"])
-@pytest.mark.parametrize("tokenizer", ["char", "phrase", "sentencepiece"])
+@pytest.mark.parametrize(
+    ("tokenizer", "split"),
+    [
+        ("phrase", "auto"),
+        ("char", "test_only"),
+        pytest.param("phrase", "test_only", marks=pytest.mark.slow),
+        pytest.param("char", "auto", marks=pytest.mark.slow),
+        pytest.param("sentencepiece", "auto", marks=pytest.mark.slow),
+        pytest.param("sentencepiece", "test_only", marks=pytest.mark.slow),
+    ],
+)
 def test_a_text_that_cannot_be_written_counts_as_an_error(
     tokenizer, split, compose_config, run, tmp_path, capsys
 ):
