@@ -46,12 +46,15 @@ class TaskModule(L.LightningModule):
         primary_metric_name: its name in sentences.
         train_metric: the metric of training beside the loss; None for none.
         takes_stored_frames: whether the network takes frames as a prepared set stores them.
+        keeps_embeddings: whether outcomes of test steps hold ``log_probabilities`` (B, classes) and
+            ``embedding`` (B, D), which profiles need.
         card: facts that travel with the weights; None where nothing is saved.
         on_gradients: called with the optimizer and the norm of the gradients () before clipping;
             returns whether to clip. A step whose loss is not finite then counts in no sum.
     """
 
     takes_stored_frames = False
+    keeps_embeddings = False
     primary_metric = "acc"
     primary_metric_name = "accuracy"
     train_metric: str | None = "train/acc"
@@ -111,6 +114,25 @@ class TaskModule(L.LightningModule):
     def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
         """Return one row per sample from the outcomes of test or prediction steps."""
         raise NotImplementedError
+
+    def network_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the inputs of the network of a batch."""
+        raise NotImplementedError
+
+    def select_answers(self, outputs: Any, embedding: Tensor) -> dict[str, Tensor]:
+        """Return ``log_probabilities`` (B, classes) and ``embedding`` (B, D) for profiles.
+
+        Args:
+            outputs: of the network.
+            embedding: of the same recordings.
+        """
+        raise NotImplementedError
+
+    def run_network(self, *inputs: Tensor) -> tuple[Any, Tensor | None]:
+        """Return what the network returns, and its embedding where embeddings are kept."""
+        if self.keeps_embeddings:
+            return self.net.forward_with_embedding(*inputs)
+        return self(*inputs), None
 
     # ---- training
 

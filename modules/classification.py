@@ -77,6 +77,13 @@ class ClassificationModule(TaskModule):
             return batch["x"], batch["word_mask"]
         return (batch["x"],)
 
+    def select_answers(self, outputs: Tensor, embedding: Tensor) -> dict[str, Tensor]:
+        """Return ``log_probabilities`` (B, classes) of logits, and ``embedding`` (B, D)."""
+        return {
+            "log_probabilities": outputs.float().log_softmax(1),
+            "embedding": embedding.float(),
+        }
+
     def compute_loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """Return the cross-entropy () in float32, outside autocast.
 
@@ -126,8 +133,8 @@ class ClassificationModule(TaskModule):
         return top_two_classes(logits) | {"index": batch["index"]}
 
     def _evaluate_batch(self, phase: str, batch: Batch) -> dict[str, Tensor]:
-        logits = self(*self.network_inputs(batch)).float()
-        y = batch["y"]
+        logits, embedding = self.run_network(*self.network_inputs(batch))
+        logits, y = logits.float(), batch["y"]
         losses = F.cross_entropy(logits, y, reduction="none", label_smoothing=self.label_smoothing)
         self.losses[phase].update(losses)
         ranks = class_ranks(logits)  # are all different, which logits of 16 bits often are not
@@ -135,6 +142,8 @@ class ClassificationModule(TaskModule):
         self.confusions[phase].update(-ranks.float(), y)
         label_rank = ranks.gather(1, y[:, None])[:, 0]
         outcome = {"index": batch["index"], "label_rank": label_rank, "loss": losses}
+        if embedding is not None:
+            outcome |= self.select_answers(logits, embedding)
         return top_two_classes(logits) | outcome
 
     # ---- once an epoch

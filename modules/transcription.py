@@ -97,6 +97,23 @@ class TranscriptionModule(TaskModule):
         """Return logits (B, L or frames, tokens) of (B, T, C), and how many count (B,)."""
         return self.net(x, length)
 
+    def network_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Return the inputs of the network: ``x`` and ``length``."""
+        return batch["x"], batch["length"]
+
+    def select_answers(self, outputs: Any, embedding: Tensor) -> dict[str, Tensor]:
+        """Return ``log_probabilities`` (B, phrases) and ``embedding`` (B, D) of the one token.
+
+        Args:
+            outputs: logits (B, L, tokens), and how many count, of a closed vocabulary.
+            embedding: (B, L, D).
+        """
+        phrases = outputs[0][:, 0, -len(self.tokenizer.entries) :].float()  # after special tokens
+        return {
+            "log_probabilities": phrases.log_softmax(1),
+            "embedding": embedding[:, 0].float(),
+        }
+
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the logits of a training batch and their loss ()."""
         logits, lengths = self(batch["x"], batch["length"])
@@ -191,7 +208,7 @@ class TranscriptionModule(TaskModule):
         return {"index": batch["index"], "texts": texts, "probability": confidence}, ids
 
     def _evaluate_batch(self, phase: str, batch: Batch) -> dict[str, Any]:
-        logits, lengths = self(batch["x"], batch["length"])
+        (logits, lengths), embedding = self.run_network(batch["x"], batch["length"])
         losses = self.compute_sample_losses(logits, lengths, batch["y"])
         self.losses[phase].update(losses)
         outcome, ids = self._decode_batch(logits, lengths, batch)
@@ -208,6 +225,8 @@ class TranscriptionModule(TaskModule):
             "words": [len(text.split()) for text in references],
             "errors": [count_word_errors(*pair) for pair in pairs],
         }
+        if embedding is not None:
+            outcome |= self.select_answers((logits, lengths), embedding)
         return outcome | (self._match_phrases(phase, pairs) if self.classes else {})
 
     def _count_tokens(self, phase: str, ids: list[list[int]], y: Tensor) -> dict[str, list[int]]:

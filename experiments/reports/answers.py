@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import lightning as L
 import numpy as np
 import pandas as pd
 import torch
 
-from datamodules.base import Batch, PreparedDataModule
+from datamodules.base import PreparedDataModule
 from experiments.checkpoints.embeddings import has_embedding, list_known_classes
 from experiments.reports.few_shots import Answers
 from modules.base import TaskModule
-from unvoiced.decoding import log_softmax
 from unvoiced.profile import NO_EMBEDDING, Profile
+
+
+class AnswerRecorder(L.Callback):
+    """Keeps a test's answers and embeddings, so that a set is read once."""
+
+    def __init__(self) -> None:
+        self._outputs: list[dict[str, torch.Tensor]] = []
+
+    def on_test_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Ask for embeddings.
+
+        Raises:
+            ValueError: the network gives no embedding, or the model writes open text.
+        """
+        require_embeddings(module)
+        module.keeps_embeddings, self._outputs = True, []
+
+    def on_test_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        """Keep the answers to a batch."""
+        names = ("index", "log_probabilities", "embedding")
+        self._outputs.append({name: outputs[name].cpu() for name in names})
+
+    def list_answers(self, module: TaskModule, data: PreparedDataModule) -> Answers:
+        """Return the answers to all rows of the test split, in the order of the set.
+
+        Rows that the test did not read in this process are read now.
+        """
+        rows = data.indices.test
+        read = {k: torch.cat([part[k] for part in self._outputs]).numpy() for k in self._outputs[0]}
+        order = np.argsort(read["index"], kind="stable")
+        if not np.array_equal(read["index"][order], np.sort(rows)):  # a limit, or many processes
+            return collect_answers(module, data, rows)
+        chosen = order[np.searchsorted(read["index"][order], rows)]
+        answers = read["log_probabilities"][chosen], read["embedding"][chosen]
+        return _name_answers(module, data, rows, *answers)
+
+
+def require_embeddings(module: TaskModule) -> None:
+    """Refuse models that can have no profile.
+
+    Raises:
+        ValueError: the network gives no embedding, or the model writes open text.
+    """
+    list_known_classes(module)
+    if not has_embedding(module.net):
+        raise ValueError(NO_EMBEDDING)
 
 
 @torch.inference_mode()
@@ -21,9 +71,7 @@ def collect_answers(module: TaskModule, data: PreparedDataModule, rows: np.ndarr
     Raises:
         ValueError: the network gives no embedding, or the model writes open text.
     """
-    classes = list_known_classes(module)
-    if not has_embedding(module.net):
-        raise ValueError(NO_EMBEDDING)
+    require_embeddings(module)
     if not len(rows):
         raise ValueError(f"data_dir={data.data_dir} holds no recording.")
     module.eval()
@@ -33,10 +81,23 @@ def collect_answers(module: TaskModule, data: PreparedDataModule, rows: np.ndarr
         batch = batches[np.arange(first, min(first + data.eval_batch_size, len(rows)))]
         if not module.takes_stored_frames:
             batch["x"] = data.preprocess(batch["x"])
-        parts.append(_answer_batch(module, batch, len(classes)))
+        outputs = module.net.forward_with_embedding(*module.network_inputs(batch))
+        parts.append(module.select_answers(*outputs))
+    names = ("log_probabilities", "embedding")
+    answers = (torch.cat([part[name] for part in parts]).numpy() for name in names)
+    return _name_answers(module, data, rows, *answers)
+
+
+def _name_answers(
+    module: TaskModule,
+    data: PreparedDataModule,
+    rows: np.ndarray,
+    log_probabilities: np.ndarray,
+    embeddings: np.ndarray,
+) -> Answers:
+    """Return answers with the labels, people and recordings of their rows."""
     manifest = data.prepared.manifest.iloc[rows]
     names = manifest["sequence"] if data.prepared.has_sequences else manifest["id"]
-    log_probabilities, embeddings = (np.concatenate(part) for part in zip(*parts, strict=True))
     tokenizer = getattr(module, "tokenizer", None)
     labels = manifest["label"] if tokenizer is None else manifest["label"].map(tokenizer.normalize)
     return Answers(
@@ -46,19 +107,6 @@ def collect_answers(module: TaskModule, data: PreparedDataModule, rows: np.ndarr
         manifest["group"].to_numpy(str),
         names.where(names != "", manifest["id"]).to_numpy(str),
     )
-
-
-def _answer_batch(
-    module: TaskModule, batch: Batch, num_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return log-probabilities (B, classes) and embeddings (B, D)."""
-    if "text" not in batch:
-        logits, embeddings = module.net.forward_with_embedding(*module.network_inputs(batch))
-    else:
-        (logits, _), embeddings = module.net.forward_with_embedding(batch["x"], batch["length"])
-        logits = logits[:, 0, -num_classes:]  # after the special tokens
-        embeddings = embeddings[:, 0]
-    return log_softmax(logits.float().numpy()), embeddings.float().numpy()
 
 
 def correct_predictions(

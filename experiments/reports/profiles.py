@@ -10,10 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from datamodules.base import PreparedDataModule
 from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
 from experiments.launch.console import logger
-from experiments.reports.answers import collect_answers
 from experiments.reports.few_shots import Answers, measure_shots, summarize_shots
 from experiments.reports.markdown import format_plain_table
 from experiments.reports.results import describe_interval
@@ -49,16 +47,12 @@ def profile_from_answers(
     )
 
 
-def measure_profiles(
-    config: DictConfig, module: TaskModule, data: PreparedDataModule
-) -> dict[str, float]:
+def measure_profiles(config: DictConfig, module: TaskModule, answers: Answers) -> dict[str, float]:
     """Return ``test/acc@k`` for the numbers k of recordings in ``shots``, and write the table.
 
     Raises:
-        ValueError: the model has no embedding or writes open text, or no person has enough
-            recordings.
+        ValueError: no person has enough recordings.
     """
-    answers = collect_answers(module, data, data.indices.test)
     classes, counts = list_known_classes(module), sorted(set(config.shots))
     fingerprint = fingerprint_network(module)  # once: it reads all weights
 

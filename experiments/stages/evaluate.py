@@ -9,6 +9,7 @@ from experiments.checkpoints.training_data import select_training_data
 from experiments.launch.build import build_datamodule, build_trainer, write_config
 from experiments.launch.console import logger, quiet
 from experiments.launch.trainer_checks import explain_trainer_errors
+from experiments.reports.answers import AnswerRecorder
 from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.profiles import measure_profiles
@@ -38,7 +39,9 @@ def run(config: DictConfig) -> float | None:
     phase = "test" if config.stage == "test" else "val"
     seen_scores, warnings = warn_training_overlap(module.card, data, phase)
     warnings += warn_unseen_classes(data)
-    trainer = build_trainer(config)
+    trainer, recorder = build_trainer(config), AnswerRecorder()
+    if config.shots:
+        trainer.callbacks.append(recorder)
     evaluate = trainer.test if phase == "test" else trainer.validate
     with explain_trainer_errors():
         metrics = evaluate(module, data, verbose=False)
@@ -46,7 +49,7 @@ def run(config: DictConfig) -> float | None:
         raise ValueError(f"trainer.limit_{phase}_batches=0 leaves nothing to {config.stage}")
     scores = dict(metrics[0]) | seen_scores
     if config.shots:
-        scores |= measure_profiles(config, module, data)
+        scores |= measure_profiles(config, module, recorder.list_answers(module, data))
     results = collect_results(config, module, data, scores, warnings)
     if phase == "test":
         print_test_score(module, scores)
