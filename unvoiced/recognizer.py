@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -120,6 +121,16 @@ class Recognizer:
             check_profile(profile, self.task, self.fingerprint, self.known_classes)
         self.profile = profile
         self.classes = list(profile.classes) if profile else self.metadata["classes"]
+
+    def with_profile(self, profile: Profile | None) -> Recognizer:
+        """Return a recognizer of the same network for another person.
+
+        Raises:
+            ValueError: the profile is not one of this model.
+        """
+        changed = copy.copy(self)  # the lock is shared, as are the detectors that it is for
+        changed.use_profile(profile)
+        return changed
 
     @cached_property
     def fingerprint(self) -> str | None:

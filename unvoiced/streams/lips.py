@@ -156,10 +156,14 @@ class LipStream:
 
     def _read_span(self, crops: np.ndarray, from_s: float, to_s: float) -> None:
         """Read the crops between two times after the first one."""
+        clip = self._cut_span(crops, from_s, to_s)
+        self.reading = self.recognizer.to_reading(self.recognizer.predict_probabilities(clip))
+
+    def _cut_span(self, crops: np.ndarray, from_s: float, to_s: float) -> np.ndarray:
+        """Return the crops between two times after the first one."""
         count = max(1, round((to_s - from_s) * self.tracker.fps))
         first = round(from_s * self.tracker.fps)
-        clip = crops[np.clip(np.arange(first, first + count), 0, len(crops) - 1)]
-        self.reading = self.recognizer.to_reading(self.recognizer.predict_probabilities(clip))
+        return crops[np.clip(np.arange(first, first + count), 0, len(crops) - 1)]
 
     def _decide_word(self, has_ended: bool, seconds: float) -> list[Event]:
         """Return the events of the last reading: a word starts, is held, or is written."""

@@ -115,6 +115,7 @@ class MouthTracker:
     Attributes:
         fps: frames per second of the crops.
         end_s: time of the last crop of ``crop_mouths``, seconds.
+        has_face: whether the last image shows a face.
     """
 
     def __init__(self, recognizer: Recognizer, keep_s: float) -> None:
@@ -129,6 +130,7 @@ class MouthTracker:
         self._face: Face | None = None
         self._image: np.ndarray | None = None
         self._window: MouthWindow | None = None
+        self.has_face = False
 
     def push(self, image: np.ndarray, seconds: float) -> bool:
         """Add an image (H, W, 3) uint8 RGB; return whether it shows a face."""
@@ -138,7 +140,8 @@ class MouthTracker:
         self._face = face or self._face
         points = face.points if face else np.full((3, 2), np.nan)
         self.buffer.add(TimedFrame(seconds, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), points))
-        return face is not None
+        self.has_face = face is not None
+        return self.has_face
 
     def crop_mouths(self) -> np.ndarray:
         """Return (T, h, w) uint8 at ``fps``, since the face last appeared."""
@@ -192,6 +195,7 @@ class MouthCropTracker:
         self.fps, self.end_s = float(frame["rate"]), 0.0
         self.buffer = FrameBuffer(keep_s)
         self.annotated_image: np.ndarray | None = None
+        self.has_face = True
 
     def push(self, image: np.ndarray, seconds: float) -> bool:
         """Add a crop, (h, w) or (h, w, 3) uint8; return True."""

@@ -14,6 +14,8 @@ ASL = register_task(
         ),
         reader="unvoiced.readers.read_hand",
         stream="unvoiced.streams.fingerspelling.FingerspellingStream",
+        capturer="unvoiced.teaching.holds.HoldCapturer",
+        example="datamodules.simulators.hand.drawing.draw_sign",
         has_camera=True,
         has_joined_labels=True,
         landmark_files=(*LANDMARK_SUFFIXES, *ARRAY_SUFFIXES),

@@ -12,6 +12,7 @@ LIPREAD = register_task(
         upload_description="a clip (.mp4, .webm, .mov …)",
         reader="unvoiced.readers.read_mouth",
         stream="unvoiced.streams.lips.LipStream",
+        capturer="unvoiced.teaching.words.WordCapturer",
         has_camera=True,
         has_frame_folders=True,
         has_lips=True,

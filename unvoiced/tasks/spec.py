@@ -27,6 +27,10 @@ class TaskSpec:
         reader: function (recognizer, recording, fps) → ``Reading`` of one whole recording.
         stream: class that turns frames or samples into events while they arrive; see
             ``unvoiced.streams.base.Stream``.
+        capturer: class that captures a sign or word before a camera, for a profile; see
+            ``unvoiced.teaching.captures.Capturer``. Empty: none.
+        example: function label → image (H, W, 3) uint8 that shows the sign, or None; of the
+            programs around this library. Empty: none.
         has_camera: frames are images of a camera; otherwise samples (n, C) of a signal.
         has_frame_folders: a folder of images is one recording, one frame per image.
         has_joined_labels: labels are letters, written without a space between them.
@@ -50,6 +54,8 @@ class TaskSpec:
     upload_description: str = ""
     reader: str = "unvoiced.readers.read_frames"
     stream: str = "unvoiced.streams.frames.FrameStream"
+    capturer: str = ""
+    example: str = ""
     has_camera: bool = False
     has_frame_folders: bool = False
     has_joined_labels: bool = False

@@ -32,3 +32,17 @@ def draw_hand(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     for point in points:
         cv2.circle(canvas, point, 2 * width, (255, 0, 0), -1, cv2.LINE_AA)
     return canvas
+
+
+def draw_landmarks(landmarks: np.ndarray, side: int = 240) -> np.ndarray:
+    """Draw a hand alone, as large as fits: (side, side, 3) uint8 RGB.
+
+    Args:
+        landmarks: the 63 numbers of a ``Hand``, in any shape.
+        side: of the drawing, pixels.
+    """
+    points = landmarks.reshape(21, 3).astype(np.float64)
+    middle = (points.max(0) + points.min(0)) / 2
+    extent = float((points.max(0) - points.min(0))[:2].max())
+    fitted = (points - middle) / max(extent, 1e-6) * 0.8 + 0.5
+    return draw_hand(np.zeros((side, side, 3), np.uint8), fitted)

@@ -1,0 +1,1 @@
+"""Teaching a model one's own signs or words before a camera, which makes a profile."""

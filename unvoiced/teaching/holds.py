@@ -1,0 +1,76 @@
+"""Captures signs that are held before a camera."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from unvoiced.recognizer import Recognizer
+from unvoiced.streams.trackers import HandTracker
+from unvoiced.teaching.captures import Capture
+from unvoiced.vision.skeleton import draw_landmarks
+
+HOLD_S = 0.35  # of one recording
+MIN_FRAMES, MAX_CLIPS = 3, 6  # of one recording
+MAX_CHANGE = 0.2  # palm lengths by which the joints of a still hand move within a recording
+PATIENCE_S = 3.0  # after which a hand that keeps moving, as in J and Z, is taken as it is
+
+
+class HoldCapturer:
+    """Captures a hand that keeps its shape for a moment, wherever it is.
+
+    Args:
+        recognizer: the model that is taught.
+        settings: of the task's stream; a hold uses none.
+    """
+
+    def __init__(self, recognizer: Recognizer, **settings: Any) -> None:
+        self.tracker, self.is_visible = HandTracker(recognizer), False
+        self.num_frames = int(recognizer.metadata["input"]["frames"])
+        self._frames: list[tuple[float, np.ndarray]] = []  # seconds, landmarks (63,)
+        self._since_s = 0.0  # since when a hand is in sight without a recording
+
+    def restart(self) -> None:
+        """Drop the hand until now."""
+        self._frames = []
+
+    def push(self, image: np.ndarray, seconds: float) -> Capture | None:
+        """Read an image (H, W, 3) uint8 RGB; return the hold that it completes."""
+        landmarks = self.tracker.push(image)
+        self.is_visible = landmarks is not None
+        if landmarks is None:
+            self.restart()
+            return None
+        if not self._frames:
+            self._since_s = seconds
+        recent = [frame for frame in self._frames if seconds - frame[0] <= 2 * HOLD_S]
+        self._frames = [*recent[-2 * MIN_FRAMES * MAX_CLIPS :], (seconds, landmarks)]
+        has_moved_long = seconds - self._since_s >= PATIENCE_S
+        hold = self._frames if has_moved_long else find_still_part(self._frames)
+        if len(hold) < MIN_FRAMES or seconds - hold[0][0] < HOLD_S:
+            return None
+        self.restart()
+        return Capture(
+            self._cut_clips(np.stack([points for _, points in hold])), draw_landmarks(landmarks)
+        )
+
+    def _cut_clips(self, hold: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return up to ``MAX_CLIPS`` clips (T, 63) that end at frames of the hold."""
+        ends = np.unique(np.linspace(0, len(hold) - 1, MAX_CLIPS).round().astype(int)) + 1
+        return tuple(hold[max(0, end - self.num_frames) : end] for end in ends)
+
+
+def find_still_part(frames: list[tuple[float, np.ndarray]]) -> list[tuple[float, np.ndarray]]:
+    """Return the last frames (seconds, landmarks) in which the hand has the same shape."""
+    shapes = np.stack([normalize_shape(points) for _, points in frames])  # (T, 21, 2)
+    changes = np.linalg.norm(shapes - shapes[-1], axis=2).mean(1)
+    moved = np.flatnonzero(changes > MAX_CHANGE)
+    return frames[moved[-1] + 1 :] if len(moved) else frames
+
+
+def normalize_shape(landmarks: np.ndarray) -> np.ndarray:
+    """Return the image points (21, 2) of landmarks (63,), from the wrist in palm lengths."""
+    points = landmarks.reshape(21, 3)[:, :2]
+    points = points - points[0]
+    return points / max(float(np.linalg.norm(points[[5, 9, 13, 17]], axis=1).mean()), 1e-6)

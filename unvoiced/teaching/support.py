@@ -1,0 +1,154 @@
+"""The recordings that a person showed a model, and the profile that they make."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from unvoiced.plain_data import check_text
+from unvoiced.profile import NO_EMBEDDING, Profile, build_profile
+from unvoiced.recognizer import Reading, Recognizer
+
+MAX_PER_CLASS = 10  # recordings; the oldest makes room for a new one
+MAX_RECORDINGS = 1_500  # of all classes
+MAX_LABEL = 40  # characters of a name
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A recording as the model embeds it.
+
+    Attributes:
+        label: the sign or word.
+        log_probabilities: (N, C) float32, the model's own answers.
+        embeddings: (N, D) float32.
+    """
+
+    label: str
+    log_probabilities: np.ndarray = field(repr=False)
+    embeddings: np.ndarray = field(repr=False)
+
+
+class SupportSet:
+    """Recordings of one person, of which the oldest of each class fade.
+
+    Args:
+        recognizer: the model.
+        profile: recordings to begin with; None for none.
+
+    Raises:
+        ValueError: the model can have no profile, or the profile is of another one.
+    """
+
+    def __init__(self, recognizer: Recognizer, profile: Profile | None = None) -> None:
+        self.recognizer = recognizer.with_profile(None)  # answers as the model itself
+        self._fingerprint = require_fingerprint(recognizer)
+        self.shots: list[Shot] = []
+        if profile is not None:
+            recognizer.with_profile(profile)  # refuses one of another model
+            self.shots = _list_shots(profile)
+
+    def add(self, label: str, clips: Sequence[np.ndarray]) -> Reading:
+        """Add a recording, and return the model's own answer to it.
+
+        Args:
+            label: its name, which the model need not know.
+            clips: arrays (T, *frame_shape) as a prepared set stores them.
+
+        Raises:
+            ValueError: the support is full.
+        """
+        if len(self.shots) >= MAX_RECORDINGS:
+            raise ValueError(f"A profile holds at most {MAX_RECORDINGS:,} recordings.")
+        pairs = [self.recognizer.embed(clip) for clip in clips]
+        answers, embeddings = (np.stack(rows) for rows in zip(*pairs, strict=True))
+        shot = Shot(label, answers.astype(np.float32), embeddings.astype(np.float32))
+        same = [number for number, other in enumerate(self.shots) if other.label == label]
+        if len(same) >= MAX_PER_CLASS:
+            del self.shots[same[0]]
+        self.shots.append(shot)
+        return self.recognizer.to_reading(np.exp(shot.log_probabilities).mean(0))
+
+    def remove_last(self, label: str, count: int) -> None:
+        """Remove the last recordings of a label."""
+        same = [number for number, shot in enumerate(self.shots) if shot.label == label]
+        for number in reversed(same[max(0, len(same) - count) :] if count else []):
+            del self.shots[number]
+
+    def build_profile(self) -> Profile:
+        """Return the profile of the recordings.
+
+        Raises:
+            ValueError: fewer than two classes were recorded.
+        """
+        counts = [len(shot.embeddings) for shot in self.shots]
+        empty = np.zeros((0, 1), np.float32)
+        return build_profile(
+            self.recognizer.task,
+            self._fingerprint,
+            self.recognizer.known_classes,
+            np.concatenate([shot.log_probabilities for shot in self.shots] or [empty]),
+            np.concatenate([shot.embeddings for shot in self.shots] or [empty]),
+            [
+                shot.label
+                for shot, count in zip(self.shots, counts, strict=True)
+                for _ in range(count)
+            ],
+            [f"{number:06}" for number, count in enumerate(counts) for _ in range(count)],
+        )
+
+    def measure_own_accuracy(self) -> float | None:
+        """Return the share of recordings that the model reads correctly without a profile.
+
+        As in ``Profile.measure_accuracy``, the only recording of a class does not count.
+        """
+        known, labels = self.recognizer.known_classes, [shot.label for shot in self.shots]
+        hits = [
+            known[int(shot.log_probabilities.mean(0).argmax())] == shot.label
+            for shot in self.shots
+            if labels.count(shot.label) > 1
+        ]
+        return float(np.mean(hits)) if hits else None
+
+
+def require_fingerprint(recognizer: Recognizer) -> str:
+    """Return the fingerprint of a model that can have a profile.
+
+    Raises:
+        ValueError: it gives no embedding, or writes open text.
+    """
+    _ = recognizer.known_classes
+    fingerprint = recognizer.metadata.get("fingerprint")
+    if fingerprint is None:
+        raise ValueError(NO_EMBEDDING)
+    return str(fingerprint)
+
+
+def check_label(name: str) -> str:
+    """Return the name of a sign or word of one's own in its normal form.
+
+    Raises:
+        ValueError: it is empty, too long, or holds characters that a label cannot have.
+    """
+    label = unicodedata.normalize("NFC", " ".join(name.split()))
+    if not any(character.isprintable() for character in label):
+        raise ValueError(f"A sign or word needs a name of 1 to {MAX_LABEL} characters.")
+    try:
+        check_text("The name", label, MAX_LABEL)
+    except ValueError as error:
+        raise ValueError(f"{error}.") from None
+    return label
+
+
+def _list_shots(profile: Profile) -> list[Shot]:
+    """Return the recordings of a profile."""
+    shots = []
+    for number in np.unique(profile.recordings):
+        rows = np.flatnonzero(profile.recordings == number)
+        own = np.maximum(profile.probabilities[rows].astype(np.float32), 1e-6)
+        label = profile.classes[profile.labels[rows[0]]]
+        shots.append(Shot(label, np.log(own), profile.embeddings[rows].astype(np.float32)))
+    return shots
