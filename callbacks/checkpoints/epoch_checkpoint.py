@@ -98,12 +98,18 @@ class EpochCheckpoint(ModelCheckpoint):
         return state | names | {"best_k_models": models}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the state, with its files in this callback's folder."""
+        """Restore the state, with its files in this callback's folder.
+
+        Files that are not there any more are forgotten, so that later epochs replace them.
+        """
         paths = {key: self._resolve_path(state_dict[key]) for key in PATH_KEYS}
-        models = {
-            self._resolve_path(name): score for name, score in state_dict["best_k_models"].items()
-        }
+        saved = {self._resolve_path(key): s for key, s in state_dict["best_k_models"].items()}
+        models = {path: score for path, score in saved.items() if Path(path).is_file()}
         own = {"best_k_models": models, "dirpath": self.dirpath}
+        if (best := paths["best_model_path"]) and not Path(best).is_file():
+            choose = min if self.mode == "min" else max
+            kept = choose(models, key=models.__getitem__, default="")
+            own |= {"best_model_path": kept, "best_model_score": models.get(kept)}
         super().load_state_dict(state_dict | paths | own)
 
     def _resolve_path(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""``resume=<run folder>``: repeat a command from its last checkpoint."""
+"""``resume=<run folder or checkpoint>``: repeat a command from its last or a chosen checkpoint."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from experiments.checkpoints.saved_overrides import (
     refuse_outside_links,
 )
 from experiments.launch.overrides import expand_home, unquote
+from experiments.launch.resumed_run import find_run_folder, is_checkpoint_name
 
 OWN = {"resume", "run_id"}  # differ between a run and its resumption
 
@@ -28,16 +29,19 @@ def merge_saved_overrides(arguments: list[str]) -> list[str]:
         ValueError: the run writes into another folder, or the folder holds what is not harmless.
         SystemExit: the folder to resume is no run folder.
     """
-    folder = _value_of("resume", arguments)
-    if not folder or folder == "null":
+    resume = _value_of("resume", arguments)
+    if not resume or resume == "null":
         return arguments
+    folder = find_run_folder(resume)
     other = _value_of("hydra.run.dir", arguments)
     if other and Path(other).absolute() != Path(folder).absolute():
         raise ValueError(
-            f"resume={folder} and hydra.run.dir={other} are two folders; expected one. A resumed "
+            f"resume={resume} and hydra.run.dir={other} are two folders; expected one. A resumed "
             "run writes into its own folder: leave out hydra.run.dir=."
         )
     saved = Path(folder) / OVERRIDES
+    if is_checkpoint_name(resume):
+        _require_checkpoint_of_run(resume, saved)
     if not saved.exists():
         if len(arguments) > 1 and _is_free(Path(folder)):
             return arguments
@@ -54,6 +58,26 @@ def merge_saved_overrides(arguments: list[str]) -> list[str]:
     return merged
 
 
+def _require_checkpoint_of_run(resume: str, saved: Path) -> None:
+    """Refuse a file that is missing, or that no run folder holds.
+
+    Raises:
+        ValueError: with the checkpoints of the run, if it has any.
+    """
+    if not Path(resume).is_file():
+        names = ", ".join(sorted(path.name for path in Path(resume).parent.glob("*.ckpt"))[:20])
+        raise ValueError(
+            f"resume={resume} does not exist; the checkpoints there: {names or 'none'}. Name one "
+            "of them, or the run folder to resume from its last checkpoint."
+        )
+    if not saved.exists():
+        raise ValueError(
+            f"resume={resume} is no checkpoint in a run folder: {saved} is missing. Name a "
+            "checkpoint in the folder of its run, such as my_run/checkpoints/best.ckpt; "
+            "init_from= starts a new run from the weights of any checkpoint."
+        )
+
+
 def _value_of(key: str, arguments: list[str]) -> str:
     given = [value for name, _, value in (a.partition("=") for a in arguments) if name == key]
     return expand_home(unquote(given[-1])) if given else ""
@@ -64,13 +88,13 @@ def _is_free(folder: Path) -> bool:
     return not folder.exists() or {path.name for path in folder.iterdir()} <= {".hydra"}
 
 
-def find_checkpoint_to_resume(folder: str) -> Path | None:
-    """Return the newest intact checkpoint of a run; None if there is none yet.
+def find_checkpoint_to_resume(resume: str) -> Path | None:
+    """Return the named checkpoint, or the newest intact one of a run; None if it has none yet.
 
-    Damaged checkpoints are logged.
+    Damaged checkpoints of a run are logged.
 
     Raises:
-        ValueError: there are checkpoints, and all are damaged, or one of them is not safe to read.
+        ValueError: the named checkpoint or all of a run are damaged, or one is not safe to read.
     """
     from callbacks.checkpoints.atomic_io import (  # imports torch
         LAST_FILE,
@@ -79,10 +103,13 @@ def find_checkpoint_to_resume(folder: str) -> Path | None:
     )
     from experiments.launch.console import logger
 
+    folder = find_run_folder(resume)
     refuse_outside_links(Path(folder))
     checkpoints = Path(folder) / "checkpoints"
     for left_over in checkpoints.glob("*" + PARTIAL_SUFFIX):  # the run was killed while it wrote
         left_over.unlink(missing_ok=True)
+    if is_checkpoint_name(resume):
+        return _require_whole(Path(resume))
     found = sorted(checkpoints.glob("*.ckpt"), key=_modified_at, reverse=True)
     first = [checkpoints / name for name in (LAST_FILE, PREVIOUS_FILE)]
     damaged = ""
@@ -99,6 +126,15 @@ def find_checkpoint_to_resume(folder: str) -> Path | None:
         )
     logger.info(f"{folder} has no checkpoint yet: the run begins at its first step")
     return None
+
+
+def _require_whole(path: Path) -> Path:
+    if reason := _find_damage(path):
+        raise ValueError(
+            f"resume={path} {reason}. Name another checkpoint of the run, or start a new run from "
+            "its weights with init_from="
+        )
+    return path
 
 
 def _modified_at(path: Path) -> float:

@@ -20,6 +20,7 @@ from experiments.launch.current_names import (
 )
 from experiments.launch.old_names import ADDED_BEFORE, CHOICES, KEYS, TARGETS, WEIGHTS
 from experiments.launch.plain_yaml import read_plain_yaml
+from experiments.launch.resumed_run import find_run_folder
 from unvoiced.text import printable
 
 OVERRIDE = re.compile(
@@ -123,10 +124,10 @@ def find_task(arguments: Iterable[str]) -> str:
     return _find_resumed_task(given.get("resume", "").strip("'\"")) or "asl"
 
 
-def _find_resumed_task(folder: str) -> str | None:
-    if not folder:
+def _find_resumed_task(resume: str) -> str | None:
+    if not resume:
         return None
-    path = Path(folder, ".hydra", "overrides.yaml")
+    path = Path(find_run_folder(resume), ".hydra", "overrides.yaml")
     try:
         lines = read_plain_yaml(path) if path.is_file() else None
     except (ValueError, OSError):  # reported where the run is resumed

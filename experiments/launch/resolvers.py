@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.launch.monitor import metric_mode
 from experiments.launch.plain_yaml import read_plain_yaml
+from experiments.launch.resumed_run import find_run_folder
 
 FIXED = ("run_id", "run_folder")  # one value per composed configuration
 RUN_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
@@ -76,12 +77,12 @@ def full_or_tiny(full: Any, tiny: Any, *, _root_: DictConfig) -> Any:
 def run_folder(task: str, resume: str | None = None) -> str:
     """Return the resumed folder, else a new one named by task and time."""
     now = datetime.now()
-    return resume or f"outputs/{task}/{now:%Y-%m-%d}_{now:%H-%M-%S}"
+    return find_run_folder(resume) if resume else f"outputs/{task}/{now:%Y-%m-%d}_{now:%H-%M-%S}"
 
 
 def run_id(resume: str | None = None) -> str:
     """Return the name of the run for loggers; a resumed run keeps it."""
-    saved = Path(resume, "config.yaml") if resume else None
+    saved = Path(find_run_folder(resume), "config.yaml") if resume else None
     content = read_plain_yaml(saved) if saved and saved.exists() else None
     known = str(content.get("run_id", "")) if isinstance(content, dict) else ""
     return known if RUN_ID.fullmatch(known) else uuid.uuid4().hex[:8]

@@ -42,7 +42,7 @@ ROOT: dict[str, Rule] = {
     | NULL,
     "input": text("a path, camera:0 or lsl:NAME") | list_of(NAME) | NULL,
     "pronunciations": FILE | NULL,
-    "resume": text("a run folder") | NULL,
+    "resume": text("a run folder or a checkpoint in one") | NULL,
     "calibrate": integer(0, 10_000, "recordings of each class"),
     "fold": integer(0, 100_000),
     "compile": FLAG,

@@ -17,6 +17,7 @@ from datamodules.splits import PHASES
 from experiments.checkpoints.init_from import load_initial_weights
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.resume import find_checkpoint_to_resume, report_changes
+from experiments.checkpoints.superseded import set_aside_later_files
 from experiments.checkpoints.training_state import (
     check_callback_states,
     check_training_state,
@@ -28,6 +29,8 @@ from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.monitor import check_monitor
+from experiments.launch.resumed_run import is_checkpoint_name
+from experiments.launch.run_lock import is_first_process
 from experiments.launch.trainer_checks import check_trainer, explain_trainer_errors
 from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
@@ -81,6 +84,7 @@ def train_and_test(config: DictConfig) -> float | None:
     check_monitor(config, module.list_monitored_metrics(), trainer.callbacks)
     if checkpoint:
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
+        _set_aside_later_files(config, checkpoint, content)
     folder = write_config(config)
     write_splits(data, folder)
     data.save_artifacts(folder / "checkpoints")
@@ -95,6 +99,16 @@ def _read_training_state(checkpoint: Path, config: DictConfig) -> dict[str, Any]
     check_training_state(content, str(checkpoint))
     report_changes(content["card"].config, plain(config))
     return content
+
+
+def _set_aside_later_files(config: DictConfig, checkpoint: Path, content: dict[str, Any]) -> None:
+    """Move what the run wrote after the checkpoint that ``resume`` names, if it names one."""
+    if not is_checkpoint_name(config.resume) or not is_first_process():
+        return
+    epoch, step = content["epoch"] + 1, content["global_step"]
+    folder = set_aside_later_files(Path(config.run_dir), checkpoint, epoch, step)
+    if folder:
+        logger.info(f"What the run wrote after {checkpoint.name} (epoch {epoch}) is in {folder}")
 
 
 def report_start(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> None:
@@ -147,6 +161,7 @@ def _test_and_report(
     seen_scores, notes = warn_training_overlap(module.card, data, "test")
     scores |= seen_scores if "test/n" in scores else {}
     results = collect_results(config, module, data, scores, problems + notes)
+    results.warnings.extend(_explain_other_best(best, results.curve.best))
     draw_mistakes(results, data)
     write_report(results, config)
     if keeps_best and not best:
@@ -154,6 +169,19 @@ def _test_and_report(
         raise ValueError(f"no epoch ended well enough to be saved. See {report}")
     _report_end(results, keeps_best)
     return results.numbers.get(config.monitor.metric)
+
+
+def _explain_other_best(best: str, best_epoch: int | None) -> list[str]:
+    """Return a sentence if the best checkpoint is not of the best epoch of metrics.csv."""
+    epoch = read_checkpoint(Path(best)).get("epoch", -1) + 1 if best else 0
+    if not epoch or best_epoch is None or epoch == best_epoch:
+        return []
+    note = (
+        f"{Path(best).name} is of epoch {epoch} and not of the best one, {best_epoch}, whose "
+        "checkpoint is gone."
+    )
+    logger.warning(note)
+    return [note]
 
 
 def _get_best_callback(trainer: L.Trainer) -> ModelCheckpoint | None:

@@ -56,6 +56,10 @@ def make_files(arguments: list[str], folder: Path) -> None:
         if key in FILE_KEYS:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
+        if key == "resume" and path.suffix == ".ckpt":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            path = path.parent.parent
         if key in FOLDER_KEYS:
             path.mkdir(parents=True, exist_ok=True)
         if key == "resume":

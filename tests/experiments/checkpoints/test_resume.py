@@ -20,6 +20,8 @@ from experiments.checkpoints.resume import (
     merge_saved_overrides,
     report_changes,
 )
+from experiments.checkpoints.superseded import set_aside_later_files
+from experiments.launch.resolvers import run_folder
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import TASKS
 
@@ -229,6 +231,9 @@ def test_a_moved_run_finds_its_best_checkpoint(finished_run: Path, tmp_path: Pat
     saved = state["callbacks"]["EpochCheckpoint(best)"]
     best = EpochCheckpoint("best", dirpath=tmp_path, monitor="val/acc", mode="max")
     best.load_state_dict(saved)
+    assert not best.best_model_path and not best.best_k_models  # a file that is gone
+    (tmp_path / "best.ckpt").touch()
+    best.load_state_dict(saved)
     assert best.best_model_path == str(tmp_path / "best.ckpt")
     assert best.best_model_score == saved["best_model_score"] > 0
     assert not any(str(finished_run) in str(value) for value in saved.values())
@@ -246,6 +251,63 @@ def test_a_checkpoint_with_a_command_in_it_is_refused(finished_run: Path, tmp_pa
     done = run_command(f"resume={folder}")
     assert done.returncode == 1 and "such a file can run commands" in done.stderr
     assert not ran.exists() and "Traceback" not in done.stderr
+
+
+# ---- a chosen checkpoint
+
+
+def write_checkpoint(path: Path, step: int) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    torch.save({"global_step": step}, path)
+    return path
+
+
+def test_a_checkpoint_names_its_run(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "r", "task=asl", "seed=3")
+    best = write_checkpoint(folder / "checkpoints" / "best.ckpt", 1)
+    arguments = ["task=asl", "seed=3", f"resume={best}", "hydra.output_subdir=null"]
+    assert merge_saved_overrides([f"resume={best}"]) == arguments
+    assert run_folder("asl", str(best)) == str(folder)
+    with pytest.raises(ValueError, match=r"does not exist; the checkpoints there: best\.ckpt"):
+        merge_saved_overrides(["task=asl", f"resume={best.with_name('lost.ckpt')}"])
+    with pytest.raises(ValueError, match="two folders"):
+        merge_saved_overrides([f"resume={best}", f"hydra.run.dir={tmp_path / 'other'}"])
+    alone = write_checkpoint(tmp_path / "alone" / "best.ckpt", 1)
+    with pytest.raises(ValueError, match="is no checkpoint in a run folder"):
+        merge_saved_overrides([f"resume={alone}"])
+    halve_file(best)
+    with pytest.raises(ValueError, match=r"best\.ckpt is damaged .* Name another checkpoint"):
+        find_checkpoint_to_resume(str(best))
+
+
+def test_later_checkpoints_and_rows_are_set_aside(tmp_path: Path) -> None:
+    steps = {"best": 2, "epoch_0001": 2, "epoch_0002": 4, "last": 6}
+    folder = tmp_path / "checkpoints"
+    paths = {name: write_checkpoint(folder / f"{name}.ckpt", n) for name, n in steps.items()}
+    table = tmp_path / "metrics.csv"
+    table.write_text("epoch,val/acc\n1,0.9\n2,0.8\n3,0.7\n")
+    assert set_aside_later_files(tmp_path, paths["last"], 3, 6) is None
+    aside = set_aside_later_files(tmp_path, paths["epoch_0001"], 1, 2)
+    assert {p.name for p in folder.iterdir()} == {"best.ckpt", "epoch_0001.ckpt"}
+    assert {p.name for p in (aside / "checkpoints").iterdir()} == {"epoch_0002.ckpt", "last.ckpt"}
+    assert not table.exists() and (aside / "metrics.csv").read_text().endswith("3,0.7\n")
+    table.write_text("epoch,val/acc\n1,0.9\n2,0.8\n")  # of a run that keeps no other checkpoint
+    assert set_aside_later_files(tmp_path, paths["epoch_0001"], 1, 2) == aside.with_name("2")
+
+
+@pytest.mark.slow
+def test_a_run_resumed_from_a_chosen_checkpoint_ends_equal(
+    run: Callable[..., Path], tmp_path: Path
+) -> None:
+    common = (*BRIEF, "callbacks.periodic.every_n_epochs=1", "trainer.max_epochs=3")
+    whole = run(*common)
+    folder = shutil.copytree(whole, tmp_path / "resumed")
+    first = folder / "checkpoints" / "epoch_0001.ckpt"
+    run(*common, f"resume={first}", run_dir="resumed")
+    assert has_same_weights(whole, folder)
+    tables = [pd.read_csv(f / "metrics.csv") for f in (whole, folder)]
+    pd.testing.assert_frame_equal(*tables, check_like=True)
+    assert (folder / "superseded" / "1" / "checkpoints" / "last.ckpt").exists()
 
 
 def make_loader(order: SeededBatchSampler, **settings: int) -> ResumableLoader:
