@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 from datamodules.base import PreparedDataModule
 from datamodules.readers.asl.letters import FRAME, LETTERS
 from datamodules.simulators.hand import HandSimulator
 from datamodules.store.samples import Description, Sample
+from unvoiced.streams.decisions import PAUSE_LABEL
 
 
 class SimulatedHands(HandSimulator):
@@ -31,3 +33,9 @@ class ASLDataModule(PreparedDataModule):
     """Batches ``x`` (B, frames, 63) float32: 21 hand landmarks x (x, y, z), wrist first."""
 
     task = "asl"
+
+    @property
+    def net_defaults(self) -> dict[str, Any]:
+        """The class of a frame without a hand; -1 if there is none."""
+        names = list(self.classes)
+        return {"nothing": names.index(PAUSE_LABEL) if PAUSE_LABEL in names else -1}

@@ -6,4 +6,4 @@ from modules.classification import ClassificationModule
 
 
 class ASLModule(ClassificationModule):
-    """Landmarks (B, T, 63) to one of A–Z, del, nothing, space."""
+    """Landmarks (B, T, 63) to a letter or another sign of a hand."""

@@ -104,6 +104,7 @@ MODEL: dict[str, Rule] = {
     "module.objective": choice("ctc", "cross_entropy"),
     "module.top_k": integer(1, 1000),
     "net.*dropout": SHARE_BELOW_ONE,
+    "net.nothing": integer(-1, 1_000_000, "the number of a class") | NULL,
     "net.num_members": integer(1, 64, "networks"),
     "net.*layers": LAYERS,
     "net.num_blocks": LAYERS,

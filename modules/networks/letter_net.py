@@ -38,7 +38,7 @@ class LetterNet(Network):
         num_blocks: residual layers of each, after the first layer.
         dropout: after each layer.
         feature_dropout: share of the features that training drops for each member.
-        nothing: class of a frame without a hand, whose landmarks are zeros.
+        nothing: class of a frame without a hand, whose landmarks are zeros; -1: there is none.
     """
 
     def __init__(

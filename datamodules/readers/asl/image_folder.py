@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,7 @@ import numpy as np
 from datamodules.readers.asl.letters import (
     FRAME,
     LetterReader,
-    canonical_letter,
-    class_folder,
     is_dataset_name,
-    unknown_label,
 )
 from datamodules.readers.base import Item
 from datamodules.store.samples import Rejection, Sample
@@ -36,6 +33,7 @@ class ImageFolder(LetterReader):
             filled once from the user's package index.
         min_confidence: confidence from which a detection is a hand, 0 to 1.
         split_folders: see ``Reader``.
+        classes: the signs, as their folders are named; None for the ASL alphabet.
 
     Raises:
         ValueError: nothing to read, no folder named like a class, or no model.
@@ -49,8 +47,10 @@ class ImageFolder(LetterReader):
         model: str | None = None,
         min_confidence: float = 0.5,
         split_folders: bool | None = None,
+        classes: Sequence[str | int] | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
+        self.set_classes(classes)
         self.model = model
         self.min_confidence = min_confidence
 
@@ -58,12 +58,14 @@ class ImageFolder(LetterReader):
         """Return an item per image; find the model once, not in every worker process."""
         images = self.find_files(IMAGE_SUFFIXES)
         if not images:
-            raise self.layout_error("images (jpg, png, heic …) in folders named A-Z, …")
+            raise self.layout_error(
+                f"images (jpg, png, heic …) in folders named {self.alphabet.describe()}"
+            )
         # Only without such folders do files name the letter: hello/c_001.jpg is not a C.
-        by_name = not any(class_folder(path, root) for _, root, path in images)
+        by_name = not any(self.find_class_folder(path, root) for _, root, path in images)
         items = [self._make_item(*image, by_name) for image in images]
         self.require_letters(items)
-        if any(canonical_letter(item.label) not in (None, "nothing") for item in items):
+        if any(self.alphabet.find_class(item.label) not in (None, "nothing") for item in items):
             self.model = str(locate_hand_model(self.model))
         return items
 
@@ -75,19 +77,19 @@ class ImageFolder(LetterReader):
             yield Rejection(item.id, str(error), item.id)
 
     def _make_item(self, split: str, root: Path, path: Path, by_name: bool) -> Item:
-        folder, label = class_folder(path, root), path.parent.name
+        folder, label = self.find_class_folder(path, root), path.parent.name
         if folder:
             label = folder.name
         elif by_name or path.parent == root or is_dataset_name(label):
             stem = re.sub(r"[\W_]*(\d+\W*|test)$", "", path.stem)
-            label = stem if canonical_letter(stem) else label
-        label = canonical_letter(label) or label
+            label = stem if self.alphabet.find_class(stem) else label
+        label = self.alphabet.find_class(label) or label
         return Item(self.id_of(path), path, label, self.find_group(folder or path, root), split)
 
     def _detect_hand(self, item: Item) -> Sample:
-        label = canonical_letter(item.label)
+        label = self.alphabet.find_class(item.label)
         if label is None:
-            raise ValueError(unknown_label(item.label))
+            raise ValueError(self.alphabet.explain_unknown(item.label))
         image, features = load_image(item.path), np.zeros((1, *FRAME.shape), np.float32)
         if label != "nothing":
             assert self.model is not None, "list_items() finds the model"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from datamodules.readers.asl.landmark_columns import Columns, find_columns
-from datamodules.readers.asl.letters import LETTERS, LetterReader, canonical_letter, unknown_label
+from datamodules.readers.asl.letters import Alphabet, LetterReader
 from datamodules.readers.base import Item
 from datamodules.readers.manifests import parse_split
 from datamodules.readers.tables import find_separator, read_table_text, split_line
@@ -45,6 +45,7 @@ class LandmarkCSV(LetterReader):
             of their frame column; else each row is a sample of (1, 63).
         is_labelled: whether the tables have a column of letters; else the samples have none.
         split_folders: see ``Reader``.
+        classes: the signs, as the tables name them; None for the ASL alphabet.
 
     Raises:
         ValueError: there is no table.
@@ -59,8 +60,10 @@ class LandmarkCSV(LetterReader):
         use_sequences: bool = False,
         is_labelled: bool = True,
         split_folders: bool | None = None,
+        classes: Sequence[str | int] | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
+        self.set_classes(classes)
         self.use_sequences, self.is_labelled = use_sequences, is_labelled
 
     def list_items(self) -> list[Item]:
@@ -88,7 +91,9 @@ class LandmarkCSV(LetterReader):
         for number, line in lines:
             identity = f"{item.id}#{number}"
             try:
-                row = _parse_row(_split_fields(line, separator, columns), columns, item)
+                row = _parse_row(
+                    _split_fields(line, separator, columns), columns, item, self.alphabet
+                )
             except ValueError as error:
                 yield Rejection(identity, f"line {number}: {error}", item.id)
                 continue
@@ -133,7 +138,7 @@ def _split_fields(line: str, separator: str, columns: Columns) -> list[str]:
     return fields
 
 
-def _parse_row(fields: list[str], columns: Columns, item: Item) -> LandmarkRow:
+def _parse_row(fields: list[str], columns: Columns, item: Item, alphabet: Alphabet) -> LandmarkRow:
     """Return a row.
 
     Raises:
@@ -142,9 +147,9 @@ def _parse_row(fields: list[str], columns: Columns, item: Item) -> LandmarkRow:
     roles = {role: fields[position].strip() for role, position in columns.roles.items()}
     split = parse_split((roles.get("split") or item.split).lower())
     text = "" if columns.label is None else fields[columns.label]
-    label = "" if columns.label is None else canonical_letter(text) or text or "(none)"
-    if label not in ("", *LETTERS):
-        raise ValueError(unknown_label(label))
+    label = "" if columns.label is None else alphabet.find_class(text) or text or "(none)"
+    if label not in ("", *alphabet.classes):
+        raise ValueError(alphabet.explain_unknown(label))
     numbers = [_parse_number(fields[position]) for position in columns.coordinates]
     with np.errstate(over="ignore"):
         landmarks = np.array(numbers).astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -12,9 +12,6 @@ import numpy as np
 from datamodules.readers.asl.letters import (
     FRAME,
     LetterReader,
-    canonical_letter,
-    class_folder,
-    unknown_label,
 )
 from datamodules.readers.base import Item
 from datamodules.store.samples import Rejection, Sample
@@ -43,6 +40,7 @@ class LandmarkNPY(LetterReader):
         use_sequences: make a sample of each sequence folder or (T, 63) file; else each frame is a
             sample of (1, 63).
         split_folders: see ``Reader``.
+        classes: the signs, as their folders are named; None for the ASL alphabet.
 
     Raises:
         ValueError: there is no .npy file, or no folder named like a class.
@@ -55,8 +53,10 @@ class LandmarkNPY(LetterReader):
         raw_dir: str | Path | None,
         use_sequences: bool = False,
         split_folders: bool | None = None,
+        classes: Sequence[str | int] | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
+        self.set_classes(classes)
         self.use_sequences = use_sequences
 
     def list_items(self) -> list[Item]:
@@ -80,9 +80,9 @@ class LandmarkNPY(LetterReader):
     def read(self, item: Item) -> Iterator[Sample | Rejection]:
         """Yield the frames of an item, or one sample of them all."""
         assert isinstance(item, FrameFiles)
-        label = canonical_letter(item.label)
+        label = self.alphabet.find_class(item.label)
         if label is None:
-            yield Rejection(item.id, unknown_label(item.label), item.id)
+            yield Rejection(item.id, self.alphabet.explain_unknown(item.label), item.id)
             return
         good: list[np.ndarray] = []
         for name, frame, fault in self._load_frames(item, label):
@@ -102,11 +102,11 @@ class LandmarkNPY(LetterReader):
         return Sample(name, frames, label, item.group, item.split, item.id, sequence=sequence)
 
     def _make_item(self, split: str, root: Path, path: Path) -> FrameFiles:
-        folder = class_folder(path, root)
+        folder = self.find_class_folder(path, root)
         in_sequence = path.parent != folder if folder else path.stem.isdecimal()
         work = path.parent if in_sequence and path.parent != root else path
         label = folder.name if folder else work.parent.name
-        label = canonical_letter(label) or label
+        label = self.alphabet.find_class(label) or label
         group = self.find_group(folder or work, root)
         return FrameFiles(self.id_of(work), work, label, group, split)
 

@@ -19,7 +19,7 @@ from datamodules.readers.asl.image_folder import ImageFolder
 from datamodules.readers.asl.landmark_columns import JOINT_NAMES, find_columns
 from datamodules.readers.asl.landmark_csv import LandmarkCSV
 from datamodules.readers.asl.landmark_npy import LandmarkNPY
-from datamodules.readers.asl.letters import FRAME, LETTERS, canonical_letter
+from datamodules.readers.asl.letters import ASL_ALPHABET, FRAME, LETTERS, Alphabet
 from datamodules.store.samples import Rejection, Sample
 from tests.helpers.paths import ROOT, require_shared_data
 from tests.helpers.readers import reasons_by_id
@@ -51,11 +51,82 @@ def read_hand_samples(reader):
     ],
 )
 def test_spellings_of_letters_are_recognized(text, letter):
-    assert canonical_letter(text) == letter
+    assert ASL_ALPHABET.find_class(text) == letter
 
 
 def test_there_are_29_classes():
     assert len(LETTERS) == 29
+
+
+# ---- other signs
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        *(("thank you", "Thank-You"), ("THANK_YOU", "Thank-You"), ("ß", "ß"), ("7", "7")),
+        *(("none", "nothing"), ("A", None), ("space", None), (" ", None), ("", None)),
+    ],
+)
+def test_other_signs_are_found_by_their_names(text, name):
+    assert Alphabet(("Thank-You", "ß", "7", "nothing")).find_class(text) == name
+
+
+@pytest.mark.parametrize(
+    ("classes", "problem"),
+    [
+        (["hello"], "a class is missing"),
+        ([], "a class is missing"),
+        (["hello", " "], "a class is missing"),
+        (["thank you", "Thank_You"], "thank you, Thank_You are one folder name"),
+        (["hello", "hello"], "hello, hello are one folder name"),
+    ],
+)
+def test_classes_that_no_folder_could_tell_apart_are_refused(tmp_path, classes, problem):
+    with pytest.raises(ValueError, match=r"^reader\.classes=.* is not valid") as error:
+        ImageFolder(tmp_path, classes=classes)
+    assert problem in str(error.value)
+
+
+@given(st.lists(st.text(max_size=5), min_size=2, max_size=6))
+def test_every_class_is_found_by_its_own_name(classes):
+    try:
+        alphabet = Alphabet(tuple(classes))
+    except ValueError:
+        return
+    assert [alphabet.find_class(name) for name in classes] == classes
+
+
+def test_other_signs_are_read_from_folders(tmp_path, every_image_shows_a_hand):
+    for name in ("mia/hello/1.jpg", "thank you/2.jpg", "A/3.jpg", "mia/nothing/4.jpg"):
+        write_image(tmp_path / name)
+    reader = ImageFolder(tmp_path, classes=["hello", "thank_you"])
+    samples, rejected = read_hand_samples(reader)
+    assert {(s.label, s.group) for s in samples} == {("hello", "mia"), ("thank_you", "")}
+    assert reader.classes == ("hello", "thank_you")
+    reason = "unknown label {!r}; expected one of hello, thank_you"
+    assert reasons_by_id(rejected) == {
+        "A/3.jpg": reason.format("A"),
+        "mia/nothing/4.jpg": reason.format("nothing"),
+    }
+
+
+def test_other_signs_are_read_from_tables(tmp_path):
+    table = pd.DataFrame([POINTS, POINTS, POINTS], columns=NAMES)
+    table.insert(0, "label", ["hello", "HELLO", "A"])
+    table.to_csv(tmp_path / "table.csv", index=False)
+    samples, rejected = read_hand_samples(LandmarkCSV(tmp_path, classes=["hello", "bye"]))
+    assert [sample.label for sample in samples] == ["hello", "hello"]
+    assert list(reasons_by_id(rejected).values()) == [
+        "line 4: unknown label 'A'; expected one of hello, bye"
+    ]
+
+
+def test_folders_of_other_signs_are_named_with_the_setting_that_reads_them(tmp_path):
+    for name in ("hello/1.jpg", "world/2.jpg"):
+        write_image(tmp_path / name)
+    with pytest.raises(ValueError, match=r"reader\.classes=\[hello, world\]"):
+        ImageFolder(tmp_path).list_items()
 
 
 # ---- images
@@ -503,7 +574,7 @@ def test_real_tables_are_read():
 @pytest.mark.parametrize(("name", "classes"), [("images", 26), ("image_folders", 28)])
 def test_real_images_are_read(every_image_shows_a_hand, name, classes):
     items = ImageFolder(require_shared_data(f"asl/{name}")).list_items()
-    assert len({canonical_letter(item.label) for item in items}) == classes
+    assert len({ASL_ALPHABET.find_class(item.label) for item in items}) == classes
     assert {item.group for item in items} == (
         {"s01", "s02", "s03", "s04"} if name == "images" else {""}
     )
