@@ -121,10 +121,9 @@ def require_fingerprint(recognizer: Recognizer) -> str:
         ValueError: it gives no embedding, or writes open text.
     """
     _ = recognizer.known_classes
-    fingerprint = recognizer.metadata.get("fingerprint")
-    if fingerprint is None:
+    if recognizer.fingerprint is None:
         raise ValueError(NO_EMBEDDING)
-    return str(fingerprint)
+    return recognizer.fingerprint
 
 
 def check_label(name: str) -> str:
