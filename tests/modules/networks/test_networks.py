@@ -1,5 +1,6 @@
 """Letter and lip networks: parameter counts of the sources, shapes, gradients."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -58,6 +59,20 @@ def test_letter_net_does_not_depend_on_the_batch() -> None:
 def test_letter_net_averages_the_frames() -> None:
     net, x = LetterNet().eval(), make_hands()[:6]
     torch.testing.assert_close(net(x.repeat(1, 4, 1)), net(x), rtol=1e-4, atol=1e-4)
+
+
+def test_left_and_right_hands_are_read_alike() -> None:
+    hands = [x for _, x in HandSimulator(signers=1, samples_per_class=2).simulate_signer(0)]
+    right = torch.from_numpy(np.stack([hand for hand in hands if hand.any()]))  # (N, 1, 63)
+    left = right.clone()
+    left[..., ::3] = 1 - left[..., ::3]  # x in shares of the image's width
+    net = LetterNet().eval()
+    torch.testing.assert_close(net(left), net(right), rtol=1e-3, atol=1e-4)
+
+
+def test_a_frame_without_a_hand_is_no_class_of_a_model_without_one() -> None:
+    logits = LetterNet(num_classes=30, nothing=-1).eval()(torch.zeros(2, 1, 63))
+    assert (logits == logits[0, 0]).all()
 
 
 def test_an_absent_hand_is_the_class_nothing() -> None:
