@@ -33,6 +33,20 @@ def write_profile(profile: Profile, path: Path) -> None:
     Raises:
         ValueError: the file cannot be written, or the profile is one that ``read_profile`` refuses.
     """
+    content = pack_profile(profile)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise ValueError(f"Cannot write the profile {path} ({error.strerror}).") from None
+
+
+def pack_profile(profile: Profile) -> bytes:
+    """Return the bytes of a profile's file.
+
+    Raises:
+        ValueError: the profile is one that ``parse_profile`` refuses.
+    """
     facts = {
         "format": FORMAT,
         "task": profile.task,
@@ -50,11 +64,7 @@ def write_profile(profile: Profile, path: Path) -> None:
         parse_profile(content.getvalue())
     except ValueError as error:
         raise ValueError(f"These recordings cannot be a profile: {error}.") from None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.getvalue())
-    except OSError as error:
-        raise ValueError(f"Cannot write the profile {path} ({error.strerror}).") from None
+    return content.getvalue()
 
 
 def read_profile(path: Path) -> Profile:

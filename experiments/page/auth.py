@@ -31,17 +31,19 @@ SECURITY_HEADERS = (
 GRADIO_API = "/gradio_api/"
 READ_ROUTES = (
     *("/config", "/theme.css", "/assets/", "/static/", "/svelte/", "/favicon.ico"),
+    "/teach/example",
     *("/robots.txt", "/manifest.json", "/pwa_icon"),
     *(f"{GRADIO_API}{name}" for name in ("info", "queue/data", "heartbeat/", "startup-events")),
     *(f"{GRADIO_API}{name}" for name in ("upload_progress", "theme.css", "app_id")),
 )
 WRITE_ROUTES = (
-    "/camera/",
+    *("/camera/", "/teach/", "/profile/"),
     *(f"{GRADIO_API}{name}" for name in ("upload", "queue/join", "cancel", "reset")),
 )
 MAX_BODY_BYTES = 64 * 1024  # of a request that carries neither a file nor a frame
 MAX_BODY_DEPTH = 16  # of nested lists and dicts
-LARGE_BODY_ROUTES = (f"{GRADIO_API}upload", "/camera/frame/")  # these have limits of their own
+# These have limits of their own.
+LARGE_BODY_ROUTES = (f"{GRADIO_API}upload", "/camera/frame/", "/teach/frame/", "/profile/use")
 
 
 # ---- hosts and origins

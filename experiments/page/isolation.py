@@ -24,6 +24,7 @@ import numpy as np
 
 from experiments.page.uploads import UploadReader, UploadResult
 from unvoiced import Engine, Recognizer
+from unvoiced.profile import Profile
 from unvoiced.text import escape_controls
 
 LOGGER = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class IsolatedUploadReader:
     ) -> None:
         self.recognizer = recognizer
         self._setup: Setup = {
-            "about": recognizer.metadata,
+            "about": recognizer.metadata | {"fingerprint": recognizer.fingerprint},
             "model": recognizer.model,
             "min_confidence": recognizer.min_confidence,
             "profile": recognizer.profile,
@@ -63,8 +64,12 @@ class IsolatedUploadReader:
         self._lock = threading.Lock()
         weakref.finalize(self, _kill_all, self._idle)
 
-    def read(self, path: Path) -> Iterator[UploadResult]:
+    def read(self, path: Path, profile: Profile | None = None) -> Iterator[UploadResult]:
         """Yield the results of a file; the last one is ``done``.
+
+        Args:
+            path: the file.
+            profile: of the visitor; None for the answers of the page to everybody.
 
         Raises:
             ValueError: as ``UploadReader.read``, or the file crashed its worker.
@@ -73,7 +78,7 @@ class IsolatedUploadReader:
         worker = self._acquire_worker()
         is_reusable = False
         try:
-            yield from worker.read(path, self.recognizer.network)
+            yield from worker.read(path, profile, self.recognizer.network)
             is_reusable = True
         except ValueError:
             is_reusable = worker.is_alive()
@@ -119,10 +124,10 @@ class _Worker:
         self._process.kill()
         self._process.join()
 
-    def read(self, path: Path, network: Any) -> Iterator[UploadResult]:
+    def read(self, path: Path, profile: Profile | None, network: Any) -> Iterator[UploadResult]:
         """Yield the results of a file, and answer the worker's requests to the network."""
         try:
-            self._connection.send(path)
+            self._connection.send((path, profile))
             while True:
                 kind, content = self._receive(path)
                 if kind == "result":
@@ -207,14 +212,16 @@ def _run_worker(connection: Connection, setup: Setup) -> None:
     reader = UploadReader(recognizer, make_engine, setup["max_s"], setup["input_reader"])
     try:
         while True:
-            _send_results(reader, connection.recv(), connection)
+            _send_results(reader, *connection.recv(), connection)
     except (EOFError, OSError):  # the program has ended
         return
 
 
-def _send_results(reader: UploadReader, path: Path, connection: Connection) -> None:
+def _send_results(
+    reader: UploadReader, path: Path, profile: Profile | None, connection: Connection
+) -> None:
     try:
-        for result in reader.read(path):
+        for result in reader.read(path, profile):
             connection.send(("result", result))
         outcome = ("end", "")
     except ValueError as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import gradio as gr
 import numpy as np
 
 from experiments.page import markup
+from experiments.page.profiles import ProfileStore
+from experiments.page.teaching_markup import explain_no_profile, render_profile, render_teaching
 from experiments.page.uploads import UploadReader, UploadResult
+from unvoiced.profile import Profile
 from unvoiced.tasks import get_task
 from unvoiced.text import escape_controls
 
@@ -22,6 +26,7 @@ LOGGER = logging.getLogger(__name__)
 CLEANUP_S = (30, 300)  # how often Gradio looks for old uploads, and their age, seconds
 MAX_DRAWN_POINTS = 2000  # per channel
 SIGNAL_COLOR, AXIS_COLOR = "#0d9488", "#7c8aa0"  # readable on white and on black
+ADD_PROFILE_KEY = "async (file) => [file, await window.unvoiced.requireProfileKey()]"
 PLAIN_HTML: dict[str, Any] = {"apply_default_css": False, "container": False, "padding": False}
 
 
@@ -33,13 +38,18 @@ def make_theme() -> gr.themes.Base:
 
 
 def build_page(
-    recognizer: Any, uploads: UploadReader, settings: dict[str, Any], note: str = ""
+    recognizer: Any,
+    uploads: UploadReader,
+    profiles: ProfileStore,
+    settings: dict[str, Any],
+    note: str = "",
 ) -> gr.Blocks:
     """Return the page for the recognizer's task.
 
     Args:
         recognizer: the model.
         uploads: reads uploaded files.
+        profiles: the visitors' profiles.
         settings: ``serve`` of the configuration.
         note: on the model, for visitors.
     """
@@ -49,21 +59,27 @@ def build_page(
     with page:
         header = markup.render_header(task, recognizer.classes, note, recognizer.training_data_note)
         gr.HTML(header, **PLAIN_HTML)
+        reason = explain_no_profile(recognizer)
         if spec.has_camera:
             with gr.Tabs():
                 with gr.Tab("Camera"):
                     gr.HTML(markup.render_camera(task), **PLAIN_HTML)
                 with gr.Tab("Image or clip" if spec.has_single_images else "Clip"):
-                    _add_upload_panel(task, uploads, settings)
+                    _add_upload_panel(task, uploads, profiles, settings)
+                with gr.Tab("Teach it"):
+                    gr.HTML(render_teaching(recognizer, reason), **PLAIN_HTML)
         else:
-            _add_upload_panel(task, uploads, settings)
+            _add_upload_panel(task, uploads, profiles, settings)
+            gr.HTML(render_profile(reason), **PLAIN_HTML)
     page.queue(
         max_size=settings["queue"], default_concurrency_limit=settings["readers"], api_open=False
     )
     return page
 
 
-def _add_upload_panel(task: str, uploads: UploadReader, settings: dict[str, Any]) -> None:
+def _add_upload_panel(
+    task: str, uploads: UploadReader, profiles: ProfileStore, settings: dict[str, Any]
+) -> None:
     """Add a file input, and below it the result."""
     spec = get_task(task)
     accepted = spec.upload_description or spec.input_description
@@ -73,20 +89,46 @@ def _add_upload_panel(task: str, uploads: UploadReader, settings: dict[str, Any]
     file = gr.File(label="File", file_types=list(spec.files), height=170, elem_id="uv-upload")
     output = gr.HTML("", elem_id="uv-output", **PLAIN_HTML)
 
-    def read_file(path: str | None) -> Iterator[tuple[Any, str]]:
-        yield from read_upload(uploads, task, path)
+    profile_key = gr.Textbox("", visible=False)  # page.js fills it
 
-    file.upload(read_file, file, [file, output], show_progress="minimal", api_name="read")
+    def read_file(path: str | None, key: str) -> Iterator[tuple[Any, str]]:
+        get_profile = partial(profiles.get, key) if key else no_profile
+        yield from read_upload(uploads, task, path, get_profile)
+
+    file.upload(
+        read_file,
+        [file, profile_key],
+        [file, output],
+        show_progress="minimal",
+        api_name="read",
+        js=ADD_PROFILE_KEY,
+    )
 
 
-def read_upload(uploads: UploadReader, task: str, path: str | None) -> Iterator[tuple[Any, str]]:
-    """Yield the value of the file input, empty at the end, and the HTML of the result."""
+def no_profile() -> None:
+    """Return no profile: the model alone answers."""
+
+
+def read_upload(
+    uploads: UploadReader,
+    task: str,
+    path: str | None,
+    get_profile: Callable[[], Profile | None] = no_profile,
+) -> Iterator[tuple[Any, str]]:
+    """Yield the value of the file input, empty at the end, and the HTML of the result.
+
+    Args:
+        uploads: reads the file.
+        task: of the page.
+        path: of the file; None for none.
+        get_profile: returns the visitor's profile.
+    """
     if path is None:
         return
     file = Path(path)
     yield gr.skip(), markup.render_notice(f"Reading {file.name} …")
     try:
-        for result in uploads.read(file):
+        for result in uploads.read(file, get_profile()):
             yield None if result.done else gr.skip(), render_result(task, file.name, result)
     except ValueError as error:
         yield None, markup.render_alert(str(error))

@@ -14,6 +14,7 @@ from experiments.launch.console import logger
 from unvoiced import Engine
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+SCRIPTS = ("page.js", "profile.js", "teach.js")  # in this order
 OPEN_TO_OTHERS = (
     "Everyone who reaches this machine may use the page. For a password, set "
     "UNVOICED_AUTH=user:password in the environment, or serve.auth_file=. Browsers on other "
@@ -80,23 +81,32 @@ def create_app(
         note: on the model, for visitors.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+    from anyio import CapacityLimiter
     from fastapi import FastAPI
 
     from experiments.page import layout
     from experiments.page.auth import AllowedHosts, AuthMiddleware, BodyMiddleware
     from experiments.page.isolation import IsolatedUploadReader
-    from experiments.page.routes import add_camera_routes
+    from experiments.page.profiles import MAX_PROFILES_PER_VISITOR, ProfileStore, add_profile_routes
+    from experiments.page.routes import add_camera_routes, add_error_answers
     from experiments.page.sessions import SessionPool
     from experiments.page.storage import Quota, add_upload_route
+    from experiments.page.teaching import add_example_route, add_teaching_routes
 
     pool = SessionPool(make_engine, settings["visitors"], settings["idle_s"])
     uploads = IsolatedUploadReader(
         recognizer, make_engine.keywords, settings["max_upload_s"], settings.get("input_reader")
     )
-    page = layout.build_page(recognizer, uploads, settings, note)
+    profiles = ProfileStore(recognizer, MAX_PROFILES_PER_VISITOR * settings["visitors"])
+    page = layout.build_page(recognizer, uploads, profiles, settings, note)
     file_bytes = round(settings["max_upload_mb"] * 2**20)
     app = FastAPI(openapi_url=None)
-    add_camera_routes(app, pool)
+    cores = CapacityLimiter(os.cpu_count() or 1)
+    add_error_answers(app)
+    add_camera_routes(app, pool, profiles, cores)
+    add_profile_routes(app, profiles, cores)
+    add_teaching_routes(app, pool, profiles, cores)
+    add_example_route(app, recognizer.task)
     quota = Quota(file_bytes, settings["readers"] + settings["queue"])
     add_upload_route(app, folder, quota, page.upload_file_set)
     _mount_page(app, page, file_bytes)
@@ -121,7 +131,7 @@ def _mount_page(app: Any, page: Any, file_bytes: int) -> None:
         pwa=False,
         theme=layout.make_theme(),
         css=markup.read_static_file("page.css"),
-        head=f"<script>{markup.read_static_file('page.js')}</script>",
+        head="".join(f"<script>{markup.read_static_file(name)}</script>" for name in SCRIPTS),
     )
 
 

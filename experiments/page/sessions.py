@@ -1,12 +1,15 @@
-"""Camera sessions: one engine per browser tab, in a pool of bounded size."""
+"""Camera sessions: one engine or lesson per browser tab, in a pool of bounded size."""
 
 from __future__ import annotations
 
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class PoolFullError(ValueError):
@@ -23,11 +26,18 @@ class SessionExpiredError(ValueError):
         )
 
 
+class SessionBusyError(ValueError):
+    """A frame arrived while the previous one of its session is being read."""
+
+    def __init__(self) -> None:
+        super().__init__("The previous frame is still being read. Send the next one later.")
+
+
 class Session:
     """One browser tab that streams; ``lock`` keeps its engine to one thread at a time.
 
     Args:
-        engine: reads the frames.
+        engine: reads the frames, or is a lesson that captures them.
         now: the time of the pool's clock, seconds.
     """
 
@@ -35,6 +45,29 @@ class Session:
         self.engine, self.last_used = engine, now
         self.is_closed = False
         self.lock = threading.Lock()
+
+    @contextmanager
+    def locked(self, kind: type[T], is_waiting: bool = True) -> Iterator[T]:
+        """Provide the engine to this thread alone.
+
+        Args:
+            kind: the class that the engine must have.
+            is_waiting: wait for a thread that uses the engine.
+
+        Raises:
+            SessionExpiredError: the session is closed, or of another kind.
+            SessionBusyError: another thread uses the engine.
+        """
+        if not self.lock.acquire(blocking=is_waiting):
+            self.require_open()
+            raise SessionBusyError
+        try:
+            self.require_open()
+            if not isinstance(self.engine, kind):
+                raise SessionExpiredError
+            yield self.engine
+        finally:
+            self.lock.release()
 
     def require_open(self) -> None:
         """Refuse a session whose engine is closed or being closed.
@@ -78,8 +111,11 @@ class SessionPool:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open_session(self) -> str:
+    def open_session(self, make_engine: Callable[[], Any] | None = None) -> str:
         """Open a session and return its key.
+
+        Args:
+            make_engine: makes what gets the frames; None for that of the pool.
 
         Raises:
             PoolFullError: the pool is full, and no session is idle.
@@ -90,7 +126,9 @@ class SessionPool:
         try:
             if idle is not None:
                 idle.close()
-            session = Session(self.make_engine(), self.clock())  # slow, so not under the lock
+            session = Session(
+                (make_engine or self.make_engine)(), self.clock()
+            )  # slow, so not under the lock
             key = secrets.token_urlsafe(16)
             with self._lock:
                 self._sessions[key] = session

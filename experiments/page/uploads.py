@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 
 from experiments.export.live_sources import load_recording, read_landmarks
 from experiments.page.clips import Clip, check_duration
-from unvoiced import Reading
+from unvoiced import Engine, Reading
 from unvoiced.files import IMAGE_SUFFIXES
 from unvoiced.live.cameras import LANDMARK_FPS, FrameSequence
+from unvoiced.profile import Profile
 from unvoiced.tasks import get_task
 from unvoiced.vision.images import load_image
 
@@ -63,7 +65,7 @@ class UploadReader:
     def __init__(
         self,
         recognizer: Any,
-        make_engine: Callable[..., Any],
+        make_engine: partial[Engine],
         max_s: float,
         input_reader: dict[str, Any] | None = None,
     ) -> None:
@@ -71,13 +73,20 @@ class UploadReader:
         self.input_reader = input_reader or {}
         self.spec = get_task(recognizer.task)
 
-    def read(self, path: Path) -> Iterator[UploadResult]:
+    def read(self, path: Path, profile: Profile | None = None) -> Iterator[UploadResult]:
         """Yield the results of a file; the last one is ``done``.
+
+        Args:
+            path: the file.
+            profile: of the visitor; None for the answers of the page to everybody.
 
         Raises:
             ValueError: the file has another format, is damaged, too long or too large; one
                 sentence that starts with its name.
         """
+        if profile is not None:
+            yield from self._personalize(profile).read(path)
+            return
         name = path.name.lower()
         if not name.endswith(self.spec.files):
             expected = self.spec.upload_description or self.spec.input_description
@@ -93,6 +102,12 @@ class UploadReader:
                 yield from self._read_clip(path)
         except ValueError as error:
             raise ValueError(_to_sentence(path.name, error)) from error
+
+    def _personalize(self, profile: Profile) -> UploadReader:
+        """Return a reader for a visitor with a profile of their own."""
+        recognizer = self.recognizer.with_profile(profile)
+        make_engine = partial(Engine, recognizer, **self.make_engine.keywords)
+        return UploadReader(recognizer, make_engine, self.max_s, self.input_reader)
 
     def _read_samples(self, path: Path) -> UploadResult:
         metadata = self.recognizer.metadata

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.page.routes import FRAME_FORMATS, MAX_FRAME_PIXELS
+from experiments.page.bodies import FRAME_FORMATS, MAX_FRAME_PIXELS
 from unvoiced.vision.images import MAX_SCANS, decode_image
 
 

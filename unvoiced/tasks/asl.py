@@ -23,6 +23,11 @@ ASL = register_task(
         is_rate_required=False,
         unit="letters",
         hint="Show one hand and hold each letter for a moment.",
+        teaching_hint=(
+            "The model asks for one sign after the other. Hold each still for a moment, until it "
+            "is captured; between two captures, move your hand a little. The points of your hand "
+            "are kept, no images, and only in this page until you save them."
+        ),
         not_found="No hand is in sight.",
         not_sure="A hand, but no letter that is sure.",
         simulated_source="on hands that a computer drew, not on people",

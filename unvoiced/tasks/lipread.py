@@ -18,6 +18,11 @@ LIPREAD = register_task(
         has_lips=True,
         frame_shape=(None, None),
         hint="Look into the camera and say one word at a time; no sound is recorded.",
+        teaching_hint=(
+            "The model asks for one word after the other. Say each as often as it is asked for, "
+            "and close your mouth for a moment after it. What the model computes from your mouth "
+            "is kept, no images, and only in this page until you save it."
+        ),
         not_found="No face is in sight.",
         not_sure="A face; no word that is sure.",
         simulated_source="on mouths that a computer drew, not on people",

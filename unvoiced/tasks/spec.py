@@ -42,6 +42,7 @@ class TaskSpec:
         context_s: seconds before and after a word that is cut from a sentence.
         unit: what the test accuracy counts, in the plural.
         hint: instruction below the camera image.
+        teaching_hint: instruction for a lesson, see ``unvoiced.teaching``.
         not_found: sentence for a recording that shows nothing to read.
         not_sure: sentence for a prediction below the threshold.
         simulated_source: what the simulated training data are, after "learned".
@@ -67,6 +68,7 @@ class TaskSpec:
     context_s: float = 0.0
     unit: str = "words"
     hint: str = ""
+    teaching_hint: str = ""
     not_found: str = "Nothing was recognized."
     not_sure: str = "No prediction is sure enough."
     simulated_source: str = "on simulated recordings, not on people"

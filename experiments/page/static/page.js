@@ -57,18 +57,21 @@
   async function post(path, body) {
     let response;
     try {
-      response = await fetch("camera/" + path, { method: "POST", body });
+      response = await fetch(path, { method: "POST", body });
     } catch {
       throw new Error(SERVER_LOST);
     }
     const content = await response.json().catch(() => ({}));
     if (response.ok) return content;
-    if (response.status === 410) forgetSession();
-    throw new Error(content.error || SERVER_ERROR);
+    if (response.status === 410 && path.startsWith("camera/")) forgetSession();
+    const error = new Error(content.error || SERVER_ERROR);
+    error.status = response.status;
+    throw error;
   }
 
   async function openSession() {
-    if (!sessionKey) sessionKey = (await post("enter")).session;
+    const { requireProfileKey } = window.unvoiced, profile = await requireProfileKey();
+    if (!sessionKey) sessionKey = (await post("camera/enter?profile=" + profile)).session;
   }
 
   function forgetSession() {  // its text stays on the page, in front of the next session's
@@ -87,7 +90,7 @@
 
   async function startCamera() {
     showError("");
-    if (!navigator.mediaDevices) { showError(INSECURE_PAGE); return; }
+    window.unvoiced.stopLesson();
     const button = element("start"), run = ++runNumber;
     isStarting = true;  // a disabled button would lose the keyboard's focus
     button.setAttribute("aria-disabled", "true");
@@ -104,10 +107,7 @@
   }
 
   async function openCamera() {
-    const deviceId = element("cameras").value;
-    const constraints = { width: { ideal: WIDTH }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
-    if (deviceId) constraints.deviceId = { exact: deviceId }; else constraints.facingMode = "user";
-    stream = await navigator.mediaDevices.getUserMedia({ video: constraints, audio: false });
+    stream = await requestStream(element("cameras").value);
     const track = stream.getVideoTracks()[0], video = element("video");
     track.addEventListener("ended", () => stopCamera(CAMERA_LOST));
     video.srcObject = stream;
@@ -116,6 +116,13 @@
     for (const view of [video, element("seen")]) view.classList.toggle("uv-mirrored", isMirrored);
     element("start").textContent = "Stop the camera";
     await listCameras(track.getSettings().deviceId);
+  }
+
+  function requestStream(deviceId) {
+    if (!navigator.mediaDevices) throw new Error(INSECURE_PAGE);
+    const constraints = { width: { ideal: WIDTH }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
+    if (deviceId) constraints.deviceId = { exact: deviceId }; else constraints.facingMode = "user";
+    return navigator.mediaDevices.getUserMedia({ video: constraints, audio: false });
   }
 
   async function listCameras(currentId) {
@@ -191,7 +198,7 @@
       const takenAt = performance.now();
       try {
         const blob = await takeSnapshot(video, canvas);
-        const answer = await post("frame/" + sessionKey + "?seconds=" + (takenAt / 1000).toFixed(4), blob);
+        const answer = await post("camera/frame/" + sessionKey + "?seconds=" + (takenAt / 1000).toFixed(4), blob);
         if (runNumber !== run) return;
         statistics.numRead += 1;
         statistics.numSkipped = Math.max(0, numPresented - firstPresented + 1 - statistics.numRead);
@@ -264,7 +271,7 @@
 
   async function typeLabel(name) {  // the program edits its session's text, the page that of earlier ones
     if (sessionKey && (name === "space" || sessionText)) {
-      await post("type/" + sessionKey + "?name=" + name)
+      await post("camera/type/" + sessionKey + "?name=" + name)
         .then((answer) => updateText(answer.text), (error) => showError(error.message));
       return;
     }
@@ -287,7 +294,7 @@
     sessionText = earlierText = "";
     element("text").textContent = "";
     if (window.speechSynthesis) window.speechSynthesis.cancel();
-    if (sessionKey) await post("clear/" + sessionKey).catch((error) => showError(error.message));
+    if (sessionKey) await post("camera/clear/" + sessionKey).catch((error) => showError(error.message));
   }
 
   // ---- buttons
@@ -308,4 +315,10 @@
     if (event.target.id === "uv-cameras" && stream) { stopCamera(); startCamera(); }
   });
   window.addEventListener("pagehide", closeSession);
+
+  // For profile.js and teach.js.
+  window.unvoiced = {
+    element, post, speak, closeSession, requestStream, takeSnapshot, CAMERA_ERRORS, CAMERA_LOST,
+    stopLesson: () => {}, requireProfileKey: async () => "",
+  };
 })();
