@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from experiments.launch.allowed import MAX_PACKAGES, is_allowable
 from experiments.launch.renaming import (
     Renamed,
     rename_card_fields,
@@ -12,7 +13,13 @@ from experiments.launch.renaming import (
     warn_renamed,
 )
 from unvoiced.metadata import check_metadata
-from unvoiced.plain_data import check_identifier, check_number, check_plain, require_fact
+from unvoiced.plain_data import (
+    check_identifier,
+    check_names,
+    check_number,
+    check_plain,
+    require_fact,
+)
 
 NEEDED_FIELDS = ("task", "module", "net", "input", "classes", "trained_classes", "simulated")
 TARGET = "_target_"
@@ -44,6 +51,8 @@ class ModelCard:
         data_dir: the set that was trained on; None for the simulator.
         record: hashes of the samples and groups that were trained on (``TrainingRecord``); empty
             where they are unknown or simulated.
+        allow: the packages outside this project that the run was allowed to build (``allow=``), for
+            people; loading never trusts it.
         config: the run's configuration, for people and comparisons; nothing is built from it.
     """
 
@@ -62,6 +71,7 @@ class ModelCard:
     leaks: bool = False
     data_dir: str | None = None
     record: dict[str, Any] = field(default_factory=dict)
+    allow: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -77,6 +87,9 @@ class ModelCard:
         _check_class(f"{place}.module", plain["module"])
         config = plain.get("config", {})
         require_fact(f"{place}.config", config, isinstance(config, dict), "a dict")
+        check_names(f"{place}.allow", plain.get("allow", []), MAX_PACKAGES)
+        for name in plain.get("allow", []):
+            require_fact(f"{place}.allow", name, is_allowable(name), "names of packages")
         names = {one.name for one in fields(cls)}
         return cls(**{key: value for key, value in plain.items() if key in names})
 

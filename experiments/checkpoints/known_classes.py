@@ -1,11 +1,11 @@
 """The classes that a checkpoint may name: those of conf/net, module and task.
 
-A network of your own becomes known by its file in conf/net, or by its task's file.
+A network of your own becomes known by its file in conf/net, by its task's file, or by ``allow=`` in
+the command that loads it.
 """
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import yaml
 from torch import nn
 
 from experiments.checkpoints.card import TARGET, ModelCard
+from experiments.launch.allowed import advise_allow, is_allowed, refuse_foreign_class
+from experiments.launch.signatures import find_class
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -38,21 +40,37 @@ def refuse_unknown_classes(card: ModelCard, place: str) -> None:
     """Refuse a card that names other classes; nothing is imported.
 
     Raises:
-        ValueError: with the class and the allowed ones.
+        ValueError: with the class and the allowed ones, or the ``allow=`` that is missing.
     """
     for group, node in (("net", card.net), ("module", card.module)):
-        if node[TARGET] not in known_classes(group).values():
+        target = node[TARGET]
+        if target not in known_classes(group).values() and not is_allowed(target):
+            advice = advise_allow(target)
+            if advice:
+                raise ValueError(
+                    f"{place} asks for {target} as its {group}, which is not part of this project. "
+                    f"Nothing of it was imported. If you trust this code, add allow=[{advice}]"
+                )
             raise ValueError(
-                f"{place} asks for {node[TARGET]} as its {group}, which a checkpoint may not build "
+                f"{place} asks for {target} as its {group}, which a checkpoint may not build "
                 f"(allowed: the classes that conf/{group}/*.yaml and conf/task/*.yaml name). "
                 "Nothing of it was run"
             )
 
 
+def is_module_of(task: str, target: str) -> bool:
+    """Return whether a class is the module of a task, or one that ``allow=`` names."""
+    return known_classes("module").get(task) == target or is_allowed(target)
+
+
 def import_class(target: str) -> type[nn.Module]:
-    """Return a class that ``refuse_unknown_classes`` has accepted."""
-    package, _, name = target.rpartition(".")
-    found = getattr(importlib.import_module(package), name)
+    """Return a class that ``refuse_unknown_classes`` has accepted.
+
+    Raises:
+        ValueError: there is no such class, or it is no network.
+    """
+    found = find_class(target)
+    refuse_foreign_class(target, found)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise ValueError(f"{target} is no class of networks; correct conf/net or conf/module")
     return found

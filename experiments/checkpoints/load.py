@@ -18,7 +18,7 @@ from torch.nn.modules import module as torch_module
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.checkpoints.known_classes import (
     import_class,
-    known_classes,
+    is_module_of,
     refuse_unknown_classes,
 )
 from experiments.checkpoints.old_checkpoints import rename_checkpoint
@@ -107,9 +107,7 @@ def read_task(path: Path) -> str | None:
     """Return the task of a model file; None if it cannot be read."""
     try:
         exported = path.suffix == ONNX
-        return (
-            OnnxNetwork(path).metadata["task"] if exported else read_checkpoint(path)["card"].task
-        )
+        return OnnxNetwork(path).metadata["task"] if exported else _read_content(path)["card"].task
     except ValueError:
         return None
 
@@ -123,6 +121,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ValueError: no such file, truncated, not a checkpoint or plain file of this project, or it
             names something that a checkpoint may not build.
     """
+    content, place = _read_content(path), f"ckpt_path={path}"
+    refuse_unknown_classes(content["card"], place)
+    return rename_checkpoint(content, content["card"], place)
+
+
+def _read_content(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint with a valid card, whatever classes the card names."""
     place = f"ckpt_path={path}"
     if path.suffix == ONNX and path.is_file():
         raise ValueError(
@@ -143,8 +148,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = content | {"card": card, "state_dict": weights}
     else:
         raise ValueError(f"{place} is not a checkpoint that this suite wrote")
-    refuse_unknown_classes(content["card"], place)
-    return rename_checkpoint(content, content["card"], place)
+    return content
 
 
 def _check_weights(weights: Any, place: str) -> dict[str, Tensor]:
@@ -173,7 +177,7 @@ def _build_module(card: ModelCard, weights: dict[str, Tensor], net_alone: bool) 
 
 
 def _construct_module(card: ModelCard) -> TaskModule:
-    if known_classes("module").get(card.task) != card.module[TARGET]:
+    if not is_module_of(card.task, card.module[TARGET]):
         raise ValueError(f"{card.module[TARGET]} is not the module of task {card.task}")
     net, module = (
         (import_class(node[TARGET]), {k: v for k, v in node.items() if k != TARGET})

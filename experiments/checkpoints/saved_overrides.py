@@ -12,6 +12,7 @@ from experiments.launch.renaming import rename_overrides
 from unvoiced.plain_data import show_value
 
 OVERRIDES = Path(".hydra", "overrides.yaml")
+SHOWN_LINES = 5  # of overrides, in an error
 MAX_ENTRIES = 100_000  # files of a run folder
 KEY = re.compile(r"(?:\+\+?|~)?([A-Za-z]\w*(?:\.[A-Za-z0-9]\w*)*)", re.ASCII)
 # Choices of files in conf/, and settings of how a run trains.
@@ -51,13 +52,14 @@ def read_saved_overrides(folder: Path, given: set[str]) -> tuple[list[str], list
         for old, new in zip(lines, renamed, strict=True)
         if not {parse_override_key(old), parse_override_key(new)} & given
     ]
-    for line in kept:
-        if not _is_harmless(line, folder):
-            raise ValueError(
-                f"resume={folder}: its {OVERRIDES} sets {show_value(line)}, which is not read "
-                f"from a file. Repeat {show_value(parse_override_key(line))} in this command "
-                "if it is meant"
-            )
+    unread = [line for line in kept if not _is_harmless(line, folder)]
+    if unread:
+        shown = ", ".join(map(show_value, unread[:SHOWN_LINES]))
+        keys = ", ".join(show_value(parse_override_key(line)) for line in unread[:SHOWN_LINES])
+        raise ValueError(
+            f"resume={folder}: its {OVERRIDES} sets {shown}, which is not read from a file. "
+            f"Repeat {keys} in this command if it is meant"
+        )
     return renamed, kept
 
 

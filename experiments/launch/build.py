@@ -144,6 +144,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "leaks": data.indices.has_leakage,
         "data_dir": str(Path(data.data_dir).resolve()) if data.data_dir else None,
         "record": data.record_training(),
+        "allow": list(plain(config).get("allow") or []),
         "config": plain(config),
     }
     return ModelCard.from_plain(facts, "the model's card")

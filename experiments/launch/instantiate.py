@@ -13,6 +13,8 @@ from hydra.utils import get_object
 from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import Container, DictConfig, OmegaConf
 
+from experiments.launch.allowed import list_allowed_patterns, refuse_foreign_class
+
 # Packages whose classes a command line may name in ``_target_``. Values from checkpoints or other
 # files are never built here.
 BUILDABLE = [
@@ -33,7 +35,12 @@ def instantiate(node: Any, **arguments: Any) -> Any:
     """
     for target in find_targets(plain(node) if isinstance(node, Container) else node):
         refuse_other_target(target)
-    return hydra_instantiate(node, _execution_whitelist_=BUILDABLE, **arguments)
+    return hydra_instantiate(node, _execution_whitelist_=list_buildable(), **arguments)
+
+
+def list_buildable() -> list[str]:
+    """Return patterns of the classes that this command may build."""
+    return [*BUILDABLE, *list_allowed_patterns()]
 
 
 def find_targets(node: Any) -> Iterator[Any]:
@@ -53,7 +60,7 @@ def refuse_other_target(target: Any) -> None:
     Raises:
         ValueError: with the target.
     """
-    known = isinstance(target, str) and any(fnmatchcase(target, one) for one in BUILDABLE)
+    known = isinstance(target, str) and any(fnmatchcase(target, one) for one in list_buildable())
     try:
         found = get_object(target) if known else None
     except Exception as error:  # of whatever is imported
@@ -61,8 +68,9 @@ def refuse_other_target(target: Any) -> None:
         raise ValueError(f"_target_={target} cannot be imported ({reason})") from None
     if not isinstance(found, type):
         raise ValueError(
-            f"_target_={target} may not be built; expected a class of {', '.join(BUILDABLE)}"
+            f"_target_={target} may not be built; expected a class of {', '.join(list_buildable())}"
         )
+    refuse_foreign_class(target, found)
 
 
 def plain(config: Any) -> Any:

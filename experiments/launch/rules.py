@@ -9,6 +9,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from functools import cache
 
+from experiments.launch.allowed import ALLOW_RULE
 from experiments.launch.data_rules import DATA
 from experiments.launch.reader_rules import READING
 from experiments.launch.rule_kinds import (
@@ -28,6 +29,7 @@ from unvoiced.validation import FLAG, NULL, Rule, choice, integer, list_of, numb
 ROOT: dict[str, Rule] = {
     "task": NAME,
     "stage": NAME,
+    "allow": ALLOW_RULE,
     "epochs": integer(1, MOST_EPOCHS),
     "seed": SEED,
     "data_dir": FOLDER | NULL,

@@ -8,8 +8,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.launch.allowed import advise_allow, allow_packages, refuse_foreign_class
 from experiments.launch.current_names import read_task
-from experiments.launch.instantiate import BUILDABLE
+from experiments.launch.instantiate import BUILDABLE, list_buildable
 from experiments.launch.old_names import KEYS
 from experiments.launch.rules import find_rule
 from experiments.launch.signatures import find_class, list_arguments
@@ -59,9 +60,12 @@ HYDRA_KEYS = ("_target_", "_partial_")
 def validate_configuration(config: DictConfig) -> None:
     """Refuse values that are not valid, and arguments that a class does not have.
 
+    From here on, the packages of ``allow=`` and no others may be built.
+
     Raises:
         ValueError: with the setting, the value and what is expected.
     """
+    allow_packages(config.get("allow"))
     stage = config.get("stage")
     names = ", ".join(GROUPS)
     if not isinstance(stage, str) or stage not in GROUPS:
@@ -175,16 +179,26 @@ def _has_target(value: Any) -> bool:
 def _require_class(key: str, target: Any) -> Any:
     name = f"{key}._target_"
     require(name, target, isinstance(target, str) and "." in target, "the dotted path of a class")
-    if not any(fnmatchcase(target, pattern) for pattern in BUILDABLE):
+    if not any(fnmatchcase(target, pattern) for pattern in list_buildable()):
         allowed = ", ".join(pattern.removesuffix(".*") for pattern in BUILDABLE)
         raise ValueError(
             f"{name}={shown(target)} is outside of the packages that may be built ({allowed}). "
-            "Put the file into the folder of this project that fits, such as modules/networks/ "
-            "or callbacks/."
+            f"{_advise_package(target)}"
         )
     try:
         found = find_class(target)
+        refuse_foreign_class(target, found)
     except ValueError as error:
         raise ValueError(f"{name}={error}; expected the dotted path of a class.") from None
     require(name, target, isinstance(found, type), "the dotted path of a class")
     return found
+
+
+def _advise_package(target: str) -> str:
+    names = advise_allow(target)
+    if names:
+        return f"For a package of your own, add allow=[{names}]."
+    return (
+        "Put the file into the folder of this project that fits, such as modules/networks/ or "
+        "callbacks/."
+    )

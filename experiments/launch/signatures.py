@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from experiments.launch.allowed import is_allowed
 from unvoiced.validation import ANYTHING, FLAG, NULL, Rule, choice, is_integer, is_number, shown
 
 SCALARS: dict[Any, Rule] = {
@@ -32,8 +33,19 @@ def find_class(target: str) -> Any:
     package, _, name = target.rpartition(".")
     try:
         return getattr(importlib.import_module(package), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{shown(target)} cannot be imported ({error})") from None
+    except Exception as error:  # of whatever is imported
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(
+            f"{shown(target)} cannot be imported ({reason}){_advise_path(package, error)}"
+        ) from None
+
+
+def _advise_path(package: str, error: Exception) -> str:
+    """Return how to make a package of one's own known to Python."""
+    root = package.partition(".")[0]
+    if not is_allowed(package) or not isinstance(error, ModuleNotFoundError) or error.name != root:
+        return ""
+    return f". Install {root} (pip install -e .), or set PYTHONPATH to the folder that holds it"
 
 
 @cache
@@ -92,4 +104,6 @@ def _hints(function: Any) -> dict[str, Any]:
 
 def _is_own(found: Any) -> bool:
     """Return whether all passed-on arguments end in a class without others."""
-    return isinstance(found, type) and found.__module__.startswith(("modules.", "datamodules."))
+    if not isinstance(found, type):
+        return False
+    return found.__module__.startswith(("modules.", "datamodules.")) or is_allowed(found.__module__)
