@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.splits.base import count_share, list_groups
+from datamodules.splits.stratified import draw_stratified, list_members
 
 
 def draw_validation(
@@ -25,10 +26,11 @@ def draw_validation(
 
 
 def draw_random_rows(
-    manifest: pd.DataFrame, rows: np.ndarray, fraction: float, seed: int
+    manifest: pd.DataFrame, rows: np.ndarray, fraction: float, seed: int, stratify: bool = False
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """Draw a share of the rows; return the remaining rows, the drawn rows and a description."""
-    (drawn,), rest, unit = draw_rows(manifest, rows, [count_share(len(rows), fraction)], seed)
+    counts = [count_share(len(rows), fraction)]
+    (drawn,), rest, unit = draw_rows(manifest, rows, counts, seed, stratify=stratify)
     return rest, drawn, f"{fraction:.0%} of the {unit} at random, of the same people as training"
 
 
@@ -38,21 +40,36 @@ def draw_rows(
     counts: list[int],
     seed: int,
     from_end: bool = False,
+    stratify: bool = False,
 ) -> tuple[list[np.ndarray], np.ndarray, str]:
     """Draw ``counts`` of the rows at random, whole sequences of them.
 
     A sequence is not drawn if a class of several samples would be left without any. If nothing can
     be drawn then, single samples are drawn.
 
+    Args:
+        manifest: the table of samples.
+        rows: indices of the rows to draw from.
+        counts: numbers of rows to draw.
+        seed: seed of the draw.
+        from_end: whether the drawn order is traversed backwards; without ``stratify`` only.
+        stratify: whether each class, and within it each group, gives its share.
+
     Returns:
         The drawn rows of each count, the remaining rows, and the unit that was drawn.
     """
     codes = pd.factorize(manifest["sequence"].iloc[rows])[0]
     labels = pd.factorize(manifest["label"].iloc[rows])[0]
-    drawn = _draw_sequences(codes, labels, counts, seed, from_end)
-    unit = "recordings"
+    groups = pd.factorize(manifest["group"].iloc[rows])[0]
+
+    def draw(units: np.ndarray) -> list[np.ndarray]:
+        if stratify:
+            return draw_stratified(units, labels, groups, counts, seed)
+        return _draw_sequences(units, labels, counts, seed, from_end)
+
+    drawn, unit = draw(codes), "recordings"
     if not all(count == 0 or len(part) for count, part in zip(counts, drawn, strict=True)):
-        drawn = _draw_sequences(np.arange(len(rows)), labels, counts, seed, from_end)
+        drawn = draw(np.arange(len(rows)))
         unit = "samples (near-copies of what is trained on: the recordings are too few to draw)"
     rest = np.setdiff1d(np.arange(len(rows)), np.concatenate([np.zeros(0, np.int64), *drawn]))
     return [rows[part] for part in drawn], rows[rest], unit
@@ -69,8 +86,7 @@ def _draw_sequences(
         seed: seed of the order in which sequences are drawn.
         from_end: whether that order is traversed backwards.
     """
-    order = np.argsort(codes, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(codes))[:-1])
+    members = list_members(codes)
     left = np.bincount(labels)  # samples of each class that are not drawn
     is_guarded = left > 1
     drawn: list[list[np.ndarray]] = [[] for _ in counts]

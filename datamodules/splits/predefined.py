@@ -71,11 +71,13 @@ class AutoSplit(Split):
 
     Args:
         val_fraction, test_fraction, seed: arguments of the chosen split.
+        stratify: whether a random split takes the same share of each class and its groups.
     """
 
     val_fraction: float = 0.15
     test_fraction: float = 0.15
     seed: int = 0
+    stratify: bool = True
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         """Divide the rows of a manifest by the best split that its columns allow."""
@@ -87,5 +89,7 @@ class AutoSplit(Split):
         num_groups = len(list_groups(manifest))
         if num_groups == 2:
             return LeaveOneGroupOut(val="random", val_fraction=self.val_fraction, seed=self.seed)
-        kind = GroupSplit if num_groups > 2 else RandomSplit
-        return kind(self.val_fraction, self.test_fraction, self.seed)
+        fractions = (self.val_fraction, self.test_fraction)
+        if num_groups > 2:
+            return GroupSplit(*fractions, self.seed)
+        return RandomSplit(*fractions, self.seed, self.stratify)

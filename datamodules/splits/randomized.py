@@ -24,11 +24,13 @@ class RandomSplit(Split):
     Args:
         val_fraction, test_fraction: share of the samples, at least one unless 0.
         seed: seed of the draw.
+        stratify: whether each class, and within it each group, gives that share.
     """
 
     val_fraction: float = 0.15
     test_fraction: float = 0.15
     seed: int = 0
+    stratify: bool = True
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         """Draw rows or sequences of a manifest."""
@@ -36,10 +38,13 @@ class RandomSplit(Split):
         counts = [count_share(len(rows), f) for f in (self.test_fraction, self.val_fraction)]
         if sum(counts) >= len(rows):
             raise ValueError(f"split=random needs more than {sum(counts)} samples")
-        (test, val), train, unit = draw_rows(manifest, rows, counts, self.seed, from_end=True)
+        (test, val), train, unit = draw_rows(
+            manifest, rows, counts, self.seed, from_end=True, stratify=self.stratify
+        )
+        strata = ", stratified by class" if self.stratify else ""
         description = (
-            f"random split by {unit}: recordings of the same person are on both sides, so these "
-            "numbers say little about people never seen"
+            f"random split by {unit}{strata}: recordings of the same person are on both sides, so "
+            "these numbers say little about people never seen"
         )
         return SplitIndices(train, val, test, description, has_leakage=True)
 
@@ -55,11 +60,13 @@ class TrainAll(Split):
         val_fraction: share of the recordings that validates if no row is marked ``val``.
         seed: seed of its draw.
         include_test: whether rows that are marked ``test`` are trained on too.
+        stratify: whether each class, and within it each group, gives that share.
     """
 
     val_fraction: float = 0.05
     seed: int = 0
     include_test: bool = False
+    stratify: bool = True
 
     def __call__(self, manifest: pd.DataFrame) -> SplitIndices:
         """Put all rows of a manifest into the training part."""
@@ -75,7 +82,9 @@ class TrainAll(Split):
         draw = "the recordings that the set marks val"
         train = np.setdiff1d(rows, val)
         if not len(val) or not len(train):
-            train, val, draw = draw_random_rows(manifest, rows, self.val_fraction, self.seed)
+            train, val, draw = draw_random_rows(
+                manifest, rows, self.val_fraction, self.seed, self.stratify
+            )
         if not len(test):
             description = f"trained on all people, none kept aside to test; validation: {draw}"
             return SplitIndices(train, val, test, description, has_leakage=True)

@@ -47,11 +47,11 @@ def load_initial_weights(module: TaskModule, path: str | Path) -> None:
             f"{module.card.net_name}: name the same network with net="
         )
     module.net.load_state_dict(fits, strict=False)
-    module.card = replace(module.card, record=_join_records(card, module.card))
+    module.card = replace(module.card, record=join_records(card, module.card))
     _report_loading(path, card, mine, fits, head)
 
 
-def _join_records(*cards: ModelCard) -> dict[str, Any]:
+def join_records(*cards: ModelCard) -> dict[str, Any]:
     """Return what the models were trained on together."""
     records = [TrainingRecord.from_plain(card.record) for card in cards if card.record]
     return reduce(TrainingRecord.merge, records).to_plain() if records else {}

@@ -83,7 +83,7 @@ def _check_split(card: ModelCard) -> dict[str, Any]:
     if name not in SPLITS:
         raise ValueError("the model does not state the split of its training. Set split=")
     known = {one.name: one.default for one in fields(SPLITS[name]) if one.default is not MISSING}
-    settings = {key: value for key, value in node.items() if key in known}
+    settings = {key: value for key, value in keep_draw(node).items() if key in known}
     for key, value in settings.items():
         if isinstance(known[key], str):
             check_text(f"the model's split.{key}", value, 100)
@@ -91,6 +91,11 @@ def _check_split(card: ModelCard) -> dict[str, Any]:
             whole = isinstance(known[key], int)
             check_number(f"the model's split.{key}", value, 0, LARGEST_NUMBER, whole=whole)
     return {TARGET: f"datamodules.splits.{name}", **settings}
+
+
+def keep_draw(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a trained model's split with what they meant when it was drawn."""
+    return {"stratify": False} | node
 
 
 def _check_calibrate(card: ModelCard) -> int:

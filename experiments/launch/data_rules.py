@@ -28,6 +28,7 @@ DATA: dict[str, Rule] = {
     "split.*_fraction": SHARE_BELOW_ONE,
     "split.include_test": FLAG,
     "split.seed": SEED,
+    "split.stratify": FLAG,
     "tokenizer.vocabulary": integer(4, 1_000_000, "ids"),
     "tokenizer.lower": FLAG,
     "tokenizer.path": FILE | NULL,

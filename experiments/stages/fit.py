@@ -17,6 +17,7 @@ from datamodules.splits import PHASES
 from experiments.checkpoints.init_from import load_initial_weights
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.resume import find_checkpoint_to_resume, report_changes
+from experiments.checkpoints.resumed_split import continue_record, keep_split
 from experiments.checkpoints.superseded import set_aside_later_files
 from experiments.checkpoints.training_state import (
     check_callback_states,
@@ -73,7 +74,11 @@ def train_and_test(config: DictConfig) -> float | None:
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it starts
     check_trainer(config)
     checkpoint = find_checkpoint_to_resume(config.resume) if config.resume else None
-    content = _read_training_state(checkpoint, config) if checkpoint else {}
+    content: dict[str, Any] = {}
+    if checkpoint:
+        content = _read_training_state(checkpoint)
+        config = keep_split(config, content["card"])
+        report_changes(content["card"].config, plain(config))
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)
     module = build_module(config, data)
@@ -83,6 +88,7 @@ def train_and_test(config: DictConfig) -> float | None:
     compile_network(config, module, trainer)
     check_monitor(config, module.list_monitored_metrics(), trainer.callbacks)
     if checkpoint:
+        continue_record(module, content["card"])
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
         _set_aside_later_files(config, checkpoint, content)
     folder = write_config(config)
@@ -93,11 +99,10 @@ def train_and_test(config: DictConfig) -> float | None:
     return _test_and_report(config, trainer, module, data, problems)
 
 
-def _read_training_state(checkpoint: Path, config: DictConfig) -> dict[str, Any]:
-    """Return the validated content of the checkpoint to resume, and print changed settings."""
+def _read_training_state(checkpoint: Path) -> dict[str, Any]:
+    """Return the validated content of the checkpoint to resume."""
     content = read_checkpoint(checkpoint)
     check_training_state(content, str(checkpoint))
-    report_changes(content["card"].config, plain(config))
     return content
 
 

@@ -155,6 +155,47 @@ def test_random_draws_take_whole_recordings(lengths: list[int], classes: int, se
         assert together.tolist() == list(range(len(table)))
 
 
+@given(
+    classes=st.lists(st.integers(0, 5), min_size=30, max_size=120),
+    length=st.integers(1, 4),
+    fraction=st.floats(0.1, 0.4),
+    seed=st.integers(0, 3),
+)
+@settings(max_examples=50)
+def test_random_splits_take_the_same_share_of_each_class(
+    classes: list[int], length: int, fraction: float, seed: int
+) -> None:
+    """To within one recording, and the whole draw to within half of one."""
+    labels = np.repeat(np.array(classes).astype(str), length)
+    names = np.repeat([f"clip {n}" for n in range(len(classes))], length)
+    table = make_manifest(["a"] * len(names)).assign(label=labels, sequence=names)
+    parts = RandomSplit(fraction, 0.2, seed)(table)
+    for rows, share in ((parts.val, fraction), (parts.test, 0.2)):
+        counts = table["label"].iloc[rows].value_counts()
+        for label, total in table["label"].value_counts().items():
+            if total >= 4 * length:  # smaller classes keep a recording to train on
+                assert abs(counts.get(label, 0) - total * share) <= 1.5 * length
+    again = RandomSplit(fraction, 0.2, seed)(table)
+    assert all((parts[phase] == again[phase]).all() for phase in PHASES)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_495_clips_are_divided_as_in_the_source(seed: int) -> None:
+    """386 train and 109 validate, each class and each speaker alike."""
+    labels = np.repeat(list("abcd"), [137, 122, 126, 110])
+    table = make_manifest(list(np.resize(list("vwxyz"), 495))).assign(label=labels)
+    parts = RandomSplit(0.22, 0.0, seed)(table)
+    assert (len(parts.train), len(parts.val)) == (386, 109)
+    for column, most in (("label", 1), ("group", 4)):
+        totals, drawn = table[column].value_counts(), table[column].iloc[parts.val].value_counts()
+        assert ((drawn - 0.22 * totals).abs() <= most).all()
+
+
+def test_the_draw_of_the_version_before_is_kept() -> None:
+    table = make_manifest(["a"] * 20).assign(label=list("abcd") * 5)
+    assert RandomSplit(0.3, 0.2, 1, stratify=False)(table).val.tolist() == [0, 3, 4, 5, 8, 9]
+
+
 def test_one_recording_of_each_class_is_drawn_by_samples_and_says_so() -> None:
     names = np.repeat(["clip A", "clip B"], 20)
     parts = TrainAll()(make_manifest(["a"] * 40).assign(sequence=names, label=names))
