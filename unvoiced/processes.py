@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, and never import from the current folder.
+"""Child processes that end with their parent, and the memory of this one.
 
 Imports the standard library only: every command and every worker process imports this first.
 """
@@ -6,9 +6,11 @@ Imports the standard library only: every command and every worker process import
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 PARENT_VARIABLE = "UNVOICED_PARENT"  # id of the process with which a command ends
@@ -60,3 +62,34 @@ def isolate_imports(folders: Iterable[str | Path]) -> None:
     known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     added = [str(folder) for folder in folders if str(folder) not in known]
     os.environ["PYTHONPATH"] = os.pathsep.join([*added, *known])
+
+
+def read_peak_memory_mb() -> float | None:
+    """Return the largest memory (MiB) that this process has held; None if it is unknown.
+
+    Memory of child processes is not part of it.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:  # not Linux
+        return _read_peak_usage_mb()
+    peaks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return round(int(peaks[0]) / 1024, 1) if peaks else _read_peak_usage_mb()
+
+
+def _read_peak_usage_mb() -> float | None:
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, else kB
+    return round(peak / (2**20 if sys.platform == "darwin" else 1024), 1)
+
+
+def reset_peak_memory() -> None:
+    """Start ``read_peak_memory_mb`` anew, where the system allows it (Linux).
+
+    A process may run several jobs of a sweep, of which each has its own peak.
+    """
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

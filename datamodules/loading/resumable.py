@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -31,17 +32,29 @@ class ResumableLoader(DataLoader):
     """A DataLoader whose ``sampler`` is a ``SkipBatches``.
 
     Lightning stores ``state_dict`` in each checkpoint, and a resumed run starts from there.
+
+    Attributes:
+        num_given: batches of this epoch.
+        waited_s: time (s) that batches of all epochs were waited for.
+        batches, samples: of all epochs, without those of earlier processes.
     """
 
-    num_given = 0  # batches of this epoch
+    num_given = 0
+    waited_s = 0.0
+    batches = samples = 0
     _saved: dict[str, int] | None = None
 
     def __iter__(self) -> Iterator[Any]:
         # A generator: by the time of the first batch Lightning has set the epoch, and worker
         # processes do not prefetch batches of another one.
         self.sampler.first = self._find_first()
+        requested_at = time.perf_counter()
         for self.num_given, batch in enumerate(super().__iter__(), self.sampler.first + 1):  # noqa: B020
+            self.waited_s += time.perf_counter() - requested_at
+            self.batches += 1
+            self.samples += len(batch["index"])
             yield batch
+            requested_at = time.perf_counter()
 
     def state_dict(self) -> dict[str, int]:
         """Return the epoch, the number of batches it has given, and its length."""

@@ -6,6 +6,7 @@ runs in a new process, which gives its own peak memory.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import tempfile
@@ -33,6 +34,7 @@ from experiments.benchmarks.profiling import NEXT_BATCH_ACTION, STEP_ACTION, pro
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import instantiate
+from unvoiced.processes import read_peak_memory_mb
 
 SIMULATED_SAMPLES = 100  # larger sets repeat them under other names
 
@@ -178,9 +180,7 @@ def _run_and_measure(
     part: Callable[[DictConfig, int], float], config: Path, count: int
 ) -> tuple[float, float]:
     result = part(OmegaConf.load(config), count)
-    status = Path("/proc/self/status").read_text()  # Linux; VmHWM is the peak, kB
-    lines = dict(line.split(":", 1) for line in status.splitlines())
-    return result, int(lines["VmHWM"].split()[0]) / 1024
+    return result, read_peak_memory_mb() or math.nan
 
 
 def _drop_cache(path: Path) -> None:

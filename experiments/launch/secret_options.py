@@ -6,6 +6,12 @@ import os
 import re
 
 AUTH_VARIABLE = "UNVOICED_AUTH"
+# Settings whose name says that the value is secret, and user:password@ in an address.
+_SECRET = re.compile(
+    r"([+~]{0,2}(?:[\w./@-]*[._/])?(?:auth|\w*(?:password|passwd|secret|token|api_?key))=).+",
+    re.DOTALL | re.IGNORECASE,
+)
+_URL_CREDENTIALS = re.compile(r"(\w://)[^/@\s]+@")
 _AUTH = re.compile(r"\+{0,2}(?:serve\.)?auth=(.*)", re.DOTALL)
 
 
@@ -32,3 +38,8 @@ def _resolve_value(value: str) -> str:
     if "${oc.env:" not in value:
         return value
     return str(OmegaConf.create({"auth": value}).auth)
+
+
+def mask_secrets(arguments: list[str]) -> list[str]:
+    """Return arguments without passwords, tokens, and credentials in addresses."""
+    return [_URL_CREDENTIALS.sub(r"\1***@", _SECRET.sub(r"\1***", text)) for text in arguments]

@@ -36,3 +36,16 @@ def format_interval(low: Any, high: Any) -> str:
 def format_number(value: Any, form: str = ".4f") -> str:
     """Return a number as text; empty if it is missing."""
     return "" if value is None or pd.isna(value) else format(float(value), form)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as text.
+
+    >>> [format_duration(s) for s in (9.87, 75.2, 7500)]
+    ['9.9 s', '1 min 15 s', '2 h 05 min']
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
 
-from experiments.reports.markdown import format_number
+from experiments.reports.markdown import format_duration, format_number
 from experiments.reports.training_curve import TrainingCurve
 
 MILESTONES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
@@ -98,17 +99,25 @@ def _describe_learning_rate(curve: TrainingCurve) -> list[str]:
     ]
 
 
-def list_milestones(curve: TrainingCurve) -> list[str]:
-    """Return the first epoch that reached each milestone; milestones of one epoch share a line."""
-    if curve.metric.endswith("/loss"):
-        return []
+def find_milestones(curve: TrainingCurve) -> dict[int, float]:
+    """Return the first epoch that reached each milestone, with the highest that it reached."""
+    if curve.metric.endswith("/loss") or not curve.mode:
+        return {}
     is_max = curve.mode == "max"
-    goals = {goal if is_max else round(1 - goal, 2): goal for goal in MILESTONES}
     values = curve.scores
+    goals = MILESTONES if is_max else [round(1 - goal, 2) for goal in MILESTONES]
     reached = {g: values.index[values >= g if is_max else values <= g] for g in goals}
-    first = {int(epochs[0]): goal for goal, epochs in reached.items() if len(epochs)}
-    sign = "≥" if is_max else "≤"
-    lines = [f"- epoch {e}: {curve.metric} {values[e]:.4f} ({sign} {g})" for e, g in first.items()]
+    return {int(epochs[0]): goal for goal, epochs in reached.items() if len(epochs)}
+
+
+def list_milestones(curve: TrainingCurve, seconds: Mapping[int, float]) -> list[str]:
+    """Return a line for each epoch of ``find_milestones``, with its time (s) where it is known."""
+    sign = "≥" if curve.mode == "max" else "≤"
+    lines = [
+        f"- epoch {epoch}: {curve.metric} {curve.scores[epoch]:.4f} ({sign} {goal})"
+        + (f", after {format_duration(seconds[epoch])}" if epoch in seconds else "")
+        for epoch, goal in find_milestones(curve).items()
+    ]
     return ["Milestones:\n", *lines, ""] if lines else []
 
 

@@ -21,6 +21,7 @@ from experiments.reports.markdown import format_list, format_number, format_plai
 from experiments.reports.observations import describe_overfitting, list_milestones
 from experiments.reports.profiles import format_shots
 from experiments.reports.results import Results, describe_interval
+from experiments.reports.run_facts import format_facts, read_milestone_seconds
 from experiments.reports.training_curve import TrainingCurve
 from experiments.reports.transcription import format_text_sections
 from unvoiced.text import markdown_document, markdown_text
@@ -41,6 +42,7 @@ def write_report(results: Results, config: DictConfig) -> Path:
         _format_test(results, config),
         format_shots(results.folder),
         _format_warnings(results, config),
+        format_facts(results.numbers["run"]),
         format_checkpoints(results.folder, results.curve) if has_checkpoints else "",
     ]
     path = results.folder / "report.md"
@@ -177,21 +179,20 @@ def _format_training(results: Results) -> str:
         f"{len(curve.epochs)} epochs. Best epoch: **{curve.best}**, "
         f"{curve.metric} {curve.best_score:.4f}.\n",
         *_describe_gap(curve),
-        *list_milestones(curve),
+        *list_milestones(curve, read_milestone_seconds(results.numbers)),
     ]
     return "\n".join(lines)
 
 
 def _describe_gap(curve: TrainingCurve) -> list[str]:
     """Return the difference of training and validation accuracy, if both were measured."""
-    for name in ("acc", "token_acc"):
-        if {f"train/{name}", f"val/{name}"} <= set(curve.epochs):
-            train, val = (curve.column(f"{p}/{name}")[curve.best] for p in ("train", "val"))
-            return [
-                f"Train–validation gap at the best epoch: {train - val:+.4f} of {name} (training "
-                f"{train:.4f}, measured on augmented batches while the weights moved).\n"
-            ]
-    return []
+    gap = curve.find_gap()
+    if gap is None:
+        return []
+    return [
+        f"Train–validation gap at the best epoch: {gap.difference:+.4f} of {gap.name} (training "
+        f"{gap.train:.4f}, measured on augmented batches while the weights moved).\n"
+    ]
 
 
 # ---- test and warnings

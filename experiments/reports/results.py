@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from datamodules.base import PreparedDataModule
 from experiments.checkpoints.card import ModelCard
 from experiments.launch.console import logger
+from experiments.reports.provenance import RunRecord
 from experiments.reports.training_curve import TrainingCurve
 from modules.base import TaskModule
 
@@ -63,6 +64,7 @@ def collect_results(
     data: PreparedDataModule,
     scores: dict[str, float],
     warnings: list[str],
+    record: RunRecord,
 ) -> Results:
     """Collect the results of a finished run and write metrics.json."""
     folder = Path(config.run_dir)
@@ -79,6 +81,7 @@ def collect_results(
     for name, value in results.numbers.items():
         if name.endswith(("/n", "/seen_n", "/seen_groups")):
             results.numbers[name] = int(value)
+    results.numbers["run"] = record.describe(curve)
     text = json.dumps(results.numbers, indent=2) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
     return results

@@ -13,6 +13,21 @@ LOSS_RISE = 1.2  # validation loss divided by its lowest: overfitting
 OVERFITTING_EPOCHS = 3  # consecutive epochs that must overfit
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Training and validation accuracy of an epoch.
+
+    Attributes:
+        name: of the metric, such as ``acc``.
+        train: its value in training.
+        difference: training minus validation.
+    """
+
+    name: str
+    train: float
+    difference: float
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingCurve:
     """The epochs of a run, and the metric that chooses the best one.
@@ -61,6 +76,14 @@ class TrainingCurve:
     def best_score(self) -> float:
         """The best score; NaN if there is none."""
         return float(self.scores[self.best]) if self.best is not None else float("nan")
+
+    def find_gap(self) -> Gap | None:
+        """Return the train–validation gap at the best epoch; None if it was not measured."""
+        for name in ("acc", "token_acc"):
+            if self.best is not None and {f"train/{name}", f"val/{name}"} <= set(self.epochs):
+                train, val = (self.column(f"{p}/{name}")[self.best] for p in ("train", "val"))
+                return Gap(name, float(train), float(train - val))
+        return None
 
     @property
     def is_cut_short(self) -> bool:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from experiments.reports.checkpoints import list_checkpoints
-from experiments.reports.markdown import format_number, format_table
+from experiments.reports.markdown import format_duration, format_number, format_table
 from experiments.runs.folds import pool_scores, read_folds
-from experiments.runs.run_folder import Run
+from experiments.runs.run_folder import MEASURES, Run
 from experiments.runs.statistics import bootstrap_interval, t_interval
 
 FOLDER_SETTINGS = ("run_dir", "run_id", "resume")  # differ between any two runs
@@ -29,7 +29,8 @@ def summarize_runs(runs: list[Run]) -> tuple[str, pd.DataFrame]:
     parts = [
         f"# Summary of {len(runs)} runs\n",
         format_table(_format_cells(runs, table)),
-        "Test scores come with their 95 % interval and their samples.\n",
+        "Test scores come with their 95 % interval and their samples. The gap is training minus "
+        "validation accuracy at the best epoch.\n",
         *[_format_differences(task, of) for task, of in differing.items() if of.size],
         *[f"{run.name}: {remark}\n" for run in runs for remark in run.remarks],
         "## Ranking\n",
@@ -90,6 +91,7 @@ def _format_differences(task: str, table: pd.DataFrame) -> str:
 def _tabulate_run(run: Run, differing: pd.DataFrame) -> dict[str, Any]:
     """Return a row of summary.csv."""
     settings = differing.loc[run.name] if run.name in differing.index else {}
+    gap = run.curve.find_gap()
     return {
         "run": run.name,
         "task": run.task,
@@ -99,7 +101,9 @@ def _tabulate_run(run: Run, differing: pd.DataFrame) -> dict[str, Any]:
         "best_epoch": run.curve.best,
         "metric": run.metric,
         "best_validation": run.curve.best_score,
+        "gap": gap.difference if gap else None,
         **run.tabulate_test(),
+        **{name: run.measures.get(name) for name in MEASURES},
         "status": run.describe_status(),
         "checkpoints_mb": sum(f.stat().st_size for f in list_checkpoints(run.folder)) / 1e6,
     }
@@ -116,11 +120,21 @@ def _format_cells(runs: list[Run], table: pd.DataFrame) -> pd.DataFrame:
             "epochs": table["epochs_done"].replace(0, ""),
             "best epoch": [format_number(epoch, ".0f") for epoch in table["best_epoch"]],
             "best validation": best.where(table["best_validation"].notna(), ""),
+            "gap": table["gap"].map(lambda gap: format_number(gap, "+.4f")),
             "test": [run.test_score for run in runs],
+            "duration": [_format_measure(run, "seconds") for run in runs],
+            "peak memory, MiB": [_format_measure(run, "peak_memory_mb") for run in runs],
             "status": table["status"],
             "checkpoints, MB": table["checkpoints_mb"].map("{:.2f}".format),
         }
     )
+
+
+def _format_measure(run: Run, name: str) -> str:
+    value = run.measures.get(name)
+    if value is None:
+        return ""
+    return format_duration(value) if name == "seconds" else f"{value:,.0f}"
 
 
 # ---- ranking

@@ -19,10 +19,12 @@ from datamodules.readers.files import natural_key
 from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.launch.renaming import rename_settings
 from experiments.reports.markdown import format_interval, format_number
+from experiments.reports.run_facts import read_measure, read_milestone_seconds
 from experiments.reports.training_curve import TrainingCurve
 
 SEARCH_DEPTH = 3  # outputs/multirun/<date>/<run> is found from outputs
 RUN_FILES = ("config.yaml", "metrics.csv", "metrics.json")  # any of them makes a run folder
+MEASURES = ("seconds", "peak_memory_mb", "peak_gpu_memory_mb")
 SCORED_STAGES = ("fit", "validate", "test")  # stages whose folders have scores
 
 
@@ -35,6 +37,8 @@ class Run:
         name: its name in tables.
         settings: config.yaml, flattened: ``{"optimizer.lr": 0.001, …}``.
         numbers: the task and the numbers of metrics.json; empty without one.
+        measures: the ``MEASURES`` of metrics.json; None where older runs have none.
+        milestone_seconds: seconds until each milestone, by its epoch.
         epochs: metrics.csv, indexed by epoch.
         remarks: damaged parts, and how they were read.
         problem: why the epochs cannot be read; empty if they can.
@@ -44,6 +48,8 @@ class Run:
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
+    measures: dict[str, float | None] = field(default_factory=dict)
+    milestone_seconds: dict[int, float] = field(default_factory=dict)
     epochs: pd.DataFrame = field(default_factory=pd.DataFrame)
     remarks: list[str] = field(default_factory=list)
     problem: str = ""
@@ -226,6 +232,8 @@ def _read_numbers(run: Run) -> None:
     if not isinstance(numbers, dict):
         numbers, run.remarks = {}, ["metrics.json holds no table and was not used"]
     run.numbers = {k: v for k, v in numbers.items() if k == "task" or _is_score(k, v)}
+    run.measures = {name: read_measure(numbers, name) for name in MEASURES}
+    run.milestone_seconds = read_milestone_seconds(numbers)
 
 
 def _is_score(name: str, value: Any) -> bool:

@@ -13,6 +13,7 @@ from experiments.reports.answers import AnswerRecorder
 from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.profiles import measure_profiles
+from experiments.reports.provenance import RunRecord
 from experiments.reports.report import write_report
 from experiments.reports.results import (
     collect_results,
@@ -31,6 +32,7 @@ def run(config: DictConfig) -> float | None:
             damaged ``pronunciations``.
     """
     quiet()
+    record = RunRecord()
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it starts
     module = require_model(config)
     config = select_training_data(config, module.card)
@@ -42,6 +44,7 @@ def run(config: DictConfig) -> float | None:
     trainer, recorder = build_trainer(config), AnswerRecorder()
     if config.shots:
         trainer.callbacks.append(recorder)
+    record.watch(trainer, data)
     evaluate = trainer.test if phase == "test" else trainer.validate
     with explain_trainer_errors():
         metrics = evaluate(module, data, verbose=False)
@@ -50,7 +53,7 @@ def run(config: DictConfig) -> float | None:
     scores = dict(metrics[0]) | seen_scores
     if config.shots:
         scores |= measure_profiles(config, module, recorder.list_answers(module, data))
-    results = collect_results(config, module, data, scores, warnings)
+    results = collect_results(config, module, data, scores, warnings, record)
     if phase == "test":
         print_test_score(module, scores)
     else:

@@ -35,6 +35,7 @@ from experiments.launch.run_lock import is_first_process
 from experiments.launch.trainer_checks import check_trainer, explain_trainer_errors
 from experiments.reports.homophenes import read_pronunciations
 from experiments.reports.mistakes import draw_mistakes
+from experiments.reports.provenance import RunRecord
 from experiments.reports.report import write_report
 from experiments.reports.results import (
     Results,
@@ -70,6 +71,7 @@ def run(config: DictConfig) -> float | None:
 
 def train_and_test(config: DictConfig) -> float | None:
     """Train, test and report; return the monitored metric, in the first process."""
+    record = RunRecord()
     refuse_excess_devices(config)
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it starts
     check_trainer(config)
@@ -91,12 +93,13 @@ def train_and_test(config: DictConfig) -> float | None:
         continue_record(module, content["card"])
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
         _set_aside_later_files(config, checkpoint, content)
+    record.watch(trainer, data)
     folder = write_config(config)
     write_splits(data, folder)
     data.save_artifacts(folder / "checkpoints")
     report_start(config, module, data)
     problems = warn_unseen_classes(data) + _train(trainer, module, data, checkpoint)
-    return _test_and_report(config, trainer, module, data, problems)
+    return _test_and_report(config, trainer, module, data, problems, record)
 
 
 def _read_training_state(checkpoint: Path) -> dict[str, Any]:
@@ -155,6 +158,7 @@ def _test_and_report(
     module: TaskModule,
     data: PreparedDataModule,
     problems: list[str],
+    record: RunRecord,
 ) -> float | None:
     callback = _get_best_callback(trainer)
     keeps_best = callback is not None and not trainer.fast_dev_run
@@ -165,7 +169,7 @@ def _test_and_report(
         return None
     seen_scores, notes = warn_training_overlap(module.card, data, "test")
     scores |= seen_scores if "test/n" in scores else {}
-    results = collect_results(config, module, data, scores, problems + notes)
+    results = collect_results(config, module, data, scores, problems + notes, record)
     results.warnings.extend(_explain_other_best(best, results.curve.best))
     draw_mistakes(results, data)
     write_report(results, config)

@@ -68,7 +68,7 @@ def _tabulate_job(job: Job) -> dict[str, Any]:
         "best_epoch": run.numbers.get("best_epoch"),
         "epochs_done": len(run.epochs),
         "parameters": run.numbers.get("parameters"),
-        "seconds": job.seconds,
+        "seconds": run.measures.get("seconds") or job.seconds,  # of all processes of a run
         "error": job.error,
         "overrides": shlex.join(job.overrides),
     }

@@ -81,3 +81,8 @@ def make_metrics(score: float) -> dict:
 def read_metrics(run_folder: Path) -> dict[str, Any]:
     """Return metrics.json of a run."""
     return json.loads((run_folder / "metrics.json").read_text())
+
+
+def read_scores(run_folder: Path) -> dict[str, Any]:
+    """Return metrics.json of a run without the facts on the run, such as its duration."""
+    return {k: v for k, v in read_metrics(run_folder).items() if k != "run"}

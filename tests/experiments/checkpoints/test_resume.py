@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
-from datamodules.loading.resumable import ResumableLoader, SkipBatches
+from datamodules.loading.resumable import ResumableLoader, SkipBatches, keep_batch
 from datamodules.loading.samplers import SeededBatchSampler
 from experiments.checkpoints.resume import (
     find_checkpoint_to_resume,
@@ -310,10 +311,22 @@ def test_a_run_resumed_from_a_chosen_checkpoint_ends_equal(
     assert (folder / "superseded" / "1" / "checkpoints" / "last.ckpt").exists()
 
 
+class Indices(torch.utils.data.Dataset):
+    """A dataset whose batches are their indices."""
+
+    def __getitem__(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        return {"index": torch.from_numpy(rows)}
+
+
 def make_loader(order: SeededBatchSampler, **settings: int) -> ResumableLoader:
     """Return a loader whose batches are the indices."""
-    data = torch.arange(order.num_samples)
-    return ResumableLoader(data, sampler=SkipBatches(order), batch_size=None, **settings)
+    return ResumableLoader(
+        Indices(), sampler=SkipBatches(order), batch_size=None, collate_fn=keep_batch, **settings
+    )
+
+
+def list_rows(batches: Iterable[dict[str, torch.Tensor]]) -> list[list[int]]:
+    return [batch["index"].tolist() for batch in batches]
 
 
 def test_another_epoch_length_is_refused_within_an_epoch() -> None:
@@ -346,11 +359,11 @@ def test_a_resumed_loader_yields_the_remaining_batches(
         made.sampler.set_epoch(epoch)
         return made
 
-    whole = [batch.tolist() for batch in loader()]
+    whole = list_rows(loader())
     broken, resumed = loader(), loader()
-    first = [batch.tolist() for _, batch in zip(range(given), broken, strict=False)]
+    first = [b["index"].tolist() for _, b in zip(range(given), broken, strict=False)]
     resumed.load_state_dict(broken.state_dict())
-    assert first + [batch.tolist() for batch in resumed] == whole
+    assert first + list_rows(resumed) == whole
     resumed.sampler.set_epoch(epoch + 1)
     assert len(list(resumed)) == 7  # the epoch after it is whole
 
@@ -366,4 +379,4 @@ def test_worker_processes_are_sent_after_the_batches_of_the_right_epoch() -> Non
     batches = iter(two)
     for each in (one, two):
         each.sampler.set_epoch(3)
-    assert [b.tolist() for b in batches] == [b.tolist() for b in one]
+    assert list_rows(batches) == list_rows(one)

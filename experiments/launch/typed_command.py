@@ -1,0 +1,25 @@
+"""The command of a run, for its report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from experiments.launch.secret_options import mask_secrets
+
+
+def format_typed_command() -> str:
+    """Return the command of this process without secrets; of a sweep, the command of the job."""
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        return format_overrides()
+    return shlex.join(mask_secrets(sys.orig_argv))
+
+
+def format_overrides() -> str:
+    """Return a command with all overrides of this run, those of a resumed run included."""
+    typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    kept = [text for text in typed if not text.startswith("resume=")]
+    return shlex.join(["python", "run.py", *mask_secrets(kept)])
