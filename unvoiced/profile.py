@@ -27,7 +27,7 @@ GAMMA = 2.0  # γ
 REGULARIZATION = 0.1  # α
 SCALE = 8.0  # s; logits that a recording adds to its class at most
 NEW_CLASS_LOG_PROBABILITY = -8.0  # of a class that the model does not know, before the correction
-FEW_VALUES = 95_000  # 16-bit numbers that a new profile keeps if it can: less than 200 kB
+FEW_BYTES = 190_000  # of the rows that a new profile keeps if it can: a file of less than 200 kB
 MAX_VALUES = 1_000_000
 MAX_ROWS = 2_000  # the time of the linear system grows with their cube
 NO_EMBEDDING = (
@@ -202,7 +202,7 @@ def build_profile(
             "damaged recordings from the set, or use another model."
         )
     numbers = np.unique(np.asarray(recordings, str), return_inverse=True)[1]
-    rows = _thin(numbers, embeddings.shape[1] + len(classes))
+    rows = _thin(numbers, embeddings.shape[1], len(classes))
     return Profile(
         task,
         model,
@@ -251,23 +251,26 @@ def check_profile(
         )
 
 
-def _thin(recordings: np.ndarray, width: int) -> np.ndarray:
+def _thin(recordings: np.ndarray, width: int, num_known: int) -> np.ndarray:
     """Return the rows to keep: as many of each recording as a small file holds."""
     groups = [np.flatnonzero(recordings == number) for number in np.unique(recordings)]
-    limit = min(MAX_ROWS, MAX_VALUES // width)
+    limit = min(MAX_ROWS, MAX_VALUES // (width + num_known))
     if len(groups) > limit:
         raise ValueError(
             f"There are {len(groups):,} recordings; a profile of this model holds at most "
             f"{limit:,}. Prepare a set of fewer: a few per class are enough."
         )
-    most = max(1, min(FEW_VALUES // width, MAX_ROWS) // len(groups))
-    spread = [
-        group[np.unique(np.linspace(0, len(group) - 1, most).round().astype(int))]
-        if len(group) > most
-        else group
-        for group in groups
-    ]
-    return np.sort(np.concatenate(spread))
+    row_bytes = width + 2 * num_known + 6  # as unvoiced.profile_file writes them
+    most = max(1, min(FEW_BYTES // row_bytes, MAX_ROWS) // len(groups))
+    return np.sort(np.concatenate([_spread(group, most) for group in groups]))
+
+
+def _spread(group: np.ndarray, most: int) -> np.ndarray:
+    """Return at most ``most`` rows of a recording, with its middle row if it has one."""
+    if len(group) <= most:
+        return group
+    count = most - 1 if len(group) % 2 and not most % 2 else most
+    return group[((np.arange(count) + 0.5) * len(group) / count).astype(int)]
 
 
 def _compare(first: np.ndarray, second: np.ndarray) -> np.ndarray:

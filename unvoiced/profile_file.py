@@ -22,9 +22,17 @@ from unvoiced.plain_data import (
 )
 from unvoiced.profile import MAX_ROWS, Profile
 
-FORMAT = 1
+FORMAT = 2  # format 1 had no scales
+LARGEST_CODE = 127
+SMALLEST_SCALE = 1e-6  # of an embedding of zeros
 MAX_BYTES = 4 << 20  # of a file, and of its content unpacked
-ARRAYS = {"embeddings": "<f2", "probabilities": "<f2", "labels": "<u2", "recordings": "<u2"}
+ARRAYS = {
+    "embeddings": "|i1",  # in units of scales
+    "scales": "<f2",
+    "probabilities": "<f2",
+    "labels": "<u2",
+    "recordings": "<u2",
+}
 
 
 def write_profile(profile: Profile, path: Path) -> None:
@@ -56,7 +64,7 @@ def pack_profile(profile: Profile) -> bytes:
         "created": profile.created,
     }
     content = io.BytesIO()
-    arrays = {name: getattr(profile, name).astype(dtype) for name, dtype in ARRAYS.items()}
+    arrays = {name: values.astype(ARRAYS[name]) for name, values in _list_arrays(profile).items()}
     np.savez_compressed(
         content, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays
     )
@@ -98,12 +106,27 @@ def parse_profile(content: bytes) -> Profile:
         facts["model"],
         tuple(facts["classes"]),
         facts["num_known"],
-        arrays["embeddings"],
+        _unpack_embeddings(arrays["embeddings"], arrays["scales"]),
         arrays["probabilities"],
         arrays["labels"].astype(np.int64),
         arrays["recordings"].astype(np.int64),
         facts["created"],
     )
+
+
+def _list_arrays(profile: Profile) -> dict[str, np.ndarray]:
+    """Return the arrays of a file; embeddings of 8 bits are as good, and half as large."""
+    names = ("probabilities", "labels", "recordings")
+    embeddings = profile.embeddings.astype(np.float32)
+    largest = abs(embeddings).max(1, initial=0)
+    scales = np.maximum(largest / LARGEST_CODE, SMALLEST_SCALE).astype(ARRAYS["scales"])
+    codes = np.round(embeddings / scales.astype(np.float32)[:, None])
+    arrays = {"embeddings": codes.clip(-LARGEST_CODE, LARGEST_CODE), "scales": scales}
+    return arrays | {name: getattr(profile, name) for name in names}
+
+
+def _unpack_embeddings(codes: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    return (codes.astype(np.float32) * scales.astype(np.float32)[:, None]).astype(np.float16)
 
 
 def _unpack(content: bytes) -> dict[str, np.ndarray]:
@@ -176,6 +199,7 @@ def _check_arrays(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     width = arrays["embeddings"].shape[-1] if arrays["embeddings"].ndim == 2 else 0
     shapes = {
         "embeddings": (rows, width),
+        "scales": (rows,),
         "probabilities": (rows, facts["num_known"]),
         "labels": (rows,),
         "recordings": (rows,),
@@ -186,6 +210,14 @@ def _check_arrays(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
             raise ValueError(f"its {name} have shape {found.shape} and type {found.dtype}")
         if not np.isfinite(found.astype(np.float32)).all():
             raise ValueError(f"its {name} are not all finite")
+    _check_values(arrays, facts)
+
+
+def _check_values(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+    with np.errstate(over="ignore"):
+        embeddings = _unpack_embeddings(arrays["embeddings"], arrays["scales"])
+    if not np.isfinite(embeddings).all():
+        raise ValueError("its embeddings are larger than 16 bits can hold")
     probabilities = arrays["probabilities"].astype(np.float32)
     if (probabilities < 0).any() or (abs(probabilities.sum(1) - 1) > 0.05).any():
         raise ValueError("its probabilities do not add up to 1")

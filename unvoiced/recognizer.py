@@ -207,6 +207,22 @@ class Recognizer:
             raise ValueError(NO_EMBEDDING)
         return log_probabilities, outputs[-1].reshape(-1, outputs[-1].shape[-1])[0]
 
+    def embed_support(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return log-probabilities (N, C) and embeddings (N, D) of a recording for a profile.
+
+        The N rows are the recording and copies of it that are shifted in time, for tasks whose
+        words do not always begin at the same time.
+
+        Args:
+            frames: as of ``embed``.
+
+        Raises:
+            ValueError: the model gives no embedding, or writes open text.
+        """
+        copies = [frames[warp.list_indices(len(frames))] for warp in self.spec.support_warps]
+        log_probabilities, embeddings = zip(*map(self.embed, copies), strict=True)
+        return np.stack(log_probabilities), np.stack(embeddings)
+
     def _predict(self, frames: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Return log-probabilities of the known classes (C,), and all outputs of the network."""
         classes = self.known_classes

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from datamodules.base import PreparedDataModule
+from datamodules.base import Batch, PreparedDataModule
 from experiments.checkpoints.embeddings import has_embedding, list_known_classes
-from experiments.reports.few_shots import Answers
+from experiments.reports.few_shots import Answers, concatenate_answers
 from modules.base import TaskModule
+from unvoiced.augmentation import TimeWarp
 from unvoiced.profile import NO_EMBEDDING, Profile
+from unvoiced.tasks import get_task
 
 
 class AnswerRecorder(L.Callback):
@@ -64,9 +66,28 @@ def require_embeddings(module: TaskModule) -> None:
         raise ValueError(NO_EMBEDDING)
 
 
+def collect_support(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Answers:
+    """Return the answers to rows and to their copies, which the profiles of the task hold.
+
+    The copies of a row follow each other, as ``Recognizer.embed_support`` returns them.
+    """
+    warps = get_task(data.task).support_warps
+    parts = [collect_answers(module, data, rows, warp) for warp in warps]
+    order = np.arange(len(warps) * len(rows)).reshape(len(warps), len(rows)).T.flatten()
+    return concatenate_answers(parts).take(order)
+
+
 @torch.inference_mode()
-def collect_answers(module: TaskModule, data: PreparedDataModule, rows: np.ndarray) -> Answers:
+def collect_answers(
+    module: TaskModule, data: PreparedDataModule, rows: np.ndarray, warp: TimeWarp | None = None
+) -> Answers:
     """Return what a model answers to rows of a prepared set, in their order.
+
+    Args:
+        module: the model.
+        data: of the set.
+        rows: of its manifest.
+        warp: a change of the time of each recording; None for none.
 
     Raises:
         ValueError: the network gives no embedding, or the model writes open text.
@@ -79,6 +100,8 @@ def collect_answers(module: TaskModule, data: PreparedDataModule, rows: np.ndarr
     batches = data.build_dataset(rows)
     for first in range(0, len(rows), data.eval_batch_size):
         batch = batches[np.arange(first, min(first + data.eval_batch_size, len(rows)))]
+        if warp is not None:
+            _warp_batch(batch, warp)
         if not module.takes_stored_frames:
             batch["x"] = data.preprocess(batch["x"])
         outputs = module.net.forward_with_embedding(*module.network_inputs(batch))
@@ -86,6 +109,20 @@ def collect_answers(module: TaskModule, data: PreparedDataModule, rows: np.ndarr
     names = ("log_probabilities", "embedding")
     answers = (torch.cat([part[name] for part in parts]).numpy() for name in names)
     return _name_answers(module, data, rows, *answers)
+
+
+def _warp_batch(batch: Batch, warp: TimeWarp) -> None:
+    """Change the time of the recordings of a batch in place, within their own lengths."""
+    frames = batch["x"].shape[1]
+    is_padded = "text" in batch  # otherwise all recordings have the same number of frames
+    lengths = batch["length"].tolist() if is_padded else [frames] * len(batch["x"])
+    indices = np.tile(np.arange(frames), (len(lengths), 1))
+    for row, length in enumerate(lengths):
+        indices[row, :length] = warp.list_indices(length)
+    own = torch.arange(len(lengths))[:, None]
+    for name in ("x", "word_mask"):
+        if name in batch:
+            batch[name] = batch[name][own, torch.from_numpy(indices)]
 
 
 def _name_answers(
@@ -101,6 +138,7 @@ def _name_answers(
     tokenizer = getattr(module, "tokenizer", None)
     labels = manifest["label"] if tokenizer is None else manifest["label"].map(tokenizer.normalize)
     return Answers(
+        rows,
         log_probabilities,
         embeddings,
         labels.to_numpy(str),

@@ -21,13 +21,15 @@ class Answers:
     """A model's answers to N rows of a prepared set.
 
     Attributes:
+        rows: (N,) of the manifest.
         log_probabilities: (N, classes).
-        embeddings: (N, D), the vectors before the last layer.
+        embeddings: (N, D).
         labels: (N,) true labels.
         people: (N,) names of the persons; empty where the set names none.
         recordings: (N,) names of the recordings.
     """
 
+    rows: np.ndarray
     log_probabilities: np.ndarray
     embeddings: np.ndarray
     labels: np.ndarray
@@ -40,6 +42,12 @@ class Answers:
     def take(self, rows: np.ndarray) -> Answers:
         """Return some of the rows."""
         return Answers(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+def concatenate_answers(parts: Sequence[Answers]) -> Answers:
+    """Return the answers of all parts."""
+    names = Answers.__dataclass_fields__
+    return Answers(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +90,16 @@ def divide_person(labels: np.ndarray, recordings: np.ndarray, most: int) -> Divi
     if most and len(names) - len(too_few) < 2:
         return Division(np.zeros_like(tested), np.full_like(shots, -1), tuple(sorted(names)))
     return Division(tested, shots, tuple(sorted(too_few)))
+
+
+def list_support_rows(answers: Answers, most: int) -> np.ndarray:
+    """Return the rows of the manifest that are support of anyone, with up to ``most`` shots."""
+    parts = []
+    for person in pd.unique(answers.people):
+        own = answers.take(np.flatnonzero(answers.people == person))
+        shots = divide_person(own.labels, own.recordings, most).shots
+        parts.append(own.rows[(shots >= 0) & (shots < most)])
+    return np.concatenate(parts)
 
 
 def measure_shots(

@@ -10,9 +10,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
+from datamodules.base import PreparedDataModule
 from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
 from experiments.launch.console import logger
-from experiments.reports.few_shots import Answers, measure_shots, summarize_shots
+from experiments.reports.answers import collect_support
+from experiments.reports.few_shots import (
+    Answers,
+    list_support_rows,
+    measure_shots,
+    summarize_shots,
+)
 from experiments.reports.markdown import format_plain_table
 from experiments.reports.results import describe_interval
 from modules.base import TaskModule
@@ -47,7 +54,9 @@ def profile_from_answers(
     )
 
 
-def measure_profiles(config: DictConfig, module: TaskModule, answers: Answers) -> dict[str, float]:
+def measure_profiles(
+    config: DictConfig, module: TaskModule, data: PreparedDataModule, answers: Answers
+) -> dict[str, float]:
     """Return ``test/acc@k`` for the numbers k of recordings in ``shots``, and write the table.
 
     Raises:
@@ -56,7 +65,11 @@ def measure_profiles(config: DictConfig, module: TaskModule, answers: Answers) -
     classes, counts = list_known_classes(module), sorted(set(config.shots))
     fingerprint = fingerprint_network(module)  # once: it reads all weights
 
+    rows = list_support_rows(answers, max(counts))
+    copies = collect_support(module, data, rows) if len(rows) else answers
+
     def adapt(support: Answers, tested: Answers) -> np.ndarray:
+        support = copies.take(np.isin(copies.rows, support.rows))
         profile = profile_from_answers(support, config.task, fingerprint, classes)
         return profile.correct(tested.log_probabilities, tested.embeddings)
 

@@ -11,7 +11,7 @@ from experiments.checkpoints.embeddings import fingerprint_network, list_known_c
 from experiments.checkpoints.load import require_model
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import logger, quiet
-from experiments.reports.answers import collect_answers
+from experiments.reports.answers import collect_support
 from experiments.reports.few_shots import Answers
 from experiments.reports.profiles import profile_from_answers
 from unvoiced.profile import Profile
@@ -36,7 +36,7 @@ def run(config: DictConfig) -> None:
     with open_dict(config):
         config.split = {"_target_": "datamodules.splits.TestOnly"}
     data = build_datamodule(config, trained=module.card, accepts_unknown_labels=True)
-    answers = _select_labelled(collect_answers(module, data, data.indices.test))
+    answers = _select_labelled(collect_support(module, data, data.indices.test))
     profile = profile_from_answers(
         answers, config.task, fingerprint_network(module), list_known_classes(module)
     )

@@ -52,7 +52,7 @@ def run(config: DictConfig) -> float | None:
         raise ValueError(f"trainer.limit_{phase}_batches=0 leaves nothing to {config.stage}")
     scores = dict(metrics[0]) | seen_scores
     if config.shots:
-        scores |= measure_profiles(config, module, recorder.list_answers(module, data))
+        scores |= measure_profiles(config, module, data, recorder.list_answers(module, data))
     results = collect_results(config, module, data, scores, warnings, record)
     if phase == "test":
         print_test_score(module, scores)

@@ -27,7 +27,7 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def embed(self, *inputs: Tensor) -> Tensor:
-        """Return the vectors before the last layer (B, D), averaged over members."""
+        """Return vectors that compare recordings (B, D): by default those before the last layer."""
         raise NotImplementedError
 
     def forward_with_embedding(self, *inputs: Tensor) -> tuple[Any, Tensor]:

@@ -13,6 +13,7 @@ from modules.networks.layers.filters import filter_recordings, high_pass_kernel,
 from modules.networks.layers.masks import length_mask
 
 ENERGY_FLOOR = 0.01  # of the mean energy; keeps the logarithm of a silent channel finite
+EMBEDDED_SEGMENTS = 5  # of the features that profiles compare
 ALL_PAIRS_LIMIT = 12  # channels, above which only neighbours are paired
 
 
@@ -208,20 +209,44 @@ class EMGWords(SequenceNetwork):
             return self.features.output_lengths(length)
         return torch.full_like(length, self.positions)
 
-    def embed_frames(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Return the vectors before the last layers, averaged over members, (B, L or T', D)."""
-        parts = self._split_members(frames)
-        if self.positions is None:
-            return torch.stack(list(parts)).mean(0)
-        pairs = zip(self.readers, parts, strict=True)
-        return torch.stack([reader.embed_tokens(part, lengths) for reader, part in pairs]).mean(0)
+    def embed(self, x: Tensor, length: Tensor) -> Tensor:
+        """Return the features of a recording, averaged in segments, (B, L or T', D).
+
+        They compare recordings of one session better than the vectors before the last layer, which
+        are made for other sessions. Without token positions, each frame has its own vector.
+        """
+        return self._pool_features(self.features(x, length), self.features.output_lengths(length))
+
+    def forward_with_embedding(
+        self, x: Tensor, length: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """Return the results of ``forward`` and ``embed``; the features are computed once."""
+        features, lengths = self.features(x, length), self.features.output_lengths(length)
+        outputs = self.read_tokens(self._encode_features(features, lengths), lengths)
+        return outputs, self._pool_features(features, lengths)
 
     def encode_frames(self, x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames (B, T', frame_dim), of members side by side, and how many count (B,)."""
         features, lengths = self.features(x, length), self.features.output_lengths(length)
+        return self._encode_features(features, lengths), lengths
+
+    def _encode_features(self, features: Tensor, lengths: Tensor) -> Tensor:
         mask = length_mask(lengths, features.shape[1])[..., None].float()
-        frames = [encoder(features, mask) for encoder in self.encoders]
-        return torch.cat(frames, -1), lengths
+        return torch.cat([encoder(features, mask) for encoder in self.encoders], -1)
+
+    def _pool_features(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """Return features less their mean over time, averaged in segments of equal length."""
+        mask = length_mask(lengths, features.shape[1])[..., None].float()  # (B, T', 1)
+        count = lengths[:, None, None].clamp(min=1)
+        features = (features - (features * mask).sum(1, keepdim=True) / count) * mask
+        if self.positions is None:
+            return features
+        time = torch.arange(features.shape[1], device=features.device)
+        segment = time * EMBEDDED_SEGMENTS // count[:, 0]  # (B, T')
+        numbers = torch.arange(EMBEDDED_SEGMENTS, device=features.device)
+        parts = (segment[:, None] == numbers[:, None]).float()  # (B, segments, T')
+        pooled = parts @ features / parts.sum(-1, keepdim=True).clamp(min=1)
+        return pooled.flatten(1)[:, None].expand(-1, self.positions, -1)
 
     def read_tokens(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of the members' logits (B, L or T', vocabulary), and how many count."""

@@ -55,7 +55,7 @@ def pack_profile(facts: dict[str, Any] | None = None, **arrays: Any) -> bytes:
     """Return the bytes of a valid profile with some facts and arrays replaced."""
     profile = make_profile()
     valid = {
-        "format": 1,
+        "format": 2,
         "task": "asl",
         "model": profile.model,
         "classes": list(CLASSES),
@@ -65,7 +65,8 @@ def pack_profile(facts: dict[str, Any] | None = None, **arrays: Any) -> bytes:
     facts = valid | (facts or {})
     content = io.BytesIO()
     values = {
-        "embeddings": profile.embeddings,
+        "embeddings": np.clip(100 * profile.embeddings, -127, 127).astype(np.int8),
+        "scales": np.full(len(profile.labels), 0.01, np.float16),
         "probabilities": profile.probabilities,
         "labels": profile.labels.astype(np.uint16),
         "recordings": profile.recordings.astype(np.uint16),

@@ -1,5 +1,6 @@
 """Silent speech, from surface EMG."""
 
+from unvoiced.augmentation import EMG_WARPS
 from unvoiced.files import ARRAY_SUFFIXES, EMG_SUFFIXES
 from unvoiced.tasks.spec import TaskSpec, register_task
 
@@ -12,6 +13,7 @@ EMG = register_task(
         upload_description="a recording (.csv or .npy)",
         reader="unvoiced.readers.read_emg",
         stream="unvoiced.streams.emg.EMGStream",
+        support_warps=EMG_WARPS,
         has_open_text=True,
         frame_shape=(None,),
         not_found="Nothing was heard.",

@@ -1,5 +1,6 @@
 """A few words or phrases, from clips of a mouth."""
 
+from unvoiced.augmentation import WORD_WARPS
 from unvoiced.files import VIDEO_SUFFIXES
 from unvoiced.tasks.spec import TaskSpec, register_task
 
@@ -13,6 +14,7 @@ LIPREAD = register_task(
         reader="unvoiced.readers.read_mouth",
         stream="unvoiced.streams.lips.LipStream",
         capturer="unvoiced.teaching.words.WordCapturer",
+        support_warps=WORD_WARPS,
         has_camera=True,
         has_frame_folders=True,
         has_lips=True,

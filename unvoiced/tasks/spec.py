@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unvoiced.augmentation import UNCHANGED, TimeWarp
 from unvoiced.files import IMAGE_SUFFIXES
 
 
@@ -31,6 +32,7 @@ class TaskSpec:
             ``unvoiced.teaching.captures.Capturer``. Empty: none.
         example: function label → image (H, W, 3) uint8 that shows the sign, or None; of the
             programs around this library. Empty: none.
+        support_warps: the copies of a recording that a profile holds, the recording among them.
         has_camera: frames are images of a camera; otherwise samples (n, C) of a signal.
         has_frame_folders: a folder of images is one recording, one frame per image.
         has_joined_labels: labels are letters, written without a space between them.
@@ -57,6 +59,7 @@ class TaskSpec:
     stream: str = "unvoiced.streams.frames.FrameStream"
     capturer: str = ""
     example: str = ""
+    support_warps: tuple[TimeWarp, ...] = UNCHANGED
     has_camera: bool = False
     has_frame_folders: bool = False
     has_joined_labels: bool = False

@@ -63,8 +63,8 @@ class SupportSet:
         """
         if len(self.shots) >= MAX_RECORDINGS:
             raise ValueError(f"A profile holds at most {MAX_RECORDINGS:,} recordings.")
-        pairs = [self.recognizer.embed(clip) for clip in clips]
-        answers, embeddings = (np.stack(rows) for rows in zip(*pairs, strict=True))
+        pairs = [self.recognizer.embed_support(clip) for clip in clips]
+        answers, embeddings = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
         shot = Shot(label, answers.astype(np.float32), embeddings.astype(np.float32))
         same = [number for number, other in enumerate(self.shots) if other.label == label]
         if len(same) >= MAX_PER_CLASS:

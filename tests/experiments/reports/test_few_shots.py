@@ -24,7 +24,8 @@ def make_answers(people: int = 2, recordings: int = 6, rows: int = 2) -> Answers
     ]
     names, labels, sequences = (np.array(column) for column in zip(*index, strict=True))
     log_probabilities = np.log(np.tile([0.8, 0.1, 0.1], (len(index), 1)))
-    return Answers(log_probabilities, np.zeros((len(index), 3)), labels, names, sequences)
+    rows, embeddings = np.arange(len(index)), np.zeros((len(index), 3))
+    return Answers(rows, log_probabilities, embeddings, labels, names, sequences)
 
 
 @given(st.lists(st.sampled_from("ABC"), min_size=1, max_size=40), st.integers(1, 4))
