@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -171,17 +172,13 @@ class ClassificationModule(TaskModule):
 
     def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
         """Return the two best classes of each sample, and the rank of its label where known."""
-        codes = torch.cat([outcome["codes"] for outcome in outcomes]).cpu().numpy()
-        best = torch.cat([outcome["best"] for outcome in outcomes]).float().cpu().numpy()
-        names, table = pd.Series(self.classes), {}
-        columns = [("prediction", "probability"), ("runner_up", "runner_up_probability")]
-        for rank, (label, probability) in enumerate(columns[: best.shape[1]]):
-            table[label] = names.iloc[codes[:, rank]].to_numpy()
-            table[probability] = best[:, rank].round(4)
+        kinds = ("codes", "best")
+        best = {k: torch.cat([outcome[k] for outcome in outcomes]).cpu() for k in kinds}
+        table = tabulate_best_classes(self.classes, **best)
         for name in ("label_rank", "loss"):
             if name in outcomes[0]:
                 table[name] = torch.cat([outcome[name] for outcome in outcomes]).cpu().numpy()
-        return pd.DataFrame(table)
+        return table
 
 
 def class_ranks(logits: Tensor) -> Tensor:
@@ -193,3 +190,18 @@ def top_two_classes(logits: Tensor) -> dict[str, Tensor]:
     """Return ``best`` (B, 2), the largest probabilities, and ``codes`` (B, 2), their classes."""
     codes = logits.argsort(dim=1, descending=True, stable=True)[:, :2]
     return {"best": logits.softmax(1).gather(1, codes), "codes": codes}
+
+
+def tabulate_best_classes(classes: Sequence[str], codes: Tensor, best: Tensor) -> pd.DataFrame:
+    """Return prediction and runner-up of each sample, with their probabilities.
+
+    Args:
+        classes: the name of each code.
+        codes, best: (N, 2) as ``top_two_classes`` gives them, (N, 1) of a single class.
+    """
+    names, values = np.array(classes, dtype=object)[codes.numpy()], best.float().numpy().round(4)
+    columns = [("prediction", "probability"), ("runner_up", "runner_up_probability")]
+    table = {}
+    for rank, (label, probability) in enumerate(columns[: values.shape[1]]):
+        table[label], table[probability] = names[:, rank], values[:, rank]
+    return pd.DataFrame(table)

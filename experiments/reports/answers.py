@@ -13,6 +13,7 @@ from datamodules.base import Batch, PreparedDataModule
 from experiments.checkpoints.embeddings import has_embedding, list_known_classes
 from experiments.reports.few_shots import Answers, concatenate_answers
 from modules.base import TaskModule
+from modules.classification import tabulate_best_classes, top_two_classes
 from unvoiced.augmentation import TimeWarp
 from unvoiced.profile import NO_EMBEDDING, Profile
 from unvoiced.tasks import get_task
@@ -152,10 +153,5 @@ def correct_predictions(
 ) -> pd.DataFrame:
     """Return the two best classes of each row with a person's profile of this model."""
     answers = collect_answers(module, data, rows)
-    probabilities = np.exp(profile.correct(answers.log_probabilities, answers.embeddings))
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
-    values = np.take_along_axis(probabilities, best, 1).round(4)
-    names = np.array(profile.classes)[best]
-    columns = ["prediction", "probability", "runner_up", "runner_up_probability"]
-    pairs = (names[:, 0], values[:, 0], names[:, 1], values[:, 1])
-    return pd.DataFrame(dict(zip(columns, pairs, strict=True)))
+    corrected = profile.correct(answers.log_probabilities, answers.embeddings)
+    return tabulate_best_classes(profile.classes, **top_two_classes(torch.from_numpy(corrected)))
