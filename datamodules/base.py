@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from datamodules.classes import select_classes
 from datamodules.loading.batches import FixedLengthBatches
 from datamodules.loading.datamodule import Batch, LoadingDataModule
 from datamodules.simulated_sets import simulated_set
 from datamodules.splits import PHASES, Split, SplitIndices, draw_calibration
 from datamodules.store.dataset import PreparedSet
+from datamodules.store.joined import open_set
 from datamodules.store.training_record import TrainingRecord
 from unvoiced.text import count_noun
 
@@ -28,7 +30,7 @@ class PreparedDataModule(LoadingDataModule):
 
     Args:
         split: divides the rows into training, validation and test.
-        data_dir: the prepared set; None for the simulator.
+        data_dir: the folder of the prepared set, or of several; None for the simulator.
         simulator: has ``description`` and ``samples()``.
         augment: augmentation of ``x`` of a training batch, on the batch's device.
         batch_size: samples per training batch and process.
@@ -47,6 +49,9 @@ class PreparedDataModule(LoadingDataModule):
             [0, 1); drawn with replacement.
         steps_per_epoch: batches per epoch if samples are drawn; None for as many as they give.
         calibrate: recordings per class of each tested group that are trained on instead.
+        shared_groups: whether groups of one name in several sets are the same people or sessions.
+        classes: the classes to use, or their number (the first in alphabetical order); None for
+            all of the set. With a trained model, those that it is tested on.
 
     Attributes:
         prepared: the ``PreparedSet``.
@@ -59,12 +64,12 @@ class PreparedDataModule(LoadingDataModule):
     task: str
     requires_same_rate = False  # images look the same at any frame rate
     accepts_unknown_labels = False  # set by code that reads labels which the model lacks
-    unknown_class_advice = "Prepare a set without them, or train a model with them"
+    unknown_class_advice = "Leave them out with classes=[…], or train a model with them"
 
     def __init__(
         self,
         split: Split,
-        data_dir: str | None = None,
+        data_dir: str | Sequence[str] | None = None,
         simulator: Any = None,
         augment: Callable[[Tensor], Tensor] | None = None,
         batch_size: int = 16,
@@ -79,10 +84,13 @@ class PreparedDataModule(LoadingDataModule):
         simulated_share: float = 0.0,
         steps_per_epoch: int | None = None,
         calibrate: int = 0,
+        shared_groups: bool = False,
+        classes: int | Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         self.split, self.data_dir, self.simulator = split, data_dir, simulator
         self.augment, self.calibrate = augment, calibrate
+        self.shared_groups, self.wanted_classes = shared_groups, classes
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.frames, self.length_mode = frames, length_mode
         self.num_workers, self.seed, self.same_order = num_workers, seed, same_order
@@ -138,8 +146,15 @@ class PreparedDataModule(LoadingDataModule):
         return FixedLengthBatches(self.prepared, rows, *codes, self.frames, self.length_mode)
 
     def list_classes(self) -> tuple[str, ...]:
-        """Return the classes of a new model."""
-        return self.prepared.classes
+        """Return the classes of a new model: the chosen ones of the set."""
+        known = tuple(dict.fromkeys(map(self.normalize_label, self.prepared.classes)))
+        if self.wanted_classes is None:
+            return known
+        return tuple(select_classes(known, self.wanted_classes, self.normalize_label))
+
+    def normalize_label(self, label: str) -> str:
+        """Return the class that a label of the set belongs to."""
+        return label
 
     def save_artifacts(self, folder: Path) -> None:
         """Write files that belong beside the checkpoints, such as a tokenizer."""
@@ -168,12 +183,15 @@ class PreparedDataModule(LoadingDataModule):
 
     def load_set(self) -> None:
         """Open the prepared or simulated set."""
-        self.prepared = self._open_set(self.data_dir or simulated_set(self.simulator, self.task))
+        folders = self.data_dir or simulated_set(self.simulator, self.task)
+        self.prepared = self._open_set(folders)
         self.num_real_rows = len(self.prepared)
 
     def split_set(self) -> None:
         """Divide the rows; calibration and simulated samples join training."""
         self.indices: SplitIndices = self.split(self.prepared.manifest)
+        if self.prepared.note:
+            self._add_to_description(self.prepared.note)
         if self.calibrate:
             manifest = self.prepared.manifest
             self.indices = draw_calibration(self.indices, manifest, self.calibrate, self.seed)
@@ -181,7 +199,15 @@ class PreparedDataModule(LoadingDataModule):
             self._append_simulated()
 
     def select_samples(self) -> None:
-        """Restrict the split to the samples, and the samples to the frames, that are used."""
+        """Remove the samples of other than the chosen classes from the split."""
+        if self.wanted_classes is None:
+            return
+        names, labels = self.list_classes(), self.prepared.manifest["label"]
+        is_wanted = labels.map(self.normalize_label).isin(names).to_numpy()
+        rows = {phase: self.indices[phase] for phase in PHASES}
+        kept = {phase: of_phase[is_wanted[of_phase]] for phase, of_phase in rows.items()}
+        self.indices = replace(self.indices, **kept)
+        self._add_to_description(f"{len(names)} of {len(self.prepared.classes)} classes")
 
     def encode_targets(self) -> None:
         """Set ``classes``, and the codes ``targets``, ``groups`` and ``sequences``.
@@ -196,7 +222,7 @@ class PreparedDataModule(LoadingDataModule):
         self._refuse_unknown_labels()
         if len(self.classes) < 2:
             raise ValueError(
-                f"data_dir={self.prepared.data_dir} has one class ({', '.join(self.classes)}); a "
+                f"data_dir={self.prepared.place} has one class ({', '.join(self.classes)}); a "
                 "model needs two or more to tell apart. Add recordings of another class"
             )
 
@@ -208,19 +234,21 @@ class PreparedDataModule(LoadingDataModule):
         if self.prepared.has_sequences:
             self.sequences = pd.factorize(manifest["sequence"])[0].astype(np.int64)
 
-    def _open_set(self, folder: str | Path) -> PreparedSet:
-        return PreparedSet(folder, self.task, self.memory_limit)
+    def _open_set(self, folders: str | Path | Sequence[str]) -> PreparedSet:
+        has_chosen = self.wanted_classes is not None
+        return open_set(folders, self.task, self.memory_limit, self.shared_groups, has_chosen)
 
     def _append_simulated(self) -> None:
         """Append simulated rows to the set, and to training alone."""
         self.prepared.append(self._open_set(simulated_set(self.simulator, self.task)))
         added = np.arange(self.num_real_rows, len(self.prepared))
-        self.indices = replace(
-            self.indices,
-            train=np.concatenate([self.indices.train, added]),
-            description=f"{self.indices.description}; {self.simulated_share:.0%} of the training "
-            "samples are simulated",
-        )
+        train = np.concatenate([self.indices.train, added])
+        self.indices = replace(self.indices, train=train)
+        share = f"{self.simulated_share:.0%} of the training samples are simulated"
+        self._add_to_description(share)
+
+    def _add_to_description(self, note: str) -> None:
+        self.indices = replace(self.indices, description=f"{self.indices.description}; {note}")
 
     def _refuse_unknown_labels(self) -> None:
         # An empty label belongs to recordings that are only predicted.
@@ -228,7 +256,7 @@ class PreparedDataModule(LoadingDataModule):
         if unknown and not self.accepts_unknown_labels:
             known = [*self.classes[:30], *["…"] * (len(self.classes) > 30)]
             raise ValueError(
-                f"data_dir={self.prepared.data_dir} holds {len(unknown)} classes that the model "
+                f"data_dir={self.prepared.place} holds {len(unknown)} classes that the model "
                 f"does not know: {', '.join(unknown[:10])}. It knows: {', '.join(known)}. "
                 f"{self.unknown_class_advice}"
             )

@@ -14,10 +14,10 @@ import pandas as pd
 import torch
 
 from datamodules.base import Batch, PreparedDataModule, encode_values
+from datamodules.loading.gains import channel_gains
 from datamodules.loading.samplers import CurriculumSampler, LengthBucketSampler
 from datamodules.loading.sequences import PaddedBatches
 from datamodules.simulators.muscle import MuscleSimulator
-from datamodules.store.dataset import PreparedSet
 from datamodules.store.samples import Description, Frame, Sample
 from unvoiced.emg.activity import (
     find_segment_start,
@@ -26,7 +26,6 @@ from unvoiced.emg.activity import (
     samples_per_frame,
 )
 from unvoiced.emg.conditioning import EMGFilter
-from unvoiced.emg.quality import channel_gain, channel_rms
 from unvoiced.tokenizers import Tokenizer, build_tokenizer
 
 MAX_CLOSED_VOCABULARY = 500  # phrases
@@ -153,7 +152,7 @@ class EMGDataModule(PreparedDataModule):
             needed = len(ids) + sum(a == b for a, b in pairwise(ids))
             if needed > num_frames:
                 raise ValueError(
-                    f"{self.prepared.manifest['id'].iloc[row]} of {self.prepared.data_dir}: its "
+                    f"{self.prepared.manifest['id'].iloc[row]} of {self.prepared.place}: its "
                     f"text {self.texts[row]!r} needs {needed} frames, and the network makes "
                     f"{num_frames} of its {self.prepared.lengths[row]:,} samples. Remove it, use a "
                     "tokenizer with longer pieces, a network with more frames, or "
@@ -161,6 +160,10 @@ class EMGDataModule(PreparedDataModule):
                 )
 
     # ---- text
+
+    def normalize_label(self, label: str) -> str:
+        """Return a text as the tokenizer writes it."""
+        return self.tokenizer.normalize(label)
 
     def apply_model_card(self, card: Any) -> None:
         """Use the tokenizer, classes and objective of a checkpoint's card."""
@@ -206,7 +209,7 @@ class EMGDataModule(PreparedDataModule):
             lost = self.tokenizer.find_unwritable(self.texts[row])
             if lost or not self.tokens[row]:
                 raise ValueError(
-                    f"{self.prepared.manifest['id'].iloc[row]} of {self.prepared.data_dir}: "
+                    f"{self.prepared.manifest['id'].iloc[row]} of {self.prepared.place}: "
                     f"{self.tokenizer.kind} cannot write {', '.join(map(repr, lost)) or 'it'} of "
                     f"the text {self.texts[row]!r}. Correct the text, or use tokenizer=char"
                 )
@@ -224,7 +227,8 @@ class EMGDataModule(PreparedDataModule):
     # ---- segments and gains
 
     def select_samples(self) -> None:
-        """Cut each recording to its segment, and compute the gains of its channels."""
+        """Choose the texts, cut recordings to segments, and compute the gains of channels."""
+        super().select_samples()
         if self.segment_s:
             self._cut_segments(self.segment_s)
         self.gains = channel_gains(self.prepared, self.scale)
@@ -276,25 +280,3 @@ class EMGDataModule(PreparedDataModule):
         x = batch["x"]
         within = torch.arange(x.shape[1], device=x.device) < batch["length"][:, None]
         batch["x"] = x * within[..., None]
-
-
-def channel_gains(prepared: PreparedSet, scale: str) -> np.ndarray:
-    """Return (rows, C) float32: the factor of each channel of each recording.
-
-    The RMS of a session is the median over its recordings, since electrode placement and contact
-    vary between sessions.
-
-    Args:
-        prepared: the set.
-        scale: ``session``, ``recording`` or ``none``.
-    """
-    frame = prepared.meta["frame"]
-    if scale == "none":
-        return np.ones((len(prepared), frame["shape"][0]), np.float32)
-    recordings = (prepared.read_sample(row) for row in range(len(prepared)))
-    rms = np.stack([channel_rms(recording, float(frame["rate"])) for recording in recordings])
-    if scale == "session":
-        groups = prepared.manifest["group"].to_numpy()
-        for group in np.unique(groups):
-            rms[groups == group] = np.median(rms[groups == group], axis=0)
-    return channel_gain(rms)

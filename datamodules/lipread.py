@@ -79,7 +79,7 @@ class LipreadDataModule(PreparedDataModule):
         """
         if module.takes_word_mask and self.prepared.word_spans is None:
             raise ValueError(
-                f"net.use_word_mask=true, but {self.prepared.data_dir} does not state which frames "
+                f"net.use_word_mask=true, but {self.prepared.place} does not state which frames "
                 "a word takes. Prepare it with reader=lrw, or with reader=video_manifest "
                 "reader.context_s=0.2, or set net.use_word_mask=false"
             )

@@ -36,9 +36,9 @@ class LoadingDataModule(L.LightningDataModule):
         unlabelled = int((self.targets[self.indices[phase]] < 0).sum())
         if unlabelled:
             raise ValueError(
-                f"data_dir={self.data_dir} holds {count_noun(unlabelled, 'recording')} without a "
-                "label; expected a label of each. Remove them from the set, or read them with "
-                "stage=predict"
+                f"data_dir={self.prepared.place} holds {count_noun(unlabelled, 'recording')} "
+                "without a label; expected a label of each. Remove them from the set, or read "
+                "them with stage=predict"
             )
 
     def wrap_sampler(self, sampler: Any, rows: np.ndarray, shuffle: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,22 @@ from datamodules.store.validation import (
 from unvoiced.text import escape_controls
 
 
+@dataclass(frozen=True)
+class SetSource:
+    """Rows of a set that come from one folder.
+
+    Attributes:
+        num_rows: their number.
+        meta: content of the folder's ``meta.json``.
+        prefix, group_prefix: of their ids and groups, which the folder itself does not have.
+    """
+
+    num_rows: int
+    meta: dict[str, Any]
+    prefix: str = ""
+    group_prefix: str = ""
+
+
 class PreparedSet:
     """A complete prepared set, opened for reading.
 
@@ -46,10 +63,13 @@ class PreparedSet:
         word_spans: (samples, 2) int64, the first frame of each sample's word and the frame after
             its last, counted within the sample (all frames if its row does not state them); None
             if the manifest has no ``WORD_COLUMNS``.
+        note: what reports add about the rows; may be empty.
 
     Raises:
         ValueError: no prepared set, of another task, incomplete, damaged or empty.
     """
+
+    note = ""
 
     def __init__(
         self, data_dir: str | Path, task: str | None = None, memory_limit: int = 1 << 30
@@ -65,6 +85,16 @@ class PreparedSet:
 
     def __len__(self) -> int:
         return len(self.manifest)
+
+    @property
+    def place(self) -> str:
+        """The folder, as ``data_dir=`` takes it."""
+        return str(self.data_dir)
+
+    @property
+    def sources(self) -> list[SetSource]:
+        """The folders that the rows come from, in their order."""
+        return [SetSource(len(self), self.meta)]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -91,10 +121,10 @@ class PreparedSet:
         mine, theirs = self.meta["frame"], other.meta["frame"]
         assert mine["shape"] == theirs["shape"], (mine, theirs)
         if self.word_spans is not None or other.word_spans is not None:
-            self.word_spans = np.concatenate([self._fill_spans(), other._fill_spans()])
+            self.word_spans = np.concatenate([self.fill_spans(), other.fill_spans()])
         self.starts = np.concatenate([self.starts, other.starts + len(self.features)])
         self.lengths = np.concatenate([self.lengths, other.lengths])
-        self.features = concat_frames(self.features, other.features)
+        self.features = concat_frames([self.features, other.features])
         self.manifest = pd.concat([self.manifest, other.manifest], ignore_index=True)
         self.manifest["start"] = self.starts
 
@@ -143,7 +173,8 @@ class PreparedSet:
         """Return (samples, 2): spans of all frames."""
         return np.stack([np.zeros_like(self.lengths), self.lengths], 1)
 
-    def _fill_spans(self) -> np.ndarray:
+    def fill_spans(self) -> np.ndarray:
+        """Return the word spans (samples, 2); all frames if the set does not state them."""
         return self._full_spans() if self.word_spans is None else self.word_spans
 
     def _pop_word_spans(self) -> np.ndarray | None:
@@ -189,10 +220,15 @@ class PreparedSet:
         if features.nbytes > memory_limit:
             return features
         loaded = np.load(path, allow_pickle=False)
-        self._check_finite(loaded)
+        self.check_finite(loaded)
         return loaded
 
-    def _check_finite(self, features: np.ndarray) -> None:
+    def check_finite(self, features: np.ndarray) -> None:
+        """Refuse features of a row that are not finite numbers.
+
+        Raises:
+            ValueError: with the first such row.
+        """
         frame = find_not_finite(features)
         if frame is None:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from io import BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -75,6 +76,11 @@ class NpyFrameStore(FrameStore):
         """Bytes of all frames."""
         return len(self) * self._frame_bytes
 
+    def read_all(self, out: np.ndarray) -> None:
+        """Fill ``out`` (frames, *frame_shape) with all frames."""
+        if len(self):
+            self._read_into(out, np.arange(len(self)))
+
     @property
     def _frame_bytes(self) -> int:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
@@ -111,28 +117,36 @@ class NpyFrameStore(FrameStore):
 
 
 class ConcatFrameStore(FrameStore):
-    """The frames of two sets end to end, each in memory or in a file."""
+    """The frames of several sets end to end, each in memory or in a file.
 
-    def __init__(self, first: Frames, second: Frames) -> None:
-        self.first, self.second = first, second
-        self.dtype = first.dtype
-        self.shape = (len(first) + len(second), *first.shape[1:])
+    Args:
+        parts: frames of the same shape and type.
+    """
+
+    def __init__(self, parts: Sequence[Frames]) -> None:
+        self.parts = tuple(parts)
+        self.ends = np.cumsum([len(part) for part in self.parts])
+        self.dtype = self.parts[0].dtype
+        self.shape = (int(self.ends[-1]), *self.parts[0].shape[1:])
 
     def _read_into(self, out: np.ndarray, indices: np.ndarray) -> None:
-        is_second = indices[..., 0] >= len(self.first)  # (...,) for each sample
-        assert (is_second == (indices[..., -1] >= len(self.first))).all(), "a sample spans two sets"
-        out[~is_second] = self.first.take(indices[~is_second], axis=0)
-        out[is_second] = self.second.take(indices[is_second] - len(self.first), axis=0)
+        numbers = np.searchsorted(self.ends, indices[..., 0], side="right")  # (...,) per sample
+        last = np.searchsorted(self.ends, indices[..., -1], side="right")
+        assert (numbers == last).all(), "a sample spans two sets"
+        for number in np.unique(numbers):
+            is_own = numbers == number
+            first = self.ends[number] - len(self.parts[number])
+            out[is_own] = self.parts[number].take(indices[is_own] - first, axis=0)
 
 
 Frames = np.ndarray | FrameStore
 
 
-def concat_frames(first: Frames, second: Frames) -> Frames:
-    """Return both end to end; in memory only if both are."""
-    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
-        return np.concatenate([first, second])
-    return ConcatFrameStore(first, second)
+def concat_frames(parts: Sequence[Frames]) -> Frames:
+    """Return the parts end to end; in memory only if all are."""
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts)
+    return ConcatFrameStore(parts)
 
 
 def npy_header(frame: Frame, frames: int) -> bytes:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 
-from datamodules.store.dataset import PreparedSet
+from datamodules.store.dataset import PreparedSet, SetSource
 
 KEPT_HASHES = 8_192  # of each kind: 88 kB as text for a set of any size
 HASHED_BYTES = 4_096  # from the middle of a sample
@@ -167,20 +168,36 @@ def hash_contents(prepared: PreparedSet, rows: np.ndarray) -> np.ndarray:
 
 def hash_names(prepared: PreparedSet, rows: np.ndarray) -> np.ndarray:
     """Return (rows,) uint64: hashes of each recording's folder and id; 0 without a folder."""
-    settings = prepared.meta["settings"].get("reader") or {}
-    folder = settings.get("raw_dir")
-    if not folder:
-        return np.zeros(len(rows), np.uint64)
-    names = prepared.manifest["id"].iloc[rows]
-    texts = (f"{folder}\n{name}".encode(errors="replace") for name in names)
-    return np.fromiter(map(hash_bytes, texts), np.uint64, len(rows))
+    hashes = np.zeros(len(rows), np.uint64)
+    for source, is_own in _split_by_source(prepared, rows):
+        folder = (source.meta["settings"].get("reader") or {}).get("raw_dir")
+        if folder:
+            names = prepared.manifest["id"].iloc[rows[is_own]].str.slice(len(source.prefix))
+            texts = (f"{folder}\n{name}".encode(errors="replace") for name in names)
+            hashes[is_own] = np.fromiter(map(hash_bytes, texts), np.uint64, len(names))
+    return hashes
 
 
 def hash_groups(prepared: PreparedSet, rows: np.ndarray) -> np.ndarray:
-    """Return the uint64 hash of each named group of these rows."""
-    names = sorted(set(prepared.manifest["group"].iloc[rows]) - {""})
-    texts = (name.encode(errors="replace") for name in names)
-    return np.fromiter(map(hash_bytes, texts), np.uint64, len(names))
+    """Return the uint64 hash of each named group of these rows, as its own set names it."""
+    groups, names = prepared.manifest["group"], set()
+    for source, is_own in _split_by_source(prepared, rows):
+        own = groups.iloc[rows[is_own]].unique().tolist()
+        names |= {name.removeprefix(source.group_prefix) for name in own}
+    texts = [name.encode(errors="replace") for name in sorted(names - {""})]
+    return np.fromiter(map(hash_bytes, texts), np.uint64, len(texts))
+
+
+def _split_by_source(
+    prepared: PreparedSet, rows: np.ndarray
+) -> Iterator[tuple[SetSource, np.ndarray]]:
+    """Yield each source with rows, and which of ``rows`` (n,) are its own."""
+    first = 0
+    for source in prepared.sources:
+        is_own = (first <= rows) & (rows < first + source.num_rows)
+        first += source.num_rows
+        if is_own.any():
+            yield source, is_own
 
 
 def hash_bytes(content: bytes) -> int:

@@ -48,7 +48,7 @@ class ModelCard:
         clip_s: seconds of the median training recording.
         split: the split in words.
         leaks: whether the split has leakage.
-        data_dir: the set that was trained on; None for the simulator.
+        data_dir: the set or sets that were trained on; None for the simulator.
         record: hashes of the samples and groups that were trained on (``TrainingRecord``); empty
             where they are unknown or simulated.
         allow: the packages outside this project that the run was allowed to build (``allow=``), for
@@ -69,7 +69,7 @@ class ModelCard:
     clip_s: float | None = None
     split: str = ""
     leaks: bool = False
-    data_dir: str | None = None
+    data_dir: str | list[str] | None = None
     record: dict[str, Any] = field(default_factory=dict)
     allow: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from datamodules.splits import Split
 from datamodules.store.samples import META_NAME
@@ -23,6 +23,7 @@ NO_SPLIT = (
     "the exported file does not state how its training set was split. split= of this command "
     "holds, so some of the tested samples may have been trained on"
 )
+MAX_SETS = 1_000
 LARGEST_NUMBER = 1_000_000
 LARGEST_SIMULATED = 10_000  # people, words, … of a simulator
 SPLIT_KEYS, SIMULATOR_KEYS = ("split", "fold"), ("size", "datamodule.simulator")
@@ -49,18 +50,20 @@ def select_training_data(config: DictConfig, card: ModelCard) -> DictConfig:
                 logger.warning(NO_SPLIT)
                 return changed
         else:
-            where = changed.data_dir = str(find_training_set(card))
+            changed.data_dir = find_training_set(card)
+            where = OmegaConf.select(changed, "data_dir")
         if not _is_given(SPLIT_KEYS):
             changed.split = _check_split(card)
             changed.calibrate = _check_calibrate(card)
-        if card.config.get("classes") is not None and "classes" in changed:
-            changed.classes = list(card.classes)
+        if card.config.get("classes") is not None and not _is_given(("classes",)):
+            changed.classes = list(card.classes) or None
+        _keep_shared_groups(changed, card)
     logger.info(f"Data: {where}, as in training (data_dir= and split= choose others)")
     return changed
 
 
-def find_training_set(card: ModelCard) -> Path:
-    """Return the folder of the set that the model was trained with.
+def find_training_set(card: ModelCard) -> str | list[str]:
+    """Return the folder of the set that the model was trained with, or a list of several.
 
     Raises:
         ValueError: the model does not state it, or it is missing.
@@ -68,11 +71,14 @@ def find_training_set(card: ModelCard) -> Path:
     named = card.data_dir or card.config.get("data_dir")
     if not named:
         raise ValueError("the model does not state its training set. Set data_dir=")
-    check_text("the model's data_dir", named, 4_096)
-    path = Path(named)
-    if not (path / META_NAME).is_file():
-        raise ValueError(f"the training set of the model is missing ({path}). Set data_dir=")
-    return path
+    folders = named if isinstance(named, list) else [named]
+    if len(folders) > MAX_SETS:
+        raise ValueError(f"the model states {len(folders):,} training sets. Set data_dir=")
+    for folder in folders:
+        check_text("the model's data_dir", folder, 4_096)
+        if not Path(folder, META_NAME).is_file():
+            raise ValueError(f"the training set of the model is missing ({folder}). Set data_dir=")
+    return named
 
 
 def _check_split(card: ModelCard) -> dict[str, Any]:
@@ -120,6 +126,14 @@ def _keep_simulator(config: DictConfig, card: ModelCard) -> None:
         if value is not None and not isinstance(value, list | bool):
             check_number(f"the model's simulator.{key}", value, 0, LARGEST_SIMULATED)
         node[key] = value
+
+
+def _keep_shared_groups(config: DictConfig, card: ModelCard) -> None:
+    """Use the model's ``shared_groups``, which its split depends on."""
+    trained = card.config.get("datamodule")
+    shared = trained.get("shared_groups") if isinstance(trained, dict) else None
+    if isinstance(shared, bool):
+        config.datamodule.shared_groups = shared
 
 
 def _is_given(keys: tuple[str, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from omegaconf import DictConfig, open_dict
 
 from datamodules.base import PreparedDataModule
 from datamodules.store.dataset import PreparedSet
+from datamodules.store.joined import list_folders
 from datamodules.store.writer import write_all
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.training_data import select_training_data
@@ -39,17 +41,21 @@ def build_reference_data(
         if not changed.data_dir:
             _simulate_set(config, module.card.frame, folder)
             changed.data_dir = str(folder)
-        is_small = len(PreparedSet(changed.data_dir)) < MIN_SPLIT_SAMPLES
+        is_small = _count_samples(changed.data_dir) < MIN_SPLIT_SAMPLES
         if is_small or changed.data_dir == str(folder):
             changed.split = {"_target_": "datamodules.splits.TestOnly"}
     return build_datamodule(changed, trained=module.card)
+
+
+def _count_samples(data_dir: str | Sequence[str]) -> int:
+    return sum(len(PreparedSet(folder, memory_limit=-1)) for folder in list_folders(data_dir))
 
 
 def describe_data(data: PreparedDataModule) -> str:
     """Return what the compared samples are."""
     if data.prepared.simulated:
         return "simulated samples"
-    return f"samples of {data.prepared.data_dir}"
+    return f"samples of {data.prepared.place}"
 
 
 def _find_data(config: DictConfig, card: ModelCard) -> DictConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from callbacks.checkpoints.last_checkpoint import LastCheckpoint
 from datamodules.base import PreparedDataModule
+from datamodules.store.joined import list_folders
 from datamodules.transforms import Compose
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
@@ -78,7 +80,7 @@ def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard, stage: st
     expected = list(trained.frame.get("shape", shape))  # older checkpoints do not state it
     if shape != expected:
         raise ValueError(
-            f"data_dir={data.prepared.data_dir} holds frames of shape {shape}, and the model was "
+            f"data_dir={data.prepared.place} holds frames of shape {shape}, and the model was "
             f"trained on {expected}: prepare the recordings in that size"
         )
     known = trained.frame.get("rate", rate)
@@ -86,7 +88,7 @@ def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard, stage: st
         if stage == "predict":  # whose set holds the recordings of input=
             place, advice = "input=", f"set input_reader.resample_hz={known:g}"
         else:
-            place = f"data_dir={data.prepared.data_dir}"
+            place = f"data_dir={data.prepared.place}"
             advice = f"prepare the recordings with reader.resample_hz={known:g}"
         raise ValueError(
             f"{place} has {rate:g} Hz, and the model was trained on {known:g} Hz: {advice}"
@@ -142,7 +144,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "simulated": data.prepared.simulated,
         "split": data.indices.summary,
         "leaks": data.indices.has_leakage,
-        "data_dir": str(Path(data.data_dir).resolve()) if data.data_dir else None,
+        "data_dir": _resolve_folders(data.data_dir),
         "record": data.record_training(),
         "allow": list(plain(config).get("allow") or []),
         "config": plain(config),
@@ -150,12 +152,20 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
     return ModelCard.from_plain(facts, "the model's card")
 
 
+def _resolve_folders(data_dir: str | Sequence[str] | None) -> str | list[str] | None:
+    """Return the whole paths of ``data_dir=``: a list of several."""
+    if not data_dir:
+        return None
+    folders = [str(Path(folder).resolve()) for folder in list_folders(data_dir)]
+    return folders if len(folders) > 1 else folders[0]
+
+
 def _read_reader_settings(data: PreparedDataModule, task: str) -> dict[str, Any]:
     """Return the numbers with which the set was prepared, under the names of today."""
     settings = _select_numbers(data.prepared.meta["settings"].get("reader") or {})
     renamed: Renamed = {}
     current = rename_settings({"reader": settings}, renamed, (task,))["reader"]
-    warn_renamed(f"data_dir={data.data_dir}", renamed)
+    warn_renamed(f"data_dir={data.prepared.place}", renamed)
     return current
 
 

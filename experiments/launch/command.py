@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from experiments.launch.errors import report_errors
 from experiments.launch.requirements import require_files, require_relations, require_writable
@@ -22,6 +22,7 @@ from unvoiced.validation import shown
 READ_BY = {
     "epochs": ("fit", "benchmark", "serve"),
     "raw_dir": ("prepare",),
+    "classes": ("fit", "validate", "test", "adapt", "export", "benchmark", "serve", "replay"),
     "crop": ("prepare", "predict", "live", "serve", "export"),
     "reader": ("prepare",),
     "compile": ("fit",),
@@ -147,6 +148,11 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
             _select(c, "datamodule.data_dir") is None or _select(c, "datamodule.simulated_share")
         ),
         "the simulator: leave out data_dir=, or set datamodule.simulated_share=",
+    ),
+    (
+        "datamodule.shared_groups",
+        lambda c: isinstance(_select(c, "datamodule.data_dir"), ListConfig),
+        "several sets, such as data_dir=[set_a,set_b]",
     ),
     (
         "datamodule.curriculum_start",

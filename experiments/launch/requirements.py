@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from unvoiced.files import require_regular_file
 from unvoiced.validation import shown
@@ -52,7 +52,12 @@ def require_files(config: DictConfig) -> None:
             "stage=adapt needs data_dir=<a prepared set of one person's recordings>. "
             "stage=prepare makes it."
         )
-    if stage in READS_DATA:
+    if stage == "prepare" and isinstance(config.data_dir, ListConfig):
+        raise ValueError(
+            f"data_dir={shown(config.data_dir)} names several folders; expected one, which "
+            "stage=prepare writes. Prepare each set by itself."
+        )
+    if stage in READS_DATA or (stage == "adapt" and isinstance(config.data_dir, ListConfig)):
         data_dir = OmegaConf.select(config, "datamodule.data_dir") or config.data_dir
         _require_path("data_dir", data_dir, " stage=prepare makes it")
         if data_dir is None and OmegaConf.select(config, "datamodule.simulator") is None:
@@ -62,6 +67,10 @@ def require_files(config: DictConfig) -> None:
 
 
 def _require_path(key: str, path: Any, advice: str) -> None:
+    """Refuse a path, or one of a list of paths, that does not exist."""
+    if isinstance(path, ListConfig):
+        for item in path:
+            _require_path(key, item, advice)
     if not isinstance(path, str):
         return
     try:

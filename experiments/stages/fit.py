@@ -122,7 +122,7 @@ def _set_aside_later_files(config: DictConfig, checkpoint: Path, content: dict[s
 def report_start(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> None:
     """Print the data, the split and the model."""
     sizes = ", ".join(f"{phase} {len(data.indices[phase]):,}" for phase in PHASES)
-    source = f"the built-in simulator ({data.prepared.data_dir})"
+    source = f"the built-in simulator ({data.prepared.place})"
     logger.info(f"Data: {source if data.prepared.simulated else config.data_dir}: {sizes} samples")
     leakage = "warning: " if data.indices.has_leakage else ""
     logger.info(f"Split: {leakage}{data.indices.summary}")

@@ -69,7 +69,7 @@ def _use_prepared_input(config: DictConfig, data_dir: Path) -> DictConfig:
     """Return the configuration that only reads ``data_dir``."""
     changed = config.copy()
     with open_dict(changed):
-        changed.data_dir = str(data_dir)
+        changed.data_dir, changed.classes = str(data_dir), None
         changed.split = {"_target_": "datamodules.splits.TestOnly"}
         changed.callbacks, changed.logger, changed.augment = {}, {}, None
     return changed

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
-from datamodules.emg import SimulatedMuscles, channel_gains
+from datamodules.emg import SimulatedMuscles
+from datamodules.loading.gains import channel_gains
 from datamodules.loading.sequences import IGNORE_INDEX
 from datamodules.splits import SplitIndices, TestOnly, draw_calibration
 from datamodules.store.dataset import PreparedSet

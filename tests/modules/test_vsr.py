@@ -13,10 +13,10 @@ from hydra import compose, initialize_config_dir
 from torch import Tensor
 
 from datamodules.base import PreparedDataModule
+from datamodules.classes import select_classes
 from datamodules.splits import PHASES
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import write_all
-from datamodules.vsr import select_classes
 from experiments.checkpoints.init_from import load_initial_weights
 from experiments.checkpoints.load import load_checkpoint
 from experiments.launch.build import build_datamodule, build_module
@@ -98,10 +98,10 @@ def test_targets_are_indices_into_the_selected_words(
         (["peple", "about"], "the set has no peple; near 'peple' it has people"),
         (["zzz", 3], "the set has no zzz, 3; near 'zzz' it has about, below, people, water"),
         ([3, True], "the set has no 3, True; near '3' it has about"),
-        (["about"], r"classes=\['about'\]: expected two words or more"),
-        (["about", "about"], "expected two words or more"),
-        ([], r"classes=\[\]: expected two words or more"),
-        ("about", r"classes=\['about'\]: expected two words or more"),
+        (["about"], r"classes=\['about'\]: expected two classes or more"),
+        (["about", "about"], "expected two classes or more"),
+        ([], r"classes=\[\]: expected two classes or more"),
+        ("about", r"classes=\['about'\]: expected two classes or more"),
     ],
 )
 def test_words_that_cannot_be_told_apart_are_refused(asked: object, message: str) -> None:

@@ -1,0 +1,42 @@
+"""Choice of some classes of a set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+
+def select_classes(
+    known: Sequence[str],
+    wanted: int | Sequence[str],
+    normalize: Callable[[str], str] = str,
+) -> list[str]:
+    """Return the wanted classes of the ``known`` ones, sorted.
+
+    Args:
+        known: the classes of a set.
+        wanted: names, or how many of the sorted classes.
+        normalize: converts a wanted name to the form of the known ones.
+
+    Raises:
+        ValueError: more classes than there are, fewer than two, or unknown ones.
+    """
+    names = sorted(known)
+    if isinstance(wanted, int):
+        if not 2 <= wanted <= len(names):
+            raise ValueError(
+                f"classes={wanted}: expected 2 to {len(names)}, the number of classes of the set"
+            )
+        return names[:wanted]
+    wanted = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
+    wanted = list(map(normalize, wanted))
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        near = get_close_matches(missing[0], names, n=5) or names[:5]
+        raise ValueError(
+            f"classes: the set has no {', '.join(missing[:10])}; near {missing[0]!r} it has "
+            f"{', '.join(near)}"
+        )
+    if len(set(wanted)) < 2:
+        raise ValueError(f"classes={wanted}: expected two classes or more")
+    return sorted(set(wanted))
