@@ -122,6 +122,7 @@ MODEL: dict[str, Rule] = {
     "net.low_pass_hz": RATE,
     "net.frames_hz": RATE,
     "net.mirror": FLAG,
+    "net.frame_encoder": choice("resnet", "cbam"),
     "net.checkpointing": FLAG,
     "net.channels_last": FLAG,
 }

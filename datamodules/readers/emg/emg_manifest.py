@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from datamodules.readers.base import Item
+from datamodules.readers.base import SPLIT_FOLDERS, Item
 from datamodules.readers.emg.base import EMGReader, Recording, join_spaces
-from datamodules.readers.manifests import Manifest, path_below
+from datamodules.readers.manifests import Manifest, ManifestRow, path_below
 
 RATE_TOLERANCE = 0.01  # clocks of recorders differ by less
 
@@ -19,12 +20,16 @@ RATE_TOLERANCE = 0.01  # clocks of recorders differ by less
 class EMGManifest(EMGReader):
     """A CSV table: per row the path of a recording (``.npy`` or text table) and its text.
 
+    Without a table in ``raw_dir`` itself, each of its folders ``train``, ``val`` and ``test`` has
+    one, with paths below that folder. These folders also set the split of rows that state none.
+
     Args:
-        manifest: the table, below ``raw_dir``.
-        path: the column of the recordings' paths below ``raw_dir``.
+        manifest: the table, below ``raw_dir`` or each split folder.
+        path: the column of the recordings' paths below the table's folder.
         text: the column of the spoken text.
         group: the column of the session; None for ``group``, else ``session``, if present.
-        split: the column of the split; None for ``split``, if present.
+        split: the column of the split; None for ``split``, if present. Rows without a value take
+            the split of their folder.
         sample_rates: the column of the sample rate, Hz; None for ``sample_rate``, else ``rate``, if
             present. A row with another rate than ``sample_rate`` is rejected.
         sample_rate: of the recordings, Hz; None for that of most rows.
@@ -52,20 +57,39 @@ class EMGManifest(EMGReader):
         self.columns = {"path": path, "text": text, "group": group, "split": split}
         self.columns["sample_rates"] = sample_rates
         self.manifest_name = path_below(manifest, "reader.manifest=")
-        self.raw_dir = Path(raw_dir or "")
+        self.raw_dir, self.split_folders = Path(raw_dir or ""), options.get("split_folders")
         if sample_rate is None and raw_dir and self.raw_dir.is_dir():
             sample_rate = self._find_most_common_rate()
         super().__init__(raw_dir, sample_rate=sample_rate, **options)
 
     @cached_property
-    def manifest(self) -> Manifest:
-        """The table."""
+    def manifest(self) -> dict[str, Manifest]:
+        """The tables by their split folder; one of ``""`` in ``raw_dir`` itself."""
         usual = {"group": ("group", "session"), "split": ("split",)}
         usual["sample_rates"] = ("sample_rate", "rate")
-        return Manifest(self.raw_dir, self.manifest_name, self.columns, usual)
+        folders = self._list_table_folders()
+        return {
+            name: Manifest(self.raw_dir / name, self.manifest_name, self.columns, usual)
+            for name in folders
+        }
+
+    def _list_table_folders(self) -> list[str]:
+        if (self.raw_dir / self.manifest_name).exists() or self.split_folders is False:
+            return [""]
+        names = [path.name for path in self.raw_dir.iterdir() if is_real_folder(path)]
+        splits = sorted(name for name in names if name.lower() in SPLIT_FOLDERS)
+        is_split = any((self.raw_dir / name / self.manifest_name).exists() for name in splits)
+        return splits if is_split else [""]
+
+    def _parse_rows(self, *arguments: Any) -> Iterator[ManifestRow]:
+        """Yield the rows of all tables, with names below ``raw_dir``."""
+        for folder, table in self.manifest.items():
+            for row in table.parse_rows(*arguments):
+                names = {"id": row.id, "name": row.name} if folder else {}
+                yield replace(row, **{key: f"{folder}/{name}" for key, name in names.items()})
 
     def _find_most_common_rate(self) -> float:
-        rates = (row.texts["sample_rates"] for row in self.manifest.parse_rows())
+        rates = (row.texts["sample_rates"] for row in self._parse_rows())
         votes = Counter(filter(None, map(_parse_rate, rates)))
         if not votes:
             raise ValueError(
@@ -76,23 +100,39 @@ class EMGManifest(EMGReader):
         return votes.most_common(1)[0][0]
 
     def list_items(self) -> list[Item]:
-        """Return an item per row, in the order of the table."""
-        self.notes += self.manifest.note_unused()
+        """Return an item per row, in the order of the tables."""
+        self.notes += dict.fromkeys(n for one in self.manifest.values() for n in one.note_unused())
+        rows = list(self._parse_rows(("path", "text"), self._check_rate))
+        splits = [self.split_names.get(row.name.partition("/")[0], "") for row in rows]
+        other = sum(
+            bool(row.split and split and row.split != split)
+            for row, split in zip(rows, splits, strict=True)
+        )
+        if other:
+            self.notes.append(
+                f"warning: {other:,} rows state another split than their folder; the column holds"
+            )
         return [
             Recording(
                 row.id,
                 self.raw_dir / row.name,
                 join_spaces(row.texts["text"]),
                 row.texts["group"],
-                row.split,
+                row.split or split,
                 row.problem,
             )
-            for row in self.manifest.parse_rows(("path", "text"), self._check_rate)
+            for row, split in zip(rows, splits, strict=True)
         ]
 
     def files_of(self, item: Item) -> Iterable[str]:
         """Return the table, and the file that its row names."""
-        return self.manifest.files_of(item.path)
+        folder = item.id.partition("/")[0]
+        folder = folder if folder in self.manifest else ""
+        names = self.manifest[folder].files_of(item.path)
+        return [f"{folder}/{name}" if folder else name for name in names]
+
+    def _list_recordings(self, folder: str) -> list[str]:
+        return [row.name for row in self._parse_rows() if row.name.startswith(f"{folder}/")]
 
     def _check_rate(self, texts: dict[str, str]) -> None:
         if not texts["sample_rates"]:
@@ -105,6 +145,11 @@ class EMGManifest(EMGReader):
                 f"recorded at {rate:g} Hz; expected reader.sample_rate={self.sample_rate:g}. "
                 "Prepare recordings of different rates separately"
             )
+
+
+def is_real_folder(path: Path) -> bool:
+    """Return whether a path is a folder and no link to one."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def _parse_rate(text: str) -> float | None:

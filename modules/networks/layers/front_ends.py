@@ -86,6 +86,21 @@ class ConvStem(nn.Module):
         return F.relu(F.max_pool2d(self.norm(maps), 3, 2, padding=1))
 
 
+def count_maps(embedding_dim: int) -> int:
+    """Return the maps of the first of ResNet's stages, each of which doubles them.
+
+    Raises:
+        ValueError: if ``embedding_dim`` is not a multiple of 8.
+    """
+    first, rest = divmod(embedding_dim, 2 ** (RESNET_STAGES - 1))
+    if first < 1 or rest:
+        raise ValueError(
+            f"net.embedding_dim={embedding_dim} is not valid: the trunk doubles its maps three "
+            "times; expected a multiple of 8"
+        )
+    return first
+
+
 class ResNetFrameEncoder(nn.ModuleList):
     """ResNet-18 for each frame and its neighbours: (B, T, H, W) → (B, T, embedding_dim).
 
@@ -100,12 +115,7 @@ class ResNetFrameEncoder(nn.ModuleList):
     """
 
     def __init__(self, embedding_dim: int, channels_last: bool, checkpointing: bool) -> None:
-        first, rest = divmod(embedding_dim, 2 ** (RESNET_STAGES - 1))
-        if first < 1 or rest:
-            raise ValueError(
-                f"net.embedding_dim={embedding_dim} is not valid: the trunk doubles its maps three "
-                "times; expected a multiple of 8"
-            )
+        first = count_maps(embedding_dim)
         order = torch.channels_last if channels_last else torch.contiguous_format
         parts, inputs = [ConvStem(first, order)], first
         for stage in range(RESNET_STAGES):

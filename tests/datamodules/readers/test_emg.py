@@ -234,8 +234,7 @@ def test_the_configuration_names_every_argument_once(name):
     assert text.pop("raw_dir") == "${raw_dir}"
     code = (kind.__init__.__code__, kind.__mro__[1].__init__.__code__)
     arguments = {n for one in code for n in one.co_varnames[: one.co_argcount]}
-    no_use = {"split_folders"} if name == "emg_manifest" else set()  # its table has a column
-    assert set(text) == arguments - {"self", "raw_dir"} - no_use
+    assert set(text) == arguments - {"self", "raw_dir"}
 
 
 # ---- manifests
@@ -343,6 +342,47 @@ def test_a_manifest_is_read_once_and_stays_out_of_worker_processes(tmp_path, mon
     assert (reader.sample_rate, len(reader.list_items()), reader.frame.shape) == (250, 30, (8,))
     assert len(tables) == 1
     assert len(pickle.dumps(reader)) < 2000
+
+
+def test_folders_set_the_split_of_a_table_above_them(tmp_path):
+    for name in ("train/a", "train/b", "val/c", "test/d"):
+        save_array(tmp_path / f"{name}.npy", make_signal())
+    rows = ("train/a.npy,x,", "train/b.npy,x,test", "val/c.npy,y,", "test/d.npy,y,")
+    make_manifest(tmp_path, *rows, header="path,text,split")
+    reader = EMGManifest(tmp_path)
+    splits = {item.id: item.split for item in reader.list_items()}
+    assert [*splits.values()] == ["train", "test", "val", "test"]  # the column goes first
+    assert "1 rows state another split than their folder; the column holds" in reader.notes[0]
+    items = EMGManifest(tmp_path, split_folders=False).list_items()
+    assert [item.split for item in items] == ["", "test", "", ""]
+
+
+def test_folders_with_tables_of_their_own(tmp_path):
+    for name in ("train", "val", "test"):
+        save_array(tmp_path / name / "a.npy", make_signal())
+        make_manifest(tmp_path / name, f"a.npy,word {name},250", header="path,text,rate")
+    reader = emg_manifest.EMGManifest(tmp_path)
+    items = reader.list_items()
+    assert reader.sample_rate == 250
+    found = [(item.id, item.label, item.split) for item in items]
+    assert found == [(f"{n}/a.npy", f"word {n}", n) for n in ("test", "train", "val")]
+    leftover = reader.list_leftover(items)
+    assert not leftover.rejected and not leftover.unread
+    samples, rejected = read_emg_samples(reader)
+    assert len(samples) == 3 and not rejected
+    (tmp_path / "val" / "manifest.csv").unlink()
+    with pytest.raises(ValueError, match=r"val/manifest\.csv is missing"):
+        emg_manifest.EMGManifest(tmp_path)
+
+
+def test_a_linked_split_folder_is_not_read(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    save_array(elsewhere / "a.npy", make_signal())
+    make_manifest(elsewhere, "a.npy,secret")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "train").symlink_to(elsewhere)
+    with pytest.raises(ValueError, match=r"raw/manifest\.csv is missing"):
+        EMGManifest(tmp_path / "raw").list_items()
 
 
 # ---- Gaddy & Klein

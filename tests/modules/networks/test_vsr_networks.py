@@ -61,6 +61,28 @@ def test_resnet_bilstm_has_nearly_the_parameters_of_its_source() -> None:
     assert (net.lstm.input_size, net.lstm.num_layers, net.lstm.bidirectional) == (512, 3, True)
 
 
+def test_attention_to_places_has_the_parameters_of_the_source() -> None:
+    with torch.device("meta"):
+        net = ResNetBiLSTM(frame_encoder="cbam")
+    assert count_parameters(net) == DOCUMENT
+    assert count_parameters(net.trunk) == 3_328 + 11_166_976 + 174_472 + 32_897
+    assert count_parameters(net.pool) == 262_657
+    with pytest.raises(ValueError, match="expected resnet or cbam"):
+        ResNetBiLSTM(frame_encoder="vit")
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_frames_with_attention_are_independent(checkpointing: bool) -> None:
+    net = make_network(ResNetBiLSTM, frame_encoder="cbam", checkpointing=checkpointing)
+    x = make_clips()
+    F.cross_entropy(net(x), torch.arange(3)).backward()
+    unused = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert not unused
+    net.eval()
+    clips = normalize_brightness(x)
+    torch.testing.assert_close(net.trunk(clips)[:, 2:4], net.trunk(clips[:, 2:4]))
+
+
 def test_a_boundary_adds_one_input_to_the_lstm() -> None:
     with torch.device("meta"):  # counted alone
         assert (
