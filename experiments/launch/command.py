@@ -30,6 +30,7 @@ READ_BY = {
     "profile": ("predict", "live", "serve"),
     "shots": ("test",),
     "adapt": ("adapt",),
+    "adapt.method": ("adapt", "test"),
     "ckpt_path": ("validate", "test", "adapt", "predict", "live", "serve", "export", "benchmark"),
     "input": ("predict", "live", "summary", "replay"),
     "export": ("export",),
@@ -142,6 +143,8 @@ def _select(config: DictConfig, key: str) -> Any:
 # Settings that act together with another one: pattern, whether they act, what they need.
 CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     ("fold", lambda c: "fold" in c.split, "split=leave_one_group_out"),
+    ("adapt.method", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
+    ("adapt.output", lambda c: c.adapt.method == "profile", "adapt.method=profile"),
     (
         "datamodule.simulator.*",
         lambda c: (

@@ -65,6 +65,7 @@ NODES: dict[str, Rule] = {
     "prepare.num_workers": integer(1, 1024, "processes") | NULL,
     "predict.num_workers": integer(1, 1024, "processes") | NULL,
     "predict.show": FLAG,
+    "adapt.method": choice("profile", "finetune"),
     "adapt.output": FILE | NULL,
     "export.format": choice("pth", "onnx", "program") | NULL,
     "export.quantize": choice("int8") | NULL,

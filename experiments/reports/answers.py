@@ -135,7 +135,6 @@ def _name_answers(
 ) -> Answers:
     """Return answers with the labels, people and recordings of their rows."""
     manifest = data.prepared.manifest.iloc[rows]
-    names = manifest["sequence"] if data.prepared.has_sequences else manifest["id"]
     tokenizer = getattr(module, "tokenizer", None)
     labels = manifest["label"] if tokenizer is None else manifest["label"].map(tokenizer.normalize)
     return Answers(
@@ -144,8 +143,15 @@ def _name_answers(
         embeddings,
         labels.to_numpy(str),
         manifest["group"].to_numpy(str),
-        names.where(names != "", manifest["id"]).to_numpy(str),
+        name_recordings(data, rows),
     )
+
+
+def name_recordings(data: PreparedDataModule, rows: np.ndarray) -> np.ndarray:
+    """Return the recording of each row: its sequence, or its id where it states none."""
+    manifest = data.prepared.manifest.iloc[rows]
+    names = manifest["sequence"] if data.prepared.has_sequences else manifest["id"]
+    return names.where(names != "", manifest["id"]).to_numpy(str)
 
 
 def correct_predictions(

@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 from datamodules.base import PreparedDataModule
 from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
 from experiments.launch.console import logger
-from experiments.reports.answers import collect_support
+from experiments.reports.answers import collect_answers, collect_support
 from experiments.reports.few_shots import (
+    Adaptation,
     Answers,
     list_support_rows,
     measure_shots,
@@ -22,6 +23,7 @@ from experiments.reports.few_shots import (
 )
 from experiments.reports.markdown import format_plain_table
 from experiments.reports.results import describe_interval
+from experiments.runs.fine_tuning import fine_tune
 from modules.base import TaskModule
 from unvoiced.profile import Profile, build_profile
 from unvoiced.text import count_noun, printable, spreadsheet_cells
@@ -63,16 +65,12 @@ def measure_profiles(
         ValueError: no person has enough recordings.
     """
     classes, counts = list_known_classes(module), sorted(set(config.shots))
-    fingerprint = fingerprint_network(module)  # once: it reads all weights
-
-    rows = list_support_rows(answers, max(counts))
-    copies = collect_support(module, data, rows) if len(rows) else answers
-
-    def adapt(support: Answers, tested: Answers) -> np.ndarray:
-        support = copies.take(np.isin(copies.rows, support.rows))
-        profile = profile_from_answers(support, config.task, fingerprint, classes)
-        return profile.correct(tested.log_probabilities, tested.embeddings)
-
+    if config.adapt.method == "finetune":
+        adapt = _adapt_by_training(module, data, config.seed)
+    else:
+        rows = list_support_rows(answers, max(counts))
+        copies = collect_support(module, data, rows) if len(rows) else answers
+        adapt = _adapt_by_profile(module, copies, config.task)
     table, too_few = measure_shots(answers, counts, classes, adapt)
     scores = summarize_shots(table)
     folder = Path(config.run_dir)
@@ -88,6 +86,26 @@ def measure_profiles(
             f"({describe_interval(name, scores)}), worst person {scores[f'{name}_worst']:.3f}"
         )
     return scores
+
+
+def _adapt_by_profile(module: TaskModule, copies: Answers, task: str) -> Adaptation:
+    classes = list_known_classes(module)
+    fingerprint = fingerprint_network(module)  # once: it reads all weights
+
+    def adapt(support: Answers, tested: Answers) -> np.ndarray:
+        own = copies.take(np.isin(copies.rows, support.rows))
+        profile = profile_from_answers(own, task, fingerprint, classes)
+        return profile.correct(tested.log_probabilities, tested.embeddings)
+
+    return adapt
+
+
+def _adapt_by_training(module: TaskModule, data: PreparedDataModule, seed: int) -> Adaptation:
+    def adapt(support: Answers, tested: Answers) -> np.ndarray:
+        trained = fine_tune(module, data, support.rows, support.recordings, seed).module
+        return collect_answers(trained, data, tested.rows).log_probabilities
+
+    return adapt
 
 
 def draw_shots(table: pd.DataFrame, scores: dict[str, float], path: Path) -> None:

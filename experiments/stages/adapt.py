@@ -1,59 +1,76 @@
-"""stage=adapt: make a personal profile from a person's recordings, without training."""
+"""stage=adapt: a personal profile from a person's recordings, or a model fine-tuned with them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from omegaconf import DictConfig, open_dict
 
+from callbacks.checkpoints.atomic_io import AtomicCheckpointIO
+from datamodules.base import PreparedDataModule
+from datamodules.store.training_record import TrainingRecord
+from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
-from experiments.checkpoints.load import require_model
-from experiments.launch.build import build_datamodule
+from experiments.checkpoints.load import load_checkpoint, require_checkpoint, require_model
+from experiments.launch.build import build_datamodule, write_config
 from experiments.launch.console import logger, quiet
-from experiments.reports.answers import collect_support
+from experiments.launch.instantiate import plain
+from experiments.reports.answers import collect_support, name_recordings
 from experiments.reports.few_shots import Answers
 from experiments.reports.profiles import profile_from_answers
+from experiments.runs.fine_tuning import FineTuning, fine_tune
+from modules.base import TaskModule
 from unvoiced.profile import Profile
 from unvoiced.profile_file import write_profile
+from unvoiced.tasks import get_task
 from unvoiced.text import count_noun
 
 
 def run(config: DictConfig) -> None:
-    """Write the profile of the person in ``data_dir`` for the model ``ckpt_path``.
+    """Make a profile, or a fine-tuned model, of the person in ``data_dir``.
 
     Raises:
-        ValueError: no checkpoint or set, a model that writes open text, a set with fewer than two
-            classes, or an output that is the model.
+        ValueError: no checkpoint or set, a set with fewer than two classes, a model or task that
+            the method is not for, or an output that is the model.
     """
     quiet()
+    with open_dict(config):
+        config.split = {"_target_": "datamodules.splits.TestOnly"}
+    (_write_fine_tuned if config.adapt.method == "finetune" else _write_profile)(config)
+
+
+# ---- profiles
+
+
+def _write_profile(config: DictConfig) -> None:
     path = Path(config.adapt.output or Path(config.run_dir) / "me.profile")
     module = require_model(config)
     if path.resolve() == Path(config.ckpt_path).resolve():
         raise ValueError(
             f"adapt.output={path} is ckpt_path itself, which is kept: name another file"
         )
-    with open_dict(config):
-        config.split = {"_target_": "datamodules.splits.TestOnly"}
     data = build_datamodule(config, trained=module.card, accepts_unknown_labels=True)
-    answers = _select_labelled(collect_support(module, data, data.indices.test))
+    answers = collect_support(module, data, _select_labelled(data))
     profile = profile_from_answers(
         answers, config.task, fingerprint_network(module), list_known_classes(module)
     )
     write_profile(profile, path)
-    _report(profile, path, len(set(answers.people.tolist())))
+    _report_profile(profile, path, answers)
 
 
-def _select_labelled(answers: Answers) -> Answers:
-    """Return the answers to recordings with a label, and warn of the others."""
-    is_labelled = answers.labels != ""
+def _select_labelled(data: PreparedDataModule) -> np.ndarray:
+    """Return the rows with a label, and warn of the others."""
+    rows = data.indices.test
+    is_labelled = (data.prepared.manifest["label"].iloc[rows] != "").to_numpy()
     unlabelled = int((~is_labelled).sum())
     if unlabelled:
-        logger.warning(f"{count_noun(unlabelled, 'row')} without a label: not in the profile")
-    return answers.take(np.flatnonzero(is_labelled))
+        logger.warning(f"{count_noun(unlabelled, 'row')} without a label: left out")
+    return rows[is_labelled]
 
 
-def _report(profile: Profile, path: Path, num_people: int) -> None:
+def _report_profile(profile: Profile, path: Path, answers: Answers) -> None:
     recordings = len(np.unique(profile.recordings))
     known = set(np.unique(profile.labels).tolist())
     added = profile.classes[profile.num_known :]
@@ -61,11 +78,7 @@ def _report(profile: Profile, path: Path, num_people: int) -> None:
         f"Profile: {count_noun(recordings, 'recording')} of {count_noun(len(known), 'class')}"
         f"{' (new: ' + ', '.join(added) + ')' if added else ''}, {path.stat().st_size / 1e3:.0f} kB"
     )
-    if num_people > 1:
-        logger.warning(
-            f"data_dir holds recordings of {num_people} people or sessions; a profile is "
-            "for one person"
-        )
+    _warn_many_people(answers.people)
     accuracy = profile.measure_accuracy()
     logger.info(
         "Each class has one recording: record two or more to see how well the profile works"
@@ -73,3 +86,68 @@ def _report(profile: Profile, path: Path, num_people: int) -> None:
         else f"Recordings left out one by one: {accuracy:.3f} are read correctly"
     )
     logger.info(f"Written: {path}\nUse it with profile={path} in stage=predict, live or serve")
+
+
+def _warn_many_people(people: np.ndarray) -> None:
+    count = len(set(people.tolist()))
+    if count > 1:
+        logger.warning(
+            f"data_dir holds recordings of {count} people or sessions; expected those of one person"
+        )
+
+
+# ---- fine-tuning
+
+
+def _write_fine_tuned(config: DictConfig) -> None:
+    spec = get_task(config.task)
+    if spec.fine_tuning_note:
+        raise ValueError(
+            f"adapt.method=finetune is not offered for task={spec.name}: {spec.fine_tuning_note} "
+            "Use adapt.method=profile"
+        )
+    module = require_checkpoint(config)
+    data = build_datamodule(config, trained=module.card)
+    rows = _select_labelled(data)
+    labels = data.prepared.manifest["label"].iloc[rows]
+    if labels.nunique() < 2:
+        raise ValueError(
+            f"Fine-tuning needs recordings of two classes or more (found: {', '.join(set(labels))})"
+        )
+    _warn_many_people(data.prepared.manifest["group"].iloc[rows].to_numpy(str))
+    result = fine_tune(module, data, rows, name_recordings(data, rows), config.seed)
+    card = _describe_fine_tuned(config, module, data, rows, result)
+    path = Path(config.run_dir) / "checkpoints" / "best.ckpt"
+    write_config(config)
+    content = {"card": card.to_plain(), "state_dict": result.module.state_dict()}
+    AtomicCheckpointIO().save_checkpoint(content, path)
+    load_checkpoint(path)  # a file that cannot be read back is not reported as written
+    read = (
+        "no class has two recordings, so that none was left out"
+        if result.accuracy is None
+        else f"of recordings left out of such a training {result.accuracy:.3f} are read correctly"
+    )
+    logger.info(f"Fine-tuned for {count_noun(result.steps, 'step')}: {read}")
+    logger.info(f"Written: {path}\nUse it as ckpt_path={path}")
+
+
+def _describe_fine_tuned(
+    config: DictConfig,
+    module: TaskModule,
+    data: PreparedDataModule,
+    rows: np.ndarray,
+    result: FineTuning,
+) -> ModelCard:
+    """Return the card of a fine-tuned model: of its own training data, and that of the model."""
+    card, record = module.card, TrainingRecord.from_rows(data.prepared, rows)
+    if card.record:
+        record = TrainingRecord.from_plain(card.record).merge(record)
+    note = f"fine-tuned for {result.steps} steps with {len(rows)} samples of one person"
+    changes = {"data_dir": str(Path(data.data_dir).resolve()), "config": plain(config)}
+    return replace(
+        card,
+        simulated=False,
+        split="; ".join(filter(None, (card.split, note))),
+        record=record.to_plain(),
+        **changes,
+    )

@@ -33,6 +33,7 @@ class TaskSpec:
         example: function label → image (H, W, 3) uint8 that shows the sign, or None; of the
             programs around this library. Empty: none.
         support_warps: the copies of a recording that a profile holds, the recording among them.
+        fine_tuning_note: why adapt.method=finetune is not offered; empty if it is.
         has_camera: frames are images of a camera; otherwise samples (n, C) of a signal.
         has_frame_folders: a folder of images is one recording, one frame per image.
         has_joined_labels: labels are letters, written without a space between them.
@@ -60,6 +61,7 @@ class TaskSpec:
     capturer: str = ""
     example: str = ""
     support_warps: tuple[TimeWarp, ...] = UNCHANGED
+    fine_tuning_note: str = ""
     has_camera: bool = False
     has_frame_folders: bool = False
     has_joined_labels: bool = False

@@ -9,17 +9,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from datamodules.store.dataset import PreparedSet
+from datamodules.store.training_record import TrainingRecord
 from experiments.checkpoints.load import load_checkpoint
 from experiments.export.inference_module import wrap_as_recognizer
 from experiments.export.onnx import write_onnx
+from experiments.runs.fine_tuning import _leave_recordings_out
 from tests.helpers.compose import compose_command
 from tests.helpers.emg_sets import write_muscles
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import write_hands
 from unvoiced import Recognizer
 from unvoiced.profile_file import read_profile, write_profile
+from unvoiced.tasks import get_task
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +223,57 @@ def test_phrases_of_emg_have_profiles(run, tmp_path: Path) -> None:
     assert len(pd.read_csv(folder / "live.csv")) >= 2
     test = ("stage=test", f"data_dir={trained}", "split=test_only", "shots=[0,1]")
     assert (run(*test, *given, run_dir="test") / "few_shots.csv").exists()
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offer fine-tuning for letters, in a few steps."""
+    import experiments.stages.adapt as stage
+    from experiments.runs import fine_tuning
+
+    monkeypatch.setattr(
+        stage, "get_task", lambda name: replace(get_task(name), fine_tuning_note="")
+    )
+    monkeypatch.setattr(fine_tuning, "STEPS", (2, 6))
+
+
+def test_a_model_is_fine_tuned(checkpoint: Path, person: Path, run, offered) -> None:
+    settings = (f"ckpt_path={checkpoint}", f"data_dir={person}", "adapt.method=finetune")
+    folder = run("stage=adapt", *settings)
+    tuned, own = load_checkpoint(folder / "checkpoints" / "best.ckpt"), load_checkpoint(checkpoint)
+    assert "fine-tuned for" in tuned.card.split
+    assert tuned.classes == own.classes
+    assert not tuned.card.simulated
+    weights, before = tuned.net.state_dict(), own.net.state_dict()
+    assert not torch.equal(weights["output_proj.weight"], before["output_proj.weight"])
+    assert torch.equal(weights["input_norm.running_mean"], before["input_norm.running_mean"])
+    record = TrainingRecord.from_plain(tuned.card.record)
+    prepared = PreparedSet(person, "asl")
+    assert record.count_seen(prepared, np.arange(len(prepared))).samples == len(prepared)
+
+
+def test_shots_of_fine_tuning_are_measured(checkpoint: Path, person: Path, run, offered) -> None:
+    settings = (f"ckpt_path={checkpoint}", f"data_dir={person}", "split=test_only")
+    folder = run("stage=test", *settings, "shots=[0,2]", "adapt.method=finetune")
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert numbers["test/acc@2"] > numbers["test/acc@0"]
+
+
+def test_fine_tuning_needs_two_classes_that_the_model_knows(
+    checkpoint: Path, run, offered, tmp_path: Path
+) -> None:
+    folder = write_hands(tmp_path / "set", groups=1, letters="AB", each=2)
+    settings = ("stage=adapt", f"ckpt_path={checkpoint}", f"data_dir={folder}")
+    relabel(folder, label=["A"] * 4)
+    with pytest.raises(ValueError, match=r"two classes or more \(found: A\)"):
+        run(*settings, "adapt.method=finetune")
+    relabel(folder, label=["A", "A", "my name", "my name"])
+    with pytest.raises(ValueError, match="does not know: my name"):
+        run(*settings, "adapt.method=finetune")
+
+
+def test_recordings_are_left_out_by_class() -> None:
+    labels, recordings = np.array(list("AAABBC")), np.array(["1", "1", "2", "3", "4", "5"])
+    masks = list(_leave_recordings_out(labels, recordings))
+    assert [np.flatnonzero(mask).tolist() for mask in masks] == [[0, 1, 3], [2, 4]]
+    assert not list(_leave_recordings_out(labels[[0, 3, 5]], recordings[[0, 3, 5]]))
