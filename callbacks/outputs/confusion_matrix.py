@@ -18,7 +18,9 @@ from matplotlib.patches import Rectangle
 from scipy.cluster.hierarchy import fcluster, leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 
+from callbacks.loggers.media import log_confusion_table, log_figure, takes_images
 from callbacks.outputs.figure_fonts import save_figure
+from callbacks.outputs.prediction_figures import is_due
 from unvoiced.text import shorten, spreadsheet_cells
 
 # Layout of the clustered figure, in inches: a square matrix, and the names of its blocks beside it.
@@ -30,36 +32,56 @@ MAX_BLOCKS = 24  # outlined
 class ConfusionMatrix(L.Callback):
     """Writes the confusion matrix of the test (or validation) epoch; rows are the true classes.
 
+    During training, loggers of images receive the matrix of the validation.
+
     Args:
         folder: of the two files.
         numbers_up_to: largest number of classes for which the figure shows counts.
         clustered_above: number of classes above which the figure has a fixed size and orders the
             classes by similarity; the table always has them in their own order.
+        every_n_epochs: epochs between validations that loggers receive; the last one is sent too.
     """
 
     def __init__(
-        self, folder: str | Path, numbers_up_to: int = 30, clustered_above: int = 60
+        self,
+        folder: str | Path,
+        numbers_up_to: int = 30,
+        clustered_above: int = 60,
+        every_n_epochs: int = 1,
     ) -> None:
         self.folder = Path(folder)
+        self.every_n_epochs = every_n_epochs
         self.numbers_up_to, self.clustered_above = numbers_up_to, clustered_above
 
     def on_test_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Write the matrix of the test."""
-        self._write_files(trainer, module, "test")
+        self._write_matrix(trainer, module, "test")
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Write the matrix of the validation, in stage=validate."""
-        if trainer.state.fn == TrainerFn.VALIDATING:
-            self._write_files(trainer, module, "val")
+        """Write the matrix in stage=validate; during training, send it to the loggers."""
+        is_sent = takes_images(trainer.loggers) and is_due(trainer, self.every_n_epochs)
+        if trainer.state.fn == TrainerFn.VALIDATING or is_sent:
+            self._write_matrix(trainer, module, "val")
 
-    def _write_files(self, trainer: L.Trainer, module: L.LightningModule, phase: str) -> None:
+    def _write_matrix(self, trainer: L.Trainer, module: L.LightningModule, phase: str) -> None:
         if not module.classes:  # open sentences have no classes
             return
         counts = module.compute_confusion(phase).cpu().numpy()  # sums over all processes
         if not trainer.is_global_zero:
             return
+        classes = [str(name) for name in module.classes]
+        if takes_images(trainer.loggers):
+            limits = (self.numbers_up_to, self.clustered_above)
+            figure = draw_confusion_matrix(counts, classes, *limits)
+            target = (trainer.loggers, f"{phase}/confusion_matrix")
+            log_figure(*target, figure, trainer.global_step)
+            log_confusion_table(*target, counts, classes, trainer.global_step)
+        if trainer.state.fn != TrainerFn.FITTING:
+            self._write_files(counts, classes)
+
+    def _write_files(self, counts: np.ndarray, classes: list[str]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        table = pd.DataFrame(counts, index=module.classes, columns=module.classes)
+        table = pd.DataFrame(counts, index=classes, columns=classes)
         limits = (self.numbers_up_to, self.clustered_above)
         save_confusion_matrix(table, self.folder / "confusion_matrix.csv", *limits)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,16 @@ def use_installed_families() -> None:
     mpl.rcParams["font.family"] = list_installed_families()
 
 
-def save_figure(figure: Figure, path: Path, names: Iterable[str] = (), **options: Any) -> None:
+def save_figure(
+    figure: Figure, path: Path | BytesIO, names: Iterable[str] = (), **options: Any
+) -> None:
     """Save a figure whose texts may be in any script.
 
     Characters that no installed font has become boxes, with one warning.
 
     Args:
         figure: the figure.
-        path: of the image.
+        path: of the image, or a buffer in memory.
         names: texts in the figure that users chose, such as the names of classes.
         options: other arguments of ``Figure.savefig``.
     """
@@ -52,7 +55,8 @@ def save_figure(figure: Figure, path: Path, names: Iterable[str] = (), **options
     missing = _find_missing_characters("".join(names))
     if missing:
         print(
-            f"warning: no installed font has the characters {missing[:5]} of names in {path.name}, "
+            f"warning: no installed font has the characters {missing[:5]} of names in "
+            f"{getattr(path, 'name', 'a figure')}, "
             "which shows boxes instead. Install a font of that script, such as Noto Sans CJK",
             flush=True,
         )

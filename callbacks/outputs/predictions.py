@@ -55,9 +55,7 @@ class PredictionWriter(L.Callback):
     def on_test_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Write the table of all processes."""
         manifest = trainer.datamodule.prepared.manifest
-        index = torch.cat([outputs["index"] for outputs in self._outputs]).cpu().numpy()
-        rows = manifest.iloc[index][["id", "group", "label"]].reset_index(drop=True)
-        table = pd.concat([rows, module.prediction_table(self._outputs)], axis=1)
+        table = tabulate_predictions(manifest, module, self._outputs).drop(columns="row")
         if trainer.world_size > 1:
             tables: list[pd.DataFrame] = [table] * trainer.world_size
             torch.distributed.all_gather_object(tables, table)
@@ -65,3 +63,12 @@ class PredictionWriter(L.Callback):
         if trainer.is_global_zero:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             spreadsheet_cells(table).to_csv(self.path, index=False)
+
+
+def tabulate_predictions(
+    manifest: pd.DataFrame, module: L.LightningModule, outputs: list[dict[str, Any]]
+) -> pd.DataFrame:
+    """Return row (of the manifest), id, group, label and prediction columns of each sample."""
+    index = torch.cat([batch["index"] for batch in outputs]).cpu().numpy()
+    rows = manifest.iloc[index][["id", "group", "label"]].reset_index(drop=True)
+    return pd.concat([rows.assign(row=index), module.prediction_table(outputs)], axis=1)

@@ -11,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from callbacks.loggers.media import log_figure
 from callbacks.outputs.figure_fonts import save_figure
 from modules.transcription import TranscriptionModule
 
@@ -64,16 +65,7 @@ class TranscriptFigures(L.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"epoch_{epoch:04d}.png"
         save_figure(figure, path, dpi=90)
-        for logger in trainer.loggers:
-            _log_figure(logger, figure, path, epoch)
-
-
-def _log_figure(logger: Any, figure: Figure, path: Path, epoch: int) -> None:
-    experiment = getattr(logger, "experiment", None)
-    if hasattr(experiment, "add_figure"):  # TensorBoard
-        experiment.add_figure("val/transcripts", figure, epoch, close=False)
-    elif hasattr(logger, "log_image"):  # Weights & Biases
-        logger.log_image("val/transcripts", [str(path)])
+        log_figure(trainer.loggers, "val/transcripts", figure, trainer.global_step)
 
 
 def draw_transcripts(

@@ -30,6 +30,13 @@ SECTIONS = frozenset(
         *("datamodule", "split", "callbacks", "trainer", "tokenizer", "debug"),
     ]
 )
+LABELS = frozenset(  # texts for loggers
+    [
+        *("run_name", "run_group", "run_tags", "log_best"),
+        *(f"logger.wandb.{name}" for name in ("name", "group", "tags", "project")),
+        *("logger.mlflow.run_name", "logger.mlflow.experiment_name"),
+    ]
+)
 READ_PATHS = frozenset(["data_dir", "init_from", "pronunciations", "tokenizer.path"])
 PATH_NAMES = re.compile(r"path|dir|folder|file|root|entity|url|host")  # of settings
 VALUE = re.compile(r"""(?!/)[\w.,+\-%/:\[\]{} '"]*""")
@@ -80,6 +87,8 @@ def _is_harmless(line: str, folder: Path) -> bool:
         return Path(value.strip("'\"")).resolve() == folder.resolve()
     if key == "stage":
         return value == "fit"
+    if key in LABELS:
+        return bool(VALUE.fullmatch(value))
     section, _, name = key.partition(".")
     known = section in SECTIONS if name else key in WHOLE_KEYS
     plain = VALUE.fullmatch(value) and not HIDDEN_SETTING.search(value)

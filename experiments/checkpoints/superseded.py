@@ -9,6 +9,7 @@ from experiments.checkpoints.torch_files import read_torch_file
 
 SUPERSEDED = "superseded"  # a folder of the run folder, with a numbered one for each time
 RESULTS = ("metrics.csv", "metrics.json", "report.md")
+STEPS = "steps.csv"
 
 
 def set_aside_later_files(run_dir: Path, checkpoint: Path, epoch: int, step: int) -> Path | None:
@@ -35,6 +36,8 @@ def set_aside_later_files(run_dir: Path, checkpoint: Path, epoch: int, step: int
     for name in RESULTS:
         if (run_dir / name).is_file():
             shutil.move(run_dir / name, folder / name)
+    if (run_dir / STEPS).is_file():  # the run keeps the rows up to the checkpoint
+        shutil.copy(run_dir / STEPS, folder / STEPS)
     return folder
 
 

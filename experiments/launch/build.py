@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from callbacks.checkpoints.last_checkpoint import LastCheckpoint
+from callbacks.loggers.run_description import RunDescription
 from datamodules.base import PreparedDataModule
 from datamodules.store.joined import list_folders
 from datamodules.transforms import Compose
@@ -24,6 +25,7 @@ from experiments.launch.instantiate import instantiate, instantiate_group, plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
 from experiments.launch.renaming import Renamed, rename_settings, warn_renamed
+from experiments.launch.secret_options import mask_settings
 from experiments.launch.trainer_checks import build_profiler, explain_trainer_errors
 from modules.base import TaskModule
 from unvoiced.metadata import fill_from_training
@@ -192,6 +194,9 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
     loggers: list[Logger] = list(instantiate_group(config, "logger").values())
     # The callback that marks an epoch as complete comes after all others.
     callbacks = sorted(instantiate_group(config, "callbacks").values(), key=_is_last)
+    if config.logger and set(config.logger) != {"csv"}:
+        settings = mask_settings(plain(config))
+        callbacks.insert(0, RunDescription(settings, config.monitor.metric))
     if not config.trainer.enable_checkpointing:
         callbacks = [one for one in callbacks if not isinstance(one, ModelCheckpoint)]
     if config.trainer.enable_progress_bar is False:

@@ -27,6 +27,7 @@ READ_BY = {
     "reader": ("prepare",),
     "compile": ("fit",),
     "init_from": ("fit",),
+    "log_best": ("fit",),
     "profile": ("predict", "live", "serve"),
     "shots": ("test",),
     "adapt": ("adapt",),
@@ -142,6 +143,11 @@ def _select(config: DictConfig, key: str) -> Any:
 
 # Settings that act together with another one: pattern, whether they act, what they need.
 CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
+    (
+        "log_best",
+        lambda c: _select(c, "logger.wandb") or _select(c, "logger.mlflow"),
+        "logger=wandb or logger=mlflow, which store files",
+    ),
     ("fold", lambda c: "fold" in c.split, "split=leave_one_group_out"),
     ("adapt.method", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
     ("adapt.output", lambda c: c.adapt.method == "profile", "adapt.method=profile"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import uuid
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.launch.monitor import metric_mode
-from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.launch.resumed_run import find_run_folder
+from experiments.launch.run_labels import run_group, run_id, run_name, run_tags
 
-FIXED = ("run_id", "run_folder")  # one value per composed configuration
-RUN_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+# One value per composed configuration.
+FIXED = ("run_id", "run_folder", "run_name", "run_group", "run_tags")
 
 
 def register_resolvers() -> None:
@@ -27,7 +25,10 @@ def register_resolvers() -> None:
         "fused": fused,
         "metric_mode": metric_mode,
         "run_folder": run_folder,
+        "run_group": run_group,
         "run_id": run_id,
+        "run_name": run_name,
+        "run_tags": run_tags,
         "wandb_offline": wandb_offline,
     }.items():
         OmegaConf.register_resolver(name, resolver, replace=True, use_cache=name in FIXED)
@@ -78,14 +79,6 @@ def run_folder(task: str, resume: str | None = None) -> str:
     """Return the resumed folder, else a new one named by task and time."""
     now = datetime.now()
     return find_run_folder(resume) if resume else f"outputs/{task}/{now:%Y-%m-%d}_{now:%H-%M-%S}"
-
-
-def run_id(resume: str | None = None) -> str:
-    """Return the name of the run for loggers; a resumed run keeps it."""
-    saved = Path(find_run_folder(resume), "config.yaml") if resume else None
-    content = read_plain_yaml(saved) if saved and saved.exists() else None
-    known = str(content.get("run_id", "")) if isinstance(content, dict) else ""
-    return known if RUN_ID.fullmatch(known) else uuid.uuid4().hex[:8]
 
 
 def wandb_offline() -> bool:

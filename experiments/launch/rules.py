@@ -23,6 +23,7 @@ from experiments.launch.rule_kinds import (
     SECONDS_ABOVE_ZERO,
     SEED,
     SHARE,
+    TAGS,
 )
 from experiments.launch.training_rules import MODEL, TRAINING
 from unvoiced.validation import FLAG, NULL, Rule, choice, integer, list_of, number, text
@@ -53,6 +54,10 @@ ROOT: dict[str, Rule] = {
     "size": choice("full", "tiny"),
     "run_dir": FOLDER,
     "run_id": NAME,
+    "run_name": NAME,
+    "run_group": NAME,
+    "run_tags": TAGS,
+    "log_best": FLAG,
     "objective": choice("ctc", "cross_entropy"),
     "classes": integer(2, 1_000_000)
     | list_of(NAME | integer(-(10**18), 10**18), meaning="a list of classes")

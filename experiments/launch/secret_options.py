@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 AUTH_VARIABLE = "UNVOICED_AUTH"
 # Settings whose name says that the value is secret, and user:password@ in an address.
@@ -43,3 +44,14 @@ def _resolve_value(value: str) -> str:
 def mask_secrets(arguments: list[str]) -> list[str]:
     """Return arguments without passwords, tokens, and credentials in addresses."""
     return [_URL_CREDENTIALS.sub(r"\1***@", _SECRET.sub(r"\1***", text)) for text in arguments]
+
+
+def mask_settings(settings: Any, name: str = "") -> Any:
+    """Return a configuration as plain data without what ``mask_secrets`` hides."""
+    if isinstance(settings, dict):
+        return {key: mask_settings(value, str(key)) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [mask_settings(value, name) for value in settings]
+    if isinstance(settings, str):
+        return mask_secrets([f"{name}={settings}"])[0].removeprefix(f"{name}=")
+    return settings

@@ -16,6 +16,7 @@ from experiments.launch.rule_kinds import (
     PRECISIONS,
     RATE,
     SECONDS,
+    SECONDS_ABOVE_ZERO,
     SHARE_BELOW_ONE,
     STRATEGIES,
 )
@@ -72,6 +73,7 @@ TRAINING: dict[str, Rule] = {
     "callbacks.early_stopping.patience": integer(0, MOST_EPOCHS, "epochs"),
     "callbacks.learning_rate.logging_interval": choice("epoch", "step"),
     "callbacks.transcripts.recordings": integer(1, 64),
+    "callbacks.prediction_figures.samples": integer(1, 64),
     "callbacks.progress.every_s": SECONDS,
     "callbacks.last.every_minutes": number(0, 100_000, "minutes") | NULL,
     "callbacks.nan_guard.weights_mb": number(0, 10**7, "MB"),
@@ -92,6 +94,11 @@ TRAINING: dict[str, Rule] = {
     "logger.tensorboard.version": text("a text", 0),
     "logger.wandb.project": NAME,
     "logger.wandb.id": NAME,
+    "logger.wandb.name": NAME,
+    "logger.wandb.group": NAME | NULL,
+    "logger.wandb.tags": list_of(NAME, 0, meaning="a list of texts, such as [asl,first_try]")
+    | NULL,
+    "logger.wandb.connect_timeout_s": SECONDS_ABOVE_ZERO,
 }
 
 MODEL: dict[str, Rule] = {

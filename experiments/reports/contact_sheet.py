@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from callbacks.outputs.figure_fonts import save_figure
+from callbacks.outputs.sample_figures import draw_hand
 from datamodules.store.dataset import PreparedSet
 from unvoiced.text import shorten
-from unvoiced.vision.skeleton import HAND_BONES
 
 MAX_TILES, NUM_COLUMNS = 40, 8
 MAX_TITLE = 24  # characters
@@ -51,17 +51,9 @@ def _draw_sample(axis: Any, prepared: PreparedSet, row: int) -> None:
         middle = prepared.features[np.array([start + length // 2])][0]
         axis.imshow(middle, cmap="gray", vmin=0, vmax=255)
     elif shape == (63,):
-        _draw_hand(axis, prepared.features[np.array([start + length // 2])][0])
+        draw_hand(axis, prepared.features[np.array([start + length // 2])][0])
     else:
         axis.plot(prepared.features[np.arange(start, start + length)], linewidth=0.4)
-
-
-def _draw_hand(axis: Any, landmarks: np.ndarray) -> None:
-    points = np.asarray(landmarks).reshape(21, 3)  # (63,) → (21, 3)
-    for bone in HAND_BONES:
-        axis.plot(*points[list(bone), :2].T, linewidth=1, color="tab:blue")
-    axis.set_aspect("equal")
-    axis.invert_yaxis()
 
 
 def _format_title(row: pd.Series) -> str:

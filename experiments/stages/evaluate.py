@@ -21,6 +21,7 @@ from experiments.reports.results import (
     print_validation_score,
     warn_unseen_classes,
 )
+from experiments.reports.run_logging import log_results
 from experiments.reports.training_overlap import warn_training_overlap
 
 
@@ -60,6 +61,7 @@ def run(config: DictConfig) -> float | None:
         print_validation_score(module, scores, len(results.predictions) or len(data.indices.val))
     draw_mistakes(results, data)
     write_report(results, config)
+    log_results(trainer.loggers, results.folder, trainer.global_step)
     logger.info(f"\nRun folder: {results.folder}")
     name = module.primary_metric
     return scores.get(f"test/{name}", scores.get(f"val/{name}"))

@@ -45,6 +45,7 @@ from experiments.reports.results import (
     print_validation_score,
     warn_unseen_classes,
 )
+from experiments.reports.run_logging import log_results
 from experiments.reports.splits import write_splits
 from experiments.reports.training_overlap import warn_training_overlap
 from modules.base import TaskModule
@@ -163,6 +164,7 @@ def _test_and_report(
     callback = _get_best_callback(trainer)
     keeps_best = callback is not None and not trainer.fast_dev_run
     best = getattr(callback, "best_model_path", "")
+    loggers, step = trainer.loggers, trainer.global_step
     scores = _test_best(trainer, module, data, best) if best or not keeps_best else {}
     trainer.strategy.barrier()  # all processes have written their predictions
     if not trainer.is_global_zero:
@@ -173,6 +175,7 @@ def _test_and_report(
     results.warnings.extend(_explain_other_best(best, results.curve.best))
     draw_mistakes(results, data)
     write_report(results, config)
+    log_results(loggers, results.folder, step, best if config.log_best else None)
     if keeps_best and not best:
         report = results.folder / "report.md"
         raise ValueError(f"no epoch ended well enough to be saved. See {report}")

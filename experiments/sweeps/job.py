@@ -132,7 +132,11 @@ def _run_command(config: DictConfig, folder: Path) -> float | None:
     typed = HydraConfig.get().overrides.task
     overrides = [text for text in typed if split_override(text)[0] != "resume"]
     resume = [f"resume={folder}"] if config.resume else []
-    command = [*overrides, *resume, f"hydra.run.dir='{folder}'", "hydra.output_subdir=null"]
+    labels = [f"run_group='{config.run_group}'", f"run_name='{config.run_name}'"]
+    given = {split_override(text)[0] for text in overrides}
+    labels = [text for text in labels if split_override(text)[0] not in given]
+    command = [*overrides, *resume, *labels, f"hydra.run.dir='{folder}'"]
+    command.append("hydra.output_subdir=null")
     environment = os.environ | {PARENT_VARIABLE: str(os.getpid())}
     run_file = Path(__file__).parents[2] / "run.py"
     done = subprocess.run(  # noqa: S603 (the command of this very run)

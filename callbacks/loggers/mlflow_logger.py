@@ -1,0 +1,51 @@
+"""MLflow, with one run for a run folder, also after a resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.loggers import MLFlowLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
+
+RUN_TAG = "run_id"  # MLflow gives its runs identifiers of its own
+
+
+class ResumableMLFlowLogger(MLFlowLogger):
+    """Lightning's MLFlowLogger that continues the run with the same ``tags["run_id"]``.
+
+    Args:
+        arguments: of ``MLFlowLogger``; a list of tags becomes one tag.
+
+    Raises:
+        ValueError: MLflow is not installed.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        tags = dict(arguments.pop("tags", None) or {})
+        tags = {k: v if isinstance(v, str) else ", ".join(map(str, v)) for k, v in tags.items()}
+        try:
+            super().__init__(tags=tags, **arguments)
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"logger=mlflow needs MLflow, which is not installed ({error}). "
+                'pip install -e ".[mlflow]"'
+            ) from None
+        self._has_looked = False
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The client, with the run of this run folder."""
+        if not self._has_looked:
+            self._has_looked = True
+            self._run_id = self._run_id or self._find_run()
+        return super().experiment
+
+    def _find_run(self) -> str | None:
+        """Return MLflow's identifier of the run that is resumed; None for a new run."""
+        known = self._mlflow_client.get_experiment_by_name(self._experiment_name)
+        if known is None or not self.tags or RUN_TAG not in self.tags:
+            return None
+        query = f"tags.{RUN_TAG} = '{self.tags[RUN_TAG]}'"
+        runs = self._mlflow_client.search_runs([known.experiment_id], query)
+        return runs[0].info.run_id if runs else None
