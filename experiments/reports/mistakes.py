@@ -21,8 +21,11 @@ MAX_STRIPS = 8
 
 def draw_mistakes(results: Results, data: PreparedDataModule) -> Path | None:
     """Draw the most confident mistakes; return None if frames are no images, or all is right."""
-    worst = choose_predictions(results.predictions, MAX_STRIPS)["errors"]
-    if len(data.prepared.meta["frame"]["shape"]) != 2 or worst.empty:
+    predictions = results.predictions
+    if len(data.prepared.meta["frame"]["shape"]) != 2 or predictions.empty:
+        return None
+    worst = choose_predictions(predictions, MAX_STRIPS)["errors"]
+    if worst.empty:
         return None
     rows = pd.Index(data.prepared.manifest["id"]).get_indexer(worst["id"])
     titles = [f"{format_prediction(row)}   {row['id']}" for _, row in worst.iterrows()]
