@@ -24,7 +24,9 @@ from callbacks.run_clock import (
     reset_peak_gpu_memory,
 )
 from datamodules.base import PreparedDataModule
+from datamodules.simulated_sets import simulated_set
 from datamodules.store.fingerprint import hash_set
+from datamodules.store.joined import list_folders
 from experiments.launch.typed_command import format_overrides, format_typed_command
 from experiments.reports.observations import find_milestones
 from experiments.reports.training_curve import TrainingCurve
@@ -42,13 +44,13 @@ class RunRecord:
     Attributes:
         started_at: ``time.monotonic()`` at the start.
         git: of ``read_git_state``.
-        trainer, data_hash: set by ``watch``.
+        trainer, data: set by ``watch``; ``data`` is the hash of each prepared set.
     """
 
     started_at: float = field(default_factory=time.monotonic)
     git: dict[str, Any] = field(default_factory=lambda: read_git_state(CHECKOUT))
     trainer: L.Trainer | None = None
-    data_hash: str = ""
+    data: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         reset_peak_memory()
@@ -57,7 +59,7 @@ class RunRecord:
     def watch(self, trainer: L.Trainer, data: PreparedDataModule) -> None:
         """Note the trainer and the data before anything is trained or tested."""
         self.trainer = trainer
-        self.data_hash = hash_set(data.prepared.data_dir)
+        self.data = hash_data(data)
         clock = find_run_clock(trainer)
         if clock is not None:
             clock.begin_at(self.started_at)
@@ -83,7 +85,7 @@ class RunRecord:
             "precision": str(trainer.precision),
             "versions": read_versions(),
             "git": self.git,
-            "data_hash": self.data_hash,
+            "data": self.data,
         }
 
     def _measure(self, trainer: L.Trainer) -> RunTimes:
@@ -92,6 +94,14 @@ class RunRecord:
             clock = RunClock()
             clock.begin_at(self.started_at)
         return clock.measure()
+
+
+def hash_data(data: PreparedDataModule) -> dict[str, str]:
+    """Return the hash of each prepared set by its folder; of a simulated one by ``simulated``."""
+    folders = {name: Path(name) for name in list_folders(data.data_dir or [])}
+    if not folders or data.simulated_share:
+        folders["simulated"] = simulated_set(data.simulator, data.task)
+    return {name: hash_set(folder) for name, folder in folders.items()}
 
 
 def describe_speed(times: RunTimes, curve: TrainingCurve, processes: int) -> dict[str, Any]:

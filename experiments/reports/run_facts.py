@@ -56,7 +56,7 @@ def format_facts(facts: dict[str, Any]) -> str:
         "peak memory": _format_memory(facts),
         "versions": versions,
         "code": _format_git(facts["git"]),
-        "data": f"hash {facts['data_hash']}",
+        "data": ", ".join(f"{folder}: hash {code}" for folder, code in facts["data"].items()),
     }
     table = pd.DataFrame({"fact": rows.keys(), "value": rows.values()})
     return f"## Run\n\n{format_table(table[table['value'] != ''])}"

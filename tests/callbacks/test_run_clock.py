@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from callbacks.run_clock import RunClock, RunTimes
+from datamodules.store.fingerprint import hash_set
 from tests.helpers.prepared_sets import write_hands
 from tests.helpers.runs import read_metrics
 
@@ -20,6 +21,7 @@ def test_durations_add_up_over_a_resumption(run, tmp_path: Path) -> None:
     folder = run(*common, "trainer.max_epochs=1")
     before = read_metrics(folder)["run"]
     samples = before["samples_per_second"] * before["training_seconds"]
+    assert before["data"] == {str(data): hash_set(data)}
     assert before["resumes"] == 0 and before["peak_memory_mb"] > 50
     assert 0 < before["training_seconds"] < before["seconds_to_best"] < before["seconds"]
     saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]

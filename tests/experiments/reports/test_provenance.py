@@ -90,6 +90,6 @@ def test_damaged_facts_count_as_unknown(facts: object) -> None:
 def test_a_test_reports_its_own_facts(checkpoint: Path, run) -> None:
     folder = run("stage=test", "debug=smoke", f"ckpt_path={checkpoint}")
     facts = read_metrics(folder)["run"]
-    assert len(facts["data_hash"]) == 32 and facts["device"].startswith("cpu (")
+    assert len(facts["data"]["simulated"]) == 32 and facts["device"].startswith("cpu (")
     assert facts["precision"] == "32-true" and facts["peak_gpu_memory_mb"] is None
     assert "training_seconds" not in facts and facts["seconds"] > 0
