@@ -1,0 +1,108 @@
+"""Draw correct predictions and the most confident errors for the loggers of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+from lightning.pytorch.trainer.states import TrainerFn
+
+from callbacks.loggers.media import log_figure, takes_images
+from callbacks.outputs.predictions import tabulate_predictions
+from callbacks.outputs.sample_figures import choose_frames, draw_samples
+
+
+class PredictionFigures(L.Callback):
+    """Sends two figures to loggers of images: correct predictions and the most confident errors.
+
+    Without such a logger it draws nothing. Of several processes, the first one draws its samples.
+
+    Args:
+        samples: samples per figure.
+        every_n_epochs: epochs between validations that are drawn; the test always is.
+    """
+
+    def __init__(self, samples: int = 8, every_n_epochs: int = 1) -> None:
+        self.samples, self.every_n_epochs = samples, every_n_epochs
+        self._outputs: list[dict[str, Any]] = []
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Forget earlier outputs."""
+        self._outputs = []
+
+    def on_test_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Forget earlier outputs."""
+        self._outputs = []
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        """Keep the outputs of the batch, in epochs that are due."""
+        if is_due(trainer, self.every_n_epochs) and takes_images(trainer.loggers):
+            self._outputs.append(outputs)
+
+    def on_test_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        """Keep the outputs of the batch."""
+        if takes_images(trainer.loggers):
+            self._outputs.append(outputs)
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Draw the validation."""
+        self._draw_figures(trainer, module, "val")
+
+    def on_test_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Draw the test."""
+        self._draw_figures(trainer, module, "test")
+
+    def _draw_figures(self, trainer: L.Trainer, module: L.LightningModule, phase: str) -> None:
+        outputs, self._outputs = self._outputs, []
+        if not outputs or not trainer.is_global_zero:
+            return
+        prepared = trainer.datamodule.prepared
+        rows = tabulate_predictions(prepared.manifest, module, outputs)
+        for name, chosen in choose_predictions(rows, self.samples).items():
+            if not chosen.empty:
+                recordings = [read_recording(prepared, row) for row in chosen["row"]]
+                titles = [format_prediction(row) for _, row in chosen.iterrows()]
+                figure = draw_samples(recordings, titles, [name == "right"] * len(chosen))
+                log_figure(trainer.loggers, f"{phase}/{name}", figure, trainer.global_step)
+
+
+def is_due(trainer: L.Trainer, every_n_epochs: int) -> bool:
+    """Return whether a validation is drawn: by epoch, the last one, and in stage=validate."""
+    if trainer.sanity_checking:
+        return False
+    epoch = trainer.current_epoch + 1
+    is_last = epoch == trainer.max_epochs or trainer.state.fn == TrainerFn.VALIDATING
+    return is_last or epoch % every_n_epochs == 0
+
+
+def choose_predictions(rows: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
+    """Return ``right`` predictions, evenly chosen, and the ``errors`` with the most confidence."""
+    is_right = rows[_name_truth(rows)] == rows["prediction"]
+    right = rows[is_right]
+    chosen = np.unique(np.linspace(0, max(len(right) - 1, 0), count).round().astype(int))
+    errors = rows[~is_right].sort_values("probability", ascending=False, kind="stable")
+    return {"right": right.iloc[chosen[: len(right)]], "errors": errors.head(count)}
+
+
+def format_prediction(row: pd.Series) -> str:
+    """Return what was predicted, how confidently, and what is true if that differs."""
+    truth = str(row[_name_truth(row)])
+    answer = f"{row['prediction'] or '(nothing)'} {row['probability']:.2f}"
+    return answer if truth == row["prediction"] else f"{answer}, true: {truth}"
+
+
+def _name_truth(rows: pd.DataFrame | pd.Series) -> str:
+    return "reference" if "reference" in rows else "label"
+
+
+def read_recording(prepared: Any, row: int) -> np.ndarray:
+    """Return the frames (T, ...) of a sample of a prepared set that are drawn."""
+    is_film = len(prepared.meta["frame"]["shape"]) == 2
+    frames = choose_frames(int(prepared.lengths[row]), is_film)
+    return np.asarray(prepared.features[frames + int(prepared.starts[row])])
