@@ -69,7 +69,9 @@ class EpochTable(Logger):
             for metric, value in row.items():
                 is_name = isinstance(metric, str) and METRIC_NAME.fullmatch(metric) is not None
                 require_fact("metrics: a name", metric, is_name, "the name of a metric")
-                require_fact(f"metrics: {metric}", value, isinstance(value, float | int), "a number")
+                require_fact(
+                    f"metrics: {metric}", value, isinstance(value, float | int), "a number"
+                )
         self.rows, self._pending = state["rows"], state["pending"]
 
     @rank_zero_only
