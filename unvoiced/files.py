@@ -19,6 +19,8 @@ ARRAY_SUFFIXES = (".npy",)
 ARCHIVE_SUFFIXES = (".npz",)
 LANDMARK_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 EMG_SUFFIXES = (".csv", ".tsv", ".txt")
+EDF_SUFFIXES = (".edf", ".bdf")
+XDF_SUFFIXES = (".xdf",)
 
 MAX_IMAGE_BYTES = 100_000_000
 MAX_TABLE_BYTES = 500_000_000

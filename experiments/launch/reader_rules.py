@@ -15,12 +15,28 @@ from experiments.launch.rule_kinds import (
 )
 from unvoiced.validation import FLAG, NULL, Rule, choice, integer, list_of, number, text
 
+LABELS = Rule(
+    lambda value: (
+        isinstance(value, dict)
+        and bool(value)
+        and all(NAME.accepts(label) for label in value.values())
+    ),
+    "a mapping of annotations to labels, such as {1: yes, 2: no}",
+)
+
 READING: dict[str, Rule] = {
     "reader.raw_dir": FOLDER | NULL,
     "*reader.crop": choice("none", "mouth", "fixed") | NULL,
     "reader.label": text("the name of a column, or a pattern of columns"),
     "reader.text": text("the name of a column"),
     "reader.manifest": FILE,
+    "reader.events": NAMES | LABELS | NULL,
+    "reader.before_s": SECONDS,
+    "reader.after_s": SECONDS_ABOVE_ZERO | NULL,
+    "reader.channel_names": NAMES | NULL,
+    "reader.unit": choice("uV", "mV", "V", "nV") | NULL,
+    "reader.stream": text("the name of a stream") | NULL,
+    "reader.marker_stream": text("the name of a stream") | NULL,
     "reader.group": text("the name of a column") | NULL,
     "reader.split": text("the name of a column") | NULL,
     "reader.sample_rates": text("the name of a column") | NULL,

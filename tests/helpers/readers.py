@@ -13,10 +13,13 @@ from datamodules.readers.asl.hand_input import HandInput
 from datamodules.readers.asl.image_folder import ImageFolder
 from datamodules.readers.asl.landmark_csv import LandmarkCSV
 from datamodules.readers.asl.landmark_npy import LandmarkNPY
+from datamodules.readers.emg.brainflow import BrainFlow
+from datamodules.readers.emg.edf import EDF
 from datamodules.readers.emg.emg_input import EMGInput
 from datamodules.readers.emg.emg_manifest import EMGManifest
 from datamodules.readers.emg.gaddy import Gaddy
 from datamodules.readers.emg.somach import Somach
+from datamodules.readers.emg.xdf import XDF
 from datamodules.readers.lips.frame_folder import FrameFolder
 from datamodules.readers.lips.lrw import LRW
 from datamodules.readers.lips.mouth_input import MouthInput
@@ -65,6 +68,9 @@ READER_FACTORIES: dict[str, Callable[[Path], Any]] = {
     "gaddy": lambda raw: Gaddy(raw, sample_rate=250.0),
     "gaddy silent": lambda raw: Gaddy(raw, sample_rate=250.0, mode="silent"),
     "somach": Somach,
+    "edf": EDF,
+    "xdf": XDF,
+    "brainflow": BrainFlow,
     "hand_input": HandInput,
     "mouth_input": lambda raw: MouthInput(raw, crop="none"),
     "emg_input": lambda raw: EMGInput(raw, sample_rate=250.0),

@@ -6,11 +6,20 @@ The header distinguishes channels from times and counters; the sample rate follo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from unvoiced.emg.board_tables import BoardTable, choose_rate, find_board_table
+from unvoiced.emg.recordings import (
+    EMGRecording,
+    find_factor,
+    list_code_changes,
+    list_text_changes,
+    select_channels,
+)
 from unvoiced.files import read_text
 from unvoiced.text import is_number
 
@@ -20,7 +29,8 @@ TIME_UNITS = {  # column name → seconds per unit
     ),
     **dict.fromkeys(("t_ms", "time_ms", "timestamp_ms"), 1e-3),
 }
-COUNTER_NAMES = ("", "sample", "sample index", "index", "marker", "markers", "event", "label")
+MARKER_NAMES = ("marker", "markers", "event", "label")
+COUNTER_NAMES = ("", "sample", "sample index", "index", *MARKER_NAMES)
 MAX_BYTES = 1 << 30  # of a table; an hour of 8 channels at 2 kHz is 0.6 GB
 
 
@@ -95,17 +105,83 @@ def read_emg_table(path: Path) -> EMGTable:
     """Read a whole table.
 
     Raises:
-        ValueError: it is no table of numbers, or a raw file that needs converting.
+        ValueError: it is no table of numbers.
     """
     lines = _read_lines(path)
+    board, header = _find_layout(path, lines)
+    return EMGTable(*_read_channels(path, lines, header, board))
+
+
+def read_annotated_table(
+    path: Path, channel_names: Sequence[str] | None = None, unit: str | None = "uV"
+) -> EMGRecording:
+    """Read a table of BrainFlow or OpenBCI's GUI, or any other one with a column of markers.
+
+    Each stretch of equal markers other than 0 and "" is an annotation; a stretch of one sample is
+    a moment.
+
+    Args:
+        path: the table.
+        channel_names: the channels in order; None for all. BrainFlow's have the names of OpenBCI's
+            GUI: ``EXG Channel 0``, ….
+        unit: of the channels; None for µV.
+
+    Raises:
+        ValueError: it is no table of numbers, or lacks a channel.
+    """
+    lines = _read_lines(path)
+    board, header = _find_layout(path, lines)
+    names = _split_names(lines[0], header) if board is None else list(board.names)
+    samples, rate = _read_channels(path, lines, header, board)
+    if channel_names is not None:
+        samples = samples[:, select_channels(names, channel_names)]
+    marker = _find_marker(lines[0], header) if board is None else board.marker
+    annotations = ()
+    if marker is not None and rate is not None:
+        rows = lines[header.has_names if board is None else board.num_header_lines :]
+        fields = [row.split(header.delimiter)[marker].strip() for row in rows]
+        is_code = all(is_number(field) for field in fields if field)
+        codes = np.array([float(field or 0) for field in fields]) if is_code else fields
+        find = list_code_changes if is_code else list_text_changes
+        annotations = tuple(find(codes, rate))
+    factor = find_factor(names[0], unit or "uV", None)
+    return EMGRecording((samples * factor).astype(np.float32), rate, annotations)
+
+
+def _find_layout(path: Path, lines: list[str]) -> tuple[BoardTable | None, TableHeader]:
     try:
-        header = parse_header(lines[0])
+        board = find_board_table(lines)
+        header = parse_header(lines[0]) if board is None else _to_header(board)
     except ValueError as error:
         raise ValueError(f"{path.name} is {error}") from None
-    rows = lines[header.has_names :]
+    return board, header
+
+
+def _to_header(board: BoardTable) -> TableHeader:
+    return TableHeader(board.delimiter, board.num_columns, board.channels, board.time, 1.0, True)
+
+
+def _read_channels(
+    path: Path, lines: list[str], header: TableHeader, board: BoardTable | None
+) -> tuple[np.ndarray, float | None]:
+    """Return the channels (T, C) and the sample rate, Hz."""
+    rows = lines[header.has_names if board is None else board.num_header_lines :]
     _check_columns(path, rows, header)
     channels = _parse_columns(path, rows, header, header.channels)
-    return EMGTable(channels, estimate_sample_rate(_parse_times(rows, header)))
+    rate = estimate_sample_rate(_parse_times(rows, header))
+    return channels, rate if board is None else choose_rate(board.sample_rate, rate)
+
+
+def _split_names(line: str, header: TableHeader) -> list[str]:
+    """Return the names of the channels."""
+    fields = [field.strip().strip('"') for field in line.split(header.delimiter)]
+    numbers = range(1, len(header.channels) + 1)
+    return [fields[n] for n in header.channels] if header.has_names else list(map(str, numbers))
+
+
+def _find_marker(line: str, header: TableHeader) -> int | None:
+    fields = [field.strip().strip('"').lower() for field in line.split(header.delimiter)]
+    return next((n for n, name in enumerate(fields) if name in MARKER_NAMES), None)
 
 
 def _check_columns(path: Path, rows: list[str], header: TableHeader) -> None:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from datamodules.readers.base import Item, Reader
 from datamodules.readers.inputs import check_named_file
 from datamodules.store.samples import Frame, Rejection, Sample
 from unvoiced.emg.conditioning import EMGFilter
+from unvoiced.emg.edf import read_edf
 from unvoiced.emg.quality import preprocess_recording
 from unvoiced.emg.tables import check_sample_rate, read_emg_table
-from unvoiced.files import ARRAY_SUFFIXES, EMG_SUFFIXES
+from unvoiced.emg.xdf import read_xdf
+from unvoiced.files import ARRAY_SUFFIXES, EDF_SUFFIXES, EMG_SUFFIXES, XDF_SUFFIXES
 
 MANY_CHANNELS = 64  # a wider array with few rows is more likely (channels, samples)
 
@@ -129,26 +131,31 @@ class EMGReader(Reader):
             ValueError: they cannot be read.
         """
         check_named_file(item.path, self.allowed_root(item.path), f"the file {item.path.name}")
-        if not item.path.name.lower().endswith(EMG_SUFFIXES):
+        if item.path.name.lower().endswith(ARRAY_SUFFIXES):
             return load_array(item.path)
-        table = read_emg_table(item.path)
-        check_sample_rate(table.sample_rate, self.sample_rate, f"{self.key}.sample_rate")
-        return table.samples
+        samples, rate = load_file(item.path, item.path.stat().st_mtime_ns)
+        check_sample_rate(rate, self.sample_rate, f"{self.key}.sample_rate")
+        return samples
 
     def allowed_root(self, path: Path) -> Path:
         """Return the folder that a recording's path must not lead out of."""
         return self.raw_dir
 
-    def preprocess_counts(self, counts: np.ndarray) -> np.ndarray:
+    def preprocess_counts(self, counts: np.ndarray, skip_samples: int | None = None) -> np.ndarray:
         """Return (T', C) float32 in µV of a recording (T, C) of counts.
+
+        Args:
+            counts: of one sample.
+            skip_samples: dropped at its start; None for the setting.
 
         Raises:
             ValueError: it is not fit to be a sample.
         """
         self._check_shape(counts)
         limits = {name: getattr(self, name) for name in ("min_s", "max_s", "max_clipped")}
+        skip_samples = self.skip_samples if skip_samples is None else skip_samples
         return preprocess_recording(
-            counts, self.emg_filter, self.uv_per_count, self.skip_samples, **limits
+            counts, self.emg_filter, self.uv_per_count, skip_samples, **limits
         )
 
     def _check_shape(self, counts: np.ndarray) -> None:
@@ -162,6 +169,31 @@ class EMGReader(Reader):
             )
         most = "" if self.channels else ", as most of the first recordings have"
         raise ValueError(f"{columns} channels; expected {self.key}.channels={expected}{most}")
+
+
+@lru_cache(maxsize=1)
+def load_file(path: Path, mtime_ns: int) -> tuple[np.ndarray, float | None]:
+    """Return the samples (T, C) of a table, EDF, BDF or XDF file, and its sample rate, Hz.
+
+    The last file is kept, as a table of words lists them one after the other.
+
+    Args:
+        path: the file.
+        mtime_ns: when it was changed, so that a changed file is read again.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    name = path.name.lower()
+    if name.endswith(EMG_SUFFIXES):
+        table = read_emg_table(path)
+        return table.samples, table.sample_rate
+    if not name.endswith((*EDF_SUFFIXES, *XDF_SUFFIXES)):
+        return load_array(path), None
+    recording = read_edf(path) if name.endswith(EDF_SUFFIXES) else read_xdf(path)
+    if recording.problems:
+        raise ValueError(f"{path.name}: {recording.problems[0]}")
+    return recording.samples, recording.sample_rate
 
 
 def load_array(path: Path) -> np.ndarray:

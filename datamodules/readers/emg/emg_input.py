@@ -12,14 +12,14 @@ from datamodules.readers.base import Item
 from datamodules.readers.emg.base import EMGReader, Recording
 from datamodules.readers.inputs import InputReader
 from unvoiced.emg.conditioning import OPTIONAL_SETTINGS
-from unvoiced.files import ARRAY_SUFFIXES, EMG_SUFFIXES
+from unvoiced.files import ARRAY_SUFFIXES, EDF_SUFFIXES, EMG_SUFFIXES, XDF_SUFFIXES
 
 PLOT_WIDTH, LANE_HEIGHT, LEFT_MARGIN, FOOT_HEIGHT = 960, 60, 48, 28  # pixels
 TRACE_COLOUR, GRID_COLOUR, TEXT_COLOUR = (31, 86, 140), (225, 225, 225), (60, 60, 60)
 
 
 class EMGInput(InputReader, EMGReader):
-    """A ``.npy`` file or a text table (samples, channels), or a folder with such files.
+    """A ``.npy``, ``.edf``, ``.bdf`` or ``.xdf`` file or a text table, or a folder of such files.
 
     Tables are read by ``unvoiced.emg.tables``: columns such as ``time`` are not channels.
 
@@ -33,9 +33,9 @@ class EMGInput(InputReader, EMGReader):
         ValueError: there is nothing to read, or a setting is not valid.
     """
 
-    endings = (*ARRAY_SUFFIXES, *EMG_SUFFIXES)
-    expected_input = "a .npy or .csv file, or a folder of such files"
-    input_advice = ". Convert other formats (EDF, BDF, …) to CSV with one column per channel"
+    endings = (*ARRAY_SUFFIXES, *EMG_SUFFIXES, *EDF_SUFFIXES, *XDF_SUFFIXES)
+    expected_input = "a .npy, .csv, .edf, .bdf or .xdf file, or a folder of such files"
+    input_advice = ". Convert other formats to CSV with one column per channel"
     null_options = (*OPTIONAL_SETTINGS, "max_s")
 
     def __init__(

@@ -160,23 +160,29 @@ BRAINFLOW = "\n".join("\t".join(["1.0"] * 24) for _ in range(50))
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "reason"),
-    [
-        ("a.csv", OPENBCI + "Sample Index, EXG Channel 0\n0.0, 1.0\n", "a raw file of OpenBCI"),
-        ("a.txt", OPENBCI + "Sample Index, EXG Channel 0\n0.0, 1.0\n", "a raw file of OpenBCI"),
-        ("a.csv", BRAINFLOW, "as BrainFlow's raw files have"),
-        ("a.csv", "time,index\n" + "0.1,1\n" * 50, "no column that is a channel"),
-    ],
-    ids=["openbci csv", "openbci txt", "brainflow", "no channels"],
+    ("content", "reason"),
+    [(OPENBCI, "a raw file of OpenBCI"), (BRAINFLOW, "as BrainFlow's raw files have")],
 )
-def test_raw_files_of_recording_programs_are_named(tmp_path, name, content, reason):
-    path = tmp_path / name
+def test_growing_files_of_recording_programs_are_named(tmp_path, content, reason):
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=reason):
+        [*GrowingTable(path, 8, poll_s=0, idle_s=0).read_chunks()]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (OPENBCI, "without a line of names"),
+        (OPENBCI + "Sample Index, a\n0.0, 1.0\n", "without a line of names"),
+        ("time,index\n" + "0.1,1\n" * 50, "no column that is a channel"),
+    ],
+)
+def test_tables_without_channels_are_refused(tmp_path, content, reason):
+    path = tmp_path / "a.csv"
     path.write_text(content)
     (outcome,) = read_emg_samples(EMGInput(path, sample_rate=RATE, channels=8))
     assert reason in outcome.reason
-    if "channel" not in reason:
-        with pytest.raises(ValueError, match=reason):
-            [*GrowingTable(path, 8, poll_s=0, idle_s=0).read_chunks()]
 
 
 def test_headers_name_channels_times_and_counters():
