@@ -670,13 +670,13 @@ def test_inputs_that_do_not_fit_the_model(tmp_path):
     [
         (None, {}, "stage=predict needs input="),
         ("absent.npy", {}, "does not exist"),
-        ("a.vhdr", {}, "holds nothing to read: expected .npy .csv .*Convert other formats"),
+        ("a.abc", {}, "holds nothing to read: expected .npy .csv .*Convert other formats"),
         ("", {}, "holds nothing to read: expected .npy .csv"),
-        ("a.vhdr", {"low_hz": 900}, "input_reader.low_hz=900 is not valid; expected less than half"),
+        ("a.abc", {"low_hz": 900}, "input_reader.low_hz=900 is not valid; expected less than half"),
     ],
 )
 def test_invalid_inputs_are_refused(tmp_path, name, options, message):
-    (tmp_path / "a.vhdr").write_text("x")
+    (tmp_path / "a.abc").write_text("x")
     with pytest.raises(ValueError, match=message):
         EMGInput(None if name is None else tmp_path / name, **options).list_items()
 
