@@ -108,6 +108,7 @@ FACT_CHECKS: dict[str, Check] = {
     "clip_s": _optional_number(0, 86_400),
     "split": check_text,
     "leaks": check_flag,
+    "num_members": partial(check_number, least=1, most=1_000, whole=True),
     # of exported networks only:
     "training_data_note": check_text,
     **dict.fromkeys(("network", "fingerprint"), check_identifier),  # its class and weights

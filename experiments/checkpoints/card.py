@@ -53,6 +53,7 @@ class ModelCard:
             where they are unknown or simulated.
         allow: the packages outside this project that the run was allowed to build (``allow=``), for
             people; loading never trusts it.
+        num_members: networks whose probabilities are averaged.
         config: the run's configuration, for people and comparisons; nothing is built from it.
     """
 
@@ -72,6 +73,7 @@ class ModelCard:
     data_dir: str | list[str] | None = None
     record: dict[str, Any] = field(default_factory=dict)
     allow: list[str] = field(default_factory=list)
+    num_members: int = 1
     config: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

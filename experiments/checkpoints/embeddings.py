@@ -9,6 +9,7 @@ import torch
 from experiments.checkpoints.exported import ExportedNet
 from modules.base import TaskModule
 from modules.networks.base import Network
+from modules.networks.ensemble import Ensemble
 from unvoiced.profile import NO_EMBEDDING, require_closed_vocabulary
 
 
@@ -45,6 +46,8 @@ def fingerprint_network(module: TaskModule) -> str:
 
 def has_embedding(net: torch.nn.Module) -> bool:
     """Return whether a network gives the vectors before its last layer."""
+    if isinstance(net, Ensemble):
+        return all(map(has_embedding, net.nets))
     return isinstance(net, Network) and type(net).embed is not Network.embed
 
 

@@ -5,17 +5,18 @@ Plain files of ``stage=export`` are read as checkpoints too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 from torch import Tensor
 from torch.nn.modules import module as torch_module
 
 from experiments.checkpoints.card import TARGET, ModelCard
+from experiments.checkpoints.ensemble import build_ensemble, refuse_same_files
 from experiments.checkpoints.known_classes import (
     import_class,
     is_module_of,
@@ -57,21 +58,37 @@ def load_checkpoint(path: str | Path, task: str | None = None) -> TaskModule:
         ) from None
 
 
+def load_ensemble(paths: Sequence[str], task: str | None = None) -> TaskModule:
+    """Return the module of several checkpoints, which averages their probabilities.
+
+    Raises:
+        ValueError: a checkpoint does not load, is named twice, or does not fit the first.
+    """
+    if len(paths) == 1:
+        return load_checkpoint(paths[0], task)
+    refuse_same_files(paths)
+    return build_ensemble(paths, [load_checkpoint(path, task) for path in paths])
+
+
 def require_checkpoint(config: DictConfig) -> TaskModule:
-    """Return the module of ``ckpt_path``.
+    """Return the module of ``ckpt_path``: of a checkpoint, or an ensemble of several.
 
     Raises:
         ValueError: no checkpoint given, or one that does not load.
     """
+    if isinstance(config.ckpt_path, ListConfig):
+        return load_ensemble(list(config.ckpt_path), config.task)
     return load_checkpoint(_given_path(config), config.task)
 
 
 def require_model(config: DictConfig) -> TaskModule:
-    """Return the module of a checkpoint, a plain file or an exported ``.onnx``.
+    """Return the module of a checkpoint, a plain file, an exported ``.onnx`` or an ensemble.
 
     Raises:
         ValueError: none given, or one that does not load.
     """
+    if isinstance(config.ckpt_path, ListConfig):
+        return require_checkpoint(config)
     path = _given_path(config)
     if path.suffix != ONNX:
         return load_checkpoint(path, config.task)
@@ -80,6 +97,12 @@ def require_model(config: DictConfig) -> TaskModule:
     module = load_exported(path)
     require_same_task(path, module.card.task, config.task)
     return module
+
+
+def list_paths(ckpt_path: str | ListConfig) -> list[Path]:
+    """Return the files that ``ckpt_path=`` names."""
+    named = ckpt_path if isinstance(ckpt_path, ListConfig) else [ckpt_path]
+    return [Path(str(path)) for path in named]
 
 
 def _given_path(config: DictConfig) -> Path:

@@ -20,7 +20,7 @@ from unvoiced.plain_data import check_number, check_text
 
 SPLITS = {kind.__name__: kind for kind in Split.__subclasses__()}
 NO_SPLIT = (
-    "the exported file does not state how its training set was split. split= of this command "
+    "the model does not state how its training set was split. split= of this command "
     "holds, so some of the tested samples may have been trained on"
 )
 MAX_SETS = 1_000
@@ -69,6 +69,11 @@ def find_training_set(card: ModelCard) -> str | list[str]:
         ValueError: the model does not state it, or it is missing.
     """
     named = card.data_dir or card.config.get("data_dir")
+    if not named and card.num_members > 1:
+        raise ValueError(
+            "ckpt_path: the members of the ensemble were trained on different sets or splits. Set "
+            "data_dir= and split= to recordings that none of them was trained on"
+        )
     if not named:
         raise ValueError("the model does not state its training set. Set data_dir=")
     folders = named if isinstance(named, list) else [named]

@@ -31,7 +31,7 @@ from unvoiced.tasks import get_task
 
 CARD_FIELDS = (  # of an exported file's metadata
     *("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer"),
-    *("simulated", "leaks", "clip_s"),
+    *("simulated", "leaks", "clip_s", "num_members"),
 )
 
 
@@ -175,10 +175,11 @@ def describe_model(module: TaskModule) -> dict[str, Any]:
 
 def describe_training_data(card: ModelCard) -> str:
     """Return a sentence on the training data for people who use the model."""
+    ensemble = f"An ensemble of {card.num_members} networks. " if card.num_members > 1 else ""
     if card.simulated:
-        return "Trained on simulated recordings alone: no real person's are in it."
+        return f"{ensemble}Trained on simulated recordings alone: no real person's are in it."
     mixed = " and on simulated ones" if card.simulated_share else ""
-    return f"Trained on recordings of people{mixed} ({card.split})."
+    return f"{ensemble}Trained on recordings of people{mixed} ({card.split})."
 
 
 def wrap_as_recognizer(module: TaskModule, config: DictConfig, **options: Any) -> Recognizer:

@@ -146,7 +146,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "simulated": data.prepared.simulated,
         "split": data.indices.summary,
         "leaks": data.indices.has_leakage,
-        "data_dir": _resolve_folders(data.data_dir),
+        "data_dir": resolve_folders(data.data_dir),
         "record": data.record_training(),
         "allow": list(plain(config).get("allow") or []),
         "config": plain(config),
@@ -154,7 +154,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
     return ModelCard.from_plain(facts, "the model's card")
 
 
-def _resolve_folders(data_dir: str | Sequence[str] | None) -> str | list[str] | None:
+def resolve_folders(data_dir: str | Sequence[str] | None) -> str | list[str] | None:
     """Return the whole paths of ``data_dir=``: a list of several."""
     if not data_dir:
         return None

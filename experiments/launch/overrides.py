@@ -155,7 +155,9 @@ def add_task(arguments: list[str]) -> list[str]:
     The stage reports a file that cannot be read.
     """
     given = {key: value for key, _, value in (one.partition("=") for one in arguments)}
-    path = Path(unquote(given.get("ckpt_path", "")))
+    named = given.get("ckpt_path", "")
+    first = named[1:].partition(",")[0].rstrip("]") if _LIST.fullmatch(named) else named
+    path = Path(unquote(first.strip()))
     if {"task", "experiment", "resume", *MULTIRUN} & given.keys() or not _is_file(path):
         return arguments
     from experiments.checkpoints.load import read_task  # imports torch, which takes a second

@@ -9,6 +9,7 @@ from unvoiced.validation import Rule, integer, list_of, number, text
 MOST_EPOCHS = 1_000_000
 FOLDER = text("the path of a folder")
 FILE = text("the path of a file")
+FILES = FILE | list_of(FILE, 1, 100, "a list of checkpoints, such as [a.ckpt,b.ckpt]")
 FOLDERS = FOLDER | list_of(FOLDER, 1, 1_000, "a list of folders, such as [set_a,set_b]")
 NAME = text("a text")
 NAMES = list_of(NAME | integer(-(10**18), 10**18), meaning="a list of texts, such as [yes,no]")

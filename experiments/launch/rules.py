@@ -15,6 +15,7 @@ from experiments.launch.reader_rules import READING
 from experiments.launch.rule_kinds import (
     COUNT,
     FILE,
+    FILES,
     FOLDER,
     FOLDERS,
     MOST_EPOCHS,
@@ -38,7 +39,7 @@ ROOT: dict[str, Rule] = {
     "raw_dir": FOLDER | NULL,
     "crop": choice("none", "mouth", "fixed") | NULL,
     "init_from": FILE | NULL,
-    "ckpt_path": FILE | NULL,
+    "ckpt_path": FILES | NULL,
     "profile": FILE | NULL,
     "shots": list_of(
         integer(0, 1_000), 1, 100, "a list of integers from 0 to 1,000, such as [0,1,3,5]"

@@ -38,10 +38,14 @@ def explain_unfit(run: Run, task: str) -> str:
     return ""
 
 
-def describe_model(task: str, simulated: bool, has_leakage: bool, checkpoint: Path) -> str:
-    """Return a model's training data and test accuracy in plain words."""
+def describe_model(task: str, simulated: bool, has_leakage: bool, checkpoint: Path | None) -> str:
+    """Return a model's training data and test accuracy in plain words.
+
+    Args:
+        checkpoint: whose run may have tested it; None for an ensemble.
+    """
     source = get_task(task).simulated_source if simulated else "on recordings of people"
-    tested = _describe_test(task, checkpoint)
+    tested = _describe_test(task, checkpoint) if checkpoint else ""
     warning = " The same people were in its training: expect less from it with you."
     return (
         f"This program learned {source}. {tested or 'How well it reads was not measured.'}"

@@ -13,8 +13,13 @@ from datamodules.base import PreparedDataModule
 from datamodules.store.training_record import TrainingRecord
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
-from experiments.checkpoints.load import load_checkpoint, require_checkpoint, require_model
-from experiments.launch.build import build_datamodule, write_config
+from experiments.checkpoints.load import (
+    list_paths,
+    load_checkpoint,
+    require_checkpoint,
+    require_model,
+)
+from experiments.launch.build import build_datamodule, resolve_folders, write_config
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.reports.answers import collect_support, name_recordings
@@ -47,7 +52,7 @@ def run(config: DictConfig) -> None:
 def _write_profile(config: DictConfig) -> None:
     path = Path(config.adapt.output or Path(config.run_dir) / "me.profile")
     module = require_model(config)
-    if path.resolve() == Path(config.ckpt_path).resolve():
+    if path.resolve() in [one.resolve() for one in list_paths(config.ckpt_path)]:
         raise ValueError(
             f"adapt.output={path} is ckpt_path itself, which is kept: name another file"
         )
@@ -106,6 +111,11 @@ def _write_fine_tuned(config: DictConfig) -> None:
             f"adapt.method=finetune is not offered for task={spec.name}: {spec.fine_tuning_note} "
             "Use adapt.method=profile"
         )
+    if len(list_paths(config.ckpt_path)) > 1:
+        raise ValueError(
+            "adapt.method=finetune trains one network, and ckpt_path= names several. Name one "
+            "checkpoint, or use adapt.method=profile"
+        )
     module = require_checkpoint(config)
     data = build_datamodule(config, trained=module.card)
     rows = _select_labelled(data)
@@ -143,7 +153,7 @@ def _describe_fine_tuned(
     if card.record:
         record = TrainingRecord.from_plain(card.record).merge(record)
     note = f"fine-tuned for {result.steps} steps with {len(rows)} samples of one person"
-    changes = {"data_dir": str(Path(data.data_dir).resolve()), "config": plain(config)}
+    changes = {"data_dir": resolve_folders(data.data_dir), "config": plain(config)}
     return replace(
         card,
         simulated=False,

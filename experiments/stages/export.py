@@ -12,11 +12,13 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from experiments.checkpoints.load import load_checkpoint, require_checkpoint
+from experiments.checkpoints.load import list_paths, load_checkpoint, require_checkpoint
 from experiments.checkpoints.plain_file import CARD, CLASSES, WEIGHTS, class_to_idx
 from experiments.launch.console import logger, quiet
 from experiments.reports.results import count_parameters
 from modules.base import TaskModule
+
+ENSEMBLE_NAME = "ensemble.ckpt"  # gives an export without export.output= its name
 
 
 def run(config: DictConfig) -> None:
@@ -53,6 +55,11 @@ def choose_format(config: DictConfig) -> str:
         raise ValueError(f"export.format={name} is not known. Formats: {', '.join(FORMATS)}")
     if settings.quantize not in (None, "int8"):
         raise ValueError(f"export.quantize={settings.quantize} is not known: int8, or null")
+    if name == "pth" and len(list_paths(config.ckpt_path)) > 1:
+        raise ValueError(
+            "export.format=pth holds one network, and ckpt_path= names several. Use "
+            "export.format=onnx"
+        )
     if settings.quantize and name != "onnx":
         raise ValueError(
             f"export.quantize={settings.quantize} is for export.format=onnx, not {name}"
@@ -66,14 +73,15 @@ def choose_path(config: DictConfig, format_name: str) -> Path:
     Raises:
         ValueError: it is a folder, or the checkpoint itself.
     """
-    source = Path(config.ckpt_path)
+    sources = list_paths(config.ckpt_path)
+    source = sources[0] if len(sources) == 1 else sources[0].with_name(ENSEMBLE_NAME)
     suffix = next(suffix for suffix, name in FORMAT_OF_SUFFIX.items() if name == format_name)
     path = Path(str(config.export.output or source.with_suffix(suffix)))
     if path.is_dir():
         raise ValueError(
             f"export.output={path} is a folder; name a file, such as {path / source.stem}{suffix}"
         )
-    if path.exists() and path.samefile(source):
+    if path.exists() and any(path.samefile(one) for one in sources):
         raise ValueError(
             f"export.output={path} is ckpt_path itself, which is kept: name another file"
         )

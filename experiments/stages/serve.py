@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, ListConfig, open_dict
 
 from experiments.export.inference_module import build_recognizer
 from experiments.launch.console import logger, quiet
@@ -79,14 +79,15 @@ def read_auth(auth: str | None, path: str | None) -> str | None:
 
 def _load_model(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     """Return the recognizer, the maker of a session's engine, and a note for visitors."""
-    path = Path(config.ckpt_path or find_newest_checkpoint(config.task) or _train_model(config))
+    path = config.ckpt_path or find_newest_checkpoint(config.task) or _train_model(config)
     changed = config.copy()
     with open_dict(changed):
-        changed.ckpt_path = str(path)
+        changed.ckpt_path = path if isinstance(path, ListConfig) else str(path)
     recognizer, live = build_recognizer(changed), stream_settings(config)
     metadata = recognizer.metadata
     has_leakage = bool(metadata.get("leaks"))
-    note = describe_model(recognizer.task, metadata["simulated"], has_leakage, path)
+    tested = None if isinstance(path, ListConfig) else Path(path)
+    note = describe_model(recognizer.task, metadata["simulated"], has_leakage, tested)
     logger.info(f"{path}: task {recognizer.task}. {recognizer.training_data_note} {note}")
     if get_task(recognizer.task).has_camera:  # otherwise no engine is needed
         Engine(recognizer, **live).close()  # an error appears now, instead of to visitors
