@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.networks.base import Network
+from modules.networks.layers.recomputation import forward_layer
 
 CONV_CHANNELS = (16, 32, 48)
 GRID_CELLS = (4, 6)  # that the maps of a frame are pooled into
@@ -26,6 +27,9 @@ class CNNLSTM(Network):
         dropout: before the last layer.
         channels_last: memory format of the convolutions, the fastest on CPUs and GPUs; the results
             are the same.
+        checkpointing: recompute the activations of the convolutions in training instead of keeping
+            them: less memory, up to 1.6 times the time, and the same gradients and running
+            statistics.
     """
 
     def __init__(
@@ -34,8 +38,10 @@ class CNNLSTM(Network):
         hidden_size: int = 128,
         dropout: float = 0.3,
         channels_last: bool = True,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         self.order = torch.channels_last_3d if channels_last else torch.contiguous_format
         pairs = zip((1, *CONV_CHANNELS), CONV_CHANNELS, strict=False)
         self.features = nn.Sequential(*(make_block(inputs, outputs) for inputs, outputs in pairs))
@@ -61,7 +67,9 @@ class CNNLSTM(Network):
 
     def _pool_states(self, x: Tensor) -> Tensor:
         """Return the last state of the LSTM, (B, hidden_size)."""
-        maps = self.features(x.contiguous(memory_format=self.order))
+        maps = x.contiguous(memory_format=self.order)
+        for block in self.features:
+            maps = forward_layer(block, maps, recompute=self.checkpointing)
         cells = self._pool_to_grid(maps)  # → (B, 48, T, 4, 6)
         hidden, _ = self.lstm(cells.transpose(1, 2).flatten(2))  # (B, T, 1152) → (B, T, 128)
         return hidden[:, -1]

@@ -10,6 +10,7 @@ from modules.networks.base import SequenceNetwork
 from modules.networks.layers.attention import Attention, FeedForward, sinusoidal_positions
 from modules.networks.layers.heads import TokenReader
 from modules.networks.layers.masks import length_mask
+from modules.networks.layers.recomputation import forward_layer
 
 POWER_FLOOR = 1e-4  # of silence, in the logarithm; scaled EMG has a power of about 1
 
@@ -68,6 +69,8 @@ class EMGSpatioTemporal(SequenceNetwork):
         num_layers: transformer layers.
         num_heads: attention heads.
         dropout: in the transformer layers and the token reader.
+        checkpointing: recompute the activations of the transformer layers in training instead of
+            keeping them: less memory, up to 1.6 times the time, and the same gradients.
 
     Raises:
         ValueError: if the width is no multiple of ``num_heads``, or a window or hop is shorter
@@ -87,8 +90,10 @@ class EMGSpatioTemporal(SequenceNetwork):
         num_layers: int = 6,
         num_heads: int = 8,
         dropout: float = 0.1,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         self.frame_dim = hidden_size
         self.window = count_samples("net.window_ms", window_ms, sample_rate)
         self.hop = count_samples("net.hop_ms", hop_ms, sample_rate)
@@ -121,7 +126,7 @@ class EMGSpatioTemporal(SequenceNetwork):
         values = self.drop(values + self.channel_embedding + times)  # (B, W, C, width)
         mask = length_mask(lengths, values.shape[1], x.device)
         for layer in self.layers:
-            values = layer(values, mask)
+            values = forward_layer(layer, values, mask, recompute=self.checkpointing)
         frames = self.final_norm(values).mean(2)  # (B, W, C, width) → (B, W, width)
         return frames.masked_fill(~mask[..., None], 0), lengths
 

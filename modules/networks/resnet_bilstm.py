@@ -72,7 +72,7 @@ class ResNetBiLSTM(Network):
             recognition using residual networks and LSTMs", CVIU 2018). It adds 4,096 parameters;
             without it, a mask has no effect.
         checkpointing: recompute the activations inside the residual blocks in the backward pass:
-            less memory, up to a third more time, and the same gradients and running statistics.
+            less memory, up to 1.6 times the time, and the same gradients and running statistics.
         channels_last: memory format of the maps, the fastest for convolutions on CPUs and GPUs;
             the results are the same.
         frame_encoder: ``resnet``, or ``cbam`` with attention to channels and places.

@@ -26,9 +26,10 @@ class WordMember(ClipMember):
         num_layers: int,
         dropout: float,
         use_word_mask: bool,
+        checkpointing: bool,
     ) -> None:
         super().__init__()
-        self.frame_encoder = SmallFrameEncoder(embedding_dim)
+        self.frame_encoder = SmallFrameEncoder(embedding_dim, checkpointing)
         # Added to the frames of the word: as one more input, but the shortcuts stay.
         self.word_embedding = nn.Parameter(torch.zeros(embedding_dim)) if use_word_mask else None
         self.drop, self.head_drop = nn.Dropout(dropout), nn.Dropout(1.5 * dropout)
@@ -65,6 +66,7 @@ class WordTCN(ClipEnsemble):
         dropout: before and in the blocks over time; 1.5 times as much before the last layer.
         mirror: whether evaluation averages each clip and its mirror image.
         use_word_mask: whether word masks have an effect.
+        checkpointing: as in ``LipTCN``.
 
     Raises:
         ValueError: if ``embedding_dim`` is not a multiple of 3.
@@ -81,9 +83,10 @@ class WordTCN(ClipEnsemble):
         dropout: float = 0.2,
         mirror: bool = True,
         use_word_mask: bool = False,
+        checkpointing: bool = False,
     ) -> None:
         require_shared_width("net.embedding_dim", embedding_dim)
-        sizes = (num_classes, embedding_dim, num_layers, dropout, use_word_mask)
+        sizes = (num_classes, embedding_dim, num_layers, dropout, use_word_mask, checkpointing)
         super().__init__((WordMember(*sizes) for _ in range(num_members)), mirror)
         self.takes_word_mask = use_word_mask
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from modules.networks.layers.recomputation import forward_layer
 from modules.networks.layers.residual import BasicBlock, ProjectedBlock
 
 SMALL_SPAN = 3  # frames that the first layer of SmallFrameEncoder sees
@@ -31,10 +28,15 @@ class SmallFrameEncoder(nn.Module):
     and Tzimiropoulos, "Combining Residual Networks with LSTMs for Lipreading", 2017, that runs as
     a 2-D convolution, which is faster on CPUs. The last layer sees all cells of the last maps,
     because positions in the mouth matter.
+
+    Args:
+        embedding_dim: embedding size per frame.
+        checkpointing: recompute the activations of the stem and of each block in training.
     """
 
-    def __init__(self, embedding_dim: int) -> None:
+    def __init__(self, embedding_dim: int, checkpointing: bool = False) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         self.stem = nn.Conv2d(SMALL_SPAN, 24, 5, stride=2, padding=2, bias=False)
         self.norm = nn.BatchNorm2d(24)
         self.blocks = nn.Sequential(ProjectedBlock(24, 32, 1), ProjectedBlock(32, 64, 2))
@@ -52,13 +54,24 @@ class SmallFrameEncoder(nn.Module):
             batch * frames, SMALL_SPAN, *x.shape[2:]
         )
         maps = maps.contiguous(memory_format=torch.channels_last)
-        # The maximum before ReLU gives the same numbers, and a quarter of them to rectify.
-        maps = F.relu(F.max_pool2d(self.norm(self.stem(maps)), 3, 2, padding=1))
-        cells = self.blocks(maps)
+        cells = self._compute_cells(maps)
         if cells.shape[2:] != GRID_CELLS:  # frames of other sizes
             cells = F.adaptive_avg_pool2d(cells, GRID_CELLS)
         vectors = self.proj(cells.flatten(1))  # (B * T, 64, 4, 6) → (B * T, D)
         return F.relu(self.proj_norm(vectors)).reshape(batch, frames, -1)  # → (B, T, D)
+
+    def _compute_cells(self, maps: Tensor) -> Tensor:
+        """Return the maps of the last block, (N, SPAN, H, W) → (N, 64, H / 8, W / 8)."""
+        recompute = self.checkpointing
+        maps = forward_layer(self, maps, compute=self._compute_stem, recompute=recompute)
+        for block in self.blocks:
+            maps = forward_layer(block, maps, recompute=recompute)
+        return maps
+
+    def _compute_stem(self, maps: Tensor) -> Tensor:
+        """Return the pooled maps of the first layer, (N, SPAN, H, W) → (N, 24, H / 4, W / 4)."""
+        # The maximum before ReLU gives the same numbers, and a quarter of them to rectify.
+        return F.relu(F.max_pool2d(self.norm(self.stem(maps)), 3, 2, padding=1))
 
 
 class ConvStem(nn.Module):
@@ -131,32 +144,5 @@ class ResNetFrameEncoder(nn.ModuleList):
         """Return the vector of each frame, (B, T, H, W) → (B, T, embedding_dim)."""
         maps = clips
         for part in self:
-            recompute = self.checkpointing and self.training
-            maps = forward_recomputed(part, maps) if recompute else part(maps)
+            maps = forward_layer(part, maps, recompute=self.checkpointing)
         return maps.mean((2, 3)).unflatten(0, clips.shape[:2])  # (B * T, C, h, w) → (B, T, C)
-
-
-def forward_recomputed(net: nn.Module, x: Tensor) -> Tensor:
-    """Return net(x), whose activations are recomputed in the backward pass.
-
-    The second pass does not count in the running statistics of batch normalisation.
-    """
-
-    def make_contexts() -> tuple[AbstractContextManager, AbstractContextManager]:
-        return nullcontext(), _buffers_restored(net)  # of the first and of the second pass
-
-    return checkpoint(net, x, use_reentrant=False, context_fn=make_contexts)
-
-
-@contextmanager
-def _buffers_restored(net: nn.Module) -> Iterator[None]:
-    originals = [(part, dict(part.named_buffers(recurse=False))) for part in net.modules()]
-    for part, buffers in originals:
-        for name, values in buffers.items():
-            setattr(part, name, values.clone())
-    try:
-        yield
-    finally:
-        for part, buffers in originals:
-            for name, values in buffers.items():
-                setattr(part, name, values)
