@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.networks.layers.front_ends import RESNET_STAGES, count_maps, forward_recomputed
+from modules.networks.layers.front_ends import RESNET_STAGES, count_maps
+from modules.networks.layers.recomputation import forward_layer
 from modules.networks.layers.residual import BasicBlock
 
 REDUCTION = 4  # of the hidden layer of the attention to channels
@@ -82,7 +83,6 @@ class CBAMFrameEncoder(nn.Module):
         # (B, T, H, W) → (B * T, 1, H, W): from here on frames are independent
         maps = clips.flatten(0, 1)[:, None].contiguous(memory_format=self.order)
         for part in self.parts:
-            recompute = self.checkpointing and self.training
-            maps = forward_recomputed(part, maps) if recompute else part(maps)
+            maps = forward_layer(part, maps, recompute=self.checkpointing)
         shares = self.scores(maps).flatten(2).softmax(-1)  # (B * T, 1, places)
         return (shares * maps.flatten(2)).sum(-1).unflatten(0, clips.shape[:2])
