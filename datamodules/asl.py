@@ -30,12 +30,19 @@ class SimulatedHands(HandSimulator):
 
 
 class ASLDataModule(PreparedDataModule):
-    """Batches ``x`` (B, frames, 63) float32: 21 hand landmarks x (x, y, z), wrist first."""
+    """Batches ``x`` (B, frames, 63) float32: 21 hand landmarks x (x, y, z), wrist first.
+
+    Of two hands, x is (B, frames, 126): left and right, zeros for an absent one.
+    """
 
     task = "asl"
 
     @property
     def net_defaults(self) -> dict[str, Any]:
-        """The class of a frame without a hand; -1 if there is none."""
-        names = list(self.classes)
-        return {"nothing": names.index(PAUSE_LABEL) if PAUSE_LABEL in names else -1}
+        """The size of a frame, its hands, and the class of one without a hand (-1: none)."""
+        names, size = list(self.classes), int(self.prepared.meta["frame"]["shape"][0])
+        return {
+            "input_size": size,
+            "num_hands": size // FRAME.shape[0],
+            "nothing": names.index(PAUSE_LABEL) if PAUSE_LABEL in names else -1,
+        }

@@ -181,4 +181,6 @@ def fill_from_training(
     shape = frame.get("shape", ())
     if len(shape) == 2:
         trained |= dict(zip(("height", "width"), shape, strict=True))
+    elif len(shape) == 1:
+        trained["num_hands"] = shape[0] // 63  # of landmarks; other signals have no such setting
     return {k: trained.get(k) if v is None else v for k, v in settings.items()}

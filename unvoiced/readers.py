@@ -30,19 +30,23 @@ def read_frames(recognizer: Recognizer, frames: np.ndarray, fps: float | None) -
 
 
 def read_hand(recognizer: Recognizer, image: np.ndarray, fps: float | None) -> Reading:
-    """Read the hand of an image (H, W, 3) uint8 RGB, or landmarks (63,) or (T, 63).
+    """Read the hands of an image (H, W, 3) uint8 RGB, or landmarks (63,) or (T, 63).
+
+    A model of two hands takes 126 numbers per frame instead of 63.
 
     Raises:
         ValueError: an array of another shape, or an image that is too large.
     """
     if not _is_image(image):
-        return recognizer.to_reading(recognizer.predict_probabilities(_to_landmarks(image)))
+        landmarks = _to_landmarks(image, recognizer.num_hands)
+        return recognizer.to_reading(recognizer.predict_probabilities(landmarks))
     from unvoiced.vision.hands import shared_hand_landmarker
     from unvoiced.vision.models import locate_hand_model
     from unvoiced.vision.skeleton import draw_hand
 
     path = str(locate_hand_model(recognizer.model))
-    hand = shared_hand_landmarker(path, recognizer.min_confidence).read(image)
+    settings = recognizer.min_confidence, recognizer.num_hands
+    hand = shared_hand_landmarker(path, *settings).read(image)
     if hand is None:
         return NO_READING
     probabilities = recognizer.predict_probabilities(hand.landmarks[None])
@@ -53,15 +57,15 @@ def _is_image(array: Any) -> bool:
     return getattr(array, "ndim", 0) == 3 and array.shape[2] == 3 and array.dtype == np.uint8
 
 
-def _to_landmarks(array: Any) -> np.ndarray:
-    """Return landmarks as (T, 63) float32."""
-    points = np.asarray(array, np.float32)
+def _to_landmarks(array: Any, num_hands: int) -> np.ndarray:
+    """Return landmarks as (T, 63 * num_hands) float32."""
+    points, size = np.asarray(array, np.float32), 63 * num_hands
     if points.shape == (21, 3) or points.ndim == 1:
         points = points.reshape(1, -1)
-    if points.ndim != 2 or points.shape[1] != 63:
+    if points.ndim != 2 or points.shape[1] != size:
         raise ValueError(
             f"an array of shape {points.shape}, which is neither an image (height, width, 3) "
-            "uint8 nor landmarks (63,) or (T, 63)"
+            f"uint8 nor landmarks ({size},) or (T, {size})"
         )
     return points
 

@@ -98,7 +98,7 @@ class Recognizer:
         shape = tuple(frame.get("shape", ()))
         has_rate = not self.spec.is_rate_required or frame.get("rate") is not None
         # Older checkpoints do not state their frames.
-        if frame and not (has_rate and _has_shape(shape, self.spec.frame_shape)):
+        if frame and not (has_rate and _has_shape(shape, self.spec.frame_shapes)):
             raise ValueError(
                 f"a model of task {self.task} with frames of shape {shape} at "
                 f"{frame.get('rate')} Hz cannot be read with. Export or train it again"
@@ -106,6 +106,11 @@ class Recognizer:
         missing = [name for name in self.spec.required_metadata if not self.metadata.get(name)]
         if missing:
             raise ValueError(f"a model of task {self.task} without {', '.join(missing)}")
+
+    @property
+    def num_hands(self) -> int:
+        """The hands in a frame of landmarks."""
+        return self.metadata["frame"].get("shape", (63,))[0] // 63
 
     def use_profile(self, profile: Profile | str | Path | None) -> None:
         """Correct all following answers by a person's profile; None for the model alone.
@@ -282,9 +287,10 @@ class Recognizer:
         return build_tokenizer(self.metadata["tokenizer"])
 
 
-def _has_shape(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    """Return whether a shape has the expected sizes; None stands for any size."""
-    if not expected:
-        return True
-    pairs = zip(shape, expected, strict=False)
-    return len(shape) == len(expected) and all(size in (None, n) for n, size in pairs)
+def _has_shape(shape: tuple[int, ...], choices: tuple[tuple[int | None, ...], ...]) -> bool:
+    """Return whether a shape is one of the choices; None stands for any size."""
+    return not choices or any(
+        len(shape) == len(sizes)
+        and all(size in (None, n) for n, size in zip(shape, sizes, strict=True))
+        for sizes in choices
+    )

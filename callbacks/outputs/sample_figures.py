@@ -15,7 +15,7 @@ STRIP_FRAMES = 8  # of a clip, from its first to its last
 TILES_IN_ROW = 8
 MAX_SAMPLES_DRAWN = 2000  # per channel: an image has no more columns
 MAX_TITLE = 90  # characters
-HAND_SHAPE = (63,)
+HAND_SHAPES = ((63,), (126,))  # of one hand, and of two
 
 
 def draw_samples(
@@ -29,7 +29,7 @@ def draw_samples(
         are_right: one for each.
     """
     shape = recordings[0].shape[1:]
-    columns = min(TILES_IN_ROW, len(recordings)) if shape == HAND_SHAPE else 1
+    columns = min(TILES_IN_ROW, len(recordings)) if shape in HAND_SHAPES else 1
     rows = -(-len(recordings) // columns)
     height = {2: 0.95, 1: 1.5}[len(shape)] if columns == 1 else 1.8
     width = 9 if columns == 1 else 1.6 * columns
@@ -49,7 +49,7 @@ def draw_sample(axis: Axes, recording: np.ndarray) -> None:
     """Draw the middle hand of (T, 63), frames of (T, H, W) side by side, or (T, C) channels."""
     if recording.ndim == 3:
         axis.imshow(np.hstack(list(recording)), cmap="gray", vmin=0, vmax=255)
-    elif recording.shape[1:] == HAND_SHAPE:
+    elif recording.shape[1:] in HAND_SHAPES:
         draw_hand(axis, recording[len(recording) // 2])
     else:
         step = max(1, len(recording) // MAX_SAMPLES_DRAWN)
@@ -57,10 +57,10 @@ def draw_sample(axis: Axes, recording: np.ndarray) -> None:
 
 
 def draw_hand(axis: Axes, landmarks: np.ndarray) -> None:
-    """Draw the joints and bones of the landmarks (63,) of a hand."""
-    points = np.asarray(landmarks).reshape(21, 3)  # (63,) → (21, 3)
-    for bone in HAND_BONES:
-        axis.plot(*points[list(bone), :2].T, linewidth=1, color="tab:blue", marker=".", ms=3)
+    """Draw the joints and bones of landmarks (63,), or (126,) of two hands."""
+    for points in np.asarray(landmarks).reshape(-1, 21, 3):  # (63 or 126,) → (hands, 21, 3)
+        for bone in HAND_BONES if points.any() else ():
+            axis.plot(*points[list(bone), :2].T, linewidth=1, color="tab:blue", marker=".", ms=3)
     axis.set_aspect("equal")
     axis.invert_yaxis()
 

@@ -13,9 +13,10 @@ from unvoiced.vision.skeleton import PARENT_JOINTS
 
 @dataclass(frozen=True)
 class HandAugment:
-    """Landmarks of other hands, habits and cameras: (B, T, 63), same out.
+    """Landmarks of other hands, habits and cameras: (B, T, 63), or (B, T, 126) of two; same out.
 
-    All frames of a sample share one draw, except for the noise, so that a clip shows one person.
+    Of two hands, half of the samples are mirrored, so that the left hand becomes the right one. All
+    frames of a sample share one draw, except for the noise, so that a clip shows one person.
     Each number but ``keep`` is a standard deviation.
     """
 
@@ -32,7 +33,15 @@ class HandAugment:
     keep: float = 0.1  # share of the samples that stay unchanged
 
     def __call__(self, landmarks: Tensor) -> Tensor:
-        """Change landmarks (B, T, 63)."""
+        """Change landmarks (B, T, 63 or 126)."""
+        if landmarks.shape[2] == 63:
+            return self._change_hands(landmarks)
+        hands = landmarks.unflatten(2, (2, 63)).transpose(1, 2)  # (B, hands, T, 63)
+        changed = self._change_hands(hands.flatten(0, 1)).unflatten(0, (-1, 2))
+        changed = _mirror_pairs(changed, torch.rand(len(changed), device=changed.device) < 0.5)
+        return changed.transpose(1, 2).flatten(2)
+
+    def _change_hands(self, landmarks: Tensor) -> Tensor:
         batch, frames = landmarks.shape[:2]
         points = landmarks.reshape(batch, frames, 21, 3)  # (B, T, 63) → (B, T, joints, xyz)
         wrist = points[:, :, :1]
@@ -81,6 +90,15 @@ class HandAugment:
         hand = hand * (stretch * torch.randn(batch, 1, 1, 3, device=device)).exp()
         noise = torch.tensor([self.noise, self.noise, self.depth_noise], device=device)
         return hand + noise * torch.randn_like(hand)
+
+
+def _mirror_pairs(hands: Tensor, is_mirrored: Tensor) -> Tensor:
+    """Mirror pairs of hands (B, 2, T, 63) where (B,) is true; absent hands stay zeros."""
+    points = hands.unflatten(3, (21, 3))
+    mirrored = torch.cat([1 - points[..., :1], points[..., 1:]], -1)
+    is_there = (points != 0).any(4, keepdim=True).any(3, keepdim=True)
+    mirrored = torch.where(is_there, mirrored, points)
+    return torch.where(is_mirrored[:, None, None, None], mirrored.flip(1).flatten(3), hands)
 
 
 def _bone_chains(device: torch.device) -> Tensor:

@@ -71,6 +71,7 @@ READING: dict[str, Rule] = {
     "*reader.channels": integer(1, 4096, "channels") | NULL,
     "*reader.model": FILE | NULL,
     "*reader.landmarker": FILE | NULL,
+    "*reader.num_hands": integer(1, 2, "hands") | NULL,
     "*reader.min_confidence": SHARE,
     "*reader.min_face_share": SHARE,
     "*reader.path": FILE | list_of(NAME) | NULL,

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from callbacks.outputs.figure_fonts import save_figure
-from callbacks.outputs.sample_figures import draw_hand
+from callbacks.outputs.sample_figures import HAND_SHAPES, draw_hand
 from datamodules.store.dataset import PreparedSet
 from unvoiced.text import shorten
 
@@ -50,7 +50,7 @@ def _draw_sample(axis: Any, prepared: PreparedSet, row: int) -> None:
     if len(shape) == 2:
         middle = prepared.features[np.array([start + length // 2])][0]
         axis.imshow(middle, cmap="gray", vmin=0, vmax=255)
-    elif shape == (63,):
+    elif shape in HAND_SHAPES:
         draw_hand(axis, prepared.features[np.array([start + length // 2])][0])
     else:
         axis.plot(prepared.features[np.arange(start, start + length)], linewidth=0.4)

@@ -75,7 +75,7 @@ def _list_hands(
 
 def _fill_gaps(hands: dict[int, np.ndarray], video: Video) -> Frames:
     """Yield all frames in order, with zeros for images without a hand."""
-    no_hand = np.zeros(63, np.float32)
+    no_hand = np.zeros_like(next(iter(hands.values())))
     for number in range(max(hands) + 1):
         yield video.timing.time_of(number), hands.get(number, no_hand)
 

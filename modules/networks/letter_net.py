@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.networks.base import Network
-from modules.networks.layers.hand_features import HandFeatures
+from modules.networks.layers.hand_features import HandFeatures, describe_pair
 
 
 class MemberLinear(nn.Module):
@@ -38,6 +38,8 @@ class LetterNet(Network):
         num_blocks: residual layers of each, after the first layer.
         dropout: after each layer.
         feature_dropout: share of the features that training drops for each member.
+        num_hands: 1, or 2: landmarks (B, T, 126) of a left and a right hand, zeros for an absent
+            one.
         nothing: class of a frame without a hand, whose landmarks are zeros; -1: there is none.
     """
 
@@ -50,10 +52,12 @@ class LetterNet(Network):
         dropout: float = 0.2,
         feature_dropout: float = 0.1,
         nothing: int = 27,
+        num_hands: int = 1,
     ) -> None:
         super().__init__()
         self.num_members, self.num_classes, self.nothing = num_members, num_classes, nothing
-        inputs = HandFeatures.num_features
+        self.num_hands = num_hands
+        inputs = num_hands * HandFeatures.num_features + (6 if num_hands == 2 else 0)
         self.features = HandFeatures()
         self.input_norm = nn.BatchNorm1d(inputs, affine=False, momentum=0.05)
         self.feature_drop = nn.Dropout(feature_dropout)
@@ -93,9 +97,18 @@ class LetterNet(Network):
         """Average over the frames of x, (members, B * T, D) → (members, B, D)."""
         return values.reshape(self.num_members, *x.shape[:2], -1).mean(2)
 
+    def _describe_pair(self, hands: Tensor) -> Tensor:
+        """Return the features of two hands, (N, 126) → (N, inputs); zeros for an absent hand."""
+        first, second = hands[:, :63], hands[:, 63:]
+        described = [
+            self.features(hand) * (hand.abs().sum(1, keepdim=True) > 0) for hand in (first, second)
+        ]
+        return torch.cat([*described, describe_pair(first, second)], 1)
+
     def _hidden_layers(self, x: Tensor) -> Tensor:
         """Return the last hidden layers, (B, T, 63) → (members, B * T, hidden_size)."""
-        features = self.features(x.reshape(x.shape[0] * x.shape[1], 63))
+        hands = x.reshape(x.shape[0] * x.shape[1], self.num_hands * 63)
+        features = self._describe_pair(hands) if self.num_hands == 2 else self.features(hands)
         # Rare poses are many deviations away; the limit bounds their effect on the first layer.
         values = self.input_norm(features).clamp(-5, 5)
         values = self.feature_drop(values[None].repeat(self.num_members, 1, 1))

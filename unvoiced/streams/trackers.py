@@ -30,21 +30,23 @@ MAX_SHIFT = 0.2  # window pixels by which a crop may be off before it is cut aga
 
 
 class HandTracker:
-    """Follows a hand.
+    """Follows a hand, or two.
 
     Args:
-        recognizer: has the settings of the hand model.
+        recognizer: has the settings of the hand model, and the number of hands.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
         model = locate_hand_model(recognizer.model)
         confidence = recognizer.min_confidence
-        self.landmarker = HandLandmarker(model, confidence, video_fps=30.0, thorough=False)
+        self.landmarker = HandLandmarker(
+            model, confidence, video_fps=30.0, thorough=False, num_hands=recognizer.num_hands
+        )
         self._image: np.ndarray | None = None
         self._landmarks: np.ndarray | None = None
 
     def push(self, image: np.ndarray) -> np.ndarray | None:
-        """Return the landmarks (63,) float32 in an image (H, W, 3) uint8; None without a hand."""
+        """Return the landmarks of an image (H, W, 3) uint8; None without a hand."""
         check_image(image)
         self._image = limit_side(image, MAX_TRACKED_SIDE)
         hand = self.landmarker.read(self._image)

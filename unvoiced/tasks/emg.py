@@ -15,7 +15,7 @@ EMG = register_task(
         stream="unvoiced.streams.emg.EMGStream",
         support_warps=EMG_WARPS,
         has_open_text=True,
-        frame_shape=(None,),
+        frame_shapes=((None,),),
         not_found="Nothing was heard.",
         simulated_source="on muscle signals that a computer made up, not on people",
     )

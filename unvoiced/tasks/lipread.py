@@ -18,7 +18,7 @@ LIPREAD = register_task(
         has_camera=True,
         has_frame_folders=True,
         has_lips=True,
-        frame_shape=(None, None),
+        frame_shapes=((None, None),),
         hint="Look into the camera and say one word at a time; no sound is recorded.",
         teaching_hint=(
             "The model asks for one word after the other. Say each as often as it is asked for, "

@@ -40,7 +40,7 @@ class TaskSpec:
         has_open_text: the network writes text with a tokenizer; otherwise it predicts classes.
         has_lips: words are read from lips, where some of them look alike.
         landmark_files: endings of files with landmarks, which need no detector.
-        frame_shape: of a stored frame, with None for any size; empty if it is not checked.
+        frame_shapes: of stored frames, with None for any size; empty if they are not checked.
         is_rate_required: recordings can only be read if the model states its frame rate.
         context_s: seconds before and after a word that is cut from a sentence.
         unit: what the test accuracy counts, in the plural.
@@ -68,7 +68,7 @@ class TaskSpec:
     has_open_text: bool = False
     has_lips: bool = False
     landmark_files: tuple[str, ...] = ()
-    frame_shape: tuple[int | None, ...] = ()
+    frame_shapes: tuple[tuple[int | None, ...], ...] = ()
     is_rate_required: bool = True
     context_s: float = 0.0
     unit: str = "words"

@@ -63,14 +63,15 @@ class HoldCapturer:
 
 def find_still_part(frames: list[tuple[float, np.ndarray]]) -> list[tuple[float, np.ndarray]]:
     """Return the last frames (seconds, landmarks) in which the hand has the same shape."""
-    shapes = np.stack([normalize_shape(points) for _, points in frames])  # (T, 21, 2)
+    shapes = np.stack([normalize_shape(points) for _, points in frames])  # (T, 21 * hands, 2)
     changes = np.linalg.norm(shapes - shapes[-1], axis=2).mean(1)
     moved = np.flatnonzero(changes > MAX_CHANGE)
     return frames[moved[-1] + 1 :] if len(moved) else frames
 
 
 def normalize_shape(landmarks: np.ndarray) -> np.ndarray:
-    """Return the image points (21, 2) of landmarks (63,), from the wrist in palm lengths."""
-    points = landmarks.reshape(21, 3)[:, :2]
-    points = points - points[0]
-    return points / max(float(np.linalg.norm(points[[5, 9, 13, 17]], axis=1).mean()), 1e-6)
+    """Return the image points (21 * hands, 2), each hand from its wrist in palm lengths."""
+    hands = landmarks.reshape(-1, 21, 3)[..., :2]
+    hands = hands - hands[:, :1]
+    palms = np.linalg.norm(hands[:, [5, 9, 13, 17]], axis=2).mean(1)[:, None, None]
+    return (hands / np.maximum(palms, 1e-6)).reshape(-1, 2)

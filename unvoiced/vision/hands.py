@@ -24,12 +24,14 @@ MIN_CROP_SIDE = 160  # pixels; the detector sees 192 x 192
 
 @dataclass(frozen=True)
 class Hand:
-    """A hand in an image.
+    """A hand in an image, or a pair of hands.
 
     Attributes:
         landmarks: (63,) float32, 21 points x (x, y, z), wrist first; x, y in image widths and
-            heights, z in the scale of x and relative to the wrist.
-        handedness: "Left" or "Right" as the image shows it (reversed in a mirrored image).
+            heights, z in the scale of x and relative to the wrist. Of a pair (126,): the left hand
+            and the right one, with zeros for one that is not in sight.
+        handedness: "Left" or "Right" as the image shows it (reversed in a mirrored image); of a
+            pair the hand that MediaPipe is surer of.
         score: MediaPipe's confidence in the handedness, 0 to 1.
     """
 
@@ -37,14 +39,20 @@ class Hand:
     handedness: str
     score: float
 
+    @property
+    def count(self) -> int:
+        """The hands in sight, 1 or 2."""
+        return int(self.landmarks.reshape(-1, 63).any(1).sum())
+
     def rescaled(self, scale: np.ndarray | float, offset: np.ndarray) -> Hand:
         """Return the hand with landmarks times ``scale`` plus ``offset``, (3,) each."""
-        points = self.landmarks.reshape(21, 3) * scale + offset
-        return Hand(points.reshape(63).astype(np.float32), self.handedness, self.score)
+        hands = self.landmarks.reshape(-1, 21, 3)
+        moved = np.where(hands.any((1, 2), keepdims=True), hands * scale + offset, 0)
+        return Hand(moved.reshape(-1).astype(np.float32), self.handedness, self.score)
 
 
 class HandLandmarker:
-    """Finds the hand that MediaPipe sees best.
+    """Finds the hand that MediaPipe sees best, or a pair of hands.
 
     Args:
         model: a ``hand_landmarker.task``, see ``unvoiced.vision.models``.
@@ -54,6 +62,7 @@ class HandLandmarker:
         thorough: if no hand is found, search again with borders around the image, in overlapping
             crops of a large image, and in a grey image with the tones of skin. An image without a
             hand then takes 5 times as long, one of 1920 x 1080 pixels about half a second.
+        num_hands: 1, or 2 for a left and a right hand of which one may be absent.
 
     Raises:
         ValueError: the model is damaged or of another kind.
@@ -65,15 +74,17 @@ class HandLandmarker:
         min_confidence: float = 0.5,
         video_fps: float | None = None,
         thorough: bool = True,
+        num_hands: int = 1,
     ) -> None:
         self.model = Path(model)
         self.min_confidence = min_confidence
         self.thorough = thorough
+        self.num_hands = num_hands
         self._tasks: dict[float, _LandmarkerTask] = {}  # by factor on the confidence
         self._video = (
             None
             if video_fps is None
-            else _LandmarkerTask(self.model, min_confidence, 1.0, video_fps)
+            else _LandmarkerTask(self.model, min_confidence, 1.0, num_hands, video_fps)
         )
 
     def read(self, image: np.ndarray) -> Hand | None:
@@ -86,12 +97,16 @@ class HandLandmarker:
         return hand
 
     def _find_hand(self, image: np.ndarray) -> Hand | None:
+        best: Hand | None = None
         for border, factor in SEARCH_ATTEMPTS if self.thorough else SEARCH_ATTEMPTS[:1]:
+            if best is not None and (best.count == self.num_hands or factor < 1):
+                break  # a second hand is not searched with less confidence
             tracking = self._video if border == 0 else None
             hand = (tracking or self._get_task(factor)).detect(add_border(image, border))
-            if hand is not None:  # back to units of the image itself; z is in widths, as x is
-                return hand.rescaled(1 + 2 * border, -np.float32([border, border, 0]))
-        return next(self._search_crops(image), None) if self.thorough else None
+            if hand is not None and (best is None or hand.count > best.count):
+                # back to units of the image itself; z is in widths, as x is
+                best = hand.rescaled(1 + 2 * border, -np.float32([border, border, 0]))
+        return best or (next(self._search_crops(image), None) if self.thorough else None)
 
     def _search_crops(self, image: np.ndarray) -> Iterator[Hand]:
         """Yield small hands, found in crops of a large image."""
@@ -106,7 +121,8 @@ class HandLandmarker:
 
     def _refine_hand(self, image: np.ndarray, hand: Hand) -> Hand | None:
         """Return the hand as closer crops show it; None for a face that was taken for a hand."""
-        points = hand.landmarks.reshape(21, 3)[:, :2] * image.shape[1::-1]
+        points = hand.landmarks.reshape(-1, 3)[:, :2]
+        points = points[points.any(1)] * image.shape[1::-1]
         centre, size = (points.min(0) + points.max(0)) / 2, np.ptp(points, axis=0).max()
         hands = (self._find_in_crop(image, centre, factor * size) for factor in (2.0, 3.0))
         return next((hand for hand in hands if hand is not None), None)
@@ -122,7 +138,9 @@ class HandLandmarker:
 
     def _get_task(self, factor: float) -> _LandmarkerTask:
         if factor not in self._tasks:
-            self._tasks[factor] = _LandmarkerTask(self.model, self.min_confidence, factor)
+            self._tasks[factor] = _LandmarkerTask(
+                self.model, self.min_confidence, factor, self.num_hands
+            )
         return self._tasks[factor]
 
 
@@ -130,8 +148,14 @@ class _LandmarkerTask:
     """One MediaPipe graph."""
 
     def __init__(
-        self, model: Path, min_confidence: float, factor: float, video_fps: float | None = None
+        self,
+        model: Path,
+        min_confidence: float,
+        factor: float,
+        num_hands: int = 1,
+        video_fps: float | None = None,
     ) -> None:
+        self._num_hands = num_hands
         self._mediapipe = import_mediapipe()
         self._step_ms = None if video_fps is None else max(1, round(1000 / video_fps))
         self._time_ms = 0
@@ -149,9 +173,11 @@ class _LandmarkerTask:
         if not result.hand_landmarks:
             return None
         self._is_quiet = False  # every part of the graph has run, and printed its notes
-        points = np.array([(p.x, p.y, p.z) for p in result.hand_landmarks[0]], np.float32)
-        side = result.handedness[0][0]
-        return Hand(points.reshape(63), side.category_name, side.score)  # (21, 3) → (63,)
+        found = [
+            Hand(_flatten_points(points), side.category_name, side.score)
+            for points, (side, *_) in zip(result.hand_landmarks, result.handedness, strict=True)
+        ]
+        return found[0] if self._num_hands == 1 else pair_hands(found)
 
     def _run_task(self, image: Any) -> Any:
         if self._step_ms is None:
@@ -167,7 +193,7 @@ class _LandmarkerTask:
         options = vision.HandLandmarkerOptions(
             base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
             running_mode=modes.IMAGE if self._step_ms is None else modes.VIDEO,
-            num_hands=1,
+            num_hands=self._num_hands,
             min_hand_detection_confidence=min_confidence * factor,
             min_hand_presence_confidence=min_confidence,
             min_tracking_confidence=min_confidence,
@@ -176,10 +202,31 @@ class _LandmarkerTask:
         return open_task(create, self, model, HAND_MODEL)
 
 
+def _flatten_points(points: Any) -> np.ndarray:
+    return np.array([(p.x, p.y, p.z) for p in points], np.float32).reshape(63)  # (21, 3) → (63,)
+
+
+def pair_hands(hands: list[Hand]) -> Hand:
+    """Return one or two hands as a pair: the left hand, then the right one.
+
+    Where both seem to be of one side, the one further left in the image is the left hand.
+    """
+    surest = max(hands, key=lambda hand: hand.score)
+    halves = [np.zeros(63, np.float32), np.zeros(63, np.float32)]
+    sides = [int(hand.handedness == "Right") for hand in hands]
+    if len(hands) == 2 and sides[0] == sides[1]:
+        sides = [0, 1] if hands[0].landmarks[0] <= hands[1].landmarks[0] else [1, 0]
+    for hand, side in zip(hands, sides, strict=True):
+        halves[side] = hand.landmarks
+    return Hand(np.concatenate(halves), surest.handedness, surest.score)
+
+
 @lru_cache(maxsize=1)
-def shared_hand_landmarker(model: str, min_confidence: float = 0.5) -> HandLandmarker:
+def shared_hand_landmarker(
+    model: str, min_confidence: float = 0.5, num_hands: int = 1
+) -> HandLandmarker:
     """Return the landmarker of this process for single images, created on first use."""
-    return HandLandmarker(model, min_confidence)
+    return HandLandmarker(model, min_confidence, num_hands=num_hands)
 
 
 def no_hand_reason(image: np.ndarray) -> str:

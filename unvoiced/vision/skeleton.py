@@ -16,33 +16,38 @@ HAND_BONES = PALM_EDGES + FINGER_BONES
 
 
 def draw_hand(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Draw the bones and joints of a hand on a copy of the image.
+    """Draw the bones and joints of one or two hands on a copy of the image.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        landmarks: the 63 numbers of a ``Hand``, in any shape.
+        landmarks: the numbers of a ``Hand``, in any shape; a hand of zeros is not drawn.
     """
     import cv2
 
     canvas, size = image.copy(), np.array(image.shape[1::-1])
-    points = np.rint(landmarks.reshape(21, 3)[:, :2] * size).astype(int).tolist()
     width = max(1, int(size.min()) // 200)
-    for start, end in HAND_BONES:
-        cv2.line(canvas, points[start], points[end], (0, 255, 0), width, cv2.LINE_AA)
-    for point in points:
-        cv2.circle(canvas, point, 2 * width, (255, 0, 0), -1, cv2.LINE_AA)
+    for hand in landmarks.reshape(-1, 21, 3):
+        points = np.rint(hand[:, :2] * size).astype(int).tolist() if hand.any() else []
+        for start, end in HAND_BONES if points else ():
+            cv2.line(canvas, points[start], points[end], (0, 255, 0), width, cv2.LINE_AA)
+        for point in points:
+            cv2.circle(canvas, point, 2 * width, (255, 0, 0), -1, cv2.LINE_AA)
     return canvas
 
 
 def draw_landmarks(landmarks: np.ndarray, side: int = 240) -> np.ndarray:
-    """Draw a hand alone, as large as fits: (side, side, 3) uint8 RGB.
+    """Draw one or two hands alone, as large as fits: (side, side, 3) uint8 RGB.
 
     Args:
-        landmarks: the 63 numbers of a ``Hand``, in any shape.
+        landmarks: the numbers of a ``Hand``, in any shape; a hand of zeros is not drawn.
         side: of the drawing, pixels.
     """
-    points = landmarks.reshape(21, 3).astype(np.float64)
+    hands = landmarks.reshape(-1, 21, 3).astype(np.float64)
+    is_seen = hands.any((1, 2), keepdims=True)
+    points = hands[is_seen[:, 0, 0]].reshape(-1, 3)
+    if not len(points):
+        return np.zeros((side, side, 3), np.uint8)
     middle = (points.max(0) + points.min(0)) / 2
     extent = float((points.max(0) - points.min(0))[:2].max())
-    fitted = (points - middle) / max(extent, 1e-6) * 0.8 + 0.5
+    fitted = np.where(is_seen, (hands - middle) / max(extent, 1e-6) * 0.8 + 0.5, 0)
     return draw_hand(np.zeros((side, side, 3), np.uint8), fitted)

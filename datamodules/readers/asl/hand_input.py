@@ -9,7 +9,7 @@ import numpy as np
 
 from datamodules.readers.asl.landmark_csv import LandmarkCSV
 from datamodules.readers.asl.landmark_npy import load_frames
-from datamodules.readers.asl.letters import FRAME, LetterReader
+from datamodules.readers.asl.letters import FRAME, PAIR_FRAME, LetterReader
 from datamodules.readers.base import Item
 from datamodules.readers.inputs import InputReader
 from datamodules.store.samples import Rejection, Sample
@@ -33,6 +33,7 @@ class HandInput(InputReader, LetterReader):
         min_confidence: confidence from which a detection is a hand, 0 to 1.
         keep_empty: whether an image without a hand is a sample of zeros, as images of the class
             ``nothing`` are in training; else it is rejected.
+        num_hands: 1 or 2, as the model was trained.
 
     Raises:
         ValueError: there is nothing to read.
@@ -47,8 +48,11 @@ class HandInput(InputReader, LetterReader):
         model: str | None = None,
         min_confidence: float = 0.5,
         keep_empty: bool | None = None,
+        num_hands: int | None = None,
     ) -> None:
         super().__init__(path)
+        self.num_hands = num_hands or 1
+        self.frame = PAIR_FRAME if num_hands == 2 else FRAME
         self.model, self.min_confidence = model, min_confidence
         self.keep_empty = bool(keep_empty)
 
@@ -63,6 +67,10 @@ class HandInput(InputReader, LetterReader):
     def read(self, item: Item) -> Iterator[Sample | Rejection]:
         """Yield the frames of a file that show a hand."""
         name = item.path.name.lower()
+        if name.endswith(LANDMARK_SUFFIXES) and self.num_hands == 2:
+            reason = "a table holds one hand per row, and the model reads two; expected images"
+            yield Rejection(item.id, reason, item.id)
+            return
         if name.endswith(LANDMARK_SUFFIXES):
             yield from LandmarkCSV(self.raw_dir, is_labelled=False).read(item)
             return
@@ -77,8 +85,10 @@ class HandInput(InputReader, LetterReader):
                 if landmarks is None and not self.keep_empty:
                     yield Rejection(identity, "no hand found", item.id)
                     continue
-                features = np.zeros((1, 63), np.float32) if landmarks is None else landmarks
-                yield Sample(identity, features.reshape(1, 63), "", source=item.id)
+                features = np.zeros((1, *self.frame.shape), np.float32)
+                if landmarks is not None:
+                    features[0] = landmarks
+                yield Sample(identity, features, "", source=item.id)
         except ValueError as error:
             yield Rejection(item.id, str(error), item.id)
 
@@ -96,7 +106,8 @@ class HandInput(InputReader, LetterReader):
     def _read_image(self, item: Item) -> Detections:
         assert self.model is not None, "list_items() finds the model"
         image = load_image(item.path)
-        hand = shared_hand_landmarker(self.model, self.min_confidence).read(image)
+        settings = self.min_confidence, self.num_hands
+        hand = shared_hand_landmarker(self.model, *settings).read(image)
         if hand is None:
             raise ValueError(no_hand_reason(image))
         yield item.id, hand.landmarks
@@ -105,14 +116,16 @@ class HandInput(InputReader, LetterReader):
         assert self.model is not None, "list_items() finds the model"
         video = Video(item.path)
         detector = HandLandmarker(
-            self.model, self.min_confidence, video_fps=video.fps, thorough=False
+            *(self.model, self.min_confidence, video.fps),
+            thorough=False,
+            num_hands=self.num_hands,
         )
         for number, image in video.frames():
             hand = detector.read(image)
             yield f"{item.id}#{number:06d}", hand and hand.landmarks
 
     def _read_array(self, item: Item) -> Detections:
-        frames = load_frames(item.path)
+        frames = load_frames(item.path, self.num_hands)
         if not np.isfinite(frames).all():
             raise ValueError("the file holds numbers that are not finite")
         for number, landmarks in enumerate(frames):

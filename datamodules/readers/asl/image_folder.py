@@ -10,6 +10,7 @@ import numpy as np
 
 from datamodules.readers.asl.letters import (
     FRAME,
+    PAIR_FRAME,
     LetterReader,
     is_dataset_name,
 )
@@ -34,6 +35,7 @@ class ImageFolder(LetterReader):
         min_confidence: confidence from which a detection is a hand, 0 to 1.
         split_folders: see ``Reader``.
         classes: the signs, as their folders are named; None for the ASL alphabet.
+        num_hands: 1; or 2 for signs of two hands, of which one may be absent in an image.
 
     Raises:
         ValueError: nothing to read, no folder named like a class, or no model.
@@ -48,11 +50,15 @@ class ImageFolder(LetterReader):
         min_confidence: float = 0.5,
         split_folders: bool | None = None,
         classes: Sequence[str | int] | None = None,
+        num_hands: int = 1,
     ) -> None:
         super().__init__(raw_dir, split_folders)
         self.set_classes(classes)
         self.model = model
         self.min_confidence = min_confidence
+        self.num_hands = num_hands
+        self.require("num_hands", num_hands in (1, 2), "1 or 2")
+        self.frame = PAIR_FRAME if num_hands == 2 else FRAME
 
     def list_items(self) -> list[Item]:
         """Return an item per image; find the model once, not in every worker process."""
@@ -90,10 +96,11 @@ class ImageFolder(LetterReader):
         label = self.alphabet.find_class(item.label)
         if label is None:
             raise ValueError(self.alphabet.explain_unknown(item.label))
-        image, features = load_image(item.path), np.zeros((1, *FRAME.shape), np.float32)
+        image, features = load_image(item.path), np.zeros((1, *self.frame.shape), np.float32)
         if label != "nothing":
             assert self.model is not None, "list_items() finds the model"
-            hand = shared_hand_landmarker(self.model, self.min_confidence).read(image)
+            settings = self.min_confidence, self.num_hands
+            hand = shared_hand_landmarker(self.model, *settings).read(image)
             if hand is None:
                 raise ValueError(no_hand_reason(image))
             features[0] = hand.landmarks

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.readers.asl.letters import (
-    FRAME,
     LetterReader,
 )
 from datamodules.readers.base import Item
@@ -124,8 +123,8 @@ class LandmarkNPY(LetterReader):
                 yield name + suffix, frame, _find_fault(frame, label)
 
 
-def load_frames(path: Path) -> np.ndarray:
-    """Return the frames of a file as (T, 63) float32.
+def load_frames(path: Path, num_hands: int = 1) -> np.ndarray:
+    """Return the frames of a file as (T, 63 * num_hands) float32.
 
     Raises:
         ValueError: not a readable array of hand landmarks.
@@ -137,11 +136,13 @@ def load_frames(path: Path) -> np.ndarray:
         raise ValueError(f"not a readable .npy file: {shorten(str(error), 200)}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise ValueError("the file holds no array of real numbers")
-    last_two = array.reshape(*array.shape[:-2], -1) if array.shape[-2:] == (21, 3) else array
-    if last_two.shape[-1:] != FRAME.shape or last_two.ndim > 2 or not last_two.size:
-        raise ValueError(f"found shape {array.shape}; expected (63,), (21, 3) or (frames, 63)")
+    size = 63 * num_hands
+    joined = array.reshape(*array.shape[:-2], -1) if array.shape[-2:] == (size // 3, 3) else array
+    if joined.shape[-1:] != (size,) or joined.ndim > 2 or not joined.size:
+        expected = f"({size},), ({size // 3}, 3) or (frames, {size})"
+        raise ValueError(f"found shape {array.shape}; expected {expected}")
     with np.errstate(over="ignore"):
-        return last_two.reshape(-1, *FRAME.shape).astype(np.float32)  # (63,) → (1, 63)
+        return joined.reshape(-1, size).astype(np.float32)  # (63,) → (1, 63)
 
 
 def _find_fault(frame: np.ndarray, label: str) -> str:

@@ -17,6 +17,12 @@ from datamodules.store.samples import Frame
 from unvoiced.text import normal_form
 
 LETTERS = (*string.ascii_uppercase, "del", "nothing", "space")
+PAIR_FRAME = Frame(
+    shape=(126,),
+    dtype="float32",
+    meaning="a left and a right hand, each as in sets of one hand; zeros for an absent one",
+    rate=None,
+)
 FRAME = Frame(
     shape=(63,),
     dtype="float32",

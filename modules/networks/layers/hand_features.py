@@ -124,6 +124,19 @@ def describe_orientation(points: Tensor, axes: Tensor) -> Tensor:
     return torch.cat([axes.flatten(1), fingers.flatten(1)], 1)
 
 
+def describe_pair(first: Tensor, second: Tensor) -> Tensor:
+    """Return which hands are there, and where the second one is, (N, 63) twice → (N, 6).
+
+    The position is the vector between the wrists in palm lengths; zeros where a hand is absent.
+    """
+    is_there = torch.stack([first.abs().sum(1) > 0, second.abs().sum(1) > 0], 1)  # (N, 2)
+    hands = torch.stack([first, second], 1).reshape(-1, 2, 21, 3)  # (N, hands, joints, xyz)
+    palms = vector_lengths(hands[:, :, 9] - hands[:, :, 0]).mean(1, keepdim=True)
+    offset = (hands[:, 1, 0] - hands[:, 0, 0]) / palms * is_there.all(1, keepdim=True)
+    distance = offset.square().sum(1, keepdim=True)
+    return torch.cat([is_there.to(first.dtype), offset, distance / (1 + distance)], 1)
+
+
 class HandFeatures(nn.Module):
     """Features (N, num_features) of landmarks (N, 63), in units of the image."""
 

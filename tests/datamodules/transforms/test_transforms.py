@@ -203,3 +203,17 @@ def test_a_run_of_frames_is_masked_by_the_mean() -> None:
     torch.testing.assert_close(changed[:, 0][hidden], grey[:, 0][hidden])
     # The middle frame is the mean itself, so a run across it shows as two.
     assert (hidden.sum(1) <= 4).all() and hidden.any(1).float().mean() > 0.5
+
+
+def test_pairs_of_hands_are_mirrored_and_absent_hands_stay_absent() -> None:
+    torch.manual_seed(0)
+    points = torch.rand(64, 3, 126)
+    points[::2, :, 63:] = 0  # only a left hand
+    changed = HandAugment(keep=1.0)(points)
+    is_mirrored = changed[::2, :, 63:].any((1, 2))  # became a right hand
+    assert 5 < is_mirrored.sum() < 27
+    mirrored = points[::2][is_mirrored][..., :63].clone()
+    mirrored[..., ::3] = 1 - mirrored[..., ::3]
+    torch.testing.assert_close(changed[::2][is_mirrored][..., 63:], mirrored)
+    assert not changed[::2][is_mirrored][..., :63].any()
+    torch.testing.assert_close(changed[::2][~is_mirrored], points[::2][~is_mirrored])

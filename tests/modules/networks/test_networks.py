@@ -70,6 +70,19 @@ def test_left_and_right_hands_are_read_alike() -> None:
     torch.testing.assert_close(net(left), net(right), rtol=1e-3, atol=1e-4)
 
 
+def test_two_hands_are_told_apart_and_one_may_be_absent() -> None:
+    net = LetterNet(num_classes=5, num_hands=2, nothing=-1).eval()
+    hands = torch.rand(4, 1, 126)
+    hands[1, :, :63] = hands[2, :, 63:] = 0
+    logits = net(hands)
+    assert logits.shape == (4, 5) and logits.isfinite().all()
+    assert not torch.allclose(net(torch.cat([hands[..., 63:], hands[..., :63]], -1)), logits)
+    closer = hands.clone()
+    closer[0, 0, 63::3] += 0.3  # the right hand is elsewhere
+    assert not torch.allclose(net(closer)[0], logits[0])
+    torch.testing.assert_close(net(closer)[1:], logits[1:])
+
+
 def test_a_frame_without_a_hand_is_no_class_of_a_model_without_one() -> None:
     logits = LetterNet(num_classes=30, nothing=-1).eval()(torch.zeros(2, 1, 63))
     assert (logits == logits[0, 0]).all()

@@ -16,7 +16,7 @@ from tests.helpers.hands import FINGERS, paint_hand
 from tests.helpers.paths import ROOT, require_shared_data
 from unvoiced.vision import models
 from unvoiced.vision.crops import add_border
-from unvoiced.vision.hands import HandLandmarker, no_hand_reason
+from unvoiced.vision.hands import Hand, HandLandmarker, no_hand_reason, pair_hands
 from unvoiced.vision.images import load_image
 from unvoiced.vision.models import HAND_MODEL, locate_face_model, locate_hand_model
 from unvoiced.vision.skeleton import draw_hand
@@ -251,3 +251,40 @@ def test_real_small_and_grey_hands(finder):
     for image, small in zip(large, images, strict=True):
         image[500:635, 900:1012] = cv2.resize(small, (112, 135), interpolation=cv2.INTER_AREA)
     assert sum(finder.read(image) is not None for image in large) >= 0.7 * len(images)
+
+
+def test_a_pair_is_the_left_and_the_right_hand(hand_model_file) -> None:
+    landmarker = HandLandmarker(hand_model_file, num_hands=2)
+    background = np.full((320, 320, 3), (205, 215, 220), np.uint8)
+    right, left = paint_hand(), paint_hand()[:, ::-1]
+    sides = {}
+    for name, halves in {
+        "both": (right, left),
+        "first": (right, background),
+        "second": (background, left),
+    }.items():
+        hand = landmarker.read(np.concatenate(halves, 1))
+        assert hand is not None and hand.landmarks.shape == (126,)
+        sides[name] = hand.landmarks.reshape(2, 21, 3)
+    assert [sides[name].any((1, 2)).sum() for name in sides] == [2, 1, 1]
+    wrists = sides["both"][:, 0, 0]
+    for name in ("first", "second"):
+        alone = sides[name][sides[name].any((1, 2))][0]
+        assert np.abs(wrists - alone[0, 0]).min() < 0.05  # the same hand as beside the other one
+    assert abs(wrists[0] - wrists[1]) > 0.3
+    assert landmarker.read(np.concatenate([background, background], 1)) is None
+    drawn = draw_hand(np.concatenate(halves, 1), sides["first"])
+    assert (drawn != np.concatenate(halves, 1)).any()
+
+
+@pytest.mark.parametrize("sides", [("Left", "Right"), ("Right", "Left"), ("Left", "Left")])
+def test_the_halves_of_a_pair_are_the_left_and_the_right_hand(sides: tuple[str, str]) -> None:
+    hands = [
+        Hand(np.full(63, number, np.float32), side, 0.9 - 0.1 * number)
+        for number, side in enumerate(sides, start=1)
+    ]
+    expected = [2, 1] if sides == ("Right", "Left") else [1, 2]  # of one side: by their places
+    for order in (hands, hands[::-1]):
+        assert pair_hands(order).landmarks[::63].tolist() == expected
+    alone = pair_hands(hands[:1]).landmarks.reshape(2, 63)
+    assert alone.any(1).tolist() == [sides[0] == "Left", sides[0] == "Right"]
