@@ -73,9 +73,9 @@ class ConfusionMatrix(L.Callback):
         if takes_images(trainer.loggers):
             limits = (self.numbers_up_to, self.clustered_above)
             figure = draw_confusion_matrix(counts, classes, *limits)
-            target = (trainer.loggers, f"{phase}/confusion_matrix")
-            log_figure(*target, figure, trainer.global_step)
-            log_confusion_table(*target, counts, classes, trainer.global_step)
+            loggers, name, step = trainer.loggers, f"{phase}/confusion_matrix", trainer.global_step
+            log_figure(loggers, name, figure, step)
+            log_confusion_table(loggers, f"{name}_plot", counts, classes, step)
         if trainer.state.fn != TrainerFn.FITTING:
             self._write_files(counts, classes)
 

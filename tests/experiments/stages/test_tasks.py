@@ -158,13 +158,6 @@ def test_debug_and_profile_presets_run(run) -> None:
     assert list(folder.glob("*profile*"))
 
 
-def test_several_loggers_write(run) -> None:
-    folder = run("debug=smoke", "logger=[csv,tensorboard,wandb]")
-    assert (folder / "metrics.csv").exists()
-    assert list((folder / "tensorboard").glob("events.*"))
-    assert list((folder / "wandb").glob("offline-run-*"))
-
-
 def test_callbacks_can_all_be_removed(run, compose_config) -> None:
     names = list(compose_config().callbacks)
     removed = [f"callbacks.{name}=null" for name in names if name != "best"]
