@@ -98,6 +98,13 @@ class Profile:
             return None
         return float((log_probabilities.argmax(1) == labels)[repeated].mean())
 
+    def export_correction(self) -> dict[str, np.ndarray]:
+        """Return ``center`` (D,), ``support`` (N, D) and ``weights`` (N, classes) of ``correct``.
+
+        A program that has them can correct answers without this library.
+        """
+        return {"center": self._center, "support": self._support, "weights": self._weights}
+
     # ---- the linear system
 
     @cached_property

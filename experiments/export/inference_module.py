@@ -46,8 +46,10 @@ class PreprocessedNetwork(nn.Module):
     Attributes:
         input_names, result_names: of the inputs, and of the outputs without the embedding.
         output_names: of all outputs.
+        is_text: whether the network writes text.
     """
 
+    is_text = False
     input_names: tuple[str, ...]
     result_names: tuple[str, ...]
 
@@ -91,6 +93,7 @@ class InferenceModule(PreprocessedNetwork):
 class TextInferenceModule(PreprocessedNetwork):
     """Preprocessing and network of a task with open text."""
 
+    is_text = True
     input_names, result_names = ("signal", "length"), ("logits", "lengths")
 
     def forward(self, signal: Tensor, length: Tensor) -> tuple[Tensor, ...]:

@@ -14,18 +14,19 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from experiments.export.inference_module import (
-    TextInferenceModule,
     build_inference_module,
     export_metadata,
 )
 from experiments.export.muting import mute_exporter
 from experiments.export.parity import (
     Inputs,
+    answer_batch,
     check_parity,
     describe_latency,
     doubled,
     reference_batches,
 )
+from experiments.export.personal import PersonalNetwork, personal_metadata, read_own_profile
 from experiments.export.recurrent import replace_recurrent
 from experiments.export.reference_data import build_reference_data, describe_data
 from modules.base import TaskModule
@@ -44,7 +45,12 @@ def write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
             list(reference_batches(module, data)),
             build_inference_module(module, config, with_embedding=True),
         )
-        save_network(model, batches[0].inputs, export_metadata(module), path)
+        metadata = export_metadata(module)
+        if config.profile:
+            profile = read_own_profile(config, module)
+            model, metadata = PersonalNetwork(model, profile), personal_metadata(module, profile)
+            batches = [answer_batch(model, batch) for batch in batches]
+        save_network(model, batches[0].inputs, metadata, path)
         network = OnnxNetwork(path)
         check_parity(network, [doubled(model, batches[0])])
         parity, latency = check_parity(network, batches), describe_latency(network, model, batches)
@@ -119,13 +125,13 @@ def _name_sizes(graph: Any) -> None:
                 value.shape[axis] = names[size.value]
 
 
-def make_example(model: nn.Module, inputs: Inputs) -> tuple[tuple[Tensor, ...], Any]:
+def make_example(model: Any, inputs: Inputs) -> tuple[tuple[Tensor, ...], Any]:
     """Return inputs for an exporter to trace, and their dynamic sizes: batch and length.
 
     Exporters take a size of 1 as fixed, so that the example has at least two of each.
     """
     example = tuple(torch.from_numpy(np.repeat(part[:1], 2, axis=0)) for part in inputs)
-    if not isinstance(model, TextInferenceModule):
+    if not model.is_text:
         example = tuple(
             part if part.shape[1] > 1 else part.repeat_interleave(3, dim=1) for part in example
         )

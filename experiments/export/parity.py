@@ -56,7 +56,12 @@ def reference_batches(
 def doubled(model: nn.Module, batch: ReferenceBatch) -> ReferenceBatch:
     """Return the batch at twice its length, which reveals networks fixed to one length."""
     inputs = tuple(x.repeat(2, axis=1) if x.ndim > 1 else 2 * x for x in batch.inputs)
-    return ReferenceBatch(inputs, run_on_arrays(model, *inputs)[0], batch.rows)
+    return answer_batch(model, ReferenceBatch(inputs, batch.logits, batch.rows))
+
+
+def answer_batch(model: nn.Module, batch: ReferenceBatch) -> ReferenceBatch:
+    """Return the batch with the logits of an inference module."""
+    return ReferenceBatch(batch.inputs, run_on_arrays(model, *batch.inputs)[0], batch.rows)
 
 
 def check_parity(

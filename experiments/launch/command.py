@@ -28,7 +28,7 @@ READ_BY = {
     "compile": ("fit",),
     "init_from": ("fit",),
     "log_best": ("fit",),
-    "profile": ("predict", "live", "serve"),
+    "profile": ("predict", "live", "serve", "export"),
     "shots": ("test",),
     "adapt": ("adapt",),
     "adapt.method": ("adapt", "test"),

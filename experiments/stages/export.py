@@ -64,6 +64,11 @@ def choose_format(config: DictConfig) -> str:
         raise ValueError(
             f"export.quantize={settings.quantize} is for export.format=onnx, not {name}"
         )
+    if config.profile and (name != "onnx" or settings.quantize):
+        raise ValueError(
+            f"profile={config.profile} becomes part of a file with export.format=onnx and without "
+            "export.quantize= alone. Other files are used with the profile beside them"
+        )
     return name
 
 
