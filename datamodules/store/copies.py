@@ -18,17 +18,22 @@ class CopyFinder:
     def __init__(self) -> None:
         self._fingerprints = array("Q")
 
+    @property
+    def fingerprints(self) -> np.ndarray:
+        """The fingerprint of each sample, (samples,) uint64."""
+        return np.array(self._fingerprints, np.uint64)
+
     def __len__(self) -> int:
         return len(self._fingerprints)
 
     def add(self, features: np.ndarray) -> None:
         """Add the next sample, (frames, *frame_shape)."""
-        self._fingerprints.append(_fingerprint(features))
+        self._fingerprints.append(fingerprint(features))
 
     def add_earlier(self, frames: Frames, rows: pd.DataFrame) -> None:
         """Put samples of an earlier run first; ``rows`` has their start and length."""
         spans = rows[["start", "length"]].to_numpy(np.int64)
-        earlier = [_fingerprint(frames[start : start + length]) for start, length in spans]
+        earlier = [fingerprint(frames[start : start + length]) for start, length in spans]
         self._fingerprints = array("Q", earlier) + self._fingerprints
 
     def describe_conflicts(self, ids: pd.Series, labels: pd.Series) -> list[str]:
@@ -50,7 +55,8 @@ class CopyFinder:
         ]
 
 
-def _fingerprint(features: np.ndarray) -> int:
+def fingerprint(features: np.ndarray) -> int:
+    """Return a 64-bit hash of the bytes of a sample."""
     content = np.ascontiguousarray(features).reshape(-1).view(np.uint8)
     return int.from_bytes(blake2b(content.data, digest_size=8).digest(), "little")
 

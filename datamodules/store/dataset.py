@@ -152,7 +152,10 @@ class PreparedSet:
         path = self.data_dir / MANIFEST_NAME
         if not path.exists():
             raise ValueError(f"{path} is missing: prepare the set again")
-        rows = read_manifest_file(path, {*MANIFEST_COLUMNS} - {"sequence"}, WORD_COLUMNS)
+        # While recordings are added, the table is longer than the set.
+        count = self.meta["samples"] if "appending" in self.meta else None
+        needed = {*MANIFEST_COLUMNS} - {"sequence"}
+        rows = read_manifest_file(path, needed, WORD_COLUMNS, count)
         if rows.empty:
             raise ValueError(
                 f"data_dir={self.data_dir} holds no sample; {REJECTED_NAME} there lists the reasons"

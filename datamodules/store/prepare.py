@@ -14,6 +14,7 @@ from typing import Any
 from joblib import Parallel, delayed, parallel_config
 
 from datamodules.readers.base import Item, Reader
+from datamodules.store.append import align_settings, plan_addition
 from datamodules.store.samples import MAX_LABEL, REJECTED_NAME, Description, Rejection, Sample
 from datamodules.store.writer import PreparedWriter
 from unvoiced.processes import end_with_parent
@@ -42,6 +43,8 @@ def prepare(
     settings: dict[str, Any],
     num_workers: int | None = None,
     log: Callable[[str], None] = print,
+    append: bool = False,
+    shared_groups: bool = False,
 ) -> PreparationResult:
     """Read every item of ``reader`` into the prepared set ``data_dir``.
 
@@ -52,21 +55,24 @@ def prepare(
         settings: what the set is prepared with.
         num_workers: processes; None for one per core.
         log: receives lines about the progress.
+        append: add the recordings to a complete set.
+        shared_groups: whether added groups of a name that the set has are the same people.
 
     Raises:
         ValueError: nothing to read, nothing that could be read, or the folder holds another set.
     """
     description = Description(reader.task, reader.frame, settings, reader.classes)
-    with PreparedWriter(data_dir, description) as writer:
+    addition = plan_addition(Path(data_dir), description, shared_groups) if append else None
+    if addition:
+        description = align_settings(description, addition.meta)
+    with PreparedWriter(data_dir, description, addition=addition) as writer:
         if writer.complete:
             return PreparationResult(0, 0, already_complete=True)
         reader.ignored = Path(data_dir)
         items = reader.list_items()
         for note in dict.fromkeys(reader.notes):
             log(note)
-        todo = [item for item in items if not writer.done.issuperset(item.sample_ids)]
-        if len(todo) < len(items):
-            log(f"{len(items) - len(todo):,} of {len(items):,} files were read before")
+        todo = _select_items(items, writer, log)
         result = _read_all(reader, todo, writer, num_workers or -1, _Progress(len(todo), log))
         leftover = reader.list_leftover(items)
         for row in leftover.rejected:
@@ -79,6 +85,25 @@ def prepare(
         for line in writer.warnings:
             log(line)
     return result
+
+
+def _select_items(
+    items: list[Item], writer: PreparedWriter, log: Callable[[str], None]
+) -> list[Item]:
+    """Return the items that are not read yet, and log how many were."""
+    addition = writer.addition
+    note = addition.describe_classes(item.label for item in items) if addition else ""
+    if note:
+        log(note)
+    prefix = addition.prefix if addition else ""
+    todo = [
+        item
+        for item in items
+        if not writer.done.issuperset(prefix + name for name in item.sample_ids)
+    ]
+    if len(todo) < len(items):
+        log(f"{len(items) - len(todo):,} of {len(items):,} files were read before")
+    return todo
 
 
 def _read_all(

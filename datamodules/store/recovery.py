@@ -62,6 +62,7 @@ def check_resumable(data_dir: Path, description: Description) -> bool:
         raise ValueError(
             f"data_dir={data_dir} was prepared for task {meta['task']} with other settings "
             f"({', '.join(keys) or 'the task'} differ). Use another folder, or delete this one"
+            + (", or add these recordings with prepare.append=true" * (keys == ["reader.raw_dir"]))
         )
     return bool(meta["complete"])
 
@@ -157,6 +158,9 @@ def open_features(path: Path, frame: Frame, frames: int) -> BinaryIO:
     if features.seek(0, os.SEEK_END) < size:
         features.close()
         raise ValueError(f"{path.name} is shorter than {MANIFEST_NAME} lists")
+    features.seek(0)
+    features.write(npy_header(frame, frames))  # states no frame that is cut off next
+    features.flush()
     features.truncate(size)
     features.seek(size)
     return features

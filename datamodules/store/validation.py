@@ -28,6 +28,7 @@ FRAME_DTYPES = ("uint8", "int16", "int32", "float16", "float32", "float64")
 MAX_FRAME_SIZE = 100_000_000  # numbers in a frame
 MAX_META_BYTES = 100_000_000
 ROWS_PER_CHUNK = 100_000  # of a table: pandas needs much memory for a moment
+EMPTY_SOURCE = {"raw_dir": "", "prefix": ""}  # of recordings that are added to a set
 RUN_AGAIN = "Prepare the set again"
 
 
@@ -67,6 +68,8 @@ def _meta_rules(meta: dict[str, Any]) -> dict[str, tuple[bool, str]]:
         "settings": (isinstance(meta.get("settings"), dict), "an object {…}"),
         "frame": (isinstance(meta.get("frame"), dict), "an object {…}"),
         "classes": (_is_labels(meta.get("classes")), "a list of different labels"),
+        "appending": (_is_source(meta.get("appending", EMPTY_SOURCE)), "a raw_dir and a prefix"),
+        "appended": (_are_sources(meta.get("appended", [])), "a list of raw_dir and prefix"),
     }
     if complete is True:
         rules |= {
@@ -95,6 +98,18 @@ def _check_frame(path: Path, frame: dict[str, Any]) -> None:
             raise ValueError(f"{path}: frame.{name} is {found}; expected {expected}. {RUN_AGAIN}")
 
 
+def _is_source(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == EMPTY_SOURCE.keys()
+        and all(isinstance(text, str) and len(text) <= 4_096 for text in value.values())
+    )
+
+
+def _are_sources(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= 100_000 and all(map(_is_source, value))
+
+
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and value.isidentifier() and len(value) <= 100
 
@@ -119,12 +134,15 @@ def _is_labels(value: Any) -> bool:
 # ---- the manifest
 
 
-def read_manifest_file(path: Path, needed: set[str], optional: tuple[str, ...]) -> pd.DataFrame:
+def read_manifest_file(
+    path: Path, needed: set[str], optional: tuple[str, ...], count: int | None = None
+) -> pd.DataFrame:
     """Read and check ``manifest.csv``: its columns, ids, labels and groups.
 
     Args:
         needed: required columns.
         optional: further text columns.
+        count: number of rows to read; None for all.
 
     Raises:
         ValueError: it cannot be read, or a row is not valid.
@@ -136,7 +154,7 @@ def read_manifest_file(path: Path, needed: set[str], optional: tuple[str, ...]) 
     missing = sorted(needed - {*columns})
     if missing:
         raise ValueError(f"{path} has no column {', '.join(missing)}: {RUN_AGAIN.lower()}")
-    rows = _read_text_rows(path, dict.fromkeys((*TEXT_COLUMNS, *optional), str))
+    rows = _read_text_rows(path, dict.fromkeys((*TEXT_COLUMNS, *optional), str), count)
     for name in rows.columns.intersection([*TEXT_COLUMNS, *optional]):
         _refuse_rows(path, rows[name].isna(), f"no field {name}")
     _refuse_rows(path, rows["id"] == "", "an empty id")
@@ -162,12 +180,12 @@ def read_rows(path: Path, **options: Any) -> pd.DataFrame:
     return pd.concat(chunks, ignore_index=True)
 
 
-def _read_text_rows(path: Path, text_types: dict[str, type]) -> pd.DataFrame:
+def _read_text_rows(path: Path, text_types: dict[str, type], count: int | None) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-            return read_rows(path, dtype=text_types, index_col=False)
+            return read_rows(path, dtype=text_types, index_col=False, nrows=count)
     except (ValueError, OSError, MemoryError, OverflowError, pd.errors.ParserWarning) as error:
         raise ValueError(f"{path} cannot be read ({describe_error(error)}). {RUN_AGAIN}") from error
 

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from datamodules.store.copies import CopyFinder
+from datamodules.store.append import Addition
+from datamodules.store.copies import CopyFinder, fingerprint
 from datamodules.store.frames import NpyFrameStore, npy_header
 from datamodules.store.locks import lock_folder
 from datamodules.store.recovery import (
@@ -56,6 +57,7 @@ class PreparedWriter:
         description: what the set holds and how it is prepared.
         buffer_samples: number of outcomes that are buffered before they are written;
         buffer_bytes: or bytes of their frames, whichever is reached first.
+        addition: the source that is added to a complete set; None to prepare a set.
 
     Attributes:
         complete: whether the set is finished.
@@ -73,9 +75,11 @@ class PreparedWriter:
         description: Description,
         buffer_samples: int = 512,
         buffer_bytes: int = 1 << 26,
+        *,
+        addition: Addition | None = None,
     ) -> None:
         self.data_dir = Path(data_dir)
-        self.description = description
+        self.description, self.addition = description, addition
         self.buffer_samples, self.buffer_bytes = buffer_samples, buffer_bytes
         self.complete = False
         self.warnings: list[str] = []
@@ -83,6 +87,7 @@ class PreparedWriter:
         self._rejected: list[Rejection] = []
         self._buffered_bytes = 0
         self._copies = CopyFinder()
+        self._known: dict[int, str] = {}  # ids of the samples that a source is added to
         self._lock = contextlib.ExitStack()
         self._lock.enter_context(lock_folder(self.data_dir, "a preparation"))
         try:
@@ -107,6 +112,8 @@ class PreparedWriter:
 
     def add(self, outcome: Sample | Rejection) -> None:
         """Add a sample or rejection; a full buffer is written."""
+        if self.addition:
+            outcome = self._refuse_copy(self.addition.rename(outcome))
         if outcome.id in self.done:
             return
         self.done.add(outcome.id)
@@ -163,8 +170,21 @@ class PreparedWriter:
             self._copies.add_earlier(NpyFrameStore(self.data_dir / FEATURES_NAME), earlier)
         self.warnings = self._copies.describe_conflicts(rows["id"], rows["label"])
 
+    def _refuse_copy(self, outcome: Sample | Rejection) -> Sample | Rejection:
+        """Return a rejection of a sample that the set holds already."""
+        if isinstance(outcome, Rejection):
+            return outcome
+        features = np.ascontiguousarray(outcome.features, dtype=self.description.frame.dtype)
+        known = self._known.get(fingerprint(features))
+        if known is None or (features == features.flat[0]).all():  # such as black clips
+            return outcome
+        reason = f"a copy of {known}, which the set holds already"
+        return Rejection(outcome.id, reason, outcome.source, outcome.label)
+
     def _open_folder(self) -> None:
-        if (self.data_dir / META_NAME).exists():
+        if self.addition:
+            check_resumable(self.data_dir, self.description)
+        elif (self.data_dir / META_NAME).exists():
             self.complete = check_resumable(self.data_dir, self.description)
         else:
             refuse_foreign_folder(self.data_dir)
@@ -176,15 +196,27 @@ class PreparedWriter:
             self._features = open_features(
                 self.data_dir / FEATURES_NAME, self.description.frame, self.frames
             )
+            if self.addition:
+                self._read_known(self.addition.num_rows)
         except (ValueError, LookupError, StopIteration, csv.Error) as error:
             raise ValueError(
                 f"data_dir={self.data_dir} is damaged ({describe_error(error)}). Delete it and "
                 "prepare the recordings again"
             ) from error
 
+    def _read_known(self, count: int) -> None:
+        """Read the fingerprints of the first ``count`` samples, and those added to them so far."""
+        types = {"id": str, "start": np.int64, "length": np.int64}
+        rows = read_rows(self.data_dir / MANIFEST_NAME, usecols=list(types), dtype=types)
+        self._copies.add_earlier(NpyFrameStore(self.data_dir / FEATURES_NAME), rows)
+        prints = self._copies.fingerprints[:count].tolist()
+        self._known = dict(zip(prints, rows["id"].tolist(), strict=False))
+
     def _write_samples(self) -> None:
         if not self._samples:
             return
+        if self.addition:
+            self._save_meta(self.addition.plan_meta())  # the set stays as it was, see append.py
         adds_words = not self._has_words and any(sample.word_span for sample in self._samples)
         rows, start = [], self.frames
         for sample in self._samples:
@@ -229,7 +261,11 @@ class PreparedWriter:
     def _write_meta(self, **state: Any) -> None:
         description = asdict(self.description)
         versions = {"python": platform.python_version(), "numpy": version("numpy")}
-        meta = {"format": FORMAT_VERSION, **description, "versions": versions, **state}
+        if self.addition and self.addition.list_sources():
+            state["appended"] = self.addition.list_sources()
+        self._save_meta({"format": FORMAT_VERSION, **description, "versions": versions, **state})
+
+    def _save_meta(self, meta: dict[str, Any]) -> None:
         path = self.data_dir / META_NAME
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")

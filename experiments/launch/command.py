@@ -164,6 +164,11 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         "several sets, such as data_dir=[set_a,set_b]",
     ),
     (
+        "prepare.shared_groups",
+        lambda c: _select(c, "prepare.append"),
+        "prepare.append=true",
+    ),
+    (
         "datamodule.curriculum_start",
         lambda c: _select(c, "datamodule.curriculum_epochs"),
         "datamodule.curriculum_epochs= above 0",

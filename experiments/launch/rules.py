@@ -69,6 +69,8 @@ NODES: dict[str, Rule] = {
     "monitor.metric": text("the name of a metric, such as val/acc"),
     "monitor.mode": choice("max", "min"),
     "prepare.num_workers": integer(1, 1024, "processes") | NULL,
+    "prepare.append": FLAG,
+    "prepare.shared_groups": FLAG,
     "predict.num_workers": integer(1, 1024, "processes") | NULL,
     "predict.show": FLAG,
     "adapt.method": choice("profile", "finetune"),

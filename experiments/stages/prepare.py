@@ -30,9 +30,8 @@ def run(config: DictConfig) -> None:
     """
     reader = build_reader(config)
     settings = plain(config.reader) | {"raw_dir": str(Path(config.raw_dir).resolve())}
-    outcome = prepare(
-        reader, config.data_dir, {"reader": settings}, config.prepare.num_workers, log=logger.info
-    )
+    chosen = plain(config.prepare)
+    outcome = prepare(reader, config.data_dir, {"reader": settings}, log=logger.info, **chosen)
     report_set(Path(config.data_dir), outcome.already_complete)
 
 
