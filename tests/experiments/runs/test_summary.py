@@ -259,6 +259,28 @@ def test_runs_are_compared(tmp_path: Path) -> None:
     assert "They differ in seed" in ranking
 
 
+def test_gap_duration_and_memory_are_compared(tmp_path: Path) -> None:
+    facts = {"seconds": 75.2, "peak_memory_mb": 1234.5, "peak_gpu_memory_mb": None}
+    facts["milestones"] = [{"epoch": 2, "reached": 0.5, "seconds": 30.0}]
+    epochs = make_epoch_table([0.4, 0.6])
+    epochs["train/acc"] = [0.5, 0.75]
+    write_run_folder(tmp_path / "new", epochs, make_metrics(0.5) | {"run": facts})
+    write_run_folder(tmp_path / "old", make_epoch_table([0.4, 0.5]), make_metrics(0.5))
+    false = make_metrics(0.5) | {"run": {"seconds": "long", "milestones": 1}}
+    write_run_folder(tmp_path / "false", make_epoch_table([0.4, 0.5]), false)
+    runs = read_runs(str(tmp_path))
+    text, table = summarize_runs(runs)
+    rows = table.set_index("run")
+    assert rows["gap"]["new"] == pytest.approx(0.15) and np.isnan(rows["gap"]["old"])
+    assert rows.loc["new", ["seconds", "peak_memory_mb"]].tolist() == [75.2, 1234.5]
+    assert rows.loc[["old", "false"], ["seconds", "peak_memory_mb"]].isna().all(axis=None)
+    lines = {line.split("|")[1].strip(): line.split("|") for line in text.splitlines()[3:7]}
+    assert [lines["new"][n].strip() for n in (7, 9, 10)] == ["+0.1500", "1 min 15 s", "1,234"]
+    assert [lines["old"][n].strip() for n in (7, 9, 10)] == ["", "", ""]
+    single, _ = summarize_run(next(run for run in runs if run.name == "new"))
+    assert "1 min 15 s; at most 1,234 MiB of memory" in single and "≥ 0.5), after 30.0 s" in single
+
+
 def test_repeated_runs_are_grouped(tmp_path: Path) -> None:
     runs = read_runs([str(folder) for folder in write_seeds(tmp_path)])
     (row,) = summarize_repeats(runs, "seed")
