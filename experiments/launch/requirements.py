@@ -47,10 +47,10 @@ def require_files(config: DictConfig) -> None:
         raise ValueError(f"profile={config.profile} needs ckpt_path=<the model it was made with>.")
     for key in FILE_KEYS:
         _require_path(key, OmegaConf.select(config, key), "")
-    if stage == "adapt" and not config.data_dir:
+    if stage == "adapt" and bool(config.data_dir) == bool(config.input):
         raise ValueError(
-            "stage=adapt needs data_dir=<a prepared set of one person's recordings>. "
-            "stage=prepare makes it."
+            "stage=adapt needs either data_dir=<a prepared set of one person's recordings>, which "
+            "stage=prepare makes, or input=camera:0."
         )
     if stage == "prepare" and isinstance(config.data_dir, ListConfig):
         raise ValueError(

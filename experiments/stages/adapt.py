@@ -19,6 +19,7 @@ from experiments.checkpoints.load import (
     require_checkpoint,
     require_model,
 )
+from experiments.export.live_lessons import teach_live
 from experiments.launch.build import build_datamodule, resolve_folders, write_config
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
@@ -36,6 +37,8 @@ from unvoiced.text import count_noun
 def run(config: DictConfig) -> None:
     """Make a profile, or a fine-tuned model, of the person in ``data_dir``.
 
+    With ``input``, the person before the camera shows each class instead.
+
     Raises:
         ValueError: no checkpoint or set, a set with fewer than two classes, a model or task that
             the method is not for, or an output that is the model.
@@ -51,18 +54,27 @@ def run(config: DictConfig) -> None:
 
 def _write_profile(config: DictConfig) -> None:
     path = Path(config.adapt.output or Path(config.run_dir) / "me.profile")
-    module = require_model(config)
     if path.resolve() in [one.resolve() for one in list_paths(config.ckpt_path)]:
         raise ValueError(
             f"adapt.output={path} is ckpt_path itself, which is kept: name another file"
         )
+    if config.input:
+        profile, people = teach_live(config), np.zeros(1)
+    else:
+        profile, people = _build_profile(config)
+    write_profile(profile, path)
+    _report_profile(profile, path, people)
+
+
+def _build_profile(config: DictConfig) -> tuple[Profile, np.ndarray]:
+    """Return the profile of a prepared set, and the person of each of its rows."""
+    module = require_model(config)
     data = build_datamodule(config, trained=module.card, accepts_unknown_labels=True)
     answers = collect_support(module, data, _select_labelled(data))
     profile = profile_from_answers(
         answers, config.task, fingerprint_network(module), list_known_classes(module)
     )
-    write_profile(profile, path)
-    _report_profile(profile, path, answers)
+    return profile, answers.people
 
 
 def _select_labelled(data: PreparedDataModule) -> np.ndarray:
@@ -75,7 +87,7 @@ def _select_labelled(data: PreparedDataModule) -> np.ndarray:
     return rows[is_labelled]
 
 
-def _report_profile(profile: Profile, path: Path, answers: Answers) -> None:
+def _report_profile(profile: Profile, path: Path, people: np.ndarray) -> None:
     recordings = len(np.unique(profile.recordings))
     known = set(np.unique(profile.labels).tolist())
     added = profile.classes[profile.num_known :]
@@ -83,7 +95,7 @@ def _report_profile(profile: Profile, path: Path, answers: Answers) -> None:
         f"Profile: {count_noun(recordings, 'recording')} of {count_noun(len(known), 'class')}"
         f"{' (new: ' + ', '.join(added) + ')' if added else ''}, {path.stat().st_size / 1e3:.0f} kB"
     )
-    _warn_many_people(answers.people)
+    _warn_many_people(people)
     accuracy = profile.measure_accuracy()
     logger.info(
         "Each class has one recording: record two or more to see how well the profile works"

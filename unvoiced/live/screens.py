@@ -40,17 +40,17 @@ def draw_screen(engine: Engine, label: str, total_ms: float) -> np.ndarray:
     assert image is not None, "no frame was pushed"
     panel = np.full((SCREEN_HEIGHT, PANEL_WIDTH, 3), BACKGROUND_COLOUR, np.uint8)
     title, colour = (label, ACTIVE_COLOUR) if label else (_last_written(engine), FAINT_COLOUR)
-    _write_text(panel, title, (PANEL_MARGIN, 90), _fit_scale(title, 2.4, 3), colour, 3)
+    write_text(panel, title, (PANEL_MARGIN, 90), fit_scale(title, 2.4, 3), colour, 3)
     for row, (name, probability) in enumerate(engine.top):
         _draw_bar(panel, 130 + 50 * row, name, probability)
     for row, line in enumerate(_wrap_lines(engine.text)):
-        _write_text(panel, line, (PANEL_MARGIN, 320 + 34 * row), TEXT_SCALE, TEXT_COLOUR, 2)
+        write_text(panel, line, (PANEL_MARGIN, 320 + 34 * row), TEXT_SCALE, TEXT_COLOUR, 2)
     position = (PANEL_MARGIN, SCREEN_HEIGHT - 16)
-    _write_text(panel, f"{total_ms:.0f} ms", position, 0.5, FAINT_COLOUR)
-    return np.hstack([_fit_image(image), panel])
+    write_text(panel, f"{total_ms:.0f} ms", position, 0.5, FAINT_COLOUR)
+    return np.hstack([fit_image(image), panel])
 
 
-def _fit_image(image: np.ndarray) -> np.ndarray:
+def fit_image(image: np.ndarray) -> np.ndarray:
     """Return the image at the panel's height; a very wide one gets bars above and below."""
     factor = min(SCREEN_HEIGHT / image.shape[0], MAX_IMAGE_WIDTH / image.shape[1])
     width, height = (max(1, round(n * factor)) for n in (image.shape[1], image.shape[0]))
@@ -71,7 +71,7 @@ def _last_written(engine: Engine) -> str:
 
 def _draw_bar(panel: np.ndarray, y: int, name: str, probability: float) -> None:
     label = f"{name[:20]}  {probability:.2f}"
-    _write_text(panel, label, (PANEL_MARGIN, y + 16), 0.55, TEXT_COLOUR)
+    write_text(panel, label, (PANEL_MARGIN, y + 16), 0.55, TEXT_COLOUR)
     left, right = PANEL_MARGIN, PANEL_WIDTH - PANEL_MARGIN
     end = left + round((right - left) * probability)
     cv2.rectangle(panel, (left, y + 24), (right, y + 32), (70, 70, 76), -1)
@@ -85,18 +85,18 @@ def _wrap_lines(text: str, max_lines: int = 4) -> list[str]:
     lines = [""]
     for word in end.split(" "):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if _fit_scale(longer, TEXT_SCALE, 2) == TEXT_SCALE:
+        if fit_scale(longer, TEXT_SCALE, 2) == TEXT_SCALE:
             lines[-1] = longer
             continue
         lines.append("")
         for letter in word:
-            if _fit_scale(lines[-1] + letter, TEXT_SCALE, 2) < TEXT_SCALE:
+            if fit_scale(lines[-1] + letter, TEXT_SCALE, 2) < TEXT_SCALE:
                 lines.append("")
             lines[-1] += letter
     return [line for line in lines if line][-max_lines:]
 
 
-def _fit_scale(text: str, max_scale: float, thickness: int) -> float:
+def fit_scale(text: str, max_scale: float, thickness: int) -> float:
     """Return the scale at which a text fits the panel, at most ``max_scale``."""
     font, plain = cv2.FONT_HERSHEY_SIMPLEX, _to_ascii(text)
     width = cv2.getTextSize(plain, font, max_scale, thickness)[0][0]
@@ -107,7 +107,7 @@ def _to_ascii(text: str) -> str:
     return text.encode("ascii", "replace").decode()  # OpenCV draws nothing else
 
 
-def _write_text(
+def write_text(
     panel: np.ndarray,
     text: str,
     position: tuple[int, int],
@@ -115,6 +115,7 @@ def _write_text(
     colour: tuple[int, int, int],
     thickness: int = 1,
 ) -> None:
+    """Write a line of text on the panel; other characters than ASCII become question marks."""
     font, plain = cv2.FONT_HERSHEY_SIMPLEX, _to_ascii(text)
     cv2.putText(panel, plain, position, font, scale, colour, thickness, cv2.LINE_AA)
 
@@ -191,6 +192,9 @@ class VideoWriter:
 class ScreenWindow:
     """A window, which the user closes with q, Escape or its button.
 
+    Attributes:
+        pressed_key: the key that was pressed since the image before, in lower case; else empty.
+
     Raises:
         ValueError: the machine has no screen.
     """
@@ -204,11 +208,13 @@ class ScreenWindow:
                 "This machine has no screen. Set live.output=<file>.mp4 to write a video"
             )
         cv2.namedWindow(self.TITLE, cv2.WINDOW_NORMAL)
+        self.pressed_key = ""
 
     def show(self, image: np.ndarray) -> bool:
         """Show a (H, W, 3) RGB image; return False once the window was closed."""
         cv2.imshow(self.TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         key = cv2.waitKey(1) & 0xFF
+        self.pressed_key = chr(key).lower() if key < 128 else ""
         return key not in (27, ord("q")) and cv2.getWindowProperty(self.TITLE, 0) >= 0
 
     def close(self) -> None:

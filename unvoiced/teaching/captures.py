@@ -30,8 +30,8 @@ class Capturer(Protocol):
 
     is_visible: bool
 
-    def restart(self) -> None:
-        """Drop what was seen until now: the next recording begins here."""
+    def restart(self, is_new_class: bool = False) -> None:
+        """Drop what was seen until now: the next recording begins here, perhaps of a new class."""
         ...
 
     def push(self, image: np.ndarray, seconds: float) -> Capture | None:

@@ -117,6 +117,7 @@ class Lesson:
             return False
         if self._begun_s is None:
             self._begun_s, self._capture_s = now_s, now_s + READY_S
+            self._capturer.restart(is_new_class=True)
         capture = self._capturer.push(image, now_s)
         if now_s < self._capture_s:
             self._capturer.restart()

@@ -28,7 +28,7 @@ class WordCapturer(LipStream):
         self.is_visible, self._timer = False, StageTimer()
         self._clip: np.ndarray | None = None  # (T, h, w) of the last word
 
-    def restart(self) -> None:
+    def restart(self, is_new_class: bool = False) -> None:
         """Drop the word that has begun."""
         self._clip = None
 

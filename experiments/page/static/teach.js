@@ -26,7 +26,8 @@
     try {
       const profile = await window.unvoiced.requireProfileKey();
       stream = await requestStream("");
-      const answer = await post("teach/enter", JSON.stringify({ labels, shots, profile }));
+      const wanted = new Blob([JSON.stringify({ labels, shots, profile })], { type: "application/json" });
+      const answer = await post("teach/enter", wanted);
       if (run !== runNumber) { navigator.sendBeacon("teach/leave/" + answer.session); return; }
       sessionKey = answer.session;
       await showCamera();

@@ -117,7 +117,7 @@ def test_rows_without_a_label_are_refused_by_a_test(checkpoint: Path, run, tmp_p
 def test_a_set_must_be_named(checkpoint: Path, compose_config) -> None:
     from experiments.launch.requirements import require_files
 
-    with pytest.raises(ValueError, match="needs data_dir="):
+    with pytest.raises(ValueError, match="needs either data_dir="):
         require_files(compose_config("stage=adapt", f"ckpt_path={checkpoint}"))
 
 

@@ -94,6 +94,21 @@ def test_a_hand_that_moves_or_is_gone_is_not_captured(recognizer: Recognizer) ->
     assert lesson.progress.index == 1
 
 
+def test_a_sign_that_is_still_held_is_not_captured_for_the_next_class(recognizer) -> None:
+    lesson, seconds = Lesson(recognizer, ["A", "B"], shots=1), 0.0
+    while lesson.progress.index == 0:
+        seconds += 0.1
+        lesson.push(show_hand(make_hand("A")), seconds)
+    for _ in range(35):  # the countdown, and two seconds of a late hand
+        seconds += 0.1
+        assert not lesson.push(show_hand(make_hand("A")), seconds)
+    for _ in range(6):
+        seconds += 0.1
+        lesson.push(show_hand(make_hand("B")), seconds)
+    assert lesson.is_done
+    assert np.allclose(lesson.support.shots[1].embeddings[-1], make_hand("B"), atol=1e-3)
+
+
 def test_the_support_of_a_class_fades_and_is_extended(recognizer: Recognizer) -> None:
     support = SupportSet(recognizer)
     for number in range(MAX_PER_CLASS + 2):
