@@ -24,7 +24,6 @@ from experiments.launch.build import build_datamodule, resolve_folders, write_co
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.reports.answers import collect_support, name_recordings
-from experiments.reports.few_shots import Answers
 from experiments.reports.profiles import profile_from_answers
 from experiments.runs.fine_tuning import FineTuning, fine_tune
 from modules.base import TaskModule
