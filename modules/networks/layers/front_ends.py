@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.networks.layers.pooling import pool_to_grid
 from modules.networks.layers.recomputation import forward_layer
 from modules.networks.layers.residual import BasicBlock, ProjectedBlock
 
@@ -56,7 +57,7 @@ class SmallFrameEncoder(nn.Module):
         maps = maps.contiguous(memory_format=torch.channels_last)
         cells = self._compute_cells(maps)
         if cells.shape[2:] != GRID_CELLS:  # frames of other sizes
-            cells = F.adaptive_avg_pool2d(cells, GRID_CELLS)
+            cells = pool_to_grid(cells, GRID_CELLS)
         vectors = self.proj(cells.flatten(1))  # (B * T, 64, 4, 6) → (B * T, D)
         return F.relu(self.proj_norm(vectors)).reshape(batch, frames, -1)  # → (B, T, D)
 
