@@ -41,7 +41,7 @@ class ASLDataModule(PreparedDataModule):
     def net_defaults(self) -> dict[str, Any]:
         """The size of a frame, its hands, and the class of one without a hand (-1: none)."""
         names, size = list(self.classes), int(self.prepared.meta["frame"]["shape"][0])
-        return {
+        return super().net_defaults | {
             "input_size": size,
             "num_hands": size // FRAME.shape[0],
             "nothing": names.index(PAUSE_LABEL) if PAUSE_LABEL in names else -1,

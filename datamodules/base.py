@@ -114,7 +114,7 @@ class PreparedDataModule(LoadingDataModule):
     @property
     def net_defaults(self) -> dict[str, Any]:
         """Arguments of the network whose configured value is null."""
-        return {}
+        return {"use_word_mask": False}
 
     @property
     def module_arguments(self) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
+from experiments.launch.build import build_trainer
 from experiments.launch.instantiate import instantiate
 from tests.helpers.compose import compose_command
 
@@ -24,7 +26,20 @@ STATED = {
     "vsr_reference": ("AdamW", {"lr": 1e-3, "weight_decay": 1e-4}),
     "asl_reference": ("Adam", {"lr": 1e-3, "weight_decay": 0.0}),
 }
-CLIPPING = {"emg_hybrid_reference": 1.0, "emg_spatiotemporal_reference": 5.0, "vsr_reference": None}
+# Limit of the gradient's norm, precision on a processor, epochs, patience of early stopping.
+TRAINERS = {
+    "emg_hybrid_reference": (1.0, "32-true", 100, 15),
+    "emg_spatiotemporal_reference": (5.0, "32-true", 100, 10),
+    "lipread_reference": (1.0, "32-true", 45, 18),
+    "vsr_reference": (None, "32-true", 800, 30),
+    "asl_reference": (1.0, "32-true", 50, 10),
+}
+# Mode, factor and patience of the learning rate.
+PLATEAU = {
+    "emg_spatiotemporal_reference": ("min", 0.5, 5),
+    "lipread_reference": ("max", 0.5, 3),
+    "asl_reference": ("max", 0.5, 3),
+}
 
 
 def build_schedule(config: Any, steps: int) -> tuple[torch.optim.Optimizer, Any]:
@@ -57,9 +72,33 @@ def test_optimizer_settings_hold_after_steps(recipe: str) -> None:
         assert (type(optimizer).__name__, result) == (name, stated)
 
 
-@pytest.mark.parametrize("recipe", CLIPPING)
-def test_gradients_are_clipped_as_the_source_states(recipe: str) -> None:
-    assert compose_command(f"experiment={recipe}").trainer.gradient_clip_val == CLIPPING[recipe]
+@pytest.mark.parametrize("recipe", TRAINERS)
+def test_the_trainer_has_what_the_source_states(recipe: str) -> None:
+    """The recipes inherit clipping and precision of their task unless they set them."""
+    command = (f"experiment={recipe}", "trainer=cpu", "logger=none")
+    trainer = build_trainer(compose_command(*command))
+    stopping = next(c for c in trainer.callbacks if isinstance(c, EarlyStopping))
+    found = (trainer.gradient_clip_val, trainer.precision, trainer.max_epochs, stopping.patience)
+    assert found == TRAINERS[recipe]
+
+
+@pytest.mark.parametrize("recipe", PLATEAU)
+def test_the_plateau_has_what_the_source_states(recipe: str) -> None:
+    _, scheduler = build_schedule(compose_command(f"experiment={recipe}"), 20)
+    assert (scheduler.mode, scheduler.factor, scheduler.patience) == PLATEAU[recipe]
+
+
+@pytest.mark.parametrize("recipe", ["emg_hybrid_reference"])
+def test_the_learning_rate_of_the_optimizer_is_the_peak(recipe: str) -> None:
+    """OneCycleLR replaces the optimizer's own learning rate from its first step."""
+    config = compose_command(f"experiment={recipe}", "optimizer.lr=3e-4")
+    optimizer, scheduler = build_schedule(config, 200)
+    rates = []
+    for _ in range(199):
+        optimizer.step()
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert max(rates) == pytest.approx(3e-4, rel=0.01)
 
 
 def test_the_100_class_model_is_trained_in_full_precision() -> None:
