@@ -42,6 +42,7 @@ READ_BY = {
     "benchmark": ("benchmark",),
     "live": ("live", "serve", "predict"),
     "live.output": ("live",),
+    "live.feedback": ("live",),
     "input_reader": ("predict", "live", "serve", "export"),
     **dict.fromkeys(
         ("net", "module", "optimizer", "scheduler"), ("fit", "benchmark", "serve", "replay")

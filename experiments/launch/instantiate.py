@@ -26,6 +26,8 @@ BUILDABLE = [
     ),
 ]
 
+STAGE_SETTINGS = ("output", "feedback")  # of ``live``, which no stream has
+
 
 def instantiate(node: Any, **arguments: Any) -> Any:
     """Build a configuration node, of classes of known packages only.
@@ -79,9 +81,9 @@ def plain(config: Any) -> Any:
 
 
 def stream_settings(config: DictConfig) -> dict[str, Any]:
-    """Return the settings of a live stream: ``live`` without its output."""
+    """Return the settings of a live stream: ``live`` without those of the stage."""
     settings = plain(config.get("live") or {})
-    return {name: value for name, value in settings.items() if name != "output"}
+    return {name: value for name, value in settings.items() if name not in STAGE_SETTINGS}
 
 
 def instantiate_group(config: DictConfig, group: str) -> dict[str, Any]:

@@ -96,6 +96,7 @@ NODES: dict[str, Rule] = {
     "benchmark.callbacks": FLAG,
     "benchmark.memory_mb": integer(64, 10**7, "MiB") | NULL,
     "live.output": FILE | NULL,
+    "live.feedback": FLAG,
     "live.repeat_s": SECONDS_ABOVE_ZERO | NULL,
     "live.window_s": SECONDS_ABOVE_ZERO | NULL,
     "live.idle_s": SECONDS_ABOVE_ZERO | NULL,

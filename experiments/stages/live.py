@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from datamodules.store.feedback import FeedbackSet
 from experiments.export.inference_module import build_recognizer
 from experiments.export.live_sources import load_recording, open_live_source
 from experiments.launch.build import write_config
@@ -22,6 +23,7 @@ from unvoiced import Engine, Event, Recognizer
 from unvoiced.files import ARRAY_SUFFIXES
 from unvoiced.live.cameras import CAMERA_PREFIX, CameraGoneError, LatestFrameBuffer
 from unvoiced.live.emg_sources import GrowingTable, LSLStream, RecordedSignal
+from unvoiced.live.feedback import FeedbackKeys
 from unvoiced.live.screens import ScreenWindow, VideoWriter, draw_screen
 from unvoiced.streams.base import LATENCY_STAGES, SignalStream
 from unvoiced.tasks import get_task
@@ -61,22 +63,31 @@ def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     if config.crop and not spec.has_lips:
         raise ValueError(f"crop={config.crop} is for lips: hands are detected in whole images")
     is_ready = config.crop == "none" or spec.is_landmark_file(path)
+    folder = Path(config.run_dir)
+    wrong = FeedbackSet(folder / "feedback", recognizer.metadata)
+    feedback = prepare_feedback(config, recognizer, wrong)
     engine = Engine(recognizer, **live, **({"is_preprocessed": True} if is_ready else {}))
     source = open_live_source(path, recognizer, paced=not config.live.output)
     screen = VideoWriter(config.live.output, source.fps) if config.live.output else ScreenWindow()
-    folder = write_config(config)
+    if feedback is not None:
+        screen.take_key = feedback.press
+    write_config(config)
     logger.info(f"Reading {path}. Ctrl-C ends it\n{recognizer.training_data_note}")
     frames: Any = source.timed_frames()
     if path.startswith(CAMERA_PREFIX) or not config.live.output:  # else all frames are written
         frames = LatestFrameBuffer(frames)
-    with closing(screen), EventLog(folder) as log:
-        read_frames(frames, engine, screen, log)
+    with closing(screen), EventLog(folder) as log, wrong:
+        read_frames(frames, engine, screen, log, feedback)
     log.report_latency(getattr(frames, "num_dropped", 0))
-    logger.info(f"Text: {engine.text}\n\nRun folder: {folder}")
+    logger.info(f"{wrong.describe()}Text: {engine.text}\n\nRun folder: {folder}")
 
 
 def read_frames(
-    frames: Iterable[tuple[float, np.ndarray]], engine: Engine, screen: Any, log: EventLog
+    frames: Iterable[tuple[float, np.ndarray]],
+    engine: Engine,
+    screen: Any,
+    log: EventLog,
+    feedback: FeedbackKeys | None = None,
 ) -> None:
     """Read timed frames until they end, the screen is closed, or Ctrl-C."""
     label = ""
@@ -88,7 +99,11 @@ def read_frames(
             log.write(events, engine.latency_ms, total_ms)
             for event in events:
                 label = "" if event.kind == "released" else event.label
-            if not screen.show(draw_screen(engine, label, total_ms)):
+            written = [e.label for e in events if e.kind in engine.stream.written_kinds]
+            if feedback is not None:
+                feedback.note_answers(written)
+            prompt = feedback.prompt if feedback is not None else ""
+            if not screen.show(draw_screen(engine, prompt or label, total_ms)):
                 break
     except KeyboardInterrupt:
         logger.info("")  # the terminal has written ^C
@@ -97,6 +112,24 @@ def read_frames(
     finally:
         getattr(frames, "close", lambda: None)()
     log.write(engine.end(), {}, None)
+
+
+def prepare_feedback(
+    config: DictConfig, recognizer: Recognizer, wrong: FeedbackSet
+) -> FeedbackKeys | None:
+    """Return the keys of ``live.feedback``; None without it.
+
+    Raises:
+        ValueError: there is no window for them.
+    """
+    if not config.live.feedback:
+        return None
+    if config.live.output:
+        raise ValueError(
+            f"live.feedback=true needs a window, and live.output={config.live.output} shows none. "
+            "Leave out one of them."
+        )
+    return FeedbackKeys(recognizer, wrong.add)
 
 
 # ---- signals
@@ -108,6 +141,8 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     Raises:
         ValueError: no input, or an input or setting that does not fit the task.
     """
+    if config.live.feedback:
+        raise ValueError("live.feedback=true is for tasks with a camera; signals have no window.")
     if config.live.output:
         raise ValueError(
             f"live.output={config.live.output} is a video of images; the texts are in live.csv"

@@ -1,11 +1,14 @@
-"""The library works with unvoiced/requirements.txt alone."""
+"""The library works where the two commands of docs/deployment.md installed it, without PyTorch."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,8 @@ import pytest
 from tests.helpers.golden import FRAMES, make_recording
 from tests.helpers.paths import ROOT, TASKS
 from unvoiced import Recognizer
+from unvoiced.profile import build_profile
+from unvoiced.profile_file import write_profile
 
 SCRIPT = """
 import importlib, json, pkgutil, sys
@@ -35,44 +40,93 @@ for path in sys.argv[1:]:
         engine.push(arrays[0][0, 0], 0.0)
     if recognizer.task == "emg":
         recognizer.read(arrays[0][0])
-print(json.dumps(logits))
+heard = np.load("hands.npy")
+int8, profile = Recognizer("int8.onnx"), Recognizer("int8.onnx", profile="me.profile")
+answers = [[reader.read(hand).label for hand in heard] for reader in (int8, profile)]
+assert not {"torch", "lightning", "hydra", "pandas"} & {*sys.modules}
+print(json.dumps([unvoiced.__file__, logits, answers]))
 """
 
 
-def install_requirements(folder: Path) -> Path:
-    """Install the library's requirements into a fresh environment and return its Python."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
-    python = folder / "bin" / "python"
-    files = ["-r", ROOT / "unvoiced" / "requirements.txt", "-c", ROOT / "constraints.txt"]
-    pip = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", *files],
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    if "No matching distribution" in pip.stderr or "ConnectionError" in pip.stderr:
-        pytest.skip("no package index can be reached")
-    assert pip.returncode == 0, pip.stderr
+def find_install_commands() -> list[list[str]]:
+    """Return the arguments of pip of the two commands in docs/deployment.md."""
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    match = re.search(r"```\npip (install --no-deps \.)\npip (install -r \S+)\n```", page)
+    assert match
+    return [match[1].split(), match[2].split()]
+
+
+def install_library(folder: Path) -> Path:
+    """Run the documented commands in a copy of the checkout and return a fresh Python."""
+    checkout, python = folder / "checkout", folder / "environment" / "bin" / "python"
+    for name in ("unvoiced", "modules", "datamodules", "experiments", "callbacks"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, checkout / name, ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "run.py"):
+        shutil.copy(ROOT / name, checkout)
+    subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True, timeout=120)
+    exact = os.environ | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
+    for arguments in find_install_commands():
+        pip = subprocess.run(
+            [python, "-m", "pip", *arguments, "--quiet"],
+            cwd=checkout,
+            env=exact if "-r" in arguments else None,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+        if "No matching distribution" in pip.stderr or "ConnectionError" in pip.stderr:
+            pytest.skip("no package index can be reached")
+        assert pip.returncode == 0, pip.stderr
     return python
 
 
+def write_personal_model(checkpoint: Path, run: Callable[..., Path], folder: Path) -> list:
+    """Write int8.onnx, me.profile and hands.npy, and return what they answer here."""
+    model = folder / "int8.onnx"
+    given = (f"ckpt_path={checkpoint}", f"export.output={model}", "size=tiny")
+    run("stage=export", "export.quantize=int8", *given)
+    recognizer = Recognizer(model)
+    hands = np.random.default_rng(0).normal(size=(6, 1, 63)).astype(np.float32)
+    labels = ["A", "B", "my name"] * 2
+    answers, embeddings = (
+        np.concatenate(x) for x in zip(*map(recognizer.embed_support, hands), strict=True)
+    )
+    rows = len(answers) // len(hands)
+    profile = build_profile(
+        *("asl", recognizer.fingerprint, recognizer.known_classes, answers, embeddings),
+        np.repeat(labels, rows).tolist(),
+        np.repeat([str(number) for number in range(len(hands))], rows).tolist(),
+    )
+    write_profile(profile, folder / "me.profile")
+    np.save(folder / "hands.npy", hands)
+    readers = recognizer, Recognizer(model, profile=folder / "me.profile")
+    return [[reader.read(hand).label for hand in hands] for reader in readers]
+
+
 @pytest.mark.slow
-def test_models_are_read_with_the_requirements_of_the_library_alone(tmp_path: Path) -> None:
-    python = install_requirements(tmp_path / "environment")
-    library = tmp_path / "library"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "unvoiced", library / "unvoiced", ignore=ignored)
-    models = []
+def test_models_are_read_where_the_library_alone_is_installed(
+    tmp_path: Path, checkpoint: Path, run: Callable[..., Path]
+) -> None:
+    python = install_library(tmp_path / "install")
+    expected, models = write_personal_model(checkpoint, run, tmp_path), []
     for task in TASKS:
         models.append(tmp_path / f"{task}.onnx")
         shutil.copy(ROOT / "tests" / "golden" / "models" / f"{task}.onnx", models[-1])
         inputs = make_recording(Recognizer(models[-1]).metadata, FRAMES[task])
         np.savez(models[-1].with_suffix(".npz"), *map(np.asarray, inputs))
-    run = subprocess.run(
-        [python, "-c", SCRIPT, *models], cwd=library, capture_output=True, text=True, timeout=300
+    done = subprocess.run(
+        [python, "-P", "-c", SCRIPT, *models],
+        cwd=tmp_path,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
-    assert run.returncode == 0, run.stderr
-    logits = json.loads(run.stdout.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    place, logits, answers = json.loads(done.stdout.splitlines()[-1])
+    assert "site-packages" in place and answers == expected
+    assert answers[1] == ["A", "B", "my name"] * 2
     for task in TASKS:
         golden = json.loads((ROOT / "tests" / "golden" / "models" / f"{task}.json").read_text())
         assert logits[task] == pytest.approx(golden, rel=1e-3, abs=1e-3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ from unvoiced import Engine
 from unvoiced.tasks import get_task
 
 SCREEN_HEIGHT, MAX_IMAGE_WIDTH = 480, 960  # pixels, at any size of the camera's frames
+NO_KEY = 255  # of cv2.waitKey, without its upper bits
 PANEL_WIDTH, PANEL_MARGIN = 300, 20  # pixels; the panel stands to the right of the image
 TEXT_SCALE = 0.9
 TEXT_COLOUR, FAINT_COLOUR, ACTIVE_COLOUR = (240, 240, 240), (150, 150, 150), (90, 200, 120)
@@ -194,6 +195,7 @@ class ScreenWindow:
 
     Attributes:
         pressed_key: the key that was pressed since the image before, in lower case; else empty.
+        take_key: called with each key; returns whether it has used the key. None: no such keys.
 
     Raises:
         ValueError: the machine has no screen.
@@ -202,6 +204,7 @@ class ScreenWindow:
     TITLE = "Unvoiced"
 
     def __init__(self) -> None:
+        self.take_key: Callable[[int], bool] | None = None
         linux = sys.platform.startswith("linux")
         if linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise ValueError(
@@ -214,6 +217,8 @@ class ScreenWindow:
         """Show a (H, W, 3) RGB image; return False once the window was closed."""
         cv2.imshow(self.TITLE, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         key = cv2.waitKey(1) & 0xFF
+        if key != NO_KEY and self.take_key is not None and self.take_key(key):
+            key = NO_KEY
         self.pressed_key = chr(key).lower() if key < 128 else ""
         return key not in (27, ord("q")) and cv2.getWindowProperty(self.TITLE, 0) >= 0
 

@@ -1,0 +1,75 @@
+"""A prepared set of what a model read wrongly while it was used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from datamodules.store.samples import Description, Frame, Rejection, Sample
+from datamodules.store.writer import PreparedWriter
+
+GROUP = "feedback"
+
+
+class FeedbackSet:
+    """Keeps corrected answers as a set that stage=adapt and training can use.
+
+    Frames are stored as the model read them: landmarks, mouth crops or signals, no images of faces.
+    An answer without a right label becomes a row of rejected.csv, without frames. The folder
+    appears with the first answer.
+
+    Args:
+        data_dir: the folder of the set.
+        metadata: of the model: task and frame.
+    """
+
+    def __init__(self, data_dir: Path, metadata: dict[str, Any]) -> None:
+        self.data_dir, self.metadata = data_dir, metadata
+        self.num_samples = self.num_open = 0
+        self._writer: PreparedWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            with self._writer:
+                self._writer.finish()
+
+    def add(self, frames: np.ndarray, answer: str, label: str) -> None:
+        """Keep the frames (T, *frame_shape) of a wrong answer; the label may be empty."""
+        writer = self._open_writer()
+        name = f"feedback_{len(writer.done):05d}"
+        if label:
+            self.num_samples += 1
+            writer.add(
+                Sample(name, frames, label, GROUP, source=f"read as {answer}", sequence=name)
+            )
+        else:
+            self.num_open += 1
+            writer.add(Rejection(name, "a wrong answer without the right label", label=answer))
+        writer.flush()
+
+    def describe(self) -> str:
+        """Return what was kept, as a line; empty if nothing was."""
+        if self._writer is None:
+            return ""
+        return (
+            f"Feedback: {self.num_samples} corrected answers, {self.num_open} without a label. "
+            f"stage=adapt data_dir={self.data_dir} uses them\n"
+        )
+
+    def _open_writer(self) -> PreparedWriter:
+        if self._writer is None:
+            facts = self.metadata["frame"]
+            names = ("shape", "dtype", "meaning", "rate")
+            shape, dtype, meaning, rate = (facts.get(name) for name in names)
+            frame = Frame(tuple(shape), dtype, meaning, rate)
+            description = Description(self.metadata["task"], frame, {"reader": {}})
+            self._writer = PreparedWriter(self.data_dir, description)
+        return self._writer
