@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 from matplotlib.figure import Figure
 from PIL import Image
 
-from callbacks.loggers.wandb_logger import TolerantWandbLogger
+from callbacks.loggers.tolerant import TolerantLogger
 from callbacks.outputs.figure_fonts import save_figure
 
 MAX_TABLE_CELLS = 10_000  # of the interactive matrix: 100 classes; of more, cells with counts
@@ -49,7 +49,7 @@ def _log_image(loggers: Iterable[Logger], name: str, image: Image.Image, step: i
         elif isinstance(logger, WandbLogger):
             _attempt(logger, lambda one=logger: _log_wandb_image(one, name, image, step))
         elif isinstance(logger, MLFlowLogger):
-            logger.experiment.log_image(logger.run_id, image, f"{name}_{step:08d}.png")
+            _attempt(logger, lambda one=logger: _log_mlflow_image(one, name, image, step))
 
 
 def log_confusion_table(
@@ -77,12 +77,11 @@ def log_files(loggers: Iterable[Logger], kind: str, paths: list[Path]) -> None:
         if isinstance(logger, WandbLogger):
             _attempt(logger, lambda one=logger: _log_artifact(one, kind, paths))
         elif isinstance(logger, MLFlowLogger):
-            for path in paths:
-                logger.experiment.log_artifact(logger.run_id, str(path), kind)
+            _attempt(logger, lambda one=logger: _log_mlflow_files(one, kind, paths))
 
 
-def _attempt(logger: WandbLogger, log: Callable[[], Any]) -> None:
-    if isinstance(logger, TolerantWandbLogger):
+def _attempt(logger: Logger, log: Callable[[], Any]) -> None:
+    if isinstance(logger, TolerantLogger):
         logger.attempt(log)
     else:
         log()
@@ -96,6 +95,15 @@ def _log_wandb_image(logger: WandbLogger, name: str, image: Image.Image, step: i
     import wandb
 
     _log_wandb(logger, {name: wandb.Image(image)}, step)
+
+
+def _log_mlflow_image(logger: MLFlowLogger, name: str, image: Image.Image, step: int) -> None:
+    logger.experiment.log_image(logger.run_id, image, f"{name}_{step:08d}.png")
+
+
+def _log_mlflow_files(logger: MLFlowLogger, kind: str, paths: list[Path]) -> None:
+    for path in paths:
+        logger.experiment.log_artifact(logger.run_id, str(path), kind)
 
 
 def _render_figure(figure: Figure) -> Image.Image:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from lightning.pytorch.loggers import MLFlowLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 
+from callbacks.loggers.tolerant import TolerantLogger
+
+try:
+    from mlflow.exceptions import MlflowException
+except ImportError:  # an optional package; the class below says so
+    MlflowException = RuntimeError
+
+FAILURES = (MlflowException, OSError, RuntimeError, ValueError)
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"  # MLflow's own default waits for minutes
 RUN_TAG = "run_id"  # MLflow gives its runs identifiers of its own
 
 
-class ResumableMLFlowLogger(MLFlowLogger):
+class ResumableMLFlowLogger(TolerantLogger, MLFlowLogger):
     """Lightning's MLFlowLogger that continues the run with the same ``tags["run_id"]``.
 
     Args:
@@ -20,9 +30,13 @@ class ResumableMLFlowLogger(MLFlowLogger):
         ValueError: MLflow is not installed.
     """
 
+    service = "MLflow"
+    failures = FAILURES
+
     def __init__(self, **arguments: Any) -> None:
         tags = dict(arguments.pop("tags", None) or {})
         tags = {k: v if isinstance(v, str) else ", ".join(map(str, v)) for k, v in tags.items()}
+        os.environ.setdefault(RETRIES, "1")
         try:
             super().__init__(tags=tags, **arguments)
         except ModuleNotFoundError as error:

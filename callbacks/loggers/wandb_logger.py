@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
-from lightning.pytorch.utilities import rank_zero_only
+
+from callbacks.loggers.tolerant import TolerantLogger
 
 FINISH_TIMEOUT_S = 120  # of the last upload; the rest stays in the run folder
 FAILURES = (wandb.Error, OSError, RuntimeError, ValueError, TimeoutError)
-ADVICE = "Training continues."
 
 
-class TolerantWandbLogger(WandbLogger):
+class TolerantWandbLogger(TolerantLogger, WandbLogger):
     """Lightning's WandbLogger that goes offline or silent where W&B fails.
 
     Args:
         connect_timeout_s: longest wait for the server at the start, seconds.
         arguments: of ``WandbLogger`` and ``wandb.init``.
     """
+
+    service = "Weights & Biases"
+    failures = FAILURES
 
     def __init__(self, connect_timeout_s: float = 30.0, **arguments: Any) -> None:
         arguments["tags"] = list(arguments.get("tags") or ())
@@ -36,7 +38,6 @@ class TolerantWandbLogger(WandbLogger):
                 finish_timeout=FINISH_TIMEOUT_S,
             ),
         )
-        self._has_failed = False
 
     @property
     @rank_zero_experiment
@@ -49,7 +50,7 @@ class TolerantWandbLogger(WandbLogger):
             try:
                 return self._start_run(mode)
             except FAILURES as error:
-                self._warn(f"Weights & Biases cannot start {mode}", error)
+                self.warn_of_failure(f"Weights & Biases cannot start {mode}", error)
         self._experiment = wandb.init(mode="disabled")
         return self._experiment
 
@@ -62,29 +63,3 @@ class TolerantWandbLogger(WandbLogger):
         finally:  # Lightning sets it for all later runs of this process
             if mode_before is None:
                 os.environ.pop("WANDB_MODE", None)
-
-    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        """Log metrics; a failure is a warning."""
-        self.attempt(lambda: super(TolerantWandbLogger, self).log_metrics(metrics, step))
-
-    def log_hyperparams(self, params: Any) -> None:
-        """Log the configuration; a failure is a warning."""
-        self.attempt(lambda: super(TolerantWandbLogger, self).log_hyperparams(params))
-
-    def finalize(self, status: str) -> None:
-        """Log checkpoints where ``log_model`` asks for them; a failure is a warning."""
-        self.attempt(lambda: super(TolerantWandbLogger, self).finalize(status))
-
-    @rank_zero_only
-    def attempt(self, log: Callable[[], Any]) -> None:
-        """Call ``log``; the first failure prints a warning, further ones nothing."""
-        try:
-            log()
-        except FAILURES as error:
-            if not self._has_failed:
-                self._warn("Weights & Biases does not accept data", error)
-            self._has_failed = True
-
-    def _warn(self, problem: str, error: Exception) -> None:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        print(f"warning: {problem} ({reason}). {ADVICE}", flush=True)
