@@ -16,7 +16,8 @@ except ImportError:  # an optional package; the class below says so
     MlflowException = RuntimeError
 
 FAILURES = (MlflowException, OSError, RuntimeError, ValueError)
-RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"  # MLflow's own default waits for minutes
+# MLflow's own defaults wait for minutes.
+WAITING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 RUN_TAG = "run_id"  # MLflow gives its runs identifiers of its own
 
 
@@ -32,11 +33,13 @@ class ResumableMLFlowLogger(TolerantLogger, MLFlowLogger):
 
     service = "MLflow"
     failures = FAILURES
+    gives_up = True
 
     def __init__(self, **arguments: Any) -> None:
         tags = dict(arguments.pop("tags", None) or {})
         tags = {k: v if isinstance(v, str) else ", ".join(map(str, v)) for k, v in tags.items()}
-        os.environ.setdefault(RETRIES, "1")
+        for name, value in WAITING.items():
+            os.environ.setdefault(name, value)
         try:
             super().__init__(tags=tags, **arguments)
         except ModuleNotFoundError as error:

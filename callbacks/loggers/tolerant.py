@@ -15,10 +15,12 @@ class TolerantLogger(Logger):
     Attributes:
         service: its name in sentences.
         failures: the exceptions that it may raise.
+        gives_up: whether a failure is the last attempt, since each may wait for a server.
     """
 
     service = ""
     failures: tuple[type[Exception], ...] = (OSError, RuntimeError, ValueError)
+    gives_up = False
     _has_failed = False
 
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
@@ -36,6 +38,8 @@ class TolerantLogger(Logger):
     @rank_zero_only
     def attempt(self, log: Callable[[], Any]) -> None:
         """Call ``log``; the first failure prints a warning, further ones nothing."""
+        if self._has_failed and self.gives_up:
+            return
         try:
             log()
         except self.failures as error:
