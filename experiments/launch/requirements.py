@@ -70,7 +70,8 @@ def _require_path(key: str, path: Any, advice: str) -> None:
     """Refuse a path, or one of a list of paths, that does not exist."""
     if isinstance(path, ListConfig):
         for item in path:
-            _require_path(key, item, advice)
+            if isinstance(item, str):
+                _require_path(key, item, advice)
     if not isinstance(path, str):
         return
     try:
