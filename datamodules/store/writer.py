@@ -58,6 +58,7 @@ class PreparedWriter:
         buffer_samples: number of outcomes that are buffered before they are written;
         buffer_bytes: or bytes of their frames, whichever is reached first.
         addition: the source that is added to a complete set; None to prepare a set.
+        extra_meta: further plain content of meta.json; None for none.
 
     Attributes:
         complete: whether the set is finished.
@@ -77,10 +78,12 @@ class PreparedWriter:
         buffer_bytes: int = 1 << 26,
         *,
         addition: Addition | None = None,
+        extra_meta: dict[str, Any] | None = None,
     ) -> None:
         self.data_dir = Path(data_dir)
         self.description, self.addition = description, addition
         self.buffer_samples, self.buffer_bytes = buffer_samples, buffer_bytes
+        self.extra_meta = extra_meta or {}
         self.complete = False
         self.warnings: list[str] = []
         self._samples: list[Sample] = []
@@ -263,7 +266,8 @@ class PreparedWriter:
         versions = {"python": platform.python_version(), "numpy": version("numpy")}
         if self.addition and self.addition.list_sources():
             state["appended"] = self.addition.list_sources()
-        self._save_meta({"format": FORMAT_VERSION, **description, "versions": versions, **state})
+        meta = {"format": FORMAT_VERSION, **description, "versions": versions, **state}
+        self._save_meta(meta | self.extra_meta)
 
     def _save_meta(self, meta: dict[str, Any]) -> None:
         path = self.data_dir / META_NAME

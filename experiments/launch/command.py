@@ -33,9 +33,10 @@ READ_BY = {
     "adapt": ("adapt",),
     "adapt.method": ("adapt", "test"),
     "ckpt_path": ("validate", "test", "adapt", "predict", "live", "serve", "export", "benchmark"),
-    "input": ("predict", "live", "adapt", "summary", "replay"),
+    "input": ("predict", "live", "adapt", "record", "summary", "replay"),
     "export": ("export",),
     "prepare": ("prepare",),
+    "record": ("record",),
     "predict": ("predict",),
     "pronunciations": ("fit", "validate", "test", "summary"),
     "serve": ("serve",),
@@ -43,7 +44,7 @@ READ_BY = {
     "live": ("live", "serve", "predict"),
     "live.output": ("live",),
     "live.feedback": ("live",),
-    "input_reader": ("predict", "live", "serve", "export"),
+    "input_reader": ("predict", "live", "record", "serve", "export"),
     **dict.fromkeys(
         ("net", "module", "optimizer", "scheduler"), ("fit", "benchmark", "serve", "replay")
     ),

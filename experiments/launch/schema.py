@@ -30,6 +30,7 @@ GROUPS = {
     "serve": (*TRAINING, *RUNNING, "input_reader", "live", "serve"),
     "adapt": (*TESTING, "adapt"),
     "export": (*TESTING, "export"),
+    "record": ("input_reader", "record"),
     "prepare": ("reader", "prepare"),
     "benchmark": (*TRAINING, *RUNNING, "benchmark"),
     "summary": (),
@@ -39,7 +40,7 @@ NULLABLE = ("reader", "scheduler", "augment", "callbacks", "logger", "live")
 NAMED = ("callbacks", "logger", "augment")  # groups of any number of nodes with a _target_
 SETTINGS = (  # groups that are no class
     *("monitor", "benchmark"),
-    *("adapt", "prepare", "predict", "export", "live", "serve"),
+    *("adapt", "record", "prepare", "predict", "export", "live", "serve"),
 )
 CLASSES = ("module", "net", "datamodule", "optimizer", "split", "trainer", "input_reader")
 ALL_GROUPS = {*NULLABLE, *NAMED, *SETTINGS, *CLASSES, "tokenizer"}

@@ -51,6 +51,25 @@ def draw_screen(engine: Engine, label: str, total_ms: float) -> np.ndarray:
     return np.hstack([fit_image(image), panel])
 
 
+def draw_prompt(image: np.ndarray | None, label: str, is_cue: bool, lines: list[str]) -> np.ndarray:
+    """Draw what is to be recorded beside the camera's image: (480, W, 3) uint8 RGB.
+
+    Args:
+        image: (H, W, 3) uint8 RGB; None for a signal.
+        label: the sign or word.
+        is_cue: whether it is being recorded.
+        lines: short texts below it.
+    """
+    panel = np.full((SCREEN_HEIGHT, PANEL_WIDTH, 3), BACKGROUND_COLOUR, np.uint8)
+    colour = ACTIVE_COLOUR if is_cue else FAINT_COLOUR
+    write_text(panel, label, (PANEL_MARGIN, 120), fit_scale(label, 2.4, 3), colour, 3)
+    for row, line in enumerate(lines):
+        write_text(
+            panel, line, (PANEL_MARGIN, 200 + 34 * row), fit_scale(line, 0.7, 1), TEXT_COLOUR
+        )
+    return panel if image is None else np.hstack([fit_image(image), panel])
+
+
 def fit_image(image: np.ndarray) -> np.ndarray:
     """Return the image at the panel's height; a very wide one gets bars above and below."""
     factor = min(SCREEN_HEIGHT / image.shape[0], MAX_IMAGE_WIDTH / image.shape[1])

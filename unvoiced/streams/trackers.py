@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -29,6 +29,21 @@ MAX_BUFFER_FPS = 240.0
 MAX_SHIFT = 0.2  # window pixels by which a crop may be off before it is cut again
 
 
+@dataclass(frozen=True)
+class TrackerSettings:
+    """What a tracker reads of a recognizer, for programs without one.
+
+    Attributes:
+        model: path of the detector's model; None for the user's cache.
+        min_confidence: confidence from which a detection counts, 0 to 1.
+        metadata: as of a recognizer: ``frame`` with ``shape`` and ``rate``, and ``reader``.
+    """
+
+    model: str | None
+    min_confidence: float
+    metadata: dict[str, Any]
+
+
 class HandTracker:
     """Follows a hand, or two.
 
@@ -36,7 +51,7 @@ class HandTracker:
         recognizer: has the settings of the hand model, and the number of hands.
     """
 
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, recognizer: Recognizer | TrackerSettings) -> None:
         model = locate_hand_model(recognizer.model)
         confidence = recognizer.min_confidence
         self.landmarker = HandLandmarker(
@@ -120,7 +135,7 @@ class MouthTracker:
         has_face: whether the last image shows a face.
     """
 
-    def __init__(self, recognizer: Recognizer, keep_s: float) -> None:
+    def __init__(self, recognizer: Recognizer | TrackerSettings, keep_s: float) -> None:
         self.detector = FaceDetector(locate_face_model(recognizer.model), recognizer.min_confidence)
         frame, reader = recognizer.metadata["frame"], recognizer.metadata.get("reader", {})
         self.height, self.width = frame["shape"]

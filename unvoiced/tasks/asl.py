@@ -15,6 +15,7 @@ ASL = register_task(
         reader="unvoiced.readers.read_hand",
         stream="unvoiced.streams.fingerspelling.FingerspellingStream",
         capturer="unvoiced.teaching.holds.HoldCapturer",
+        recorder="datamodules.recorders.hand.HandRecorder",
         example="datamodules.simulators.hand.drawing.draw_sign",
         has_camera=True,
         has_joined_labels=True,

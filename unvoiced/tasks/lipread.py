@@ -14,6 +14,7 @@ LIPREAD = register_task(
         reader="unvoiced.readers.read_mouth",
         stream="unvoiced.streams.lips.LipStream",
         capturer="unvoiced.teaching.words.WordCapturer",
+        recorder="datamodules.recorders.mouth.MouthRecorder",
         support_warps=WORD_WARPS,
         has_camera=True,
         has_frame_folders=True,

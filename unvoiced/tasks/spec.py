@@ -30,6 +30,8 @@ class TaskSpec:
             ``unvoiced.streams.base.Stream``.
         capturer: class that captures a sign or word before a camera, for a profile; see
             ``unvoiced.teaching.captures.Capturer``. Empty: none.
+        recorder: class that records a sign or word without a model, for a prepared set, of the
+            programs around this library; see ``unvoiced.teaching.recording.Recorder``. Empty: none.
         example: function label → image (H, W, 3) uint8 that shows the sign, or None; of the
             programs around this library. Empty: none.
         support_warps: the copies of a recording that a profile holds, the recording among them.
@@ -59,6 +61,7 @@ class TaskSpec:
     reader: str = "unvoiced.readers.read_frames"
     stream: str = "unvoiced.streams.frames.FrameStream"
     capturer: str = ""
+    recorder: str = ""
     example: str = ""
     support_warps: tuple[TimeWarp, ...] = UNCHANGED
     fine_tuning_note: str = ""

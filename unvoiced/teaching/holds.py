@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unvoiced.recognizer import Recognizer
-from unvoiced.streams.trackers import HandTracker
+from unvoiced.streams.trackers import HandTracker, TrackerSettings
 from unvoiced.teaching.captures import Capture
 from unvoiced.vision.skeleton import draw_landmarks
 
@@ -25,11 +25,11 @@ class HoldCapturer:
     """Captures a hand that keeps its shape for a moment, wherever it is.
 
     Args:
-        recognizer: the model that is taught.
+        recognizer: the model that is taught, or the settings of the hand model.
         settings: of the task's stream; a hold uses none.
     """
 
-    def __init__(self, recognizer: Recognizer, **settings: Any) -> None:
+    def __init__(self, recognizer: Recognizer | TrackerSettings, **settings: Any) -> None:
         self.tracker, self.is_visible = HandTracker(recognizer), False
         self.num_frames = int(recognizer.metadata["input"]["frames"])
         self._frames: list[tuple[float, np.ndarray]] = []  # seconds, landmarks (63,)
