@@ -114,7 +114,7 @@ class RecordingSession:
         """What happens now."""
         if not self._left:
             return "done"
-        if self.is_paused or self.countdown_s > self.ready_s + self.rest_s:
+        if self.is_paused or self.countdown_s > self.ready_s + self.rest_s + 1e-6:
             return "pause"
         return "ready" if self.countdown_s > 0 else "capture"
 
