@@ -57,6 +57,7 @@ def require_files(config: DictConfig) -> None:
             f"data_dir={shown(config.data_dir)} names several folders; expected one, which "
             "stage=prepare writes. Prepare each set by itself."
         )
+    _require_recording(config)
     if stage in READS_DATA or (stage == "adapt" and isinstance(config.data_dir, ListConfig)):
         data_dir = OmegaConf.select(config, "datamodule.data_dir") or config.data_dir
         _require_path("data_dir", data_dir, " stage=prepare makes it")
@@ -64,6 +65,21 @@ def require_files(config: DictConfig) -> None:
             raise ValueError(
                 "datamodule.simulator=null leaves no data; expected data_dir=<a prepared set>."
             )
+
+
+def _require_recording(config: DictConfig) -> None:
+    """Refuse stage=record without a person, classes, source or set."""
+    if config.stage != "record":
+        return
+    examples = {
+        "data_dir": "data_dir=MINE",
+        "input": "input=camera:0",
+        "record.classes": "record.classes=[yes,no]",
+        "record.person": "record.person=me",
+    }
+    for key, example in examples.items():
+        if OmegaConf.select(config, key) is None:
+            raise ValueError(f"stage=record needs {key}=, such as {example}")
 
 
 def _require_path(key: str, path: Any, advice: str) -> None:

@@ -156,13 +156,6 @@ def _check_settings(config: DictConfig) -> list[str]:
     settings, spec = config.record, get_task(config.task)
     if not spec.recorder:
         raise ValueError(f"stage=record is not offered for task={spec.name}")
-    for name in ("data_dir", "input"):
-        if not config[name]:
-            raise ValueError(f"stage=record needs {name}=, such as data_dir=MINE input=camera:0")
-    for name in ("classes", "person"):
-        if settings[name] is None:
-            example = "[yes,no]" if name == "classes" else "me"
-            raise ValueError(f"stage=record needs record.{name}=, such as record.{name}={example}")
     if settings.keep_video and not spec.has_camera:
         raise ValueError("record.keep_video=true has no effect on signals, which have no images")
     labels = [normal_form(str(label)).strip() for label in settings.classes]

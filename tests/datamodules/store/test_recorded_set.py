@@ -1,0 +1,78 @@
+"""Sets that grow while a person is recorded."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from datamodules.store.dataset import PreparedSet
+from datamodules.store.recorded_set import RecordedSet
+from datamodules.store.samples import Description, Frame
+
+DESCRIPTION = Description("asl", Frame((63,), "float32", "a hand"), {"reader": {}})
+CLIPS = [np.full((1, 63), number, np.float32) for number in range(3)]
+
+
+def open_set(folder, person="me", session="1", description=DESCRIPTION):
+    return RecordedSet(folder, description, person, f"{person}/{session}", "I agree.")
+
+
+def test_a_set_is_complete_after_each_recording(tmp_path):
+    with open_set(tmp_path / "set") as recorded:
+        for count, label in enumerate(("A", "B"), 1):
+            recorded.add(label, CLIPS)
+            prepared = PreparedSet(tmp_path / "set")
+            assert len(prepared) == 3 * count
+    assert prepared.manifest["group"].unique().tolist() == ["me"]
+    assert prepared.manifest["sequence"].unique().tolist() == ["me/1/00001", "me/1/00002"]
+    (consent,) = json.loads((tmp_path / "set" / "meta.json").read_text())["consents"]
+    assert (consent["session"], consent["sentence"]) == ("me/1", "I agree.")
+
+
+def test_sessions_and_people_are_appended(tmp_path):
+    for person, session in [("me", "1"), ("you", "1"), ("me", "2"), ("me", "1")]:
+        with open_set(tmp_path / "set", person, session) as recorded:
+            recorded.add("A", CLIPS[:1])
+    assert recorded.recorded["A"] == 2
+    prepared = PreparedSet(tmp_path / "set")
+    assert prepared.groups == ["me", "you"]
+    assert prepared.manifest["id"].tolist() == [
+        "me/1/00001", "you/1/00001", "me/2/00001", "me/1/00002",
+    ]  # fmt: skip
+    meta = json.loads((tmp_path / "set" / "meta.json").read_text())
+    assert [one["session"] for one in meta["consents"]] == ["me/1", "you/1", "me/2"]
+
+
+@pytest.mark.parametrize("damage", ["row", "frames", "half a row"])
+def test_what_a_killed_process_left_is_repaired(tmp_path, damage):
+    with open_set(tmp_path / "set") as recorded:
+        recorded.add("A", CLIPS[:1])
+    features, manifest = tmp_path / "set" / "features.npy", tmp_path / "set" / "manifest.csv"
+    with features.open("ab") as file:
+        file.write(b"\0" * (100 if damage == "frames" else 252))
+    if damage != "frames":
+        row = "me/1/00002,B,me,me/1/00002,,me/1,1,1\n"
+        with manifest.open("a") as file:
+            file.write(row if damage == "row" else row[:12])
+    with open_set(tmp_path / "set") as recorded:
+        recorded.add("C", CLIPS[1:2])
+    labels = PreparedSet(tmp_path / "set").manifest["label"].tolist()
+    assert labels == (["A", "B", "C"] if damage == "row" else ["A", "C"])
+
+
+def test_a_session_without_recordings_can_be_resumed(tmp_path):
+    with open_set(tmp_path / "set"):
+        pass
+    with open_set(tmp_path / "set") as recorded:
+        recorded.add("A", CLIPS)
+    assert len(PreparedSet(tmp_path / "set")) == 3
+
+
+def test_a_set_of_other_recordings_is_refused(tmp_path):
+    with open_set(tmp_path / "set") as recorded:
+        recorded.add("A", CLIPS)
+    other = Description("asl", DESCRIPTION.frame, {"reader": {"fps": 5}})
+    with pytest.raises(ValueError, match="with other settings"):
+        open_set(tmp_path / "set", description=other)
