@@ -52,6 +52,18 @@ class PointingNetwork:
         return (12 * np.eye(4, dtype=np.float32)[(-quarters - 1) % 4],)
 
 
+class TeachableNetwork(PointingNetwork):
+    """A pointing network that gives an embedding, as profiles need it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metadata["fingerprint"] = "n0"
+
+    def __call__(self, frames: np.ndarray, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return logits, and the landmarks of the last frame as the embedding."""
+        return *super().__call__(frames, *inputs), frames[:, -1]
+
+
 def paint_pointing_hand(letter: str) -> np.ndarray:
     """Return a hand, (480, 640, 3) uint8, that points in the direction of a letter."""
     turned = np.rot90(paint_hand(), POINTING_LETTERS.index(letter))

@@ -16,16 +16,18 @@ def make_hand(label: str, number: int = 0) -> np.ndarray:
 
 
 def show_hand(landmarks: np.ndarray | None) -> np.ndarray:
-    """Return an image (1, 84, 3) uint8 in whose bytes the landmarks stand."""
+    """Return an image (21, 4, 3) uint8 in whose bytes the landmarks stand."""
     content = np.zeros(63, np.float32) if landmarks is None else landmarks
-    return np.frombuffer(content.tobytes(), np.uint8).reshape(1, 84, 3)
+    return np.frombuffer(content.tobytes(), np.uint8).reshape(21, 4, 3)
 
 
 class FakeHandTracker:
     """Reads the landmarks in an image of ``show_hand``."""
 
+    annotated_image: np.ndarray | None = None
+
     def __init__(self, recognizer: Any) -> None:
-        self.landmarks: np.ndarray | None = None
+        pass
 
     def push(self, image: np.ndarray) -> np.ndarray | None:
         landmarks = np.frombuffer(image.tobytes(), np.float32)

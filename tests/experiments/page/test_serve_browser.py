@@ -22,6 +22,7 @@ pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 from tests.helpers.pages import (
     POINTING_LETTERS,
     PointingNetwork,
+    TeachableNetwork,
     encode_jpeg,
     paint_pointing_hand,
     serve_page,
@@ -304,6 +305,44 @@ def upload_file(shown: Any, file: Path) -> str:
     )
     message = result.locator(".uv-text, .uv-alert")
     return message.first.inner_text()
+
+
+# ---- lessons
+
+
+def test_the_model_is_taught_by_keyboard_alone_and_its_profile_is_saved(
+    camera, tmp_path: Path
+) -> None:
+    with (
+        serve_page(Recognizer(TeachableNetwork()), tmp_path / "kept") as address,
+        open_tab(camera, address) as shown,
+    ):
+        shown.get_by_role("tab", name="Teach it").click()
+        shown.get_by_label("Say each name").uncheck()
+        shown.locator("#uv-shots").select_option("2")
+        shown.locator("#uv-teach-start").focus()
+        shown.keyboard.press("Enter")
+        shown.locator("#uv-captured").wait_for()
+        save_screenshot(shown, tmp_path, "teach_light")
+        assert shown.locator("#uv-said").get_attribute("aria-live") == "polite"
+        shown.wait_for_function("document.querySelector('#uv-lesson').dataset.label === 'B'")
+        shown.keyboard.press("r")  # nothing of B yet: A again
+        shown.wait_for_function("document.querySelector('#uv-lesson').dataset.label === 'A'")
+        shown.wait_for_function("document.querySelector('#uv-lesson').dataset.label === 'C'")
+        shown.keyboard.press("Escape")
+        shown.locator("#uv-taught").wait_for()
+        assert "with your profile" in shown.locator("#uv-taught").inner_text()
+        assert shown.evaluate("document.activeElement.id") == "uv-profile-save"
+        with shown.expect_download() as download:
+            shown.keyboard.press("Enter")
+        file = tmp_path / "me.profile"
+        download.value.save_as(file)
+        shown.get_by_role("button", name="Forget my profile").click()
+        shown.locator("#uv-profile-file").set_input_files(file)
+        shown.get_by_text("In use: 2 classes, 4 recordings").wait_for()
+        broken = write_file(tmp_path / "broken.profile", b"PK")
+        shown.locator("#uv-profile-file").set_input_files(broken)
+        shown.get_by_text("This file is not a valid profile").wait_for()
 
 
 # ---- for everybody
