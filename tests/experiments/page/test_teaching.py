@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import cv2
-import numpy as np
 import pytest
 
 pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
