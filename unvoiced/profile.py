@@ -26,7 +26,9 @@ from unvoiced.decoding import log_softmax
 GAMMA = 2.0  # γ
 REGULARIZATION = 0.1  # α
 SCALE = 8.0  # s; logits that a recording adds to its class at most
-NEW_CLASS_LOG_PROBABILITY = -8.0  # of a class that the model does not know, before the correction
+# The log-probability of a class that the model does not know, before the correction: where the
+# person recorded none of the known classes, and where they recorded all of them.
+NEW_CLASS_ALONE, NEW_CLASS_AMONG_ALL = -8.0, -3.0
 FEW_BYTES = 190_000  # of the rows that a new profile keeps if it can: a file of less than 200 kB
 MAX_VALUES = 1_000_000
 MAX_ROWS = 2_000  # the time of the linear system grows with their cube
@@ -105,6 +107,13 @@ class Profile:
         """
         return {"center": self._center, "support": self._support, "weights": self._weights}
 
+    @cached_property
+    def new_class_prior(self) -> float:
+        """The log-probability of an added class before the correction."""
+        known = np.unique(self.labels[self.labels < self.num_known])
+        share = len(known) / self.num_known
+        return NEW_CLASS_ALONE + share * (NEW_CLASS_AMONG_ALL - NEW_CLASS_ALONE)
+
     # ---- the linear system
 
     @cached_property
@@ -139,9 +148,7 @@ class Profile:
     def _extend(self, log_probabilities: np.ndarray) -> np.ndarray:
         """Add the classes that the model does not know, (B, num_known) → (B, classes)."""
         added = len(self.classes) - self.num_known
-        return np.pad(
-            log_probabilities, ((0, 0), (0, added)), constant_values=NEW_CLASS_LOG_PROBABILITY
-        )
+        return np.pad(log_probabilities, ((0, 0), (0, added)), constant_values=self.new_class_prior)
 
     def _embed(self, embeddings: np.ndarray) -> np.ndarray:
         centered = np.asarray(embeddings, np.float32) - self._center

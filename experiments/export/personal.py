@@ -14,7 +14,7 @@ from experiments.checkpoints.embeddings import fingerprint_network, list_known_c
 from experiments.export.inference_module import PreprocessedNetwork, export_metadata
 from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
-from unvoiced.profile import GAMMA, NEW_CLASS_LOG_PROBABILITY, Profile, check_profile
+from unvoiced.profile import GAMMA, Profile, check_profile
 from unvoiced.profile_file import read_profile
 
 NEVER = -30.0  # logit of the special tokens, which a profile never answers
@@ -36,6 +36,7 @@ class PersonalNetwork(nn.Module):
         self.model, self.net, self.is_text = model, model.net, model.is_text
         self.input_names, self.output_names = model.input_names, model.result_names
         self.num_known, self.num_added = profile.num_known, len(profile.classes) - profile.num_known
+        self.new_class_prior = profile.new_class_prior
         for name, values in profile.export_correction().items():
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
 
@@ -54,7 +55,7 @@ class PersonalNetwork(nn.Module):
         return torch.cat([torch.full_like(special, NEVER), corrected], 1)[:, None], others[0]
 
     def _correct(self, logits: Tensor, embedding: Tensor) -> Tensor:
-        base = F.pad(logits.log_softmax(1), (0, self.num_added), value=NEW_CLASS_LOG_PROBABILITY)
+        base = F.pad(logits.log_softmax(1), (0, self.num_added), value=self.new_class_prior)
         vectors = embedding - self.center
         vectors = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-9)
         return base + torch.exp(GAMMA * (vectors @ self.support.T - 1)) @ self.weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,16 @@ def test_a_model_of_open_text_says_that_it_takes_no_profile() -> None:
     network.metadata |= {"tokenizer": {"kind": "char", "characters": ["a"]}}
     with pytest.raises(ValueError, match="this model writes open text"):
         Recognizer(network, profile=make_profile())
+
+
+def test_an_added_class_is_likelier_the_more_known_classes_were_recorded() -> None:
+    profile = make_profile(added=("my name",))
+    is_new = profile.labels == profile.num_known
+    alone = replace(
+        profile,
+        embeddings=profile.embeddings[is_new],
+        probabilities=profile.probabilities[is_new],
+        labels=profile.labels[is_new],
+        recordings=profile.recordings[is_new],
+    )
+    assert (profile.new_class_prior, alone.new_class_prior) == (-3.0, -8.0)
