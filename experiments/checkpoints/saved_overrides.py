@@ -14,6 +14,7 @@ from unvoiced.plain_data import show_value
 OVERRIDES = Path(".hydra", "overrides.yaml")
 SHOWN_LINES = 5  # of overrides, in an error
 MAX_ENTRIES = 100_000  # files of a run folder
+WANDB_LOG = "wandb/*/logs/debug-core.log"  # W&B's link to its cache, which no later run writes to
 KEY = re.compile(r"(?:\+\+?|~)?([A-Za-z]\w*(?:\.[A-Za-z0-9]\w*)*)", re.ASCII)
 # Choices of files in conf/, and settings of how a run trains.
 WHOLE_KEYS = frozenset(
@@ -105,7 +106,8 @@ def refuse_outside_links(folder: Path) -> None:
     for number, path in enumerate(_list_entries(folder)):
         if number > MAX_ENTRIES:
             raise ValueError(f"{folder} holds more than {MAX_ENTRIES:,} files: no run folder does")
-        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+        is_outside = path.is_symlink() and not path.resolve().is_relative_to(inside)
+        if is_outside and not path.relative_to(folder).match(WANDB_LOG):
             raise ValueError(
                 f"{show_value(str(path))} is a link out of the run folder, and resuming would "
                 "write there; replace it with what it links to"

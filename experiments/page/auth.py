@@ -37,13 +37,16 @@ READ_ROUTES = (
     *(f"{GRADIO_API}{name}" for name in ("upload_progress", "theme.css", "app_id")),
 )
 WRITE_ROUTES = (
-    *("/camera/", "/teach/", "/profile/"),
+    *("/camera/", "/teach/", "/profile/", "/read"),
     *(f"{GRADIO_API}{name}" for name in ("upload", "queue/join", "cancel", "reset")),
 )
 MAX_BODY_BYTES = 64 * 1024  # of a request that carries neither a file nor a frame
 MAX_BODY_DEPTH = 16  # of nested lists and dicts
 # These have limits of their own.
-LARGE_BODY_ROUTES = (f"{GRADIO_API}upload", "/camera/frame/", "/teach/frame/", "/profile/use")
+LARGE_BODY_ROUTES = (
+    *(f"{GRADIO_API}upload", "/read"),
+    *("/camera/frame/", "/teach/frame/", "/profile/use"),
+)
 
 
 # ---- hosts and origins

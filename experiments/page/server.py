@@ -88,6 +88,7 @@ def create_app(
     from experiments.page.auth import AllowedHosts, AuthMiddleware, BodyMiddleware
     from experiments.page.isolation import IsolatedUploadReader
     from experiments.page.profiles import MAX_PROFILES_PER_VISITOR, ProfileStore, add_profile_routes
+    from experiments.page.reading import add_reading_route
     from experiments.page.routes import add_camera_routes, add_error_answers
     from experiments.page.sessions import SessionPool
     from experiments.page.storage import Quota, add_upload_route
@@ -109,6 +110,7 @@ def create_app(
     add_example_route(app, recognizer.task)
     quota = Quota(file_bytes, settings["readers"] + settings["queue"])
     add_upload_route(app, folder, quota, page.upload_file_set)
+    add_reading_route(app, uploads, folder, quota, settings["readers"])
     _mount_page(app, page, file_bytes)
     hosts = AllowedHosts(host, settings["allowed_hosts"])
     return AuthMiddleware(BodyMiddleware(app, folder, set(page.fns)), auth, hosts), pool

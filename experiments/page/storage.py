@@ -33,6 +33,14 @@ class TooLargeError(ValueError):
     """More bytes or files than may be stored."""
 
 
+class UploadError(ValueError):
+    """An upload that is refused, with the HTTP status of the answer."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 # ---- the folder
 
 
@@ -131,24 +139,12 @@ def add_upload_route(app: FastAPI, folder: Path, quota: Quota, stored: set[str])
 
     @app.post("/gradio_api/upload")
     async def receive_upload(request: Request) -> Any:
-        client = request.client.host if request.client else ""
         try:
-            reservation = quota.reserve(client, _get_announced_bytes(request, quota))
-        except TooLargeError as error:
-            return PlainTextResponse(str(error), 413)
-        try:
-            reservation.path = await _store_upload(request, folder, quota)
-        except TooLargeError as error:
-            return PlainTextResponse(str(error), 413)
-        except MultiPartException as error:
-            return PlainTextResponse(error.message, 400)
-        except TimeoutError:
-            return PlainTextResponse("The upload stalled.", 408)
-        finally:
-            if reservation.path is None:
-                quota.release(reservation)
-        stored.add(str(reservation.path))
-        return JSONResponse([str(reservation.path)])
+            path = await store_upload(request, folder, quota)
+        except UploadError as error:
+            return PlainTextResponse(str(error), error.status)
+        stored.add(str(path))
+        return JSONResponse([str(path)])
 
     @app.get("/gradio_api/upload_progress")
     async def report_progress() -> PlainTextResponse:
@@ -161,7 +157,32 @@ def _get_announced_bytes(request: Request, quota: Quota) -> int:
     return max(0, int(length) - FORM_BYTES) if length.isdecimal() else quota.file_bytes
 
 
-async def _store_upload(request: Request, folder: Path, quota: Quota) -> Path:
+async def store_upload(request: Request, folder: Path, quota: Quota) -> Path:
+    """Return the path of a request's file, which counts until it is deleted.
+
+    Raises:
+        UploadError: the file is too large, is not a form's only file, or the request stalls.
+    """
+    client = request.client.host if request.client else ""
+    try:
+        reservation = quota.reserve(client, _get_announced_bytes(request, quota))
+    except TooLargeError as error:
+        raise UploadError(str(error), 413) from error
+    try:
+        reservation.path = await _write_upload(request, folder, quota)
+    except TooLargeError as error:
+        raise UploadError(str(error), 413) from error
+    except MultiPartException as error:
+        raise UploadError(error.message, 400) from error
+    except TimeoutError as error:
+        raise UploadError("The upload stalled.", 408) from error
+    finally:
+        if reservation.path is None:
+            quota.release(reservation)
+    return reservation.path
+
+
+async def _write_upload(request: Request, folder: Path, quota: Quota) -> Path:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise MultiPartException("Expected one file as multipart/form-data.")
     stream = _read_bounded(request, quota.file_bytes + FORM_BYTES, quota.too_large)

@@ -78,6 +78,17 @@ def test_links_out_of_a_run_folder_are_not_followed(tmp_path: Path) -> None:
         merge_saved_overrides([f"resume={folder}"])
 
 
+def test_a_run_that_wandb_logged_can_be_resumed(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", "task=asl", "logger=wandb")
+    logs = folder / "wandb" / "offline-run-20260101_120000-1" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "debug-core.log").symlink_to(tmp_path / "core.log")  # as W&B does
+    merge_saved_overrides([f"resume={folder}"])
+    (logs / "debug.log").symlink_to(tmp_path / "core.log")
+    with pytest.raises(ValueError, match="is a link out of the run folder"):
+        merge_saved_overrides([f"resume={folder}"])
+
+
 @pytest.mark.parametrize(
     "text",
     [
