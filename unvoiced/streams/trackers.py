@@ -37,11 +37,13 @@ class TrackerSettings:
         model: path of the detector's model; None for the user's cache.
         min_confidence: confidence from which a detection counts, 0 to 1.
         metadata: as of a recognizer: ``frame`` with ``shape`` and ``rate``, and ``reader``.
+        num_hands: hands of a frame, 1 or 2.
     """
 
     model: str | None
     min_confidence: float
     metadata: dict[str, Any]
+    num_hands: int = 1
 
 
 class HandTracker:

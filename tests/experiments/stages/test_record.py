@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from datamodules.recorders.hand import HandRecorder
 from datamodules.recorders.mouth import MouthRecorder
 from datamodules.store.dataset import PreparedSet
 from experiments.stages import record
 from tests.helpers.faces import paint_scene
+from tests.helpers.hands import paint_hand
 from tests.helpers.teaching import FakeHandTracker, make_hand, show_hand
 from tests.helpers.videos import write_video
 from unvoiced.teaching import holds
@@ -135,6 +137,13 @@ def test_words_of_a_video_are_recorded(run, tmp_path, face_model_file) -> None:
     assert sorted(prepared.manifest["label"]) == ["no", "yes"]
     assert prepared.features.shape[1:] == (64, 96)
     assert len([*(tmp_path / "set" / "videos").rglob("*.mp4")]) == 2
+
+
+def test_a_painted_hand_is_recorded(hand_model_file) -> None:
+    session = RecordingSession(HandRecorder(), ["B"], ready_s=0.1)
+    attempts = [session.push(paint_hand(), number / 10) for number in range(12)]
+    (attempt,) = [attempt for attempt in attempts if attempt is not None]
+    assert {clip.shape for clip in attempt.capture.clips} == {(1, 63)}
 
 
 @pytest.mark.slow
