@@ -32,20 +32,34 @@ def finish_wandb() -> Iterator[None]:
     wandb.finish()
 
 
-def test_tensorboard_and_wandb_hold_the_whole_run(run, tmp_path: Path) -> None:
-    data = f"data_dir={write_hands(tmp_path / 'set', each=8)}"
-    short = ("trainer=cpu", "epochs=2", "datamodule.steps_per_epoch=3", *LABELS)
-    loggers = ("logger=[tensorboard,wandb]", "trainer.log_every_n_steps=2", "log_best=true")
-    folder = run(data, *short, *loggers)
+def test_tensorboard_holds_the_whole_run(run, tmp_path: Path) -> None:
+    check_tensorboard(*track_run(run, tmp_path, "logger=tensorboard"))
+
+
+@pytest.mark.slow
+def test_several_loggers_hold_the_whole_run(run, tmp_path: Path) -> None:
+    folder, steps = track_run(run, tmp_path, "logger=[tensorboard,wandb]", "log_best=true")
     wandb.finish()
-    steps = pd.read_csv(folder / "steps.csv")
-    assert list(steps["step"]) == [2, 4, 6] and list(steps["epoch"]) == [1, 2, 2]
-    assert len(pd.read_csv(folder / "metrics.csv")) == 2
-    check_tensorboard(folder / "tensorboard", steps)
+    check_tensorboard(folder, steps)
     check_wandb(folder / "wandb", steps)
 
 
+def track_run(run, tmp_path: Path, *overrides: str) -> tuple[Path, pd.DataFrame]:
+    data = f"data_dir={write_hands(tmp_path / 'set', each=8)}"
+    short = ("trainer=cpu", "epochs=2", "datamodule.steps_per_epoch=3", *LABELS)
+    figures = (
+        "callbacks.prediction_figures.every_n_epochs=2",
+        "callbacks.prediction_figures.samples=2",
+    )
+    folder = run(data, *short, *figures, "trainer.log_every_n_steps=2", *overrides)
+    steps = pd.read_csv(folder / "steps.csv")
+    assert list(steps["step"]) == [2, 4, 6] and list(steps["epoch"]) == [1, 2, 2]
+    assert len(pd.read_csv(folder / "metrics.csv")) == 2
+    return folder, steps
+
+
 def check_tensorboard(folder: Path, steps: pd.DataFrame) -> None:
+    folder /= "tensorboard"
     events = read_events(folder)
     losses = {point.step: point.value for point in events.Scalars("train/loss_step")}
     assert losses == pytest.approx(dict(zip(steps["step"], steps["train/loss_step"], strict=True)))
