@@ -14,7 +14,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from experiments.launch.errors import report_errors
 from experiments.launch.requirements import require_files, require_relations, require_writable
-from experiments.launch.schema import NAMED, validate_configuration
+from experiments.launch.schema import NAMED, validate_configuration, validate_plain_settings
 from experiments.launch.suggestions import CONF, explain_unknown, list_known_keys, list_tasks_with
 from unvoiced.validation import shown
 
@@ -79,6 +79,7 @@ def validate_command(config: DictConfig) -> None:
     with open_dict(changed):
         changed.pop("hydra")
         changed.run_dir = folder
+    validate_plain_settings(changed)
     require_files(changed)  # before the classes of the settings are imported, which takes seconds
     validate_configuration(changed)
     require_relations(changed)

@@ -67,10 +67,7 @@ def validate_configuration(config: DictConfig) -> None:
         ValueError: with the setting, the value and what is expected.
     """
     allow_packages(config.get("allow"))
-    stage = config.get("stage")
-    names = ", ".join(GROUPS)
-    if not isinstance(stage, str) or stage not in GROUPS:
-        raise ValueError(f"stage={shown(stage)} does not exist. Stages: {names}")
+    stage = _require_stage(config)
     own = read_task(str(config.get("task")))
     for key in config:
         name = str(key)
@@ -81,6 +78,27 @@ def validate_configuration(config: DictConfig) -> None:
         validate_key(config, name)
     for name in GROUPS[stage]:
         _require_group(config, name)
+
+
+def validate_plain_settings(config: DictConfig) -> None:
+    """Refuse values that are not valid, apart from the arguments of classes.
+
+    Imports none of the classes, which takes seconds.
+
+    Raises:
+        ValueError: with the setting, the value and what is expected.
+    """
+    stage = _require_stage(config)
+    for name in map(str, config):
+        if name != "hydra" and (name not in ALL_GROUPS or name in {*SETTINGS} & {*GROUPS[stage]}):
+            validate_key(config, name)
+
+
+def _require_stage(config: DictConfig) -> str:
+    stage = config.get("stage")
+    if not isinstance(stage, str) or stage not in GROUPS:
+        raise ValueError(f"stage={shown(stage)} does not exist. Stages: {', '.join(GROUPS)}")
+    return stage
 
 
 def validate_key(config: DictConfig, name: str) -> None:
