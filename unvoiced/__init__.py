@@ -5,7 +5,8 @@ requirements.txt in this folder. torch, lightning and hydra must not be imported
 """
 
 from unvoiced.engine import Engine
-from unvoiced.recognizer import Reading, Recognizer
+from unvoiced.readings import Reading
+from unvoiced.recognizer import Recognizer
 from unvoiced.streams.decisions import Event
 
 __all__ = ["Engine", "Event", "Reading", "Recognizer"]

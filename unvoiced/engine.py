@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from unvoiced.deprecations import former_name, rename_arguments
+from unvoiced.readings import Answer
 from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StageTimer, Stream, StreamClock
 from unvoiced.streams.decisions import Event, TextBuffer
@@ -23,6 +25,7 @@ class Engine:
 
     Attributes:
         stream: the task's way from frames to events.
+        last_answer: the answer that was written last, with its frames; None for none.
 
     Raises:
         ValueError: an unknown task, or a setting that is not valid.
@@ -34,6 +37,7 @@ class Engine:
         spec = get_task(recognizer.task)
         self.stream: Stream = import_object(spec.stream)(recognizer, **settings)
         self._text = TextBuffer(is_joined=spec.has_joined_labels)
+        self.last_answer: Answer | None = None
         self._timer, self._clock = StageTimer(), StreamClock()
 
     def push(self, frame: np.ndarray, seconds: float, bgr: bool = False) -> list[Event]:
@@ -61,8 +65,8 @@ class Engine:
         return self._write_events(self.stream.end(self._clock.now_s or 0.0, self._timer))
 
     def clear(self) -> None:
-        """Delete the text."""
-        self._text.text = ""
+        """Delete the text, and forget the last answer."""
+        self._text.text, self.last_answer = "", None
 
     def type(self, label: str) -> None:
         """Write a letter or word; ``space`` and ``del`` act as keys."""
@@ -104,4 +108,11 @@ class Engine:
         for event in events:
             if event.kind in self.stream.written_kinds and event.probability > 0:
                 self._text.add(event.label)
+                self._note_answer(event)
         return events
+
+    def _note_answer(self, event: Event) -> None:
+        reading = replace(self.stream.reading, label=event.label)
+        if event.frames is not None:
+            reading = replace(reading, frames=event.frames, signal=None)
+        self.last_answer = reading.to_answer()

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.recognizer import NO_READING, Reading, Recognizer
+from unvoiced.readings import NO_READING, Reading
+from unvoiced.recognizer import Recognizer
 
 
 def read_frames(recognizer: Recognizer, frames: np.ndarray, fps: float | None) -> Reading:
@@ -26,7 +27,7 @@ def read_frames(recognizer: Recognizer, frames: np.ndarray, fps: float | None) -
         raise ValueError(f"an array of shape {frames.shape}; expected (frames, *{shape})")
     signal = frames.astype(recognizer.metadata["frame"]["dtype"])
     probabilities = recognizer.predict_probabilities(signal)
-    return recognizer.to_reading(probabilities, signal=signal)
+    return recognizer.to_reading(probabilities, signal=signal, frames=signal)
 
 
 def read_hand(recognizer: Recognizer, image: np.ndarray, fps: float | None) -> Reading:
@@ -39,7 +40,8 @@ def read_hand(recognizer: Recognizer, image: np.ndarray, fps: float | None) -> R
     """
     if not _is_image(image):
         landmarks = _to_landmarks(image, recognizer.num_hands)
-        return recognizer.to_reading(recognizer.predict_probabilities(landmarks))
+        probabilities = recognizer.predict_probabilities(landmarks)
+        return recognizer.to_reading(probabilities, frames=landmarks)
     from unvoiced.vision.hands import shared_hand_landmarker
     from unvoiced.vision.models import locate_hand_model
     from unvoiced.vision.skeleton import draw_hand
@@ -49,8 +51,9 @@ def read_hand(recognizer: Recognizer, image: np.ndarray, fps: float | None) -> R
     hand = shared_hand_landmarker(path, *settings).read(image)
     if hand is None:
         return NO_READING
-    probabilities = recognizer.predict_probabilities(hand.landmarks[None])
-    return recognizer.to_reading(probabilities, draw_hand(image, hand.landmarks))
+    landmarks = hand.landmarks[None]
+    probabilities = recognizer.predict_probabilities(landmarks)
+    return recognizer.to_reading(probabilities, draw_hand(image, landmarks[0]), frames=landmarks)
 
 
 def _is_image(array: Any) -> bool:
@@ -96,7 +99,7 @@ def _read_crops(recognizer: Recognizer, crops: np.ndarray) -> Reading:
             f"mouths of shape {crops.shape[1:]}, {crops.dtype}; the model reads {expected}, uint8"
         )
     middle = np.repeat(crops[len(crops) // 2][..., None], 3, axis=2)
-    return recognizer.to_reading(recognizer.predict_probabilities(crops), middle)
+    return recognizer.to_reading(recognizer.predict_probabilities(crops), middle, frames=crops)
 
 
 def read_emg(recognizer: Recognizer, counts: np.ndarray, sample_rate: float | None) -> Reading:
@@ -105,8 +108,9 @@ def read_emg(recognizer: Recognizer, counts: np.ndarray, sample_rate: float | No
     Raises:
         ValueError: an array of another shape, or a recording of bad quality.
     """
-    from unvoiced.emg.preprocessing import prepare_recording
+    from unvoiced.emg.preprocessing import filter_recording, fit_recording
 
-    signal = prepare_recording(np.asarray(counts), recognizer.metadata, sample_rate)
+    emg = filter_recording(np.asarray(counts), recognizer.metadata, sample_rate)
+    signal = fit_recording(emg, recognizer.metadata)
     text, probability = recognizer.transcribe(signal)
-    return Reading(text, probability, ((text, probability),), signal=signal)
+    return Reading(text, probability, ((text, probability),), signal=signal, frames=emg)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import threading
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,32 +15,8 @@ from unvoiced.deprecations import former_name, rename_arguments
 from unvoiced.metadata import rename_facts
 from unvoiced.networks import Network, OnnxNetwork
 from unvoiced.profile import NO_EMBEDDING, Profile, check_profile, require_closed_vocabulary
+from unvoiced.readings import Reading
 from unvoiced.tasks import get_task, import_object
-
-
-@dataclass(frozen=True)
-class Reading:
-    """An answer.
-
-    Attributes:
-        label: the letter, word or text; empty if there was nothing to read.
-        probability: of the label.
-        top: the three best answers with their probabilities.
-        annotated_image: the image with the hand or mouth marked, (H, W, 3) uint8 RGB; None for a
-            signal.
-        signal: the samples (T, C) that the network received; None for images.
-    """
-
-    label: str
-    probability: float
-    top: tuple[tuple[str, float], ...] = ()
-    annotated_image: np.ndarray | None = field(default=None, repr=False)
-    signal: np.ndarray | None = field(default=None, repr=False)
-
-    seen = former_name("annotated_image")
-
-
-NO_READING = Reading("", 0.0)
 
 
 class Recognizer:
@@ -248,11 +223,12 @@ class Recognizer:
         probabilities: np.ndarray,
         annotated_image: np.ndarray | None = None,
         signal: np.ndarray | None = None,
+        frames: np.ndarray | None = None,
     ) -> Reading:
         """Return the best answers of (classes,) probabilities."""
         best = np.argsort(-probabilities, kind="stable")[:3]
         top = tuple((self.classes[n], float(probabilities[n])) for n in best)
-        return Reading(*top[0], top, annotated_image, signal)
+        return Reading(*top[0], top, annotated_image, signal, frames)
 
     def transcribe(self, signal: np.ndarray) -> tuple[str, float]:
         """Return the text of (T, C) float32 with scaled channels, and its confidence."""

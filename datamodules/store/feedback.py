@@ -6,10 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from datamodules.store.samples import Description, Frame, Rejection, Sample
 from datamodules.store.writer import PreparedWriter
+from unvoiced.readings import Answer
 
 GROUP = "feedback"
 
@@ -23,7 +22,7 @@ class FeedbackSet:
 
     Args:
         data_dir: the folder of the set.
-        metadata: of the model: task and frame.
+        metadata: of the model: task, frame and reader.
     """
 
     def __init__(self, data_dir: Path, metadata: dict[str, Any]) -> None:
@@ -41,18 +40,19 @@ class FeedbackSet:
             with self._writer:
                 self._writer.finish()
 
-    def add(self, frames: np.ndarray, answer: str, label: str) -> None:
-        """Keep the frames (T, *frame_shape) of a wrong answer; the label may be empty."""
+    def add(self, answer: Answer, label: str) -> None:
+        """Keep the frames of a wrong answer; the label may be empty."""
         writer = self._open_writer()
         name = f"feedback_{len(writer.done):05d}"
         if label:
             self.num_samples += 1
-            writer.add(
-                Sample(name, frames, label, GROUP, source=f"read as {answer}", sequence=name)
-            )
+            source = f"read as {answer.label}"
+            writer.add(Sample(name, answer.frames, label, GROUP, source=source, sequence=name))
         else:
             self.num_open += 1
-            writer.add(Rejection(name, "a wrong answer without the right label", label=answer))
+            writer.add(
+                Rejection(name, "a wrong answer without the right label", label=answer.label)
+            )
         writer.flush()
 
     def describe(self) -> str:
@@ -70,6 +70,7 @@ class FeedbackSet:
             names = ("shape", "dtype", "meaning", "rate")
             shape, dtype, meaning, rate = (facts.get(name) for name in names)
             frame = Frame(tuple(shape), dtype, meaning, rate)
-            description = Description(self.metadata["task"], frame, {"reader": {}})
+            settings = {"reader": self.metadata.get("reader", {})}
+            description = Description(self.metadata["task"], frame, settings)
             self._writer = PreparedWriter(self.data_dir, description)
         return self._writer

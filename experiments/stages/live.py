@@ -65,8 +65,8 @@ def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     is_ready = config.crop == "none" or spec.is_landmark_file(path)
     folder = Path(config.run_dir)
     wrong = FeedbackSet(folder / "feedback", recognizer.metadata)
-    feedback = prepare_feedback(config, recognizer, wrong)
     engine = Engine(recognizer, **live, **({"is_preprocessed": True} if is_ready else {}))
+    feedback = prepare_feedback(config, engine, wrong)
     source = open_live_source(path, recognizer, paced=not config.live.output)
     screen = VideoWriter(config.live.output, source.fps) if config.live.output else ScreenWindow()
     if feedback is not None:
@@ -99,9 +99,6 @@ def read_frames(
             log.write(events, engine.latency_ms, total_ms)
             for event in events:
                 label = "" if event.kind == "released" else event.label
-            written = [e.label for e in events if e.kind in engine.stream.written_kinds]
-            if feedback is not None:
-                feedback.note_answers(written)
             prompt = feedback.prompt if feedback is not None else ""
             if not screen.show(draw_screen(engine, prompt or label, total_ms)):
                 break
@@ -114,9 +111,7 @@ def read_frames(
     log.write(engine.end(), {}, None)
 
 
-def prepare_feedback(
-    config: DictConfig, recognizer: Recognizer, wrong: FeedbackSet
-) -> FeedbackKeys | None:
+def prepare_feedback(config: DictConfig, engine: Engine, wrong: FeedbackSet) -> FeedbackKeys | None:
     """Return the keys of ``live.feedback``; None without it.
 
     Raises:
@@ -129,7 +124,7 @@ def prepare_feedback(
             f"live.feedback=true needs a window, and live.output={config.live.output} shows none. "
             "Leave out one of them."
         )
-    return FeedbackKeys(recognizer, wrong.add)
+    return FeedbackKeys(engine, wrong.add)
 
 
 # ---- signals

@@ -227,7 +227,7 @@ def test_short_rests_do_not_split_a_word() -> None:
 def test_words_of_a_segment_are_confident_and_separate(read: list[tuple[str, float]]) -> None:
     peaks, events = WordPeakPicker(apart_s=0.2, min_probability=0.4, next_s=1.0), []
     for label, share in read:
-        events += peaks.push(label, share, 0.05)
+        events += peaks.push(Reading(label, share), 0.05)
     events += peaks.end()
     times = [event.seconds for event in events if event.kind == "released"]
     assert (np.diff(times) >= 0.2 - 1e-6).all()

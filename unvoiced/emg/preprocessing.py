@@ -32,6 +32,22 @@ def prepare_recording(
     Raises:
         ValueError: the recording has another shape, or is unusable.
     """
+    return fit_recording(filter_recording(counts, metadata, sample_rate), metadata)
+
+
+def filter_recording(
+    counts: np.ndarray, metadata: dict[str, Any], sample_rate: float | None = None
+) -> np.ndarray:
+    """Filter a recording as a prepared set stores it: (T, C) → (T', C) float32, µV.
+
+    Args:
+        counts: (T, C) as recorded.
+        metadata: of a network.
+        sample_rate: of the recording, Hz; None for that of the training set.
+
+    Raises:
+        ValueError: the recording has another shape, or is unusable.
+    """
     frame, reader = metadata["frame"], metadata.get("reader", {})
     channels = int(frame["shape"][0])
     if counts.ndim != 2 or counts.shape[1] != channels:
@@ -40,8 +56,12 @@ def prepare_recording(
     emg_filter = build_filter(fill_from_training(given, frame, reader))
     limits = ("uv_per_count", "skip_samples", "min_s", "max_s", "max_clipped")
     known = {name: reader[name] for name in limits if name in reader}
-    emg = preprocess_recording(counts, emg_filter, **known)
-    settings = metadata["input"]
+    return preprocess_recording(counts, emg_filter, **known)
+
+
+def fit_recording(emg: np.ndarray, metadata: dict[str, Any]) -> np.ndarray:
+    """Cut and scale a filtered recording (T, C) for a network: (T', C) float32."""
+    settings, frame = metadata["input"], metadata["frame"]
     if settings.get("segment_s"):
         cue_s = settings["segment_start_s"] if settings["segment"] == "cue" else None
         first = find_segment_start(emg, frame["rate"], settings["segment_s"], cue_s)

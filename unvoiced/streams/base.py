@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from unvoiced.recognizer import Reading
+from unvoiced.readings import Reading
 from unvoiced.streams.decisions import Event
 
 MAX_TIME_S = 1e10  # later times are too coarse in floating point

@@ -22,13 +22,15 @@ TOLERANCE_S = 1e-9  # rounding of times
 class Event:
     """A letter or word that ``started``, is still ``held``, or was ``released``.
 
-    A word that started and was withdrawn is ``released`` with a probability of 0.
+    A word that started and was withdrawn is ``released`` with a probability of 0. ``frames`` are
+    those (T, *frame_shape) that were read as it; None: those of the stream's last reading.
     """
 
     kind: str
     label: str
     probability: float
     seconds: float
+    frames: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass

@@ -9,7 +9,8 @@ import numpy as np
 
 from unvoiced.emg.preprocessing import MIN_WINDOW_S, LivePreprocessor
 from unvoiced.live.emg_windows import EMGWindow
-from unvoiced.recognizer import NO_READING, Reading, Recognizer
+from unvoiced.readings import NO_READING, Reading
+from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StageTimer
 from unvoiced.streams.decisions import Event, check_settings
 from unvoiced.validation import require
@@ -99,7 +100,9 @@ class EMGStream:
         self.window_readings.append((end_s, text, probability))
         if not text or text == previous or probability < self.min_probability:
             return []
-        self.reading = Reading(text, probability, ((text, probability),))
+        top = ((text, probability),)
+        signal = window.scale_channels(self.scale)
+        self.reading = Reading(text, probability, top, signal=signal, frames=window.samples)
         return [Event("started", text, probability, end_s)]
 
     def _transcribe(self, window: EMGWindow) -> tuple[str, float]:

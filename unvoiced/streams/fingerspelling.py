@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.recognizer import NO_READING, Recognizer
+from unvoiced.readings import NO_READING
+from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StageTimer
 from unvoiced.streams.decisions import PAUSE_LABEL, Event, HoldDetector
 from unvoiced.streams.trackers import HandTracker
@@ -92,5 +93,5 @@ class FingerspellingStream:
             self.reading = NO_READING
             return np.float64([label == PAUSE_LABEL for label in self.labels])
         probabilities = self.recognizer.predict_probabilities(landmarks)
-        self.reading = self.recognizer.to_reading(probabilities)
+        self.reading = self.recognizer.to_reading(probabilities, frames=landmarks)
         return np.pad(probabilities, (0, len(self.labels) - len(probabilities)))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.recognizer import NO_READING, Recognizer
+from unvoiced.readings import NO_READING
+from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StageTimer
 from unvoiced.streams.decisions import Event, check_settings
 
@@ -91,8 +92,10 @@ class FrameStream:
 
     def _read_window(self, timer: StageTimer) -> list[Event]:
         with timer.measure("network"):
-            probabilities = self.recognizer.predict_probabilities(np.stack(self._window))
-        previous, reading = self.reading.label, self.recognizer.to_reading(probabilities)
+            frames = np.stack(self._window)
+            probabilities = self.recognizer.predict_probabilities(frames)
+        previous = self.reading.label
+        reading = self.recognizer.to_reading(probabilities, frames=frames)
         self._num_read, self._last_read = self._num_read + 1, self._count
         self.window_readings.append((self.duration_s, reading.label, reading.probability))
         if reading.label == previous or reading.probability < self.min_probability:

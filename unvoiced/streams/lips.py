@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.recognizer import NO_READING, Recognizer
+from unvoiced.readings import NO_READING
+from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StageTimer
 from unvoiced.streams.decisions import TOLERANCE_S, Event, check_settings
 from unvoiced.streams.speech import (
@@ -151,13 +152,14 @@ class LipStream:
             centre_s = peaks.next_s - start_s
             with timer.measure("network"):
                 self._read_span(crops, centre_s - half_s, centre_s + half_s)
-            events += peaks.push(self.reading.label, self.reading.probability, step_s)
+            events += peaks.push(self.reading, step_s)
         return events + (peaks.end() if has_ended else [])
 
     def _read_span(self, crops: np.ndarray, from_s: float, to_s: float) -> None:
         """Read the crops between two times after the first one."""
         clip = self._cut_span(crops, from_s, to_s)
-        self.reading = self.recognizer.to_reading(self.recognizer.predict_probabilities(clip))
+        probabilities = self.recognizer.predict_probabilities(clip)
+        self.reading = self.recognizer.to_reading(probabilities, frames=clip)
 
     def _cut_span(self, crops: np.ndarray, from_s: float, to_s: float) -> np.ndarray:
         """Return the crops between two times after the first one."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from unvoiced.readings import Reading
 from unvoiced.streams.decisions import Event
 from unvoiced.validation import require
 
@@ -78,9 +79,10 @@ class WordPeakPicker:
     _undecided: list[Event] = field(default_factory=list, repr=False)
     _last_s: float = -math.inf  # centre of the last word
 
-    def push(self, label: str, probability: float, step_s: float) -> list[Event]:
+    def push(self, reading: Reading, step_s: float) -> list[Event]:
         """Add the reading of the window at ``next_s``, move on by ``step_s``, return new words."""
-        candidate = Event("released", label, probability, self.next_s)
+        label, probability = reading.label, reading.probability
+        candidate = Event("released", label, probability, self.next_s, reading.frames)
         self.next_s += step_s
         if probability >= self.min_probability:
             self._undecided.append(candidate)
@@ -95,11 +97,7 @@ class WordPeakPicker:
         words = [word for word in self._find_peaks() if word.seconds <= until_s]
         self._last_s = max([self._last_s, *(word.seconds for word in words)])
         self._undecided = [event for event in self._undecided if event.seconds > until_s]
-        return [
-            Event(kind, word.label, word.probability, word.seconds)
-            for word in words
-            for kind in ("started", "released")
-        ]
+        return [replace(word, kind=kind) for word in words for kind in ("started", "released")]
 
     def _find_peaks(self) -> list[Event]:
         """Return the most probable windows, greedily, ``apart_s`` from each other; in order."""

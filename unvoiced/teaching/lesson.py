@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.recognizer import Reading, Recognizer
+from unvoiced.readings import Reading
+from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StreamClock
 from unvoiced.streams.decisions import PAUSE_LABEL
 from unvoiced.tasks import get_task, import_object

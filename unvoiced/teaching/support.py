@@ -10,7 +10,8 @@ import numpy as np
 
 from unvoiced.plain_data import check_text
 from unvoiced.profile import NO_EMBEDDING, Profile, build_profile
-from unvoiced.recognizer import Reading, Recognizer
+from unvoiced.readings import Reading
+from unvoiced.recognizer import Recognizer
 
 MAX_PER_CLASS = 10  # recordings; the oldest makes room for a new one
 MAX_RECORDINGS = 1_500  # of all classes

@@ -12,68 +12,67 @@ from datamodules.store.dataset import PreparedSet
 from datamodules.store.feedback import FeedbackSet
 from experiments.stages import run_stage
 from tests.helpers.paths import ROOT
-from unvoiced import Recognizer
+from unvoiced import Engine, Recognizer
 from unvoiced.live.feedback import FeedbackKeys
 from unvoiced.live.screens import ScreenWindow
+from unvoiced.readings import Answer
 
 MODEL = ROOT / "tests" / "golden" / "models" / "asl.onnx"
-Kept = list[tuple[np.ndarray, str, str]]
+Kept = list[tuple[Answer, str]]
 
 
 @pytest.fixture
-def recognizer() -> Recognizer:
-    return Recognizer(MODEL)
+def engine() -> Engine:
+    return Engine(Recognizer(MODEL), is_preprocessed=True)
 
 
 def type_text(keys: FeedbackKeys, text: str) -> None:
     assert all(keys.press(ord(key)) for key in text)
 
 
-def read_hand(recognizer: Recognizer, keys: FeedbackKeys, seed: int, label: str) -> np.ndarray:
+def make_answer(seed: int, label: str) -> Answer:
     hand = np.random.default_rng(seed).normal(size=(1, 63)).astype(np.float32)
-    recognizer.predict_probabilities(hand)
-    keys.note_answers([label])
-    return hand
+    return Answer(label, hand, hand)
 
 
-def test_a_typed_label_corrects_the_last_answer(recognizer: Recognizer) -> None:
+def test_a_typed_label_corrects_the_last_answer(engine: Engine) -> None:
     kept: Kept = []
-    keys = FeedbackKeys(recognizer, lambda *part: kept.append(part))
+    keys = FeedbackKeys(engine, lambda *part: kept.append(part))
     assert not keys.press(ord("w")) and not keys.press(ord("q"))  # nothing was read
-    first = read_hand(recognizer, keys, 1, "A")
+    engine.last_answer = first = make_answer(1, "A")
     type_text(keys, "wqx")  # q is a letter now
-    read_hand(recognizer, keys, 2, "C")  # later answers do not count
+    engine.last_answer = make_answer(2, "C")  # later answers do not count
     assert keys.press(8) and keys.press(8) and keys.prompt == "not A but: _"
     type_text(keys, "b\r")
-    assert keys.prompt == "" and not keys.press(ord("w"))
-    ((frames, answer, label),) = kept
-    assert np.array_equal(frames, first) and (answer, label) == ("A", "B")
+    assert keys.prompt == "" and kept == [(first, "B")]
+    engine.last_answer = first
+    assert not keys.press(ord("w"))  # it is corrected
 
 
 @pytest.mark.parametrize("last", ["\r", "x\x1b"])
-def test_the_right_label_may_stay_open(last: str, recognizer: Recognizer) -> None:
+def test_the_right_label_may_stay_open(last: str, engine: Engine) -> None:
     kept: Kept = []
-    keys = FeedbackKeys(recognizer, lambda *part: kept.append(part))
-    read_hand(recognizer, keys, 1, "A")
+    keys = FeedbackKeys(engine, lambda *part: kept.append(part))
+    engine.last_answer = make_answer(1, "A")
     type_text(keys, "w" + last)
-    assert [part[1:] for part in kept] == [("A", "")]
+    assert [(answer.label, label) for answer, label in kept] == [("A", "")]
 
 
-def test_corrections_are_a_prepared_set(recognizer: Recognizer, tmp_path: Path) -> None:
-    hands = np.random.default_rng(0).normal(size=(3, 1, 63)).astype(np.float32)
-    with FeedbackSet(tmp_path / "set", recognizer.metadata) as wrong:
-        for hand, label in zip(hands, ("B", "my name", ""), strict=True):
-            wrong.add(hand, "A", label)
+def test_corrections_are_a_prepared_set(engine: Engine, tmp_path: Path) -> None:
+    answers = [make_answer(seed, "A") for seed in range(3)]
+    with FeedbackSet(tmp_path / "set", engine.recognizer.metadata) as wrong:
+        for answer, label in zip(answers, ("B", "my name", ""), strict=True):
+            wrong.add(answer, label)
     stored = PreparedSet(tmp_path / "set")
     assert stored.manifest["label"].tolist() == ["B", "my name"]
-    assert np.array_equal(stored.features[0:1], hands[0])
+    assert np.array_equal(stored.features[0:1], answers[0].frames)
     rejected = pd.read_csv(tmp_path / "set" / "rejected.csv")
     assert rejected["label"].tolist() == ["A"]
     assert "2 corrected answers, 1 without" in wrong.describe()
 
 
-def test_without_a_wrong_answer_nothing_is_kept(recognizer: Recognizer, tmp_path: Path) -> None:
-    with FeedbackSet(tmp_path / "set", recognizer.metadata) as wrong:
+def test_without_a_wrong_answer_nothing_is_kept(engine: Engine, tmp_path: Path) -> None:
+    with FeedbackSet(tmp_path / "set", engine.recognizer.metadata) as wrong:
         assert wrong.describe() == ""
     assert not (tmp_path / "set").exists()
 
