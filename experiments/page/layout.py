@@ -61,7 +61,7 @@ def build_page(
         gr.HTML(header, **PLAIN_HTML)
         reason = explain_no_profile(recognizer)
         if spec.has_camera:
-            with gr.Tabs():
+            with gr.Tabs(overflow_behavior="wrap"):  # a menu would hide tabs on phones
                 with gr.Tab("Camera"):
                     gr.HTML(markup.render_camera(task), **PLAIN_HTML)
                 with gr.Tab("Image or clip" if spec.has_single_images else "Clip"):
