@@ -17,7 +17,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]*\brun\.py [^`\n]*)`")
 COMMAND = re.compile(r"(?:\bpython|^torchrun\b.*|^srun\b.*) run\.py\b\s*(.*)")
-FILE_KEYS = ("ckpt_path", "profile", "init_from", "pronunciations", "serve.auth_file")
+FILE_KEYS = (
+    *("ckpt_path", "profile", "init_from", "pronunciations", "serve.auth_file"),
+    "tokenizer.path",
+)
 FOLDER_KEYS = ("data_dir", "resume")
 
 

@@ -103,7 +103,7 @@ def test_cnn_lstm_has_the_parameters_of_its_source() -> None:
 
 def test_cnn_lstm_pools_a_frame_to_1152_numbers_and_keeps_every_frame() -> None:
     net, x = CNNLSTM().eval(), torch.rand(2, 1, 32, 64, 96, requires_grad=True)
-    cells = net.pool(net.features(x))
+    cells = net._pool_to_grid(net.features(x))
     assert cells.shape == (2, 48, 32, 4, 6)
     logits = net(x)
     assert logits.shape == (2, 4)
