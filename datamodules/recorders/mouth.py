@@ -60,7 +60,7 @@ class MouthRecorder:
         self._flags: list[bool] = []  # whether each image shows a face
         self._start_s: float | None = None
 
-    def restart(self) -> None:
+    def restart(self, is_new_class: bool = False) -> None:
         """Drop the images until now."""
         self.tracker.buffer.frames.clear()
         self._flags, self._start_s = [], None

@@ -62,7 +62,7 @@ class SignalRecorder:
         }
         self._chunks: list[np.ndarray] = []
 
-    def restart(self) -> None:
+    def restart(self, is_new_class: bool = False) -> None:
         """Drop the samples until now."""
         self._chunks = []
 

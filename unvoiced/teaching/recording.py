@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from unvoiced.streams.base import StreamClock
 from unvoiced.teaching.captures import Capture
 
+MAX_FAILURES = 3  # in a row, after which a label is asked for at the end
+
 
 class CaptureError(ValueError):
     """A capture that cannot be used; the message is the reason."""
@@ -24,8 +26,8 @@ class Recorder(Protocol):
 
     is_visible: bool
 
-    def restart(self) -> None:
-        """Drop what arrived until now: the next recording begins here."""
+    def restart(self, is_new_class: bool = False) -> None:
+        """Drop what arrived until now: the next recording begins here, perhaps of a new class."""
         ...
 
     def push(self, data: Any, seconds: float) -> Capture | None:
@@ -59,6 +61,8 @@ class Attempt:
 class RecordingSession:
     """Asks for labels one by one, and captures each; a failed capture is asked for again.
 
+    After ``MAX_FAILURES`` failures in a row, a label is asked for at the end.
+
     Args:
         recorder: captures the recordings.
         labels: the prompts in order.
@@ -88,6 +92,8 @@ class RecordingSession:
         self.timeout_s, self.pause_every, self.pause_s = timeout_s, pause_every, pause_s
         self.num_kept, self.is_paused = 0, False
         self._left, self._last = list(labels), ""
+        self._recorded_label = ""  # of the last recording
+        self._num_failures = 0  # of the present prompt
         self._clock = StreamClock()
         self._cue_s: float | None = None  # when the capture begins
         self._wait_s = 0.0  # before the next prompt
@@ -135,7 +141,7 @@ class RecordingSession:
         except CaptureError as error:
             return None if now_s < self._cue_s else self._fail(str(error))
         if now_s < self._cue_s:
-            self.recorder.restart()
+            self.recorder.restart(self._recorded_label not in ("", self.label))
             return None
         if capture is not None:
             return self._keep(capture)
@@ -148,27 +154,31 @@ class RecordingSession:
         if self._last:
             self._left.insert(0, self._last)
             self.num_kept -= 1
-            self._last, self._cue_s = "", None
+            self._last, self._cue_s, self._num_failures = "", None, 0
 
     def skip(self) -> None:
         """Ask for the present label at the end."""
         if self._left:
             self._left.append(self._left.pop(0))
-            self._cue_s = None
+            self._cue_s, self._num_failures = None, 0
 
     def _keep(self, capture: Capture) -> Attempt:
-        self._last = self._left.pop(0)
+        self._last = self._recorded_label = self._left.pop(0)
         self.num_kept += 1
         is_pause = self.pause_every and self.num_kept % self.pause_every == 0
         self._wait_s = self.rest_s + (self.pause_s if is_pause else 0.0)
-        self._cue_s = None
+        self._cue_s, self._num_failures = None, 0
         self.recorder.restart()
         return Attempt(self._last, capture)
 
     def _fail(self, reason: str) -> Attempt:
+        attempt = Attempt(self.label, None, reason)
         self._cue_s = None
+        self._num_failures += 1
+        if self._num_failures == MAX_FAILURES:
+            self.skip()
         self.recorder.restart()
-        return Attempt(self.label, None, reason)
+        return attempt
 
 
 def list_prompts(

@@ -18,6 +18,8 @@ from unvoiced.vision.models import HAND_MODEL
 # (border in image sizes, factor on the confidence of detection), until a hand is found. A hand
 # that fills the image is found once there is a border: 94 % of 654 images, 67 % without.
 SEARCH_ATTEMPTS = ((0.0, 1.0), (0.25, 1.0), (0.5, 1.0), (0.25, 0.5), (0.5, 0.5))
+# Borders of the frames of a video, in turn until a hand is found: one search for each frame.
+VIDEO_BORDERS = (0.0, 0.25, 0.0, 0.5)
 MAX_SEARCHED_SIDE = 2560  # pixels; borders double it
 MIN_CROP_SIDE = 160  # pixels; the detector sees 192 x 192
 
@@ -58,7 +60,8 @@ class HandLandmarker:
         model: a ``hand_landmarker.task``, see ``unvoiced.vision.models``.
         min_confidence: detections below this are dropped, 0 to 1.
         video_fps: frames per second of the one video whose frames are read in order, to track the
-            hand between frames; None for unrelated images.
+            hand between frames; None for unrelated images. While no hand is in sight, the border
+            changes from frame to frame, as a hand that fills the image is found with a border.
         thorough: if no hand is found, search again with borders around the image, in overlapping
             crops of a large image, and in a grey image with the tones of skin. An image without a
             hand then takes 5 times as long, one of 1920 x 1080 pixels about half a second.
@@ -81,6 +84,7 @@ class HandLandmarker:
         self.thorough = thorough
         self.num_hands = num_hands
         self._tasks: dict[float, _LandmarkerTask] = {}  # by factor on the confidence
+        self._num_missed = 0  # frames of the video without a hand
         self._video = (
             None
             if video_fps is None
@@ -97,6 +101,8 @@ class HandLandmarker:
         return hand
 
     def _find_hand(self, image: np.ndarray) -> Hand | None:
+        if self._video is not None and not self.thorough:
+            return self._track_hand(self._video, image)
         best: Hand | None = None
         for border, factor in SEARCH_ATTEMPTS if self.thorough else SEARCH_ATTEMPTS[:1]:
             if best is not None and (best.count == self.num_hands or factor < 1):
@@ -104,9 +110,16 @@ class HandLandmarker:
             tracking = self._video if border == 0 else None
             hand = (tracking or self._get_task(factor)).detect(add_border(image, border))
             if hand is not None and (best is None or hand.count > best.count):
-                # back to units of the image itself; z is in widths, as x is
-                best = hand.rescaled(1 + 2 * border, -np.float32([border, border, 0]))
+                best = _remove_border(hand, border)
         return best or (next(self._search_crops(image), None) if self.thorough else None)
+
+    def _track_hand(self, video: _LandmarkerTask, image: np.ndarray) -> Hand | None:
+        border = VIDEO_BORDERS[self._num_missed % len(VIDEO_BORDERS)]
+        hand = video.detect(add_border(image, border))
+        if hand is None:
+            self._num_missed += 1
+            return None
+        return _remove_border(hand, border)
 
     def _search_crops(self, image: np.ndarray) -> Iterator[Hand]:
         """Yield small hands, found in crops of a large image."""
@@ -200,6 +213,11 @@ class _LandmarkerTask:
         )
         create = partial(vision.HandLandmarker.create_from_options, options)
         return open_task(create, self, model, HAND_MODEL)
+
+
+def _remove_border(hand: Hand, border: float) -> Hand:
+    """Return the hand in units of the image itself; z is in widths, as x is."""
+    return hand.rescaled(1 + 2 * border, -np.float32([border, border, 0]))
 
 
 def _flatten_points(points: Any) -> np.ndarray:

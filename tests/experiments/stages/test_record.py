@@ -146,6 +146,16 @@ def test_a_painted_hand_is_recorded(hand_model_file) -> None:
     assert {clip.shape for clip in attempt.capture.clips} == {(1, 63)}
 
 
+def test_a_hand_must_leave_the_sign_before(monkeypatch) -> None:
+    monkeypatch.setattr(holds, "HandTracker", FakeHandTracker)
+    session = RecordingSession(HandRecorder(), ["A", "B"], ready_s=0.1, rest_s=0)
+    shown = ["A"] * 30 + ["B"] * 10
+    attempts = [session.push(show_hand(make_hand(sign)), n / 20) for n, sign in enumerate(shown)]
+    times = [number for number, attempt in enumerate(attempts) if attempt]
+    assert len(times) == 2
+    assert times[1] > 30
+
+
 @pytest.mark.slow
 def test_a_lost_face_is_asked_for_again(face_model_file) -> None:
     session = RecordingSession(MouthRecorder(window_s=0.5), ["yes"], ready_s=0.1)

@@ -22,7 +22,7 @@ class ScriptedRecorder:
     def __init__(self):
         self.numbers = []
 
-    def restart(self):
+    def restart(self, is_new_class=False):
         self.numbers = []
 
     def push(self, data, seconds):
@@ -75,6 +75,13 @@ def test_a_recording_that_does_not_come_asks_again():
     ((_, attempt),) = run_session(session, range(15))
     assert attempt.reason == "nothing came"
     assert session.label == "a"
+
+
+def test_a_label_that_fails_three_times_is_asked_for_at_the_end():
+    session = make_session(["a", "b"])
+    attempts = run_session(session, [-1] * 45 + [1] * 40)
+    labels = [(attempt.label, attempt.capture is not None) for _, attempt in attempts]
+    assert labels == [("a", False)] * 3 + [("b", True), ("a", True)]
 
 
 def test_pauses_come_after_some_recordings():

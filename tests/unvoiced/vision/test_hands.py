@@ -144,6 +144,22 @@ def test_a_video_is_followed(hand_model_file):
     assert video.read(np.zeros((320, 320, 3), np.uint8)) is None
 
 
+def test_borders_of_a_video_change_until_a_hand_is_found(hand_model_file, monkeypatch):
+    video = HandLandmarker(hand_model_file, video_fps=25.0, thorough=False)
+    sizes = []
+
+    def find_small_hands(image):
+        sizes.append(len(image))
+        is_small = len(image) == 200
+        return Hand(np.full(63, 0.5, np.float32), "Left", 1.0) if is_small else None
+
+    monkeypatch.setattr(video._video, "detect", find_small_hands)
+    hands = [video.read(np.zeros((100, 80, 3), np.uint8)) for _ in range(6)]
+    assert sizes == [100, 150, 100, 200, 200, 200]
+    assert hands[:3] == [None] * 3
+    np.testing.assert_allclose(hands[-1].landmarks.reshape(21, 3), [[0.5, 0.5, 1.0]] * 21)
+
+
 def test_mediapipe_prints_nothing_and_loads_on_first_use(hand_model_file, tmp_path):
     image = tmp_path / "hand.png"
     image.write_bytes(cv2.imencode(".png", paint_hand()[..., ::-1])[1].tobytes())
@@ -168,6 +184,17 @@ def test_hands_are_found_in_real_images(finder):
     assert len(result) >= 0.85 * len(hands)
     inside = np.stack([hand.landmarks for hand in result]).reshape(-1, 21, 3)[..., :2]
     assert ((inside > -0.2) & (inside < 1.2)).all()
+
+
+@pytest.mark.shared_data
+def test_hands_that_fill_the_frames_of_a_video_are_found(hand_model_file):
+    """Without borders, 2 of these 18 hands are found."""
+    count = 0
+    for path in sorted(require_shared_data("asl/images").glob("s02/*_0*.jpg"))[::4]:
+        video = HandLandmarker(hand_model_file, video_fps=30.0, thorough=False)
+        image = load_image(path)
+        count += any(video.read(image) is not None for _ in range(4))
+    assert count >= 12
 
 
 @pytest.mark.shared_data
