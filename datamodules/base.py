@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from datamodules.classes import select_classes
+from datamodules.classes import refuse_interpolations, select_classes
 from datamodules.loading.batches import FixedLengthBatches
 from datamodules.loading.datamodule import Batch, LoadingDataModule
 from datamodules.simulated_sets import simulated_set
@@ -218,6 +218,7 @@ class PreparedDataModule(LoadingDataModule):
         self.encode_groups()
         known = self.model_card.classes if self.model_card else ()
         self.classes = tuple(known) or self.list_classes()
+        refuse_interpolations(self.classes)
         self.targets = encode_values(self.prepared.manifest["label"], list(self.classes))
         self._refuse_unknown_labels()
         if len(self.classes) < 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -40,3 +40,18 @@ def select_classes(
     if len(set(wanted)) < 2:
         raise ValueError(f"classes={wanted}: expected two classes or more")
     return sorted(set(wanted))
+
+
+def refuse_interpolations(classes: Iterable[str]) -> None:
+    """Refuse names with ``${``, which no checkpoint can hold.
+
+    Raises:
+        ValueError: with the first one.
+    """
+    for name in classes:
+        if "${" in name:
+            raise ValueError(
+                f"the class {name!r} contains ${{, which configurations replace; expected a name "
+                "without it. Rename it in the recordings and prepare them again, or leave it out "
+                "with classes=[…]"
+            )

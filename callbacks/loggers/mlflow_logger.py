@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from lightning.pytorch.loggers import MLFlowLogger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers.logger import DummyLogger, rank_zero_experiment
 
 from callbacks.loggers.tolerant import TolerantLogger
 
@@ -52,11 +52,29 @@ class ResumableMLFlowLogger(TolerantLogger, MLFlowLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The client, with the run of this run folder."""
+        """The client, with the run of this run folder; one that does nothing after a failure."""
+        if not self._has_failed:
+            try:
+                return self._start_run()
+            except FAILURES as error:  # Lightning asks for the client outside ``attempt``
+                self.warn_of_failure("MLflow cannot start a run", error)
+                self._has_failed = True
+        return DummyLogger().experiment
+
+    def _start_run(self) -> Any:
         if not self._has_looked:
             self._has_looked = True
             self._run_id = self._run_id or self._find_run()
         return super().experiment
+
+    def log_hyperparams(self, params: Any) -> None:
+        """Log the configuration; a resumed run keeps that of its start, which MLflow demands."""
+
+        def log() -> None:
+            if not self.experiment.get_run(self.run_id).data.params:
+                MLFlowLogger.log_hyperparams(self, params)
+
+        self.attempt(log)
 
     def _find_run(self) -> str | None:
         """Return MLflow's identifier of the run that is resumed; None for a new run."""

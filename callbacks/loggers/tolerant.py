@@ -8,6 +8,8 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from unvoiced.masking import mask_secrets
+
 
 class TolerantLogger(Logger):
     """A base that turns failures of its service into one warning.
@@ -49,5 +51,5 @@ class TolerantLogger(Logger):
 
     def warn_of_failure(self, problem: str, error: Exception) -> None:
         """Print a warning with the reason."""
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = mask_secrets([" ".join(str(error).split())])[0][:300] or type(error).__name__
         print(f"warning: {problem} ({reason}). Training continues.", flush=True)

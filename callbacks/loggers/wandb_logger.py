@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import wandb
@@ -10,6 +11,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from callbacks.loggers.tolerant import TolerantLogger
+from unvoiced.masking import mask_secrets
 
 FINISH_TIMEOUT_S = 120  # of the last upload; the rest stays in the run folder
 FAILURES = (wandb.Error, OSError, RuntimeError, ValueError, TimeoutError)
@@ -57,9 +59,12 @@ class TolerantWandbLogger(TolerantLogger, WandbLogger):
     def _start_run(self, mode: str) -> Any:
         self._offline = mode == "offline"
         self._wandb_init["mode"] = mode
-        mode_before = os.environ.get("WANDB_MODE")
+        mode_before, arguments = os.environ.get("WANDB_MODE"), sys.argv
+        sys.argv = mask_secrets(arguments)  # W&B stores the command
         try:
             return super().experiment
-        finally:  # Lightning sets it for all later runs of this process
+        finally:
+            sys.argv = arguments
+            # Lightning sets the mode for all later runs of this process.
             if mode_before is None:
                 os.environ.pop("WANDB_MODE", None)

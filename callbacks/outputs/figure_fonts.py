@@ -31,8 +31,12 @@ def list_installed_families() -> list[str]:
 
 
 def use_installed_families() -> None:
-    """Draw all later figures with these fonts, chosen character by character."""
+    """Draw all later figures with these fonts, chosen character by character, without formulas.
+
+    ``$`` in the name of a class is a character, and not the start of a formula.
+    """
     mpl.rcParams["font.family"] = list_installed_families()
+    mpl.rcParams["text.parse_math"] = False
 
 
 def save_figure(

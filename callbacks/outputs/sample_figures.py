@@ -40,8 +40,7 @@ def draw_samples(
     for axis, recording, title, is_right in zip(axes, recordings, titles, are_right, strict=False):
         draw_sample(axis, recording)
         colour = "tab:green" if is_right else "tab:red"
-        text = shorten(title, MAX_TITLE).replace("$", r"\$")
-        axis.set_title(text, fontsize=8, loc="left", pad=2, color=colour)
+        axis.set_title(shorten(title, MAX_TITLE), fontsize=8, loc="left", pad=2, color=colour)
     return figure
 
 

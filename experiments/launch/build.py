@@ -25,9 +25,9 @@ from experiments.launch.instantiate import instantiate, instantiate_group, plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
 from experiments.launch.renaming import Renamed, rename_settings, warn_renamed
-from experiments.launch.secret_options import mask_settings
 from experiments.launch.trainer_checks import build_profiler, explain_trainer_errors
 from modules.base import TaskModule
+from unvoiced.masking import mask_settings
 from unvoiced.metadata import fill_from_training
 
 EMPTY_CLASS = "nothing"  # of images without a hand
@@ -149,7 +149,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "data_dir": resolve_folders(data.data_dir),
         "record": data.record_training(),
         "allow": list(plain(config).get("allow") or []),
-        "config": plain(config),
+        "config": mask_settings(plain(config)),
     }
     return ModelCard.from_plain(facts, "the model's card")
 
@@ -217,9 +217,10 @@ def _is_last(callback: L.Callback) -> bool:
 
 
 def write_config(config: DictConfig) -> Path:
-    """Write config.yaml, the resolved configuration, and return the run folder."""
+    """Write config.yaml, the resolved configuration without secrets; return the run folder."""
     folder = Path(config.run_dir)
     if rank_zero_only.rank == 0:  # each would draw a run_id of its own
         folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(OmegaConf.create(plain(config)), folder / "config.yaml")
+        settings = OmegaConf.create(mask_settings(plain(config)))
+        OmegaConf.save(settings, folder / "config.yaml")
     return folder

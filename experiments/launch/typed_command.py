@@ -8,7 +8,7 @@ import sys
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from experiments.launch.secret_options import mask_secrets
+from unvoiced.masking import mask_secrets
 
 
 def format_typed_command() -> str:

@@ -16,7 +16,7 @@ from experiments.reports.homophenes import (
 )
 from experiments.reports.markdown import format_table
 from unvoiced.tasks import get_task
-from unvoiced.text import spreadsheet_cells
+from unvoiced.text import markdown_text, spreadsheet_cells
 
 MAX_CLASSES = 60  # that report.md lists completely
 SHOWN_WORST, SHOWN_BEST = 15, 5  # classes that it lists of more
@@ -124,7 +124,7 @@ def format_classes(table: pd.DataFrame) -> str:
     tested = table[table["support"] > 0]
     shown = tested.astype({"precision": object}).fillna({"precision": ""})
     if len(tested) <= MAX_CLASSES:
-        return f"### Each class, worst first\n\n{format_table(shown)}"
+        return f"### Each class, worst first\n\n{format_table(shown, markdown_text)}"
     return f"{_format_ends(shown, 'classes')}\nAll of them: `per_class.csv`.\n"
 
 
@@ -132,14 +132,14 @@ def format_groups(rows: pd.DataFrame) -> str:
     """Return a section on all groups by name, or on the worst and best of many."""
     table = tabulate_accuracy(rows, "group")
     if len(table) <= MAX_CLASSES:
-        return f"### Each group\n\n{format_table(table)}"
+        return f"### Each group\n\n{format_table(table, markdown_text)}"
     return _format_ends(table.sort_values("accuracy", kind="stable"), "groups")
 
 
 def _format_ends(table: pd.DataFrame, noun: str) -> str:
     shown = pd.concat([table.head(SHOWN_WORST), table.tail(SHOWN_BEST)])
     count = f"The worst {SHOWN_WORST} and the best {SHOWN_BEST} of {len(table):,} {noun}"
-    return f"### {count}\n\n{format_table(shown)}"
+    return f"### {count}\n\n{format_table(shown, markdown_text)}"
 
 
 def format_pairs(table: pd.DataFrame) -> str:
@@ -147,4 +147,6 @@ def format_pairs(table: pd.DataFrame) -> str:
     if table.empty:
         return ""
     rest = f"\nAll {len(table):,}: `confused_pairs.csv`.\n" if len(table) > SHOWN_PAIRS else ""
-    return f"### Most confused pairs\n\n{format_table(table.head(SHOWN_PAIRS))}{rest}"
+    return (
+        f"### Most confused pairs\n\n{format_table(table.head(SHOWN_PAIRS), markdown_text)}{rest}"
+    )

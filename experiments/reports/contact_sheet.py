@@ -58,4 +58,4 @@ def _draw_sample(axis: Any, prepared: PreparedSet, row: int) -> None:
 
 def _format_title(row: pd.Series) -> str:
     label, group = shorten(str(row["label"]), MAX_TITLE), str(row["group"])[:MAX_TITLE]
-    return f"{label}\n{group}".replace("$", r"\$")
+    return f"{label}\n{group}"

@@ -16,6 +16,7 @@ import pandas as pd
 from datamodules.simulators.mouth.visemes import VISEME_OF, VISEMES
 from datamodules.simulators.phonemes import DIPHTHONGS, PRONUNCIATIONS, WEAK_FORMS
 from experiments.reports.markdown import format_table
+from unvoiced.text import markdown_text
 
 SHOWN_GROUPS = 20
 SHOWN_WORDS = 8  # of a group
@@ -167,7 +168,7 @@ def _format_groups(tested: pd.DataFrame) -> str:
     shown["words"] = [_join_words(words.split(", ")) for words in shown["words"]]
     more = len(tested) - SHOWN_GROUPS
     note = f"{more:,} more groups" if more > 0 else "Single words"
-    return f"{format_table(shown)}\n{note}: `homophenes.csv`.\n"
+    return f"{format_table(shown, markdown_text)}\n{note}: `homophenes.csv`.\n"
 
 
 def _join_words(words: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -9,9 +10,14 @@ import pandas as pd
 from unvoiced.text import markdown_cells, table_cell
 
 
-def format_table(table: pd.DataFrame) -> str:
-    """Return a Markdown table whose cells keep their text: 0.2500 keeps its zeros."""
-    text = table.astype(str).map(table_cell)
+def format_table(table: pd.DataFrame, escape: Callable[[Any], str] = table_cell) -> str:
+    """Return a Markdown table whose cells keep their text: 0.2500 keeps its zeros.
+
+    Args:
+        table: the cells.
+        escape: of each cell; ``markdown_text`` for names from files, which lose their markup.
+    """
+    text = table.astype(str).map(escape)
     is_number = [text[name].str.fullmatch(r"[-\d.,e]*|NaN|inf").all() for name in text]
     sides = ["right" if number else "left" for number in is_number]
     return str(text.to_markdown(index=False, disable_numparse=True, colalign=sides)) + "\n"

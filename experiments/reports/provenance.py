@@ -180,5 +180,6 @@ def read_git_state(folder: Path) -> dict[str, Any]:
         return unknown | {"note": "git refused to read the checkout"}
     lines = done.stdout.splitlines()
     commits = [line.split()[-1] for line in lines if line.startswith("# branch.oid")]
+    commits = [commit for commit in commits if commit != "(initial)"]  # of no commit yet
     is_clean = all(line.startswith("#") for line in lines)
     return {"commit": commits[0] if commits else None, "is_clean": is_clean, "note": ""}

@@ -50,6 +50,7 @@ from experiments.reports.splits import write_splits
 from experiments.reports.training_overlap import warn_training_overlap
 from modules.base import TaskModule
 from modules.networks.base import Network
+from unvoiced.masking import mask_settings
 
 
 def run(config: DictConfig) -> float | None:
@@ -81,7 +82,7 @@ def train_and_test(config: DictConfig) -> float | None:
     if checkpoint:
         content = _read_training_state(checkpoint)
         config = keep_split(config, content["card"])
-        report_changes(content["card"].config, plain(config))
+        report_changes(content["card"].config, mask_settings(plain(config)))
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)
     module = build_module(config, data)

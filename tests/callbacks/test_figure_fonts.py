@@ -73,3 +73,10 @@ def test_installed_fonts_are_used(tmp_path: Path, capsys, cjk_font) -> None:
 def test_european_and_arabic_names_need_no_extra_font(tmp_path: Path, capsys) -> None:
     draw_names(tmp_path / "a.png", ["été", "مرحبا", "Да"])
     assert capsys.readouterr().out == ""
+
+
+def test_dollars_in_names_are_no_formulas(tmp_path: Path) -> None:
+    names = [r"$\frac{$", "$x^2", r"a\$b$"]
+    figure = draw_confusion_matrix(np.eye(3, dtype=int), names)
+    save_figure(figure, tmp_path / "matrix.png", names)
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == names

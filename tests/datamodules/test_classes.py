@@ -41,3 +41,15 @@ def test_only_the_chosen_classes_are_used(
     assert "2 of 3 classes" in data.indices.description
     with pytest.raises(ValueError, match="the set has no yess; near 'yess' it has yes"):
         build_datamodule(compose_config(*common, "classes=[yess,no]"))
+
+
+def test_a_class_that_no_checkpoint_can_hold_is_refused(compose_config, tmp_path: Path) -> None:
+    frame = Frame((63,), "float32", "hands")
+    folder = write_words(tmp_path / "set", "asl", frame, ("no", "${oc.env:HOME}", "yes"))
+    common = ("task=asl", f"data_dir={folder}")
+    with pytest.raises(ValueError, match=r"the class '\$\{oc.env:HOME\}' contains \$\{.*Rename"):
+        build_datamodule(compose_config(*common))
+    assert list(build_datamodule(compose_config(*common, "classes=[yes,no]")).classes) == [
+        "no",
+        "yes",
+    ]

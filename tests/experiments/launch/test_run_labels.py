@@ -5,8 +5,9 @@ from pathlib import Path
 
 import yaml
 
+from experiments.launch.build import build_datamodule, build_module, write_config
 from experiments.launch.run_labels import run_group, run_name, run_tags
-from experiments.launch.secret_options import mask_settings
+from unvoiced.masking import mask_settings
 
 
 def test_a_name_has_task_recipe_and_time() -> None:
@@ -33,3 +34,13 @@ def test_loggers_receive_no_secrets() -> None:
     settings = {"serve": {"auth": "me:pw", "port": 1}, "uri": "https://me:pw@host/x", "n": [1]}
     masked = mask_settings(settings)
     assert masked == {"serve": {"auth": "***", "port": 1}, "uri": "https://***@host/x", "n": [1]}
+    assert mask_settings({"api_key": 12, "token": None}) == {"api_key": "***", "token": None}
+
+
+def test_no_file_of_a_run_but_its_command_holds_secrets(compose_config) -> None:
+    secret = "logger.mlflow.tracking_uri='http://me:hunter2@host'"
+    config = compose_config("task=asl", "debug=smoke", "logger=mlflow", secret)
+    folder = write_config(config)
+    assert "http://***@host" in (folder / "config.yaml").read_text("utf-8")
+    data = build_datamodule(config)
+    assert "hunter2" not in str(build_module(config, data).card)

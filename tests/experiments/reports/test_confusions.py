@@ -108,6 +108,14 @@ def test_confused_pairs_and_classes_are_complete() -> None:
     ]
 
 
+def test_names_of_classes_are_no_markup() -> None:
+    rows = make_predictions([("![i](http://e/t.png)", "<b>|`x`"), ("a", "a")])
+    rows["group"] = "[g](http://e)"
+    sections = tabulate_confusions(rows, ["a"], OmegaConf.create({"task": "asl"}))
+    text = "".join([*sections.format_sections(), format_groups(rows)])
+    assert r"!\[i](http://e/t.png)" in text and r"&lt;b>\|'x'" in text and r"\[g]" in text
+
+
 def test_without_errors_there_is_no_section() -> None:
     result = tabulate_confusions(
         make_predictions([("a", "a"), ("b", "b")]), ["a", "b"], OmegaConf.create({"task": "asl"})

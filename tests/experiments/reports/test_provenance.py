@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.launch.secret_options import mask_secrets
 from experiments.launch.typed_command import format_typed_command
 from experiments.reports.provenance import CHECKOUT, read_git_state, read_versions
 from experiments.reports.run_facts import read_measure, read_milestone_seconds
 from tests.helpers.runs import read_metrics
+from unvoiced.masking import mask_secrets
 from unvoiced.processes import read_peak_memory_mb, reset_peak_memory
 
 
@@ -22,6 +22,8 @@ from unvoiced.processes import read_peak_memory_mb, reset_peak_memory
         ("logger.wandb.api_key=abc", "logger.wandb.api_key=***"),
         ("++logger.x.access_token=abc", "++logger.x.access_token=***"),
         ("logger.mlflow.tracking_uri=https://me:pw@h.org/x", "https://***@h.org/x"),
+        ("logger.mlflow.tracking_uri=https://me:p@w@h.org/x", "uri=https://***@h.org/x"),
+        ("logger.x={host: h, api_key: 'a,b', n: 1}", "{host: h, api_key: ***, n: 1}"),
         ("tokenizer=char", "tokenizer=char"),
         ("serve.auth_file=password.txt", "serve.auth_file=password.txt"),
         ("optimizer.lr=0.1", "optimizer.lr=0.1"),
@@ -45,7 +47,7 @@ def test_commit_and_changes_of_a_checkout_are_read(tmp_path: Path, monkeypatch) 
     read = read_git_state.__wrapped__
     assert read(tmp_path)["note"] == "the code is not a git checkout"
     git(tmp_path, "init")
-    assert read(tmp_path) == {"commit": "(initial)", "is_clean": True, "note": ""}
+    assert read(tmp_path) == {"commit": None, "is_clean": True, "note": ""}
     (tmp_path / "a.py").write_text("")
     assert not read(tmp_path)["is_clean"]
     git(tmp_path, "add", "a.py")
