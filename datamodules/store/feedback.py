@@ -11,6 +11,7 @@ from datamodules.store.writer import PreparedWriter
 from unvoiced.readings import Answer
 
 GROUP = "feedback"
+UNKNOWN_MEANING = "frames as the model reads them"  # of models that do not state it
 
 
 class FeedbackSet:
@@ -69,7 +70,7 @@ class FeedbackSet:
             facts = self.metadata["frame"]
             names = ("shape", "dtype", "meaning", "rate")
             shape, dtype, meaning, rate = (facts.get(name) for name in names)
-            frame = Frame(tuple(shape), dtype, meaning, rate)
+            frame = Frame(tuple(shape), dtype, meaning or UNKNOWN_MEANING, rate)
             settings = {"reader": self.metadata.get("reader", {})}
             description = Description(self.metadata["task"], frame, settings)
             self._writer = PreparedWriter(self.data_dir, description)

@@ -37,7 +37,7 @@ READ_ROUTES = (
     *(f"{GRADIO_API}{name}" for name in ("upload_progress", "theme.css", "app_id")),
 )
 WRITE_ROUTES = (
-    *("/camera/", "/teach/", "/profile/", "/read"),
+    *("/camera/", "/teach/", "/profile/", "/feedback/", "/read"),
     *(f"{GRADIO_API}{name}" for name in ("upload", "queue/join", "cancel", "reset")),
 )
 MAX_BODY_BYTES = 64 * 1024  # of a request that carries neither a file nor a frame

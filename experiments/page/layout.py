@@ -15,10 +15,12 @@ import gradio as gr
 import numpy as np
 
 from experiments.page import markup
+from experiments.page.corrections import CorrectionStore
 from experiments.page.profiles import ProfileStore
 from experiments.page.teaching_markup import explain_no_profile, render_profile, render_teaching
 from experiments.page.uploads import UploadReader, UploadResult
 from unvoiced.profile import Profile
+from unvoiced.readings import Answer
 from unvoiced.tasks import get_task
 from unvoiced.text import escape_controls
 
@@ -26,7 +28,8 @@ LOGGER = logging.getLogger(__name__)
 CLEANUP_S = (30, 300)  # how often Gradio looks for old uploads, and their age, seconds
 MAX_DRAWN_POINTS = 2000  # per channel
 SIGNAL_COLOR, AXIS_COLOR = "#0d9488", "#7c8aa0"  # readable on white and on black
-ADD_PROFILE_KEY = "async (file) => [file, await window.unvoiced.requireProfileKey()]"
+ADD_KEYS = """async (file) => [file, await window.unvoiced.requireProfileKey(),
+await window.unvoiced.requireFeedbackKey()]"""
 PLAIN_HTML: dict[str, Any] = {"apply_default_css": False, "container": False, "padding": False}
 
 
@@ -41,6 +44,7 @@ def build_page(
     recognizer: Any,
     uploads: UploadReader,
     profiles: ProfileStore,
+    corrections: CorrectionStore,
     settings: dict[str, Any],
     note: str = "",
 ) -> gr.Blocks:
@@ -50,6 +54,7 @@ def build_page(
         recognizer: the model.
         uploads: reads uploaded files.
         profiles: the visitors' profiles.
+        corrections: of the visitors.
         settings: ``serve`` of the configuration.
         note: on the model, for visitors.
     """
@@ -65,11 +70,11 @@ def build_page(
                 with gr.Tab("Camera"):
                     gr.HTML(markup.render_camera(task), **PLAIN_HTML)
                 with gr.Tab("Image or clip" if spec.has_single_images else "Clip"):
-                    _add_upload_panel(task, uploads, profiles, settings)
+                    _add_upload_panel(task, uploads, profiles, corrections, settings)
                 with gr.Tab("Teach it"):
                     gr.HTML(render_teaching(recognizer, reason), **PLAIN_HTML)
         else:
-            _add_upload_panel(task, uploads, profiles, settings)
+            _add_upload_panel(task, uploads, profiles, corrections, settings)
             gr.HTML(render_profile(reason), **PLAIN_HTML)
     page.queue(
         max_size=settings["queue"], default_concurrency_limit=settings["readers"], api_open=False
@@ -78,7 +83,11 @@ def build_page(
 
 
 def _add_upload_panel(
-    task: str, uploads: UploadReader, profiles: ProfileStore, settings: dict[str, Any]
+    task: str,
+    uploads: UploadReader,
+    profiles: ProfileStore,
+    corrections: CorrectionStore,
+    settings: dict[str, Any],
 ) -> None:
     """Add a file input, and below it the result."""
     spec = get_task(task)
@@ -89,19 +98,26 @@ def _add_upload_panel(
     file = gr.File(label="File", file_types=list(spec.files), height=170, elem_id="uv-upload")
     output = gr.HTML("", elem_id="uv-output", **PLAIN_HTML)
 
-    profile_key = gr.Textbox("", visible=False)  # page.js fills it
+    gr.HTML(markup.render_feedback("upload"), **PLAIN_HTML)
+    keys = [gr.Textbox("", visible=False) for _ in range(2)]  # the page's scripts fill them
 
-    def read_file(path: str | None, key: str) -> Iterator[tuple[Any, str]]:
-        get_profile = partial(profiles.get, key) if key else no_profile
-        yield from read_upload(uploads, task, path, get_profile)
+    def read_file(path: str | None, profile_key: str, key: str) -> Iterator[tuple[Any, str]]:
+        get_profile = partial(profiles.get, profile_key) if profile_key else no_profile
+
+        def offer_answer(answer: Answer | None) -> None:
+            profile = get_profile()
+            classes = profiles.recognizer.classes if profile is None else list(profile.classes)
+            corrections.offer(key, answer, classes)
+
+        yield from read_upload(uploads, task, path, get_profile, offer_answer)
 
     file.upload(
         read_file,
-        [file, profile_key],
+        [file, *keys],
         [file, output],
         show_progress="minimal",
         api_name="read",
-        js=ADD_PROFILE_KEY,
+        js=ADD_KEYS,
     )
 
 
@@ -114,6 +130,7 @@ def read_upload(
     task: str,
     path: str | None,
     get_profile: Callable[[], Profile | None] = no_profile,
+    offer_answer: Callable[[Answer | None], None] = lambda _: None,
 ) -> Iterator[tuple[Any, str]]:
     """Yield the value of the file input, empty at the end, and the HTML of the result.
 
@@ -122,6 +139,7 @@ def read_upload(
         task: of the page.
         path: of the file; None for none.
         get_profile: returns the visitor's profile.
+        offer_answer: called with the answer at the end.
     """
     if path is None:
         return
@@ -129,6 +147,8 @@ def read_upload(
     yield gr.skip(), markup.render_notice(f"Reading {file.name} …")
     try:
         for result in uploads.read(file, get_profile()):
+            if result.done:
+                offer_answer(result.answer)
             yield None if result.done else gr.skip(), render_result(task, file.name, result)
     except ValueError as error:
         yield None, markup.render_alert(str(error))

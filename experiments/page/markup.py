@@ -75,8 +75,18 @@ def render_camera(task: str) -> str:
         .replace("{hint}", spec.hint)
         .replace("{not_found}", spec.not_found)
         .replace("{not_sure}", spec.not_sure)
+        .replace("{feedback}", render_feedback("camera"))
         .replace("{keys}", TYPING_BUTTONS if spec.has_joined_labels else "")
     )
+
+
+def render_feedback(source: str) -> str:
+    """Return the control that corrects the last answer of a camera or upload; feedback.js runs it.
+
+    Args:
+        source: ``camera`` or ``upload``.
+    """
+    return read_static_file("feedback.html").replace("{source}", source)
 
 
 def render_bars(top: Sequence[tuple[str, float]]) -> str:

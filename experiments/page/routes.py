@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 
 from experiments.page import markup
 from experiments.page.bodies import MAX_FRAME_BYTES, decode_frame, read_body
+from experiments.page.corrections import CorrectionsGoneError
 from experiments.page.profiles import ProfileGoneError, ProfileStore
 from experiments.page.sessions import (
     PoolFullError,
@@ -31,6 +32,7 @@ ErrorHandler = Callable[[Request, ValueError], Awaitable[JSONResponse]]
 
 STATUS_CODES = {
     ProfileGoneError: 410,
+    CorrectionsGoneError: 410,
     SessionExpiredError: 410,
     PoolFullError: 503,
     SessionBusyError: 429,

@@ -14,7 +14,7 @@ from experiments.launch.console import logger
 from unvoiced import Engine
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-SCRIPTS = ("page.js", "profile.js", "teach.js")  # in this order
+SCRIPTS = ("page.js", "profile.js", "teach.js", "feedback.js")  # in this order
 OPEN_TO_OTHERS = (
     "Everyone who reaches this machine may use the page. For a password, set "
     "UNVOICED_AUTH=user:password in the environment, or serve.auth_file=. Browsers on other "
@@ -86,6 +86,8 @@ def create_app(
 
     from experiments.page import layout
     from experiments.page.auth import AllowedHosts, AuthMiddleware, BodyMiddleware
+    from experiments.page.corrections import CorrectionStore
+    from experiments.page.feedback import add_extension_route, add_feedback_routes
     from experiments.page.isolation import IsolatedUploadReader
     from experiments.page.profiles import MAX_PROFILES_PER_VISITOR, ProfileStore, add_profile_routes
     from experiments.page.reading import add_reading_route
@@ -99,7 +101,8 @@ def create_app(
         recognizer, make_engine.keywords, settings["max_upload_s"], settings.get("input_reader")
     )
     profiles = ProfileStore(recognizer, MAX_PROFILES_PER_VISITOR * settings["visitors"])
-    page = layout.build_page(recognizer, uploads, profiles, settings, note)
+    corrections = CorrectionStore(MAX_PROFILES_PER_VISITOR * settings["visitors"])
+    page = layout.build_page(recognizer, uploads, profiles, corrections, settings, note)
     file_bytes = round(settings["max_upload_mb"] * 2**20)
     app = FastAPI(openapi_url=None)
     cores = CapacityLimiter(os.cpu_count() or 1)
@@ -108,6 +111,8 @@ def create_app(
     add_profile_routes(app, profiles, cores)
     add_teaching_routes(app, pool, profiles, cores)
     add_example_route(app, recognizer.task)
+    add_feedback_routes(app, pool, profiles, corrections, folder)
+    add_extension_route(app, profiles, corrections, cores)
     quota = Quota(file_bytes, settings["readers"] + settings["queue"])
     add_upload_route(app, folder, quota, page.upload_file_set)
     add_reading_route(app, uploads, folder, quota, settings["readers"])

@@ -17,6 +17,7 @@ from unvoiced import Engine, Reading
 from unvoiced.files import IMAGE_SUFFIXES
 from unvoiced.live.cameras import LANDMARK_FPS, FrameSequence
 from unvoiced.profile import Profile
+from unvoiced.readings import Answer
 from unvoiced.tasks import get_task
 from unvoiced.vision.images import load_image
 
@@ -36,6 +37,7 @@ class UploadResult:
         seconds: duration of the samples.
         note: how the file was read, in words.
         done: False while a clip is being read.
+        answer: the last answer with its frames, at the end.
     """
 
     text: str = ""
@@ -45,11 +47,13 @@ class UploadResult:
     seconds: float = 0.0
     note: str = ""
     done: bool = True
+    answer: Answer | None = None
 
     @classmethod
     def from_reading(cls, reading: Reading, note: str = "") -> UploadResult:
         """Return the result of a recording that was read as a whole."""
-        return cls(reading.label, reading.top, reading.annotated_image, note=note)
+        image = reading.annotated_image
+        return cls(reading.label, reading.top, image, note=note, answer=reading.to_answer())
 
 
 class UploadReader:
@@ -130,7 +134,8 @@ class UploadReader:
             engine.push(hand, seconds)
         engine.end()
         note = f"{len(frames)} hands, taken to be {LANDMARK_FPS:g} a second"
-        return UploadResult(engine.text, tuple(engine.top), engine.annotated_image, note=note)
+        top, image = tuple(engine.top), engine.annotated_image
+        return UploadResult(engine.text, top, image, note=note, answer=engine.last_answer)
 
     def _read_clip(self, path: Path) -> Iterator[UploadResult]:
         clip = Clip(path, self.max_s)
@@ -154,7 +159,7 @@ class UploadReader:
                     updated_at = time.monotonic()
                     yield replace(result, text=engine.text)
             engine.end()
-            yield replace(result, text=engine.text, done=True)
+            yield replace(result, text=engine.text, done=True, answer=engine.last_answer)
         finally:
             engine.close()
 

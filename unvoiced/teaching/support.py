@@ -127,7 +127,7 @@ def require_fingerprint(recognizer: Recognizer) -> str:
     return recognizer.fingerprint
 
 
-def check_label(name: str) -> str:
+def check_label(name: str, max_length: int = MAX_LABEL) -> str:
     """Return the name of a sign or word of one's own in its normal form.
 
     Raises:
@@ -135,9 +135,9 @@ def check_label(name: str) -> str:
     """
     label = unicodedata.normalize("NFC", " ".join(name.split()))
     if not any(character.isprintable() for character in label):
-        raise ValueError(f"A sign or word needs a name of 1 to {MAX_LABEL} characters.")
+        raise ValueError(f"A sign or word needs a name of 1 to {max_length} characters.")
     try:
-        check_text("The name", label, MAX_LABEL)
+        check_text("The name", label, max_length)
     except ValueError as error:
         raise ValueError(f"{error}.") from None
     return label

@@ -319,6 +319,7 @@
   // For profile.js and teach.js.
   window.unvoiced = {
     element, post, speak, closeSession, requestStream, takeSnapshot, CAMERA_ERRORS, CAMERA_LOST,
-    stopLesson: () => {}, requireProfileKey: async () => "",
+    stopLesson: () => {}, requireProfileKey: async () => "", requireFeedbackKey: async () => "",
+    getCameraKey: () => sessionKey || "",
   };
 })();
