@@ -15,7 +15,6 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -32,13 +31,6 @@ NEW_CLASS_ALONE, NEW_CLASS_AMONG_ALL = -8.0, -3.0
 FEW_BYTES = 190_000  # of the rows that a new profile keeps if it can: a file of less than 200 kB
 MAX_VALUES = 1_000_000
 MAX_ROWS = 2_000  # the time of the linear system grows with their cube
-NO_EMBEDDING = (
-    "This model gives no embedding, which a profile needs. Export it again from its checkpoint."
-)
-OPEN_TEXT = (
-    "A profile corrects models that choose one of a list of labels; this model writes open text. "
-    "Train it with objective=cross_entropy tokenizer=phrase."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +49,8 @@ class Profile:
         labels: (N,) int, indices into ``classes``.
         recordings: (N,) int; the rows of one recording share a number.
         created: the date, as YYYY-MM-DD.
+        only_taught: answers are labels of ``labels`` alone, so that the other classes of the model
+            do not compete with them.
     """
 
     task: str
@@ -68,9 +62,20 @@ class Profile:
     labels: np.ndarray = field(repr=False)
     recordings: np.ndarray = field(repr=False)
     created: str = ""
+    only_taught: bool = False
+
+    @cached_property
+    def answers(self) -> tuple[str, ...]:
+        """The labels of the columns of ``correct``."""
+        return tuple(self.classes[column] for column in self.answered)
+
+    @cached_property
+    def answered(self) -> np.ndarray:
+        """(answers,) indices into ``classes``: all, or those of the recordings."""
+        return np.unique(self.labels) if self.only_taught else np.arange(len(self.classes))
 
     def correct(self, log_probabilities: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-        """Return the corrected log-probabilities, (B, classes).
+        """Return the corrected log-probabilities, (B, answers).
 
         Args:
             log_probabilities: (B, num_known), the model's own.
@@ -101,7 +106,7 @@ class Profile:
         return float((log_probabilities.argmax(1) == labels)[repeated].mean())
 
     def export_correction(self) -> dict[str, np.ndarray]:
-        """Return ``center`` (D,), ``support`` (N, D) and ``weights`` (N, classes) of ``correct``.
+        """Return ``center`` (D,), ``support`` (N, D) and ``weights`` (N, answers) of ``correct``.
 
         A program that has them can correct answers without this library.
         """
@@ -111,7 +116,7 @@ class Profile:
     def new_class_prior(self) -> float:
         """The log-probability of an added class before the correction."""
         known = np.unique(self.labels[self.labels < self.num_known])
-        share = len(known) / self.num_known
+        share = 1.0 if self.only_taught else len(known) / self.num_known
         return NEW_CLASS_ALONE + share * (NEW_CLASS_AMONG_ALL - NEW_CLASS_ALONE)
 
     # ---- the linear system
@@ -130,11 +135,11 @@ class Profile:
 
     @cached_property
     def _residuals(self) -> np.ndarray:
-        """(N, classes): what the model's own answers lack, times the scale."""
+        """(N, answers): what the model's own answers lack, times the scale."""
         targets = np.zeros((len(self.labels), len(self.classes)))
         targets[np.arange(len(self.labels)), self.labels] = 1
         targets[:, : self.num_known] -= self._own
-        return SCALE * targets
+        return SCALE * targets[:, self.answered]
 
     @property
     def _system(self) -> np.ndarray:
@@ -146,9 +151,11 @@ class Profile:
         return np.linalg.solve(self._system, self._residuals)
 
     def _extend(self, log_probabilities: np.ndarray) -> np.ndarray:
-        """Add the classes that the model does not know, (B, num_known) → (B, classes)."""
+        """Add the classes that the model does not know, (B, num_known) → (B, answers)."""
         added = len(self.classes) - self.num_known
-        return np.pad(log_probabilities, ((0, 0), (0, added)), constant_values=self.new_class_prior)
+        prior = self.new_class_prior
+        padded = np.pad(log_probabilities, ((0, 0), (0, added)), constant_values=prior)
+        return padded[:, self.answered]
 
     def _embed(self, embeddings: np.ndarray) -> np.ndarray:
         centered = np.asarray(embeddings, np.float32) - self._center
@@ -162,19 +169,19 @@ class Profile:
 
         Returns:
             For each of R recordings: whether its class has another one (R,), its
-            log-probabilities (R, classes), and its label (R,).
+            log-probabilities (R, answers), and its label (R,), an index into ``answers``.
         """
         inverse = np.linalg.inv(self._system)
         weights, base = inverse @ self._residuals, self._extend(np.log(self._own))
         numbers, first = np.unique(self.recordings, return_index=True)
-        labels = self.labels[first]
-        answers = np.empty((len(numbers), len(self.classes)))
+        labels = np.searchsorted(self.answered, self.labels[first])
+        answers = np.empty((len(numbers), len(self.answered)))
         for row, number in enumerate(numbers):
             rows = np.flatnonzero(self.recordings == number)
             # The answer of a ridge regression that leaves rows out, from the one with all rows.
             lacking = np.linalg.solve(inverse[np.ix_(rows, rows)], weights[rows])
             answers[row] = (base[rows] + self._residuals[rows] - lacking).mean(0)
-        counts = np.bincount(labels, minlength=len(self.classes))
+        counts = np.bincount(labels, minlength=len(self.answered))
         return counts[labels] > 1, log_softmax(answers), labels
 
 
@@ -186,6 +193,7 @@ def build_profile(
     embeddings: np.ndarray,
     labels: Sequence[str],
     recordings: Sequence[str],
+    only_taught: bool = False,
 ) -> Profile:
     """Return the profile of a person from what a model makes of their recordings.
 
@@ -199,6 +207,7 @@ def build_profile(
         embeddings: (N, D).
         labels: of the N rows; names that the model does not know become classes.
         recordings: the name of the recording of each of the N rows.
+        only_taught: whether answers are these labels alone, without the other classes of the model.
 
     Raises:
         ValueError: fewer than two classes, values that are not finite, or more recordings than a
@@ -227,42 +236,8 @@ def build_profile(
         np.array([names.index(labels[row]) for row in rows]),
         numbers[rows],
         datetime.date.today().isoformat(),
+        only_taught,
     )
-
-
-def require_closed_vocabulary(tokenizer_kind: Any, objective: Any) -> None:
-    """Refuse a model that writes open text instead of choosing one of a list of phrases.
-
-    Raises:
-        ValueError: the model writes open text.
-    """
-    if tokenizer_kind != "phrase" or objective != "cross_entropy":
-        raise ValueError(OPEN_TEXT)
-
-
-def check_profile(
-    profile: Profile, task: str, fingerprint: str | None, classes: Sequence[str]
-) -> None:
-    """Refuse a profile of another task or model.
-
-    Args:
-        profile: the profile.
-        task: of the model.
-        fingerprint: of the model; None if it states none.
-        classes: of the model.
-
-    Raises:
-        ValueError: the profile does not belong to the model.
-    """
-    if profile.task != task:
-        raise ValueError(f"The profile is of task {profile.task}, and the model of task {task}.")
-    if fingerprint is None:
-        raise ValueError(NO_EMBEDDING)
-    if profile.model != fingerprint or list(profile.classes[: profile.num_known]) != list(classes):
-        raise ValueError(
-            "The profile was made with another model. Make a new one with stage=adapt, or use the "
-            "model that it was made with."
-        )
 
 
 def _thin(recordings: np.ndarray, width: int, num_known: int) -> np.ndarray:

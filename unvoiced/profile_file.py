@@ -13,6 +13,7 @@ import numpy as np
 
 from unvoiced.files import read_bytes
 from unvoiced.plain_data import (
+    check_flag,
     check_identifier,
     check_names,
     check_number,
@@ -62,6 +63,7 @@ def pack_profile(profile: Profile) -> bytes:
         "classes": list(profile.classes),
         "num_known": profile.num_known,
         "created": profile.created,
+        "only_taught": profile.only_taught,
     }
     content = io.BytesIO()
     arrays = {name: values.astype(ARRAYS[name]) for name, values in _list_arrays(profile).items()}
@@ -111,6 +113,7 @@ def parse_profile(content: bytes) -> Profile:
         arrays["labels"].astype(np.int64),
         arrays["recordings"].astype(np.int64),
         facts["created"],
+        facts["only_taught"],
     )
 
 
@@ -170,7 +173,8 @@ def _parse_facts(encoded: np.ndarray) -> dict[str, Any]:
         raise ValueError("its facts are not JSON") from None
     require_fact("its facts", facts, isinstance(facts, dict), "a dict")
     check_plain("profile", facts)
-    expected = ("format", "task", "model", "classes", "num_known", "created")
+    facts = {"only_taught": False} | facts  # which the first files of this format do not state
+    expected = ("format", "task", "model", "classes", "num_known", "created", "only_taught")
     if sorted(facts) != sorted(expected):
         raise ValueError(f"it does not state exactly {', '.join(expected)}")
     require_fact("format", facts["format"], facts["format"] == FORMAT, f"{FORMAT}")
@@ -181,6 +185,7 @@ def _parse_facts(encoded: np.ndarray) -> dict[str, Any]:
     require_fact("classes", facts["classes"], len(facts["classes"]) > 1, "at least two names")
     check_number("num_known", facts["num_known"], 1, len(facts["classes"]), whole=True)
     _check_date(facts["created"])
+    check_flag("only_taught", facts["only_taught"])
     return facts
 
 
@@ -221,6 +226,10 @@ def _check_values(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     probabilities = arrays["probabilities"].astype(np.float32)
     if (probabilities < 0).any() or (abs(probabilities.sum(1) - 1) > 0.05).any():
         raise ValueError("its probabilities do not add up to 1")
+    if (arrays["scales"] <= 0).any():
+        raise ValueError("its scales are not all above 0")
+    if len(np.unique(arrays["labels"])) < 2:
+        raise ValueError("it holds recordings of one class; expected two or more")
     if arrays["labels"].max() >= len(facts["classes"]):
         raise ValueError("a label has no class")
     if not set(range(facts["num_known"], len(facts["classes"]))) <= set(arrays["labels"].tolist()):

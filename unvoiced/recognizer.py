@@ -14,7 +14,8 @@ from unvoiced.decoding import Decoder, log_softmax
 from unvoiced.deprecations import former_name, rename_arguments
 from unvoiced.metadata import rename_facts
 from unvoiced.networks import Network, OnnxNetwork
-from unvoiced.profile import NO_EMBEDDING, Profile, check_profile, require_closed_vocabulary
+from unvoiced.profile import Profile
+from unvoiced.profile_checks import NO_EMBEDDING, check_profile, require_closed_vocabulary
 from unvoiced.readings import Reading
 from unvoiced.tasks import get_task, import_object
 
@@ -100,7 +101,7 @@ class Recognizer:
         if profile is not None:
             check_profile(profile, self.task, self.fingerprint, self.known_classes)
         self.profile = profile
-        self.classes = list(profile.classes) if profile else self.metadata["classes"]
+        self.classes = list(profile.answers) if profile else self.metadata["classes"]
 
     def with_profile(self, profile: Profile | None) -> Recognizer:
         """Return a recognizer of the same network for another person.

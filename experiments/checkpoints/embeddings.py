@@ -10,7 +10,7 @@ from experiments.checkpoints.exported import ExportedNet
 from modules.base import TaskModule
 from modules.networks.base import Network
 from modules.networks.ensemble import Ensemble
-from unvoiced.profile import NO_EMBEDDING, require_closed_vocabulary
+from unvoiced.profile_checks import NO_EMBEDDING, require_closed_vocabulary
 
 
 def list_known_classes(module: TaskModule) -> list[str]:

@@ -16,7 +16,7 @@ from modules.classification import ClassificationModule
 from modules.networks.base import Network
 from modules.transcription import TranscriptionModule
 from unvoiced.networks import OnnxNetwork
-from unvoiced.profile import NO_EMBEDDING
+from unvoiced.profile_checks import NO_EMBEDDING
 from unvoiced.tokenizers import build_tokenizer
 
 

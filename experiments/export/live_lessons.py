@@ -34,7 +34,7 @@ def teach_live(config: DictConfig) -> Profile:
             classes were captured.
     """
     recognizer = build_recognizer(config)
-    support = SupportSet(recognizer, recognizer.profile)
+    support = SupportSet(recognizer, recognizer.profile, config.adapt.only_taught)
     lesson = _make_lesson(config, recognizer, support)
     source = open_live_source(str(config.input), recognizer, paced=has_screen())
     frames: Any = source.timed_frames()

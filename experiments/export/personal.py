@@ -14,7 +14,8 @@ from experiments.checkpoints.embeddings import fingerprint_network, list_known_c
 from experiments.export.inference_module import PreprocessedNetwork, export_metadata
 from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
-from unvoiced.profile import GAMMA, Profile, check_profile
+from unvoiced.profile import GAMMA, Profile
+from unvoiced.profile_checks import check_profile
 from unvoiced.profile_file import read_profile
 
 NEVER = -30.0  # logit of the special tokens, which a profile never answers
@@ -39,9 +40,10 @@ class PersonalNetwork(nn.Module):
         self.new_class_prior = profile.new_class_prior
         for name, values in profile.export_correction().items():
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.float32))
+        self.register_buffer("answered", torch.as_tensor(profile.answered))
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """Return corrected logits (B, classes); for text (B, 1, tokens), and their lengths.
+        """Return corrected logits (B, answers); for text (B, 1, tokens), and their lengths.
 
         Args:
             x: stored frames, or signals.
@@ -55,7 +57,9 @@ class PersonalNetwork(nn.Module):
         return torch.cat([torch.full_like(special, NEVER), corrected], 1)[:, None], others[0]
 
     def _correct(self, logits: Tensor, embedding: Tensor) -> Tensor:
-        base = F.pad(logits.log_softmax(1), (0, self.num_added), value=self.new_class_prior)
+        base = F.pad(logits.log_softmax(1), (0, self.num_added), value=self.new_class_prior)[
+            :, self.answered
+        ]
         vectors = embedding - self.center
         vectors = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-9)
         return base + torch.exp(GAMMA * (vectors @ self.support.T - 1)) @ self.weights
@@ -74,9 +78,9 @@ def read_own_profile(config: DictConfig, module: TaskModule) -> Profile:
 
 def personal_metadata(module: TaskModule, profile: Profile) -> dict[str, Any]:
     """Return the metadata of the file: with the person's classes, without a fingerprint."""
-    metadata = export_metadata(module) | {"classes": list(profile.classes)}
+    metadata = export_metadata(module) | {"classes": list(profile.answers)}
     del metadata["fingerprint"]
     metadata["training_data_note"] += " A person's profile corrects its answers."
     if isinstance(module, TranscriptionModule):
-        metadata["tokenizer"] |= {module.tokenizer.entries_key: list(profile.classes)}
+        metadata["tokenizer"] |= {module.tokenizer.entries_key: list(profile.answers)}
     return metadata

@@ -97,14 +97,18 @@ def _refuse_other_frames(data: PreparedDataModule, trained: ModelCard, stage: st
         )
 
 
-def build_input_reader(config: DictConfig, card: ModelCard) -> Any:
+def build_input_reader(config: DictConfig, card: ModelCard, classes: Sequence[str]) -> Any:
     """Return the reader of ``input``; its defaults are those of the training.
 
     The model's settings come from a file: they are passed to the class, never to Hydra.
+
+    Args:
+        card: of the model.
+        classes: the labels that may be predicted.
     """
     settings = fill_from_training(plain(config.input_reader), card.frame, card.reader)
     if settings.get("keep_empty", False) is None:
-        settings["keep_empty"] = EMPTY_CLASS in card.classes
+        settings["keep_empty"] = EMPTY_CLASS in classes
     target = settings.pop("_target_")
     return instantiate({"_target_": target, "_partial_": True})(**settings)
 

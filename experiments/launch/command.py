@@ -32,6 +32,7 @@ READ_BY = {
     "shots": ("test",),
     "adapt": ("adapt",),
     "adapt.method": ("adapt", "test"),
+    "adapt.only_taught": ("adapt", "test"),
     "ckpt_path": ("validate", "test", "adapt", "predict", "live", "serve", "export", "benchmark"),
     "input": ("predict", "live", "adapt", "record", "summary", "replay"),
     "export": ("export",),
@@ -157,6 +158,8 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     ("profile", lambda c: c.stage != "adapt" or c.input, "input=camera:0, which extends it"),
     ("fold", lambda c: "fold" in c.split, "split=leave_one_group_out"),
     ("adapt.method", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
+    ("adapt.only_taught", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
+    ("adapt.only_taught", lambda c: c.adapt.method == "profile", "adapt.method=profile"),
     ("adapt.output", lambda c: c.adapt.method == "profile", "adapt.method=profile"),
     (
         "datamodule.simulator.*",

@@ -86,6 +86,7 @@ NODES: dict[str, Rule] = {
     "predict.show": FLAG,
     "adapt.method": choice("profile", "finetune"),
     "adapt.output": FILE | NULL,
+    "adapt.only_taught": FLAG,
     "adapt.shots": integer(1, 10, "recordings"),
     "adapt.classes": list_of(NAME | integer(-(10**18), 10**18), 1, 300, "a list of names") | NULL,
     "export.format": choice("pth", "onnx", "program") | NULL,

@@ -15,7 +15,8 @@ from experiments.reports.few_shots import Answers, concatenate_answers
 from modules.base import TaskModule
 from modules.classification import tabulate_best_classes, top_two_classes
 from unvoiced.augmentation import TimeWarp
-from unvoiced.profile import NO_EMBEDDING, Profile
+from unvoiced.profile import Profile
+from unvoiced.profile_checks import NO_EMBEDDING
 from unvoiced.tasks import get_task
 
 
@@ -41,19 +42,25 @@ class AnswerRecorder(L.Callback):
         names = ("index", "log_probabilities", "embedding")
         self._outputs.append({name: outputs[name].cpu() for name in names})
 
-    def list_answers(self, module: TaskModule, data: PreparedDataModule) -> Answers:
-        """Return the answers to all rows of the test split, in the order of the set.
+    def list_answers(
+        self, module: TaskModule, data: PreparedDataModule, rows: np.ndarray
+    ) -> Answers:
+        """Return the answers to rows of the set, in their order.
 
-        Rows that the test did not read in this process are read now.
+        Rows that the test did not read in this process are read now: those with labels that the
+        model does not know, and those that a limit or other processes kept from it.
         """
-        rows = data.indices.test
-        read = {k: torch.cat([part[k] for part in self._outputs]).numpy() for k in self._outputs[0]}
-        order = np.argsort(read["index"], kind="stable")
-        if not np.array_equal(read["index"][order], np.sort(rows)):  # a limit, or many processes
-            return collect_answers(module, data, rows)
-        chosen = order[np.searchsorted(read["index"][order], rows)]
-        answers = read["log_probabilities"][chosen], read["embedding"][chosen]
-        return _name_answers(module, data, rows, *answers)
+        parts = [
+            _name_answers(module, data, *(values.numpy() for values in part.values()))
+            for part in self._outputs
+        ]
+        read = np.concatenate([part.rows for part in parts]) if parts else np.zeros(0, int)
+        missing = np.setdiff1d(rows, read)
+        if len(missing):
+            parts.append(collect_answers(module, data, missing))
+        answers = concatenate_answers(parts)
+        order = np.argsort(answers.rows, kind="stable")
+        return answers.take(order[np.searchsorted(answers.rows[order], rows)])
 
 
 def require_embeddings(module: TaskModule) -> None:
@@ -160,4 +167,4 @@ def correct_predictions(
     """Return the two best classes of each row with a person's profile of this model."""
     answers = collect_answers(module, data, rows)
     corrected = profile.correct(answers.log_probabilities, answers.embeddings)
-    return tabulate_best_classes(profile.classes, **top_two_classes(torch.from_numpy(corrected)))
+    return tabulate_best_classes(profile.answers, **top_two_classes(torch.from_numpy(corrected)))

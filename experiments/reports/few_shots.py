@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-# (support, tested rows) → log-probabilities of the tested rows.
+# (support, tested rows) → the labels that are read in the tested rows.
 Adaptation = Callable[["Answers", "Answers"], np.ndarray]
 
 
@@ -38,6 +38,10 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def name_best(self, classes: Sequence[str]) -> np.ndarray:
+        """Return the label of the best class of each row (N,)."""
+        return np.array(classes)[self.log_probabilities.argmax(1)]
 
     def take(self, rows: np.ndarray) -> Answers:
         """Return some of the rows."""
@@ -111,7 +115,7 @@ def measure_shots(
         answers: of all tested people.
         shots: the numbers k; 0 is the model alone.
         classes: of the columns of the log-probabilities.
-        adapt: from the support to the answers of the tested rows.
+        adapt: from the support to the labels that are read in the tested rows.
 
     Returns:
         A table of person, shots, correct and n; and the classes that a person has too few
@@ -120,7 +124,6 @@ def measure_shots(
     Raises:
         ValueError: no person has enough recordings.
     """
-    codes = {name: code for code, name in enumerate(classes)}
     rows, too_few = [], {}
     for person in pd.unique(answers.people):
         own = answers.take(np.flatnonzero(answers.people == person))
@@ -130,11 +133,10 @@ def measure_shots(
         tested = own.take(division.tested)
         if not len(tested):
             continue
-        targets = np.array([codes.get(label, -1) for label in tested.labels])
         for count in shots:
             support = own.take((division.shots >= 0) & (division.shots < count))
-            read = adapt(support, tested) if count else tested.log_probabilities
-            correct = int((read.argmax(1) == targets).sum())
+            read = adapt(support, tested) if count else tested.name_best(classes)
+            correct = int((read == tested.labels).sum())
             rows.append({"person": person, "shots": count, "correct": correct, "n": len(tested)})
     if not rows:
         raise ValueError(

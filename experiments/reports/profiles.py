@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,11 @@ FILE_NAME = "few_shots.csv"
 
 
 def profile_from_answers(
-    answers: Answers, task: str, fingerprint: str, classes: Sequence[str]
+    answers: Answers,
+    task: str,
+    fingerprint: str,
+    classes: Sequence[str],
+    only_taught: bool = False,
 ) -> Profile:
     """Return the profile of a person from a model's answers to their recordings.
 
@@ -41,6 +46,7 @@ def profile_from_answers(
         task: of the model.
         fingerprint: of the model.
         classes: that the model knows.
+        only_taught: whether the other classes of the model are no answers.
 
     Raises:
         ValueError: fewer than two classes, or too many recordings.
@@ -53,6 +59,7 @@ def profile_from_answers(
         answers.embeddings,
         answers.labels.tolist(),
         [f"{p}/{r}" for p, r in zip(answers.people, answers.recordings, strict=True)],
+        only_taught,
     )
 
 
@@ -70,7 +77,7 @@ def measure_profiles(
     else:
         rows = list_support_rows(answers, max(counts))
         copies = collect_support(module, data, rows) if len(rows) else answers
-        adapt = _adapt_by_profile(module, copies, config.task)
+        adapt = _adapt_by_profile(module, copies, config)
     table, too_few = measure_shots(answers, counts, classes, adapt)
     scores = summarize_shots(table)
     folder = Path(config.run_dir)
@@ -88,14 +95,16 @@ def measure_profiles(
     return scores
 
 
-def _adapt_by_profile(module: TaskModule, copies: Answers, task: str) -> Adaptation:
+def _adapt_by_profile(module: TaskModule, copies: Answers, config: DictConfig) -> Adaptation:
     classes = list_known_classes(module)
     fingerprint = fingerprint_network(module)  # once: it reads all weights
 
     def adapt(support: Answers, tested: Answers) -> np.ndarray:
         own = copies.take(np.isin(copies.rows, support.rows))
-        profile = profile_from_answers(own, task, fingerprint, classes)
-        return profile.correct(tested.log_probabilities, tested.embeddings)
+        only_taught = config.adapt.only_taught
+        profile = profile_from_answers(own, config.task, fingerprint, classes, only_taught)
+        corrected = profile.correct(tested.log_probabilities, tested.embeddings)
+        return np.array(profile.answers)[corrected.argmax(1)]
 
     return adapt
 
@@ -103,9 +112,31 @@ def _adapt_by_profile(module: TaskModule, copies: Answers, task: str) -> Adaptat
 def _adapt_by_training(module: TaskModule, data: PreparedDataModule, seed: int) -> Adaptation:
     def adapt(support: Answers, tested: Answers) -> np.ndarray:
         trained = fine_tune(module, data, support.rows, support.recordings, seed).module
-        return collect_answers(trained, data, tested.rows).log_probabilities
+        return collect_answers(trained, data, tested.rows).name_best(list_known_classes(module))
 
     return adapt
+
+
+def set_new_labels_aside(module: TaskModule, data: PreparedDataModule) -> list[str]:
+    """Leave labels that the model does not know out of the test; return a warning if there are any.
+
+    The numbers of ``shots`` count them: they are taught.
+    """
+    rows, known = data.indices.test, {"", *list_known_classes(module)}
+    labels = data.prepared.manifest["label"].iloc[rows].map(data.normalize_label)
+    is_known = labels.isin(known).to_numpy()
+    if is_known.all():
+        return []
+    data.indices = replace(data.indices, test=rows[is_known])
+    names = sorted(set(labels[~is_known]))
+    shown = printable(", ".join([*names[:10], *["…"] * (len(names) > 10)]))
+    note = (
+        f"{count_noun(len(names), 'class')} that the model does not know ({shown}; "
+        f"{count_noun(int((~is_known).sum()), 'sample')}): taught by shots=, and left out of all "
+        "other numbers."
+    )
+    logger.warning(note)
+    return [note]
 
 
 def draw_shots(table: pd.DataFrame, scores: dict[str, float], path: Path) -> None:
@@ -125,7 +156,7 @@ def draw_shots(table: pd.DataFrame, scores: dict[str, float], path: Path) -> Non
     figure.savefig(path, dpi=120)
 
 
-def format_shots(folder: Path) -> str:
+def format_shots(folder: Path, config: DictConfig) -> str:
     """Return the section of the report on few recordings; empty where they were not measured."""
     path = folder / FILE_NAME
     if not path.exists():
@@ -137,10 +168,17 @@ def format_shots(folder: Path) -> str:
     return "\n".join(
         [
             "## Few recordings of a person\n",
-            "Accuracy with a profile of the first k recordings per class, on the second half of "
-            "each person's recordings.\n",
+            f"Accuracy {_describe_method(config)} the first k recordings per class, on the second "
+            "half of each person's recordings.\n",
             "![few_shots.png](few_shots.png)\n",
             format_plain_table(wide),
             "",
         ]
     )
+
+
+def _describe_method(config: DictConfig) -> str:
+    if config.adapt.method == "finetune":
+        return "of the model fine-tuned with"
+    answers = "(which answers with labels of its own recordings alone) " * config.adapt.only_taught
+    return f"with a profile {answers}of"

@@ -40,7 +40,7 @@ def write_report(results: Results, config: DictConfig) -> Path:
         _format_configuration(config),
         _format_training(results),
         _format_test(results, config),
-        format_shots(results.folder),
+        format_shots(results.folder, config),
         _format_warnings(results, config),
         format_facts(results.numbers["run"]),
         format_checkpoints(results.folder, results.curve) if has_checkpoints else "",

@@ -71,7 +71,11 @@ def _build_profile(config: DictConfig) -> tuple[Profile, np.ndarray]:
     data = build_datamodule(config, trained=module.card, accepts_unknown_labels=True)
     answers = collect_support(module, data, _select_labelled(data))
     profile = profile_from_answers(
-        answers, config.task, fingerprint_network(module), list_known_classes(module)
+        answers,
+        config.task,
+        fingerprint_network(module),
+        list_known_classes(module),
+        config.adapt.only_taught,
     )
     return profile, answers.people
 

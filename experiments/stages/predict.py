@@ -28,7 +28,8 @@ from experiments.launch.instantiate import plain
 from experiments.reports.answers import correct_predictions
 from experiments.reports.video_text import write_video_texts
 from modules.base import TaskModule
-from unvoiced.profile import Profile, check_profile
+from unvoiced.profile import Profile
+from unvoiced.profile_checks import check_profile
 from unvoiced.profile_file import read_profile
 from unvoiced.text import markdown_cells, spreadsheet_cells
 
@@ -48,7 +49,8 @@ def run(config: DictConfig) -> None:
     quiet()
     module = require_model(config)
     profile = _read_profile(config, module)  # a bad file ends the run before it starts
-    reader = build_input_reader(config, module.card)
+    classes = module.card.classes if profile is None else profile.answers
+    reader = build_input_reader(config, module.card, classes)
     folder = write_config(config)
     settings = {"input": plain(config.input_reader)}
     if (folder / "input" / META_NAME).exists():  # of an earlier prediction in this run folder

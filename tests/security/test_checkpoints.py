@@ -105,7 +105,10 @@ def test_values_of_a_card_reach_classes_and_not_hydra(
     evil = {"rate": make_interpolation(payload), "zoom": make_interpolation(payload)}
     card = ModelCard("lipread", [], [], {}, {}, {"frames": 3}, True, frame=evil, reader=evil)
     config = compose_config("task=lipread", "size=tiny", f"input={payload}")
-    for build in (lambda: build_input_reader(config, card), lambda: build_datamodule(config, card)):
+    for build in (
+        lambda: build_input_reader(config, card, ()),
+        lambda: build_datamodule(config, card),
+    ):
         try:
             build()
         except Exception as error:  # whatever it stumbles over

@@ -39,6 +39,8 @@ HOSTILE_FACTS = [
     {"format": 1},
     {"format": 3},
     {"more": 1},
+    {"only_taught": "yes"},
+    {"only_taught": None},
 ]
 HOSTILE_ARRAYS = [
     {"embeddings": np.zeros((12, 0), np.int8)},
@@ -48,6 +50,9 @@ HOSTILE_ARRAYS = [
     {"scales": np.full(12, np.inf, np.float16)},
     {"scales": np.full(12, 6e4, np.float16)},
     {"scales": np.zeros((12, 1), np.float16)},
+    {"scales": np.full(12, -0.01, np.float16)},
+    {"scales": np.zeros(12, np.float16)},
+    {"labels": np.zeros(12, np.uint16)},
     {"embeddings": np.array([object()])},
     {"probabilities": np.full((12, 3), 0.9, np.float16)},
     {"probabilities": np.full((12, 3), -1, np.float16)},
@@ -61,7 +66,9 @@ HOSTILE_ARRAYS = [
 
 
 def test_the_valid_file_is_read() -> None:
-    assert parse_profile(pack_profile()).classes == CLASSES
+    profile = parse_profile(pack_profile())
+    assert (profile.classes, profile.only_taught) == (CLASSES, False)  # the fact is optional
+    assert parse_profile(pack_profile({"only_taught": True})).only_taught
 
 
 @pytest.mark.parametrize("facts", HOSTILE_FACTS, ids=str)

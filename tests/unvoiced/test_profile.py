@@ -187,6 +187,25 @@ def test_a_model_of_open_text_says_that_it_takes_no_profile() -> None:
         Recognizer(network, profile=make_profile())
 
 
+def test_a_profile_of_taught_classes_alone_answers_with_no_other() -> None:
+    profile = make_profile(added=("my name", "yours"))
+    is_kept = profile.labels != 1
+    fields = ("embeddings", "probabilities", "labels", "recordings")
+    rest = replace(profile, **{name: getattr(profile, name)[is_kept] for name in fields})
+    alone = replace(rest, only_taught=True)
+    assert alone.answers == ("A", "C", "my name", "yours")
+    given = np.log(np.float64([[0.1, 0.8, 0.1]])), profile.embeddings[-1:]
+    corrected = alone.correct(*given)
+    assert corrected.shape == (1, 4)
+    assert np.exp(corrected).sum() == pytest.approx(1)
+    assert alone.answers[corrected[0].argmax()] == "yours"
+    assert alone.measure_accuracy() >= rest.measure_accuracy()
+    recognizer = Recognizer(EmbeddingNetwork(), profile=alone)
+    assert recognizer.classes == ["A", "C", "my name", "yours"]
+    recognizer.use_profile(None)
+    assert recognizer.classes == ["A", "B", "C"]
+
+
 def test_an_added_class_is_likelier_the_more_known_classes_were_recorded() -> None:
     profile = make_profile(added=("my name",))
     is_new = profile.labels == profile.num_known

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from unvoiced.plain_data import check_text
-from unvoiced.profile import NO_EMBEDDING, Profile, build_profile
+from unvoiced.profile import Profile, build_profile
+from unvoiced.profile_checks import NO_EMBEDDING
 from unvoiced.readings import Reading
 from unvoiced.recognizer import Recognizer
 
@@ -39,15 +40,19 @@ class SupportSet:
     Args:
         recognizer: the model.
         profile: recordings to begin with; None for none.
+        only_taught: whether the profile answers with recorded labels alone, as ``profile`` may.
 
     Raises:
         ValueError: the model can have no profile, or the profile is of another one.
     """
 
-    def __init__(self, recognizer: Recognizer, profile: Profile | None = None) -> None:
+    def __init__(
+        self, recognizer: Recognizer, profile: Profile | None = None, only_taught: bool = False
+    ) -> None:
         self.recognizer = recognizer.with_profile(None)  # answers as the model itself
         self._fingerprint = require_fingerprint(recognizer)
         self.shots: list[Shot] = []
+        self.only_taught = only_taught or (profile is not None and profile.only_taught)
         if profile is not None:
             recognizer.with_profile(profile)  # refuses one of another model
             self.shots = _list_shots(profile)
@@ -99,6 +104,7 @@ class SupportSet:
                 for _ in range(count)
             ],
             [f"{number:06}" for number, count in enumerate(counts) for _ in range(count)],
+            self.only_taught,
         )
 
     def measure_own_accuracy(self) -> float | None:

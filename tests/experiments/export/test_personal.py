@@ -28,7 +28,9 @@ def hands() -> np.ndarray:
 
 
 @pytest.fixture
-def path(checkpoint: Path, hands: np.ndarray, tmp_path: Path) -> Path:
+def path(
+    checkpoint: Path, hands: np.ndarray, tmp_path: Path, request: pytest.FixtureRequest
+) -> Path:
     """Return a profile with a sign that the model does not know."""
     recognizer = wrap_as_recognizer(load_checkpoint(checkpoint), compose_command("task=asl"))
     answers, embeddings = zip(*map(recognizer.embed, hands), strict=True)
@@ -41,11 +43,13 @@ def path(checkpoint: Path, hands: np.ndarray, tmp_path: Path) -> Path:
         np.stack(embeddings),
         names,
         [str(number) for number in range(6)],
+        only_taught=getattr(request, "param", False),
     )
     write_profile(profile, tmp_path / "me.profile")
     return tmp_path / "me.profile"
 
 
+@pytest.mark.parametrize("path", [False, True], ids=["all", "only_taught"], indirect=True)
 def test_the_network_inside_answers_as_the_library_with_the_profile(
     checkpoint: Path, path: Path, hands: np.ndarray
 ) -> None:

@@ -48,6 +48,43 @@ def test_shots_are_measured_and_reported(checkpoint: Path, person: Path, run) ->
     assert (folder / "few_shots.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("new", [("C",), ("A", "B", "C", "D")])
+def test_labels_that_the_model_does_not_know_are_taught_by_shots(
+    new: tuple[str, ...], checkpoint: Path, run, tmp_path: Path
+) -> None:
+    folder = write_hands(tmp_path / "set", groups=1, letters="ABCD", each=4)
+    labels = pd.read_csv(folder / "manifest.csv")["label"]
+    relabel(folder, label=[f"sign {name}" if name in new else name for name in labels])
+    settings = (f"ckpt_path={checkpoint}", f"data_dir={folder}", "split=test_only", "shots=[0,2]")
+    folder = run("stage=test", *settings, "adapt.only_taught=true")
+    table = pd.read_csv(folder / "few_shots.csv")
+    assert table["n"].tolist() == [8, 8]
+    assert table["correct"][0] <= 8 - 2 * len(new)
+    assert table["correct"][1] == 8
+    numbers = json.loads((folder / "metrics.json").read_text())
+    assert numbers.get("test/n", 0) == 16 - 4 * len(new)
+    assert "model does not know (sign" in (folder / "report.md").read_text()
+    if len(new) == 1:
+        with pytest.raises(ValueError, match="does not know: sign C"):
+            run("stage=test", *settings, "adapt.method=finetune")
+
+
+def test_a_profile_may_answer_with_its_own_labels_alone(
+    checkpoint: Path, run, tmp_path: Path
+) -> None:
+    folder = write_hands(tmp_path / "set", groups=1, letters="AB", each=2)
+    relabel(folder, label=["one", "one", "two", "two"])
+    path, given = tmp_path / "me.profile", f"ckpt_path={checkpoint}"
+    settings = ("stage=adapt", given, f"data_dir={folder}", f"adapt.output={path}")
+    run(*settings, "adapt.only_taught=true")
+    assert read_profile(path).answers == ("one", "two")
+    np.save(tmp_path / "hands.npy", np.asarray(PreparedSet(folder, "asl").features))
+    folder = run("stage=predict", given, f"input={tmp_path / 'hands.npy'}", f"profile={path}")
+    table = pd.read_csv(folder / "predictions.csv")
+    assert table["prediction"].tolist() == ["one", "one", "two", "two"]
+    assert set(table["runner_up"]) == {"one", "two"}
+
+
 def test_a_profile_is_written_and_belongs_to_the_model(
     checkpoint: Path, person: Path, run, tmp_path: Path
 ) -> None:
