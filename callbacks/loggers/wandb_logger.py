@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import wandb
@@ -14,6 +16,7 @@ from callbacks.loggers.tolerant import TolerantLogger
 from unvoiced.masking import mask_secrets
 
 FINISH_TIMEOUT_S = 120  # of the last upload; the rest stays in the run folder
+STORED_SECRETS = ("SLURM_JWT",)  # W&B stores all variables of SLURM
 FAILURES = (wandb.Error, OSError, RuntimeError, ValueError, TimeoutError)
 
 
@@ -38,6 +41,8 @@ class TolerantWandbLogger(TolerantLogger, WandbLogger):
             wandb.Settings(
                 init_timeout=connect_timeout_s,
                 finish_timeout=FINISH_TIMEOUT_S,
+                save_code=False,  # neither the code nor local changes, which may hold secrets
+                disable_code=True,
             ),
         )
 
@@ -59,12 +64,23 @@ class TolerantWandbLogger(TolerantLogger, WandbLogger):
     def _start_run(self, mode: str) -> Any:
         self._offline = mode == "offline"
         self._wandb_init["mode"] = mode
-        mode_before, arguments = os.environ.get("WANDB_MODE"), sys.argv
-        sys.argv = mask_secrets(arguments)  # W&B stores the command
+        mode_before = os.environ.get("WANDB_MODE")
         try:
-            return super().experiment
-        finally:
-            sys.argv = arguments
-            # Lightning sets the mode for all later runs of this process.
+            with hide_command_secrets():
+                return super().experiment
+        finally:  # Lightning sets it for all later runs of this process
             if mode_before is None:
                 os.environ.pop("WANDB_MODE", None)
+
+
+@contextmanager
+def hide_command_secrets() -> Iterator[None]:
+    """Mask what W&B stores of this process when it starts: the command, and tokens of SLURM."""
+    arguments = sys.argv
+    variables = {name: os.environ.pop(name) for name in STORED_SECRETS if name in os.environ}
+    sys.argv = mask_secrets(arguments)
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        os.environ.update(variables)

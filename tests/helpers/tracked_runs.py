@@ -75,3 +75,8 @@ def read_run_config(records: list[Record]) -> dict[str, object]:
             for item in part.update:
                 found[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
     return found
+
+
+def read_typed_command(records: list[Record]) -> list[str]:
+    """Return the arguments of the command that an offline run stores."""
+    return [text for r in records for text in r.environment.args]

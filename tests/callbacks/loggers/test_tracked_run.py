@@ -20,6 +20,7 @@ from tests.helpers.tracked_runs import (
     read_history,
     read_offline_run,
     read_run_config,
+    read_typed_command,
 )
 
 FIGURES = ("confusion_matrix", "right")  # errors: a slow test, since this set has none
@@ -120,6 +121,22 @@ def test_data_that_wandb_refuses_is_one_warning(tmp_path: Path, capsys) -> None:
     assert capsys.readouterr().out.count("does not accept data (the service ended)") == 1
 
 
+@pytest.mark.slow
+def test_no_secret_reaches_a_logger(run, monkeypatch) -> None:
+    uri = "logger.mlflow.tracking_uri=http://me:HIDDEN@127.0.0.1:9"
+    monkeypatch.setattr(sys, "argv", ["run.py", "x.token=HIDDEN", uri])
+    monkeypatch.setenv("SLURM_JWT", "HIDDEN")
+    monkeypatch.setenv("WANDB_SAVE_CODE", "true")
+    wandb.teardown()  # a service that started earlier has the variables of that time
+    folder = run("debug=smoke", "logger=[tensorboard,wandb,mlflow]", "log_best=true", uri)
+    wandb.finish()
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"HIDDEN" in path.read_bytes()]
+    assert not [path for path in files if path.suffix in {".py", ".patch"}]
+    arguments = read_typed_command(read_offline_run(folder / "wandb"))
+    assert arguments == ["x.token=***", uri.replace("me:HIDDEN", "***")]
+
+
 def fit_steps(path: Path, epochs: int, **settings: object) -> pd.DataFrame:
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
     options = {"limit_train_batches": 4, "limit_val_batches": 0, "enable_checkpointing": False}
@@ -160,8 +177,9 @@ def test_missing_mlflow_is_one_sentence(monkeypatch) -> None:
 @pytest.mark.slow
 def test_mlflow_continues_a_resumed_run(run) -> None:
     mlflow = pytest.importorskip("mlflow")
-    folder = run("debug=smoke", "logger=mlflow", "log_best=true", *LABELS)
-    run("debug=smoke", "logger=mlflow", "trainer.max_epochs=3", f"resume={folder}", run_dir="run")
+    tracked = ("debug=smoke", "logger=mlflow", "callbacks.periodic.every_n_epochs=1")
+    folder = run(*tracked, "log_best=true", *LABELS)
+    run(*tracked, f"resume={folder}/checkpoints/epoch_0001.ckpt", run_dir="run")
     client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("unvoiced")
     (found,) = client.search_runs([experiment.experiment_id])
