@@ -19,6 +19,7 @@ import pytest
 
 pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 
+from datamodules.store.dataset import PreparedSet
 from tests.helpers.pages import (
     POINTING_LETTERS,
     PointingNetwork,
@@ -343,6 +344,49 @@ def test_the_model_is_taught_by_keyboard_alone_and_its_profile_is_saved(
         broken = write_file(tmp_path / "broken.profile", b"PK")
         shown.locator("#uv-profile-file").set_input_files(broken)
         shown.get_by_text("This file is not a valid profile").wait_for()
+
+
+# ---- corrections
+
+
+def test_wrong_answers_are_corrected_by_keyboard_and_downloaded(camera, tmp_path: Path) -> None:
+    with (
+        serve_page(Recognizer(TeachableNetwork()), tmp_path / "kept") as address,
+        open_tab(camera, address) as shown,
+    ):
+        start_camera(shown)
+        wait_for_text(shown, 1)
+        panel = shown.locator(".uv-feedback[data-source=camera]")
+        panel.get_by_role("button", name="Wrong?").focus()
+        shown.keyboard.press("Enter")
+        panel.get_by_role("combobox", name="It was read as").wait_for()
+        shown.keyboard.press("Escape")
+        assert "Wrong?" in shown.evaluate("document.activeElement.textContent")
+        shown.keyboard.press("Enter")
+        panel.get_by_role("combobox", name="It was read as").wait_for()
+        assert panel.locator("datalist option").count() == len(POINTING_LETTERS)
+        shown.keyboard.type("my name")
+        shown.keyboard.press("Enter")
+        panel.get_by_text("Kept as “my name”. 1 correction in").wait_for()
+        panel.get_by_role("button", name="Add it to my profile").click()
+        panel.get_by_text("You have no profile yet").wait_for()
+        save_screenshot(shown, tmp_path, "feedback_light")
+        shown.get_by_role("tab", name="Image or clip").click()
+        image = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("B")))
+        assert upload_file(shown, image) == "B"
+        panel = shown.locator(".uv-feedback[data-source=upload]")
+        panel.get_by_role("button", name="Wrong?").click()
+        panel.get_by_role("combobox", name="It was read as “B”").fill("c")
+        shown.keyboard.press("Enter")
+        panel.get_by_text("Kept as “C”. 2 corrections in").wait_for()
+        with shown.expect_download() as download:
+            panel.get_by_role("button", name="Download what I corrected").click()
+        assert download.value.suggested_filename == "corrections.zip"
+        shutil.unpack_archive(download.value.path(), tmp_path, "zip")
+        labels = PreparedSet(tmp_path / "corrections").manifest["label"]
+        assert labels.tolist() == ["my name", "C"]
+        panel.get_by_role("button", name="Forget it").click()
+        panel.get_by_text("Forgotten.").wait_for()
 
 
 # ---- for everybody
