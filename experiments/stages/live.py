@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from datamodules.store.feedback import FeedbackSet
 from experiments.export.inference_module import build_recognizer
+from experiments.export.live_feedback import prepare_feedback, start_keys
 from experiments.export.live_sources import load_recording, open_live_source
 from experiments.launch.build import write_config
 from experiments.launch.console import logger, quiet
@@ -111,22 +112,6 @@ def read_frames(
     log.write(engine.end(), {}, None)
 
 
-def prepare_feedback(config: DictConfig, engine: Engine, wrong: FeedbackSet) -> FeedbackKeys | None:
-    """Return the keys of ``live.feedback``; None without it.
-
-    Raises:
-        ValueError: there is no window for them.
-    """
-    if not config.live.feedback:
-        return None
-    if config.live.output:
-        raise ValueError(
-            f"live.feedback=true needs a window, and live.output={config.live.output} shows none. "
-            "Leave out one of them."
-        )
-    return FeedbackKeys(engine, wrong.add)
-
-
 # ---- signals
 
 
@@ -136,8 +121,6 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     Raises:
         ValueError: no input, or an input or setting that does not fit the task.
     """
-    if config.live.feedback:
-        raise ValueError("live.feedback=true is for tasks with a camera; signals have no window.")
     if config.live.output:
         raise ValueError(
             f"live.output={config.live.output} is a video of images; the texts are in live.csv"
@@ -150,7 +133,9 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     folder = write_config(config)
     logger.info(f"Reading {config.input}: {stream.describe_input()}. Ctrl-C ends it")
     logger.info(recognizer.training_data_note)
-    with WindowLog(folder / "live.csv", stream) as log:
+    wrong = FeedbackSet(folder / "feedback", recognizer.metadata)
+    keys = start_keys(engine, wrong) if config.live.feedback else nullcontext()
+    with WindowLog(folder / "live.csv", stream) as log, wrong, keys:
         try:
             for chunk in source.read_chunks():
                 log.write(engine.push(chunk, stream.duration_s))
@@ -158,7 +143,7 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
             logger.info("")
         log.write(engine.end())
     logger.info(f"{stream.duration_s:.2f} s heard, {stream.summarize()}")
-    logger.info(f"\nRun folder: {folder}")
+    logger.info(f"{wrong.describe()}\nRun folder: {folder}")
 
 
 def _pop_source_settings(live: dict[str, Any]) -> dict[str, Any]:

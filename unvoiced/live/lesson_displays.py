@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -24,6 +23,7 @@ from unvoiced.live.screens import (
     fit_scale,
     write_text,
 )
+from unvoiced.live.terminal_keys import TerminalKeys
 from unvoiced.teaching.lesson import Lesson
 
 EXAMPLE_SIDE, CAPTURED_HEIGHT = 150, 110  # pixels
@@ -76,15 +76,8 @@ class LessonTerminal:
     """
 
     def __init__(self, write: Callable[[str], Any], stream: Any = None) -> None:
-        self.write, self._stream = write, sys.stdin if stream is None else stream
+        self.write, self._keys = write, TerminalKeys(stream)
         self._shown: tuple[Any, ...] = ()
-        self._settings: Any = None
-        if os.name == "posix" and self._stream.isatty():
-            import termios
-            import tty
-
-            self._settings = termios.tcgetattr(self._stream)
-            tty.setcbreak(self._stream)  # keys arrive without Enter
         write(KEYS)
 
     def show(self, lesson: Lesson, image: np.ndarray) -> str:
@@ -98,22 +91,11 @@ class LessonTerminal:
             left = f"about {progress.remaining_s:.0f} s left"
             self.write(f"{progress.label}   ({progress.index + 1} of {progress.total}, {left})")
         self._shown = progress.index, progress.shot, progress.index
-        return self._read_key()
+        return self._keys.read_key().lower()
 
     def close(self) -> None:
         """Give the terminal its settings back."""
-        if self._settings is not None:
-            import termios
-
-            termios.tcsetattr(self._stream, termios.TCSADRAIN, self._settings)
-
-    def _read_key(self) -> str:
-        try:
-            if not select.select([self._stream], [], [], 0)[0]:
-                return ""
-            return os.read(self._stream.fileno(), 1).decode(errors="replace").lower()
-        except (OSError, ValueError, TypeError):  # a stream that cannot be waited for
-            return ""
+        self._keys.close()
 
 
 def has_screen() -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ import pytest
 
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.feedback import FeedbackSet
+from experiments.export.live_feedback import start_keys
 from experiments.stages import run_stage
 from tests.helpers.paths import ROOT
 from unvoiced import Engine, Recognizer
@@ -77,16 +81,42 @@ def test_without_a_wrong_answer_nothing_is_kept(engine: Engine, tmp_path: Path) 
     assert not (tmp_path / "set").exists()
 
 
-@pytest.mark.parametrize(
-    "setting", ["live.output=a.mp4", "task=emg"], ids=["no window", "no camera"]
-)
-def test_feedback_needs_a_window(setting: str, compose_config, tmp_path: Path) -> None:
-    task = "emg" if setting == "task=emg" else "asl"
-    model = MODEL.with_name(f"{task}.onnx")
+def test_feedback_needs_a_window(compose_config, tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", np.ones((9, 63), np.float32))
-    given = (f"task={task}", "stage=live", f"ckpt_path={model}", "live.feedback=true")
+    given = ("stage=live", f"ckpt_path={MODEL}", "live.feedback=true", "live.output=a.mp4")
     with pytest.raises(ValueError, match=r"live\.feedback=true .*window"):
-        run_stage(compose_config(*given, f"input={tmp_path / 'frames.npy'}", setting))
+        run_stage(compose_config(*given, f"input={tmp_path / 'frames.npy'}"))
+
+
+@pytest.fixture
+def typed() -> Iterator[Any]:
+    """Return a pipe whose written bytes are the keys of the terminal."""
+    ends = os.pipe()
+    with os.fdopen(ends[0]) as reader, os.fdopen(ends[1], "wb", buffering=0) as writer:
+        yield reader, writer
+
+
+def test_signals_are_corrected_from_the_terminal(
+    typed: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reader, writer = typed
+    monkeypatch.setattr("sys.stdin", reader)
+    engine = Engine(Recognizer(MODEL.with_name("emg.onnx")), min_probability=0.0)
+    rng = np.random.default_rng(0)
+    shape = round(engine.stream.sample_rate), engine.stream.channels
+    wrong = FeedbackSet(tmp_path / "set", engine.recognizer.metadata)
+    with wrong, start_keys(engine, wrong):
+        for second in range(30):
+            engine.push(rng.normal(0, 40, shape), second)
+            if engine.last_answer is not None:
+                break
+        writer.write(b"wplease call\n")
+    assert engine.last_answer is not None, "the model read nothing in noise"
+    stored = PreparedSet(tmp_path / "set")
+    assert stored.manifest["label"].tolist() == ["please call"]
+    frames = engine.last_answer.frames
+    np.testing.assert_allclose(stored.features[0 : len(frames)], frames, rtol=1e-6)
+    assert stored.meta["settings"]["reader"] == engine.recognizer.metadata["reader"]
 
 
 def test_the_window_gives_its_keys_away(monkeypatch: pytest.MonkeyPatch) -> None:
