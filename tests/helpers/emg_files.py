@@ -50,9 +50,10 @@ def write_xdf(
     path: Path,
     samples: np.ndarray,
     rate: float,
-    markers: Sequence[tuple[float, str]] = (),
+    markers: Sequence[tuple[float, str | bytes]] = (),
     unit: str = "microvolts",
     first_s: float = 100.0,
+    times: np.ndarray | None = None,
 ) -> Path:
     """Write a stream of EMG (T, C), and one of markers (seconds after its first sample, text)."""
     labels = "".join(
@@ -60,9 +61,9 @@ def write_xdf(
         for n in range(1, samples.shape[1] + 1)
     )
     desc = f"<desc><channels>{labels}</channels></desc>"
-    times = first_s + np.arange(len(samples)) / rate
+    times = first_s + np.arange(len(samples)) / rate if times is None else times
     rows = [row.astype("<f4").tobytes() for row in samples]
-    texts = [(first_s + seconds, text.encode()) for seconds, text in markers]
+    texts = [(first_s + s, t if isinstance(t, bytes) else t.encode()) for s, t in markers]
     path.write_bytes(
         b"XDF:"
         + pack_chunk(1, b"<info><version>1.0</version></info>")
@@ -83,6 +84,22 @@ def write_xdf(
         + pack_samples(1, list(zip(times, rows, strict=True)))
         + pack_samples(2, [(s, b"\x04" + struct.pack("<I", len(t)) + t) for s, t in texts])
     )
+    return path
+
+
+def write_board(
+    path: Path,
+    samples: np.ndarray,
+    codes: np.ndarray,
+    columns: int = 24,
+    delimiter: str = "\t",
+    rate: float = 250,
+) -> Path:
+    """Write a table of BrainFlow with samples (T, 2) and codes (T,)."""
+    table = np.zeros((len(samples), columns))
+    table[:, 1:9] = np.tile(samples, 4)
+    table[:, -2], table[:, -1] = 1.7e9 + np.arange(len(samples)) / rate, codes
+    np.savetxt(path, table, delimiter=delimiter, fmt="%.5f")
     return path
 
 

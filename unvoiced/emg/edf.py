@@ -74,10 +74,11 @@ def read_edf(
         chosen = _choose_channels(names, units, channel_names, unit)
         rate = _find_common_rate(file, names, chosen)
         factors = [find_factor(names[n], units[n], unit) for n in chosen]
-        signals = [
-            (file.readSignal(n) * factor).astype(np.float32)
-            for n, factor in zip(chosen, factors, strict=True)
-        ]
+        with np.errstate(over="ignore"):  # the check of the samples finds infinite ones
+            signals = [
+                (file.readSignal(n) * factor).astype(np.float32)
+                for n, factor in zip(chosen, factors, strict=True)
+            ]
         annotations, problems = _read_annotations(file)
         annotations += _read_triggers(file, names)
     return EMGRecording(np.stack(signals, axis=1), rate, tuple(annotations), (), tuple(problems))
@@ -174,7 +175,10 @@ def _find_common_rate(file: Any, names: list[str], chosen: list[int]) -> float:
 
 def _read_annotations(file: Any) -> tuple[list[Annotation], list[str]]:
     annotations, problems = [], []
-    for onset, duration, text in file.read_annotation()[:MAX_ANNOTATIONS]:
+    found = file.read_annotation()
+    if len(found) > MAX_ANNOTATIONS:
+        problems.append(f"{len(found):,} annotations; the first {MAX_ANNOTATIONS:,} are read")
+    for onset, duration, text in found[:MAX_ANNOTATIONS]:
         start_s = int(onset) / TICKS_PER_S
         try:
             duration_s = max(0.0, float(duration or 0))

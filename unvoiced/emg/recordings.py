@@ -11,6 +11,7 @@ import numpy as np
 
 MAX_VALUES = 500_000_000  # samples x channels of a recording, 2 GB in memory
 MAX_CHANNELS = 1_024
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 20.0, 100_000.0  # Hz
 UV_PER_UNIT = {
     **dict.fromkeys(("uv", "µv", "μv", "microvolt", "microvolts"), 1.0),
     **dict.fromkeys(("mv", "millivolt", "millivolts"), 1e3),
@@ -87,20 +88,24 @@ def select_channels(present: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Return the positions of the channels with these names.
 
     Raises:
-        ValueError: a channel is missing.
+        ValueError: a channel is missing, or several have its name.
     """
     missing = [name for name in wanted if name not in present]
     if missing:
         shown = ", ".join(repr(name) for name in present[:20]) or "none"
         raise ValueError(f"no channel {missing[0]!r}; found {shown}")
+    repeated = [name for name in wanted if list(present).count(name) > 1]
+    if repeated:
+        raise ValueError(f"several channels have the name {repeated[0]!r}; expected one")
     return [list(present).index(name) for name in wanted]
 
 
 def list_code_changes(codes: np.ndarray, sample_rate: float) -> Iterator[Annotation]:
-    """Yield an annotation for each stretch of equal codes (T,) other than 0.
+    """Yield an annotation for each stretch of equal codes (T,) other than 0 and NaN.
 
     A stretch of one sample is a moment without duration.
     """
+    codes = np.where(np.isfinite(codes), codes, 0)
     changes = np.flatnonzero(np.diff(codes, prepend=0, append=0))
     for first, stop in pairwise(changes.tolist()):
         if codes[first]:

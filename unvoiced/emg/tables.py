@@ -14,6 +14,8 @@ import numpy as np
 
 from unvoiced.emg.board_tables import BoardTable, choose_rate, find_board_table
 from unvoiced.emg.recordings import (
+    MAX_SAMPLE_RATE,
+    MIN_SAMPLE_RATE,
     EMGRecording,
     find_factor,
     list_code_changes,
@@ -141,7 +143,7 @@ def read_annotated_table(
         rows = lines[header.has_names if board is None else board.num_header_lines :]
         fields = [row.split(header.delimiter)[marker].strip() for row in rows]
         is_code = all(is_number(field) for field in fields if field)
-        codes = np.array([float(field or 0) for field in fields]) if is_code else fields
+        codes = np.array([float(field or "nan") for field in fields]) if is_code else fields
         find = list_code_changes if is_code else list_text_changes
         annotations = tuple(find(codes, rate))
     factor = find_factor(names[0], unit or "uV", None)
@@ -165,8 +167,9 @@ def _read_channels(
     path: Path, lines: list[str], header: TableHeader, board: BoardTable | None
 ) -> tuple[np.ndarray, float | None]:
     """Return the channels (T, C) and the sample rate, Hz."""
-    rows = lines[header.has_names if board is None else board.num_header_lines :]
-    _check_columns(path, rows, header)
+    num_header_lines = int(header.has_names) if board is None else board.num_header_lines
+    rows = lines[num_header_lines:]
+    _check_columns(path, rows, header, num_header_lines)
     channels = _parse_columns(path, rows, header, header.channels)
     rate = estimate_sample_rate(_parse_times(rows, header))
     return channels, rate if board is None else choose_rate(board.sample_rate, rate)
@@ -184,10 +187,10 @@ def _find_marker(line: str, header: TableHeader) -> int | None:
     return next((n for n, name in enumerate(fields) if name in MARKER_NAMES), None)
 
 
-def _check_columns(path: Path, rows: list[str], header: TableHeader) -> None:
+def _check_columns(path: Path, rows: list[str], header: TableHeader, num_header_lines: int) -> None:
     if not header.channels:
         raise ValueError(f"{path.name} has no column that is a channel")
-    for number, row in enumerate(rows, 1 + header.has_names):
+    for number, row in enumerate(rows, 1 + num_header_lines):
         columns = row.count(header.delimiter) + 1
         if columns != header.num_columns:
             raise ValueError(
@@ -246,7 +249,9 @@ def estimate_sample_rate(times_s: np.ndarray | None) -> float | None:
     if not math.isfinite(span) or span <= 0:
         return None
     rate = (len(times_s) - 1) / span
-    return next((float(hz) for hz in (rate, 1e3 * rate) if 20 <= hz <= 100_000), None)
+    return next(
+        (float(hz) for hz in (rate, 1e3 * rate) if MIN_SAMPLE_RATE <= hz <= MAX_SAMPLE_RATE), None
+    )
 
 
 def check_sample_rate(found: float | None, expected: float, key: str) -> None:

@@ -23,6 +23,7 @@ from unvoiced.emg.recordings import (
     select_channels,
 )
 from unvoiced.files import MAX_ARRAY_BYTES, read_bytes
+from unvoiced.text import shorten
 
 MAGIC = b"XDF:"
 STREAM_HEADER, SAMPLES = 2, 3  # tags of chunks
@@ -57,7 +58,9 @@ def read_xdf(
         samples, rate, gaps = _read_signal(signal, channel_names, unit)
         times = np.asarray(signal["time_stamps"], np.float64)
         markers = _choose_markers(streams, signal, marker_stream)
-        annotations = [a for markers_ in markers for a in _list_markers(markers_, times, rate)]
+        annotations: list[Annotation] = []
+        for marker in markers:
+            problems += _read_markers(marker, times, rate, annotations)
     except ValueError as error:
         raise ValueError(f"{path.name} cannot be read: {error}") from error
     return EMGRecording(samples, rate, tuple(annotations), gaps, tuple(problems))
@@ -158,6 +161,11 @@ def _choose_signal(streams: list[dict[str, Any]], wanted: str | None) -> dict[st
     if len(named) != 1:
         shown = ", ".join(f"{_get(s, 'name')} ({_get(s, 'type')})" for s in signals)
         which = f"named {wanted!r}" if wanted is not None else "of signals"
+        if len(named) > 1 and len({(_get(s, "name"), _get(s, "type")) for s in named}) == 1:
+            raise ValueError(
+                f"{len(named)} streams {which}, with the same name and type; expected one. Record "
+                "them under different names"
+            )
         raise ValueError(
             f"{len(named)} streams {which}; expected one. Set reader.stream to one of: "
             f"{shown or 'none, the file has no stream of signals'}"
@@ -188,7 +196,9 @@ def _read_signal(
     chosen = range(len(names)) if channel_names is None else select_channels(names, channel_names)
     factors = [find_factor(names[n], units[n], unit) for n in chosen]
     gaps = tuple(int(first) for first, _ in stream["info"].get("segments", [])[1:])
-    return (values[:, list(chosen)] * np.array(factors)).astype(np.float32), rate, gaps
+    with np.errstate(over="ignore", invalid="ignore"):  # the check of the samples finds them
+        scaled = (values[:, list(chosen)] * np.array(factors)).astype(np.float32)
+    return scaled, rate, gaps
 
 
 def _read_channels(stream: dict[str, Any], count: int) -> tuple[list[str], list[str]]:
@@ -217,23 +227,40 @@ def _choose_markers(
     return named
 
 
-def _list_markers(
-    stream: dict[str, Any], times: np.ndarray, sample_rate: float
-) -> Iterator[Annotation]:
-    """Yield the markers of a stream at the samples of the signal with times (T,), seconds."""
-    positions = np.arange(len(times))
+def _read_markers(
+    stream: dict[str, Any], times: np.ndarray, sample_rate: float, annotations: list[Annotation]
+) -> list[str]:
+    """Append the markers of a stream; return sentences about those that cannot be read.
+
+    Args:
+        stream: of markers.
+        times: of the signal's samples (T,), seconds.
+        sample_rate: of the signal, Hz.
+        annotations: the list to append to.
+    """
+    problems = []
     for seconds, values in zip(stream["time_stamps"], stream["time_series"], strict=False):
         value = values[0]
         text = value if isinstance(value, str) else f"{value:g}"
         if not math.isfinite(seconds):
-            continue
-        if seconds < times[0]:
-            start_s = float(seconds - times[0])
-        elif seconds > times[-1]:
-            start_s = (len(times) - 1) / sample_rate + float(seconds - times[-1])
+            problems.append(f"the marker {shorten(text, 40)!r} has no finite time")
+        elif "\ufffd" in text:  # as pyxdf reads bytes that are not UTF-8
+            problems.append(f"the marker {shorten(text, 40)!r} is not UTF-8")
+        elif not isinstance(value, str) and not math.isfinite(value):
+            problems.append(f"a marker is {text}; expected a number")
         else:
-            start_s = round(float(np.interp(seconds, times, positions))) / sample_rate
-        yield Annotation(start_s, 0.0, text)
+            start_s = _locate_time(float(seconds), times, sample_rate)
+            annotations.append(Annotation(start_s, 0.0, text))
+    return problems
+
+
+def _locate_time(seconds: float, times: np.ndarray, sample_rate: float) -> float:
+    """Return the seconds after the first sample of a moment among times (T,)."""
+    if seconds < times[0]:
+        return seconds - float(times[0])
+    if seconds > times[-1]:
+        return (len(times) - 1) / sample_rate + seconds - float(times[-1])
+    return round(float(np.interp(seconds, times, np.arange(len(times))))) / sample_rate
 
 
 def _get(stream: dict[str, Any], name: str) -> str:

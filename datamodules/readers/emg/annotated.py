@@ -16,7 +16,14 @@ from datamodules.readers.base import Item, Reader
 from datamodules.readers.emg.base import EMGReader, Recording, join_spaces
 from datamodules.readers.inputs import check_named_file
 from datamodules.store.samples import Rejection, Sample
-from unvoiced.emg.recordings import Annotation, EMGRecording, cut_span, find_overlaps
+from unvoiced.emg.recordings import (
+    MAX_SAMPLE_RATE,
+    MIN_SAMPLE_RATE,
+    Annotation,
+    EMGRecording,
+    cut_span,
+    find_overlaps,
+)
 from unvoiced.text import escape_controls, shorten
 
 MAX_SURVEYED = 5  # files that are opened to find the sample rate and the channels
@@ -137,6 +144,10 @@ class AnnotatedReader(EMGReader):
         check_named_file(path, self.raw_dir, f"the file {path.name}")
         recording = self.load_recording(path)
         found, expected = recording.sample_rate, self.sample_rate
+        if found is not None and not _is_plausible(found):
+            raise ValueError(
+                f"it states {found:.5g} Hz; expected {MIN_SAMPLE_RATE:g} to {MAX_SAMPLE_RATE:,.0f}"
+            )
         if found is not None and abs(found / expected - 1) > 0.01:
             raise ValueError(
                 f"recorded at {found:.5g} Hz; expected {self.key}.sample_rate={expected:g}. "
@@ -154,7 +165,7 @@ class AnnotatedReader(EMGReader):
                 recording = self.load_recording(path)
             except ValueError:  # reading it rejects it with the reason
                 continue
-            if recording.sample_rate is not None:
+            if recording.sample_rate is not None and _is_plausible(recording.sample_rate):
                 found.append((recording.sample_rate, recording.samples.shape[1]))
         return found
 
@@ -189,6 +200,10 @@ class AnnotatedReader(EMGReader):
             return "no annotation or marker; expected one for each word"
         shown = ", ".join(repr(shorten(escape_controls(text), 40)) for text in texts[:10])
         return f"no annotation that {self.key}.events lists; found {shown}"
+
+
+def _is_plausible(sample_rate: float) -> bool:
+    return MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE
 
 
 def _to_labels(events: Sequence[Any] | Mapping[Any, Any] | None) -> dict[str, str] | None:
