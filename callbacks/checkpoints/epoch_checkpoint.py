@@ -31,7 +31,7 @@ class EpochCheckpoint(ModelCheckpoint):
         arguments: other arguments of ModelCheckpoint.
 
     Raises:
-        ValueError: ``keep`` is below 1.
+        ValueError: ``keep`` is below 1, or several files would have one name.
     """
 
     def __init__(
@@ -55,6 +55,12 @@ class EpochCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
             **arguments,
         )
+        if self.save_top_k not in (0, 1) and "{epoch" not in filename:
+            raise ValueError(
+                f"callbacks: the checkpoint {filename} has save_top_k={self.save_top_k} and one "
+                "name for all of its files; expected a name with the epoch, such as "
+                f"{filename}_{{epoch:04d}}"
+            )
         self.epochs = None if epochs is None else frozenset(epochs)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

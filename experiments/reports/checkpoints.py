@@ -18,7 +18,7 @@ def list_checkpoints(run_dir: Path) -> list[Path]:
 
 def find_epoch(checkpoint: Path, curve: TrainingCurve) -> int | None:
     """Return the epoch of a checkpoint from its file name and the curve; None: unknown."""
-    if counted := re.fullmatch(r"epoch_(\d+)", checkpoint.stem):
+    if counted := re.fullmatch(r"(?:epoch|best)_(\d+)", checkpoint.stem):
         return int(counted[1])
     last = int(curve.epochs.index[-1]) if len(curve.epochs) else None
     return {"best": curve.best, "last": last}.get(checkpoint.stem)
@@ -29,8 +29,12 @@ def find_best_checkpoint(run_dir: Path, curve: TrainingCurve) -> tuple[Path, int
     gains = curve.gains.dropna()
     epochs = {file: find_epoch(file, curve) for file in list_checkpoints(run_dir)}
     scored = [(file, epoch) for file, epoch in epochs.items() if epoch in gains.index]
-    # Of equals best.ckpt: the others may be deleted.
-    return max(scored, key=lambda pair: (gains[pair[1]], pair[0].stem == "best"), default=None)
+
+    def rank(pair: tuple[Path, int]) -> tuple[float, bool, int]:
+        """Return the order: of equals best.ckpt, since others may be deleted; then the latest."""
+        return gains[pair[1]], pair[0].stem.startswith("best"), pair[1]
+
+    return max(scored, key=rank, default=None)
 
 
 def format_checkpoints(run_dir: Path, curve: TrainingCurve) -> str:

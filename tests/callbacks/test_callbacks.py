@@ -126,6 +126,12 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
         EpochCheckpoint("e{epoch}", keep=0)
 
 
+@pytest.mark.parametrize("arguments", [{"save_top_k": 2}, {"save_top_k": -1}, {"keep": 3}], ids=str)
+def test_several_checkpoints_need_several_names(arguments: dict) -> None:
+    with pytest.raises(ValueError, match=r"best_\{epoch:04d\}"):
+        EpochCheckpoint("best", monitor="val/acc", **arguments)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
