@@ -169,7 +169,7 @@ def _parse_facts(encoded: np.ndarray) -> dict[str, Any]:
         raise ValueError("its facts are not text")
     try:
         facts = json.loads(encoded.tobytes().decode())
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # UnicodeDecodeError, JSONDecodeError, a huge number
         raise ValueError("its facts are not JSON") from None
     require_fact("its facts", facts, isinstance(facts, dict), "a dict")
     check_plain("profile", facts)
@@ -230,6 +230,9 @@ def _check_values(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         raise ValueError("its scales are not all above 0")
     if len(np.unique(arrays["labels"])) < 2:
         raise ValueError("it holds recordings of one class; expected two or more")
+    pairs = np.unique(np.stack([arrays["recordings"], arrays["labels"]]), axis=1)
+    if pairs.shape[1] > len(np.unique(arrays["recordings"])):
+        raise ValueError("a recording has two labels")
     if arrays["labels"].max() >= len(facts["classes"]):
         raise ValueError("a label has no class")
     if not set(range(facts["num_known"], len(facts["classes"]))) <= set(arrays["labels"].tolist()):

@@ -58,7 +58,12 @@ def profile_from_answers(
         answers.log_probabilities,
         answers.embeddings,
         answers.labels.tolist(),
-        [f"{p}/{r}" for p, r in zip(answers.people, answers.recordings, strict=True)],
+        [  # a sequence of several words is a recording of each
+            f"{person}/{name}/{label}"
+            for person, name, label in zip(
+                answers.people, answers.recordings, answers.labels, strict=True
+            )
+        ],
         only_taught,
     )
 

@@ -53,6 +53,7 @@ HOSTILE_ARRAYS = [
     {"scales": np.full(12, -0.01, np.float16)},
     {"scales": np.zeros(12, np.float16)},
     {"labels": np.zeros(12, np.uint16)},
+    {"recordings": np.zeros(12, np.uint16)},
     {"embeddings": np.array([object()])},
     {"probabilities": np.full((12, 3), 0.9, np.float16)},
     {"probabilities": np.full((12, 3), -1, np.float16)},
