@@ -11,15 +11,31 @@ def draw_stratified(
     """Return for each count the sorted positions of whole sequences that come closest to it.
 
     Each class gives its share to within one sequence: what rounding leaves over in a class is added
-    to what the next one gives. At least one sequence is drawn where that is possible.
+    to what the next one gives. At least one sequence is drawn where that is possible. Classes of
+    one sample are drawn only if the others give none: without it, no model learns the class.
 
     Args:
         codes, labels, groups: (positions,) the sequence, class and group of each.
         counts: numbers of positions to draw.
         seed: seed of the draw.
     """
+    for keeps_single in (True, False):
+        drawn = _draw_parts(codes, labels, groups, counts, seed, keeps_single)
+        if all(count == 0 or len(part) for count, part in zip(counts, drawn, strict=True)):
+            break
+    return drawn
+
+
+def _draw_parts(
+    codes: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    counts: list[int],
+    seed: int,
+    keeps_single: bool,
+) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
-    strata = Strata(list_members(codes), labels, groups, rng)
+    strata = Strata(list_members(codes), labels, groups, rng, keeps_single)
     drawn = []
     for count in counts:
         order, taken, goal = rng.permutation(list(strata.queues)), [], 0.0
@@ -44,16 +60,17 @@ class Strata:
     """The sequences of each class in a random order whose every part has all groups alike.
 
     A sequence of several classes belongs to its most frequent one. A sequence is not taken if a
-    class of several samples would be left without any.
+    class of several samples would be left without any, or if it is the last one.
 
     Args:
         members: the positions of each sequence.
         labels, groups: (positions,) the class and group of each.
         rng: draws the order.
+        keeps_single: whether the only sample of a class is not taken either.
 
     Attributes:
         queues: the sequences of each class, the next one last.
-        sizes: positions of each class.
+        sizes: positions of each class, 0 if none is taken.
     """
 
     def __init__(
@@ -62,6 +79,7 @@ class Strata:
         labels: np.ndarray,
         groups: np.ndarray,
         rng: np.random.Generator,
+        keeps_single: bool = False,
     ) -> None:
         self._members, self._labels = members, labels
         owners = groups[np.array([rows[0] for rows in members])]
@@ -74,7 +92,9 @@ class Strata:
         lengths = np.array([len(rows) for rows in members])
         self.sizes = {label: int(lengths[queue].sum()) for label, queue in self.queues.items()}
         self._left = np.bincount(labels)  # samples of each class that are not taken
-        self._is_guarded = self._left > 1
+        self._is_guarded = self._left > (0 if keeps_single else 1)
+        single = np.flatnonzero(self._left == 1) if keeps_single else ()
+        self.sizes |= {label: 0 for label in map(int, single) if label in self.sizes}
 
     def take(self, label: int, goal: float, most: float = np.inf) -> list[np.ndarray]:
         """Take sequences of a class while they bring their total closer to a goal.
@@ -99,9 +119,10 @@ class Strata:
         return taken
 
     def _release(self, rows: np.ndarray) -> bool:
-        """Count a sequence as taken, unless a class would be left without samples."""
+        """Count a sequence as taken, unless a class or training would be left without samples."""
         counts = np.bincount(self._labels[rows], minlength=len(self._left))
-        if (self._is_guarded & (counts > 0) & (counts >= self._left)).any():
+        is_emptied = self._is_guarded & (counts > 0) & (counts >= self._left)
+        if is_emptied.any() or counts.sum() >= self._left.sum():
             return False
         self._left -= counts
         return True

@@ -191,6 +191,24 @@ def test_495_clips_are_divided_as_in_the_source(seed: int) -> None:
         assert ((drawn - 0.22 * totals).abs() <= most).all()
 
 
+def test_classes_of_one_sample_are_trained_on_where_others_can_be_drawn() -> None:
+    labels = [*"aaaaaaaaaaaabbbb", *map(str, range(20))]
+    rows = {"id": map(str, range(len(labels))), "label": labels, "group": "", "split": ""}
+    table = pd.DataFrame(rows).assign(sequence=lambda t: t["id"])
+    split = RandomSplit(0.25, 0.25, 0)(table)
+    held_out = table["label"].iloc[np.concatenate([split.val, split.test])]
+    assert sorted(held_out) == [*"aaaaaabb"]
+    only_single = RandomSplit(0.2, 0.2, 0)(table.iloc[16:21].reset_index(drop=True))
+    assert [len(only_single[phase]) for phase in ("train", "val", "test")] == [3, 1, 1]
+
+
+def test_a_random_split_leaves_something_to_train_on() -> None:
+    for seed in range(5):
+        rows = {"id": [*"012345"], "label": [*"abcdef"], "sequence": [*"001123"]}
+        split = RandomSplit(0.3, 0.45, seed)(pd.DataFrame(rows).assign(group="", split=""))
+        assert len(split.train) and len(split.val) and len(split.test)
+
+
 def test_the_draw_of_the_version_before_is_kept() -> None:
     table = make_manifest(["a"] * 20).assign(label=list("abcd") * 5)
     assert RandomSplit(0.3, 0.2, 1, stratify=False)(table).val.tolist() == [0, 3, 4, 5, 8, 9]
