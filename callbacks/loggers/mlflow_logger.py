@@ -71,7 +71,8 @@ class ResumableMLFlowLogger(TolerantLogger, MLFlowLogger):
         """Log the configuration; a resumed run keeps that of its start, which MLflow demands."""
 
         def log() -> None:
-            if not self.experiment.get_run(self.run_id).data.params:
+            run = self.experiment.get_run(self.run_id)
+            if run is not None and not run.data.params:
                 MLFlowLogger.log_hyperparams(self, params)
 
         self.attempt(log)

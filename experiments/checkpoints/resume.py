@@ -51,11 +51,9 @@ def merge_saved_overrides(arguments: list[str]) -> list[str]:
             "command and a new folder, to begin there"
         )
     given = {parse_override_key(argument) for argument in arguments} | {"resume"}
-    before, kept = read_saved_overrides(Path(folder), given)
-    merged = kept + arguments
-    if {a for a in merged if parse_override_key(a) != "resume"} <= set(before):
-        merged.append("hydra.output_subdir=null")  # not written anew: a kill could leave half of it
-    return merged
+    _, kept = read_saved_overrides(Path(folder), given)
+    # Hydra would write them before they are checked; ResumedCommand does it when training begins.
+    return [*kept, *arguments, "hydra.output_subdir=null"]
 
 
 def _require_checkpoint_of_run(resume: str, saved: Path) -> None:

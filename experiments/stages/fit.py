@@ -17,6 +17,7 @@ from datamodules.splits import PHASES
 from experiments.checkpoints.init_from import load_initial_weights
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.resume import find_checkpoint_to_resume, report_changes
+from experiments.checkpoints.resumed_command import ResumedCommand
 from experiments.checkpoints.resumed_split import continue_record, keep_split
 from experiments.checkpoints.superseded import set_aside_later_files
 from experiments.checkpoints.training_state import (
@@ -95,6 +96,8 @@ def train_and_test(config: DictConfig) -> float | None:
         continue_record(module, content["card"])
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
         _set_aside_later_files(config, checkpoint, content)
+    if config.resume:
+        trainer.callbacks.append(ResumedCommand(config))
     record.watch(trainer, data)
     folder = write_config(config)
     write_splits(data, folder)

@@ -21,6 +21,7 @@ from experiments.checkpoints.resume import (
     merge_saved_overrides,
     report_changes,
 )
+from experiments.checkpoints.resumed_command import save_command
 from experiments.checkpoints.superseded import set_aside_later_files
 from experiments.launch.resolvers import run_folder
 from tests.helpers.command_line import run_command
@@ -41,18 +42,25 @@ def test_new_overrides_win_over_saved_ones(tmp_path: Path) -> None:
     merged = merge_saved_overrides([f"resume={folder}", "seed=4", "trainer.max_epochs=9"])
     assert merged == [
         *("task=asl", "~callbacks.last"),
-        *(f"resume={folder}", "seed=4", "trainer.max_epochs=9"),
+        *(f"resume={folder}", "seed=4", "trainer.max_epochs=9", "hydra.output_subdir=null"),
     ]
     assert merge_saved_overrides(["task=asl"]) == ["task=asl"]
 
 
-def test_an_equal_command_does_not_rewrite_saved_overrides(tmp_path: Path) -> None:
-    """Hydra rewrites the file in place; a kill in that moment would lose the overrides."""
+def test_saved_overrides_change_with_the_first_step_alone(tmp_path: Path) -> None:
+    """A command that is refused later must not refuse all that follow."""
     folder = write_run(tmp_path / "r", "task=asl", "seed=3")
-    alone = "hydra.output_subdir=null"
-    for again in ([], ["seed=3"], ["task=asl", "seed=3"]):
-        assert merge_saved_overrides([*again, f"resume={folder}"])[-1] == alone
-    assert alone not in merge_saved_overrides([f"resume={folder}", "seed=4"])
+    for again in ([], ["seed=3"], ["task=asl", "seed=4"]):
+        assert merge_saved_overrides([*again, f"resume={folder}"])[-1] == "hydra.output_subdir=null"
+    config = OmegaConf.create({"run_dir": str(folder), "seed": 4})
+    saved = folder / ".hydra" / "overrides.yaml"
+    content = saved.read_bytes()
+    save_command(config, ["task=asl", "seed=3", f"resume={folder}", "run_name=a"])
+    assert saved.read_bytes() == content
+    save_command(config, ["task=asl", "seed=4", f"resume={folder}"])
+    assert merge_saved_overrides([f"resume={folder}"])[:2] == ["task=asl", "seed=4"]
+    assert OmegaConf.load(saved.with_name("config.yaml")).seed == 4
+    assert not [*saved.parent.glob("*.partial")]
 
 
 def test_resume_refuses_other_folders(tmp_path: Path) -> None:
