@@ -28,6 +28,7 @@ READ_BY = {
     "compile": ("fit",),
     "init_from": ("fit",),
     "log_best": ("fit",),
+    "trainer.log_every_n_steps": ("fit", "benchmark"),
     "profile": ("predict", "live", "serve", "export", "adapt"),
     "shots": ("test",),
     "adapt": ("adapt",),
@@ -151,6 +152,14 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         "log_best",
         lambda c: _select(c, "logger.wandb") or _select(c, "logger.mlflow"),
         "logger=wandb or logger=mlflow, which store files",
+    ),
+    (
+        "trainer.log_every_n_steps",
+        lambda c: (
+            _select(c, "callbacks.step_log")
+            or _select(c, "callbacks.learning_rate.logging_interval") == "step"
+        ),
+        "callbacks.step_log, which callbacks=none and callbacks.step_log=null remove",
     ),
     ("adapt.shots", lambda c: c.input, "input=camera:0 or a video"),
     ("adapt.classes", lambda c: c.input, "input=camera:0 or a video"),
