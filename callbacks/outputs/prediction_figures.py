@@ -1,7 +1,8 @@
-"""Draw correct predictions and the most confident errors for the loggers of a run."""
+"""Draw correct predictions and the most confident errors."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -10,22 +11,27 @@ import pandas as pd
 from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.loggers.media import log_figure, takes_images
-from callbacks.outputs.predictions import tabulate_predictions
+from callbacks.outputs.figure_fonts import save_figure
+from callbacks.outputs.predictions import gather_tables, tabulate_predictions
 from callbacks.outputs.sample_figures import choose_frames, draw_samples
+
+FILE_NAMES = {"right": "right.png", "errors": "mistakes.png"}
 
 
 class PredictionFigures(L.Callback):
-    """Sends two figures to loggers of images: correct predictions and the most confident errors.
+    """Draws two figures: correct predictions and the most confident errors.
 
-    Without such a logger it draws nothing. Of several processes, the first one draws its samples.
+    After a test, and in stage=validate, they are ``right.png`` and ``mistakes.png``. Loggers of
+    images receive them too, also after validations of the training.
 
     Args:
+        folder: of the two files.
         samples: samples per figure.
         every_n_epochs: epochs between validations that are drawn; the test always is.
     """
 
-    def __init__(self, samples: int = 8, every_n_epochs: int = 1) -> None:
-        self.samples, self.every_n_epochs = samples, every_n_epochs
+    def __init__(self, folder: str | Path, samples: int = 8, every_n_epochs: int = 1) -> None:
+        self.folder, self.samples, self.every_n_epochs = Path(folder), samples, every_n_epochs
         self._outputs: list[dict[str, Any]] = []
 
     def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -40,15 +46,15 @@ class PredictionFigures(L.Callback):
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Keep the outputs of the batch, in epochs that are due."""
-        if is_due(trainer, self.every_n_epochs) and takes_images(trainer.loggers):
+        is_shown = takes_images(trainer.loggers) or trainer.state.fn == TrainerFn.VALIDATING
+        if is_shown and is_due(trainer, self.every_n_epochs):
             self._outputs.append(outputs)
 
     def on_test_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Keep the outputs of the batch."""
-        if takes_images(trainer.loggers):
-            self._outputs.append(outputs)
+        self._outputs.append(outputs)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Draw the validation."""
@@ -60,16 +66,30 @@ class PredictionFigures(L.Callback):
 
     def _draw_figures(self, trainer: L.Trainer, module: L.LightningModule, phase: str) -> None:
         outputs, self._outputs = self._outputs, []
-        if not outputs or not trainer.is_global_zero:
+        if not outputs:
             return
         prepared = trainer.datamodule.prepared
         rows = tabulate_predictions(prepared.manifest, module, outputs)
+        rows = gather_tables(trainer, rows)
+        if not trainer.is_global_zero:
+            return
         for name, chosen in choose_predictions(rows, self.samples).items():
+            path = self.folder / FILE_NAMES[name]
+            if trainer.state.fn != TrainerFn.FITTING:
+                path.unlink(missing_ok=True)  # of an earlier test
             if not chosen.empty:
-                recordings = [read_recording(prepared, row) for row in chosen["row"]]
-                titles = [format_prediction(row) for _, row in chosen.iterrows()]
-                figure = draw_samples(recordings, titles, [name == "right"] * len(chosen))
-                log_figure(trainer.loggers, f"{phase}/{name}", figure, trainer.global_step)
+                self._draw_figure(trainer, prepared, chosen, f"{phase}/{name}", path)
+
+    def _draw_figure(
+        self, trainer: L.Trainer, prepared: Any, chosen: pd.DataFrame, name: str, path: Path
+    ) -> None:
+        recordings = [read_recording(prepared, row) for row in chosen["row"]]
+        titles = [f"{format_prediction(row)}   {row['id']}" for _, row in chosen.iterrows()]
+        figure = draw_samples(recordings, titles, [name.endswith("/right")] * len(chosen))
+        if trainer.state.fn != TrainerFn.FITTING:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_figure(figure, path, dpi=120)
+        log_figure(trainer.loggers, name, figure, trainer.global_step)
 
 
 def is_due(trainer: L.Trainer, every_n_epochs: int) -> bool:

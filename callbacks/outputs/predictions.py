@@ -56,13 +56,19 @@ class PredictionWriter(L.Callback):
         """Write the table of all processes."""
         manifest = trainer.datamodule.prepared.manifest
         table = tabulate_predictions(manifest, module, self._outputs).drop(columns="row")
-        if trainer.world_size > 1:
-            tables: list[pd.DataFrame] = [table] * trainer.world_size
-            torch.distributed.all_gather_object(tables, table)
-            table = pd.concat(tables, ignore_index=True)
+        table = gather_tables(trainer, table)
         if trainer.is_global_zero:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             spreadsheet_cells(table).to_csv(self.path, index=False)
+
+
+def gather_tables(trainer: L.Trainer, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of all processes."""
+    if trainer.world_size == 1:
+        return table
+    tables: list[pd.DataFrame] = [table] * trainer.world_size
+    torch.distributed.all_gather_object(tables, table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def tabulate_predictions(

@@ -216,16 +216,20 @@ def _format_test(results: Results, config: DictConfig) -> str:
             f"{rows['label'].nunique()} are tested.\n"
         )
     if "errors" in rows:
-        return "\n".join([*parts, *_format_texts(rows, results, config)])
+        parts += _format_texts(rows, results, config)
+        return "\n".join([*parts, *_list_images(results.folder)])
     if rows["group"].nunique() > 1 and not results.numbers["simulated"]:
         parts.append(format_groups(rows))
     tables = tabulate_confusions(rows, results.card.classes, config)
     tables.write(results.folder)
     parts += tables.format_sections()
     parts.append("![confusion matrix](confusion_matrix.png)\n")
-    if (results.folder / "mistakes.png").exists():
-        parts += ["### Surest mistakes\n", "![strips of film](mistakes.png)\n"]
-    return "\n".join(parts)
+    return "\n".join([*parts, *_list_images(results.folder)])
+
+
+def _list_images(folder: Path) -> list[str]:
+    titles = {"mistakes.png": "Most confident errors", "right.png": "Correct predictions"}
+    return [f"### {titles[n]}\n\n![{titles[n]}]({n})\n" for n in titles if (folder / n).exists()]
 
 
 def _format_texts(rows: pd.DataFrame, results: Results, config: DictConfig) -> list[str]:

@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import Logger
 
 from callbacks.loggers.media import log_files, log_image_file, log_report, takes_images
 
-FIGURES = ("curves", "mistakes")
+FIGURES = ("curves",)
 
 
 def log_results(

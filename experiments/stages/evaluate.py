@@ -13,7 +13,6 @@ from experiments.launch.console import logger, quiet
 from experiments.launch.trainer_checks import explain_trainer_errors
 from experiments.reports.answers import AnswerRecorder
 from experiments.reports.homophenes import read_pronunciations
-from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.profiles import measure_profiles, set_new_labels_aside
 from experiments.reports.provenance import RunRecord
 from experiments.reports.report import write_report
@@ -62,7 +61,6 @@ def run(config: DictConfig) -> float | None:
         print_test_score(module, scores)
     elif is_tested:
         print_validation_score(module, scores, len(results.predictions) or len(data.indices.val))
-    draw_mistakes(results, data)
     write_report(results, config)
     log_results(trainer.loggers, results.folder, trainer.global_step)
     logger.info(f"\nRun folder: {results.folder}")

@@ -35,7 +35,6 @@ from experiments.launch.resumed_run import is_checkpoint_name
 from experiments.launch.run_lock import is_first_process
 from experiments.launch.trainer_checks import check_trainer, explain_trainer_errors
 from experiments.reports.homophenes import read_pronunciations
-from experiments.reports.mistakes import draw_mistakes
 from experiments.reports.provenance import RunRecord
 from experiments.reports.report import write_report
 from experiments.reports.results import (
@@ -177,7 +176,6 @@ def _test_and_report(
     scores |= seen_scores if "test/n" in scores else {}
     results = collect_results(config, module, data, scores, problems + notes, record)
     results.warnings.extend(_explain_other_best(best, results.curve.best))
-    draw_mistakes(results, data)
     write_report(results, config)
     log_results(loggers, results.folder, step, best if config.log_best else None)
     if keeps_best and not best:

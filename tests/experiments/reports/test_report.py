@@ -58,6 +58,7 @@ def test_the_most_confident_errors_are_shown(run, tmp_path: Path) -> None:
     rows = pd.read_csv(folder / "predictions.csv")
     assert (rows["label"] != rows["prediction"]).any()
     assert cv2.imread(str(folder / "mistakes.png")).std() > 10
-    assert "![strips of film](mistakes.png)" in (folder / "report.md").read_text()
+    assert "![Most confident errors](mistakes.png)" in (folder / "report.md").read_text()
     hand = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'hands', each=8)}", run_dir="hand")
     assert not (hand / "mistakes.png").exists()
+    assert cv2.imread(str(hand / "right.png")).std() > 10
