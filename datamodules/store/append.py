@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.store.dataset import read_meta
-from datamodules.store.samples import META_NAME, Description, Rejection, Sample
+from datamodules.store.samples import (
+    MANIFEST_NAME,
+    META_NAME,
+    REJECTED_NAME,
+    Description,
+    Rejection,
+    Sample,
+)
+from datamodules.store.validation import read_text_columns
 from unvoiced.tasks import get_task
 from unvoiced.text import count_noun, normal_form, shorten
 
@@ -103,7 +111,7 @@ def plan_addition(data_dir: Path, description: Description, shared_groups: bool)
             f"The addition of {pending['raw_dir']} to data_dir={data_dir} is incomplete. Run its "
             "command again first"
         )
-    prefix = pending["prefix"] if pending else _choose_prefix(meta, raw_dir)
+    prefix = pending["prefix"] if pending else _choose_prefix(data_dir, meta, raw_dir)
     meta.pop("appending", None)
     return Addition(meta, raw_dir, prefix, "" if shared_groups else prefix)
 
@@ -115,17 +123,28 @@ def align_settings(description: Description, meta: dict[str, Any]) -> Descriptio
     return replace(description, settings=description.settings | {"reader": reader})
 
 
-def _choose_prefix(meta: dict[str, Any], raw_dir: str) -> str:
+def _choose_prefix(data_dir: Path, meta: dict[str, Any], raw_dir: str) -> str:
+    """Return the beginning of the names of a source, with which no other name begins."""
     if raw_dir == (meta["settings"].get("reader") or {}).get("raw_dir"):
         return ""
     prefixes = {source["raw_dir"]: source["prefix"] for source in meta.get("appended", [])}
     if raw_dir in prefixes:
         return prefixes[raw_dir]
+    taken = {prefix.rpartition("/")[0] for prefix in prefixes.values()} | _first_parts(data_dir)
     name, number = normal_form(Path(raw_dir).name), 2
-    prefix = f"{name}/"
-    while prefix in prefixes.values():
-        prefix, number = f"{name}-{number}/", number + 1
-    return prefix
+    chosen = name
+    while chosen in taken:
+        chosen, number = f"{name}-{number}", number + 1
+    return f"{chosen}/"
+
+
+def _first_parts(data_dir: Path) -> set[str]:
+    """Return the first parts of the ids, sequences and groups that the set holds."""
+    columns = [
+        *read_text_columns(data_dir / MANIFEST_NAME, ("id", "sequence", "group")),
+        *read_text_columns(data_dir / REJECTED_NAME, ("id",)),
+    ]
+    return {normal_form(text.partition("/")[0]) for column in columns for text in column}
 
 
 def _list_names(names: list[str]) -> str:

@@ -180,6 +180,18 @@ def read_rows(path: Path, **options: Any) -> pd.DataFrame:
     return pd.concat(chunks, ignore_index=True)
 
 
+def read_text_columns(path: Path, names: tuple[str, ...]) -> list[pd.Series]:
+    """Return the columns of a table that have these names; none of a missing table.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    if not path.exists():
+        return []
+    rows = _read_text_rows(path, dict.fromkeys(names, str), None)
+    return [rows[name].fillna("") for name in names if name in rows]
+
+
 def _read_text_rows(path: Path, text_types: dict[str, type], count: int | None) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():

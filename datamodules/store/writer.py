@@ -139,6 +139,8 @@ class PreparedWriter:
             OSError: the disk is full; all written frames are safe.
         """
         try:
+            if self.addition and (self._samples or self._rejected):
+                self._save_meta(self.addition.plan_meta())  # the set stays as it was, see append.py
             self._write_samples()
             self._append_rows(REJECTED_NAME, [asdict(row) for row in self._rejected])
         except OSError as error:
@@ -218,8 +220,6 @@ class PreparedWriter:
     def _write_samples(self) -> None:
         if not self._samples:
             return
-        if self.addition:
-            self._save_meta(self.addition.plan_meta())  # the set stays as it was, see append.py
         adds_words = not self._has_words and any(sample.word_span for sample in self._samples)
         rows, start = [], self.frames
         for sample in self._samples:

@@ -25,6 +25,7 @@ _LIST = re.compile(r"""\[[^\[\]{}()'"]*\]""")
 _BRACKETS = re.compile(r"\[.*\]", re.DOTALL)
 _DICT = re.compile(r"\{(.*:.*)?\}", re.DOTALL)
 _FUNCTION = re.compile(r"\w+\(.*\)", re.DOTALL)
+_COMMA = re.compile(r",(?![^\[\]]*\])")  # outside of brackets
 
 CONF = Path(__file__).parents[2] / "conf"
 OPTIONAL_GROUPS = ("experiment", "sweep", "debug")  # null in conf/config.yaml
@@ -57,12 +58,12 @@ def _quote_argument(argument: str, is_multirun: bool) -> str:
     if not _exists(value):
         if _LIST.fullmatch(value):
             return f"{key}=[{_each(value[1:-1], key)}]"
-        if _BRACKETS.fullmatch(value) or _DICT.fullmatch(value):
+        if _DICT.fullmatch(value) or (is_multirun and _FUNCTION.fullmatch(value)):
             return argument
-        if is_multirun and _FUNCTION.fullmatch(value):
+        if is_multirun and _COMMA.search(value):
+            return f"{key}={_each_choice(value, key)}"
+        if _BRACKETS.fullmatch(value):
             return argument
-        if is_multirun and "," in value:
-            return f"{key}={_each(value, key)}"
         value = expand_home(value)
     return f"{key}={_quote(value, key)}"
 
@@ -75,8 +76,23 @@ def _is_text(key: str) -> bool:
     return rule is not None and rule.is_text and key != "stage" and not (CONF / key).is_dir()
 
 
+def _each_choice(values: str, key: str) -> str:
+    """Return the choices of a sweep: texts, lists, or null."""
+    choices = [choice.strip() for choice in _COMMA.split(values)]
+    return ",".join(one if one == "null" else _quote_part(one, key) for one in choices)
+
+
 def _each(values: str, key: str) -> str:
-    return ",".join(_quote(one.strip(), key) if one.strip() else one for one in values.split(","))
+    return ",".join(_quote_part(part.strip(), key) for part in values.split(","))
+
+
+def _quote_part(part: str, key: str) -> str:
+    """Return a part of a list or sweep, itself a list or a text, with its texts in quotes."""
+    if _LIST.fullmatch(part):
+        return f"[{_each(part[1:-1], key)}]"
+    if not part or _BRACKETS.fullmatch(part) or _QUOTED.fullmatch(part):
+        return part
+    return _quote(expand_home(part), key)
 
 
 def _quote(value: str, key: str) -> str:
@@ -156,8 +172,9 @@ def add_task(arguments: list[str]) -> list[str]:
     """
     given = {key: value for key, _, value in (one.partition("=") for one in arguments)}
     named = given.get("ckpt_path", "")
-    first = named[1:].partition(",")[0].rstrip("]") if _LIST.fullmatch(named) else named
-    path = Path(unquote(first.strip()))
+    is_list = _BRACKETS.fullmatch(named) and not _exists(named)
+    first = named[1:-1].partition(",")[0] if is_list else named
+    path = Path(expand_home(unquote(first.strip())))
     if {"task", "experiment", "resume", *MULTIRUN} & given.keys() or not _is_file(path):
         return arguments
     from experiments.checkpoints.load import read_task  # imports torch, which takes a second

@@ -1,5 +1,6 @@
 """Recordings that are added to a complete set: names, copies, classes, and interruptions."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -46,6 +47,34 @@ def test_another_source_is_added_under_its_own_names(folder: Path, tmp_path: Pat
     files = read_set_files(folder)
     add(raw, folder)
     assert read_set_files(folder) == files
+
+
+def test_names_of_a_source_are_new_in_the_set(tmp_path: Path) -> None:
+    raw = write_landmark_files(tmp_path / "first", each=2)
+    (raw / "me").rename(raw / "second")  # its ids begin as those of a folder of that name would
+    add(raw, tmp_path / "set", append=False)
+    write_other(tmp_path)
+    (tmp_path / "second" / "me").rename(tmp_path / "letters")
+    shutil.rmtree(tmp_path / "second")
+    (tmp_path / "letters").rename(tmp_path / "second")
+    add(tmp_path / "second", tmp_path / "set")
+    prepared = PreparedSet(tmp_path / "set")
+    assert len(prepared) == 10
+    assert prepared.manifest["id"].str.startswith("second-2/").sum() == 4
+
+
+def test_an_addition_that_read_nothing_yet_keeps_its_name(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = write_other(tmp_path)
+    for path in (raw / "me").rglob("*.npy"):
+        path.write_bytes(b"damaged")
+    with monkeypatch.context() as patch:
+        patch.setattr(PreparedWriter, "finish", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            add(raw, folder)
+    add(raw, folder)
+    assert pd.read_csv(folder / "rejected.csv")["id"].str.startswith("second/").sum() == 4
 
 
 def test_the_same_people_keep_their_groups(folder: Path, tmp_path: Path) -> None:

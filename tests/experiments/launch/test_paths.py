@@ -47,6 +47,13 @@ def test_home_is_expanded() -> None:
     assert read_value("data_dir", "~/set") == str(Path("~/set").expanduser())
 
 
+def test_home_is_expanded_in_lists() -> None:
+    home = Path.home()
+    assert read_value("data_dir", "[~/a,b]") == [str(home / "a"), "b"]
+    (argument,) = prepare_arguments(["-m", "ckpt_path=[~/a,b],~/c"], lambda a: a)[1:]
+    assert argument == f"ckpt_path=[{home / 'a'},b],{home / 'c'}"
+
+
 @pytest.mark.parametrize("typed", ["'a b'", '"a b"', "a b"])
 def test_quotes_around_a_path_are_optional(typed: str) -> None:
     assert unquote(typed) == "a b"
@@ -56,6 +63,13 @@ def test_quotes_around_a_path_are_optional(typed: str) -> None:
 def test_sweeps_over_paths_keep_their_commas() -> None:
     prepared = prepare_arguments(["-m", "data_dir=20260101,b", "optimizer.lr=1,2"], lambda a: a)
     assert prepared[1:] == ["data_dir='20260101',b", "optimizer.lr=1,2"]
+
+
+@pytest.mark.parametrize(
+    "choices", ["[a,b],c", "c,[a,b]", "[a,b],[c]", "null,[a,b],c", "[[a,b],c],[d]", "[a,'b c'],d"]
+)
+def test_sweeps_over_lists_keep_their_lists(choices: str) -> None:
+    assert quote_values(["-m", f"data_dir={choices}"])[1] == f"data_dir={choices}"
 
 
 def test_epochs_is_honoured_beside_a_trainer_preset(tmp_path: Path) -> None:
