@@ -171,6 +171,7 @@ def _read_content(path: Path) -> dict[str, Any]:
         content = content | {"card": card, "state_dict": weights}
     else:
         raise ValueError(f"{place} is not a checkpoint that this suite wrote")
+    _require_finite(content["state_dict"], place)
     return content
 
 
@@ -181,6 +182,15 @@ def _check_weights(weights: Any, place: str) -> dict[str, Tensor]:
         named = isinstance(name, str) and isinstance(value, Tensor)
         require_fact(f"{place}: a value of state_dict", value, named, "a tensor with a name")
     return dict(weights)
+
+
+def _require_finite(weights: dict[str, Tensor], place: str) -> None:
+    for name, value in weights.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(
+                f"{place}: its weights {name[:200]} hold numbers that are not finite, as after a "
+                "training that diverged. Take an earlier checkpoint"
+            )
 
 
 # ---- building

@@ -73,11 +73,13 @@ def check_parity(
         tolerance: largest difference of logits; infinite: predictions may differ too.
 
     Raises:
-        ValueError: they differ, or the network does not read the inputs.
+        ValueError: they differ or are not finite, or the network does not read the inputs.
     """
     largest, num_same, count = 0.0, 0, 0
     for batch in batches:
         logits = _run_network(network, batch)
+        _require_finite(batch.logits, "the model's")
+        _require_finite(logits, "the exported network's")
         largest = max(largest, float(np.abs(logits - batch.logits).max()))
         predicted, expected = (
             values.argmax(-1).reshape(len(logits), -1) for values in (logits, batch.logits)
@@ -91,6 +93,14 @@ def check_parity(
     if tolerance < math.inf and (not largest <= tolerance or num_same < count):
         raise ValueError(f"the exported network is not the same: {result} samples. Nothing is kept")
     return result
+
+
+def _require_finite(logits: np.ndarray, owner: str) -> None:
+    if not np.isfinite(logits).all():
+        raise ValueError(
+            f"{owner} answers to recordings of the set are not finite numbers. Nothing is kept. "
+            "Export another checkpoint"
+        )
 
 
 def describe_latency(network: Network, model: nn.Module, batches: list[ReferenceBatch]) -> str:

@@ -119,3 +119,14 @@ def test_weights_that_do_not_fit(checkpoint: Path, tmp_path: Path) -> None:
     path = change_checkpoint(checkpoint, tmp_path, net=NET | {"hidden_size": 8})
     with pytest.raises(ValueError, match="weights do not fit"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(
+    checkpoint: Path, tmp_path: Path, number: float
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    next(v for v in content["state_dict"].values() if v.is_floating_point()).fill_(number)
+    torch.save(content, tmp_path / "diverged.ckpt")
+    with pytest.raises(ValueError, match="hold numbers that are not finite"):
+        load_checkpoint(tmp_path / "diverged.ckpt")

@@ -115,6 +115,8 @@ def test_differing_answers_are_refused(compose_config, tmp_path) -> None:
         check_parity(lambda *_: (pair.logits + 2e-3,), [pair])
     with pytest.raises(ValueError, match="the same answer to 0 of "):
         check_parity(lambda *_: (np.roll(pair.logits, 1, axis=1),), [pair])
+    with pytest.raises(ValueError, match="the exported network's answers .* are not finite"):
+        check_parity(lambda *_: (pair.logits * np.nan,), [pair])
 
 
 def test_a_letter_model_without_pytorch(compose_config, run, tmp_path, capsys) -> None:
