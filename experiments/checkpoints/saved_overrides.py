@@ -38,6 +38,7 @@ LABELS = frozenset(  # texts for loggers
         *("logger.mlflow.run_name", "logger.mlflow.experiment_name"),
     ]
 )
+ADDED_SETTING = "trainer.max_epochs=${epochs}"  # by the launcher, where debug= and epochs= meet
 READ_PATHS = frozenset(["data_dir", "init_from", "pronunciations", "tokenizer.path"])
 PATH_NAMES = re.compile(r"path|dir|folder|file|root|entity|url|host")  # of settings
 VALUE = re.compile(r"""(?!/)[\w.,+\-%/:\[\]{} '"]*""")
@@ -77,6 +78,8 @@ def parse_override_key(argument: str) -> str:
 
 
 def _is_harmless(line: str, folder: Path) -> bool:
+    if line == ADDED_SETTING:
+        return True
     left, _, value = line.partition("=")
     match = KEY.fullmatch(left)
     if not match or "${" in value or not value.isprintable():

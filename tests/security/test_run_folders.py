@@ -65,6 +65,7 @@ def test_settings_of_training_are_taken_over(tmp_path: Path) -> None:
         *("data_dir=/a set/of mine", "~callbacks.last", "+trainer.limit_val_batches=2"),
         *("callbacks.early_stopping.patience=3", "monitor.metric=val/loss", "logger=[csv]"),
         *("classes=[left,right]", "scheduler=none", f"run_dir={folder}"),
+        "trainer.max_epochs=${epochs}",  # added to debug=smoke epochs=4
     ]
     write_run(folder, *saved)
     assert merge_saved_overrides([f"resume={folder}"])[: len(saved)] == saved
