@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const WIDTH = 640, JPEG_QUALITY = 0.8, MAX_TIMINGS = 60, FRAME_TIMEOUT_MS = 3000, STATUS_DELAY_MS = 700;
+  const BUSY = 429;  // HTTP
   const element = (id) => document.getElementById("uv-" + id);
 
   const CAMERA_ERRORS = {
@@ -90,10 +91,11 @@
 
   async function startCamera() {
     showError("");
-    window.unvoiced.stopLesson();
-    const button = element("start"), run = ++runNumber;
+    const button = element("start");
     isStarting = true;  // a disabled button would lose the keyboard's focus
     button.setAttribute("aria-disabled", "true");
+    await window.unvoiced.stopLesson();
+    const run = ++runNumber;
     try {
       await openCamera();
       await openSession();
@@ -207,7 +209,9 @@
         updateText(answer.text);
         showPace(statistics, answer.ms.model);
       } catch (error) {
-        if (runNumber === run) stopCamera(error.message);
+        if (runNumber !== run) return;
+        if (error.status === BUSY) continue;  // a button is being answered
+        stopCamera(error.message);
         return;
       }
     }
@@ -319,7 +323,7 @@
   // For profile.js and teach.js.
   window.unvoiced = {
     element, post, speak, closeSession, requestStream, takeSnapshot, CAMERA_ERRORS, CAMERA_LOST,
-    stopLesson: () => {}, requireProfileKey: async () => "", requireFeedbackKey: async () => "",
+    stopLesson: async () => {}, requireProfileKey: async () => "", requireFeedbackKey: async () => "",
     getCameraKey: () => sessionKey || "",
   };
 })();

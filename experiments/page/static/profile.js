@@ -6,6 +6,7 @@
   const FILE_NAME = "me.profile", MAX_BYTES = 4 * 1024 * 1024;
 
   let file = null, key = "";  // a Blob, and the key by which the program knows it
+  let isSaved = true;
 
   function show(text, sentence) {
     element("profile-text").textContent = text;
@@ -15,9 +16,10 @@
     for (const name of ["save", "forget"]) element("profile-" + name).hidden = !file;
   }
 
-  function setProfile(newFile, newKey, text) {
+  function setProfile(newFile, newKey, text, hasFile = false) {
     file = newFile;
     key = newKey;
+    isSaved = hasFile || !newFile;
     closeSession();  // the camera goes on with the profile when it is started again
     show(text ? "In use: " + text + "." : NO_PROFILE);
   }
@@ -41,7 +43,7 @@
       if (chosen.size > MAX_BYTES) throw new Error(chosen.name + " is too large for a profile.");
       const content = new Blob([await chosen.arrayBuffer()]);
       const answer = await post("profile/use", content);
-      setProfile(content, answer.profile, answer.text);
+      setProfile(content, answer.profile, answer.text, true);
     } catch (error) {
       show(element("profile-text").textContent, error.message);
     }
@@ -52,6 +54,7 @@
     link.href = URL.createObjectURL(file);
     link.download = FILE_NAME;
     link.click();
+    isSaved = true;
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
@@ -69,6 +72,8 @@
   document.addEventListener("change", (event) => {
     if (event.target.id === "uv-profile-file") readFile(event.target);
   });
+
+  window.addEventListener("beforeunload", (event) => { if (!isSaved) event.preventDefault(); });
 
   Object.assign(window.unvoiced, { requireProfileKey, setProfile });
 })();

@@ -5,7 +5,9 @@
   const OWN_SHOTS = 5, FRAME_INTERVAL_MS = 20;
   const NOTHING_CHOSEN = "Choose at least one.", NO_NAME = "Give it a name first.";
 
-  let stream = null, sessionKey = "", runNumber = 0, shownLabel = null;
+  const BUSY = 429, REFUSED = 422;  // HTTP
+
+  let stream = null, sessionKey = "", runNumber = 0, shownLabel = null, isStarting = false;
   const isRunning = () => Boolean(sessionKey);
 
   function showError(sentence) {
@@ -19,13 +21,16 @@
   // ---- the lesson
 
   async function startLesson(labels, shots) {
-    if (isRunning()) return;
+    if (isRunning() || isStarting) return;
     showError("");
     closeSession();  // of the camera's own tab
+    isStarting = true;
     const run = ++runNumber;
     try {
       const profile = await window.unvoiced.requireProfileKey();
-      stream = await requestStream("");
+      const camera = await requestStream("");
+      if (run !== runNumber) { stopTracks(camera); return; }
+      stream = camera;
       const wanted = new Blob([JSON.stringify({ labels, shots, profile })], { type: "application/json" });
       const answer = await post("teach/enter", wanted);
       if (run !== runNumber) { navigator.sendBeacon("teach/leave/" + answer.session); return; }
@@ -35,8 +40,11 @@
       element("asked").focus();
       captureFrames(run);
     } catch (error) {
+      if (run !== runNumber) return;
       closeLesson();
       showError(window.unvoiced.CAMERA_ERRORS[error.name] || error.message);
+    } finally {
+      isStarting = false;
     }
   }
 
@@ -58,7 +66,8 @@
   async function captureFrames(run) {
     const video = element("teach-video"), canvas = document.createElement("canvas");
     while (runNumber === run && sessionKey) {
-      if (!video.videoWidth || document.hidden) { await wait(100); continue; }
+      const isShown = !document.hidden && video.offsetParent;  // in another tab, the lesson waits
+      if (!video.videoWidth || !isShown) { await wait(100); continue; }
       const takenAt = performance.now();
       try {
         const blob = await takeSnapshot(video, canvas);
@@ -67,7 +76,10 @@
         showProgress(answer);
         if (answer.phase === "done") { await finishLesson(); return; }
       } catch (error) {
-        if (runNumber === run) { closeLesson(); showError(error.message); }
+        if (runNumber !== run) return;
+        if (error.status === BUSY) { await wait(100); continue; }  // a button is being answered
+        if (error.status === REFUSED) await finishLesson(); else closeLesson();
+        showError(error.message);
         return;
       }
       await wait(Math.max(0, FRAME_INTERVAL_MS - (performance.now() - takenAt)));
@@ -78,10 +90,13 @@
 
   async function steer(action) {
     if (!isRunning()) return;
+    const run = runNumber;
     try {
       const answer = await post("teach/do/" + sessionKey + "?action=" + action);
+      if (runNumber !== run) return;  // a frame has ended the lesson
       if (answer.phase === "done") await finishLesson(); else showProgress(answer);
     } catch (error) {
+      if (runNumber !== run) return;
       closeLesson();
       showError(error.message);
     }
@@ -90,6 +105,7 @@
   async function finishLesson() {
     const key = sessionKey;
     runNumber += 1;
+    sessionKey = "";  // keys and buttons have no effect any more
     try {
       const answer = await post("teach/finish/" + key);
       const content = Uint8Array.from(atob(answer.file), (character) => character.charCodeAt(0));
@@ -100,6 +116,7 @@
       taught.textContent = answer.comparison;
       element("profile-save").focus();
     } catch (error) {
+      navigator.sendBeacon("teach/leave/" + key);
       closeLesson();
       showError(error.message);
     }
@@ -107,7 +124,7 @@
 
   function closeLesson() {
     runNumber += 1;
-    if (stream) for (const track of stream.getTracks()) track.stop();
+    if (stream) stopTracks(stream);
     if (sessionKey) navigator.sendBeacon("teach/leave/" + sessionKey);
     stream = null;
     sessionKey = "";
@@ -118,6 +135,14 @@
     element("lesson").hidden = true;
     element("plan").hidden = false;
     if (hadFocus) element("teach-start").focus();
+  }
+
+  function stopTracks(camera) {
+    for (const track of camera.getTracks()) track.stop();
+  }
+
+  async function keepLesson() {  // the camera of another tab starts: what was captured stays
+    if (isRunning()) await finishLesson(); else closeLesson();
   }
 
   // ---- the display
@@ -181,7 +206,9 @@
     if (name) startLesson([name], OWN_SHOTS); else showError(NO_NAME);
   });
   document.addEventListener("keydown", (event) => {
-    if (!isRunning() || event.ctrlKey || event.metaKey || event.altKey) return;
+    const isTyping = event.target.closest?.("input:not([type=checkbox]), textarea, select");
+    const isShown = isRunning() && element("lesson").offsetParent;
+    if (!isShown || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
     const action = { r: "redo", s: "skip", Escape: "stop" }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();
@@ -189,5 +216,7 @@
   });
   window.addEventListener("pagehide", closeLesson);
 
-  Object.assign(window.unvoiced, { stopLesson: closeLesson });
+  window.addEventListener("beforeunload", (event) => { if (isRunning()) event.preventDefault(); });
+
+  Object.assign(window.unvoiced, { stopLesson: keepLesson });
 })();
