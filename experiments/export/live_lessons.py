@@ -23,7 +23,7 @@ from unvoiced.live.lesson_displays import (
 from unvoiced.profile import Profile
 from unvoiced.tasks import get_task, import_object
 from unvoiced.teaching.lesson import Lesson, list_teachable
-from unvoiced.teaching.support import SupportSet, check_label
+from unvoiced.teaching.support import SupportSet
 
 
 def teach_live(config: DictConfig) -> Profile:
@@ -54,8 +54,8 @@ def teach_live(config: DictConfig) -> Profile:
 
 
 def _make_lesson(config: DictConfig, recognizer: Recognizer, support: SupportSet) -> Lesson:
-    labels = [check_label(str(name)) for name in plain(config.adapt).get("classes") or []]
-    labels = list(dict.fromkeys(labels)) or list_teachable(recognizer)
+    names = [str(name) for name in plain(config.adapt).get("classes") or []]
+    labels = support.check_labels(names) or list_teachable(recognizer)
     return Lesson(recognizer, labels, config.adapt.shots, support, **stream_settings(config))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from experiments.page import markup
@@ -43,6 +44,7 @@ def add_error_answers(app: FastAPI) -> None:
     """Answer errors of the page's own routes as JSON with a sentence."""
     for kind, status in {**STATUS_CODES, ValueError: 422}.items():
         app.add_exception_handler(kind, _make_error_handler(status))  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _answer_invalid)  # type: ignore[arg-type]
 
 
 def add_camera_routes(
@@ -114,6 +116,14 @@ def _describe_reading(engine: Any, image: Any) -> dict[str, Any]:
         "found": seen is not None and seen is not image,  # otherwise nothing is marked in it
         "ms": {name: round(float(value), 2) for name, value in engine.latency_ms.items()},
     }
+
+
+async def _answer_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Answer a request of another form with the first thing that is wrong, without its values."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:])
+    sentence = f"The request is not valid: {place or 'body'}: {first['msg']}."
+    return JSONResponse({"error": escape_controls(sentence)}, 422)
 
 
 def _make_error_handler(status: int) -> ErrorHandler:

@@ -21,7 +21,7 @@ from experiments.page.sessions import Session, SessionPool
 from unvoiced.profile_file import pack_profile
 from unvoiced.tasks import get_task, import_object
 from unvoiced.teaching.lesson import MAX_LABELS, MAX_SHOTS, Lesson
-from unvoiced.teaching.support import SupportSet, check_label
+from unvoiced.teaching.support import SupportSet
 
 ONE_CLASS = (
     "A profile needs two classes or more. Teach some of the model's own first, or use your profile."
@@ -50,9 +50,9 @@ def add_teaching_routes(
 
     @app.post("/teach/enter")
     def open_lesson(wanted: LessonRequest) -> dict[str, Any]:
-        labels = list(dict.fromkeys(map(check_label, wanted.labels)))
         profile = profiles.get(wanted.profile) if wanted.profile else None
         support = SupportSet(recognizer, profile)
+        labels = support.check_labels(wanted.labels)
         if len({*labels, *(shot.label for shot in support.shots)}) < 2:
             raise ValueError(ONE_CLASS)
         settings = pool.make_engine.keywords
@@ -73,7 +73,10 @@ def add_teaching_routes(
             return _describe_lesson(lesson)
 
     @app.post("/teach/finish/{key}")
-    def finish_lesson(key: str) -> dict[str, str]:
+    async def finish_lesson(key: str) -> JSONResponse:
+        return JSONResponse(await run_sync(_finish_lesson, key, limiter=cores))
+
+    def _finish_lesson(key: str) -> dict[str, str]:
         with pool.get_session(key).locked(Lesson) as lesson:
             profile = lesson.support.build_profile()
             content, text = pack_profile(profile), compare_accuracy(lesson.support)

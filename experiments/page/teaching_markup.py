@@ -7,7 +7,7 @@ import numpy as np
 from experiments.page.markup import escape_text, format_label, read_static_file
 from unvoiced import Recognizer
 from unvoiced.tasks import get_task
-from unvoiced.teaching.lesson import list_teachable
+from unvoiced.teaching.lesson import MAX_LABELS, list_teachable
 from unvoiced.teaching.support import MAX_LABEL, require_fingerprint
 
 PROBE_FRAMES = 16  # of a clip that shows whether a model gives an embedding
@@ -47,6 +47,7 @@ def render_teaching(recognizer: Recognizer, reason: str) -> str:
         .replace("{not_found}", escape_text(spec.not_found))
         .replace("{has_example}", "yes" if spec.example else "")
         .replace("{max_label}", str(MAX_LABEL))
+        .replace("{max_labels}", str(MAX_LABELS))
         .replace("{labels}", _render_choices(labels))
     )
 

@@ -77,8 +77,8 @@ class Lesson:
         captured: the last recording; None before the first one.
 
     Raises:
-        ValueError: the model can have no profile, the task has no camera, or there are no labels or
-            too many.
+        ValueError: the model can have no profile, the task has no camera, there are no labels or
+            too many, or the support has no room for them.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class Lesson:
                 f"{MAX_LABELS} classes, 1 to {MAX_SHOTS} times."
             )
         self.support = SupportSet(recognizer) if support is None else support
+        self.support.require_room(labels, shots)
         self.labels, self.shots = list(labels), shots
         self.captured: Captured | None = None
         self._capturer: Capturer = import_object(spec.capturer)(recognizer, **settings)
@@ -118,7 +119,8 @@ class Lesson:
             return False
         if self._begun_s is None:
             self._begun_s, self._capture_s = now_s, now_s + READY_S
-            self._capturer.restart(is_new_class=True)
+            last = "" if self.captured is None else self.captured.label
+            self._capturer.restart(is_new_class=last != self.labels[self._index])
         capture = self._capturer.push(image, now_s)
         if now_s < self._capture_s:
             self._capturer.restart()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,18 +66,50 @@ class SupportSet:
             clips: arrays (T, *frame_shape) as a prepared set stores them.
 
         Raises:
-            ValueError: the support is full.
+            ValueError: the support is full, or its profile is of another model.
         """
-        if len(self.shots) >= MAX_RECORDINGS:
-            raise ValueError(f"A profile holds at most {MAX_RECORDINGS:,} recordings.")
         pairs = [self.recognizer.embed_support(clip) for clip in clips]
         answers, embeddings = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
         shot = Shot(label, answers.astype(np.float32), embeddings.astype(np.float32))
+        if self.shots and self.shots[0].embeddings.shape[1] != shot.embeddings.shape[1]:
+            raise ValueError(
+                f"The profile's embeddings have {self.shots[0].embeddings.shape[1]} numbers, and "
+                f"the model's {shot.embeddings.shape[1]}. Begin a new profile."
+            )
         same = [number for number, other in enumerate(self.shots) if other.label == label]
         if len(same) >= MAX_PER_CLASS:
             del self.shots[same[0]]
+        elif len(self.shots) >= MAX_RECORDINGS:
+            raise ValueError(f"A profile holds at most {MAX_RECORDINGS:,} recordings.")
         self.shots.append(shot)
         return self.recognizer.to_reading(np.exp(shot.log_probabilities).mean(0))
+
+    def check_labels(self, names: Iterable[str]) -> list[str]:
+        """Return different labels: those of the model or profile as they are, others checked.
+
+        Raises:
+            ValueError: a name that the model does not know is not valid.
+        """
+        known = {*self.recognizer.known_classes, *(shot.label for shot in self.shots)}
+        return list(dict.fromkeys(name if name in known else check_label(name) for name in names))
+
+    def require_room(self, labels: Sequence[str], shots: int) -> None:
+        """Refuse more recordings than the support holds.
+
+        Args:
+            labels: that are to be recorded.
+            shots: recordings of each.
+
+        Raises:
+            ValueError: they do not fit.
+        """
+        counts = Counter(shot.label for shot in self.shots)
+        added = sum(min(shots, max(0, MAX_PER_CLASS - counts[label])) for label in set(labels))
+        if len(self.shots) + added > MAX_RECORDINGS:
+            raise ValueError(
+                f"A profile holds at most {MAX_RECORDINGS:,} recordings; yours has "
+                f"{len(self.shots):,}, and {added:,} would be added. Choose fewer, or fewer times."
+            )
 
     def remove_last(self, label: str, count: int) -> None:
         """Remove the last recordings of a label."""

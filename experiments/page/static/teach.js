@@ -68,10 +68,11 @@
     while (runNumber === run && sessionKey) {
       const isShown = !document.hidden && video.offsetParent;  // in another tab, the lesson waits
       if (!video.videoWidth || !isShown) { await wait(100); continue; }
-      const takenAt = performance.now();
+      const takenAt = performance.now(), key = sessionKey;
       try {
         const blob = await takeSnapshot(video, canvas);
-        const answer = await post("teach/frame/" + sessionKey + "?seconds=" + (takenAt / 1000).toFixed(4), blob);
+        if (runNumber !== run) return;
+        const answer = await post("teach/frame/" + key + "?seconds=" + (takenAt / 1000).toFixed(4), blob);
         if (runNumber !== run) return;
         showProgress(answer);
         if (answer.phase === "done") { await finishLesson(); return; }
@@ -191,7 +192,10 @@
     const name = button.id.replace("uv-", "");
     if (name === "teach-start") {
       const labels = listChosen();
-      if (labels.length) startLesson(labels, Number(element("shots").value)); else showError(NOTHING_CHOSEN);
+      const most = Number(element("teach").dataset.maxLabels);
+      if (!labels.length) showError(NOTHING_CHOSEN);
+      else if (labels.length > most) showError(`You chose ${labels.length}. Choose at most ${most} for one lesson; a later one adds others.`);
+      else startLesson(labels, Number(element("shots").value));
     }
     if (name === "redo" || name === "skip") steer(name);
     if (name === "teach-stop") steer("stop");

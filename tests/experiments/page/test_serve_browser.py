@@ -346,6 +346,28 @@ def test_the_model_is_taught_by_keyboard_alone_and_its_profile_is_saved(
         shown.get_by_text("This file is not a valid profile").wait_for()
 
 
+def test_a_lesson_waits_in_another_tab_and_the_camera_keeps_what_it_captured(
+    camera, tmp_path: Path
+) -> None:
+    with (
+        serve_page(Recognizer(TeachableNetwork()), tmp_path / "kept") as address,
+        open_tab(camera, address) as shown,
+    ):
+        shown.get_by_role("tab", name="Teach it").click()
+        shown.locator("#uv-teach-start").dblclick()  # one lesson
+        shown.wait_for_function("document.querySelector('#uv-lesson').dataset.label === 'C'")
+        shown.get_by_role("tab", name="Camera").click()
+        before = shown.locator("#uv-left").text_content()
+        shown.keyboard.press("Escape")
+        shown.wait_for_timeout(1500)
+        assert shown.locator("#uv-left").text_content() == before
+        start_camera(shown)
+        shown.get_by_role("button", name="Stop the camera").wait_for()
+        shown.get_by_role("tab", name="Teach it").click()
+        shown.get_by_text("In use: ").wait_for()
+        assert not shown.locator("#uv-teach-alert").is_visible()
+
+
 # ---- corrections
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from unvoiced.profile_file import parse_profile
 from unvoiced.streams import fingerspelling
 from unvoiced.teaching import holds
 
+JSON_TYPE = {"content-type": "application/json"}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
 
@@ -94,6 +96,22 @@ def test_lessons_are_steered_and_refuse_what_they_cannot_do(client: TestClient) 
         assert refused.status_code == 422 and sentence in refused.json()["error"]
     assert enter(client, *map(str, range(400))).status_code == 422
     assert enter(client, "A", "B", profile="nobody").status_code == 410
+
+
+def test_requests_of_another_form_are_refused_with_a_sentence(client: TestClient) -> None:
+    for body, sentence in (
+        ({"labels": ["A", "B"], "shots": 99}, "shots: Input should be less than or equal to 10"),
+        ({"labels": [str(number) for number in range(301)]}, "at most 300 items"),
+        ({"labels": ["A", "x" * 10_000]}, "labels.1: String should have at most 200"),
+        ({"labels": ["A", "\ud800"]}, "parse raw data as a unicode"),
+        ({"labels": [str(number) for number in range(300)], "shots": 10}, "at most 1,500 record"),
+        ([], "body: Input should be"),
+    ):
+        refused = client.post("/teach/enter", content=json.dumps(body), headers=JSON_TYPE)
+        assert refused.status_code == 422 and sentence in refused.json()["error"]
+        assert len(refused.text) < 300
+    assert "action" in client.post("/teach/do/x?action=close").json()["error"]
+    assert "seconds" in client.post("/teach/frame/x?seconds=y").json()["error"]
 
 
 def test_profiles_of_strangers_are_checked_and_bounded(client: TestClient) -> None:

@@ -13,7 +13,14 @@ from unvoiced import Recognizer
 from unvoiced.profile_file import parse_profile, write_profile
 from unvoiced.teaching import holds
 from unvoiced.teaching.lesson import READY_S, Lesson, list_teachable
-from unvoiced.teaching.support import MAX_LABEL, MAX_PER_CLASS, SupportSet, check_label
+from unvoiced.teaching.support import (
+    MAX_LABEL,
+    MAX_PER_CLASS,
+    MAX_RECORDINGS,
+    Shot,
+    SupportSet,
+    check_label,
+)
 from unvoiced.vision.skeleton import draw_landmarks
 
 
@@ -107,6 +114,33 @@ def test_a_sign_that_is_still_held_is_not_captured_for_the_next_class(recognizer
         lesson.push(show_hand(make_hand("B")), seconds)
     assert lesson.is_done
     assert np.allclose(lesson.support.shots[1].embeddings[-1], make_hand("B"), atol=1e-3)
+
+
+def test_a_sign_that_is_asked_for_again_may_stay_in_sight(recognizer: Recognizer) -> None:
+    lesson, seconds = Lesson(recognizer, ["A", "B"], shots=1), 0.0
+    while lesson.progress.index == 0:
+        seconds += 0.1
+        lesson.push(show_hand(make_hand("A")), seconds)
+    lesson.redo()
+    begun_s = seconds
+    while lesson.progress.index == 0 and seconds < begun_s + READY_S + 1.0:
+        seconds += 0.1
+        lesson.push(show_hand(make_hand("A")), seconds)
+    assert lesson.progress.label == "B" and len(lesson.support.shots) == 1
+
+
+def test_labels_of_the_model_need_no_valid_name_and_must_fit(recognizer: Recognizer) -> None:
+    support, long = SupportSet(recognizer), "a phrase of the model " * 3
+    recognizer.metadata["classes"].append(long)
+    assert support.check_labels([long, "A", "A", " new  sign "]) == [long, "A", "new sign"]
+    recognizer.metadata["classes"].pop()
+    for number in range(MAX_RECORDINGS - 1):
+        support.shots.append(Shot(str(number), np.zeros((1, 3)), np.zeros((1, 62))))
+    support.require_room(["A"], 1)
+    with pytest.raises(ValueError, match=r"yours has 1,499, and 2 would be added"):
+        Lesson(recognizer, ["A"], 2, support)
+    with pytest.raises(ValueError, match=r"have 62 numbers, and the model's 63"):
+        support.add("A", [make_hand("A")[None]])
 
 
 def test_the_support_of_a_class_fades_and_is_extended(recognizer: Recognizer) -> None:
