@@ -17,9 +17,11 @@ from experiments.export.live_feedback import start_keys
 from experiments.stages import run_stage
 from tests.helpers.paths import ROOT
 from unvoiced import Engine, Recognizer
+from unvoiced.emg.preprocessing import fit_recording
 from unvoiced.live.feedback import FeedbackKeys
 from unvoiced.live.screens import ScreenWindow
-from unvoiced.readings import Answer
+from unvoiced.readings import NO_READING, Answer, Reading
+from unvoiced.streams.speech import WordPeakPicker
 
 MODEL = ROOT / "tests" / "golden" / "models" / "asl.onnx"
 Kept = list[tuple[Answer, str]]
@@ -129,3 +131,23 @@ def test_the_window_gives_its_keys_away(monkeypatch: pytest.MonkeyPatch) -> None
     assert not window.show(image)
     window.take_key = lambda key: key == ord("q")
     assert window.show(image)
+
+
+def test_an_answer_holds_the_frames_of_its_own_window() -> None:
+    peaks, events = WordPeakPicker(apart_s=0.2, min_probability=0.4, next_s=1.0), []
+    for number, probability in enumerate((0.5, 0.9, 0.6, 0.1, 0.1, 0.1)):
+        frames = np.full((2, 4, 4), number, np.uint8)
+        events += peaks.push(Reading("hello", probability, frames=frames), 0.1)
+    (word,) = [event for event in events if event.kind == "released"]
+    assert word.frames is not None and (word.frames == 1).all()
+
+
+def test_a_recording_is_kept_as_a_prepared_set_stores_it() -> None:
+    recognizer = Recognizer(MODEL.with_name("emg.onnx"))
+    rate, channels = recognizer.metadata["frame"]["rate"], recognizer.metadata["frame"]["shape"][0]
+    counts = np.random.default_rng(0).normal(0, 40, (round(rate), channels))
+    answer = recognizer.read(counts).to_answer()
+    assert answer is not None and len(answer.frames) == len(counts)
+    expected = fit_recording(answer.frames, recognizer.metadata)
+    np.testing.assert_array_equal(answer.inputs, expected)
+    assert NO_READING.to_answer() is None
