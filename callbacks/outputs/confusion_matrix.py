@@ -21,12 +21,13 @@ from scipy.spatial.distance import squareform
 from callbacks.loggers.media import log_confusion_table, log_figure, takes_images
 from callbacks.outputs.figure_fonts import save_figure
 from callbacks.outputs.prediction_figures import is_due
-from unvoiced.text import shorten, spreadsheet_cells
+from unvoiced.text import escape_controls, shorten, spreadsheet_cells
 
 # Layout of the clustered figure, in inches: a square matrix, and the names of its blocks beside it.
 FIGURE_WIDTH, FIGURE_HEIGHT, LEFT_MARGIN, BOTTOM_MARGIN, MATRIX_SIDE = 13.5, 11.0, 1.0, 0.9, 9.4
 MIN_BLOCK_SHARE = 0.05  # mean share of a class's samples that other classes of its block get
 MAX_BLOCKS = 24  # outlined
+MAX_NAME = 40  # characters of a class
 
 
 class ConfusionMatrix(L.Callback):
@@ -69,7 +70,7 @@ class ConfusionMatrix(L.Callback):
         counts = module.compute_confusion(phase).cpu().numpy()  # sums over all processes
         if not trainer.is_global_zero:
             return
-        classes = [str(name) for name in module.classes]
+        classes = [escape_controls(str(name)) for name in module.classes]
         if takes_images(trainer.loggers):
             limits = (self.numbers_up_to, self.clustered_above)
             figure = draw_confusion_matrix(counts, classes, *limits)
@@ -104,7 +105,8 @@ def draw_confusion_matrix(
     Classes without any count are left out.
     """
     present = np.flatnonzero(counts.sum(0) + counts.sum(1))
-    counts, names = counts[np.ix_(present, present)], [classes[i] for i in present]
+    counts = counts[np.ix_(present, present)]
+    names = [shorten(escape_controls(classes[i]), MAX_NAME) for i in present]
     if len(names) > max(2, clustered_above):
         return _draw_clustered(counts, names)
     shares = _divide_by_class(counts)

@@ -80,3 +80,12 @@ def test_dollars_in_names_are_no_formulas(tmp_path: Path) -> None:
     figure = draw_confusion_matrix(np.eye(3, dtype=int), names)
     save_figure(figure, tmp_path / "matrix.png", names)
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == names
+
+
+def test_long_names_and_controls_leave_the_matrix_readable(tmp_path: Path) -> None:
+    names = ["a" * 600, "b\x1b[31m\u202e\ud800", "c"]
+    figure = draw_confusion_matrix(np.eye(3, dtype=int), names)
+    save_figure(figure, tmp_path / "matrix.png", names, bbox_inches="tight")
+    assert max(mpl.image.imread(tmp_path / "matrix.png").shape) < 1200
+    labels = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert labels[1] == r"b\x1b[31m\u202e\ud800" and len(labels[0]) <= 40
