@@ -6,7 +6,6 @@ from pathlib import Path
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from experiments.checkpoints.saved_overrides import (
@@ -25,15 +24,18 @@ class ResumedCommand(L.Callback):
 
     Args:
         config: the configuration.
+
+    Attributes:
+        has_begun: whether training began.
     """
 
     def __init__(self, config: DictConfig) -> None:
-        self.config = config
+        self.config, self.has_begun = config, False
 
-    @rank_zero_only
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the settings, if they changed."""
-        if HydraConfig.initialized():
+        self.has_begun = True
+        if HydraConfig.initialized() and trainer.is_global_zero:
             save_command(self.config, [*HydraConfig.get().overrides.task])
 
 

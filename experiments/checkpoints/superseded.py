@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.checkpoints.torch_files import read_torch_file
@@ -39,6 +41,30 @@ def set_aside_later_files(run_dir: Path, checkpoint: Path, epoch: int, step: int
     if (run_dir / STEPS).is_file():  # the run keeps the rows up to the checkpoint
         shutil.copy(run_dir / STEPS, folder / STEPS)
     return folder
+
+
+@contextmanager
+def put_back_unless(
+    has_begun: Callable[[], bool], run_dir: Path, folder: Path | None
+) -> Iterator[None]:
+    """Move the files of ``set_aside_later_files`` back after an error before ``has_begun``."""
+    try:
+        yield
+    except BaseException:
+        if folder is not None and not has_begun():
+            _put_back(run_dir, folder)
+        raise
+
+
+def _put_back(run_dir: Path, folder: Path) -> None:
+    for path in (folder / "checkpoints").iterdir():
+        path.replace(run_dir / "checkpoints" / path.name)
+    for name in RESULTS:
+        if (folder / name).is_file():
+            (folder / name).replace(run_dir / name)
+    shutil.rmtree(folder)
+    if not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
 
 
 def _is_later(path: Path, step: int) -> bool:

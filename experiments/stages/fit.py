@@ -19,7 +19,7 @@ from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.resume import find_checkpoint_to_resume, report_changes
 from experiments.checkpoints.resumed_command import ResumedCommand
 from experiments.checkpoints.resumed_split import continue_record, keep_split
-from experiments.checkpoints.superseded import set_aside_later_files
+from experiments.checkpoints.superseded import put_back_unless, set_aside_later_files
 from experiments.checkpoints.training_state import (
     check_callback_states,
     check_training_state,
@@ -79,6 +79,7 @@ def train_and_test(config: DictConfig) -> float | None:
     check_trainer(config)
     checkpoint = find_checkpoint_to_resume(config.resume) if config.resume else None
     content: dict[str, Any] = {}
+    aside = None
     if checkpoint:
         content = _read_training_state(checkpoint)
         config = keep_split(config, content["card"])
@@ -94,15 +95,17 @@ def train_and_test(config: DictConfig) -> float | None:
     if checkpoint:
         continue_record(module, content["card"])
         check_callback_states(content.get("callbacks", {}), trainer.callbacks, str(checkpoint))
-        _set_aside_later_files(config, checkpoint, content)
+        aside = _set_aside_later_files(config, checkpoint, content)
+    command = ResumedCommand(config)
     if config.resume:
-        trainer.callbacks.append(ResumedCommand(config))
-    record.watch(trainer, data)
-    folder = write_config(config)
-    write_splits(data, folder)
-    data.save_artifacts(folder / "checkpoints")
-    report_start(config, module, data)
-    problems = warn_unseen_classes(data) + _train(trainer, module, data, checkpoint)
+        trainer.callbacks.append(command)
+    with put_back_unless(lambda: command.has_begun, Path(config.run_dir), aside):
+        record.watch(trainer, data)
+        folder = write_config(config)
+        write_splits(data, folder)
+        data.save_artifacts(folder / "checkpoints")
+        report_start(config, module, data)
+        problems = warn_unseen_classes(data) + _train(trainer, module, data, checkpoint)
     return _test_and_report(config, trainer, module, data, problems, record)
 
 
@@ -113,14 +116,17 @@ def _read_training_state(checkpoint: Path) -> dict[str, Any]:
     return content
 
 
-def _set_aside_later_files(config: DictConfig, checkpoint: Path, content: dict[str, Any]) -> None:
+def _set_aside_later_files(
+    config: DictConfig, checkpoint: Path, content: dict[str, Any]
+) -> Path | None:
     """Move what the run wrote after the checkpoint that ``resume`` names, if it names one."""
     if not is_checkpoint_name(config.resume) or not is_first_process():
-        return
+        return None
     epoch, step = content["epoch"] + 1, content["global_step"]
     folder = set_aside_later_files(Path(config.run_dir), checkpoint, epoch, step)
     if folder:
         logger.info(f"What the run wrote after {checkpoint.name} (epoch {epoch}) is in {folder}")
+    return folder
 
 
 def report_start(config: DictConfig, module: TaskModule, data: PreparedDataModule) -> None:

@@ -22,7 +22,7 @@ from experiments.checkpoints.resume import (
     report_changes,
 )
 from experiments.checkpoints.resumed_command import save_command
-from experiments.checkpoints.superseded import set_aside_later_files
+from experiments.checkpoints.superseded import put_back_unless, set_aside_later_files
 from experiments.launch.resolvers import run_folder
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import TASKS
@@ -302,6 +302,18 @@ def test_later_checkpoints_and_rows_are_set_aside(tmp_path: Path) -> None:
     assert not table.exists() and (aside / "metrics.csv").read_text().endswith("3,0.7\n")
     table.write_text("epoch,val/acc\n1,0.9\n2,0.8\n")  # of a run that keeps no other checkpoint
     assert set_aside_later_files(tmp_path, paths["epoch_0001"], 1, 2) == aside.with_name("2")
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_refused_command_puts_later_files_back(tmp_path: Path, has_begun: bool) -> None:
+    folder = tmp_path / "checkpoints"
+    first, last = (write_checkpoint(folder / f"{n}.ckpt", n) for n in (1, 2))
+    (tmp_path / "metrics.csv").write_text("epoch,val/acc\n1,0.9\n2,0.8\n")
+    aside = set_aside_later_files(tmp_path, first, 1, 1)
+    with pytest.raises(KeyError), put_back_unless(lambda: has_begun, tmp_path, aside):
+        raise KeyError
+    assert last.exists() == (tmp_path / "metrics.csv").exists() == (not has_begun)
+    assert (tmp_path / "superseded").exists() == has_begun
 
 
 @pytest.mark.slow
