@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,8 @@ class JoinedSet(PreparedSet):
     """The rows of several prepared sets, whose features are read once.
 
     Ids, sequences and groups begin with the name of their set, so that two people of one name stay
-    two groups. Sets of the same ``raw_dir`` share groups and sequences. A recording that an earlier
-    set holds too is left out.
+    two groups. Recordings of the same ``raw_dir`` share groups and sequences. A recording that an
+    earlier set holds too is left out.
 
     Args:
         folders: two or more.
@@ -72,18 +73,22 @@ class JoinedSet(PreparedSet):
         return self._sources
 
     def _join_rows(self, parts: list[PreparedSet], shared_groups: bool) -> None:
-        origins = [_raw_dir(part) for part in parts]
+        origins = [_list_origins(part) for part in parts]
+        counts = Counter(raw_dir for known in origins for raw_dir in known if raw_dir)
         tables, self._sources, frames = [], [], 0
-        for part, name, origin in zip(parts, name_folders(self.folders), origins, strict=True):
-            is_shared = bool(origin) and origins.count(origin) > 1
-            group_prefix = "" if is_shared or shared_groups else f"{name}/"
+        for part, name, known in zip(parts, name_folders(self.folders), origins, strict=True):
+            common = {known[raw_dir] for raw_dir in known if counts[raw_dir] > 1}
+            group_prefix = "" if "" in common or shared_groups else f"{name}/"
             rows = part.manifest.assign(start=part.starts + frames)
-            is_named = rows["group"] != ""
-            rows["group"] = rows["group"].mask(is_named, group_prefix + rows["group"])
             is_own = rows["sequence"] == rows["id"]  # of an unknown sequence
-            shared = rows["sequence"] if is_shared else f"{name}/" + rows["sequence"]
+            sequences = rows["sequence"] if "" in common else f"{name}/" + rows["sequence"]
+            groups = rows["group"].where(rows["group"] == "", group_prefix + rows["group"])
+            for prefix in common - {""}:  # of recordings that were added to the set
+                groups = _cut_prefix(groups, rows, "group", prefix)
+                sequences = _cut_prefix(sequences, rows, "sequence", prefix)
+            rows["group"] = groups
             rows["id"] = f"{name}/" + rows["id"]
-            rows["sequence"] = rows["id"].where(is_own, shared)
+            rows["sequence"] = rows["id"].where(is_own, sequences)
             frames += len(part.features)
             tables.append(rows)
             self._sources.append(SetSource(len(rows), part.meta, f"{name}/", group_prefix))
@@ -160,13 +165,13 @@ def list_folders(data_dir: str | Path | Sequence[str]) -> list[str]:
 
 
 def name_folders(folders: Sequence[Path]) -> list[str]:
-    """Return a short name of each folder: as many of its last parts as make it unique."""
+    """Return a short unique name of each folder: as many of its last parts as that needs."""
     paths = [folder.resolve() for folder in folders]
     for depth in range(1, max(len(path.parts) for path in paths) + 1):
         names = [normal_form("/".join(path.parts[-depth:])) for path in paths]
         if len(set(names)) == len(names):
-            break
-    return names
+            return names
+    return [f"{number}-{path.name}" for number, path in enumerate(paths, 1)]  # Unicode forms
 
 
 def _refuse_same_folders(folders: Sequence[str]) -> None:
@@ -254,5 +259,13 @@ def _reader_settings(part: PreparedSet) -> dict[str, Any]:
     return rename_reader_settings(settings, has_images) if isinstance(settings, dict) else {}
 
 
-def _raw_dir(part: PreparedSet) -> str:
-    return str(_reader_settings(part).get("raw_dir") or "")
+def _list_origins(part: PreparedSet) -> dict[str, str]:
+    """Return the folders of the recordings of a set, and what their names in it begin with."""
+    added = {source["raw_dir"]: source["prefix"] for source in part.meta.get("appended", [])}
+    return added | {str(_reader_settings(part).get("raw_dir") or ""): ""}
+
+
+def _cut_prefix(names: pd.Series, rows: pd.DataFrame, column: str, prefix: str) -> pd.Series:
+    """Replace the names of the rows of an added source by those without its prefix."""
+    is_added = rows["id"].str.startswith(prefix) & rows[column].str.startswith(prefix)
+    return names.mask(is_added, rows[column].str.slice(len(prefix)))

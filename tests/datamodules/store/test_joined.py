@@ -1,5 +1,6 @@
 """Several prepared sets as one: names, classes, copies, memory, and the sets that do not fit."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +66,31 @@ def test_ids_groups_and_sequences_name_their_set(tmp_path: Path) -> None:
     assert JoinedSet(folders, "asl", shared_groups=True).groups == ["anna"]
 
 
+def test_folders_named_in_two_unicode_forms_stay_two_sets(tmp_path: Path) -> None:
+    names = ("\u00fc", "u\u0308")
+    joined = JoinedSet([write_hands(tmp_path / n, seed=s) for s, n in enumerate(names)], "asl")
+    assert len(joined.groups) == 2
+    assert joined.manifest["id"].is_unique and joined.manifest["sequence"].is_unique
+
+
 def test_sets_of_the_same_recordings_share_groups_and_sequences(tmp_path: Path) -> None:
     folders = [write_hands(tmp_path / n, seed=s, raw_dir="/raw") for s, n in enumerate("ab")]
     joined = JoinedSet(folders, "asl")
     assert joined.groups == ["anna"]
     assert joined.manifest["sequence"].nunique() == 3
+
+
+def test_an_added_source_shares_groups_and_sequences_with_its_own_set(tmp_path: Path) -> None:
+    first = write_hands(tmp_path / "a", raw_dir="/raw")
+    meta, rows = tmp_path / "a" / "meta.json", tmp_path / "a" / "manifest.csv"
+    added = json.loads(meta.read_text()) | {"appended": [{"raw_dir": "/new", "prefix": "new/"}]}
+    meta.write_text(json.dumps(added))
+    changed = rows.read_text().replace("2,B,anna,film2", "new/2,B,new/anna,new/film2")
+    rows.write_text(changed)
+    joined = JoinedSet([first, write_hands(tmp_path / "b", seed=1, raw_dir="/new")], "asl")
+    groups, sequences = (joined.manifest[name].tolist() for name in ("group", "sequence"))
+    assert groups == ["a/anna", "a/anna", *["anna"] * 4]
+    assert sequences == ["a/film0", "a/film1", "film2", "film0", "film1", "film2"]
 
 
 def test_copies_are_left_out(tmp_path: Path) -> None:
