@@ -11,6 +11,7 @@ import pandas as pd
 
 from datamodules.store.frames import Frames, NpyFrameStore, concat_frames
 from datamodules.store.samples import (
+    CONSENTS,
     FEATURES_NAME,
     MANIFEST_COLUMNS,
     MANIFEST_NAME,
@@ -136,6 +137,11 @@ class PreparedSet:
             )
         if self.meta["complete"]:
             return
+        if self._is_recorded:
+            raise ValueError(
+                f"data_dir={self.data_dir} holds no complete recording. Run the same stage=record "
+                "command again"
+            )
         path = self.data_dir / MANIFEST_NAME
         if path.is_file() and path.stat().st_size < 120:  # a header without rows
             raise ValueError(
@@ -148,12 +154,16 @@ class PreparedSet:
             "command again to resume it"
         )
 
+    @property
+    def _is_recorded(self) -> bool:
+        return CONSENTS in self.meta
+
     def _read_manifest(self) -> pd.DataFrame:
         path = self.data_dir / MANIFEST_NAME
         if not path.exists():
             raise ValueError(f"{path} is missing: prepare the set again")
-        # While recordings are added, the table is longer than the set.
-        count = self.meta["samples"] if "appending" in self.meta else None
+        # While recordings are added, the table may be longer than the set.
+        count = self.meta["samples"] if self._is_recorded or "appending" in self.meta else None
         needed = {*MANIFEST_COLUMNS} - {"sequence"}
         rows = read_manifest_file(path, needed, WORD_COLUMNS, count)
         if rows.empty:

@@ -12,11 +12,10 @@ from typing import Any, Self
 import numpy as np
 
 from datamodules.store.dataset import read_meta
-from datamodules.store.samples import MANIFEST_NAME, META_NAME, Description, Sample
+from datamodules.store.interrupts import delay_interrupts
+from datamodules.store.samples import CONSENTS, MANIFEST_NAME, META_NAME, Description, Sample
 from datamodules.store.validation import read_rows
 from datamodules.store.writer import PreparedWriter
-
-CONSENTS = "consents"  # of meta.json: person, session, date and sentence
 
 
 class RecordedSet:
@@ -41,13 +40,15 @@ class RecordedSet:
     ) -> None:
         self.data_dir, self.group, self.session = data_dir, group, session
         is_new = not (data_dir / META_NAME).exists()
-        earlier = [] if is_new else read_meta(data_dir).get(CONSENTS, [])
-        entry = {"session": session, "date": date.today().isoformat(), "sentence": consent}
-        known = [one for one in earlier if isinstance(one, dict)]
-        if all(one.get("session") != session for one in known):
-            known.append(entry)
-        self.writer = PreparedWriter(data_dir, description, extra_meta={CONSENTS: known})
-        self._number, self.recorded = self._count_recordings()
+        self.writer = PreparedWriter(data_dir, description, extra_meta={CONSENTS: []})
+        try:  # the folder is locked now: no other process changes its consents
+            self.writer.extra_meta = {CONSENTS: self._list_consents(is_new, consent)}
+            self._number, self.recorded = self._count_recordings()
+            if self.writer.frames:  # a killed process may have left rows that meta.json lacks
+                self.writer.finish()
+        except BaseException:
+            self.writer.__exit__(None, None, None)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -58,9 +59,8 @@ class RecordedSet:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        if self.writer.frames:
-            self.writer.finish()
-        self.writer.__exit__(kind, error, at)
+        with delay_interrupts():
+            self.writer.__exit__(kind, error, at)
 
     def add(self, label: str, clips: Sequence[np.ndarray]) -> str:
         """Write a recording; return its name, unique in the set.
@@ -71,13 +71,24 @@ class RecordedSet:
         """
         self._number += 1
         name = f"{self.session}/{self._number:05d}"
-        for number, clip in enumerate(clips):
-            identity = f"{name}#{number}" if len(clips) > 1 else name
-            origin: dict[str, Any] = {"group": self.group, "source": self.session}
-            self.writer.add(Sample(identity, clip, label, sequence=name, **origin))
-        self.writer.finish()
-        self.recorded[label] += 1
+        with delay_interrupts():
+            for number, clip in enumerate(clips):
+                identity = f"{name}#{number}" if len(clips) > 1 else name
+                origin: dict[str, Any] = {"group": self.group, "source": self.session}
+                self.writer.add(Sample(identity, clip, label, sequence=name, **origin))
+            self.writer.finish()
+            self.recorded[label] += 1
         return name
+
+    def _list_consents(self, is_new: bool, sentence: str) -> list[dict[str, Any]]:
+        """Return the consents in meta.json, and that of this session."""
+        earlier = [] if is_new else read_meta(self.data_dir).get(CONSENTS)
+        rows = earlier if isinstance(earlier, list) else []  # the file may be edited by hand
+        known = [row for row in rows if isinstance(row, dict)]
+        if any(one.get("session") == self.session for one in known):
+            return known
+        today = date.today().isoformat()
+        return [*known, {"session": self.session, "date": today, "sentence": sentence}]
 
     def _count_recordings(self) -> tuple[int, Counter[str]]:
         """Return the last number of the session, and its recordings of each label."""

@@ -25,6 +25,7 @@ import pandas as pd
 from datamodules.store.append import Addition
 from datamodules.store.copies import CopyFinder, fingerprint
 from datamodules.store.frames import NpyFrameStore, npy_header
+from datamodules.store.interrupts import delay_interrupts
 from datamodules.store.locks import lock_folder
 from datamodules.store.recovery import (
     check_resumable,
@@ -139,10 +140,8 @@ class PreparedWriter:
             OSError: the disk is full; all written frames are safe.
         """
         try:
-            if self.addition and (self._samples or self._rejected):
-                self._save_meta(self.addition.plan_meta())  # the set stays as it was, see append.py
-            self._write_samples()
-            self._append_rows(REJECTED_NAME, [asdict(row) for row in self._rejected])
+            with delay_interrupts():
+                self._write_buffer()
         except OSError as error:
             if error.errno in NO_SPACE_ERRORS:
                 raise OSError(
@@ -151,6 +150,12 @@ class PreparedWriter:
                     "Free some space and run the same command again to resume",
                 ) from error
             raise
+
+    def _write_buffer(self) -> None:
+        if self.addition and (self._samples or self._rejected):
+            self._save_meta(self.addition.plan_meta())  # the set stays as it was, see append.py
+        self._write_samples()
+        self._append_rows(REJECTED_NAME, [asdict(row) for row in self._rejected])
         self._samples, self._rejected, self._buffered_bytes = [], [], 0
 
     def finish(self) -> None:

@@ -80,7 +80,8 @@ def write_video(path: Path, frames: list[tuple[float, np.ndarray]]) -> None:
         ValueError: it cannot be written.
     """
     duration_s = frames[-1][0] - frames[0][0]
-    writer = VideoWriter(path, (len(frames) - 1) / duration_s if duration_s > 0 else 25.0)
+    fps = (len(frames) - 1) / duration_s if duration_s > 0 else 25.0
+    writer = VideoWriter(path, fps, setting=None)
     for _, image in frames:
         writer.show(image)
     writer.close()

@@ -146,16 +146,18 @@ class VideoWriter:
     Args:
         path: of the video, .mp4 (H.264) or .avi (Motion JPEG).
         fps: frames per second.
+        setting: that states the path, for errors; None if no setting does.
 
     Raises:
         ValueError: the path has another suffix, or cannot be written.
     """
 
-    def __init__(self, path: str | Path, fps: float) -> None:
+    def __init__(self, path: str | Path, fps: float, setting: str | None = "live.output") -> None:
+        self._shown_path = f"{setting}={path}" if setting else str(path)
         self.path, self.fps = Path(path), Fraction(fps).limit_denominator(1001)
         if self.path.suffix.lower() not in VIDEO_ENCODERS:
             suffixes = " or ".join(VIDEO_ENCODERS)
-            raise ValueError(f"live.output={path}: expected a name that ends in {suffixes}")
+            raise ValueError(f"{self._shown_path}: expected a name that ends in {suffixes}")
         self._partial = self.path.with_name(f".{os.getpid()}-{self.path.name}")
         self._container: Any = None
         with self._cleared_on_error():
@@ -204,7 +206,7 @@ class VideoWriter:
                 self._partial.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or error
             raise ValueError(
-                f"live.output={self.path} cannot be written ({reason}). Check the directory's "
+                f"{self._shown_path} cannot be written ({reason}). Check the directory's "
                 "permissions and the free space"
             ) from error
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import numpy as np
 import pytest
 
+from datamodules.store import writer
 from datamodules.store.dataset import PreparedSet
+from datamodules.store.frames import npy_header
 from datamodules.store.recorded_set import RecordedSet
 from datamodules.store.samples import Description, Frame
 
@@ -60,6 +63,49 @@ def test_what_a_killed_process_left_is_repaired(tmp_path, damage):
         recorded.add("C", CLIPS[1:2])
     labels = PreparedSet(tmp_path / "set").manifest["label"].tolist()
     assert labels == (["A", "B", "C"] if damage == "row" else ["A", "C"])
+
+
+def test_a_set_is_usable_whatever_a_killed_process_left(tmp_path):
+    with open_set(tmp_path / "set") as recorded:
+        recorded.add("A", CLIPS)
+        meta = (tmp_path / "set" / "meta.json").read_text()
+        recorded.add("B", CLIPS)
+    (tmp_path / "set" / "meta.json").write_text(meta)  # killed before it was written
+    assert PreparedSet(tmp_path / "set").manifest["label"].unique().tolist() == ["A"]
+    with open_set(tmp_path / "set") as recorded:
+        assert recorded.recorded == {"A": 1, "B": 1}
+    assert PreparedSet(tmp_path / "set").manifest["label"].unique().tolist() == ["A", "B"]
+
+
+def test_ctrl_c_waits_until_a_recording_is_written(tmp_path, monkeypatch):
+    def interrupt(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return npy_header(*arguments)
+
+    with open_set(tmp_path / "set") as recorded:
+        monkeypatch.setattr(writer, "npy_header", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            recorded.add("A", CLIPS)
+        monkeypatch.undo()
+        recorded.add("B", CLIPS[1:2])
+    prepared = PreparedSet(tmp_path / "set")
+    assert prepared.manifest["label"].tolist() == ["A"] * 3 + ["B"]
+    assert [prepared.read_sample(row)[0, 0] for row in range(4)] == [0, 1, 2, 1]
+
+
+def test_a_set_without_recordings_names_its_stage(tmp_path):
+    with open_set(tmp_path / "set"), pytest.raises(ValueError, match="same stage=record command"):
+        PreparedSet(tmp_path / "set")
+
+
+def test_consents_of_a_set_that_was_changed_by_hand_are_replaced(tmp_path):
+    with open_set(tmp_path / "set") as recorded:
+        recorded.add("A", CLIPS)
+    path = tmp_path / "set" / "meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"consents": 7}))
+    with open_set(tmp_path / "set"):
+        pass
+    assert len(json.loads(path.read_text())["consents"]) == 1
 
 
 def test_a_session_without_recordings_can_be_resumed(tmp_path):
