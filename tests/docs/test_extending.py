@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from experiments.launch.signatures import list_arguments
-from tests.helpers.command_line import run_command
+from tests.helpers.command_line import run_commands
 from tests.helpers.documented_commands import find_commands
 from tests.helpers.paths import ROOT
 from tests.helpers.runs import read_metrics
@@ -52,15 +52,22 @@ def test_the_page_names_every_file(workplace: Path) -> None:
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_run(workplace: Path) -> None:
-    places = re.compile(r"my_project/|mylab_run|mylab\.onnx")
-    for number, command in enumerate(COMMANDS):
-        arguments = shlex.split(places.sub(lambda found: f"{workplace}/{found[0]}", command))
-        arguments += ["size=tiny"] if "stage" in command else ["debug=smoke"]
-        if "hydra.run.dir" not in command and "resume" not in command:
-            arguments.append(f"hydra.run.dir={workplace / str(number)}")
-        done = run_command(*arguments, before=partial(sys.path.append, f"{workplace}/my_project"))
-        assert done.returncode == 0, done.stderr
+    commands = [
+        place_command(number, command, workplace) for number, command in enumerate(COMMANDS)
+    ]
+    done = run_commands(commands, partial(sys.path.append, f"{workplace}/my_project"))
+    assert done.returncode == 0, done.stderr
     check_results(workplace)
+
+
+def place_command(number: int, command: str, folder: Path) -> list[str]:
+    """Return the arguments of a command of the page, with files of a folder, and brief."""
+    places = re.compile(r"my_project/|mylab_run|mylab\.onnx")
+    arguments = shlex.split(places.sub(lambda found: f"{folder}/{found[0]}", command))
+    arguments += ["size=tiny"] if "stage" in command else ["debug=smoke"]
+    if "hydra.run.dir" not in command and "resume" not in command:
+        arguments.append(f"hydra.run.dir={folder / str(number)}")
+    return arguments
 
 
 def check_results(folder: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -58,11 +58,34 @@ def run_command(
     return subprocess.CompletedProcess(arguments, process.exitcode, *message)
 
 
+def run_commands(
+    commands: Sequence[Sequence[str]], before: Callable[[], Any] | None = None
+) -> subprocess.CompletedProcess:
+    """Run several ``python run.py …`` after each other in one process, until one of them fails."""
+    with TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("stdout", "stderr")]
+        process = FORK_CONTEXT.Process(target=run_all_as_main, args=(commands, files, before))
+        process.start()
+        process.join(COMMAND_TIMEOUT_S)
+        process.kill()
+        process.join()
+        message = [file.read_text() if file.exists() else "" for file in files]
+    return subprocess.CompletedProcess(list(commands), process.exitcode, *message)
+
+
+def run_all_as_main(
+    commands: Sequence[Sequence[str]], files: list[Path], before: Callable[[], Any] | None
+) -> None:
+    for arguments in commands:
+        run_as_main(tuple(arguments), files, before)
+        before = None
+
+
 def run_as_main(
     arguments: tuple[str, ...], files: list[Path], before: Callable[[], Any] | None
 ) -> None:
     for number, file in enumerate(files, 1):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.chdir(ROOT)
     torch.set_num_threads(1)
     sys.argv = ["run.py", *arguments]
