@@ -6,7 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from datamodules.store.samples import Description, Frame, Rejection, Sample
+from datamodules.store.recovery import check_resumable, refuse_foreign_folder
+from datamodules.store.samples import META_NAME, Description, Frame, Rejection, Sample
 from datamodules.store.writer import PreparedWriter
 from unvoiced.readings import Answer
 
@@ -41,6 +42,17 @@ class FeedbackSet:
             with self._writer:
                 self._writer.finish()
 
+    def require_usable(self) -> None:
+        """Check, before anything is kept, that the folder can take answers of this model.
+
+        Raises:
+            ValueError: it holds the answers of another model, or something else.
+        """
+        if (self.data_dir / META_NAME).exists():
+            check_resumable(self.data_dir, self._describe_set())
+        elif self.data_dir.is_dir():
+            refuse_foreign_folder(self.data_dir)
+
     def add(self, answer: Answer, label: str) -> None:
         """Keep the frames of a wrong answer; the label may be empty."""
         writer = self._open_writer()
@@ -65,13 +77,15 @@ class FeedbackSet:
             f"stage=adapt data_dir={self.data_dir} uses them\n"
         )
 
+    def _describe_set(self) -> Description:
+        facts = self.metadata["frame"]
+        names = ("shape", "dtype", "meaning", "rate")
+        shape, dtype, meaning, rate = (facts.get(name) for name in names)
+        frame = Frame(tuple(shape), dtype, meaning or UNKNOWN_MEANING, rate)
+        settings = {"reader": self.metadata.get("reader", {})}
+        return Description(self.metadata["task"], frame, settings)
+
     def _open_writer(self) -> PreparedWriter:
         if self._writer is None:
-            facts = self.metadata["frame"]
-            names = ("shape", "dtype", "meaning", "rate")
-            shape, dtype, meaning, rate = (facts.get(name) for name in names)
-            frame = Frame(tuple(shape), dtype, meaning or UNKNOWN_MEANING, rate)
-            settings = {"reader": self.metadata.get("reader", {})}
-            description = Description(self.metadata["task"], frame, settings)
-            self._writer = PreparedWriter(self.data_dir, description)
+            self._writer = PreparedWriter(self.data_dir, self._describe_set())
         return self._writer

@@ -58,6 +58,8 @@ def check_resumable(data_dir: Path, description: Description) -> bool:
         before = rename_reader_settings(stored["reader"], has_images)
         stored = stored | {"reader": _with_moved_class(before, settings.get("reader"))}
     keys = list(_differing_keys(settings, stored))  # a new setting that is null changes nothing
+    frame = {"shape": list(description.frame.shape), "dtype": description.frame.dtype}
+    keys += [f"frame.{name}" for name, value in frame.items() if meta["frame"][name] != value]
     if meta["task"] != description.task or keys:
         raise ValueError(
             f"data_dir={data_dir} was prepared for task {meta['task']} with other settings "

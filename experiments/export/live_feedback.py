@@ -15,7 +15,7 @@ def prepare_feedback(config: DictConfig, engine: Engine, wrong: FeedbackSet) -> 
     """Return the keys of ``live.feedback``; None without it.
 
     Raises:
-        ValueError: there is no window for them.
+        ValueError: there is no window for them, or the set holds the answers of another model.
     """
     if not config.live.feedback:
         return None
@@ -24,11 +24,17 @@ def prepare_feedback(config: DictConfig, engine: Engine, wrong: FeedbackSet) -> 
             f"live.feedback=true needs a window, and live.output={config.live.output} shows none. "
             "Leave out one of them."
         )
+    wrong.require_usable()
     return FeedbackKeys(engine, wrong.add)
 
 
 def start_keys(engine: Engine, wrong: FeedbackSet) -> KeyThread:
-    """Return the reader of the terminal's keys; it prints what is typed."""
+    """Return the reader of the terminal's keys; it prints what is typed.
+
+    Raises:
+        ValueError: the set holds the answers of another model.
+    """
+    wrong.require_usable()
     feedback = FeedbackKeys(engine, wrong.add)
 
     def take_key(key: str) -> None:

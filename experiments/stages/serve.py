@@ -88,7 +88,8 @@ def _load_model(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     has_leakage = bool(metadata.get("leaks"))
     tested = None if isinstance(path, ListConfig) else Path(path)
     note = describe_model(recognizer.task, metadata["simulated"], has_leakage, tested)
-    logger.info(f"{path}: task {recognizer.task}. {recognizer.training_data_note} {note}")
+    named = ", ".join(map(str, path)) if isinstance(path, ListConfig) else path
+    logger.info(f"{named}: task {recognizer.task}. {recognizer.training_data_note} {note}")
     if get_task(recognizer.task).has_camera:  # otherwise no engine is needed
         Engine(recognizer, **live).close()  # an error appears now, instead of to visitors
     return recognizer, partial(Engine, recognizer, **live), note

@@ -57,6 +57,16 @@ def test_any_interruption_gives_the_same_set(
             assert (whole / name).read_bytes() == (broken / name).read_bytes()
 
 
+@pytest.mark.parametrize("change", [{"shape": (1,)}, {"dtype": "float16"}, {"dtype": "float64"}])
+def test_frames_of_another_form_leave_a_set_as_it_is(tmp_path: Path, change: dict) -> None:
+    write_all(tmp_path / "set", TEST_DESCRIPTION, [make_sample("x", 3)])
+    before = (tmp_path / "set" / "features.npy").read_bytes()
+    other = replace(TEST_DESCRIPTION, frame=replace(TEST_FRAME, **change))
+    with pytest.raises(ValueError, match=f"{next(iter(change))} differ"):
+        PreparedWriter(tmp_path / "set", other)
+    assert (tmp_path / "set" / "features.npy").read_bytes() == before
+
+
 def test_a_set_reads_back_as_written(tmp_path: Path) -> None:
     outcomes = [make_sample("x", 3), Rejection("y", "no face", label="b"), make_sample("z", 2, "b")]
     write_all(tmp_path / "set", TEST_DESCRIPTION, outcomes)

@@ -77,6 +77,22 @@ def test_corrections_are_a_prepared_set(engine: Engine, tmp_path: Path) -> None:
     assert "2 corrected answers, 1 without" in wrong.describe()
 
 
+def test_answers_of_another_model_are_refused_before_the_first(
+    engine: Engine, tmp_path: Path
+) -> None:
+    metadata = engine.recognizer.metadata
+    with FeedbackSet(tmp_path / "set", metadata) as wrong:
+        wrong.add(make_answer(1, "A"), "B")
+    FeedbackSet(tmp_path / "set", metadata).require_usable()
+    other = metadata | {"frame": metadata["frame"] | {"shape": [21]}}
+    with pytest.raises(ValueError, match=r"other settings \(frame.shape differ\)"):
+        FeedbackSet(tmp_path / "set", other).require_usable()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    with pytest.raises(ValueError, match="is not a prepared set"):
+        FeedbackSet(tmp_path / "full", metadata).require_usable()
+
+
 def test_without_a_wrong_answer_nothing_is_kept(engine: Engine, tmp_path: Path) -> None:
     with FeedbackSet(tmp_path / "set", engine.recognizer.metadata) as wrong:
         assert wrong.describe() == ""
