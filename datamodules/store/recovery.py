@@ -77,8 +77,12 @@ def _with_moved_class(stored: dict[str, Any], current: Any) -> dict[str, Any]:
 
 
 def refuse_foreign_folder(data_dir: Path) -> None:
-    """Raise ``ValueError`` if the folder holds anything but a lock file."""
-    if any(path.name != LOCK_NAME for path in data_dir.iterdir()):
+    """Raise ``ValueError`` if the folder holds anything but a lock file.
+
+    A full disk or a kill may leave a ``meta.partial`` beside it.
+    """
+    own_names = LOCK_NAME, Path(META_NAME).with_suffix(".partial").name
+    if any(path.name not in own_names for path in data_dir.iterdir()):
         raise ValueError(
             f"data_dir={data_dir} is not empty and holds no {META_NAME}: it is not a prepared "
             "set. Use a new or empty folder"

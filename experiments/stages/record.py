@@ -15,7 +15,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from datamodules.store.recorded_set import RecordedSet
-from datamodules.store.samples import Description
+from datamodules.store.samples import MAX_LABEL, Description
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.runs.prompting import PromptScreen, write_video
@@ -29,11 +29,11 @@ from unvoiced.live.cameras import (
 from unvoiced.live.emg_sources import GrowingTable, LSLStream
 from unvoiced.tasks import get_task, import_object
 from unvoiced.teaching.recording import Attempt, RecordingSession, list_prompts
-from unvoiced.text import normal_form
+from unvoiced.text import normal_form, shorten
 
 LSL_PREFIX = "lsl:"
 CHUNK_S = 0.05  # of a signal: as exactly is a recording cut
-NAME_PATTERN = re.compile(r"[\w][\w .-]{0,59}")
+NAME_PATTERN = re.compile(r"\w([\w .-]{0,58}[\w-])?")
 CONSENT = (
     "I agree that these recordings are stored in this folder and used to train and test models "
     "of communication without a voice."
@@ -159,9 +159,11 @@ def _check_settings(config: DictConfig) -> list[str]:
     if settings.keep_video and not spec.has_camera:
         raise ValueError("record.keep_video=true has no effect on signals, which have no images")
     labels = [normal_form(str(label)).strip() for label in settings.classes]
-    if not all(labels) or len({*labels}) < len(labels):
+    is_valid = all(0 < len(label) <= MAX_LABEL for label in labels)
+    if None in settings.classes or not is_valid or len({*labels}) < len(labels):
         raise ValueError(
-            f"record.classes={labels} is not valid; expected different names that are not empty"
+            f"record.classes={shorten(str(labels), 200)} is not valid; expected different names of "
+            f"1 to {MAX_LABEL:,} characters"
         )
     return labels
 

@@ -108,6 +108,14 @@ def test_consents_of_a_set_that_was_changed_by_hand_are_replaced(tmp_path):
     assert len(json.loads(path.read_text())["consents"]) == 1
 
 
+def test_a_disk_that_was_full_at_the_first_write_leaves_a_folder_to_use(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "meta.partial").write_text("{")
+    with open_set(tmp_path / "set") as recorded:
+        recorded.add("A", CLIPS)
+    assert len(PreparedSet(tmp_path / "set")) == 3
+
+
 def test_a_session_without_recordings_can_be_resumed(tmp_path):
     with open_set(tmp_path / "set"):
         pass

@@ -108,10 +108,11 @@ def test_words_of_a_growing_table_are_recorded(run, tmp_path, caplog) -> None:
     [
         (["record.consent=false"], "Set record.consent=true if it is given"),
         (["record.classes=[yes,yes]"], "expected different names"),
+        ([f"record.classes=[{'x' * 1001},no]"], "expected different names of 1 to 1,000"),
         (["record.person=../you"], "expected up to 60 letters"),
+        (["record.person='you '"], "expected up to 60 letters"),
         (["record.keep_video=true"], "has no effect on signals"),
         (["input_reader.sample_rate=null"], "needs input_reader.sample_rate="),
-        (["input_reader.skip_samples=3"], "input_reader.skip_samples=3 has no effect here"),
         (["input=absent.csv"], "absent.csv does not exist"),
         (["input=lsl:amp"], "input=lsl:… needs"),
         (["input_reader.low_hz=200"], "input_reader.low_hz=200 is not valid"),
