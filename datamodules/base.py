@@ -257,8 +257,8 @@ class PreparedDataModule(LoadingDataModule):
         if unknown and not self.accepts_unknown_labels:
             known = [*self.classes[:30], *["…"] * (len(self.classes) > 30)]
             raise ValueError(
-                f"data_dir={self.prepared.place} holds {len(unknown)} classes that the model "
-                f"does not know: {', '.join(unknown[:10])}. It knows: {', '.join(known)}. "
+                f"data_dir={self.prepared.place} holds {count_noun(len(unknown), 'class')} that the "
+                f"model does not know: {', '.join(unknown[:10])}. It knows: {', '.join(known)}. "
                 f"{self.unknown_class_advice}"
             )
 

@@ -57,6 +57,9 @@ def fine_tune(
         rows: of its manifest; their labels are classes of the model.
         recordings: the recording of each row.
         seed: of the order, the augmentation and the dropout.
+
+    Raises:
+        ValueError: a gradient is not finite.
     """
     labels = data.prepared.manifest["label"].iloc[rows].to_numpy(str)
     losses, scores = [], []
@@ -105,7 +108,11 @@ def _train(
             optimizer.param_groups[0]["lr"] = LEARNING_RATE * min(1, step / WARMUP_STEPS)
             optimizer.zero_grad()
             trained.forward_and_loss(batch)[1].backward()
-            nn.utils.clip_grad_norm_(trained.net.parameters(), CLIP_NORM)
+            if not nn.utils.clip_grad_norm_(trained.net.parameters(), CLIP_NORM).isfinite():
+                raise ValueError(
+                    f"Step {step} of fine-tuning has gradients that are not finite. Remove damaged "
+                    "recordings from the set, or use adapt.method=profile"
+                )
             optimizer.step()
             if step in steps:
                 yield trained

@@ -167,7 +167,11 @@ def _describe_fine_tuned(
     card, record = module.card, TrainingRecord.from_rows(data.prepared, rows)
     if card.record:
         record = TrainingRecord.from_plain(card.record).merge(record)
-    note = f"fine-tuned for {result.steps} steps with {len(rows)} samples of one person"
+    people = data.prepared.manifest["group"].iloc[rows].nunique()
+    note = (
+        f"fine-tuned for {result.steps} steps with {len(rows)} samples of "
+        f"{f'{people} people or sessions' if people > 1 else 'one person'}"
+    )
     changes = {"data_dir": resolve_folders(data.data_dir), "config": plain(config)}
     return replace(
         card,

@@ -5,4 +5,12 @@ from dataclasses import replace
 from unvoiced.tasks.lipread import LIPREAD
 from unvoiced.tasks.spec import register_task
 
-VSR = register_task(replace(LIPREAD, name="vsr", context_s=0.2))
+VSR = register_task(
+    replace(
+        LIPREAD,
+        name="vsr",
+        fine_tuning_note="it has not been measured with large vocabularies, and of ten words it "
+        "read less than a profile.",
+        context_s=0.2,
+    )
+)

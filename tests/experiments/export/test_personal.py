@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from datamodules.store.dataset import PreparedSet
 from experiments.checkpoints.load import load_checkpoint
 from experiments.export.inference_module import (
     build_inference_module,
@@ -16,6 +17,7 @@ from experiments.export.inference_module import (
 from experiments.export.onnx import write_onnx
 from experiments.export.personal import PersonalNetwork, personal_metadata, read_own_profile
 from tests.helpers.compose import compose_command
+from tests.helpers.emg_sets import write_muscles
 from unvoiced import Recognizer
 from unvoiced.decoding import log_softmax
 from unvoiced.profile import build_profile
@@ -76,6 +78,32 @@ def test_a_file_with_a_profile_inside_takes_no_other_profile(
     assert recognizer.read(hands[2]).label == "my name"
     with pytest.raises(ValueError, match="gives no embedding"):
         recognizer.use_profile(path)
+
+
+@pytest.mark.slow
+def test_a_file_of_emg_answers_with_the_phrases_of_the_profile(run, tmp_path: Path) -> None:
+    words = ("tokenizer=phrase", "objective=cross_entropy", "net=emg_words")
+    trained = write_muscles(tmp_path / "trained")
+    training = ("task=emg", "debug=smoke", f"data_dir={trained}", "split=column", *words)
+    model = run(*training, run_dir="fit") / "checkpoints" / "best.ckpt"
+    person = write_muscles(tmp_path / "set", groups=1, texts=("yes", "Thirsty"), splits=())
+    profile, file = tmp_path / "me.profile", tmp_path / "me.onnx"
+    given = ("task=emg", f"ckpt_path={model}")
+    settings = (f"adapt.output={profile}", "adapt.only_taught=true")
+    run("stage=adapt", *given, f"data_dir={person}", *settings, run_dir="adapt")
+    output = ("export.format=onnx", f"export.output={file}", f"data_dir={trained}")
+    run("stage=export", *given, f"profile={profile}", *output, run_dir="export")
+    config = compose_command(*given, f"profile={profile}")
+    personal = wrap_as_recognizer(load_checkpoint(model), config, profile=profile)
+    baked = Recognizer(file)
+    assert list(baked.tokenizer.entries) == personal.classes
+    signal = np.asarray(PreparedSet(person, "emg").features)[:500]
+    for part in (signal, signal[:300], 2 * signal[100:]):
+        label, probability = baked.transcribe(part)
+        assert (label, probability) == (
+            personal.transcribe(part)[0],
+            pytest.approx(personal.transcribe(part)[1], abs=1e-3),
+        )
 
 
 @pytest.mark.parametrize("setting", ["export.format=pth", "export.quantize=int8"])
