@@ -257,8 +257,9 @@ class PreparedDataModule(LoadingDataModule):
         if unknown and not self.accepts_unknown_labels:
             known = [*self.classes[:30], *["…"] * (len(self.classes) > 30)]
             raise ValueError(
-                f"data_dir={self.prepared.place} holds {count_noun(len(unknown), 'class')} that the "
-                f"model does not know: {', '.join(unknown[:10])}. It knows: {', '.join(known)}. "
+                f"data_dir={self.prepared.place} holds {count_noun(len(unknown), 'class')} that "
+                f"the model does not know: {', '.join(unknown[:10])}. "
+                f"It knows: {', '.join(known)}. "
                 f"{self.unknown_class_advice}"
             )
 
