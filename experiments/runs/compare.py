@@ -14,7 +14,9 @@ from experiments.runs.folds import pool_scores, read_folds
 from experiments.runs.run_folder import MEASURES, Run
 from experiments.runs.statistics import bootstrap_interval, t_interval
 
-FOLDER_SETTINGS = ("run_dir", "run_id", "resume")  # differ between any two runs
+# Settings that differ between any two runs, and labels and loggers, which change no result.
+FOLDER_SETTINGS = ("run_dir", "run_id", "resume", "run_name", "run_group", "run_tags", "log_best")
+LOGGER_PREFIX = "logger."
 # Settings, beside those of the split, that decide which samples are validated.
 SAMPLE_SETTINGS = ("seed", "fold", "data_dir", "calibrate", "size")
 
@@ -52,9 +54,10 @@ def _group(runs: list[Run], key: Callable[[Run], str]) -> dict[str, list[Run]]:
 
 
 def comparable_settings(run: Run) -> dict[str, str]:
-    """Return the settings as text, without those that depend on the run folder alone."""
+    """Return the settings as text, without those of the run folder, its labels and loggers."""
     run_dir, run_id = (str(run.settings.get(name) or "") for name in ("run_dir", "run_id"))
-    kept = {k: v for k, v in run.settings.items() if k not in FOLDER_SETTINGS}
+    ignored = {k for k in run.settings if k in FOLDER_SETTINGS or k.startswith(LOGGER_PREFIX)}
+    kept = {k: v for k, v in run.settings.items() if k not in ignored}
     text = {k: "null" if v is None else str(v) for k, v in kept.items()}
     text = {k: v.replace(run_dir, ".") if run_dir else v for k, v in text.items()}
     return {k: v for k, v in text.items() if v != run_id or "." not in k}

@@ -221,7 +221,12 @@ def write_seeds(folder: Path) -> list[Path]:
     """Write runs of three seeds, of a larger network, and one stopped by NaN."""
     runs = [
         write_run_folder(
-            folder / str(seed), make_epoch_table([0.5, score]), make_metrics(score), seed=seed
+            folder / str(seed),
+            make_epoch_table([0.5, score]),
+            make_metrics(score),
+            seed=seed,
+            run_name=f"asl_2026-01-31_12-00-0{seed}",
+            logger={"wandb": {"name": f"run {seed}"}},
         )
         for seed, score in enumerate((0.6, 0.7, 0.8))
     ]
