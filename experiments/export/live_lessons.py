@@ -56,6 +56,11 @@ def teach_live(config: DictConfig) -> Profile:
 def _make_lesson(config: DictConfig, recognizer: Recognizer, support: SupportSet) -> Lesson:
     names = [str(name) for name in plain(config.adapt).get("classes") or []]
     labels = support.check_labels(names) or list_teachable(recognizer)
+    if len({*labels, *(shot.label for shot in support.shots)}) < 2:
+        raise ValueError(
+            f"adapt.classes=[{labels[0]}] is one class, and a profile needs two or more. Name "
+            "another one, or extend a profile with profile="
+        )
     return Lesson(recognizer, labels, config.adapt.shots, support, **stream_settings(config))
 
 

@@ -151,6 +151,7 @@
   function showProgress(answer) {
     const { phase, label, name, index, total, shot, shots } = answer;
     if (phase === "done") return;
+    announce(answer, label !== shownLabel);
     if (label !== shownLabel) showLabel(label, name);
     const isReady = phase === "ready";
     element("cue").textContent = isReady ? "Get ready: " + Math.ceil(2 * answer.countdown_s)
@@ -161,10 +162,15 @@
     if (answer.captured) showCaptured(answer.captured);
   }
 
+  function announce({ captured, name, shot, shots }, isNew) {  // in one go: the last text alone is read out
+    const parts = [captured && captured.name + " captured", isNew ? name : captured && `${shot} of ${shots}`];
+    const text = parts.filter(Boolean).join(". ");
+    if (text) element("said").textContent = text;
+  }
+
   function showLabel(label, name) {
     shownLabel = label;
     element("asked").textContent = name;
-    element("said").textContent = name;
     element("lesson").dataset.label = label;
     if (element("say").checked) { window.speechSynthesis?.cancel(); speak(name); }
     const example = element("example");
@@ -181,7 +187,6 @@
     view.src = image;
     view.alt = "What is kept of " + name;
     element("captured-text").textContent = read === name ? name + ", as the model reads it too" : `${name}; the model alone reads ${read}`;
-    element("said").textContent = name + " captured";
   }
 
   // ---- buttons and keys

@@ -53,6 +53,12 @@ window.heard = [];
 const speak = speechSynthesis.speak.bind(speechSynthesis);
 speechSynthesis.speak = (said) => { window.heard.push(said.text); speak(said); };
 """
+ANNOUNCED = """() => {
+  const region = document.querySelector("#uv-said");
+  window.said = [];
+  const note = () => window.said.push(region.textContent);
+  new MutationObserver(note).observe(region, { childList: true });
+}"""
 PATIENCE_MS = 30_000
 
 
@@ -320,6 +326,7 @@ def test_the_model_is_taught_by_keyboard_alone_and_its_profile_is_saved(
     ):
         shown.get_by_role("tab", name="Teach it").click()
         shown.get_by_label("Say each name").uncheck()
+        shown.evaluate(ANNOUNCED)
         shown.locator("#uv-shots").select_option("2")
         shown.locator("#uv-teach-start").focus()
         shown.keyboard.press("Enter")
@@ -327,6 +334,8 @@ def test_the_model_is_taught_by_keyboard_alone_and_its_profile_is_saved(
         save_screenshot(shown, tmp_path, "teach_light")
         assert shown.locator("#uv-said").get_attribute("aria-live") == "polite"
         shown.wait_for_function("document.querySelector('#uv-lesson').dataset.label === 'B'")
+        said = shown.evaluate("window.said")
+        assert said[0] == "A" and {"A captured. 1 of 2", "A captured. B"} <= set(said)
         shown.keyboard.press("r")  # nothing of B yet: A again
         shown.wait_for_function("document.querySelector('#uv-lesson').dataset.label === 'A'")
         shown.wait_for_function("document.querySelector('#uv-lesson').dataset.label === 'C'")
