@@ -211,7 +211,14 @@ def build_recorder(config: DictConfig, facts: dict[str, Any]) -> Any:
     unused = sorted({*given} - {*names})
     if unused:
         raise ValueError(f"input_reader.{unused[0]}={given[unused[0]]} has no effect here")
-    given |= {"window_s": config.record.window_s} if "window_s" in names else {}
+    if "window_s" in names:
+        given["window_s"] = window_s = config.record.window_s
+        timeout_s = config.record.timeout_s
+        if timeout_s <= window_s:
+            raise ValueError(
+                f"record.timeout_s={timeout_s:g} is not valid; expected more than the "
+                f"{window_s:g} seconds of record.window_s"
+            )
     return build(**given | facts)
 
 

@@ -112,6 +112,7 @@ def test_words_of_a_growing_table_are_recorded(run, tmp_path, caplog) -> None:
         (["record.person=../you"], "expected up to 60 letters"),
         (["record.person='you '"], "expected up to 60 letters"),
         (["record.keep_video=true"], "has no effect on signals"),
+        (["record.timeout_s=2"], "expected more than the 2 seconds of record.window_s"),
         (["input_reader.sample_rate=null"], "needs input_reader.sample_rate="),
         (["input=absent.csv"], "absent.csv does not exist"),
         (["input=lsl:amp"], "input=lsl:… needs"),
