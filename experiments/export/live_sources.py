@@ -40,7 +40,7 @@ def open_live_source(
         expected = f"camera:0, {spec.input_description}"
         raise ValueError(f"input={where} cannot be read; expected {expected}")
     if path.exists() and spec.is_landmark_file(where):
-        return FrameSequence(read_landmarks(path), LANDMARK_FPS, paced)
+        return FrameSequence(read_landmarks(path, recognizer.num_hands), LANDMARK_FPS, paced)
     rate = float(recognizer.metadata["frame"].get("rate") or FRAME_FPS)
     if spec.is_frame_folder(path):
         return FrameSequence(_list_images(path), rate, paced)
@@ -72,13 +72,13 @@ def load_recording(
     return reader.load_counts(items[0])
 
 
-def read_landmarks(path: Path) -> np.ndarray:
-    """Return the hands of a table or array, (T, 63) float32.
+def read_landmarks(path: Path, num_hands: int = 1) -> np.ndarray:
+    """Return the hands of a table or array, (T, 63 * num_hands) float32.
 
     Raises:
         ValueError: no row of it can be read.
     """
-    reader = HandInput(path)
+    reader = HandInput(path, num_hands=num_hands)
     outcomes = [one for item in reader.list_items() for one in reader.read(item)]
     frames = [one.features[0] for one in outcomes if isinstance(one, Sample)]
     if not frames:

@@ -125,7 +125,7 @@ class UploadReader:
         return replace(result, samples=reading.signal, seconds=len(reading.signal) / frame_rate)
 
     def _read_landmarks(self, path: Path) -> UploadResult:
-        frames = read_landmarks(path)
+        frames = read_landmarks(path, self.recognizer.num_hands)
         check_duration(len(frames) / LANDMARK_FPS, self.max_s)
         if len(frames) == 1:
             return UploadResult.from_reading(self.recognizer.read(frames))
