@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from experiments.launch.allowed import MAX_PACKAGES, is_allowable
-from experiments.launch.renaming import (
+from experiments.launch.names.renaming import (
     Renamed,
     rename_card_fields,
     rename_card_settings,

@@ -15,7 +15,7 @@ from torch import nn
 
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.launch.allowed import advise_allow, is_allowed, refuse_foreign_class
-from experiments.launch.signatures import find_class
+from experiments.launch.settings.signatures import find_class
 
 CONF = Path(__file__).parents[2] / "conf"
 

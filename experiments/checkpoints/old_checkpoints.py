@@ -7,7 +7,7 @@ from typing import Any
 from lightning.fabric.plugins import CheckpointIO
 
 from experiments.checkpoints.card import TARGET, ModelCard
-from experiments.launch.renaming import Renamed, rename_states, warn_renamed
+from experiments.launch.names.renaming import Renamed, rename_states, warn_renamed
 
 
 def rename_checkpoint(content: dict[str, Any], card: ModelCard, place: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from experiments.launch.names.renaming import rename_overrides
 from experiments.launch.plain_yaml import read_plain_yaml
-from experiments.launch.renaming import rename_overrides
 from unvoiced.plain_data import show_value
 
 OVERRIDES = Path(".hydra", "overrides.yaml")

@@ -23,8 +23,8 @@ from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
 from experiments.launch.instantiate import instantiate, instantiate_group, plain
 from experiments.launch.limits import refuse_excess_devices
+from experiments.launch.names.renaming import Renamed, rename_settings, warn_renamed
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
-from experiments.launch.renaming import Renamed, rename_settings, warn_renamed
 from experiments.launch.trainer_checks import build_profiler, explain_trainer_errors
 from modules.base import TaskModule
 from unvoiced.masking import mask_settings

@@ -14,8 +14,17 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from experiments.launch.errors import report_errors
 from experiments.launch.requirements import require_files, require_relations, require_writable
-from experiments.launch.schema import NAMED, validate_configuration, validate_plain_settings
-from experiments.launch.suggestions import CONF, explain_unknown, list_known_keys, list_tasks_with
+from experiments.launch.settings.schema import (
+    NAMED,
+    validate_configuration,
+    validate_plain_settings,
+)
+from experiments.launch.settings.suggestions import (
+    CONF,
+    explain_unknown,
+    list_known_keys,
+    list_tasks_with,
+)
 from unvoiced.validation import shown
 
 # The settings and groups that only some stages read.

@@ -14,9 +14,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.launch.old_names import CHOICES
-from experiments.launch.signatures import find_class, list_arguments
-from experiments.launch.suggestions import explain_unknown, suggest_choice
+from experiments.launch.names.old_names import CHOICES
+from experiments.launch.settings.signatures import find_class, list_arguments
+from experiments.launch.settings.suggestions import explain_unknown, suggest_choice
 from unvoiced.text import printable
 from unvoiced.validation import shown
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from datamodules.base import PreparedDataModule
-from experiments.launch.signatures import find_class, list_arguments
-from experiments.launch.suggestions import list_choices
+from experiments.launch.settings.signatures import find_class, list_arguments
+from experiments.launch.settings.suggestions import list_choices
 from modules.base import TaskModule
 from unvoiced.validation import shown
 

@@ -13,9 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-from experiments.launch.renaming import rename_overrides
-from experiments.launch.rules import find_rule
-from experiments.launch.suggestions import suggest_choice
+from experiments.launch.names.renaming import rename_overrides
+from experiments.launch.settings.rules import find_rule
+from experiments.launch.settings.suggestions import suggest_choice
 from unvoiced.validation import shown
 
 MULTIRUN = ("-m", "--multirun")

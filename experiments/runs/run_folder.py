@@ -16,8 +16,8 @@ import pandas as pd
 from omegaconf import ListConfig
 
 from datamodules.readers.files import natural_key
+from experiments.launch.names.renaming import rename_settings
 from experiments.launch.plain_yaml import read_plain_yaml
-from experiments.launch.renaming import rename_settings
 from experiments.reports.markdown import format_interval, format_number
 from experiments.reports.run_facts import read_measure, read_milestone_seconds
 from experiments.reports.training_curve import TrainingCurve

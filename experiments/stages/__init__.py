@@ -7,7 +7,7 @@ import importlib
 from omegaconf import DictConfig
 
 from experiments.checkpoints.misfits import explain_network_errors
-from experiments.launch.schema import validate_configuration
+from experiments.launch.settings.schema import validate_configuration
 
 STAGES = {
     "fit": "experiments.stages.fit",

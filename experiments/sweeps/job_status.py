@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.launch.names.renaming import list_new_overrides
 from experiments.launch.plain_yaml import read_plain_yaml
-from experiments.launch.renaming import list_new_overrides
 
 STATUS_FILE = "status.json"
 SWEEP_ACTIVITY = "a sweep"  # in the lock file of the sweep folder

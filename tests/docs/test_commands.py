@@ -7,8 +7,8 @@ import pytest
 from lightning.pytorch.accelerators import CUDAAccelerator
 
 from experiments.launch.command import validate_command
-from experiments.launch.renaming import list_new_overrides
-from experiments.launch.schema import GROUPS
+from experiments.launch.names.renaming import list_new_overrides
+from experiments.launch.settings.schema import GROUPS
 from tests.helpers.commands import compose_arguments
 from tests.helpers.documented_commands import (
     PAGES,

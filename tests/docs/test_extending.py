@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.launch.signatures import list_arguments
+from experiments.launch.settings.signatures import list_arguments
 from tests.helpers.command_line import run_commands
 from tests.helpers.documented_commands import find_commands
 from tests.helpers.paths import ROOT

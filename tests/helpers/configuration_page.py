@@ -14,9 +14,9 @@ from pathlib import Path
 
 import yaml
 
-from experiments.launch.rules import find_rule
-from experiments.launch.signatures import find_class, list_arguments
-from experiments.launch.suggestions import key_prefix
+from experiments.launch.settings.rules import find_rule
+from experiments.launch.settings.signatures import find_class, list_arguments
+from experiments.launch.settings.suggestions import key_prefix
 from tests.helpers.paths import ROOT
 
 CONF = ROOT / "conf"
@@ -42,7 +42,7 @@ GROUPS = {
 PRESETS = ("experiment", "sweep", "debug")  # only set keys that other groups describe
 INTRODUCTION = """# Configuration
 
-This page is generated from `conf/` and `experiments/launch/*rules.py` by `python -m tests.helpers.configuration_page`.
+This page is generated from `conf/` and `experiments/launch/settings/*rules.py` by `python -m tests.helpers.configuration_page`.
 
 Any key is set on the command line as `key=value`; a group takes the name of one of its files, such as `net=resnet_bilstm`. *Default* is the value in the file: `${key}` takes the value of another key, and "tiny" is the value with `size=tiny`. *Values* are those that the command line accepts, with the unit in parentheses. A command with any other value ends with one sentence before anything is written.
 

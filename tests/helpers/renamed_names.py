@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from experiments.launch.old_names import CHOICES, KEYS, TARGETS
+from experiments.launch.names.old_names import CHOICES, KEYS, TARGETS
 from tests.helpers.paths import ROOT
 
 PAGE = ROOT / "docs" / "CHANGELOG.md"

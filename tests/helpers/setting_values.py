@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.launch.overrides import quote_values
-from experiments.launch.schema import ALL_GROUPS, GROUPS, validate_key
+from experiments.launch.settings.schema import ALL_GROUPS, GROUPS, validate_key
 from tests.helpers.commands import compose_arguments
 
 VALUES = ("abc", "0", "-1", "1e9", "nan", "null", "[]", "{}")

@@ -25,7 +25,7 @@ def test_the_help_lists_commands_and_groups() -> None:
         ("trainer.max_epoch=3", "Did you mean trainer.max_epochs?"),
         ("split=bygroup", "leave_one_group_out"),
         ("stage=fitt", "Stages: fit, validate, test"),
-        ("stage=prepare", "reader=<one of emg_manifest, frame_folder, gaddy"),
+        ("stage=prepare", "reader=<one of brainflow, edf, emg_manifest"),
         ("stage=test", "needs ckpt_path="),
         ("trainer=gpu", "trainer.accelerator=gpu is not available on this machine"),
         ("data_dir=/nowhere", "data_dir=/nowhere does not exist"),

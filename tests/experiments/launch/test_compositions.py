@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.launch.instantiate import instantiate_group
 from experiments.launch.overrides import prepare_arguments
-from experiments.launch.suggestions import list_choices
+from experiments.launch.settings.suggestions import list_choices
 from tests.helpers.compose import compose_command
 from tests.helpers.paths import TASKS
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from experiments.launch.build import build_datamodule, build_module
-from experiments.launch.schema import validate_configuration
+from experiments.launch.settings.schema import validate_configuration
 from tests.helpers.compose import compose_command
 from tests.helpers.paths import ROOT, TASKS
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.launch.rules import find_rule
+from experiments.launch.settings.rules import find_rule
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
 from experiments.checkpoints.resume import merge_saved_overrides
-from experiments.launch import current_names, renaming
 from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.errors import explain
-from experiments.launch.old_names import CHOICES, KEYS, TARGETS, WEIGHTS
+from experiments.launch.names import current_names, renaming
+from experiments.launch.names.old_names import CHOICES, KEYS, TARGETS, WEIGHTS
+from experiments.launch.names.renaming import rename_override, rename_overrides, rename_settings
 from experiments.launch.overrides import prepare_arguments
-from experiments.launch.renaming import rename_override, rename_overrides, rename_settings
-from experiments.launch.schema import validate_configuration
+from experiments.launch.settings.schema import validate_configuration
 
 NET = "modules.networks.letter_net.LetterNet"
 

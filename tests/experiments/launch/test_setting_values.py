@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from experiments.launch.schema import ALL_GROUPS, GROUPS, validate_configuration
+from experiments.launch.settings.schema import ALL_GROUPS, GROUPS, validate_configuration
 from tests.helpers.paths import TASKS
 from tests.helpers.setting_values import (
     SHOWN,

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from experiments.launch.old_names import KEYS
+from experiments.launch.names.old_names import KEYS
 from unvoiced.validation import find_nearest, shown
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 # Names that other tools use for settings of this project.
 SYNONYMS = {
     "lr": "optimizer.lr",

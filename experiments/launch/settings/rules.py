@@ -1,7 +1,7 @@
 """The values that each setting of conf/ may have.
 
 A pattern stands for all settings that it matches (``*`` matches dots too); the first that matches
-holds. Settings without a rule follow the annotations of their class (experiments/launch/schema.py).
+holds. Settings without a rule follow the annotations of their class (``schema``, beside this file).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from experiments.launch.allowed import ALLOW_RULE
-from experiments.launch.data_rules import DATA
-from experiments.launch.reader_rules import READING
-from experiments.launch.rule_kinds import (
+from experiments.launch.settings.data_rules import DATA
+from experiments.launch.settings.reader_rules import READING
+from experiments.launch.settings.rule_kinds import (
     COUNT,
     FILE,
     FILES,
@@ -26,7 +26,7 @@ from experiments.launch.rule_kinds import (
     SHARE,
     TAGS,
 )
-from experiments.launch.training_rules import MODEL, TRAINING
+from experiments.launch.settings.training_rules import MODEL, TRAINING
 from unvoiced.validation import FLAG, NULL, Rule, choice, integer, list_of, number, text
 
 ROOT: dict[str, Rule] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = Path(__file__).parents[3] / "conf"
 CHOICE_NAME = re.compile(r"[\w-]{1,100}")  # no path: Hydra refuses files elsewhere
 
 

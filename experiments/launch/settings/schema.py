@@ -9,12 +9,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.launch.allowed import advise_allow, allow_packages, refuse_foreign_class
-from experiments.launch.current_names import read_task
 from experiments.launch.instantiate import BUILDABLE, list_buildable
-from experiments.launch.old_names import KEYS
-from experiments.launch.rules import find_rule
-from experiments.launch.signatures import find_class, list_arguments
-from experiments.launch.suggestions import CONF, list_known_keys, suggest_key, suggest_new_name
+from experiments.launch.names.current_names import read_task
+from experiments.launch.names.old_names import KEYS
+from experiments.launch.settings.rules import find_rule
+from experiments.launch.settings.signatures import find_class, list_arguments
+from experiments.launch.settings.suggestions import (
+    CONF,
+    list_known_keys,
+    suggest_key,
+    suggest_new_name,
+)
 from unvoiced.validation import require, shown
 
 TRAINING = ("module", "net", "datamodule", "optimizer", "scheduler", "augment", "split")

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from experiments.launch.current_names import (
+from experiments.launch.names.current_names import (
     find_choice,
     find_reader_kind,
     is_current_override,
     read_current_settings,
 )
-from experiments.launch.old_names import ADDED_BEFORE, CHOICES, KEYS, TARGETS, WEIGHTS
+from experiments.launch.names.old_names import ADDED_BEFORE, CHOICES, KEYS, TARGETS, WEIGHTS
 from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.launch.resumed_run import find_run_folder
 from unvoiced.text import printable

@@ -1,7 +1,7 @@
 """Names of the previous version, which commands, run folders and models may hold.
 
 Every row is a name that a user typed or that a file holds, and its new name. The code that reads
-these tables is in ``experiments/launch/renaming.py``. A row is deleted one version later.
+these tables is in ``experiments/launch/names/renaming.py``. A row is deleted one version later.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.launch.rule_kinds import (
+from experiments.launch.settings.rule_kinds import (
     FILE,
     FOLDER,
     NAME,

@@ -1,0 +1,1 @@
+"""Names of the version before, and the names that replace them."""
