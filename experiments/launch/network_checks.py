@@ -22,15 +22,20 @@ def require_arguments(
     Raises:
         ValueError: with the network's class and the argument.
     """
-    names, takes_others = list_arguments(find_class(net["_target_"]))
+    rules, takes_others = list_arguments(find_class(net["_target_"]))
     for group, settings in (("net", net), ("module", module)):
         for name in getattr(data, f"{group}_arguments"):
             if name in settings:
                 value = shown(settings[name])
                 raise ValueError(f"{group}.{name}={value} has no effect: it follows from the data")
     for name in data.net_arguments:
-        if name not in names and not takes_others:
+        if name not in rules and not takes_others:
             raise ValueError(_explain(net["_target_"], data, f"it takes no {name}"))
+    for name, value in net.items():
+        is_filled = value is not None or name in data.net_defaults
+        if name in rules and not is_filled and not rules[name].accepts(None):
+            reason = f"net.{name}=null does not follow from these data"
+            raise ValueError(_explain(net["_target_"], data, reason))
 
 
 def require_fitting_frames(module: TaskModule, data: PreparedDataModule) -> None:

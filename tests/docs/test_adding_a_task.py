@@ -67,6 +67,7 @@ def use_model(workplace: Path, stage: str, name: str) -> tuple[str, Path]:
 CHECKPOINT = "run/checkpoints/best.ckpt"
 
 
+@pytest.mark.slow
 def test_the_task_is_trained_and_tested(workplace: Path) -> None:
     numbers = json.loads((workplace / "run" / "metrics.json").read_text())
     assert numbers["test/acc"] > 0.9 and numbers["task"] == "blink"

@@ -83,6 +83,7 @@ def test_every_metric_is_what_the_predictions_give(task: str, run: Run) -> None:
     assert scores[0] == pytest.approx(scores[1], abs=2e-5)
 
 
+@pytest.mark.slow
 def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path) -> None:
     """The first batches are correct, so that top-1 and top-3 hits agree in them."""
     data = write_hands(tmp_path / "easy", groups=3, each=6, letters="ABCDEF")
@@ -118,6 +119,7 @@ def test_two_processes_report_what_their_predictions_give(task: str, tmp_path: P
     assert check_reported(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_resumed_run_reports_what_its_predictions_give(run: Run, tmp_path: Path) -> None:
     data = f"data_dir={write_hands(tmp_path / 'set', each=6, letters='ABCDEF')}"
     common = ("debug=smoke", data, "scheduler=none")

@@ -158,7 +158,7 @@ def test_a_model_is_tested_on_the_selected_words_only(
     labels = data.prepared.manifest["label"].iloc[data.indices.test]
     assert set(labels) == {"about", "below"} and not data.unseen_class_warning()
     assert [data.classes[k] for k in data.targets[data.indices.test]] == labels.tolist()
-    with pytest.raises(ValueError, match="1 classes that the model does not know: water"):
+    with pytest.raises(ValueError, match="1 class that the model does not know: water"):
         build_datamodule(compose_config(*asked, "classes=[about,water]"), trained)
 
 

@@ -58,6 +58,7 @@ CASES = [(make_words, clock) for clock in CLOCKS]
 CASES += [(make_letters, "still"), (make_letters, "there and back"), (make_phrases, "still")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "clock"), CASES)
 def test_memory_does_not_grow_with_the_number_of_frames(make: Callable, clock: str) -> None:
     push, times = make(), CLOCKS[clock]()

@@ -244,6 +244,7 @@ def assert_without_paths(path: Path) -> None:
         assert not any(private.encode() in content for content in contents), private
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [pytest.param("asl", marks=pytest.mark.slow), "emg"])
 def test_an_exported_file_names_no_folder_of_this_machine(
     task: str, compose_config, tmp_path: Path
@@ -339,7 +340,7 @@ def test_the_task_is_read_from_the_model(tmp_path: Path, compose_config) -> None
 class DataDependentNetwork(nn.Module):
     """A network whose branches depend on its data, which exporters cannot trace."""
 
-    input_names, output_names = ("frames",), ("logits",)
+    input_names, output_names, is_text = ("frames",), ("logits",), False
 
     def __init__(self) -> None:
         super().__init__()

@@ -200,6 +200,7 @@ def test_commands_ignore_modules_of_the_current_folder(what: str, tmp_path: Path
     assert not (folder / "imported").exists()
 
 
+@pytest.mark.slow
 def test_two_commands_in_one_run_folder_are_refused(tmp_path: Path) -> None:
     from datamodules.store.locks import lock_folder
 

@@ -70,7 +70,7 @@ def run_or_resume(task: str, folder: Path, *overrides: str, **arguments: Any) ->
 
 
 slow = partial(pytest.param, marks=pytest.mark.slow)
-USUAL = ("in a step", "while a checkpoint is written")
+USUAL = ("while a checkpoint is written",)
 
 
 @pytest.mark.parametrize("moment", [m if m in USUAL else slow(m) for m in MOMENTS])

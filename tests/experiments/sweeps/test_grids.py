@@ -97,6 +97,7 @@ def test_names_of_columns_do_not_hide_settings(tmp_path: Path) -> None:
 # ---- as a user types it
 
 
+@pytest.mark.slow
 def test_a_sweep_over_seeds_is_summarized(tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=4)
     folder = tmp_path / "S"

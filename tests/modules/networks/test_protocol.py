@@ -80,6 +80,7 @@ def test_lengths_are_those_of_the_logits(name: str) -> None:
         assert make_network(name).output_lengths(torch.tensor([5, 2])).tolist() == [1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["emg_words", "letter_net", "word_tcn"])
 def test_a_compiled_network_has_the_same_weights_and_logits(name: str) -> None:
     network, compiled = make_network(name), make_network(name)
