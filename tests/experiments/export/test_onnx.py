@@ -245,7 +245,7 @@ def assert_without_paths(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", [pytest.param("asl", marks=pytest.mark.slow), "emg"])
+@pytest.mark.parametrize("task", ["asl", "emg"])
 def test_an_exported_file_names_no_folder_of_this_machine(
     task: str, compose_config, tmp_path: Path
 ) -> None:
