@@ -114,7 +114,7 @@ def test_the_task_is_served(workplace: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["m.onnx", "m.pth"])
+@pytest.mark.parametrize("name", ["m.onnx"])
 def test_the_task_is_exported_and_tested(workplace: Path, name: str) -> None:
     checkpoint, model = workplace / CHECKPOINT, workplace / name
     run = workplace / f"test {name}"

@@ -304,7 +304,7 @@ def test_a_killed_programs_uploads_are_removed_at_the_next_start(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
 def test_a_page_that_is_ended_leaves_no_uploads_and_no_password(
     run: Any, tmp_path: Path, number: signal.Signals
 ) -> None:

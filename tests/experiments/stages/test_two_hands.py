@@ -55,7 +55,7 @@ def test_signs_of_two_hands_are_prepared_trained_exported_and_read(
     assert set(counts) == {1, 2} and 14 <= (counts == 2).sum() <= 17
 
     trained = run(
-        *("task=asl", f"data_dir={tmp_path / 'set'}", "epochs=3", "datamodule.steps_per_epoch=10"),
+        *("task=asl", f"data_dir={tmp_path / 'set'}", "epochs=6", "datamodule.steps_per_epoch=10"),
         *("trainer.accelerator=cpu", "split=by_group"),
         run_dir="trained",
     )
