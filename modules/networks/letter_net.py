@@ -57,7 +57,8 @@ class LetterNet(Network):
         super().__init__()
         self.num_members, self.num_classes, self.nothing = num_members, num_classes, nothing
         self.num_hands = num_hands
-        inputs = num_hands * HandFeatures.num_features + (6 if num_hands == 2 else 0)
+        inputs = num_hands * HandFeatures.num_features
+        inputs += HandFeatures.num_pair_features if num_hands == 2 else 0
         self.features = HandFeatures()
         self.input_norm = nn.BatchNorm1d(inputs, affine=False, momentum=0.05)
         self.feature_drop = nn.Dropout(feature_dropout)

@@ -125,22 +125,26 @@ def describe_orientation(points: Tensor, axes: Tensor) -> Tensor:
 
 
 def describe_pair(first: Tensor, second: Tensor) -> Tensor:
-    """Return which hands are there, and where the second one is, (N, 63) twice → (N, 6).
+    """Return which hands are there and how they lie to each other, (N, 63) twice → (N, 56).
 
-    The position is the vector between the wrists in palm lengths; zeros where a hand is absent.
+    Both flags; where wrist and fingertips of the second hand are, seen from the first one's wrist;
+    and the distances of these points of both hands. In palm lengths; zeros where a hand is absent.
     """
     is_there = torch.stack([first.abs().sum(1) > 0, second.abs().sum(1) > 0], 1)  # (N, 2)
     hands = torch.stack([first, second], 1).reshape(-1, 2, 21, 3)  # (N, hands, joints, xyz)
-    palms = vector_lengths(hands[:, :, 9] - hands[:, :, 0]).mean(1, keepdim=True)
-    offset = (hands[:, 1, 0] - hands[:, 0, 0]) / palms * is_there.all(1, keepdim=True)
-    distance = offset.square().sum(1, keepdim=True)
-    return torch.cat([is_there.to(first.dtype), offset, distance / (1 + distance)], 1)
+    palms = vector_lengths(hands[:, :, 9] - hands[:, :, 0]).mean(1)[:, None, None]
+    points = hands[:, :, [0, 4, *TIP_JOINTS]]  # (N, hands, 6, xyz)
+    places = (points[:, 1] - points[:, 0, :1]) / palms
+    between = vector_lengths(points[:, 0, :, None] - points[:, 1, None]) / palms  # (N, 6, 6)
+    relation = torch.cat([places.flatten(1), between.flatten(1)], 1) * is_there.all(1, keepdim=True)
+    return torch.cat([is_there.to(first.dtype), relation], 1)
 
 
 class HandFeatures(nn.Module):
     """Features (N, num_features) of landmarks (N, 63), in units of the image."""
 
     num_features = 473
+    num_pair_features = 56  # of ``describe_pair``
 
     def forward(self, landmarks: Tensor) -> Tensor:
         """Return the features of each hand, (N, 63) → (N, num_features)."""
