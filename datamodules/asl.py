@@ -11,6 +11,7 @@ from datamodules.readers.asl.letters import FRAME, LETTERS
 from datamodules.simulators.hand import HandSimulator
 from datamodules.store.samples import Description, Sample
 from unvoiced.streams.decisions import PAUSE_LABEL
+from unvoiced.vision.skeleton import count_hands
 
 
 class SimulatedHands(HandSimulator):
@@ -43,6 +44,6 @@ class ASLDataModule(PreparedDataModule):
         names, size = list(self.classes), int(self.prepared.meta["frame"]["shape"][0])
         return super().net_defaults | {
             "input_size": size,
-            "num_hands": size // FRAME.shape[0],
+            "num_hands": count_hands((size,)),
             "nothing": names.index(PAUSE_LABEL) if PAUSE_LABEL in names else -1,
         }

@@ -21,6 +21,7 @@ from unvoiced.plain_data import (
     check_text,
     require_fact,
 )
+from unvoiced.vision.skeleton import count_hands
 
 
 def _optional_number(least: float, most: float, whole: bool = False) -> Check:
@@ -181,6 +182,5 @@ def fill_from_training(
     shape = frame.get("shape", ())
     if len(shape) == 2:
         trained |= dict(zip(("height", "width"), shape, strict=True))
-    elif len(shape) == 1:
-        trained["num_hands"] = shape[0] // 63  # of landmarks; other signals have no such setting
+    trained["num_hands"] = count_hands(shape)  # other readers have no such setting
     return {k: trained.get(k) if v is None else v for k, v in settings.items()}

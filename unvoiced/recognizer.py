@@ -18,6 +18,7 @@ from unvoiced.profile import Profile
 from unvoiced.profile_checks import NO_EMBEDDING, check_profile, require_closed_vocabulary
 from unvoiced.readings import Reading
 from unvoiced.tasks import get_task, import_object
+from unvoiced.vision.skeleton import HAND_SIZE, count_hands
 
 
 class Recognizer:
@@ -86,7 +87,7 @@ class Recognizer:
     @property
     def num_hands(self) -> int:
         """The hands in a frame of landmarks."""
-        return self.metadata["frame"].get("shape", (63,))[0] // 63
+        return count_hands(self.metadata["frame"].get("shape", (HAND_SIZE,)))
 
     def use_profile(self, profile: Profile | str | Path | None) -> None:
         """Correct all following answers by a person's profile; None for the model alone.

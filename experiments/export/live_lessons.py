@@ -8,11 +8,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.export.inference_module import build_recognizer
-from experiments.export.live_sources import open_live_source
+from experiments.export.live_sources import end_quietly, open_live_source
 from experiments.launch.console import logger
 from experiments.launch.instantiate import plain, stream_settings
 from unvoiced import Recognizer
-from unvoiced.live.cameras import CAMERA_PREFIX, CameraGoneError, LatestFrameBuffer
+from unvoiced.live.cameras import CAMERA_PREFIX, LatestFrameBuffer
 from unvoiced.live.lesson_displays import (
     LessonDisplay,
     LessonTerminal,
@@ -40,13 +40,13 @@ def teach_live(config: DictConfig) -> Profile:
     frames: Any = source.timed_frames()
     if str(config.input).startswith(CAMERA_PREFIX):
         frames = LatestFrameBuffer(frames)
-    with closing(lesson), closing(frames), closing(_open_display(recognizer)) as display:
-        try:
-            run_lesson(lesson, frames, display)
-        except KeyboardInterrupt:
-            logger.info("")  # the terminal has written ^C
-        except CameraGoneError as error:
-            logger.warning(error)  # the recordings until now are kept
+    with (
+        closing(lesson),
+        closing(frames),
+        closing(_open_display(recognizer)) as display,
+        end_quietly(),
+    ):
+        run_lesson(lesson, frames, display)
     accuracy = support.measure_own_accuracy()
     if accuracy is not None:
         logger.info(f"The model alone reads {accuracy:.3f} of the recordings correctly")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from datamodules.readers.asl.hand_input import HandInput
 from datamodules.store.samples import Sample
+from experiments.launch.console import logger
 from experiments.launch.instantiate import instantiate
 from unvoiced import Recognizer
 from unvoiced.files import IMAGE_SUFFIXES
@@ -16,6 +19,7 @@ from unvoiced.live.cameras import (
     CAMERA_PREFIX,
     LANDMARK_FPS,
     Camera,
+    CameraGoneError,
     FrameSequence,
     VideoSource,
     open_frame_source,
@@ -70,6 +74,17 @@ def load_recording(
     if not items:
         raise ValueError(f"{path.name} cannot be read; expected {' '.join(reader.endings)}")
     return reader.load_counts(items[0])
+
+
+@contextmanager
+def end_quietly() -> Iterator[None]:
+    """End at Ctrl-C, or where the camera is gone, without an error: what was read is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        logger.info("")  # the terminal has written ^C
+    except CameraGoneError as error:
+        logger.warning(error)
 
 
 def read_landmarks(path: Path, num_hands: int = 1) -> np.ndarray:

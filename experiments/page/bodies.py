@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import Request
+from fastapi.responses import JSONResponse
 
 from unvoiced.vision.images import decode_image
 
@@ -26,6 +31,18 @@ async def read_body(request: Request, max_bytes: int, noun: str) -> bytes:
         if len(content) > max_bytes:
             raise ValueError(f"The {noun} is larger than {max_bytes / 1e6:g} MB.")
     return content
+
+
+async def answer_frame(
+    request: Request, read_frame: Callable[[bytes], dict[str, Any]], cores: CapacityLimiter
+) -> JSONResponse:
+    """Return what a thread makes of the frame in a request; ``cores`` bounds the threads.
+
+    Raises:
+        ValueError: the frame is too large, or ``read_frame`` refuses it.
+    """
+    content = await read_body(request, MAX_FRAME_BYTES, "frame")
+    return JSONResponse(await run_sync(read_frame, content, limiter=cores))
 
 
 def decode_frame(content: bytes, seconds: float) -> np.ndarray:

@@ -8,13 +8,12 @@ from functools import partial
 from typing import Any, Literal
 
 from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from experiments.page import markup
-from experiments.page.bodies import MAX_FRAME_BYTES, decode_frame, read_body
+from experiments.page.bodies import answer_frame, decode_frame
 from experiments.page.corrections import CorrectionsGoneError
 from experiments.page.profiles import ProfileGoneError, ProfileStore
 from experiments.page.sessions import (
@@ -70,8 +69,7 @@ def add_camera_routes(
     @app.post("/camera/frame/{key}")
     async def read_frame(key: str, seconds: float, request: Request) -> JSONResponse:
         session = pool.get_session(key)
-        content = await read_body(request, MAX_FRAME_BYTES, "frame")
-        return JSONResponse(await run_sync(_read_frame, session, content, seconds, limiter=cores))
+        return await answer_frame(request, partial(_read_frame, session, seconds=seconds), cores)
 
     @app.post("/camera/clear/{key}")
     def clear_text(key: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from experiments.page import markup
-from experiments.page.bodies import MAX_FRAME_BYTES, decode_frame, read_body
+from experiments.page.bodies import answer_frame, decode_frame
 from experiments.page.profiles import ProfileStore, describe_profile
 from experiments.page.sessions import Session, SessionPool
 from unvoiced.profile_file import pack_profile
@@ -63,8 +63,7 @@ def add_teaching_routes(
     @app.post("/teach/frame/{key}")
     async def read_frame(key: str, seconds: float, request: Request) -> JSONResponse:
         session = pool.get_session(key)
-        content = await read_body(request, MAX_FRAME_BYTES, "frame")
-        return JSONResponse(await run_sync(_read_frame, session, content, seconds, limiter=cores))
+        return await answer_frame(request, partial(_read_frame, session, seconds=seconds), cores)
 
     @app.post("/teach/do/{key}")
     def steer_lesson(key: str, action: Literal["redo", "skip", "stop"]) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from omegaconf import DictConfig
 from datamodules.store.feedback import FeedbackSet
 from experiments.export.inference_module import build_recognizer
 from experiments.export.live_feedback import prepare_feedback, start_keys
-from experiments.export.live_sources import load_recording, open_live_source
+from experiments.export.live_sources import end_quietly, load_recording, open_live_source
 from experiments.launch.build import write_config
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain, stream_settings
 from unvoiced import Engine, Event, Recognizer
 from unvoiced.files import ARRAY_SUFFIXES
-from unvoiced.live.cameras import CAMERA_PREFIX, CameraGoneError, LatestFrameBuffer
+from unvoiced.live.cameras import CAMERA_PREFIX, LatestFrameBuffer
 from unvoiced.live.emg_sources import GrowingTable, LSLStream, RecordedSignal
 from unvoiced.live.feedback import FeedbackKeys
 from unvoiced.live.screens import ScreenWindow, VideoWriter, draw_screen
@@ -93,20 +93,17 @@ def read_frames(
     """Read timed frames until they end, the screen is closed, or Ctrl-C."""
     label = ""
     try:
-        for seconds, image in frames:
-            started = time.perf_counter()
-            events = engine.push(image, seconds)
-            total_ms = 1e3 * (time.perf_counter() - started)
-            log.write(events, engine.latency_ms, total_ms)
-            for event in events:
-                label = "" if event.kind == "released" else event.label
-            prompt = feedback.prompt if feedback is not None else ""
-            if not screen.show(draw_screen(engine, prompt or label, total_ms)):
-                break
-    except KeyboardInterrupt:
-        logger.info("")  # the terminal has written ^C
-    except CameraGoneError as error:
-        logger.warning(error)  # the text until now is kept
+        with end_quietly():
+            for seconds, image in frames:
+                started = time.perf_counter()
+                events = engine.push(image, seconds)
+                total_ms = 1e3 * (time.perf_counter() - started)
+                log.write(events, engine.latency_ms, total_ms)
+                for event in events:
+                    label = "" if event.kind == "released" else event.label
+                prompt = feedback.prompt if feedback is not None else ""
+                if not screen.show(draw_screen(engine, prompt or label, total_ms)):
+                    break
     finally:
         getattr(frames, "close", lambda: None)()
     log.write(engine.end(), {}, None)

@@ -16,13 +16,13 @@ from omegaconf import DictConfig
 
 from datamodules.store.recorded_set import RecordedSet
 from datamodules.store.samples import MAX_LABEL, Description
+from experiments.export.live_sources import end_quietly
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.runs.prompting import PromptScreen, write_video
 from unvoiced.emg.tables import parse_header
 from unvoiced.live.cameras import (
     CAMERA_PREFIX,
-    CameraGoneError,
     LatestFrameBuffer,
     open_frame_source,
 )
@@ -98,13 +98,10 @@ class RecordingLoop:
     def run(self, frames: Timed) -> None:
         """Read images or samples until the end."""
         try:
-            for seconds, data in frames:
-                if self.session.phase == "done" or not self._push(seconds, data):
-                    break
-        except KeyboardInterrupt:
-            logger.info("")  # the terminal has written ^C
-        except CameraGoneError as error:
-            logger.warning(error)  # the recordings until now are kept
+            with end_quietly():
+                for seconds, data in frames:
+                    if self.session.phase == "done" or not self._push(seconds, data):
+                        break
         finally:
             self._write_pending()
             getattr(frames, "close", lambda: None)()

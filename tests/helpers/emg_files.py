@@ -10,6 +10,9 @@ import numpy as np
 
 HEADER = """<info><name>{name}</name><type>{kind}</type><channel_count>{count}</channel_count>
 <nominal_srate>{rate}</nominal_srate><channel_format>{dtype}</channel_format>{desc}</info>"""
+RATE = 250
+FILTERS = {"mains_hz": None, "low_hz": 1.0}
+EVENTS = [(1.0, 0.5, "yes"), (2.0, 0.5, "no")]  # start, seconds, label
 SIDES = {"physical_max": 30_000.0, "physical_min": -30_000.0}
 
 

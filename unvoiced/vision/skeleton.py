@@ -6,6 +6,8 @@ index, 9-12 the middle, 13-16 the ring and 17-20 the little finger.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Of joints 1-20: the next one on the way to the wrist.
@@ -13,6 +15,12 @@ PARENT_JOINTS = [0 if joint % 4 == 1 else joint - 1 for joint in range(1, 21)]
 PALM_EDGES = [(0, 1), (0, 5), (0, 17), (5, 9), (9, 13), (13, 17)]
 FINGER_BONES = [(parent, joint) for joint, parent in enumerate(PARENT_JOINTS, 1) if parent]
 HAND_BONES = PALM_EDGES + FINGER_BONES
+HAND_SIZE = 63  # numbers of a hand: 21 joints x (x, y, z)
+
+
+def count_hands(shape: Sequence[int]) -> int:
+    """Return the hands in a frame of landmarks of this shape; 0 for frames of other data."""
+    return shape[0] // HAND_SIZE if len(shape) == 1 else 0
 
 
 def draw_hand(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

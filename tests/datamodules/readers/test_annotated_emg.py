@@ -18,6 +18,9 @@ from datamodules.readers.emg.xdf import XDF
 from datamodules.store.dataset import PreparedSet
 from datamodules.store.prepare import prepare
 from tests.helpers.emg_files import (
+    EVENTS,
+    FILTERS,
+    RATE,
     make_emg,
     pack_chunk,
     pack_header,
@@ -26,10 +29,6 @@ from tests.helpers.emg_files import (
     write_xdf,
 )
 from tests.helpers.readers import read_samples, reasons_by_id
-
-RATE = 250
-FILTERS = {"mains_hz": None, "low_hz": 1.0}
-EVENTS = [(1.0, 0.5, "yes"), (2.0, 0.5, "no")]
 
 
 @pytest.fixture(scope="module")

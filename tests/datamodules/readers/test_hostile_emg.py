@@ -8,12 +8,17 @@ import pytest
 from datamodules.readers.emg.brainflow import BrainFlow
 from datamodules.readers.emg.edf import EDF
 from datamodules.readers.emg.xdf import XDF
-from tests.helpers.emg_files import make_emg, pack_header, write_board, write_edf, write_xdf
+from tests.helpers.emg_files import (
+    EVENTS,
+    FILTERS,
+    RATE,
+    make_emg,
+    pack_header,
+    write_board,
+    write_edf,
+    write_xdf,
+)
 from tests.helpers.readers import read_samples
-
-RATE = 250
-FILTERS = {"mains_hz": None, "low_hz": 1.0}
-EVENTS = [(1.0, 0.5, "yes"), (2.0, 0.5, "no")]
 
 
 @pytest.fixture(scope="module")
