@@ -8,20 +8,22 @@ follows from the frequencies of words and of pairs of words.
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from unvoiced.language import LanguageModel
+from unvoiced.writing.confusions import build_error_model
+from unvoiced.writing.personal import MAX_WORD_LETTERS, check_phrases, fold_letters
+from unvoiced.writing.word_table import WordTable
 
 LETTERS = string.ascii_lowercase
-SLIP_PENALTY = -6.0  # log-probability of a hold too many, or of a letter without a hold
-DOUBLE_PENALTY = -2.0  # log-probability of one hold for a double letter
 WORD_PENALTY = -1.0  # for each word, against splitting one word into short ones
 CANDIDATES = 24  # words that are kept for each span
 MAX_HOLDS = 200  # of one text; its beginning is settled
-MAX_WORD = 24  # letters
 MIN_PROBABILITY = 1e-4
 
 
@@ -51,9 +53,11 @@ class TextComposer:
         language: frequencies of words.
         confusions: (labels, labels) counts of a test, true labels in rows; None for a model whose
             probabilities are taken as they are.
+        phrases: quick phrases, suggested while their beginning is spelled.
 
     Raises:
-        ValueError: the confusions have another shape, or are no counts.
+        ValueError: a letter from A to Z has no label; the confusions have another shape, or are no
+            counts; or there are too many or too long phrases.
     """
 
     def __init__(
@@ -61,12 +65,36 @@ class TextComposer:
         labels: Sequence[str],
         language: LanguageModel,
         confusions: np.ndarray | None = None,
+        phrases: Iterable[str] = (),
     ) -> None:
-        self.labels, self.language = list(labels), language
-        self._columns = [self._find_column(letter) for letter in LETTERS]
-        self._errors = _error_model(confusions, len(self.labels))
-        self._table = _WordTable(language)
+        self.language = language
+        self._own_labels, self._own_errors = tuple(labels), None
+        missing = list_missing_letters(labels)
+        if missing:
+            raise ValueError(
+                f"the model has no class for the letter {missing[0]}; suggestions need all letters "
+                "from A to Z."
+            )
+        self._own_errors = build_error_model(confusions, len(self._own_labels))
+        self.use_labels(labels)
+        self._table = _build_table(language.base)
+        self._own_table = WordTable((word, language.score_word(word)) for word in language.personal)
+        self._phrases = {fold_letters(text): text for text in check_phrases(phrases)}
+        typical = language.log_typical
+        self._phrase_table = WordTable((letters, typical) for letters in self._phrases)
         self.clear()
+
+    def use_labels(self, labels: Sequence[str]) -> None:
+        """Take probabilities of other labels from now on, such as with a person's profile.
+
+        The confusions hold for the first labels alone. Without all letters nothing is suggested.
+        """
+        self.labels = list(labels)
+        names = [label.lower() for label in labels]
+        self.is_complete = not list_missing_letters(labels)
+        self._columns = [names.index(letter) for letter in LETTERS] if self.is_complete else []
+        same = tuple(labels) == self._own_labels
+        self._errors = self._own_errors if same else np.eye(len(self.labels))
 
     def clear(self) -> None:
         """Forget all holds."""
@@ -95,13 +123,13 @@ class TextComposer:
                 f"probabilities of shape {values.shape}; expected {len(self.labels)} numbers of 0 "
                 "or more."
             )
-        letters = (self._errors @ values)[self._columns]  # likelihood of the hold for each letter
-        letters = np.log(np.maximum(letters, MIN_PROBABILITY))
-        if len(self._holds) == MAX_HOLDS:
-            self.clear()
-        self._holds.append(letters)
-        self._spelled += LETTERS[int(values[self._columns].argmax())]
-        self._spans.append(self._match_spans(len(self._holds)))
+        likelihoods = (self._errors @ values)[self._columns]  # of the hold, for each letter
+        self._add_hold(likelihoods, LETTERS[int(values[self._columns].argmax())])
+
+    def add_letter(self, letter: str) -> None:
+        """Add a letter that is certain, as one that was typed."""
+        letter = letter.lower()
+        self._add_hold(np.array([float(letter == one) for one in LETTERS]), letter)
 
     def undo(self) -> None:
         """Take back the last hold."""
@@ -109,6 +137,30 @@ class TextComposer:
             self._holds.pop()
             self._spans.pop()
             self._spelled = self._spelled[:-1]
+
+    def save_state(self) -> tuple[Any, ...]:
+        """Return the holds so far, for ``restore_state``."""
+        return tuple(self._holds), tuple(self._spans), self._spelled
+
+    def restore_state(self, state: tuple[Any, ...]) -> None:
+        """Return to holds that ``save_state`` gave."""
+        holds, spans, self._spelled = state
+        self._holds, self._spans = list(holds), list(spans)
+
+    # ---- suggestions
+
+    def propose(self, most: int = 3, previous: str | None = None) -> list[str]:
+        """Return the likeliest texts: the words that are spelled first, then any that begin so.
+
+        Args:
+            most: number of texts.
+            previous: the word before the first hold.
+        """
+        spelled = self.suggest(most, previous)
+        others = [*spelled[1:], *self.complete(most, previous), *self.match_phrases(most)]
+        others.sort(key=lambda one: -one.score)
+        texts = [one.text for one in [*spelled[:1], *others]]
+        return list(dict.fromkeys(texts))[:most]
 
     def suggest(self, most: int = 3, previous: str | None = None) -> list[Suggestion]:
         """Return the likeliest texts, best first: words as far as they are spelled.
@@ -118,33 +170,47 @@ class TextComposer:
             previous: the word before the first hold.
         """
         paths = self._find_paths(most, previous)
-        return [Suggestion(" ".join(path.words), path.score) for path in paths]
+        return [Suggestion(self.language.write_words(path.words), path.score) for path in paths]
 
     def complete(self, most: int = 3, previous: str | None = None) -> list[Suggestion]:
         """Return the likeliest words that begin as spelled, best first."""
         if not self._holds:
             return []
-        found = self._table.complete(np.stack(self._holds), most * 4)
+        holds, language = np.stack(self._holds), self.language
+        found = dict(self._table.complete(holds, most * 4))
+        found |= self._own_table.complete(holds, most * 4)
         scored = [
-            Suggestion(word, score + self.language.score_after(word, previous))
-            for word, score in found
+            Suggestion(language.write_words([word]), score + language.score_after(word, previous))
+            for word, score in found.items()
         ]
         return sorted(scored, key=lambda one: -one.score)[:most]
 
-    def _find_column(self, letter: str) -> int:
-        names = [label.lower() for label in self.labels]
-        if letter not in names:
-            raise ValueError(f"the model has no class for the letter {letter.upper()}.")
-        return names.index(letter)
+    def match_phrases(self, most: int = 3) -> list[Suggestion]:
+        """Return the quick phrases that begin as spelled, best first."""
+        if not self._holds:
+            return []
+        prior = self.language.log_typical - self.language.log_total
+        found = self._phrase_table.complete(np.stack(self._holds), most)
+        return [Suggestion(self._phrases[letters], score + prior) for letters, score in found]
+
+    # ---- the lattice
+
+    def _add_hold(self, likelihoods: np.ndarray, letter: str) -> None:
+        if len(self._holds) == MAX_HOLDS:
+            self.clear()
+        self._holds.append(np.log(np.maximum(likelihoods, MIN_PROBABILITY)))
+        self._spelled += letter
+        self._spans.append(self._match_spans(len(self._holds)))
 
     def _match_spans(self, end: int) -> list[tuple[int, str, float]]:
         """Return the best words of all spans that end at a hold: start, word, letters' score."""
         holds = np.stack(self._holds)
-        return [
-            (start, word, score)
-            for start in range(max(0, end - MAX_WORD), end)
-            for word, score in self._table.match(holds[start:end], CANDIDATES)
-        ]
+        spans = []
+        for start in range(max(0, end - MAX_WORD_LETTERS), end):
+            found = dict(self._table.match(holds[start:end], CANDIDATES))
+            found |= self._own_table.match(holds[start:end], CANDIDATES)
+            spans += [(start, word, score) for word, score in found.items()]
+        return spans
 
     def _find_paths(self, most: int, previous: str | None) -> list[_Path]:
         """Return the best sequences of words for all holds (Viterbi, ``most`` best)."""
@@ -163,87 +229,17 @@ class TextComposer:
         return best[-1][:most] if self._spans else []
 
 
-class _WordTable:
-    """The words of a language by length, as numbers of letters."""
-
-    def __init__(self, language: LanguageModel) -> None:
-        by_length: dict[int, list[str]] = {}
-        for word in language.words():
-            if word.isascii() and word.isalpha() and len(word) <= MAX_WORD:
-                by_length.setdefault(len(word), []).append(word)
-        self._words = by_length
-        self._codes = {
-            length: np.frombuffer("".join(words).encode(), np.uint8).reshape(-1, length) - ord("a")
-            for length, words in by_length.items()
-        }
-        self._frequency = {
-            length: np.array([language.score_word(word) for word in words])
-            for length, words in by_length.items()
-        }
-
-    def match(self, holds: np.ndarray, most: int) -> list[tuple[str, float]]:
-        """Return the best words of (n, 26) holds, with the log-likelihood of their letters.
-
-        A word may have as many letters as there are holds, or one more or less.
-        """
-        found: list[tuple[str, float, float]] = []
-        for length in (len(holds) - 1, len(holds), len(holds) + 1):
-            if length in self._codes:
-                letters = _align(holds, self._codes[length])
-                total = letters + self._frequency[length]
-                top = np.argsort(-total)[:most]
-                words = self._words[length]
-                found += [(words[k], float(letters[k]), float(total[k])) for k in top]
-        found.sort(key=lambda one: -one[2])
-        return [(word, letters) for word, letters, _ in found[:most]]
-
-    def complete(self, holds: np.ndarray, most: int) -> list[tuple[str, float]]:
-        """Return the best longer words that begin with (n, 26) holds, as ``match``."""
-        found: list[tuple[str, float, float]] = []
-        for length, codes in self._codes.items():
-            if length > len(holds):
-                letters = _gather(holds, codes[:, : len(holds)]).sum(1)
-                total = letters + self._frequency[length]
-                top = np.argsort(-total)[:most]
-                words = self._words[length]
-                found += [(words[k], float(letters[k]), float(total[k])) for k in top]
-        found.sort(key=lambda one: -one[2])
-        return [(word, letters) for word, letters, _ in found[:most]]
+def list_missing_letters(labels: Iterable[str]) -> list[str]:
+    """Return the letters from A to Z that no label stands for, in upper case."""
+    names = {label.lower() for label in labels}
+    return [letter.upper() for letter in LETTERS if letter not in names]
 
 
-def _gather(holds: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the log-likelihood of each letter at its own hold, (words, n)."""
-    return holds[np.arange(codes.shape[1]), codes]
-
-
-def _align(holds: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the log-likelihoods (words,) of words (words, length) for holds (n, 26).
-
-    ``length`` is n, or n - 1 (one hold was too many), or n + 1 (one letter has no hold).
-    """
-    count, length = len(holds), codes.shape[1]
-    if length == count:
-        return _gather(holds, codes).sum(1)
-    shorter = min(count, length)
-    first = _gather(holds, codes[:, :shorter]) if shorter else np.zeros((len(codes), 0))
-    # A hold too many: the letters behind it lie one hold later. A letter without a hold: the holds
-    # behind it belong to the next letters.
-    second = _gather(holds[1:], codes) if length < count else _gather(holds, codes[:, 1:])
-    zeros = np.zeros((len(codes), 1))
-    before = np.concatenate([zeros, first.cumsum(1)], 1)
-    behind = np.concatenate([second[:, ::-1].cumsum(1)[:, ::-1], zeros], 1)
-    scores = before + behind + SLIP_PENALTY  # by the place of the hold or letter that is left out
-    if length > count:  # people hold a double letter once
-        scores[:, 1:] += (DOUBLE_PENALTY - SLIP_PENALTY) * (codes[:, 1:] == codes[:, :-1])
-    return scores.max(1)
-
-
-def _error_model(confusions: np.ndarray | None, size: int) -> np.ndarray:
-    """Return (true, predicted) probabilities: from counts, with one more for the right label."""
-    if confusions is None:
-        return np.eye(size)
-    counts = np.asarray(confusions, np.float64)
-    if counts.shape != (size, size) or not np.isfinite(counts).all() or (counts < 0).any():
-        raise ValueError(f"confusions of shape {counts.shape}; expected ({size}, {size}) counts.")
-    counts = counts + np.eye(size) + 0.1 / size
-    return counts / counts.sum(1, keepdims=True)
+@lru_cache(maxsize=4)
+def _build_table(language: LanguageModel) -> WordTable:
+    """Return the words of a list, which composers share."""
+    return WordTable(
+        (word, language.score_word(word))
+        for word in language.counts
+        if word.isascii() and word.isalpha() and len(word) <= MAX_WORD_LETTERS
+    )

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from unvoiced.composer import TextComposer
 from unvoiced.deprecations import former_name, rename_arguments
 from unvoiced.readings import Answer
 from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StageTimer, Stream, StreamClock
-from unvoiced.streams.decisions import Event, TextBuffer
+from unvoiced.streams.decisions import Event
 from unvoiced.tasks import get_task, import_object
+from unvoiced.writing.writer import TextWriter
 
 
 class Engine:
@@ -20,6 +22,9 @@ class Engine:
 
     Args:
         recognizer: the model, which engines may share.
+        composer: suggests words for the letters that were held, see ``unvoiced.writing``; of this
+            engine alone. None for no suggestions.
+        accept_label: a sign that accepts the first suggestion; empty for none.
         settings: of the task's stream (``unvoiced.streams``), such as ``hold_s`` for letters and
             ``hop_s`` for words.
 
@@ -32,11 +37,17 @@ class Engine:
     """
 
     @rename_arguments(ready="is_preprocessed")
-    def __init__(self, recognizer: Recognizer, **settings: Any) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        composer: TextComposer | None = None,
+        accept_label: str = "",
+        **settings: Any,
+    ) -> None:
         self.recognizer = recognizer
         spec = get_task(recognizer.task)
         self.stream: Stream = import_object(spec.stream)(recognizer, **settings)
-        self._text = TextBuffer(is_joined=spec.has_joined_labels)
+        self._writer = TextWriter(spec.has_joined_labels, composer, accept_label)
         self.last_answer: Answer | None = None
         self._timer, self._clock = StageTimer(), StreamClock()
 
@@ -66,11 +77,28 @@ class Engine:
 
     def clear(self) -> None:
         """Delete the text, and forget the last answer."""
-        self._text.text, self.last_answer = "", None
+        self._writer.clear()
+        self.last_answer = None
 
     def type(self, label: str) -> None:
         """Write a letter or word; ``space`` and ``del`` act as keys."""
-        self._text.add(label)
+        self._writer.add(label)
+
+    def accept(self, choice: int | str = 0) -> bool:
+        """Replace the word that is being spelled by a suggestion and a space.
+
+        Args:
+            choice: the suggestion, or its number from 0. Give the text where the suggestions may
+                have changed since they were shown.
+
+        Returns:
+            Whether there is such a suggestion.
+        """
+        return self._writer.accept(choice)
+
+    def undo(self) -> bool:
+        """Take back the last hold, acceptance or typed key; return whether there was one."""
+        return self._writer.undo()
 
     def close(self) -> None:
         """Release the models that track hands and faces."""
@@ -79,7 +107,17 @@ class Engine:
     @property
     def text(self) -> str:
         """The text so far."""
-        return self._text.text
+        return self._writer.text
+
+    @property
+    def spelled(self) -> str:
+        """The end of the text that a suggestion replaces."""
+        return self._writer.spelled
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """Up to three texts for what is being spelled, the likeliest first."""
+        return self._writer.suggestions
 
     @property
     def top(self) -> tuple[tuple[str, float], ...]:
@@ -107,7 +145,8 @@ class Engine:
     def _write_events(self, events: list[Event]) -> list[Event]:
         for event in events:
             if event.kind in self.stream.written_kinds and event.probability > 0:
-                self._text.add(event.label)
+                classes = self.recognizer.classes
+                self._writer.add(event.label, event.probabilities, classes)
                 self._note_answer(event)
         return events
 

@@ -6,18 +6,22 @@ from Google Books Ngram data and SCOWL.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from math import log
+from typing import Self
 
 import numpy as np
+
+from unvoiced.writing.personal import check_words
 
 WORD_LIST = "frequency_dictionary_en_82_765.txt"
 PAIR_LIST = "frequency_bigramdictionary_en_243_342.txt"
 PERSONAL_RANK = 100  # a word of one's own is as frequent as the list's word of this rank
 PAIR_WEIGHT = 0.6  # share of a pair's own frequency beside that of its second word
-MAX_PERSONAL = 10_000  # words
+ENGLISH_SPELLINGS = {"i": "I"}
 
 
 class LanguageModel:
@@ -27,6 +31,14 @@ class LanguageModel:
         counts: how often each word occurs; words are lower-case.
         pairs: how often one word follows another, by ``"first second"``.
         personal: words of one's own, such as names; they come before words of the list.
+
+    Attributes:
+        base: the model without the words of one's own, which models of several people share.
+        personal: the words of one's own as they are spelled.
+        spellings: how words are written where that differs, such as ``anna`` as ``Anna``.
+
+    Raises:
+        ValueError: too many words of one's own, or one that has no letters from A to Z.
     """
 
     def __init__(
@@ -34,34 +46,66 @@ class LanguageModel:
         counts: dict[str, int],
         pairs: dict[str, int] | None = None,
         personal: Iterable[str] = (),
+        spellings: dict[str, str] | None = None,
     ) -> None:
-        self.personal = frozenset(word.lower() for word in personal)
+        self.counts, self.pairs = counts, pairs or {}
+        self.spellings = dict(spellings or {})
         ranked = sorted(counts.values(), reverse=True)
         typical = ranked[min(PERSONAL_RANK, len(ranked)) - 1] if ranked else 1
-        self.counts = counts | {w: max(typical, counts.get(w, 0)) for w in self.personal}
-        self.pairs = pairs or {}
-        self._log_total = log(sum(self.counts.values()))
-        self._log_counts = {word: log(count) for word, count in self.counts.items()}
+        self.log_total = log(sum(counts.values()) or 1)
+        self._log_counts = {word: log(count) for word, count in counts.items()}
+        self.log_typical = log(typical)  # of a word of one's own
+        self.base: LanguageModel = self
+        self._set_personal(personal)
+
+    def with_personal(self, words: Iterable[str]) -> Self:
+        """Return the same model with other words of one's own; the lists are shared.
+
+        Raises:
+            ValueError: as of the class.
+        """
+        changed = copy.copy(self)
+        changed.spellings = dict(self.base.spellings)
+        changed._set_personal(words)
+        return changed
 
     def __contains__(self, word: str) -> bool:
-        return word in self.counts
+        return word in self.counts or word in self.personal
 
     def words(self) -> Iterator[str]:
         """Yield all words."""
-        return iter(self.counts)
+        yield from self.counts
+        yield from (word for word in self.personal if word not in self.counts)
 
     def score_word(self, word: str) -> float:
         """Return the log-probability of a word of the list."""
-        return self._log_counts[word] - self._log_total
+        return self._log_count(word) - self.log_total
 
     def score_after(self, word: str, previous: str | None) -> float:
         """Return the log-probability of a word of the list after another one."""
         alone = self.score_word(word)
+        if previous is None or previous not in self:
+            return alone
         pair = self.pairs.get(f"{previous} {word}")
-        if pair is None or previous not in self.counts:
-            return alone + (log(1 - PAIR_WEIGHT) if previous in self.counts else 0.0)
-        follows = log(PAIR_WEIGHT) + log(pair) - self._log_counts[previous]
+        if pair is None:
+            return alone + log(1 - PAIR_WEIGHT)
+        follows = log(PAIR_WEIGHT) + log(pair) - self._log_count(previous)
         return float(np.logaddexp(min(follows, 0.0), log(1 - PAIR_WEIGHT) + alone))
+
+    def write_words(self, words: Iterable[str]) -> str:
+        """Return words as they are written, with a space between them."""
+        return " ".join(self.spellings.get(word, word) for word in words)
+
+    def _set_personal(self, words: Iterable[str]) -> None:
+        spelled = check_words(words)
+        self.personal = frozenset(spelled)
+        self.spellings |= spelled
+
+    def _log_count(self, word: str) -> float:
+        listed = self._log_counts.get(word)
+        if word in self.personal:
+            return self.log_typical if listed is None else max(self.log_typical, listed)
+        return self._log_counts[word]
 
 
 def english(personal: Sequence[str] = ()) -> LanguageModel:
@@ -70,16 +114,12 @@ def english(personal: Sequence[str] = ()) -> LanguageModel:
     Raises:
         ValueError: symspellpy is not installed, or there are too many words.
     """
-    if len(personal) > MAX_PERSONAL:
-        raise ValueError(
-            f"{len(personal):,} words of one's own; expected {MAX_PERSONAL:,} at most."
-        )
-    counts, pairs = _read_lists()
-    return LanguageModel(counts, pairs, personal)
+    base = _read_english()
+    return base.with_personal(personal) if personal else base
 
 
 @lru_cache(maxsize=1)
-def _read_lists() -> tuple[dict[str, int], dict[str, int]]:
+def _read_english() -> LanguageModel:
     try:
         folder = files("symspellpy")
     except ModuleNotFoundError:
@@ -94,4 +134,4 @@ def _read_lists() -> tuple[dict[str, int], dict[str, int]]:
     for line in (folder / PAIR_LIST).read_text(encoding="utf-8-sig").splitlines():
         pair, _, count = line.rpartition(" ")
         pairs[pair] = int(count)
-    return counts, pairs
+    return LanguageModel(counts, pairs, spellings=ENGLISH_SPELLINGS)

@@ -75,7 +75,7 @@ def test_words_without_spaces_are_split(composer: TextComposer) -> None:
     assert best(composer) == "hello world"
     composer.clear()
     spell(composer, "ineedsomewater")
-    assert best(composer) == "i need some water"
+    assert best(composer) == "I need some water"
 
 
 def test_the_word_before_decides_between_words_that_look_alike() -> None:
@@ -90,10 +90,10 @@ def test_the_word_before_decides_between_words_that_look_alike() -> None:
 
 def test_words_of_ones_own_come_first(composer: TextComposer, language: LanguageModel) -> None:
     spell(composer, "xqvara")
-    assert best(composer) == "xqvara"
+    assert best(composer) == "Xqvara"
     composer.clear()
     spell(composer, "xqv")
-    assert composer.complete(1)[0].text == "xqvara"
+    assert composer.complete(1)[0].text == "Xqvara"
     assert "Xqvara".lower() in language and len(language.personal) == 1
 
 

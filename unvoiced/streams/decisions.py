@@ -24,6 +24,7 @@ class Event:
 
     A word that started and was withdrawn is ``released`` with a probability of 0. ``frames`` are
     those (T, *frame_shape) that were read as it; None: those of the stream's last reading.
+    ``probabilities`` are those of all labels, (labels,), as the mean of a hold; None: unknown.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Event:
     probability: float
     seconds: float
     frames: np.ndarray | None = field(default=None, repr=False, compare=False)
+    probabilities: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass
@@ -93,6 +95,8 @@ class HoldDetector:
     min_probability: float = 0.5
     keep_probability: float = 0.3
     _mean: np.ndarray | None = field(default=None, repr=False)
+    _hold_sum: np.ndarray | float = field(default=0.0, repr=False)  # since the candidate appeared,
+    _hold_count: int = 0  # or since it counted last
     _last_s: float = -math.inf
     _candidate: tuple[int, float] = (-1, 0.0)  # a class that may come next, and since when
     _current: int = -1  # the class that counts now
@@ -118,16 +122,18 @@ class HoldDetector:
         is_present = mean[best] >= self.min_probability
         if self._candidate[0] != best or not is_present:
             self._candidate = (best if is_present else -1, seconds)
+            self._hold_sum, self._hold_count = 0.0, 0
+        self._hold_sum, self._hold_count = self._hold_sum + probabilities, self._hold_count + 1
         if labels[best] == PAUSE_LABEL or not is_present:
             return events
         if best == self._current:
             passed_s = seconds - self._counted_s
             if self.repeat_s is not None and passed_s >= self.repeat_s - TOLERANCE_S:
                 self._counted_s = seconds
-                events.append(Event("held", labels[best], float(mean[best]), seconds))
+                events.append(self._count_hold("held", best, labels, seconds))
         elif self._current < 0 and seconds - self._candidate[1] >= self.hold_s - TOLERANCE_S:
             self._current, self._counted_s, self._absent_since_s = best, seconds, None
-            events.append(Event("started", labels[best], float(mean[best]), seconds))
+            events.append(self._count_hold("started", best, labels, seconds))
         return events
 
     def end(self, labels: list[str], seconds: float) -> list[Event]:
@@ -140,6 +146,13 @@ class HoldDetector:
     def forget(self) -> None:
         """Forget all probabilities so far, such as when the classes are others."""
         self._mean, self._candidate, self._current = None, (-1, 0.0), -1
+
+    def _count_hold(self, kind: str, best: int, labels: list[str], seconds: float) -> Event:
+        assert self._mean is not None
+        held = np.asarray(self._hold_sum) / self._hold_count
+        self._hold_sum, self._hold_count = 0.0, 0
+        probability = float(self._mean[best])
+        return Event(kind, labels[best], probability, seconds, probabilities=held)
 
     def _update_mean(self, probabilities: np.ndarray, seconds: float) -> np.ndarray:
         passed_s, self._last_s = seconds - self._last_s, seconds
