@@ -31,7 +31,7 @@ SECURITY_HEADERS = (
 GRADIO_API = "/gradio_api/"
 READ_ROUTES = (
     *("/config", "/theme.css", "/assets/", "/static/", "/svelte/", "/favicon.ico"),
-    "/teach/example",
+    *("/page/", "/teach/example"),
     *("/robots.txt", "/manifest.json", "/pwa_icon"),
     *(f"{GRADIO_API}{name}" for name in ("info", "queue/data", "heartbeat/", "startup-events")),
     *(f"{GRADIO_API}{name}" for name in ("upload_progress", "theme.css", "app_id")),

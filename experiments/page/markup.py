@@ -68,7 +68,7 @@ def _render_classes(classes: Sequence[str]) -> str:
 
 
 def render_camera(task: str) -> str:
-    """Return the panel with the camera, the predictions and the text; page.js runs it."""
+    """Return the panel with the camera, the predictions and the text; camera_panel.js runs it."""
     spec = get_task(task)
     return (
         read_static_file("camera.html")
@@ -81,7 +81,7 @@ def render_camera(task: str) -> str:
 
 
 def render_feedback(source: str) -> str:
-    """Return the control that corrects the last answer of a camera or upload; feedback.js runs it.
+    """Return the control that corrects the last answer; feedback_panel.js runs it.
 
     Args:
         source: ``camera`` or ``upload``.

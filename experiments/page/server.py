@@ -14,7 +14,6 @@ from experiments.launch.console import logger
 from unvoiced import Engine
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-SCRIPTS = ("page.js", "profile.js", "teach.js", "feedback.js")  # in this order
 OPEN_TO_OTHERS = (
     "Everyone who reaches this machine may use the page. For a password, set "
     "UNVOICED_AUTH=user:password in the environment, or serve.auth_file=. Browsers on other "
@@ -92,6 +91,7 @@ def create_app(
     from experiments.page.profiles import MAX_PROFILES_PER_VISITOR, ProfileStore, add_profile_routes
     from experiments.page.reading import add_reading_route
     from experiments.page.routes import add_camera_routes, add_error_answers
+    from experiments.page.scripts import add_script_route
     from experiments.page.sessions import SessionPool
     from experiments.page.storage import Quota, add_upload_route
     from experiments.page.teaching import add_example_route, add_teaching_routes
@@ -107,6 +107,7 @@ def create_app(
     app = FastAPI(openapi_url=None)
     cores = CapacityLimiter(os.cpu_count() or 1)
     add_error_answers(app)
+    add_script_route(app)
     add_camera_routes(app, pool, profiles, cores)
     add_profile_routes(app, profiles, cores)
     add_teaching_routes(app, pool, profiles, cores)
@@ -126,6 +127,7 @@ def _mount_page(app: Any, page: Any, file_bytes: int) -> None:
     import gradio as gr
 
     from experiments.page import layout, markup
+    from experiments.page.scripts import MAIN_SCRIPT
 
     gr.mount_gradio_app(
         app,
@@ -138,7 +140,7 @@ def _mount_page(app: Any, page: Any, file_bytes: int) -> None:
         pwa=False,
         theme=layout.make_theme(),
         css=markup.read_static_file("page.css"),
-        head="".join(f"<script>{markup.read_static_file(name)}</script>" for name in SCRIPTS),
+        head=MAIN_SCRIPT,
     )
 
 

@@ -36,7 +36,7 @@ def render_profile(reason: str) -> str:
 
 
 def render_teaching(recognizer: Recognizer, reason: str) -> str:
-    """Return the tab in which a visitor teaches the model; teach.js runs it."""
+    """Return the tab in which a visitor teaches the model; lesson_panel.js runs it."""
     if reason:
         return render_profile(reason)
     spec, labels = get_task(recognizer.task), list_teachable(recognizer)

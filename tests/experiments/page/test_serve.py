@@ -36,6 +36,7 @@ from starlette.testclient import TestClient
 
 from experiments.page import layout, markup, routes
 from experiments.page.clips import Clip
+from experiments.page.scripts import read_scripts
 from experiments.page.server import open_socket
 from experiments.page.sessions import PoolFullError, Session, SessionExpiredError, SessionPool
 from experiments.page.uploads import UploadReader, UploadResult
@@ -242,10 +243,29 @@ def test_the_page_requests_nothing_from_other_hosts(client: TestClient) -> None:
     theme = client.get("/theme.css").text
     named = set(re.findall(r"https?://([^/\s\"')]+)", theme))
     assert named <= {"www.w3.org"} and "@import" not in theme  # the name of a format, not a page
-    for name in ("page.js", "page.css", "camera.html"):
-        assert "://" not in re.sub(
-            r"https?://( or|127\.0\.0\.1)", "", markup.read_static_file(name)
-        )
+    texts = [script.decode() for script in read_scripts().values()]
+    texts += [markup.read_static_file(name) for name in ("page.css", "camera.html")]
+    for text in texts:
+        assert "://" not in re.sub(r"https?://( or|127\.0\.0\.1)", "", text)
+
+
+def test_scripts_import_only_each_other_and_are_served_behind_the_password(
+    recognizer: Recognizer,
+) -> None:
+    scripts = read_scripts()
+    for name, content in scripts.items():
+        imported = re.findall(r'^(?:import|export) .*from "(.*)";$', content.decode(), re.M)
+        assert {f"./{other}" for other in scripts} >= set(imported), name
+        assert "innerHTML" not in content.decode(), name
+    with open_client(recognizer, auth="ann:secret") as client:
+        page = client.get("/", auth=("ann", "secret")).text
+        assert "page/page.js" in page.replace(r"\/", "/") and "page.js" in scripts
+        assert client.get("/page/page.js").status_code == 401
+        for name, content in scripts.items():
+            answer = client.get(f"/page/{name}", auth=("ann", "secret"))
+            assert answer.content == content
+            assert answer.headers["content-type"].startswith("text/javascript")
+        assert client.get("/page/page.css", auth=("ann", "secret")).status_code == 404
 
 
 def test_pages_of_other_sites_may_not_use_this_one(client: TestClient) -> None:
