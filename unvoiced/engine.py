@@ -14,6 +14,7 @@ from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StageTimer, Stream, StreamClock
 from unvoiced.streams.decisions import Event
 from unvoiced.tasks import get_task, import_object
+from unvoiced.thresholds import resolve_threshold
 from unvoiced.writing.writer import TextWriter
 
 
@@ -26,14 +27,16 @@ class Engine:
             engine alone. None for no suggestions.
         accept_label: a sign that accepts the first suggestion; empty for none.
         settings: of the task's stream (``unvoiced.streams``), such as ``hold_s`` for letters and
-            ``hop_s`` for words.
+            ``hop_s`` for words; ``coverage``, a promise, may take the place of
+            ``min_probability``, see ``unvoiced.confidence``.
 
     Attributes:
         stream: the task's way from frames to events.
         last_answer: the answer that was written last, with its frames; None for none.
 
     Raises:
-        ValueError: an unknown task, or a setting that is not valid.
+        ValueError: an unknown task, a setting that is not valid, or a promise that the model
+            cannot keep.
     """
 
     @rename_arguments(ready="is_preprocessed")
@@ -46,6 +49,7 @@ class Engine:
     ) -> None:
         self.recognizer = recognizer
         spec = get_task(recognizer.task)
+        settings = resolve_threshold(settings, recognizer)
         self.stream: Stream = import_object(spec.stream)(recognizer, **settings)
         self._writer = TextWriter(spec.has_joined_labels, composer, accept_label)
         self.last_answer: Answer | None = None

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from unvoiced.confidence import check_confidence
 from unvoiced.plain_data import (
     Check,
     check_choice,
@@ -110,6 +111,7 @@ FACT_CHECKS: dict[str, Check] = {
     "split": check_text,
     "leaks": check_flag,
     "num_members": partial(check_number, least=1, most=1_000, whole=True),
+    "confidence": check_confidence,
     # of exported networks only:
     "training_data_note": check_text,
     **dict.fromkeys(("network", "fingerprint"), check_identifier),  # its class and weights

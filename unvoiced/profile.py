@@ -18,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
+from unvoiced.confidence import ConfidenceTable, measure_confidence
 from unvoiced.decoding import log_softmax
 
 # The same for everybody: chosen on six signers. Choosing them by leaving recordings out was worse,
@@ -104,6 +105,21 @@ class Profile:
         if not repeated.any():
             return None
         return float((log_probabilities.argmax(1) == labels)[repeated].mean())
+
+    @cached_property
+    def confidence(self) -> ConfidenceTable | None:
+        """How often the answers to the person are wrong, by probability.
+
+        Each recording is read with a profile of all the others, as in ``measure_accuracy``; None
+        if no class has two recordings.
+        """
+        repeated, log_probabilities, labels = self._read_left_out()
+        if not repeated.any():
+            return None
+        best, correct = log_probabilities.max(1), log_probabilities.argmax(1) == labels
+        numbers, person = np.arange(len(labels)), np.zeros(len(labels))
+        arrays = (np.exp(best), correct, person, numbers)
+        return measure_confidence(*(values[repeated] for values in arrays))
 
     def export_correction(self) -> dict[str, np.ndarray]:
         """Return ``center`` (D,), ``support`` (N, D) and ``weights`` (N, answers) of ``correct``.

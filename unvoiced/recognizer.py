@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from unvoiced.confidence import ConfidenceTable
 from unvoiced.decoding import Decoder, log_softmax
 from unvoiced.deprecations import former_name, rename_arguments
 from unvoiced.metadata import rename_facts
@@ -113,6 +114,17 @@ class Recognizer:
         changed = copy.copy(self)  # the lock is shared, as are the detectors that it is for
         changed.use_profile(profile)
         return changed
+
+    @property
+    def confidence(self) -> ConfidenceTable | None:
+        """How often the answers are wrong, by probability; None where it is unknown.
+
+        With a profile it is that of the person's recordings, each left out in turn, if a class has
+        two of them.
+        """
+        if self.profile is not None and self.profile.confidence is not None:
+            return self.profile.confidence
+        return ConfidenceTable.from_plain(self.metadata.get("confidence") or {})
 
     @cached_property
     def fingerprint(self) -> str | None:

@@ -1,0 +1,202 @@
+"""How often the answers of a model are wrong above a probability, and the thresholds of a promise.
+
+A promised coverage of 0.9 means: of the recordings of people like those that were measured, at most
+10 % get a wrong answer; each of the others gets the right one or none. The threshold is that of
+split conformal prediction, whose score is the probability of a wrong answer and 0 for a right one.
+Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005; in the form of
+Angelopoulos et al., "Conformal Risk Control", ICLR 2024, whose loss is 1 for a wrong answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+
+from unvoiced.plain_data import Check, check_flag, check_number, check_table, require_fact
+
+MAX_STEPS = 128  # of a table, which then takes less than 4 kB
+TAIL_STEPS = 32  # the most confident wrong answers each have a step of their own
+LOWEST_THRESHOLD = 1e-6  # answers everything
+DIGITS = 6
+ROUNDING = 1e-9  # of sums of shares
+
+
+@dataclass(frozen=True)
+class ConfidenceTable:
+    """What a model answers to the recordings of some people, by the threshold of its probability.
+
+    Each person counts equally, and each recording of a person.
+
+    Attributes:
+        thresholds: rising probabilities; the model answers from a threshold on.
+        wrong: the share of all recordings that get a wrong answer, of each threshold.
+        answered: the share of all recordings that get an answer.
+        recordings: number of recordings.
+        people: number of people.
+        simulated: whether the recordings were simulated.
+    """
+
+    thresholds: tuple[float, ...]
+    wrong: tuple[float, ...]
+    answered: tuple[float, ...]
+    recordings: int
+    people: int
+    simulated: bool = False
+
+    @classmethod
+    def from_plain(cls, plain: Any, place: str = "confidence") -> Self | None:
+        """Return the table of an untrusted dict; None of an empty one.
+
+        Raises:
+            ValueError: a value has another type, range or size than any table.
+        """
+        check_confidence(place, plain)
+        if not plain:
+            return None
+        lists = {name: tuple(map(float, plain[name])) for name in LIST_NAMES}
+        return cls(**plain | lists)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the dict that checkpoints and exported files store."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        return plain | {name: list(plain[name]) for name in LIST_NAMES}
+
+    @property
+    def highest_coverage(self) -> float:
+        """The highest coverage that these recordings allow to promise."""
+        return 1 - float(self._bounds[-1])
+
+    def find_threshold(self, coverage: float) -> float:
+        """Return the smallest probability from which answers keep a promised coverage.
+
+        Raises:
+            ValueError: these recordings do not allow to promise it.
+        """
+        allowed = self._bounds <= 1 - coverage + ROUNDING
+        if not allowed[-1]:
+            raise ValueError(
+                f"coverage={coverage:g} cannot be promised: {self.recordings:,} recordings of "
+                f"{self.people:,} people allow at most {self.highest_coverage:.3f}. Use a smaller "
+                "one, or measure more recordings with stage=adapt adapt.method=confidence"
+            )
+        return self.thresholds[int(np.argmax(allowed))]
+
+    def describe_threshold(self, coverage: float) -> str:
+        """Return the threshold of a promise in words, with what was measured."""
+        threshold = self.find_threshold(coverage)
+        step = self.thresholds.index(threshold)
+        source = "simulated recordings" if self.simulated else "recordings"
+        right = 1 - self.wrong[step] / max(self.answered[step], ROUNDING)
+        return (
+            f"At most {1 - coverage:.1%} wrong answers: answers from probability {threshold:.3f} "
+            f"on. Of {self.recordings:,} {source} of {self.people:,} people that were measured, "
+            f"{self.answered[step]:.0%} get an answer, and {right:.0%} of these are right"
+        )
+
+    @property
+    def _bounds(self) -> np.ndarray:
+        """(steps,) the expected share of wrong answers to one more recording, at most."""
+        count = self.recordings
+        return (count * np.array(self.wrong) + 1) / (count + 1)
+
+
+LIST_NAMES = ("thresholds", "wrong", "answered")
+
+
+def weigh_recordings(people: np.ndarray, recordings: np.ndarray) -> np.ndarray:
+    """Return the weight of each row (N,), with the sum 1.
+
+    Each person has the same, each recording of a person, and each row of a recording.
+
+    Args:
+        people: (N,) of any values that can be compared.
+        recordings: (N,), such values that differ between people.
+    """
+    rows, per_row = np.unique(recordings, return_inverse=True, return_counts=True)[1:]
+    weights = 1 / per_row[rows]
+    codes = np.unique(people, return_inverse=True)[1]
+    weights /= np.bincount(codes, weights)[codes]
+    return weights / weights.sum()
+
+
+def measure_confidence(
+    probabilities: np.ndarray,
+    correct: np.ndarray,
+    people: np.ndarray,
+    recordings: np.ndarray,
+    simulated: bool = False,
+) -> ConfidenceTable:
+    """Return the table of answers to recordings that the model was not trained on.
+
+    Args:
+        probabilities: (N,) of the answers.
+        correct: (N,) bool.
+        people, recordings: (N,) as of ``weigh_recordings``.
+        simulated: whether the recordings were simulated.
+
+    Raises:
+        ValueError: there is no row.
+    """
+    if not len(probabilities):
+        raise ValueError("There is no recording whose answers could be measured.")
+    weights = weigh_recordings(people, recordings)
+    thresholds = _choose_thresholds(probabilities[~correct])
+    answers = probabilities[:, None] >= thresholds  # (N, steps)
+    wrong = (weights * ~correct) @ answers
+    return ConfidenceTable(
+        tuple(thresholds.tolist()),
+        tuple(np.minimum(np.ceil(wrong * 10**DIGITS - 1e-3) / 10**DIGITS, 1).tolist()),
+        tuple(np.minimum(np.round(weights @ answers, DIGITS), 1).tolist()),
+        len(np.unique(recordings)),
+        len(np.unique(people)),
+        simulated,
+    )
+
+
+def _choose_thresholds(wrong: np.ndarray) -> np.ndarray:
+    """Return rising thresholds, most of them just above the probability of a wrong answer."""
+    above = np.unique((np.floor(wrong.astype(np.float64) * 10**DIGITS) + 1) / 10**DIGITS)
+    above = above[(above > LOWEST_THRESHOLD) & (above < 1)]
+    spread = np.linspace(0, len(above) - 1, MAX_STEPS - TAIL_STEPS - 2)
+    steps = np.unique(spread.round().astype(int)) if len(above) else np.zeros(0, int)
+    steps = np.union1d(steps, np.arange(max(0, len(above) - TAIL_STEPS), len(above)))
+    return np.concatenate([[LOWEST_THRESHOLD], above[steps], [1.0]])
+
+
+# ---- checks of files
+
+
+def check_confidence(place: str, value: Any) -> None:
+    """Accept a table as plain data, or an empty dict."""
+    check_table(place, value, TABLE_CHECKS)
+    if not value:
+        return
+    missing = [one.name for one in fields(ConfidenceTable) if one.name not in value]
+    require_fact(place, value, not missing, f"a dict that also states {', '.join(missing)}")
+    thresholds, wrong, answered = (np.array(value[name], float) for name in LIST_NAMES)
+    is_table = len(thresholds) == len(wrong) == len(answered)
+    require_fact(place, value, is_table, "lists of the same length")
+    is_rising = bool((np.diff(thresholds) > 0).all())
+    require_fact(f"{place}.thresholds", value["thresholds"], is_rising, "rising numbers")
+    for name, shares in (("wrong", wrong), ("answered", answered)):
+        is_falling = bool((np.diff(shares) <= ROUNDING).all())
+        require_fact(f"{place}.{name}", value[name], is_falling, "numbers that do not rise")
+
+
+def _check_shares(place: str, value: Any, least: float = 0.0) -> None:
+    is_list = isinstance(value, list | tuple) and 1 <= len(value) <= MAX_STEPS
+    require_fact(place, value, is_list, f"a list of 1 to {MAX_STEPS} numbers")
+    for number in value:
+        check_number(place, number, least, 1)
+
+
+_check_count: Check = partial(check_number, least=1, most=1e9, whole=True)
+TABLE_CHECKS: dict[str, Check] = {
+    "thresholds": partial(_check_shares, least=1e-9),
+    **dict.fromkeys(("wrong", "answered"), _check_shares),
+    **dict.fromkeys(("recordings", "people"), _check_count),
+    "simulated": check_flag,
+}

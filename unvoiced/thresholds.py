@@ -1,0 +1,68 @@
+"""The threshold from which a stream writes an answer: given, or the one that keeps a promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from unvoiced.confidence import ConfidenceTable
+from unvoiced.validation import is_number, require
+
+
+class ThresholdSource(Protocol):
+    """A model, as far as thresholds depend on it; a ``Recognizer`` is one.
+
+    Attributes:
+        confidence: how often its answers are wrong, by probability; None where it is unknown.
+    """
+
+    confidence: ConfidenceTable | None
+
+
+def find_coverage_threshold(model: ThresholdSource, coverage: Any) -> float:
+    """Return the probability from which answers keep a promised coverage.
+
+    Raises:
+        ValueError: the coverage is no share, or cannot be promised.
+    """
+    is_share = is_number(coverage) and 0 < coverage < 1
+    require("live.coverage", coverage, is_share, "a share above 0 and below 1")
+    if model.confidence is None:
+        raise ValueError(
+            f"live.coverage={coverage:g} needs a model that states how often its answers are "
+            "wrong, and this one does not. Measure it with stage=adapt adapt.method=confidence "
+            "data_dir=<recordings of people whom it was not trained on>"
+        )
+    return model.confidence.find_threshold(coverage)
+
+
+# Promises that a stream may be given in place of min_probability.
+PROMISES: dict[str, Callable[[Any, Any], float]] = {"coverage": find_coverage_threshold}
+
+
+def resolve_threshold(settings: dict[str, Any], model: Any) -> dict[str, Any]:
+    """Return the settings of a stream with ``min_probability`` in place of a promise.
+
+    ``keep_probability``, below which a sign that is held ends, is lowered to it.
+
+    Args:
+        settings: of a stream; a promise that is None does not count.
+        model: of the stream.
+
+    Raises:
+        ValueError: more than one of the promises and ``min_probability``, or one that the model
+            cannot keep.
+    """
+    given = [name for name in PROMISES if settings.get(name) is not None]
+    changed = {name: value for name, value in settings.items() if name not in PROMISES}
+    if not given:
+        return changed
+    names = given + ["min_probability"] * ("min_probability" in changed)
+    if len(names) > 1:
+        found = " and ".join(f"live.{name}={settings[name]}" for name in names)
+        raise ValueError(f"{found} each set the threshold of an answer. Give one of them")
+    threshold = PROMISES[given[0]](model, settings[given[0]])
+    changed["min_probability"] = threshold
+    if "keep_probability" in changed:
+        changed["keep_probability"] = min(changed["keep_probability"], threshold)
+    return changed
