@@ -18,7 +18,6 @@ import numpy as np
 from unvoiced.plain_data import Check, check_flag, check_number, check_table, require_fact
 
 MAX_STEPS = 128  # of a table, which then takes less than 4 kB
-TAIL_STEPS = 32  # the most confident wrong answers each have a step of their own
 LOWEST_THRESHOLD = 1e-6  # answers everything
 DIGITS = 6
 ROUNDING = 1e-9  # of sums of shares
@@ -144,12 +143,15 @@ def measure_confidence(
         raise ValueError("There is no recording whose answers could be measured.")
     weights = weigh_recordings(people, recordings)
     thresholds = _choose_thresholds(probabilities[~correct])
-    answers = probabilities[:, None] >= thresholds  # (N, steps)
-    wrong = (weights * ~correct) @ answers
+    passed = np.searchsorted(thresholds, probabilities, side="right")  # thresholds of each row
+    answered, wrong = (
+        np.bincount(passed, shares, len(thresholds) + 1)[::-1].cumsum()[::-1][1:]
+        for shares in (weights, weights * ~correct)
+    )
     return ConfidenceTable(
         tuple(thresholds.tolist()),
-        tuple(np.minimum(np.ceil(wrong * 10**DIGITS - 1e-3) / 10**DIGITS, 1).tolist()),
-        tuple(np.minimum(np.round(weights @ answers, DIGITS), 1).tolist()),
+        tuple(np.minimum(np.ceil(wrong * 10**DIGITS - 1e-3).clip(0) / 10**DIGITS, 1).tolist()),
+        tuple(np.minimum(np.round(answered, DIGITS), 1).tolist()),
         len(np.unique(recordings)),
         len(np.unique(people)),
         simulated,
@@ -160,10 +162,10 @@ def _choose_thresholds(wrong: np.ndarray) -> np.ndarray:
     """Return rising thresholds, most of them just above the probability of a wrong answer."""
     above = np.unique((np.floor(wrong.astype(np.float64) * 10**DIGITS) + 1) / 10**DIGITS)
     above = above[(above > LOWEST_THRESHOLD) & (above < 1)]
-    spread = np.linspace(0, len(above) - 1, MAX_STEPS - TAIL_STEPS - 2)
-    steps = np.unique(spread.round().astype(int)) if len(above) else np.zeros(0, int)
-    steps = np.union1d(steps, np.arange(max(0, len(above) - TAIL_STEPS), len(above)))
-    return np.concatenate([[LOWEST_THRESHOLD], above[steps], [1.0]])
+    count, half = max(len(above), 1), MAX_STEPS // 2 - 1
+    ranks = np.concatenate([np.linspace(1, count, half), np.geomspace(1, count, half)])
+    steps = len(above) - np.unique(ranks.round().astype(int))[::-1]  # from the most confident one
+    return np.concatenate([[LOWEST_THRESHOLD], above[steps[steps >= 0]], [1.0]])
 
 
 # ---- checks of files
