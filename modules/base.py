@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import lightning as L
@@ -113,6 +114,10 @@ class TaskModule(L.LightningModule):
 
     def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
         """Return one row per sample from the outcomes of test or prediction steps."""
+        raise NotImplementedError
+
+    def score_answers(self, outcome: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """Return the probability of each answer of a test step (B,), and whether it is right."""
         raise NotImplementedError
 
     def network_inputs(self, batch: Batch) -> tuple[Tensor, ...]:
@@ -271,7 +276,10 @@ class TaskModule(L.LightningModule):
         checkpoint["epoch_so_far"] = so_far
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the sums of an epoch that was interrupted."""
+        """Restore the confidence table, and the sums of an epoch that was interrupted."""
+        if self.card is not None:
+            confidence = checkpoint.get("card", {}).get("confidence", {})
+            self.card = replace(self.card, confidence=confidence)
         processes = checkpoint.get("epoch_so_far", [])
         if len(processes) != self.trainer.world_size:
             return

@@ -170,6 +170,10 @@ class ClassificationModule(TaskModule):
         """Return counts (classes, classes) of the last epoch; rows are the true classes."""
         return self.confusions[phase].compute()
 
+    def score_answers(self, outcome: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the probability (B,) of the best class, and whether it is the true one (B,)."""
+        return outcome["best"][:, 0], outcome["label_rank"] == 1
+
     def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
         """Return the two best classes of each sample, and the rank of its label where known."""
         kinds = ("codes", "best")

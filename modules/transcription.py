@@ -109,10 +109,7 @@ class TranscriptionModule(TaskModule):
             embedding: (B, L, D).
         """
         phrases = outputs[0][:, 0, -len(self.tokenizer.entries) :].float()  # after special tokens
-        return {
-            "log_probabilities": phrases.log_softmax(1),
-            "embedding": embedding[:, 0].float(),
-        }
+        return {"log_probabilities": phrases.log_softmax(1), "embedding": embedding[:, 0].float()}
 
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the logits of a training batch and their loss ()."""
@@ -213,10 +210,9 @@ class TranscriptionModule(TaskModule):
         self.losses[phase].update(losses)
         outcome, ids = self._decode_batch(logits, lengths, batch)
         predicted, references = outcome["texts"], batch["text"]
-        scores = self.text_scores[phase]
-        scores["wer"].update(predicted, references)
-        scores["cer"].update(predicted, references)
-        pairs = list(zip(predicted, references, strict=True))
+        scores, pairs = self.text_scores[phase], list(zip(predicted, references, strict=True))
+        for name in ("wer", "cer"):
+            scores[name].update(predicted, references)
         scores["exact"].update(torch.tensor([float(text == true) for text, true in pairs]))
         outcome |= self._count_tokens(phase, ids, batch["y"])
         outcome |= {
@@ -282,6 +278,11 @@ class TranscriptionModule(TaskModule):
         """Return counts (phrases, phrases) by nearest phrase; rows are the true phrases."""
         count = len(self.classes)
         return self.confusions[phase].compute()[:count, :count]
+
+    def score_answers(self, outcome: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """Return the probability (B,) of each text, 0 if empty, and whether it is right (B,)."""
+        is_text = torch.tensor([bool(text) for text in outcome["texts"]])
+        return outcome["probability"] * is_text, torch.tensor(outcome["errors"]) == 0
 
     def prediction_table(self, outcomes: list[dict[str, Any]]) -> pd.DataFrame:
         """Return text and probability of each recording; the errors where its text is known."""

@@ -54,6 +54,8 @@ class ModelCard:
         allow: the packages outside this project that the run was allowed to build (``allow=``), for
             people; loading never trusts it.
         num_members: networks whose probabilities are averaged.
+        confidence: how often answers are wrong, a ``ConfidenceTable`` as plain data; empty where it
+            was not measured.
         config: the run's configuration, for people and comparisons; nothing is built from it.
     """
 
@@ -74,6 +76,7 @@ class ModelCard:
     record: dict[str, Any] = field(default_factory=dict)
     allow: list[str] = field(default_factory=list)
     num_members: int = 1
+    confidence: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

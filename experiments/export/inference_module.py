@@ -31,7 +31,7 @@ from unvoiced.tasks import get_task
 
 CARD_FIELDS = (  # of an exported file's metadata
     *("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer"),
-    *("simulated", "leaks", "clip_s", "num_members"),
+    *("simulated", "leaks", "clip_s", "num_members", "confidence"),
 )
 
 

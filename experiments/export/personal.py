@@ -79,6 +79,8 @@ def read_own_profile(config: DictConfig, module: TaskModule) -> Profile:
 def personal_metadata(module: TaskModule, profile: Profile) -> dict[str, Any]:
     """Return the metadata of the file: with the person's classes, without a fingerprint."""
     metadata = export_metadata(module) | {"classes": list(profile.answers)}
+    if profile.confidence is not None:  # otherwise that of the model alone stays
+        metadata["confidence"] = profile.confidence.to_plain()
     del metadata["fingerprint"]
     metadata["training_data_note"] += " A person's profile corrects its answers."
     if isinstance(module, TranscriptionModule):

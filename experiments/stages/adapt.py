@@ -178,5 +178,6 @@ def _describe_fine_tuned(
         simulated=False,
         split="; ".join(filter(None, (card.split, note))),
         record=record.to_plain(),
+        confidence={},  # of other weights
         **changes,
     )
