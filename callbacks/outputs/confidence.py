@@ -104,5 +104,5 @@ class ConfidenceReport(L.Callback):
         module.log_dict({f"{phase}/{name}": value for name, value in scores.items()})
         if trainer.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
-            comparison.to_csv(self.folder / TABLE_NAME, index=False)
+            comparison.round(6).to_csv(self.folder / TABLE_NAME, index=False)
             draw_risk_coverage(self.answers, comparison, self.folder / FIGURE_NAME)

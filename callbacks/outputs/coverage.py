@@ -26,9 +26,9 @@ def score_answers(answers: pd.DataFrame) -> dict[str, float]:
     Args:
         answers: ``probability``, ``is_correct``, ``person`` and ``recording`` of each row.
     """
-    arrays = (answers[name].to_numpy() for name in ("probability", "is_correct"))
-    probability, correct = map(torch.from_numpy, arrays)
-    error = binary_calibration_error(probability.clamp(0, 1), correct.long(), n_bins=15)
+    probability = torch.tensor(answers["probability"].to_numpy()).clamp(0, 1)
+    correct = torch.tensor(answers["is_correct"].to_numpy()).long()
+    error = binary_calibration_error(probability, correct, n_bins=15)
     return {"ece": float(error), "aurc": float(trace_risk(answers)[1].mean())}
 
 

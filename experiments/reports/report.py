@@ -16,6 +16,7 @@ from experiments.reports.confusions import (
     format_pairs,
     tabulate_confusions,
 )
+from experiments.reports.coverage import format_coverage
 from experiments.reports.curves import draw_curves
 from experiments.reports.markdown import format_list, format_number, format_plain_table
 from experiments.reports.observations import describe_overfitting, list_milestones
@@ -40,6 +41,7 @@ def write_report(results: Results, config: DictConfig) -> Path:
         _format_configuration(config),
         _format_training(results),
         _format_test(results, config),
+        format_coverage(results.folder),
         format_shots(results.folder, config),
         _format_warnings(results, config),
         format_facts(results.numbers["run"]),
