@@ -134,7 +134,8 @@ def draw_risk_coverage(answers: pd.DataFrame, comparison: pd.DataFrame, path: Pa
     axes.set_xlabel("share answered")
     axes.set_ylabel("error rate where an answer is given")
     axes.set_xlim(0, 1.02)
-    axes.set_ylim(bottom=0)
+    share, risk = trace_risk(answers)
+    axes.set_ylim(0, min(1.0, 1.5 * risk[share > 0.1].max() + 0.02))  # the surest few vary most
     axes.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=120)

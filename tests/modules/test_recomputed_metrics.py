@@ -19,6 +19,8 @@ from tests.helpers.paths import FIRST_TASK
 from tests.helpers.prepared_sets import write_hands
 
 Run = Callable[..., Path]
+# Those of tests/callbacks/test_coverage.py.
+OF_CONFIDENCE = tuple(f"test/{name}" for name in ("ece", "aurc", "coverage_", "answered_", "acc_a"))
 
 
 def check_reported(folder: Path) -> set[str]:
@@ -28,6 +30,7 @@ def check_reported(folder: Path) -> set[str]:
     reported = {name: value for name, value in numbers.items() if name.startswith("test/")}
     result = recompute_text(rows) if "errors" in rows else recompute_labels(rows)
     bounds = {name for name in reported if name.endswith(("_low", "_high"))}
+    bounds |= {name for name in reported if name.startswith(OF_CONFIDENCE)}
     assert set(reported) - bounds - {"test/seen_n", "test/seen_groups"} <= set(result)
     for name in set(reported) & set(result):
         assert reported[name] == pytest.approx(result[name], abs=2e-5), name
