@@ -1,0 +1,46 @@
+"""LICENSES.txt: the licences of what an app ships, with their texts."""
+
+from __future__ import annotations
+
+from importlib.metadata import distribution
+
+from experiments.export.web.libraries import RUNTIME_PACKAGE, VISION_PACKAGE
+
+# Of the Python packages of the same libraries: those of npm hold no texts.
+LICENSE_PLACES = {"mediapipe": "licenses/LICENSE", "onnxruntime": "../onnxruntime/LICENSE"}
+RULE = "=" * 80
+
+
+def write_licenses(model_name: str) -> str:
+    """Return the text of LICENSES.txt.
+
+    Args:
+        model_name: the detector's file in ``model/``.
+    """
+    apache, mit = (_read_license(name) for name in LICENSE_PLACES)
+    return f"""The app itself: Unvoiced, Apache License 2.0 (text below).
+
+vendor/vision_*: {VISION_PACKAGE}, Copyright The MediaPipe Authors,
+Apache License 2.0 (text below).
+model/{model_name}: a model of MediaPipe, Copyright Google LLC, Apache License 2.0 (text below).
+
+vendor/ort*: {RUNTIME_PACKAGE}, Copyright Microsoft Corporation, MIT License (text below).
+
+model/network.onnx: trained with Unvoiced; its licence is that of whoever trained it.
+
+{RULE}
+{apache}
+{RULE}
+{mit}"""
+
+
+def _read_license(package: str) -> str:
+    """Return the text of the licence of an installed package.
+
+    Raises:
+        ValueError: the installation lacks it.
+    """
+    text = distribution(package).read_text(LICENSE_PLACES[package])
+    if text is None:
+        raise ValueError(f"{package} is installed without its licence. Install it again with pip")
+    return text

@@ -1,0 +1,74 @@
+"""index.html of the app: the page's own markup, without a server."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from experiments.export.web.libraries import RUNTIME_PACKAGE, VISION_PACKAGE
+from experiments.page import markup
+from unvoiced.tasks import get_task
+
+FOLDER_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
+    "connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'none'"
+)
+FOLDER_HEAD = (
+    '<link rel="manifest" href="manifest.webmanifest">\n  '
+    '<link rel="icon" href="icon-192.png">\n  '
+    '<link rel="apple-touch-icon" href="icon-192.png">\n  '
+    '<link rel="stylesheet" href="page.css">\n  '
+    '<link rel="stylesheet" href="app.css">'
+)
+CLASSIC_SCRIPTS = ("guard.js", "parts.js", "start.js")  # in this order
+SUMMARY = "How the model was made"
+
+
+def read_web_file(name: str) -> bytes:
+    """Return a file of ``static/``."""
+    return files(__package__).joinpath("static", name).read_bytes()
+
+
+def render_index(
+    metadata: dict[str, Any], note: str, size: str, policy: str, head: str, scripts: str
+) -> str:
+    """Return the app's document.
+
+    Args:
+        metadata: of the exported network.
+        note: on the model, for visitors.
+        size: what the app takes, in words.
+        policy: the content security policy.
+        head: links or styles.
+        scripts: the elements that start the app.
+    """
+    task = metadata["task"]
+    values = {
+        "policy": policy,
+        "head": head,
+        "title": f"Unvoiced: {get_task(task).title}",
+        "header": markup.render_header(
+            task, metadata["classes"], note, metadata["training_data_note"]
+        ),
+        "camera": markup.render_camera(task),
+        "size": markup.escape_text(size),
+        "libraries": markup.escape_text(
+            f"Hands are found by {VISION_PACKAGE}, and the network runs in {RUNTIME_PACKAGE}; "
+            "LICENSES.txt, beside the app, holds their licences."
+        ),
+        "scripts": scripts,
+    }
+    text = read_web_file("index.html").decode()
+    before, *parts = text.split("{")  # a value that holds braces stays as it is
+    return before + "".join(_fill_part(part, values) for part in parts)
+
+
+def _fill_part(part: str, values: dict[str, str]) -> str:
+    name, _, rest = part.partition("}")
+    return values[name] + rest
+
+
+def render_folder_scripts() -> str:
+    """Return the elements that start the app of a folder."""
+    return "\n  ".join(f'<script src="{name}"></script>' for name in CLASSIC_SCRIPTS)

@@ -1,0 +1,40 @@
+// The app: the panels of the page, answered by a worker on this device.
+import { element, showSentence } from "./dom.js";
+import { startFilePanel } from "./file_panel.js";
+import { startPanels } from "./panels.js";
+import { followColorScheme } from "./theme.js";
+import { WorkerClient, createWorkerAnswerer, startWorker } from "./worker_answerer.js";
+
+/** Let the app run without a network after the first visit, where the browser allows it. */
+function keepForOffline(parts) {
+  const isAllowed = !parts.contents && window.isSecureContext && "serviceWorker" in navigator;
+  if (isAllowed) navigator.serviceWorker.register("sw.js").catch(() => {});  // the app runs without it
+  return isAllowed;
+}
+
+/** Describe how long the app took to start, and the memory that it uses where the browser tells. */
+function describeStart(startedMs) {
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  return `Ready ${seconds} seconds after it was opened.`;
+}
+
+/**
+ * Start the app.
+ * @param {{contents: Object<string, ArrayBuffer> | null, locate: (path: string) => string}} parts its files
+ */
+export async function startApp(parts) {
+  followColorScheme();
+  const client = new WorkerClient(startWorker(parts)), contents = parts.contents;
+  const opening = client.ask("open", { contents }, contents ? Object.values(contents) : []);
+  startPanels(createWorkerAnswerer(client, opening));
+  startFilePanel(client, opening);
+  keepForOffline(parts);
+  try {
+    await opening;
+    element("start-up").textContent = describeStart(0);
+    document.documentElement.dataset.state = "ready";
+  } catch (error) {
+    showSentence(element("alert"), error.message);
+    document.documentElement.dataset.state = "failed";
+  }
+}

@@ -1,0 +1,80 @@
+// Letters of the hand alphabet, read from a stream of images: unvoiced/streams/fingerspelling.py.
+import { HoldDetector, PAUSE_LABEL } from "./decisions.js";
+import { HandFinder, HandLandmarkerFactory, HandTracker } from "./hands.js";
+import { limitSide } from "./images.js";
+import { NO_READING } from "./recognizer.js";
+import { drawHand } from "./skeleton.js";
+
+/** Reads every frame; a letter counts when it is held. */
+export class FingerspellingStream {
+  static writtenKinds = ["started", "held"];
+
+  /** @param {import("./recognizer.js").Recognizer} recognizer predicts letters */
+  constructor(recognizer) {
+    const { app, input } = recognizer.about;
+    Object.assign(this, { recognizer, app, numFrames: input.frames, landmarks: [], reading: NO_READING });
+    this.detector = new HoldDetector(app.settings);
+    this.minProbability = this.detector.settings.min_probability;
+    this.labels = [...recognizer.classes];
+    if (!this.labels.includes(PAUSE_LABEL)) this.labels.push(PAUSE_LABEL);
+  }
+
+  /** Load the hand model, and read an empty image: the first one takes longest. */
+  async load(parts) {
+    this.factory = new HandLandmarkerFactory(parts, this.app.detector);
+    await this.factory.load();
+    const tracker = new HandTracker(this.factory);
+    await tracker.load();
+    tracker.push(new OffscreenCanvas(64, 64));
+    this.tracker = tracker;
+    this.finder = new HandFinder(this.factory);
+    await this.recognizer.predictProbabilities(new Float32Array(this.numFrames * this.recognizer.about.frame.shape[0]));
+  }
+
+  /** Forget the hand and the letters so far. */
+  restart() {
+    this.detector = new HoldDetector(this.app.settings);
+    this.landmarks = [];
+    this.reading = NO_READING;
+    this.hand = null;
+  }
+
+  /** Read an image and return the events. */
+  async push(image, seconds, timer) {
+    this.image = limitSide(image, this.app.detector.max_tracked_side);
+    this.hand = timer.measure("landmarks", () => this.tracker.push(this.image));
+    const probabilities = await timer.measureLater("network", () => this.predict());
+    return timer.measure("decision", () => this.detector.push(probabilities, this.labels, seconds));
+  }
+
+  /** Return the answer for a single image, and the hand in it. */
+  async readImage(image) {
+    const hand = await this.finder.find(image);
+    if (!hand) return { reading: NO_READING, hand };
+    return { reading: this.recognizer.toReading(await this.recognizer.predictProbabilities(hand.landmarks)), hand };
+  }
+
+  get hasFound() {
+    return Boolean(this.hand);
+  }
+
+  /** Draw a hand, by default that of the last frame. */
+  annotate(context, hand = this.hand) {
+    if (hand) drawHand(context, hand.landmarks);
+  }
+
+  /** Return the probabilities of the labels, including one for a pause. */
+  async predict() {
+    if (!this.hand) {
+      this.landmarks = [];
+      this.reading = NO_READING;
+      return this.labels.map((label) => Number(label === PAUSE_LABEL));
+    }
+    this.landmarks = [...this.landmarks, this.hand.landmarks].slice(-this.numFrames);
+    const size = this.hand.landmarks.length, frames = new Float32Array(size * this.landmarks.length);
+    this.landmarks.forEach((frame, n) => frames.set(frame, n * size));
+    const probabilities = await this.recognizer.predictProbabilities(frames);
+    this.reading = this.recognizer.toReading(probabilities);
+    return [...probabilities, ...Array(this.labels.length - probabilities.length).fill(0)];
+  }
+}

@@ -1,0 +1,73 @@
+// The facts about a model in model/about.json, and their checks: unvoiced/metadata.py. The file is
+// data that anyone may have written: what passes here has known types and bounded sizes.
+
+const MAX_CLASSES = 10_000, MAX_NAME = 1000, MAX_TEXT = 100_000;
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
+
+const isNumber = (least, most) => (value) => typeof value === "number" && value >= least && value <= most;
+const isWhole = (least, most) => (value) => Number.isInteger(value) && value >= least && value <= most;
+const isText = (most) => (value) => typeof value === "string" && value.length <= most && !CONTROLS.test(value);
+const isFlag = (value) => typeof value === "boolean";
+const isWord = (value) => typeof value === "string" && /^[A-Za-z]\w{0,63}$/.test(value);
+const isListOf = (check, least, most) => (value) =>
+  Array.isArray(value) && value.length >= least && value.length <= most && value.every(check);
+const isNames = (value) => isListOf(isText(MAX_NAME), 1, MAX_CLASSES)(value) && new Set(value).size === value.length;
+const optional = (check) => (value) => value === undefined || value === null || check(value);
+const isTable = (checks) => (value) => value !== null && typeof value === "object" && !Array.isArray(value)
+  && Object.entries(checks).every(([key, check]) => check(Object.hasOwn(value, key) ? value[key] : undefined));
+
+const isSeconds = isNumber(0, 3600), isShare = isNumber(0, 1);
+
+/** The checks of the facts that the app uses, by key; other facts are ignored. */
+const FACT_CHECKS = {
+  task: isWord,
+  classes: isNames,
+  frame: isTable({ shape: isListOf(isWhole(1, 1024), 1, 3), rate: optional(isNumber(1, 1e5)) }),
+  input: isTable({ frames: isWhole(1, 10_000) }),
+  reader: optional(isTable({})),
+  simulated: isFlag,
+  training_data_note: isText(MAX_TEXT),
+  takes_word_mask: optional(isFlag),
+  fingerprint: optional(isWord),
+};
+
+/** The checks of what the export adds: how the stream decides, and how hands are found. */
+const APP_CHECKS = {
+  format: isWhole(1, 1),
+  stream: isWord,
+  is_joined: isFlag,
+  settings: isTable({
+    smooth_s: optional(isSeconds), hold_s: optional(isSeconds), release_s: optional(isSeconds),
+    repeat_s: optional(isNumber(1e-3, 3600)), min_probability: optional(isShare), keep_probability: optional(isShare),
+  }),
+  detector: isTable({
+    min_confidence: isShare, num_hands: isWhole(1, 2), video_step_ms: isWhole(1, 1000),
+    search_attempts: isListOf(isListOf(isNumber(0, 2), 2, 2), 1, 20), video_borders: isListOf(isNumber(0, 2), 1, 20),
+    max_searched_side: isWhole(16, 8192), max_tracked_side: isWhole(16, 8192), min_crop_side: isWhole(16, 8192),
+  }),
+};
+
+function checkFacts(place, facts, checks) {
+  if (!isTable({})(facts)) throw new Error(`${place} is not a table of facts. Export the app again.`);
+  for (const [key, check] of Object.entries(checks)) {
+    if (!check(Object.hasOwn(facts, key) ? facts[key] : undefined)) {
+      throw new Error(`${place} states no valid ${key}. Export the app again.`);
+    }
+  }
+}
+
+/**
+ * Return the facts of the text of an about.json.
+ * @throws {Error} with a sentence: it is not JSON, or a fact is missing or not valid
+ */
+export function parseAbout(text) {
+  let about;
+  try {
+    about = JSON.parse(text);
+  } catch {
+    throw new Error("model/about.json is damaged. Export the app again.");
+  }
+  checkFacts("model/about.json", about, FACT_CHECKS);
+  checkFacts("model/about.json: app", about.app, APP_CHECKS);
+  return about;
+}

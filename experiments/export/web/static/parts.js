@@ -1,0 +1,51 @@
+// The files of the app: beside the page, or packed into the one file that was opened. A classic
+// script, for the page and the worker.
+(() => {
+  "use strict";
+  const TYPES = { js: "text/javascript", wasm: "application/wasm", json: "application/json" };
+  const IMPORT = /^(import .*?|\} )from "\.\/([\w.-]+)";$/gm;
+
+  async function unpack(base64) {
+    const packed = await (await fetch("data:application/octet-stream;base64," + base64)).blob();
+    return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  }
+
+  class Parts {
+    /** @param {Object<string, ArrayBuffer> | null} contents by path; null: files of the own origin */
+    constructor(contents) {
+      this.contents = contents;
+      this.addresses = {};
+    }
+
+    /** Return the parts of this document: those that are packed in it, or the files beside it. */
+    static async ofDocument() {
+      const packed = [...document.querySelectorAll("script[data-part]")];
+      if (!packed.length) return new Parts(null);
+      const pairs = packed.map(async (script) => [script.dataset.part, await unpack(script.textContent)]);
+      return new Parts(Object.fromEntries(await Promise.all(pairs)));
+    }
+
+    /** Return the address of a file, for fetch and import. */
+    locate(path) {
+      if (!this.contents) return new URL(path, self.document ? document.baseURI : self.location.href).href;
+      return (this.addresses[path] ??= URL.createObjectURL(new Blob([this.link(path)], { type: TYPES[path.split(".").pop()] })));
+    }
+
+    /** Return the content of a file. */
+    async read(path) {
+      if (this.contents) return this.contents[path];
+      const response = await fetch(this.locate(path));
+      if (!response.ok) throw new Error(`The app's file ${path} is missing. Export the app again.`);
+      return response.arrayBuffer();
+    }
+
+    /** Return the content of a packed file; a module imports its neighbours by their addresses here. */
+    link(path) {
+      const content = this.contents[path];
+      if (!path.endsWith(".js") || path.includes("/")) return content;  // a library
+      const text = new TextDecoder().decode(content);
+      return text.replace(IMPORT, (_, start, name) => `${start}from "${this.locate(name)}";`);
+    }
+  }
+  self.Parts = Parts;
+})();

@@ -1,0 +1,69 @@
+// A trained model that reads landmarks: unvoiced/recognizer.py and networks.py.
+
+/** @typedef {{label: string, probability: number, top: [string, number][]}} Reading */
+
+/** @type {Reading} */
+export const NO_READING = { label: "", probability: 0, top: [] };
+
+/** Return log probabilities, as Float64Array. */
+export function logSoftmax(logits) {
+  const shifted = Float64Array.from(logits), largest = Math.max(...logits);
+  shifted.forEach((value, n) => { shifted[n] = value - largest; });
+  const logSum = Math.log(shifted.reduce((sum, value) => sum + Math.exp(value), 0));
+  return shifted.map((value) => value - logSum);
+}
+
+/** An exported network, run by ONNX Runtime. */
+export class Recognizer {
+  /** @param {any} about the checked facts of the model */
+  constructor(about) {
+    this.about = about;
+    /** @type {string[]} */
+    this.classes = about.classes;
+  }
+
+  /** Load the runtime and the network. */
+  async load(parts) {
+    const ort = await import(parts.locate("vendor/ort.wasm.bundle.min.js"));
+    ort.env.wasm.numThreads = 1;
+    ort.env.wasm.wasmPaths = { wasm: parts.locate("vendor/ort-wasm-simd-threaded.wasm") };
+    ort.env.logLevel = "fatal";  // errors are thrown as well
+    this.ort = ort;
+    const content = new Uint8Array(await parts.read("model/network.onnx"));
+    try {
+      this.session = await ort.InferenceSession.create(content, { executionProviders: ["wasm"] });
+    } catch {
+      throw new Error("model/network.onnx is damaged or not a network that can be run. Export the app again.");
+    }
+  }
+
+  /** Return all outputs of the network for frames (T, *shape), flat, as a prepared set stores them. */
+  async runNetwork(frames, shape) {
+    const numFrames = frames.length / shape.reduce((product, size) => product * size, 1);
+    const inputs = [new this.ort.Tensor("float32", frames, [1, numFrames, ...shape])];
+    if (this.about.takes_word_mask) {  // unknown: the word may take all frames
+      inputs.push(new this.ort.Tensor("float32", new Float32Array(numFrames).fill(1), [1, numFrames]));
+    }
+    const names = this.session.inputNames;
+    if (names.length !== inputs.length) {
+      throw new Error(`model/network.onnx has ${names.length} inputs; expected ${inputs.length}. Export the app again.`);
+    }
+    return this.session.run(Object.fromEntries(names.map((name, n) => [name, inputs[n]])));
+  }
+
+  /** Return the probabilities of the classes for landmarks (T, 63 or 126), flat. */
+  async predictProbabilities(frames) {
+    const { logits } = await this.runNetwork(frames, this.about.frame.shape);
+    if (logits?.type !== "float32" || logits.dims.length !== 2 || logits.data.length !== this.about.classes.length) {
+      throw new Error("model/network.onnx does not answer with one number for each class. Export the app again.");
+    }
+    return logSoftmax(logits.data).map(Math.exp);
+  }
+
+  /** Return the three best answers of probabilities. */
+  toReading(probabilities) {
+    const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+    const top = order.slice(0, 3).map((n) => [this.classes[n], probabilities[n]]);
+    return { label: top[0][0], probability: top[0][1], top };
+  }
+}

@@ -1,0 +1,70 @@
+// The worker that reads: messages {id, kind, ...} in, {id, answer} or {id, error} out. A classic
+// script: in the one file it must import modules that it has unpacked itself.
+"use strict";
+if (!self.isGuarded) importScripts("guard.js", "parts.js");  // in the one file they precede it
+
+const SEEN_SIDE = 320;  // pixels of the longer side of the image that is shown
+const TYPED_LABELS = { space: "space", backspace: "del" };  // button → the sign that does the same
+let engine = null;
+
+const formatLabel = (label) => label.replaceAll("_", " ");
+const describeText = () => ({ text: formatLabel(engine.text), suggestions: [], canUndo: false });
+const formatTop = ({ top }) => top.map(([label, probability]) => [formatLabel(label), probability]);
+const isSure = ({ probability }) => probability >= engine.stream.minProbability;
+
+function drawSeen(image, annotate) {
+  const scale = Math.min(1, SEEN_SIDE / Math.max(image.width, image.height));
+  const canvas = new OffscreenCanvas(Math.round(image.width * scale), Math.round(image.height * scale));
+  const context = canvas.getContext("2d", { alpha: false });
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  annotate(context);
+  return canvas.transferToImageBitmap();
+}
+
+const actions = {
+  async open({ contents }) {
+    const parts = new self.Parts(contents);
+    const { Engine } = await import(parts.locate("engine.js"));
+    engine = await Engine.open(parts);
+    return {};
+  },
+  async frame({ image, seconds }) {
+    const startMs = performance.now(), events = await engine.push(image, seconds), { stream } = engine;
+    const model = performance.now() - startMs, seen = drawSeen(image, (context) => stream.annotate(context));
+    image.close();
+    return {
+      ...describeText(), top: formatTop(stream.reading), sure: isSure(stream.reading), found: stream.hasFound, seen,
+      events: events.map(({ kind, label }) => ({ kind, label: formatLabel(label) })), ms: { ...engine.latencyMs, model },
+    };
+  },
+  async image({ image }) {
+    const { reading, hand } = await engine.stream.readImage(image);
+    const seen = drawSeen(image, (context) => engine.stream.annotate(context, hand));
+    image.close();
+    return { top: formatTop(reading), sure: isSure(reading), found: Boolean(hand), seen, landmarks: hand && hand.landmarks };
+  },
+  async type({ name }) {
+    engine.type(TYPED_LABELS[name]);
+    return describeText();
+  },
+  async clear() {
+    engine.clear();
+    return describeText();
+  },
+  async restart() {
+    engine.restart();
+    return {};
+  },
+};
+
+async function reply({ id, kind, ...message }) {
+  try {
+    const answer = await actions[kind](message);
+    self.postMessage({ id, answer }, answer.seen ? [answer.seen] : []);
+  } catch (error) {
+    self.postMessage({ id, error: String(error?.message ?? error) });
+  }
+}
+
+let lastReply = Promise.resolve();  // one message after the other
+self.onmessage = ({ data }) => { lastReply = lastReply.then(() => reply(data)); };
