@@ -192,12 +192,11 @@ def wrap_as_recognizer(module: TaskModule, config: DictConfig, **options: Any) -
     return Recognizer(TorchNetwork(module, config), **options)
 
 
-def build_recognizer(config: DictConfig) -> Recognizer:
-    """Return the recognizer of ``ckpt_path``: a checkpoint, a plain file or an exported one.
+def list_recognizer_options(config: DictConfig) -> dict[str, Any]:
+    """Return the arguments of a recognizer that ``input_reader`` gives.
 
     Raises:
-        ValueError: no file is given, it does not load or is of another task, or a setting of
-            ``input_reader`` is for files alone.
+        ValueError: a setting of ``input_reader`` is for files alone.
     """
     reader = plain(config.input_reader)
     for_files = ("landmarker", "zoom", "height", "width", "rate", "fps", "window_s", "hop_s")
@@ -207,7 +206,17 @@ def build_recognizer(config: DictConfig) -> Recognizer:
             f"input_reader.{given[0]}={reader[given[0]]} is for stage=predict; a stream is read "
             "with the settings of training. Leave it out."
         )
-    options = {name: reader[name] for name in ("model", "min_confidence") if name in reader}
+    return {name: reader[name] for name in ("model", "min_confidence") if name in reader}
+
+
+def build_recognizer(config: DictConfig) -> Recognizer:
+    """Return the recognizer of ``ckpt_path``: a checkpoint, a plain file or an exported one.
+
+    Raises:
+        ValueError: no file is given, it does not load or is of another task, or a setting of
+            ``input_reader`` is for files alone.
+    """
+    options = list_recognizer_options(config)
     if config.profile:
         options["profile"] = config.profile
     return wrap_as_recognizer(require_model(config), config, **options)

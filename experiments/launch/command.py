@@ -52,7 +52,7 @@ READ_BY = {
     "pronunciations": ("fit", "validate", "test", "summary"),
     "serve": ("serve",),
     "benchmark": ("benchmark",),
-    "live": ("live", "serve", "predict"),
+    "live": ("live", "serve", "predict", "export"),
     "live.output": ("live",),
     "live.feedback": ("live",),
     "input_reader": ("predict", "live", "record", "serve", "export"),

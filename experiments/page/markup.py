@@ -67,7 +67,7 @@ def _render_classes(classes: Sequence[str]) -> str:
     return f"<p>It knows {', '.join(names)}.</p>" if names else ""
 
 
-def render_camera(task: str) -> str:
+def render_camera(task: str, has_corrections: bool = True) -> str:
     """Return the panel with the camera, the predictions and the text; camera_panel.js runs it."""
     spec = get_task(task)
     return (
@@ -75,7 +75,7 @@ def render_camera(task: str) -> str:
         .replace("{hint}", spec.hint)
         .replace("{not_found}", spec.not_found)
         .replace("{not_sure}", spec.not_sure)
-        .replace("{feedback}", render_feedback("camera"))
+        .replace("{feedback}", render_feedback("camera") if has_corrections else "")
         .replace("{keys}", TYPING_BUTTONS if spec.has_joined_labels else "")
     )
 

@@ -1,4 +1,4 @@
-"""stage=export: write a checkpoint's model as one file that other programs can read."""
+"""stage=export: write a checkpoint's model for other programs, or as an app for browsers."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     name = choose_format(config)
+    if name in APP_FORMATS:
+        _write_app(config, name)
+        return
     module = require_checkpoint(config)
     path = choose_path(config, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,8 +54,9 @@ def choose_format(config: DictConfig) -> str:
     """
     settings = config.export
     name = settings.format or FORMAT_OF_SUFFIX.get(Path(str(settings.output or "")).suffix, "pth")
-    if name not in FORMATS:
-        raise ValueError(f"export.format={name} is not known. Formats: {', '.join(FORMATS)}")
+    if name not in (*FORMATS, *APP_FORMATS):
+        known = ", ".join((*FORMATS, *APP_FORMATS))
+        raise ValueError(f"export.format={name} is not known. Formats: {known}")
     if settings.quantize not in (None, "int8"):
         raise ValueError(f"export.quantize={settings.quantize} is not known: int8, or null")
     if name == "pth" and len(list_paths(config.ckpt_path)) > 1:
@@ -60,14 +64,16 @@ def choose_format(config: DictConfig) -> str:
             "export.format=pth holds one network, and ckpt_path= names several. Use "
             "export.format=onnx"
         )
-    if settings.quantize and name != "onnx":
+    has_onnx = name in ("onnx", *APP_FORMATS)
+    if settings.quantize and not has_onnx:
         raise ValueError(
-            f"export.quantize={settings.quantize} is for export.format=onnx, not {name}"
+            f"export.quantize={settings.quantize} is for export.format=onnx, web and html, not "
+            f"{name}"
         )
-    if config.profile and (name != "onnx" or settings.quantize):
+    if config.profile and (not has_onnx or settings.quantize):
         raise ValueError(
-            f"profile={config.profile} becomes part of a file with export.format=onnx and without "
-            "export.quantize= alone. Other files are used with the profile beside them"
+            f"profile={config.profile} becomes part of a file with export.format=onnx, web or html "
+            "and without export.quantize= alone. Other files are used with the profile beside them"
         )
     return name
 
@@ -80,6 +86,8 @@ def choose_path(config: DictConfig, format_name: str) -> Path:
     """
     sources = list_paths(config.ckpt_path)
     source = sources[0] if len(sources) == 1 else sources[0].with_name(ENSEMBLE_NAME)
+    if format_name == "web":
+        return Path(str(config.export.output or source.with_name(f"{source.stem}_app")))
     suffix = next(suffix for suffix, name in FORMAT_OF_SUFFIX.items() if name == format_name)
     path = Path(str(config.export.output or source.with_suffix(suffix)))
     if path.is_dir():
@@ -91,6 +99,14 @@ def choose_path(config: DictConfig, format_name: str) -> Path:
             f"export.output={path} is ckpt_path itself, which is kept: name another file"
         )
     return path
+
+
+def _write_app(config: DictConfig, name: str) -> None:
+    from experiments.export.web.app import write_app  # slow to import
+
+    path = choose_path(config, name)
+    checks = write_app(config, name, path)
+    logger.info(f"Wrote {path}: {checks}\n{APP_FORMATS[name].format(path=path)}")
 
 
 def _describe_model(module: TaskModule) -> str:
@@ -159,7 +175,11 @@ def _write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
     return write_program(module, path, config)
 
 
-FORMAT_OF_SUFFIX = {".pth": "pth", ".onnx": "onnx", ".pt2": "program"}
+FORMAT_OF_SUFFIX = {".pth": "pth", ".onnx": "onnx", ".pt2": "program", ".html": "html"}
+APP_FORMATS = {  # and how each is opened
+    "web": "Try it: python -m http.server --bind 127.0.0.1 --directory {path} 8000",
+    "html": "Open it in a browser: a double click is enough.",
+}
 FORMATS: dict[str, Callable[[TaskModule, Path, DictConfig], str]] = {
     "pth": write_pth,
     "onnx": _write_onnx,

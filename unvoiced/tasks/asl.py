@@ -14,6 +14,7 @@ ASL = register_task(
         ),
         reader="unvoiced.readers.read_hand",
         stream="unvoiced.streams.fingerspelling.FingerspellingStream",
+        web_stream="fingerspelling",
         capturer="unvoiced.teaching.holds.HoldCapturer",
         recorder="datamodules.recorders.hand.HandRecorder",
         example="datamodules.simulators.hand.drawing.draw_sign",

@@ -28,6 +28,7 @@ class TaskSpec:
         reader: function (recognizer, recording, fps) → ``Reading`` of one whole recording.
         stream: class that turns frames or samples into events while they arrive; see
             ``unvoiced.streams.base.Stream``.
+        web_stream: the stream's name in the web app; empty: there is none.
         capturer: class that captures a sign or word before a camera, for a profile; see
             ``unvoiced.teaching.captures.Capturer``. Empty: none.
         recorder: class that records a sign or word without a model, for a prepared set, of the
@@ -60,6 +61,7 @@ class TaskSpec:
     upload_description: str = ""
     reader: str = "unvoiced.readers.read_frames"
     stream: str = "unvoiced.streams.frames.FrameStream"
+    web_stream: str = ""
     capturer: str = ""
     recorder: str = ""
     example: str = ""

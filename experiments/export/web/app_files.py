@@ -19,7 +19,6 @@ from unvoiced.tasks import get_task
 
 FIRST_MODULES = ("app.js", "engine.js")  # of the page, and of the worker
 WORKER = "worker.js"
-STYLES = ("page.css", "app.css")
 IMPORTED_MODULE = re.compile(r'^(?:import .*?|\} )from "\./([\w.-]+)";$', re.MULTILINE)
 ICON_SIDES = (192, 512)
 
@@ -78,9 +77,9 @@ def _read_module(name: str) -> bytes:
 
 
 def read_styles() -> dict[str, bytes]:
-    """Return the style sheets, which the page of stage=serve has too."""
-    folder = files("experiments.page").joinpath("static")
-    return {name: folder.joinpath(name).read_bytes() for name in STYLES}
+    """Return the style sheets: that of the page of stage=serve, and the app's own."""
+    shared = files("experiments.page").joinpath("static", "page.css")
+    return {"page.css": shared.read_bytes(), "app.css": read_web_file("app.css")}
 
 
 def collect_extras(source: AppSource) -> dict[str, bytes]:

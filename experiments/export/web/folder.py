@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,11 +35,10 @@ def write_folder(source: AppSource, folder: Path) -> str:
     contents = collect_folder(source)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-        partial = Path(temporary, "app")  # never half an app under its name
-        write_files(partial, contents)
-        if folder.is_dir():
-            shutil.rmtree(folder)
-        partial.replace(folder)
+        write_files(Path(temporary), contents)  # a full disk is then found before
+        for path in contents:  # other files of the folder, such as those of git, stay
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            Path(temporary, path).replace(folder / path)
     return describe_size(contents)
 
 

@@ -22,7 +22,6 @@ FOLDER_HEAD = (
     '<link rel="stylesheet" href="app.css">'
 )
 CLASSIC_SCRIPTS = ("guard.js", "parts.js", "start.js")  # in this order
-SUMMARY = "How the model was made"
 
 
 def read_web_file(name: str) -> bytes:
@@ -51,7 +50,7 @@ def render_index(
         "header": markup.render_header(
             task, metadata["classes"], note, metadata["training_data_note"]
         ),
-        "camera": markup.render_camera(task),
+        "camera": markup.render_camera(task, has_corrections=False),
         "size": markup.escape_text(size),
         "libraries": markup.escape_text(
             f"Hands are found by {VISION_PACKAGE}, and the network runs in {RUNTIME_PACKAGE}; "

@@ -1,0 +1,93 @@
+"""``export.format=web`` and ``html``: the model as an app for browsers, without a server."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from experiments.checkpoints.load import (
+    ONNX,
+    list_paths,
+    require_checkpoint,
+    require_same_task,
+)
+from experiments.export.inference_module import list_recognizer_options
+from experiments.export.onnx import write_onnx
+from experiments.export.web.about import require_web_stream
+from experiments.export.web.app_files import AppSource
+from experiments.export.web.folder import require_replaceable, write_folder
+from experiments.launch.instantiate import stream_settings
+from experiments.runs.trained_run import describe_model
+from unvoiced import Engine, Recognizer
+from unvoiced.networks import OnnxNetwork
+
+WRITERS: dict[str, Callable[[AppSource, Path], str]] = {"web": write_folder}
+
+
+def write_app(config: DictConfig, format_name: str, path: Path) -> str:
+    """Write the app of ``ckpt_path``, a checkpoint or an exported file, and describe it.
+
+    Args:
+        config: the configuration.
+        format_name: ``web`` or ``html``.
+        path: of the folder or file.
+
+    Raises:
+        ValueError: the task has no app, the model does not load, a setting is not valid, or the
+            libraries cannot be fetched.
+    """
+    require_web_stream(config.task, format_name)
+    if format_name == "web":
+        require_replaceable(path)
+    with tempfile.TemporaryDirectory() as folder:
+        network_path, checks = _provide_network(config, Path(folder))
+        size = WRITERS[format_name](_read_source(config, network_path, format_name), path)
+    return f"{checks}{size}"
+
+
+def _provide_network(config: DictConfig, folder: Path) -> tuple[Path, str]:
+    """Return the path of the exported network, and what was checked while it was written."""
+    paths = list_paths(config.ckpt_path)
+    if len(paths) == 1 and paths[0].suffix == ONNX:
+        _refuse_changes(config, paths[0])
+        return paths[0], ""
+    path = folder / "network.onnx"
+    return path, write_onnx(require_checkpoint(config), path, config) + "\n"
+
+
+def _refuse_changes(config: DictConfig, path: Path) -> None:
+    settings = {"export.quantize": config.export.quantize, "profile": config.profile}
+    for key, value in settings.items():
+        if value:
+            raise ValueError(
+                f"{key}={value} changes a network while it is exported, and {path} is exported "
+                "already. Name its checkpoint with ckpt_path="
+            )
+
+
+def _read_source(config: DictConfig, network_path: Path, format_name: str) -> AppSource:
+    """Return the model of the app, after one engine of Python has accepted its settings."""
+    network, options = OnnxNetwork(network_path), list_recognizer_options(config)
+    metadata, settings = network.metadata, stream_settings(config)
+    require_same_task(network_path, metadata["task"], config.task)
+    recognizer = Recognizer(network, **options)
+    Engine(recognizer, **settings).close()
+    paths = list_paths(config.ckpt_path)
+    note = describe_model(
+        recognizer.task,
+        metadata["simulated"],
+        bool(metadata.get("leaks")),
+        paths[0] if len(paths) == 1 else None,
+    )
+    return AppSource(
+        network=network_path.read_bytes(),
+        metadata=recognizer.metadata,
+        settings=settings,
+        min_confidence=recognizer.min_confidence,
+        detector_path=recognizer.model,
+        note=note,
+        format_name=format_name,
+    )
