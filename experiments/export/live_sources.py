@@ -24,13 +24,14 @@ from unvoiced.live.cameras import (
     VideoSource,
     open_frame_source,
 )
+from unvoiced.streams.trackers import TrackerSettings
 from unvoiced.tasks import get_task
 
 FRAME_FPS = 25.0  # of images whose model does not state a frame rate
 
 
 def open_live_source(
-    where: str, recognizer: Recognizer, paced: bool
+    where: str, recognizer: Recognizer | TrackerSettings, paced: bool
 ) -> Camera | VideoSource | FrameSequence:
     """Return the source of frames that ``input`` names.
 
@@ -45,7 +46,7 @@ def open_live_source(
         raise ValueError(f"input={where} cannot be read; expected {expected}")
     if path.exists() and spec.is_landmark_file(where):
         return FrameSequence(read_landmarks(path, recognizer.num_hands), LANDMARK_FPS, paced)
-    rate = float(recognizer.metadata["frame"].get("rate") or FRAME_FPS)
+    rate = float(recognizer.metadata.get("frame", {}).get("rate") or FRAME_FPS)
     if spec.is_frame_folder(path):
         return FrameSequence(_list_images(path), rate, paced)
     if path.is_file() and where.lower().endswith(IMAGE_SUFFIXES):

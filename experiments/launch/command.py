@@ -32,7 +32,7 @@ READ_BY = {
     "epochs": ("fit", "benchmark", "serve"),
     "raw_dir": ("prepare",),
     "classes": ("fit", "validate", "test", "adapt", "export", "benchmark", "serve", "replay"),
-    "crop": ("prepare", "predict", "live", "serve", "export"),
+    "crop": ("prepare", "predict", "live", "serve", "export", "doctor"),
     "reader": ("prepare",),
     "compile": ("fit",),
     "init_from": ("fit",),
@@ -43,8 +43,12 @@ READ_BY = {
     "adapt": ("adapt",),
     "adapt.method": ("adapt", "test"),
     "adapt.only_taught": ("adapt", "test"),
-    "ckpt_path": ("validate", "test", "adapt", "predict", "live", "serve", "export", "benchmark"),
-    "input": ("predict", "live", "adapt", "record", "summary", "replay"),
+    "ckpt_path": (
+        *("validate", "test", "adapt", "predict", "live", "serve", "export", "benchmark"),
+        "doctor",
+    ),
+    "input": ("predict", "live", "adapt", "record", "doctor", "summary", "replay"),
+    "doctor": ("doctor",),
     "export": ("export",),
     "prepare": ("prepare",),
     "record": ("record",),
@@ -55,7 +59,7 @@ READ_BY = {
     "live": ("live", "serve", "predict", "export"),
     "live.output": ("live",),
     "live.feedback": ("live",),
-    "input_reader": ("predict", "live", "record", "serve", "export"),
+    "input_reader": ("predict", "live", "record", "doctor", "serve", "export"),
     **dict.fromkeys(
         ("net", "module", "optimizer", "scheduler"), ("fit", "benchmark", "serve", "replay")
     ),

@@ -18,6 +18,7 @@ STAGES = {
     "serve": "experiments.stages.serve",
     "adapt": "experiments.stages.adapt",
     "export": "experiments.stages.export",
+    "doctor": "experiments.stages.doctor",
     "record": "experiments.stages.record",
     "prepare": "experiments.stages.prepare",
     "benchmark": "experiments.stages.benchmark",

@@ -95,8 +95,8 @@ def quality_issues(
     too_long = max_s and duration_s > max_s
     issues = [f"{duration}; max_s={max_s:g} asks for less"] if too_long else []
     unknown = ~np.isfinite(emg).all(0)
-    flat = ~unknown & (_longest_runs(emg) > len(emg) / 2)
-    stuck = _stuck_shares(emg)
+    flat = ~unknown & (longest_runs(emg) > len(emg) / 2)
+    stuck = stuck_shares(emg)
     clipped = ~unknown & ~flat & (stuck > max_clipped)
     if unknown.any():
         issues.append(f"{_list_channels(unknown)}: numbers that are not finite")
@@ -108,14 +108,14 @@ def quality_issues(
     return issues
 
 
-def _longest_runs(emg: np.ndarray) -> np.ndarray:
+def longest_runs(emg: np.ndarray) -> np.ndarray:
     """Return (C,) the most equal samples in a row."""
     changes = np.diff(emg, axis=0) != 0  # (T - 1, C)
     ends = [np.r_[-1, np.flatnonzero(channel), len(emg) - 1] for channel in changes.T]
     return np.array([np.diff(positions).max() for positions in ends])
 
 
-def _stuck_shares(emg: np.ndarray) -> np.ndarray:
+def stuck_shares(emg: np.ndarray) -> np.ndarray:
     """Return (C,) the share of samples that end three at an extreme value; peaks have two."""
     shares = np.zeros(emg.shape[1])
     for extreme in (emg.min(0), emg.max(0)):

@@ -38,12 +38,14 @@ class TrackerSettings:
         min_confidence: confidence from which a detection counts, 0 to 1.
         metadata: as of a recognizer: ``frame`` with ``shape`` and ``rate``, and ``reader``.
         num_hands: hands of a frame, 1 or 2.
+        task: of the model; empty where it does not matter.
     """
 
     model: str | None
     min_confidence: float
     metadata: dict[str, Any]
     num_hands: int = 1
+    task: str = ""
 
 
 class HandTracker:

@@ -17,6 +17,7 @@ ASL = register_task(
         web_stream="fingerspelling",
         capturer="unvoiced.teaching.holds.HoldCapturer",
         recorder="datamodules.recorders.hand.HandRecorder",
+        examination="unvoiced.doctor.hands.HandExamination",
         example="datamodules.simulators.hand.drawing.draw_sign",
         has_camera=True,
         has_joined_labels=True,

@@ -17,6 +17,7 @@ EMG = register_task(
         fine_tuning_note="with one and three recordings of 30 words it read at most 0.65 and 0.75 "
         "of a session, and a profile 0.71 and 0.86.",
         recorder="datamodules.recorders.signal.SignalRecorder",
+        examination="unvoiced.doctor.signals.SignalExamination",
         has_open_text=True,
         frame_shapes=((None,),),
         not_found="Nothing was heard.",

@@ -33,6 +33,7 @@ class TaskSpec:
             ``unvoiced.teaching.captures.Capturer``. Empty: none.
         recorder: class that records a sign or word without a model, for a prepared set, of the
             programs around this library; see ``unvoiced.teaching.recording.Recorder``. Empty: none.
+        examination: class of the self-test of stage=doctor, see ``unvoiced.doctor``. Empty: none.
         example: function label → image (H, W, 3) uint8 that shows the sign, or None; of the
             programs around this library. Empty: none.
         support_warps: the copies of a recording that a profile holds, the recording among them.
@@ -64,6 +65,7 @@ class TaskSpec:
     web_stream: str = ""
     capturer: str = ""
     recorder: str = ""
+    examination: str = ""
     example: str = ""
     support_warps: tuple[TimeWarp, ...] = UNCHANGED
     fine_tuning_note: str = ""

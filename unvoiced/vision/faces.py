@@ -31,11 +31,14 @@ class Face:
             upright face, the other eye, and the middle of the mouth.
         size: the face's width in pixels.
         num_faces: faces in the image.
+        keypoints: (6, 2) float32 of the detector, (x, y) in pixels: both eyes, the tip of the nose,
+            the middle of the mouth, both ears; None if they are not known.
     """
 
     points: np.ndarray
     size: float
     num_faces: int = 1
+    keypoints: np.ndarray | None = None
 
     @property
     def centre(self) -> np.ndarray:
@@ -172,6 +175,7 @@ def _read_model(path: Path, key: str) -> bytes:
 
 
 def _to_face(detection: Any, shape: tuple[int, ...], corner: np.ndarray | float) -> Face:
-    eyes_and_mouth = [detection.keypoints[number] for number in (0, 1, 3)]  # of six points
-    points = np.array([(point.x, point.y) for point in eyes_and_mouth]) * shape[1::-1] + corner
-    return Face(points.astype(np.float32), float(detection.bounding_box.width))
+    positions = np.array([(point.x, point.y) for point in detection.keypoints])
+    keypoints = (positions * shape[1::-1] + corner).astype(np.float32)
+    size = float(detection.bounding_box.width)
+    return Face(keypoints[[0, 1, 3]], size, keypoints=keypoints)

@@ -36,6 +36,7 @@ GROUPS = {
     "adapt": (*TESTING, "adapt"),
     "export": (*TESTING, "export"),
     "record": ("input_reader", "record"),
+    "doctor": ("input_reader", "live", "doctor"),
     "prepare": ("reader", "prepare"),
     "benchmark": (*TRAINING, *RUNNING, "benchmark"),
     "summary": (),
@@ -45,7 +46,7 @@ NULLABLE = ("reader", "scheduler", "augment", "callbacks", "logger", "live")
 NAMED = ("callbacks", "logger", "augment")  # groups of any number of nodes with a _target_
 SETTINGS = (  # groups that are no class
     *("monitor", "benchmark"),
-    *("adapt", "record", "prepare", "predict", "export", "live", "serve"),
+    *("adapt", "record", "doctor", "prepare", "predict", "export", "live", "serve"),
 )
 CLASSES = ("module", "net", "datamodule", "optimizer", "split", "trainer", "input_reader")
 ALL_GROUPS = {*NULLABLE, *NAMED, *SETTINGS, *CLASSES, "tokenizer"}
