@@ -19,12 +19,16 @@ from experiments.export.onnx import write_onnx
 from experiments.export.web.about import require_web_stream
 from experiments.export.web.app_files import AppSource
 from experiments.export.web.folder import require_replaceable, write_folder
+from experiments.export.web.one_file import write_one_file
 from experiments.launch.instantiate import stream_settings
 from experiments.runs.trained_run import describe_model
 from unvoiced import Engine, Recognizer
 from unvoiced.networks import OnnxNetwork
 
-WRITERS: dict[str, Callable[[AppSource, Path], str]] = {"web": write_folder}
+WRITERS: dict[str, Callable[[AppSource, Path], str]] = {
+    "web": write_folder,
+    "html": write_one_file,
+}
 
 
 def write_app(config: DictConfig, format_name: str, path: Path) -> str:

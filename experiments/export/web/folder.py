@@ -16,6 +16,7 @@ from experiments.export.web.app_files import (
 )
 from experiments.export.web.markup import (
     FOLDER_HEAD,
+    FOLDER_LICENSES,
     FOLDER_POLICY,
     render_folder_scripts,
     render_index,
@@ -51,7 +52,9 @@ def collect_folder(source: AppSource) -> dict[str, bytes]:
         describe_size(contents),
         FOLDER_POLICY,
         FOLDER_HEAD,
+        FOLDER_LICENSES,
         render_folder_scripts(),
+        FOLDER_LICENSES,
     )
     contents["index.html"] = index.encode()
     paths = ["./", *(path for path in contents if path not in (*NOT_CACHED, "index.html"))]

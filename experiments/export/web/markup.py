@@ -21,6 +21,7 @@ FOLDER_HEAD = (
     '<link rel="stylesheet" href="page.css">\n  '
     '<link rel="stylesheet" href="app.css">'
 )
+FOLDER_LICENSES = '<p><a href="LICENSES.txt">Licences</a></p>'
 CLASSIC_SCRIPTS = ("guard.js", "parts.js", "start.js")  # in this order
 
 
@@ -30,7 +31,13 @@ def read_web_file(name: str) -> bytes:
 
 
 def render_index(
-    metadata: dict[str, Any], note: str, size: str, policy: str, head: str, scripts: str
+    metadata: dict[str, Any],
+    note: str,
+    size: str,
+    policy: str,
+    head: str,
+    scripts: str,
+    licenses: str,
 ) -> str:
     """Return the app's document.
 
@@ -41,6 +48,7 @@ def render_index(
         policy: the content security policy.
         head: links or styles.
         scripts: the elements that start the app.
+        licenses: the licences, or a link to them, as HTML.
     """
     task = metadata["task"]
     values = {
@@ -52,10 +60,8 @@ def render_index(
         ),
         "camera": markup.render_camera(task, has_corrections=False),
         "size": markup.escape_text(size),
-        "libraries": markup.escape_text(
-            f"Hands are found by {VISION_PACKAGE}, and the network runs in {RUNTIME_PACKAGE}; "
-            "LICENSES.txt, beside the app, holds their licences."
-        ),
+        "libraries": markup.escape_text(f"Libraries: {VISION_PACKAGE} and {RUNTIME_PACKAGE}."),
+        "licenses": licenses,
         "scripts": scripts,
     }
     text = read_web_file("index.html").decode()
