@@ -15,10 +15,12 @@ from unvoiced.streams.speech import (
     SpeechSegmenter,
     WordPeakPicker,
     measure_motion,
+    measure_noise,
 )
 from unvoiced.streams.trackers import MouthCropTracker, MouthTracker
 
 DEFAULT_CLIP_S = 0.5  # of a word, if the metadata do not state it
+SETTLE_S = 0.2  # after which the motion of a frame does not change any more
 MAX_CLIP_S = 5.0  # of a word; a few times as many seconds of images stay in memory
 
 
@@ -93,12 +95,16 @@ class LipStream:
             passed_s = min(seconds - self._last_reading_s, len(crops) / fps)
             self._last_reading_s = seconds
             motion = measure_motion(crops, fps)
-            motion = self.baseline.subtract(motion, round(passed_s * fps), fps)
+            num_new = round(passed_s * fps)
+            noise = measure_noise(crops[-num_new - 2 :])
+            motion = self.baseline.subtract(motion, num_new, fps, noise)
             start_s = self.tracker.end_s - (len(crops) - 1) / fps
             segments = self.segmenter.find_segments(motion, fps)
         events: list[Event] = []
         for first, stop in segments:
             stop_s = start_s + stop / fps
+            if stop_s < seconds - passed_s - self.segmenter.quiet_s - SETTLE_S:
+                continue  # an earlier reading has decided that this was no speech, or has read it
             since_s = self._find_speech_start(start_s + first / fps)
             if stop_s - since_s >= self.segmenter.least_s - TOLERANCE_S:
                 has_ended = seconds - stop_s >= quiet_s - 1 / fps

@@ -12,6 +12,7 @@ from unvoiced.streams.decisions import Event
 from unvoiced.validation import require
 
 LAG_S, SMOOTHING_S = 0.1, 0.28  # of ``measure_motion``
+NOISE_GAIN = 0.9  # √(1.2 / 1.5): the variances of both differences, of interpolated frames
 SMEAR_S = 0.07  # by these two, speech seems to begin earlier and to end later by this much
 
 
@@ -115,20 +116,35 @@ class RestBaseline:
 
     Args:
         memory_s: seconds of motion; the quietest tenth of them is rest.
-        max_motion: upper limit of the motion at rest, for people who speak all the time.
+        max_motion: upper limit of the motion at rest, for people who speak all the time; the noise
+            of the camera raises it.
     """
 
     memory_s: float = 10.0
     max_motion: float = 0.15
     _history: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+    _noise: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
 
-    def subtract(self, motion: np.ndarray, num_new: int, fps: float) -> np.ndarray:
-        """Return the motion (T,) beyond that of rest; its last ``num_new`` frames are new."""
+    def subtract(
+        self, motion: np.ndarray, num_new: int, fps: float, noise: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the motion (T,) beyond that of rest; its last ``num_new`` frames are new.
+
+        Args:
+            motion: (T,), see ``measure_motion``.
+            num_new: frames of it.
+            fps: frames per second.
+            noise: of the new frames, see ``measure_noise``; None for none.
+        """
+        limit = round(self.memory_s * fps)
         new = motion[max(0, len(motion) - num_new) :]
-        self._history = np.concatenate([self._history, new])[-round(self.memory_s * fps) :]
+        self._history = np.concatenate([self._history, new])[-limit:]
+        if noise is not None:
+            self._noise = np.concatenate([self._noise, noise])[-limit:]
         if not len(self._history):
             return motion
-        rest = min(float(np.quantile(self._history, 0.1)), self.max_motion)
+        most = max(self.max_motion, float(np.median(self._noise)) if len(self._noise) else 0.0)
+        rest = min(float(np.quantile(self._history, 0.1)), most)
         return np.sqrt(np.maximum(motion**2 - rest**2, 0))  # variances of noise add
 
 
@@ -142,8 +158,7 @@ def measure_motion(crops: np.ndarray, fps: float) -> np.ndarray:
     cells = _average_cells(crops)
     if len(cells) < 2:
         return np.zeros(len(crops))
-    height, width = cells.shape[1:]
-    centre = slice(height // 4, -(height // 4)), slice(width // 6, -(width // 6))
+    centre = _centre_of(cells)
     times, half = np.arange(len(cells)), LAG_S * fps / 2
     before, after = np.maximum(times - half, 0), np.minimum(times + half, len(cells) - 1)
     earlier, later = _interpolate_frames(cells, before), _interpolate_frames(cells, after)
@@ -154,6 +169,26 @@ def measure_motion(crops: np.ndarray, fps: float) -> np.ndarray:
     reach = max(1, round(SMOOTHING_S / 2 * fps))
     padded = np.pad(motion, reach, mode="edge")
     return np.convolve(padded, np.ones(2 * reach + 1) / (2 * reach + 1), "valid")
+
+
+def measure_noise(crops: np.ndarray) -> np.ndarray:
+    """Return the motion that the camera's noise alone would give: (T, h, w) uint8 → (T - 2,).
+
+    Noise differs from frame to frame, where a mouth moves on: it is the deviation of each frame
+    from the mean of its two neighbours.
+    """
+    cells = _average_cells(crops)
+    if len(cells) < 3:
+        return np.zeros(0)
+    centre = _centre_of(cells)
+    residual = _unexplained_change((cells[:-2] + cells[2:]) / 2, cells[1:-1])[:, *centre]
+    return NOISE_GAIN * np.sqrt((residual**2).mean((1, 2))) / (cells[:, *centre].std() + 1)
+
+
+def _centre_of(cells: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and columns in the centre of windows (T, h, w)."""
+    height, width = cells.shape[1:]
+    return slice(height // 4, -(height // 4)), slice(width // 6, -(width // 6))
 
 
 def _average_cells(crops: np.ndarray) -> np.ndarray:

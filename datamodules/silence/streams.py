@@ -1,0 +1,75 @@
+"""Streams in which a model should write nothing, or the words that are listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SpokenWord:
+    """A letter or word of a stream.
+
+    Attributes:
+        label: what should be written.
+        start_s, stop_s: seconds of the stream.
+    """
+
+    label: str
+    start_s: float
+    stop_s: float
+
+
+@dataclass(frozen=True)
+class RecordedStream:
+    """Frames that an engine reads from first to last.
+
+    Attributes:
+        kind: what the stream shows, such as ``resting face``.
+        frames: (T, *frame_shape) as a prepared set stores them; of a signal in µV.
+        fps: frames or samples per second.
+        words: what should be written; empty for nothing.
+        is_talk: the person says or signs something that the model does not know.
+        is_simulated: a simulator made the frames.
+    """
+
+    kind: str
+    frames: np.ndarray = field(repr=False)
+    fps: float
+    words: tuple[SpokenWord, ...] = ()
+    is_talk: bool = False
+    is_simulated: bool = True
+
+    @property
+    def duration_s(self) -> float:
+        """The length of the stream, seconds."""
+        return len(self.frames) / self.fps
+
+
+def smooth_noise(
+    frames: int, width: int, rng: np.random.Generator, fps: float, period_s: float
+) -> np.ndarray:
+    """Return slow random movement (frames, width) of about unit deviation.
+
+    Args:
+        frames, width: the shape.
+        rng: draws the movement.
+        fps: frames per second.
+        period_s: seconds between two independent values.
+    """
+    knots = int(frames / fps / period_s) + 3
+    values = rng.standard_normal((knots, width))
+    times = np.arange(frames) / fps / period_s + rng.random()
+    before = times.astype(int)
+    share = times - before
+    share = (share * share * (3 - 2 * share))[:, None]
+    return values[before] * (1 - share) + values[before + 1] * share
+
+
+def ease_between(times: np.ndarray, start_s: float, stop_s: float, ramp_s: float) -> np.ndarray:
+    """Return a smooth bump (times,) that is 1 between two times, with ramps around them."""
+    up = np.clip((times - start_s) / ramp_s + 1, 0, 1)
+    down = np.clip((stop_s - times) / ramp_s + 1, 0, 1)
+    rise = np.minimum(up, down)
+    return rise * rise * (3 - 2 * rise)
