@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,18 @@ from unvoiced.vision.models import locate_face_model, locate_hand_model
 # The same examples in every run: a rare failure must not stop an unrelated change.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+gc.disable()  # while the libraries and tests are imported, which leaves little to collect
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Spare the imported objects in later garbage collections, which look at all others."""
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
 
 
 def pytest_configure(config: pytest.Config) -> None:
