@@ -182,6 +182,19 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     ("adapt.method", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
     ("adapt.only_taught", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
     ("adapt.only_taught", lambda c: c.adapt.method == "profile", "adapt.method=profile"),
+    (
+        "live.*",
+        lambda c: (
+            c.stage != "export"
+            or c.export.format in ("web", "html")
+            or str(c.export.output).endswith(".html")
+        ),
+        "export.format=web or export.format=html",
+    ),
+    *(
+        (f"serve.{name}", lambda c: c.serve.engine == "server", "serve.engine=server")
+        for name in ("visitors", "idle_s", "max_upload_mb", "max_upload_s", "readers", "queue")
+    ),
     ("adapt.output", lambda c: c.adapt.method == "profile", "adapt.method=profile"),
     (
         "datamodule.simulator.*",

@@ -126,10 +126,17 @@ class AuthMiddleware:
         app: the application behind it.
         auth: ``user:password``, or None for no password.
         hosts: the names of the page.
+        files: the only paths beside / that may be read; None for the routes of the page.
     """
 
-    def __init__(self, app: Any, auth: str | None, hosts: AllowedHosts) -> None:
-        self.app, self.hosts = app, hosts
+    def __init__(
+        self,
+        app: Any,
+        auth: str | None,
+        hosts: AllowedHosts,
+        files: Collection[str] | None = None,
+    ) -> None:
+        self.app, self.hosts, self.files = app, hosts, files
         self.expected = auth and b"Basic " + base64.b64encode(auth.encode())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -164,7 +171,7 @@ class AuthMiddleware:
             return PlainTextResponse("This page needs a name and a password.", 401, challenge)
         if self._is_cross_site(scope, hosts[0]):
             return PlainTextResponse("Pages of other sites may not use this page.", 403)
-        return _check_route(scope["method"], scope["path"])
+        return _check_route(scope["method"], scope["path"], self.files)
 
     def _is_authorized(self, scope: Any) -> bool:
         if not self.expected:
@@ -181,11 +188,12 @@ class AuthMiddleware:
         return not is_visit and any(site in ("cross-site", "same-site") for site in sites)
 
 
-def _check_route(method: str, path: str) -> PlainTextResponse | None:
+def _check_route(method: str, path: str, files: Collection[str] | None) -> PlainTextResponse | None:
     if method in ("GET", "HEAD"):
-        is_known = path == "/" or path.startswith(READ_ROUTES)
+        is_known = path.startswith(READ_ROUTES) if files is None else path in files
+        is_known |= path == "/"
         return None if is_known else PlainTextResponse("This page does not exist.", 404)
-    if method == "POST" and path.startswith(WRITE_ROUTES):
+    if method == "POST" and files is None and path.startswith(WRITE_ROUTES):
         return None
     return PlainTextResponse("This method is not allowed here.", 405)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ def run(config: DictConfig) -> None:
     check_requirements(auth)
     ignore_profiling_signal()  # MediaPipe runs in threads, which cannot set it themselves
     with open_socket(settings["host"], settings["port"]) as sock:
+        if settings["engine"] == "browser":
+            serve_app(config, sock, auth)
+            return
         recognizer, make_engine, note = _load_model(config)
         torch.set_num_threads(1)  # the networks are small, and each session has a thread
         serve_page(recognizer, make_engine, sock, auth, settings, note)
@@ -79,10 +83,8 @@ def read_auth(auth: str | None, path: str | None) -> str | None:
 
 def _load_model(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     """Return the recognizer, the maker of a session's engine, and a note for visitors."""
-    path = config.ckpt_path or find_newest_checkpoint(config.task) or _train_model(config)
-    changed = config.copy()
-    with open_dict(changed):
-        changed.ckpt_path = path if isinstance(path, ListConfig) else str(path)
+    changed = _choose_model(config)
+    path = changed.ckpt_path
     recognizer, live = build_recognizer(changed), stream_settings(config)
     metadata = recognizer.metadata
     has_leakage = bool(metadata.get("leaks"))
@@ -95,6 +97,15 @@ def _load_model(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     return recognizer, partial(Engine, recognizer, **live), note
 
 
+def _choose_model(config: DictConfig) -> DictConfig:
+    """Return the configuration with a model: that of ``ckpt_path``, the newest, or a new one."""
+    path = config.ckpt_path or find_newest_checkpoint(config.task) or _train_model(config)
+    changed = config.copy()
+    with open_dict(changed):
+        changed.ckpt_path = path if isinstance(path, ListConfig) else str(path)
+    return changed
+
+
 def _train_model(config: DictConfig) -> Path:
     """Train a model and return its best checkpoint."""
     logger.info(f"No run of task {config.task} in outputs/{config.task}: training one first")
@@ -103,6 +114,23 @@ def _train_model(config: DictConfig) -> Path:
         training.stage, training.serve.auth = "fit", None  # a run folder holds no password
     run_stage(training)
     return Path(config.run_dir, "checkpoints", "best.ckpt")
+
+
+def serve_app(config: DictConfig, sock: Any, auth: str | None) -> None:
+    """Serve the web app at a socket: browsers get its files, and this program gets no image."""
+    from experiments.export.web.about import require_web_stream
+    from experiments.export.web.app import read_source
+    from experiments.export.web.folder import write_folder
+    from experiments.page.auth import AllowedHosts
+    from experiments.page.static_app import create_static_app
+
+    require_web_stream(config.task, "serve.engine=browser")
+    source, _ = read_source(_choose_model(config))
+    hosts = AllowedHosts(sock.getsockname()[0], plain(config.serve.allowed_hosts))
+    with tempfile.TemporaryDirectory() as folder:
+        write_folder(source, Path(folder))
+        logger.info(f"Task {config.task}, read in the browser: no image reaches this program.")
+        run_server(create_static_app(Path(folder), auth, hosts), sock)
 
 
 def serve_page(

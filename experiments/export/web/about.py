@@ -59,20 +59,29 @@ WEB_STREAMS = {  # by ``TaskSpec.web_stream``
 }
 
 
-def require_web_stream(task: str, format_name: str) -> WebStream:
-    """Return the stream of a task's web app.
+def get_web_stream(task: str) -> WebStream:
+    """Return the stream of a task that has a web app."""
+    return WEB_STREAMS[get_task(task).web_stream]
+
+
+def require_web_stream(task: str, setting: str) -> None:
+    """Refuse a task that has no web app.
+
+    Args:
+        task: its name.
+        setting: that asks for the app, such as ``export.format=web``.
 
     Raises:
-        ValueError: the task has none.
+        ValueError: with the reason.
     """
     spec = get_task(task)
     if spec.web_stream in WEB_STREAMS:
-        return WEB_STREAMS[spec.web_stream]
+        return
     reason = "is not ported to the browser yet"
     if not spec.has_camera:
         reason = "reads a signal of electrodes, which a browser cannot record"
     raise ValueError(
-        f"export.format={format_name} makes an app that reads a camera, and task={task} {reason}. "
+        f"{setting} makes an app that reads a camera, and task={task} {reason}. "
         "Use export.format=onnx with the library unvoiced, or stage=serve"
     )
 
@@ -88,7 +97,7 @@ def describe_app(
         min_confidence: from which a detection of a hand or face counts, 0 to 1.
     """
     spec: TaskSpec = get_task(metadata["task"])
-    detector = WEB_STREAMS[spec.web_stream].describe_detector(metadata, min_confidence)
+    detector = get_web_stream(spec.name).describe_detector(metadata, min_confidence)
     app = {"format": APP_FORMAT, "stream": spec.web_stream, "is_joined": spec.has_joined_labels}
     facts = {key: value for key, value in metadata.items() if key in {*FACT_CHECKS, FORMAT_KEY}}
     return facts | {"app": app | {"settings": settings, "detector": detector}}

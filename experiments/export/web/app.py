@@ -43,23 +43,27 @@ def write_app(config: DictConfig, format_name: str, path: Path) -> str:
         ValueError: the task has no app, the model does not load, a setting is not valid, or the
             libraries cannot be fetched.
     """
-    require_web_stream(config.task, format_name)
+    require_web_stream(config.task, f"export.format={format_name}")
     if format_name == "web":
         require_replaceable(path)
-    with tempfile.TemporaryDirectory() as folder:
-        network_path, checks = _provide_network(config, Path(folder))
-        size = WRITERS[format_name](_read_source(config, network_path, format_name), path)
-    return f"{checks}{size}"
+    source, checks = read_source(config)
+    return f"{checks}{WRITERS[format_name](source, path)}"
 
 
-def _provide_network(config: DictConfig, folder: Path) -> tuple[Path, str]:
-    """Return the path of the exported network, and what was checked while it was written."""
+def read_source(config: DictConfig) -> tuple[AppSource, str]:
+    """Return the model of an app, and what was checked while it was exported.
+
+    Raises:
+        ValueError: the model does not load, or a setting is not valid.
+    """
     paths = list_paths(config.ckpt_path)
     if len(paths) == 1 and paths[0].suffix == ONNX:
         _refuse_changes(config, paths[0])
-        return paths[0], ""
-    path = folder / "network.onnx"
-    return path, write_onnx(require_checkpoint(config), path, config) + "\n"
+        return _describe_source(config, paths[0]), ""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.onnx")
+        checks = write_onnx(require_checkpoint(config), path, config)
+        return _describe_source(config, path), f"{checks}\n"
 
 
 def _refuse_changes(config: DictConfig, path: Path) -> None:
@@ -72,26 +76,24 @@ def _refuse_changes(config: DictConfig, path: Path) -> None:
             )
 
 
-def _read_source(config: DictConfig, network_path: Path, format_name: str) -> AppSource:
-    """Return the model of the app, after one engine of Python has accepted its settings."""
-    network, options = OnnxNetwork(network_path), list_recognizer_options(config)
-    metadata, settings = network.metadata, stream_settings(config)
-    require_same_task(network_path, metadata["task"], config.task)
-    recognizer = Recognizer(network, **options)
+def _describe_source(config: DictConfig, path: Path) -> AppSource:
+    """Return the model of the app, after an engine of Python has accepted its settings."""
+    network, settings = OnnxNetwork(path), stream_settings(config)
+    require_same_task(path, network.metadata["task"], config.task)
+    recognizer = Recognizer(network, **list_recognizer_options(config))
     Engine(recognizer, **settings).close()
     paths = list_paths(config.ckpt_path)
     note = describe_model(
         recognizer.task,
-        metadata["simulated"],
-        bool(metadata.get("leaks")),
+        recognizer.metadata["simulated"],
+        bool(recognizer.metadata.get("leaks")),
         paths[0] if len(paths) == 1 else None,
     )
     return AppSource(
-        network=network_path.read_bytes(),
+        network=path.read_bytes(),
         metadata=recognizer.metadata,
         settings=settings,
         min_confidence=recognizer.min_confidence,
         detector_path=recognizer.model,
         note=note,
-        format_name=format_name,
     )

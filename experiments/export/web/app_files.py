@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from experiments.export.web.about import describe_app, require_web_stream
+from experiments.export.web.about import describe_app, get_web_stream
 from experiments.export.web.icons import draw_icon
 from experiments.export.web.libraries import locate_libraries
 from experiments.export.web.licenses import write_licenses
@@ -34,7 +34,6 @@ class AppSource:
         min_confidence: from which a detection counts, 0 to 1.
         detector_path: ``input_reader.model``; None for the cache.
         note: on the model, for visitors.
-        format_name: ``export.format``.
     """
 
     network: bytes
@@ -43,12 +42,11 @@ class AppSource:
     min_confidence: float
     detector_path: str | None
     note: str
-    format_name: str
 
 
 def collect_parts(source: AppSource) -> dict[str, bytes]:
     """Return what the running app reads, by path: modules, libraries and model."""
-    stream = require_web_stream(source.metadata["task"], source.format_name)
+    stream = get_web_stream(source.metadata["task"])
     about = describe_app(source.metadata, source.settings, source.min_confidence)
     parts = collect_modules()
     parts |= {f"vendor/{name}": path.read_bytes() for name, path in locate_libraries().items()}
@@ -100,7 +98,7 @@ def collect_extras(source: AppSource) -> dict[str, bytes]:
             for side in ICON_SIDES
         ],
     }
-    model_name = require_web_stream(source.metadata["task"], source.format_name).model_name
+    model_name = get_web_stream(source.metadata["task"]).model_name
     return {
         **{f"icon-{side}.png": draw_icon(side) for side in ICON_SIDES},
         "manifest.webmanifest": (json.dumps(manifest, indent=2) + "\n").encode(),

@@ -52,7 +52,6 @@ def collect_folder(source: AppSource) -> dict[str, bytes]:
         describe_size(contents),
         FOLDER_POLICY,
         FOLDER_HEAD,
-        FOLDER_LICENSES,
         render_folder_scripts(),
         FOLDER_LICENSES,
     )

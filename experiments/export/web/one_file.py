@@ -8,7 +8,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from experiments.export.web.about import require_web_stream
+from experiments.export.web.about import get_web_stream
 from experiments.export.web.app_files import AppSource, collect_parts, read_styles
 from experiments.export.web.icons import draw_icon
 from experiments.export.web.licenses import write_licenses
@@ -54,7 +54,7 @@ def render_one_file(source: AppSource) -> str:
     )
     elements = [*packed, *(f"<script>{_close_safe(text)}</script>" for text in scripts)]
     size_mb = sum(map(len, packed)) / 1e6
-    model_name = require_web_stream(source.metadata["task"], source.format_name).model_name
+    model_name = get_web_stream(source.metadata["task"]).model_name
     return render_index(
         source.metadata,
         source.note,

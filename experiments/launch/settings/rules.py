@@ -95,6 +95,7 @@ NODES: dict[str, Rule] = {
     "export.format": choice("pth", "onnx", "program", "web", "html") | NULL,
     "export.quantize": choice("int8") | NULL,
     "export.output": FILE | NULL,
+    "serve.engine": choice("server", "browser"),
     "serve.port": integer(0, 65_535),
     "serve.host": text("an address of this machine, such as 127.0.0.1"),
     "serve.auth": text("user:password") | NULL,

@@ -1,0 +1,32 @@
+"""The ASGI application of ``serve.engine=browser``: the files of the web app, and nothing else."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+from experiments.page.auth import AllowedHosts, AuthMiddleware
+
+TYPES = {  # of the system's registry may be others, which browsers refuse
+    ".js": "text/javascript",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+}
+
+
+def create_static_app(folder: Path, auth: str | None, hosts: AllowedHosts) -> Any:
+    """Return an application that sends the files of a folder to those who may use the page.
+
+    Args:
+        folder: of the app.
+        auth: ``user:password``, or None.
+        hosts: the names of the page.
+    """
+    from starlette.staticfiles import StaticFiles  # comes with Gradio
+
+    for suffix, kind in TYPES.items():
+        mimetypes.add_type(kind, suffix)
+    paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    app = StaticFiles(directory=folder, html=True)
+    return AuthMiddleware(app, auth, hosts, tuple(f"/{path}" for path in paths))
