@@ -114,6 +114,15 @@ class Engine:
         return self._writer.text
 
     @property
+    def composer(self) -> TextComposer | None:
+        """The composer of the suggestions; another one, of other words, can be set."""
+        return self._writer.composer
+
+    @composer.setter
+    def composer(self, composer: TextComposer | None) -> None:
+        self._writer.use_composer(composer)
+
+    @property
     def spelled(self) -> str:
         """The end of the text that a suggestion replaces."""
         return self._writer.spelled

@@ -68,7 +68,8 @@ def build_page(
         if spec.has_camera:
             with gr.Tabs(overflow_behavior="wrap"):  # a menu would hide tabs on phones
                 with gr.Tab("Camera"):
-                    gr.HTML(markup.render_camera(task), **PLAIN_HTML)
+                    camera = markup.render_camera(task, has_suggestions=settings["suggest"])
+                    gr.HTML(camera, **PLAIN_HTML)
                 with gr.Tab("Image or clip" if spec.has_single_images else "Clip"):
                     _add_upload_panel(task, uploads, profiles, corrections, settings)
                 with gr.Tab("Teach it"):

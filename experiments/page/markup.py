@@ -67,8 +67,15 @@ def _render_classes(classes: Sequence[str]) -> str:
     return f"<p>It knows {', '.join(names)}.</p>" if names else ""
 
 
-def render_camera(task: str, has_corrections: bool = True) -> str:
-    """Return the panel with the camera, the predictions and the text; camera_panel.js runs it."""
+def render_camera(task: str, has_corrections: bool = True, has_suggestions: bool = False) -> str:
+    """Return the panel with the camera, the predictions and the text; panels.js runs it.
+
+    Args:
+        task: of the model.
+        has_corrections: wrong answers can be corrected.
+        has_suggestions: words are suggested for what is spelled. Otherwise the row of suggestions
+            is hidden until an answer has some.
+    """
     spec = get_task(task)
     return (
         read_static_file("camera.html")
@@ -77,6 +84,18 @@ def render_camera(task: str, has_corrections: bool = True) -> str:
         .replace("{not_sure}", spec.not_sure)
         .replace("{feedback}", render_feedback("camera") if has_corrections else "")
         .replace("{keys}", TYPING_BUTTONS if spec.has_joined_labels else "")
+        .replace("{hides_suggestions}", "" if has_suggestions else " hidden")
+        .replace("{writing}", render_writing(has_suggestions))
+    )
+
+
+def render_writing(has_suggestions: bool) -> str:
+    """Return the history, the voice, and the lists of a visitor's own phrases and words."""
+    words = read_static_file("words.html") if has_suggestions else ""
+    return (
+        read_static_file("writing.html")
+        .replace("{words}", words)
+        .replace("{and_words}", " and words of your own" if has_suggestions else "")
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from experiments.page import markup
 from experiments.page.bodies import answer_frame, decode_frame
 from experiments.page.corrections import CorrectionsGoneError
-from experiments.page.profiles import ProfileGoneError, ProfileStore
+from experiments.page.profiles import ProfileGoneError
 from experiments.page.sessions import (
     PoolFullError,
     Session,
@@ -23,10 +23,10 @@ from experiments.page.sessions import (
     SessionExpiredError,
     SessionPool,
 )
+from experiments.page.writing import describe_text
 from unvoiced import Engine
 from unvoiced.text import escape_controls
 
-TYPED_LABELS = {"space": "space", "backspace": "del"}  # button → the sign that does the same
 ErrorHandler = Callable[[Request, ValueError], Awaitable[JSONResponse]]
 
 
@@ -46,42 +46,20 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _answer_invalid)  # type: ignore[arg-type]
 
 
-def add_camera_routes(
-    app: FastAPI, pool: SessionPool, profiles: ProfileStore, cores: CapacityLimiter
-) -> None:
-    """Add the routes below /camera: enter, frame, clear, type and leave.
+def add_camera_routes(app: FastAPI, pool: SessionPool, cores: CapacityLimiter) -> None:
+    """Add the routes /camera/frame and /camera/leave.
 
     Args:
         app: gets the routes.
         pool: has a session for each visitor who streams.
-        profiles: the visitors' profiles.
         cores: bounds the frames that are read at a time: those that wait for a core are answered
             sooner than those that share one.
     """
-
-    @app.post("/camera/enter")
-    def open_session(profile: str = "") -> dict[str, str]:
-        if not profile:
-            return {"session": pool.open_session()}
-        recognizer, settings = profiles.personalize(profile), pool.make_engine.keywords
-        return {"session": pool.open_session(partial(Engine, recognizer, **settings))}
 
     @app.post("/camera/frame/{key}")
     async def read_frame(key: str, seconds: float, request: Request) -> JSONResponse:
         session = pool.get_session(key)
         return await answer_frame(request, partial(_read_frame, session, seconds=seconds), cores)
-
-    @app.post("/camera/clear/{key}")
-    def clear_text(key: str) -> dict[str, str]:
-        with pool.get_session(key).locked(Engine) as engine:
-            engine.clear()
-        return {"text": ""}
-
-    @app.post("/camera/type/{key}")
-    def type_label(key: str, name: Literal["space", "backspace"]) -> dict[str, str]:
-        with pool.get_session(key).locked(Engine) as engine:
-            engine.type(TYPED_LABELS[name])
-            return {"text": markup.format_label(engine.text)}
 
     @app.post("/camera/leave/{key}")
     def close_session(key: str) -> dict[str, str]:
@@ -106,8 +84,7 @@ def _read_frame(session: Session, content: bytes, seconds: float) -> dict[str, A
 def _describe_reading(engine: Any, image: Any) -> dict[str, Any]:
     """Return the text, the best predictions and the marked image of an engine."""
     seen = engine.annotated_image
-    return {
-        "text": markup.format_label(engine.text),
+    return describe_text(engine) | {
         "top": [(markup.format_label(label), round(float(p), 4)) for label, p in engine.top],
         "sure": bool(engine.top) and engine.top[0][1] >= engine.min_probability,
         "seen": None if seen is None else markup.to_data_url(seen),

@@ -95,6 +95,7 @@ def create_app(
     from experiments.page.sessions import SessionPool
     from experiments.page.storage import Quota, add_upload_route
     from experiments.page.teaching import add_example_route, add_teaching_routes
+    from experiments.page.writing import add_session_route, add_writing_routes, make_composer
 
     pool = SessionPool(make_engine, settings["visitors"], settings["idle_s"])
     uploads = IsolatedUploadReader(
@@ -102,13 +103,19 @@ def create_app(
     )
     profiles = ProfileStore(recognizer, MAX_PROFILES_PER_VISITOR * settings["visitors"])
     corrections = CorrectionStore(MAX_PROFILES_PER_VISITOR * settings["visitors"])
-    page = layout.build_page(recognizer, uploads, profiles, corrections, settings, note)
+    # The word list is loaded now, instead of by the first visitor.
+    has_suggestions = make_composer(recognizer, settings["suggest"]) is not None
+    page = layout.build_page(
+        recognizer, uploads, profiles, corrections, settings | {"suggest": has_suggestions}, note
+    )
     file_bytes = round(settings["max_upload_mb"] * 2**20)
     app = FastAPI(openapi_url=None)
     cores = CapacityLimiter(os.cpu_count() or 1)
     add_error_answers(app)
     add_script_route(app)
-    add_camera_routes(app, pool, profiles, cores)
+    add_session_route(app, pool, profiles, settings["suggest"])
+    add_camera_routes(app, pool, cores)
+    add_writing_routes(app, pool, settings["suggest"])
     add_profile_routes(app, profiles, cores)
     add_teaching_routes(app, pool, profiles, cores)
     add_example_route(app, recognizer.task)

@@ -23,6 +23,7 @@ from unvoiced import Engine, Recognizer
 SETTINGS = {"visitors": 2, "idle_s": 60.0, "max_upload_mb": 1.0, "max_upload_s": 4.0} | {
     "readers": 1,
     "queue": 4,
+    "suggest": True,
     "auth_file": None,
     "allowed_hosts": [],
 }

@@ -105,6 +105,12 @@ class TextWriter:
         self._forget_holds(self.composer)
         return True
 
+    def use_composer(self, composer: TextComposer | None) -> None:
+        """Suggest with another composer from now on; the text and its history stay."""
+        self.composer, self._suggestions = composer, ()
+        state = () if composer is None else composer.save_state()
+        self._history = deque(((text, state) for text, _ in self._history), MAX_UNDO)
+
     def undo(self) -> bool:
         """Take back the last hold, acceptance or typed key; return whether there was one."""
         if not self._history:

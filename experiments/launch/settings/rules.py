@@ -103,6 +103,7 @@ NODES: dict[str, Rule] = {
     "serve.max_upload_mb": number(0, 100_000, "MiB", above=True),
     "serve.readers": integer(1, 256, "uploads"),
     "serve.queue": integer(1, 100_000, "uploads"),
+    "serve.suggest": FLAG,
     "serve.auth_file": FILE | NULL,
     "serve.allowed_hosts": list_of(NAME, 0, meaning="a list of host names, such as [example.org]"),
     "serve.*_s": SECONDS_ABOVE_ZERO,

@@ -164,7 +164,7 @@ def test_two_visitors_never_share_frames(client: TestClient) -> None:
     assert first["top"][0][0] == "A" and len(first["top"]) == 3
     assert first["seen"].startswith("data:image/jpeg;base64,")
     assert {"decode", "model", "landmarks", "network"} <= set(first["ms"])
-    assert client.post(f"/camera/clear/{one}").json() == {"text": ""}
+    assert client.post(f"/camera/clear/{one}").json()["text"] == ""
     assert send_frame(client, two, paint_pointing_hand("C"), 0.9)["text"] == "C"
     for key in (one, two):
         client.post(f"/camera/leave/{key}")
@@ -175,7 +175,10 @@ def test_keys_edit_the_text_as_signs_do(client: TestClient) -> None:
     for number in range(8):
         send_frame(client, key, paint_pointing_hand("A"), number / 10)
     for name, text in (("space", "A "), ("backspace", "A"), ("backspace", ""), ("backspace", "")):
-        assert client.post(f"/camera/type/{key}?name={name}").json() == {"text": text}
+        assert client.post(f"/camera/type/{key}?name={name}").json()["text"] == text
+    for text in ("", "A", "A "):
+        answer = client.post(f"/camera/undo/{key}").json()
+        assert answer == {"text": text, "suggestions": []}
     assert client.post(f"/camera/type/{key}?name=del").status_code == 422
     assert client.post("/camera/type/nobody?name=space").status_code == 410
     client.post(f"/camera/leave/{key}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,14 @@ import pytest
 pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 
 from datamodules.store.dataset import PreparedSet
+from tests.helpers.browser import (
+    ALLOW_CAMERA,
+    CHROMIUM,
+    measure_layout,
+    open_tab,
+    run_browsers,
+    save_screenshot,
+)
 from tests.helpers.pages import (
     POINTING_LETTERS,
     PointingNetwork,
@@ -35,49 +42,24 @@ from unvoiced import Recognizer
 from unvoiced.vision.mediapipe_tasks import ignore_profiling_signal
 from unvoiced.vision.videos import Video
 
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio"),
 ]
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
-ALLOWED = "--use-fake-ui-for-media-stream"
-HEARD = """
-window.heard = [];
-const speak = speechSynthesis.speak.bind(speechSynthesis);
-speechSynthesis.speak = (said) => { window.heard.push(said.text); speak(said); };
-"""
 ANNOUNCED = """() => {
   const region = document.querySelector("#uv-said");
   window.said = [];
   const note = () => window.said.push(region.textContent);
   new MutationObserver(note).observe(region, { childList: true });
 }"""
-PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Callable[..., Any]]:
     """Return ``chromium(flags)``, which starts a browser; all are closed at the end."""
-    with playwright.sync_playwright() as driver:
-        running: dict[tuple[str, ...], Any] = {}
-
-        def launch(*flags: str) -> Any:
-            if flags not in running:
-                running[flags] = driver.chromium.launch(
-                    executable_path=CHROMIUM, args=[*QUIET, *flags]
-                )
-            return running[flags]
-
+    with run_browsers() as launch:
         yield launch
-        for browser in running.values():
-            browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -100,24 +82,7 @@ def page_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def camera(chromium, camera_flag: str) -> Any:
-    return chromium(ALLOWED, "--use-fake-device-for-media-stream", camera_flag)
-
-
-@contextmanager
-def open_tab(browser: Any, page_address: str, **options: Any) -> Iterator[Any]:
-    """Open a visitor's page on which foreign requests and script errors fail the test."""
-    options = {"viewport": {"width": 1100, "height": 900}} | options
-    context = browser.new_context(**options)
-    context.add_init_script(HEARD)
-    shown, wrong = context.new_page(), []
-    shown.set_default_timeout(PATIENCE_MS)
-    inside = (page_address, "data:", "blob:")
-    shown.on("request", lambda one: one.url.startswith(inside) or wrong.append(one.url))
-    shown.on("pageerror", lambda error: wrong.append(str(error)))
-    shown.goto(page_address)
-    yield shown
-    context.close()
-    assert wrong == []
+    return chromium(ALLOW_CAMERA, "--use-fake-device-for-media-stream", camera_flag)
 
 
 def start_camera(shown: Any) -> None:
@@ -134,13 +99,6 @@ def read_error(shown: Any) -> str:
     place = shown.locator("#uv-alert")
     place.wait_for(state="visible")
     return place.inner_text()
-
-
-def save_screenshot(shown: Any, folder: Path, name: str) -> None:
-    """Save a screenshot of the whole page to the folder UNVOICED_PICTURES, if set."""
-    folder = Path(os.environ.get("UNVOICED_PICTURES", folder))
-    folder.mkdir(parents=True, exist_ok=True)
-    shown.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 # ---- the camera
@@ -193,7 +151,7 @@ def test_two_visitors_do_not_see_each_others_text_and_reload_is_clean(camera, pa
 def test_a_camera_that_is_missing_refused_or_gone_gets_a_sentence(
     chromium, camera, page_address: str
 ) -> None:
-    with open_tab(chromium(ALLOWED), page_address) as shown:
+    with open_tab(chromium(ALLOW_CAMERA), page_address) as shown:
         start_camera(shown)
         assert "No camera was found" in read_error(shown)
     refused = chromium("--use-fake-device-for-media-stream", "--deny-permission-prompts")
@@ -432,20 +390,17 @@ def test_the_page_works_on_a_phone_and_by_keyboard(
         button = shown.get_by_role("button", name="Start the camera")
         button.wait_for()
         order = []
-        for _ in range(12):
+        for _ in range(14):
             shown.keyboard.press("Tab")
             order.append(shown.evaluate("document.activeElement.id"))
         wanted = ["uv-start", "uv-aloud", "uv-text", "uv-speak", "uv-copy", "uv-space"]
-        wanted += ["uv-backspace", "uv-clear"]
-        assert [name for name in order if name in wanted][:8] == wanted
+        wanted += ["uv-backspace", "uv-undo", "uv-clear"]
+        assert [name for name in order if name in wanted][:9] == wanted
         button.focus()
         shown.keyboard.press("Enter")
         wait_for_text(shown, 1)
-        assert shown.evaluate("document.documentElement.scrollWidth") <= 360
-        sizes = shown.locator(".uv button:visible").evaluate_all(
-            "all => all.map(one => one.getBoundingClientRect().height)"
-        )
-        assert min(sizes) >= 44  # a thumb's width
+        width, height = measure_layout(shown)
+        assert width <= 360 and height >= 44  # a thumb's width
         live = shown.locator("#uv-text")
         assert live.get_attribute("role") == "log" and live.get_attribute("aria-live") == "polite"
         assert find_low_contrasts(shown) == {}
@@ -606,7 +561,7 @@ def test_lips_are_followed_and_a_clip_of_them_is_read(chromium, run, tmp_path: P
         serve_command(
             f"ckpt_path={checkpoint}", f"hydra.run.dir={tmp_path / 'served'}", cwd=tmp_path
         ) as at,
-        open_tab(chromium(ALLOWED, device, reel), at) as shown,
+        open_tab(chromium(ALLOW_CAMERA, device, reel), at) as shown,
     ):
         start_camera(shown)
         shown.locator("#uv-seen[src]").wait_for(state="visible")

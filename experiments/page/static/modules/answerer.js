@@ -1,12 +1,13 @@
 // What the panels ask for, whoever answers: the server of stage=serve, or a worker of the web app.
 
 /**
- * @typedef {{text: string, kind?: string}} Suggestion
- *
  * @typedef {Object} TextState
  * @property {string} text of the session
- * @property {Suggestion[]} suggestions at most three; empty without a composer
- * @property {boolean} canUndo
+ * @property {string[]} suggestions for its end, at most three, best first; empty without a composer
+ *
+ * @typedef {Object} OwnTexts of the visitor
+ * @property {string[]} words names and other words, suggested first
+ * @property {string[]} phrases suggested while their beginning is spelled
  *
  * @typedef {Object} FrameReading
  * @property {[string, number][]} top the likeliest labels with their probabilities, at most three
@@ -58,6 +59,10 @@
  * @property {(source: HTMLVideoElement, seconds: number) => Promise<Reading>} readFrame
  * @property {(name: "space" | "backspace") => Promise<TextState>} type
  * @property {() => Promise<TextState>} clear
+ * @property {(n: number, text: string) => Promise<TextState>} accept the n-th suggestion, which has this text
+ * @property {() => Promise<TextState>} undo the last hold, acceptance or key; the same state if there is none
+ * @property {OwnTexts} ownTexts used by the next session
+ * @property {(texts: OwnTexts) => Promise<void>} configure check them, and use them from now on
  * @property {() => void} close
  * @property {LessonAnswerer | null} lesson
  * @property {ProfileAnswerer | null} profile

@@ -1,12 +1,10 @@
 // The camera: one frame at a time is read, the next one after its answer. The newest frame is always
 // the one that is read; frames in between are counted as skipped.
 
-import { CAMERA_LOST, FrameWatcher, explainError, listCameras, requestStream, showStream, stopStream } from "./cameras.js";
-import { copyText } from "./clipboard.js";
-import { element, showSentence } from "./dom.js";
+import { CAMERA_LOST, FrameWatcher, listCameras, requestStream, showStream, stopStream } from "./cameras.js";
+import { element } from "./dom.js";
 import { Pace, clearReading, showReading, showStatus } from "./reading_view.js";
-import { speak, stopSpeaking } from "./speech.js";
-import { TextView } from "./text_view.js";
+import { startTextPanel } from "./text_panel.js";
 
 /**
  * @param {import("./answerer.js").Answerer} answerer
@@ -19,18 +17,10 @@ export function startCameraPanel(answerer, hooks) {
   let stream = null;
   /** @type {FrameWatcher | null} */
   let watcher = null;
-  const text = new TextView();
-
-  const showError = (/** @type {string} */ sentence) => showSentence(element("alert"), sentence);
-
-  /** Keep the text where an error says that its session has ended. */
-  function noteError(/** @type {any} */ error) {
-    if (error.kind === "expired") text.archive();
-    return explainError(error);
-  }
+  const text = startTextPanel(answerer);
 
   async function start() {
-    showError("");
+    text.showError("");
     const button = element("start");
     isStarting = true;  // a disabled button would lose the keyboard's focus
     button.setAttribute("aria-disabled", "true");
@@ -38,10 +28,11 @@ export function startCameraPanel(answerer, hooks) {
     const run = ++runNumber;
     try {
       await openCamera();
+      if (!answerer.isOpen) text.archive();
       await answerer.openSession();
       readFrames(run);
     } catch (error) {
-      stop(noteError(error));
+      stop(text.noteError(error));
     } finally {
       isStarting = false;
       button.removeAttribute("aria-disabled");
@@ -69,7 +60,7 @@ export function startCameraPanel(answerer, hooks) {
     video.srcObject = null;
     element("start").textContent = "Start the camera";
     clearReading();
-    if (sentence) showError(sentence);
+    if (sentence) text.showError(sentence);
   }
 
   function close() {
@@ -94,59 +85,20 @@ export function startCameraPanel(answerer, hooks) {
         if (runNumber !== run) return;
         pace.add(takenAt, frames.numPresented - numEarlier);
         showReading(reading);
-        showText(reading);
+        text.show(reading);
         pace.show(reading.ms.model);
       } catch (error) {
         if (runNumber !== run) return;
         if (error.kind === "busy") continue;  // a button is being answered
-        stop(noteError(error));
+        stop(text.noteError(error));
         return;
       }
     }
   }
 
-  function showText(/** @type {import("./answerer.js").TextState} */ state) {
-    const added = text.update(state.text);
-    if (element("aloud").checked) say(added);
-  }
-
-  function say(/** @type {string} */ words) {
-    const reason = speak(words);
-    if (reason) showError(reason);
-  }
-
-  /** Show what a button changed in the session's text. */
-  async function change(/** @type {Promise<import("./answerer.js").TextState>} */ answer) {
-    try {
-      showText(await answer);
-    } catch (error) {
-      showError(noteError(error));
-    }
-  }
-
-  /** @param {"space" | "backspace"} name */
-  async function type(name) {  // the session edits its own text, the page that of earlier ones
-    if (answerer.isOpen && (name === "space" || text.sessionText)) await change(answerer.type(name));
-    else text.type(name);
-  }
-
-  async function clear() {
-    text.clear();
-    stopSpeaking();
-    if (answerer.isOpen) await change(answerer.clear());
-  }
-
   document.addEventListener("click", (event) => {
-    const button = /** @type {Element} */ (event.target).closest("button");
-    if (!button || !button.closest(".uv")) return;
-    const name = button.dataset.uv || button.id.replace("uv-", "");
-    const panel = button.closest(".uv-result");
-    const words = panel ? panel.querySelector(".uv-text").textContent.trim() : "";
-    if (name === "start" && !isStarting) { if (stream) stop(); else start(); }
-    if (name === "speak") say(words);
-    if (name === "copy") copyText(words, button);
-    if (name === "clear") clear();
-    if (name === "space" || name === "backspace") type(name);
+    const isStart = /** @type {Element} */ (event.target).closest("#uv-start");
+    if (isStart && !isStarting) { if (stream) stop(); else start(); }
   });
   document.addEventListener("change", (event) => {
     if (/** @type {Element} */ (event.target).id === "uv-cameras" && stream) { stop(); start(); }

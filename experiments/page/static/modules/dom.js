@@ -7,6 +7,21 @@
 export const element = (id) => document.getElementById("uv-" + id);
 
 /**
+ * Call a function once an element is on the page.
+ * @param {string} id without the prefix
+ * @param {() => void} callback
+ */
+export function whenPresent(id, callback) {
+  if (element(id)) { callback(); return; }
+  const observer = new MutationObserver(() => {
+    if (!element(id)) return;
+    observer.disconnect();
+    callback();
+  });
+  observer.observe(document, { childList: true, subtree: true });
+}
+
+/**
  * Show a sentence in an alert; an empty one hides it.
  * @param {HTMLElement | null} alert
  * @param {string} [sentence]

@@ -24,13 +24,16 @@ class ServerCamera {
   constructor(profile) {
     this.ownProfile = profile;
     this.key = "";
+    /** @type {import("./answerer.js").OwnTexts} */
+    this.ownTexts = { words: [], phrases: [] };
   }
 
   get isOpen() { return Boolean(this.key); }
 
   async openSession() {
     const profile = await this.ownProfile.requireKey();
-    if (!this.key) this.key = (await post("camera/enter?profile=" + profile)).session;
+    if (this.key) return;
+    this.key = (await post("camera/enter?profile=" + profile, toJson(this.ownTexts))).session;
   }
 
   /**
@@ -59,6 +62,26 @@ class ServerCamera {
   type(name) { return this.ask("type/" + this.key + "?name=" + name); }
 
   clear() { return this.ask("clear/" + this.key); }
+
+  /**
+   * @param {number} _
+   * @param {string} text
+   */
+  accept(_, text) { return this.ask("accept/" + this.key, toJson({ text })); }
+
+  undo() { return this.ask("undo/" + this.key); }
+
+  /** @param {import("./answerer.js").OwnTexts} texts */
+  async configure(texts) {
+    const content = toJson(texts);
+    try {
+      await this.ask("texts?session=" + this.key, content);
+    } catch (error) {
+      if (error.kind !== "expired") throw error;
+      await this.ask("texts", content);  // the next session uses them
+    }
+    this.ownTexts = texts;
+  }
 
   close() {
     if (this.key) navigator.sendBeacon("camera/leave/" + this.key);

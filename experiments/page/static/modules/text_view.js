@@ -8,6 +8,9 @@ export class TextView {
     this.sessionText = this.earlierText = "";
   }
 
+  /** The text of this and of earlier sessions. */
+  get whole() { return this.earlierText + this.sessionText; }
+
   /**
    * Show the text of the session.
    * @param {string} text
@@ -45,7 +48,7 @@ export class TextView {
   /** Show the text, its end in sight. */
   show() {
     const output = element("text");
-    output.textContent = this.earlierText + this.sessionText;
+    output.textContent = this.whole;
     output.scrollTop = output.scrollHeight;
   }
 }

@@ -1,0 +1,127 @@
+"""HTTP routes of the text: suggestions, steps back, and words and phrases of one's own."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+
+from experiments.page import markup
+from experiments.page.profiles import ProfileStore
+from experiments.page.sessions import SessionPool
+from unvoiced import Engine, Recognizer, TextComposer
+from unvoiced.writing.build import build_composer, explain_missing_suggestions
+from unvoiced.writing.personal import MAX_PHRASE_CHARACTERS, check_phrases, check_words
+
+MAX_WORDS, MAX_PHRASES = 500, 100  # of a visitor; files of the program may hold more
+MAX_WORD_CHARACTERS = 60  # accents and signs included
+TYPED_LABELS = {"space": "space", "backspace": "del"}  # button → the sign that does the same
+NOT_OFFERED = "This suggestion is not offered any more. Choose another one."
+
+Word = Annotated[str, Field(max_length=MAX_WORD_CHARACTERS)]
+Phrase = Annotated[str, Field(max_length=MAX_PHRASE_CHARACTERS)]
+
+
+class OwnTexts(BaseModel):
+    """Words and phrases that a visitor's browser keeps.
+
+    Attributes:
+        words: names and other words, which are suggested before those of the dictionary.
+        phrases: quick phrases, suggested while their beginning is spelled.
+    """
+
+    words: Annotated[list[Word], Field(max_length=MAX_WORDS)] = []
+    phrases: Annotated[list[Phrase], Field(max_length=MAX_PHRASES)] = []
+
+    def check(self) -> None:
+        """Check that all of them can be spelled.
+
+        Raises:
+            ValueError: one of them cannot.
+        """
+        check_words(self.words, "Words of your own")
+        check_phrases(self.phrases, "Quick phrases")
+
+
+class AcceptRequest(BaseModel):
+    """A suggestion that a visitor accepts.
+
+    Attributes:
+        text: of the button.
+    """
+
+    text: Annotated[str, Field(max_length=10 * MAX_PHRASE_CHARACTERS)]
+
+
+def describe_text(engine: Engine) -> dict[str, Any]:
+    """Return the text of a session and what is suggested for its end, as plain data."""
+    return {"text": markup.format_label(engine.text), "suggestions": list(engine.suggestions)}
+
+
+def make_composer(
+    recognizer: Recognizer, is_enabled: bool, texts: OwnTexts | None = None
+) -> TextComposer | None:
+    """Return the composer of a session; None where the model reads no letters.
+
+    Raises:
+        ValueError: a word or phrase cannot be spelled.
+    """
+    texts = texts or OwnTexts()
+    texts.check()
+    if not is_enabled or explain_missing_suggestions(recognizer):
+        return None
+    return build_composer(recognizer, texts.words, texts.phrases)
+
+
+def add_session_route(
+    app: FastAPI, pool: SessionPool, profiles: ProfileStore, has_suggestions: bool
+) -> None:
+    """Add the route /camera/enter, which opens a session."""
+
+    @app.post("/camera/enter")
+    def open_session(profile: str = "", texts: OwnTexts | None = None) -> dict[str, str]:
+        recognizer = profiles.personalize(profile) if profile else profiles.recognizer
+        composer = make_composer(recognizer, has_suggestions, texts)
+        settings = pool.make_engine.keywords
+        make_engine = partial(Engine, recognizer, composer=composer, **settings)
+        return {"session": pool.open_session(make_engine)}
+
+
+def add_writing_routes(app: FastAPI, pool: SessionPool, has_suggestions: bool) -> None:
+    """Add the routes below /camera that change the text: type, clear, accept, undo and texts."""
+
+    @app.post("/camera/type/{key}")
+    def type_label(key: str, name: Literal["space", "backspace"]) -> dict[str, Any]:
+        with pool.get_session(key).locked(Engine) as engine:
+            engine.type(TYPED_LABELS[name])
+            return describe_text(engine)
+
+    @app.post("/camera/clear/{key}")
+    def clear_text(key: str) -> dict[str, Any]:
+        with pool.get_session(key).locked(Engine) as engine:
+            engine.clear()
+            return describe_text(engine)
+
+    @app.post("/camera/accept/{key}")
+    def accept_suggestion(key: str, wanted: AcceptRequest) -> dict[str, Any]:
+        with pool.get_session(key).locked(Engine) as engine:
+            if not engine.accept(wanted.text):
+                raise ValueError(NOT_OFFERED)
+            return describe_text(engine)
+
+    @app.post("/camera/undo/{key}")
+    def undo_step(key: str) -> dict[str, Any]:
+        with pool.get_session(key).locked(Engine) as engine:
+            engine.undo()
+            return describe_text(engine)
+
+    @app.post("/camera/texts")
+    def change_texts(texts: OwnTexts, session: str = "") -> dict[str, Any]:
+        texts.check()
+        if not session:
+            return {"text": "", "suggestions": []}
+        with pool.get_session(session).locked(Engine) as engine:
+            engine.composer = make_composer(engine.recognizer, has_suggestions, texts)
+            return describe_text(engine)
