@@ -3,7 +3,7 @@
 /**
  * @typedef {Object} TextState
  * @property {string} text of the session
- * @property {string[]} suggestions for its end, at most three, best first; empty without a composer
+ * @property {string[]} [suggestions] for its end, at most three, best first
  *
  * @typedef {Object} OwnTexts of the visitor
  * @property {string[]} words names and other words, suggested first
@@ -59,10 +59,10 @@
  * @property {(source: HTMLVideoElement, seconds: number) => Promise<Reading>} readFrame
  * @property {(name: "space" | "backspace") => Promise<TextState>} type
  * @property {() => Promise<TextState>} clear
- * @property {(n: number, text: string) => Promise<TextState>} accept the n-th suggestion, which has this text
- * @property {() => Promise<TextState>} undo the last hold, acceptance or key; the same state if there is none
- * @property {OwnTexts} ownTexts used by the next session
- * @property {(texts: OwnTexts) => Promise<void>} configure check them, and use them from now on
+ * @property {(n: number, text: string) => Promise<TextState>} [accept] the n-th suggestion, which has this text
+ * @property {() => Promise<TextState>} [undo] the last hold, acceptance or key; the same state if there is none
+ * @property {OwnTexts} [ownTexts] used by the next session
+ * @property {(texts: OwnTexts) => Promise<void>} [configure] check them, and use them from now on
  * @property {() => void} close
  * @property {LessonAnswerer | null} lesson
  * @property {ProfileAnswerer | null} profile

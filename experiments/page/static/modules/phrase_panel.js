@@ -53,7 +53,8 @@ export function startPhrasePanel(answerer, hooks) {
     const isEmpty = !texts.words.length && !texts.phrases.length;
     showSentence(element("lists-alert"));
     try {
-      await answerer.configure(texts);
+      await answerer.configure?.(texts);
+      answerer.ownTexts = texts;
     } catch (error) {
       showSentence(element("lists-alert"), error.message);
       element("lists-status").textContent = "";

@@ -80,7 +80,6 @@ class ServerCamera {
       if (error.kind !== "expired") throw error;
       await this.ask("texts", content);  // the next session uses them
     }
-    this.ownTexts = texts;
   }
 
   close() {

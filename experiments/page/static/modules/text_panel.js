@@ -2,7 +2,7 @@
 
 import { explainError } from "./cameras.js";
 import { copyText } from "./clipboard.js";
-import { element, showSentence } from "./dom.js";
+import { element, showSentence, whenPresent } from "./dom.js";
 import { startHistoryPanel } from "./history_panel.js";
 import { startPhrasePanel } from "./phrase_panel.js";
 import { speak, stopSpeaking } from "./speech.js";
@@ -31,7 +31,7 @@ export function startTextPanel(answerer) {
   /** Show the state of the session's text. */
   function show(/** @type {import("./answerer.js").TextState} */ state) {
     const added = text.update(state.text);
-    suggestions.show(state.suggestions);
+    suggestions.show(state.suggestions || []);
     if (isAloud()) say(added);
   }
 
@@ -65,7 +65,7 @@ export function startTextPanel(answerer) {
   }
 
   function undo() {
-    if (answerer.isOpen) change(answerer.undo());
+    if (answerer.isOpen && answerer.undo) change(answerer.undo());
   }
 
   /** @param {"space" | "backspace"} name */
@@ -85,6 +85,7 @@ export function startTextPanel(answerer) {
   const suggestions = startSuggestionPanel({ accept, undo, isActive: () => answerer.isOpen });
   startPhrasePanel(answerer, { say: saySentence });
   startVoicePanel();
+  whenPresent("undo", () => { element("undo").hidden = !answerer.undo; });
 
   document.addEventListener("click", (event) => {
     const button = /** @type {Element} */ (event.target).closest("button");
