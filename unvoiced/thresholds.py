@@ -40,10 +40,8 @@ def find_coverage_threshold(model: ThresholdSource, coverage: Any) -> float:
 PROMISES: dict[str, Callable[[Any, Any], float]] = {"coverage": find_coverage_threshold}
 
 
-def resolve_threshold(settings: dict[str, Any], model: Any) -> dict[str, Any]:
-    """Return the settings of a stream with ``min_probability`` in place of a promise.
-
-    ``keep_probability``, below which a sign that is held ends, is lowered to it.
+def find_promised_threshold(settings: dict[str, Any], model: Any) -> float | None:
+    """Return the threshold of the promise in the settings of a stream; None without one.
 
     Args:
         settings: of a stream; a promise that is None does not count.
@@ -54,15 +52,42 @@ def resolve_threshold(settings: dict[str, Any], model: Any) -> dict[str, Any]:
             cannot keep.
     """
     given = [name for name in PROMISES if settings.get(name) is not None]
-    changed = {name: value for name, value in settings.items() if name not in PROMISES}
     if not given:
-        return changed
-    names = given + ["min_probability"] * ("min_probability" in changed)
+        return None
+    names = given + ["min_probability"] * ("min_probability" in settings)
     if len(names) > 1:
         found = " and ".join(f"live.{name}={settings[name]}" for name in names)
         raise ValueError(f"{found} each set the threshold of an answer. Give one of them")
-    threshold = PROMISES[given[0]](model, settings[given[0]])
-    changed["min_probability"] = threshold
-    if "keep_probability" in changed:
-        changed["keep_probability"] = min(changed["keep_probability"], threshold)
+    return PROMISES[given[0]](model, settings[given[0]])
+
+
+def describe_promise(settings: dict[str, Any], model: Any) -> str:
+    """Return the promise in the settings of a stream and its threshold as a sentence; or empty.
+
+    Raises:
+        ValueError: as ``find_promised_threshold``.
+    """
+    if find_promised_threshold(settings, model) is None or settings.get("coverage") is None:
+        return ""
+    return f"{model.confidence.describe_threshold(settings['coverage'])}."
+
+
+def drop_promises(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a stream without promises, which only answers need."""
+    return {name: value for name, value in settings.items() if name not in PROMISES}
+
+
+def resolve_threshold(settings: dict[str, Any], model: Any) -> dict[str, Any]:
+    """Return the settings of a stream with ``min_probability`` in place of a promise.
+
+    ``keep_probability``, below which a sign that is held ends, is lowered to it.
+
+    Raises:
+        ValueError: as ``find_promised_threshold``.
+    """
+    changed, threshold = drop_promises(settings), find_promised_threshold(settings, model)
+    if threshold is not None:
+        changed["min_probability"] = threshold
+        if "keep_probability" in changed:
+            changed["keep_probability"] = min(changed["keep_probability"], threshold)
     return changed

@@ -174,6 +174,11 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         ),
         "callbacks.step_log, which callbacks=none and callbacks.step_log=null remove",
     ),
+    (
+        "live.min_probability",
+        lambda c: _select(c, "live.coverage") is None,
+        "live.coverage=null: a promise sets the threshold itself",
+    ),
     ("adapt.shots", lambda c: c.input, "input=camera:0 or a video"),
     ("adapt.classes", lambda c: c.input, "input=camera:0 or a video"),
     ("input", lambda c: c.stage != "adapt" or c.adapt.method == "profile", "adapt.method=profile"),

@@ -14,6 +14,7 @@ from hydra.utils import instantiate as hydra_instantiate
 from omegaconf import Container, DictConfig, OmegaConf
 
 from experiments.launch.allowed import list_allowed_patterns, refuse_foreign_class
+from unvoiced.thresholds import PROMISES
 
 # Packages whose classes a command line may name in ``_target_``. Values from checkpoints or other
 # files are never built here.
@@ -81,9 +82,16 @@ def plain(config: Any) -> Any:
 
 
 def stream_settings(config: DictConfig) -> dict[str, Any]:
-    """Return the settings of a live stream: ``live`` without those of the stage."""
+    """Return the settings of a live stream: ``live`` without those of the stage.
+
+    Where a promise sets the threshold, ``min_probability`` is left out.
+    """
     settings = plain(config.get("live") or {})
-    return {name: value for name, value in settings.items() if name not in STAGE_SETTINGS}
+    absent = {name for name in PROMISES if settings.get(name) is None}
+    left_out = {*STAGE_SETTINGS, *absent}
+    if len(absent) < len(PROMISES):
+        left_out.add("min_probability")
+    return {name: value for name, value in settings.items() if name not in left_out}
 
 
 def instantiate_group(config: DictConfig, group: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from unvoiced.live.cameras import LANDMARK_FPS, FrameSequence
 from unvoiced.profile import Profile
 from unvoiced.readings import Answer
 from unvoiced.tasks import get_task
+from unvoiced.thresholds import find_promised_threshold
 from unvoiced.vision.images import load_image
 
 MAX_WORD_S = 2.0  # a clip of lips up to here is one word; longer ones are searched for words
@@ -76,6 +77,7 @@ class UploadReader:
         self.recognizer, self.make_engine, self.max_s = recognizer, make_engine, max_s
         self.input_reader = input_reader or {}
         self.spec = get_task(recognizer.task)
+        self.threshold = find_promised_threshold(make_engine.keywords, recognizer)
 
     def read(self, path: Path, profile: Profile | None = None) -> Iterator[UploadResult]:
         """Yield the results of a file; the last one is ``done``.
@@ -97,7 +99,7 @@ class UploadReader:
             raise ValueError(f"{path.name} is of a kind that is not read here: take {expected}.")
         try:
             if name.endswith(IMAGE_SUFFIXES):
-                yield UploadResult.from_reading(self.recognizer.read(load_image(path)))
+                yield self._to_result(self.recognizer.read(load_image(path)))
             elif not self.spec.has_camera:
                 yield self._read_samples(path)
             elif self.spec.is_landmark_file(name):
@@ -113,6 +115,13 @@ class UploadReader:
         make_engine = partial(Engine, recognizer, **self.make_engine.keywords)
         return UploadReader(recognizer, make_engine, self.max_s, self.input_reader)
 
+    def _to_result(self, reading: Reading, note: str = "") -> UploadResult:
+        """Return the result of a whole recording, without a text below a promised threshold."""
+        result = UploadResult.from_reading(reading, note)
+        if self.threshold is None or reading.probability >= self.threshold:
+            return result
+        return replace(result, text="", note="; ".join(filter(None, (note, self.spec.not_sure))))
+
     def _read_samples(self, path: Path) -> UploadResult:
         metadata = self.recognizer.metadata
         frame_rate, channels = float(metadata["frame"]["rate"]), int(metadata["frame"]["shape"][0])
@@ -121,14 +130,14 @@ class UploadReader:
         check_duration(len(counts) / sample_rate, self.max_s)
         reading = self.recognizer.read(counts)
         note = f"{channels} channels, taken to have {sample_rate:g} samples a second"
-        result = UploadResult.from_reading(reading, note)
+        result = self._to_result(reading, note)
         return replace(result, samples=reading.signal, seconds=len(reading.signal) / frame_rate)
 
     def _read_landmarks(self, path: Path) -> UploadResult:
         frames = read_landmarks(path, self.recognizer.num_hands)
         check_duration(len(frames) / LANDMARK_FPS, self.max_s)
         if len(frames) == 1:
-            return UploadResult.from_reading(self.recognizer.read(frames))
+            return self._to_result(self.recognizer.read(frames))
         engine = self.make_engine(is_preprocessed=True)
         for seconds, hand in FrameSequence(frames, LANDMARK_FPS).timed_frames():
             engine.push(hand, seconds)
@@ -143,7 +152,7 @@ class UploadReader:
         if not self.spec.has_joined_labels and 0 < clip.duration_s <= MAX_WORD_S:
             fps = float(self.recognizer.metadata["frame"]["rate"])
             reading = self.recognizer.read(list(clip.resampled_frames(fps)), fps)
-            yield UploadResult.from_reading(reading, f"{note}; read as one word")
+            yield self._to_result(reading, f"{note}; read as one word")
         else:
             yield from self._stream_clip(clip, UploadResult(note=note, done=False))
 

@@ -29,6 +29,7 @@ from unvoiced.live.screens import ScreenWindow, VideoWriter, draw_screen
 from unvoiced.streams.base import LATENCY_STAGES, SignalStream
 from unvoiced.tasks import get_task
 from unvoiced.text import spreadsheet_cell
+from unvoiced.thresholds import describe_promise
 from unvoiced.validation import is_number, require
 
 LSL_PREFIX = "lsl:"
@@ -46,7 +47,11 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     read = read_camera if get_task(config.task).has_camera else read_signal
-    read(config, build_recognizer(config), stream_settings(config))
+    recognizer, live = build_recognizer(config), stream_settings(config)
+    promise = describe_promise(live, recognizer)
+    if promise:
+        logger.info(promise)
+    read(config, recognizer, live)
 
 
 # ---- cameras and videos

@@ -17,6 +17,7 @@ from datamodules.store.prepare import prepare
 from datamodules.store.samples import META_NAME, REJECTED_NAME
 from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
 from experiments.checkpoints.load import require_model
+from experiments.export.inference_module import wrap_as_recognizer
 from experiments.launch.build import (
     build_datamodule,
     build_input_reader,
@@ -24,7 +25,7 @@ from experiments.launch.build import (
     write_config,
 )
 from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import plain, stream_settings
 from experiments.reports.answers import correct_predictions
 from experiments.reports.video_text import write_video_texts
 from modules.base import TaskModule
@@ -32,10 +33,12 @@ from unvoiced.profile import Profile
 from unvoiced.profile_checks import check_profile
 from unvoiced.profile_file import read_profile
 from unvoiced.text import markdown_cells, spreadsheet_cells
+from unvoiced.thresholds import describe_promise, drop_promises, find_promised_threshold
 
 MAX_PRINTED_ROWS, MAX_PRINTED_REJECTIONS = 20, 5
 MAX_IMAGES = 100
 CAPTION_HEIGHT = 40  # pixels
+HALF_DIGIT = 5e-5  # by which the probabilities of the table may be too large
 
 
 def run(config: DictConfig) -> None:
@@ -59,6 +62,7 @@ def run(config: DictConfig) -> None:
     changed = _use_prepared_input(config, folder / "input")
     data = build_datamodule(changed, trained=module.card)
     table = predict_table(changed, module, data, profile)
+    _mark_sure_answers(table, config, module)
     spreadsheet_cells(table).to_csv(folder / "predictions.csv", index=False)
     write_video_texts(changed, reader, module, data, folder / "events.csv")
     _report_predictions(table, folder, module.card.simulated)
@@ -83,6 +87,19 @@ def _read_profile(config: DictConfig, module: TaskModule) -> Profile | None:
     profile, classes = read_profile(Path(config.profile)), list_known_classes(module)
     check_profile(profile, module.card.task, fingerprint_network(module), classes)
     return profile
+
+
+def _mark_sure_answers(table: pd.DataFrame, config: DictConfig, module: TaskModule) -> None:
+    """Add whether each answer is given, where ``live.coverage`` promises how many are wrong."""
+    settings = stream_settings(config)
+    if drop_promises(settings) == settings:
+        return
+    options = {"profile": config.profile} if config.profile else {}
+    recognizer = wrap_as_recognizer(module, config, **options)
+    threshold = find_promised_threshold(settings, recognizer)
+    logger.info(describe_promise(settings, recognizer))
+    is_sure = table["probability"] - HALF_DIGIT >= threshold
+    table["sure"] = np.where(is_sure & (table["prediction"] != ""), "yes", "no")
 
 
 def predict_table(

@@ -21,6 +21,7 @@ from experiments.runs.trained_run import describe_model, find_newest_checkpoint
 from experiments.stages import run_stage
 from unvoiced import Engine, Recognizer
 from unvoiced.tasks import get_task
+from unvoiced.thresholds import describe_promise
 from unvoiced.vision.mediapipe_tasks import ignore_profiling_signal
 
 
@@ -92,6 +93,9 @@ def _load_model(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
     note = describe_model(recognizer.task, metadata["simulated"], has_leakage, tested)
     named = ", ".join(map(str, path)) if isinstance(path, ListConfig) else path
     logger.info(f"{named}: task {recognizer.task}. {recognizer.training_data_note} {note}")
+    promise = describe_promise(live, recognizer)  # one that cannot be kept ends the program now
+    if promise:
+        logger.info(promise)
     if get_task(recognizer.task).has_camera:  # otherwise no engine is needed
         Engine(recognizer, **live).close()  # an error appears now, instead of to visitors
     return recognizer, partial(Engine, recognizer, **live), note

@@ -28,6 +28,9 @@ class FingerspellingStream:
     def __init__(
         self, recognizer: Recognizer, is_preprocessed: bool = False, **settings: Any
     ) -> None:
+        if "min_probability" in settings:  # the default of the other must not be above it
+            keep = min(HoldDetector.keep_probability, settings["min_probability"])
+            settings = {"keep_probability": keep} | settings
         self.recognizer, self.detector = recognizer, HoldDetector(**settings)
         self.min_probability = self.detector.min_probability
         self.tracker = None if is_preprocessed else HandTracker(recognizer)

@@ -15,6 +15,7 @@ from unvoiced.streams.decisions import PAUSE_LABEL
 from unvoiced.tasks import get_task, import_object
 from unvoiced.teaching.captures import Capturer
 from unvoiced.teaching.support import SupportSet
+from unvoiced.thresholds import drop_promises
 
 MAX_LABELS, MAX_SHOTS = 300, 10  # of a lesson
 READY_S, PAUSE_S = 1.5, 0.25  # before the first recording of a class, and before the others
@@ -101,7 +102,9 @@ class Lesson:
         self.support.require_room(labels, shots)
         self.labels, self.shots = list(labels), shots
         self.captured: Captured | None = None
-        self._capturer: Capturer = import_object(spec.capturer)(recognizer, **settings)
+        self._capturer: Capturer = import_object(spec.capturer)(
+            recognizer, **drop_promises(settings)
+        )
         self._clock, self._index, self._shot = StreamClock(), 0, 0
         self._counts = [0] * len(labels)  # recordings of each class in this lesson
         self._durations: list[float] = []  # of the classes so far, seconds

@@ -121,6 +121,7 @@ NODES: dict[str, Rule] = {
     "live.poll_s": number(0, 60, "seconds", above=True),
     "live.*_s": SECONDS,
     "live.*_probability": SHARE,
+    "live.coverage": number(0, 1, "a share", above=True, below=True) | NULL,
     "live.speech_*": number(0, 1000),
 }
 
