@@ -66,7 +66,7 @@ class ConfidenceTable:
     @property
     def highest_coverage(self) -> float:
         """The highest coverage that these recordings allow to promise."""
-        return 1 - float(self._bounds[-1])
+        return float(np.floor(1e6 * (1 - self._bounds[-1])) / 1e6)
 
     def find_threshold(self, coverage: float) -> float:
         """Return the smallest probability from which answers keep a promised coverage.
@@ -78,7 +78,7 @@ class ConfidenceTable:
         if not allowed[-1]:
             raise ValueError(
                 f"coverage={coverage:g} cannot be promised: {self.recordings:,} recordings of "
-                f"{self.people:,} people allow at most {self.highest_coverage:.3f}. Use a smaller "
+                f"{self.people:,} people allow at most {self.highest_coverage:.6g}. Use a smaller "
                 "one, or measure more recordings with stage=adapt adapt.method=confidence"
             )
         return self.thresholds[int(np.argmax(allowed))]

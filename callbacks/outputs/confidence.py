@@ -33,14 +33,14 @@ class ConfidenceReport(L.Callback):
     ``risk_coverage.png``.
 
     Args:
-        folder: of the two files.
+        folder: of the two files; None to write neither.
 
     Attributes:
         answers: of the last epoch, with the columns of ``coverage.score_answers``.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path | None) -> None:
+        self.folder = None if folder is None else Path(folder)
         self.answers = pd.DataFrame()
         self._outputs: list[dict[str, Any]] = []
 
@@ -102,7 +102,7 @@ class ConfidenceReport(L.Callback):
         comparison = compare_promises(self.answers, table)
         scores = score_answers(self.answers) | list_scores(comparison)
         module.log_dict({f"{phase}/{name}": value for name, value in scores.items()})
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             comparison.round(6).to_csv(self.folder / TABLE_NAME, index=False)
             draw_risk_coverage(self.answers, comparison, self.folder / FIGURE_NAME)

@@ -186,6 +186,7 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     ("fold", lambda c: "fold" in c.split, "split=leave_one_group_out"),
     ("adapt.method", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
     ("adapt.only_taught", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
+    ("adapt.method", lambda c: c.stage != "test" or c.adapt.method != "confidence", "stage=adapt"),
     ("adapt.only_taught", lambda c: c.adapt.method == "profile", "adapt.method=profile"),
     (
         "live.*",

@@ -1,4 +1,4 @@
-"""stage=adapt: a personal profile from a person's recordings, or a model fine-tuned with them."""
+"""stage=adapt: a person's profile, a model fine-tuned for them, or one that knows its errors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from omegaconf import DictConfig, open_dict
 
 from callbacks.checkpoints.atomic_io import AtomicCheckpointIO
+from callbacks.outputs.coverage import PROMISES
 from datamodules.base import PreparedDataModule
 from datamodules.store.training_record import TrainingRecord
 from experiments.checkpoints.card import ModelCard
@@ -25,6 +26,8 @@ from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain
 from experiments.reports.answers import collect_support, name_recordings
 from experiments.reports.profiles import profile_from_answers
+from experiments.reports.training_overlap import warn_training_overlap
+from experiments.runs.confidence import measure_set
 from experiments.runs.fine_tuning import FineTuning, fine_tune
 from modules.base import TaskModule
 from unvoiced.profile import Profile
@@ -36,7 +39,8 @@ from unvoiced.text import count_noun
 def run(config: DictConfig) -> None:
     """Make a profile, or a fine-tuned model, of the person in ``data_dir``.
 
-    With ``input``, the person before the camera shows each class instead.
+    With ``input``, the person before the camera shows each class instead. With
+    ``adapt.method=confidence``, measure how often the model is wrong for the people of the set.
 
     Raises:
         ValueError: no checkpoint or set, a set with fewer than two classes, a model or task that
@@ -45,7 +49,7 @@ def run(config: DictConfig) -> None:
     quiet()
     with open_dict(config):
         config.split = {"_target_": "datamodules.splits.TestOnly"}
-    (_write_fine_tuned if config.adapt.method == "finetune" else _write_profile)(config)
+    METHODS[config.adapt.method](config)
 
 
 # ---- profiles
@@ -126,11 +130,7 @@ def _write_fine_tuned(config: DictConfig) -> None:
             f"adapt.method=finetune is not offered for task={spec.name}: {spec.fine_tuning_note} "
             "Use adapt.method=profile"
         )
-    if len(list_paths(config.ckpt_path)) > 1:
-        raise ValueError(
-            "adapt.method=finetune trains one network, and ckpt_path= names several. Name one "
-            "checkpoint, or use adapt.method=profile"
-        )
+    _refuse_ensemble(config)
     module = require_checkpoint(config)
     data = build_datamodule(config, trained=module.card)
     rows = _select_labelled(data)
@@ -142,11 +142,7 @@ def _write_fine_tuned(config: DictConfig) -> None:
     _warn_many_people(data.prepared.manifest["group"].iloc[rows].to_numpy(str))
     result = fine_tune(module, data, rows, name_recordings(data, rows), config.seed)
     card = _describe_fine_tuned(config, module, data, rows, result)
-    path = Path(config.run_dir) / "checkpoints" / "best.ckpt"
-    write_config(config)
-    content = {"card": card.to_plain(), "state_dict": result.module.state_dict()}
-    AtomicCheckpointIO().save_checkpoint(content, path)
-    load_checkpoint(path)  # a file that cannot be read back is not reported as written
+    path = _save_model(config, result.module, card)
     read = (
         "no class has two recordings, so that none was left out"
         if result.accuracy is None
@@ -181,3 +177,46 @@ def _describe_fine_tuned(
         confidence={},  # of other weights
         **changes,
     )
+
+
+def _refuse_ensemble(config: DictConfig) -> None:
+    if config.ckpt_path and len(list_paths(config.ckpt_path)) > 1:
+        raise ValueError(
+            f"adapt.method={config.adapt.method} changes one model, and ckpt_path= names several. "
+            "Name one checkpoint, or use adapt.method=profile"
+        )
+
+
+def _save_model(config: DictConfig, module: TaskModule, card: ModelCard) -> Path:
+    """Write a changed model as ``checkpoints/best.ckpt`` of the run folder."""
+    path = Path(config.run_dir) / "checkpoints" / "best.ckpt"
+    write_config(config)
+    content = {"card": card.to_plain(), "state_dict": module.state_dict()}
+    AtomicCheckpointIO().save_checkpoint(content, path)
+    load_checkpoint(path)  # a file that cannot be read back is not reported as written
+    return path
+
+
+# ---- confidence
+
+
+def _write_measured(config: DictConfig) -> None:
+    _refuse_ensemble(config)
+    module = require_checkpoint(config)
+    data = build_datamodule(config, trained=module.card)
+    data.indices = replace(data.indices, test=_select_labelled(data))
+    warn_training_overlap(module.card, data, "test")
+    table = measure_set(config, module, data)
+    card = replace(module.card, confidence=table.to_plain())
+    path = _save_model(config, module, card)
+    for coverage in PROMISES:
+        if coverage <= table.highest_coverage:
+            logger.info(f"live.coverage={coverage:g}: {table.describe_threshold(coverage)}")
+    logger.info(f"Written: {path}\nUse it as ckpt_path={path}")
+
+
+METHODS = {
+    "profile": _write_profile,
+    "finetune": _write_fine_tuned,
+    "confidence": _write_measured,
+}

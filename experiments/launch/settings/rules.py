@@ -87,7 +87,7 @@ NODES: dict[str, Rule] = {
     "doctor.hand": choice("left", "right") | NULL,
     "predict.num_workers": integer(1, 1024, "processes") | NULL,
     "predict.show": FLAG,
-    "adapt.method": choice("profile", "finetune"),
+    "adapt.method": choice("profile", "finetune", "confidence"),
     "adapt.output": FILE | NULL,
     "adapt.only_taught": FLAG,
     "adapt.shots": integer(1, 10, "recordings"),
