@@ -12,8 +12,39 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-# (support, tested rows) → the labels that are read in the tested rows.
-Adaptation = Callable[["Answers", "Answers"], np.ndarray]
+from unvoiced.confidence import ConfidenceTable
+
+# (support, tested rows) → what is read in the tested rows.
+Adaptation = Callable[["Answers", "Answers"], "AdaptedAnswers"]
+PROMISED_COVERAGE = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptedAnswers:
+    """What an adapted model reads in N rows.
+
+    Attributes:
+        labels: (N,).
+        probabilities: (N,) of the labels.
+        confidence: how often the adapted model is wrong; None where it is unknown.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    confidence: ConfidenceTable | None = None
+
+    def count_answers(self, true_labels: np.ndarray) -> dict[str, float]:
+        """Return the numbers of ``correct`` labels, and of ``answered`` and ``wrong`` ones.
+
+        The last two are those of the promised coverage, NaN if it cannot be given.
+        """
+        is_correct, table = self.labels == true_labels, self.confidence
+        counts: dict[str, float] = {"correct": int(is_correct.sum())}
+        if table is None or table.highest_coverage < PROMISED_COVERAGE:
+            return counts | {"answered": np.nan, "wrong": np.nan}
+        is_answered = self.probabilities >= table.find_threshold(PROMISED_COVERAGE)
+        wrong = int((is_answered & ~is_correct).sum())
+        return counts | {"answered": int(is_answered.sum()), "wrong": wrong}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +73,13 @@ class Answers:
     def name_best(self, classes: Sequence[str]) -> np.ndarray:
         """Return the label of the best class of each row (N,)."""
         return np.array(classes)[self.log_probabilities.argmax(1)]
+
+    def read_best(
+        self, classes: Sequence[str], confidence: ConfidenceTable | None = None
+    ) -> AdaptedAnswers:
+        """Return what the model itself reads, with its confidence."""
+        probabilities = np.exp(self.log_probabilities.max(1))
+        return AdaptedAnswers(self.name_best(classes), probabilities, confidence)
 
     def take(self, rows: np.ndarray) -> Answers:
         """Return some of the rows."""
@@ -107,7 +145,11 @@ def list_support_rows(answers: Answers, most: int) -> np.ndarray:
 
 
 def measure_shots(
-    answers: Answers, shots: Sequence[int], classes: Sequence[str], adapt: Adaptation
+    answers: Answers,
+    shots: Sequence[int],
+    classes: Sequence[str],
+    adapt: Adaptation,
+    confidence: ConfidenceTable | None = None,
 ) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """Measure the accuracy of each person after k recordings of each class.
 
@@ -115,11 +157,12 @@ def measure_shots(
         answers: of all tested people.
         shots: the numbers k; 0 is the model alone.
         classes: of the columns of the log-probabilities.
-        adapt: from the support to the labels that are read in the tested rows.
+        adapt: from the support to what is read in the tested rows.
+        confidence: of the model alone.
 
     Returns:
-        A table of person, shots, correct and n; and the classes that a person has too few
-        recordings of.
+        A table of person, shots, the counts of ``AdaptedAnswers``, and n; and the classes that a
+        person has too few recordings of.
 
     Raises:
         ValueError: no person has enough recordings.
@@ -135,9 +178,9 @@ def measure_shots(
             continue
         for count in shots:
             support = own.take((division.shots >= 0) & (division.shots < count))
-            read = adapt(support, tested) if count else tested.name_best(classes)
-            correct = int((read == tested.labels).sum())
-            rows.append({"person": person, "shots": count, "correct": correct, "n": len(tested)})
+            read = adapt(support, tested) if count else tested.read_best(classes, confidence)
+            counts = read.count_answers(tested.labels)
+            rows.append({"person": person, "shots": count, **counts, "n": len(tested)})
     if not rows:
         raise ValueError(
             f"shots={list(shots)} needs {2 * max(max(shots), 1)} recordings of each of two classes "
@@ -150,9 +193,10 @@ def summarize_shots(table: pd.DataFrame, seed: int = 0) -> dict[str, float]:
     """Return ``test/acc@k`` for each k, with ``_low``, ``_high`` and ``_worst``.
 
     The accuracy is the mean of all people. The 95 % interval is bootstrapped over people; one
-    person has none (NaN).
+    person has none (NaN). ``test/coverage_0.9@k`` and ``test/answered_0.9@k`` are those of the
+    promised coverage, where it can be given to all of them.
     """
-    scores = {}
+    scores = _summarize_promise(table) if "wrong" in table else {}
     accuracies = table.assign(acc=table.correct / table.n).pivot(
         index="person", columns="shots", values="acc"
     )
@@ -164,4 +208,19 @@ def summarize_shots(table: pd.DataFrame, seed: int = 0) -> dict[str, float]:
         scores[name] = float(values.mean())
         scores |= {f"{name}_low": float(low), f"{name}_high": float(high)}
         scores[f"{name}_worst"] = float(values.min())
+    return scores
+
+
+def _summarize_promise(table: pd.DataFrame) -> dict[str, float]:
+    """Return the share of rows without a wrong answer, and of answered ones, as means of people."""
+    scores = {}
+    for count, rows in table.groupby("shots"):
+        if rows["wrong"].isna().any():
+            continue
+        coverage = 1 - rows["wrong"] / rows["n"]
+        name = f"test/coverage_{PROMISED_COVERAGE}"
+        scores[f"{name}@{count}"] = float(coverage.mean())
+        scores[f"{name}_worst@{count}"] = float(coverage.min())
+        answered = float((rows["answered"] / rows["n"]).mean())
+        scores[f"test/answered_{PROMISED_COVERAGE}@{count}"] = answered
     return scores

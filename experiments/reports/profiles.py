@@ -16,7 +16,9 @@ from experiments.checkpoints.embeddings import fingerprint_network, list_known_c
 from experiments.launch.console import logger
 from experiments.reports.answers import collect_answers, collect_support
 from experiments.reports.few_shots import (
+    PROMISED_COVERAGE,
     Adaptation,
+    AdaptedAnswers,
     Answers,
     list_support_rows,
     measure_shots,
@@ -26,6 +28,7 @@ from experiments.reports.markdown import format_plain_table
 from experiments.reports.results import describe_interval
 from experiments.runs.fine_tuning import fine_tune
 from modules.base import TaskModule
+from unvoiced.confidence import ConfidenceTable
 from unvoiced.profile import Profile, build_profile
 from unvoiced.text import count_noun, printable, spreadsheet_cells
 
@@ -83,7 +86,8 @@ def measure_profiles(
         rows = list_support_rows(answers, max(counts))
         copies = collect_support(module, data, rows) if len(rows) else answers
         adapt = _adapt_by_profile(module, copies, config)
-    table, too_few = measure_shots(answers, counts, classes, adapt)
+    confidence = ConfidenceTable.from_plain(module.card.confidence)
+    table, too_few = measure_shots(answers, counts, classes, adapt, confidence)
     scores = summarize_shots(table)
     folder = Path(config.run_dir)
     spreadsheet_cells(table).to_csv(folder / FILE_NAME, index=False)
@@ -96,28 +100,40 @@ def measure_profiles(
         logger.info(
             f"{count_noun(count, 'recording')} per class: accuracy {scores[name]:.3f} "
             f"({describe_interval(name, scores)}), worst person {scores[f'{name}_worst']:.3f}"
+            f"{_describe_promise(scores, count)}"
         )
     return scores
+
+
+def _describe_promise(scores: dict[str, float], count: int) -> str:
+    name = f"test/coverage_{PROMISED_COVERAGE}@{count}"
+    if name not in scores:
+        return ""
+    answered = scores[f"test/answered_{PROMISED_COVERAGE}@{count}"]
+    return (
+        f"; promised coverage {PROMISED_COVERAGE}: {scores[name]:.3f}, {answered:.3f} are answered"
+    )
 
 
 def _adapt_by_profile(module: TaskModule, copies: Answers, config: DictConfig) -> Adaptation:
     classes = list_known_classes(module)
     fingerprint = fingerprint_network(module)  # once: it reads all weights
 
-    def adapt(support: Answers, tested: Answers) -> np.ndarray:
+    def adapt(support: Answers, tested: Answers) -> AdaptedAnswers:
         own = copies.take(np.isin(copies.rows, support.rows))
         only_taught = config.adapt.only_taught
         profile = profile_from_answers(own, config.task, fingerprint, classes, only_taught)
         corrected = profile.correct(tested.log_probabilities, tested.embeddings)
-        return np.array(profile.answers)[corrected.argmax(1)]
+        labels = np.array(profile.answers)[corrected.argmax(1)]
+        return AdaptedAnswers(labels, np.exp(corrected.max(1)), profile.confidence)
 
     return adapt
 
 
 def _adapt_by_training(module: TaskModule, data: PreparedDataModule, seed: int) -> Adaptation:
-    def adapt(support: Answers, tested: Answers) -> np.ndarray:
+    def adapt(support: Answers, tested: Answers) -> AdaptedAnswers:
         trained = fine_tune(module, data, support.rows, support.recordings, seed).module
-        return collect_answers(trained, data, tested.rows).name_best(list_known_classes(module))
+        return collect_answers(trained, data, tested.rows).read_best(list_known_classes(module))
 
     return adapt
 

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.reports.few_shots import Answers, divide_person, measure_shots, summarize_shots
+from experiments.reports.few_shots import (
+    AdaptedAnswers,
+    Answers,
+    divide_person,
+    measure_shots,
+    summarize_shots,
+)
 
 CLASSES = ("A", "B", "C")
 
@@ -42,9 +48,9 @@ def test_no_recording_is_both_support_and_tested(labels: list[str], most: int) -
 def test_every_k_is_tested_on_the_same_rows_with_the_first_recordings_as_support() -> None:
     calls = []
 
-    def adapt(support: Answers, tested: Answers) -> np.ndarray:
+    def adapt(support: Answers, tested: Answers) -> AdaptedAnswers:
         calls.append((sorted(set(support.recordings)), tuple(tested.recordings)))
-        return tested.labels
+        return AdaptedAnswers(tested.labels, np.ones(len(tested)))
 
     table, too_few = measure_shots(make_answers(), [0, 1, 3], CLASSES, adapt)
     assert not too_few
@@ -61,7 +67,7 @@ def test_classes_with_too_few_recordings_are_listed_and_not_tested() -> None:
     answers = make_answers(people=1, recordings=4)
     keep = ~((answers.labels == "B") & (answers.recordings != "B0"))
     table, too_few = measure_shots(
-        answers.take(keep), [0, 2], CLASSES, lambda _, tested: tested.name_best(CLASSES)
+        answers.take(keep), [0, 2], CLASSES, lambda _, tested: tested.read_best(CLASSES)
     )
     assert too_few == {"p0": ["B"]}
     assert table.n.unique().tolist() == [8]
@@ -71,7 +77,7 @@ def test_a_person_of_whom_only_one_class_is_left_is_not_tested() -> None:
     answers = make_answers(people=2, recordings=4)
     keep = (answers.people == "p0") | (answers.labels == "A")
     table, too_few = measure_shots(
-        answers.take(keep), [0, 2], CLASSES, lambda _, tested: tested.name_best(CLASSES)
+        answers.take(keep), [0, 2], CLASSES, lambda _, tested: tested.read_best(CLASSES)
     )
     assert too_few == {"p1": ["A"]}
     assert table.person.unique().tolist() == ["p0"]
@@ -79,7 +85,7 @@ def test_a_person_of_whom_only_one_class_is_left_is_not_tested() -> None:
 
 def test_a_set_without_enough_recordings_is_refused() -> None:
     with pytest.raises(ValueError, match="needs 10 recordings of each of two classes"):
-        measure_shots(make_answers(), [5], CLASSES, lambda _, tested: tested.name_best(CLASSES))
+        measure_shots(make_answers(), [5], CLASSES, lambda _, tested: tested.read_best(CLASSES))
 
 
 def test_one_person_has_no_interval() -> None:
