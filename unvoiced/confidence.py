@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from unvoiced.plain_data import Check, check_flag, check_number, check_table, require_fact
+from unvoiced.text import count_noun
 
 MAX_STEPS = 128  # of a table, which then takes less than 4 kB
 LOWEST_THRESHOLD = 1e-6  # answers everything
@@ -77,9 +78,9 @@ class ConfidenceTable:
         allowed = self._bounds <= 1 - coverage + ROUNDING
         if not allowed[-1]:
             raise ValueError(
-                f"coverage={coverage:g} cannot be promised: {self.recordings:,} recordings of "
-                f"{self.people:,} people allow at most {self.highest_coverage:.6g}. Use a smaller "
-                "one, or measure more recordings with stage=adapt adapt.method=confidence"
+                f"coverage={coverage:g} cannot be promised: {self._source} allow at most "
+                f"{self.highest_coverage:.6g}. Use a smaller one, or measure more recordings with "
+                "stage=adapt adapt.method=confidence"
             )
         return self.thresholds[int(np.argmax(allowed))]
 
@@ -87,13 +88,18 @@ class ConfidenceTable:
         """Return the threshold of a promise in words, with what was measured."""
         threshold = self.find_threshold(coverage)
         step = self.thresholds.index(threshold)
-        source = "simulated recordings" if self.simulated else "recordings"
         right = 1 - self.wrong[step] / max(self.answered[step], ROUNDING)
+        warning = "; they were simulated, and real people get more wrong answers" * self.simulated
         return (
-            f"At most {1 - coverage:.1%} wrong answers: answers from probability {threshold:.3f} "
-            f"on. Of {self.recordings:,} {source} of {self.people:,} people that were measured, "
-            f"{self.answered[step]:.0%} get an answer, and {right:.0%} of these are right"
+            f"Promised coverage {coverage:g}: answers from probability {threshold:.3f} on. Of "
+            f"{self._source} that were measured, {self.answered[step]:.0%} get an answer, {right:.0%} of them the right "
+            f"one{warning}"
         )
+
+    @property
+    def _source(self) -> str:
+        people = "1 person" if self.people == 1 else f"{self.people:,} people"
+        return f"{count_noun(self.recordings, 'recording')} of {people}"
 
     @property
     def _bounds(self) -> np.ndarray:

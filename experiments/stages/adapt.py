@@ -211,7 +211,7 @@ def _write_measured(config: DictConfig) -> None:
     path = _save_model(config, module, card)
     for coverage in PROMISES:
         if coverage <= table.highest_coverage:
-            logger.info(f"live.coverage={coverage:g}: {table.describe_threshold(coverage)}")
+            logger.info(table.describe_threshold(coverage))
     logger.info(f"Written: {path}\nUse it as ckpt_path={path}")
 
 
