@@ -92,8 +92,8 @@ class ConfidenceTable:
         warning = "; they were simulated, and real people get more wrong answers" * self.simulated
         return (
             f"Promised coverage {coverage:g}: answers from probability {threshold:.3f} on. Of "
-            f"{self._source} that were measured, {self.answered[step]:.0%} get an answer, {right:.0%} of them the right "
-            f"one{warning}"
+            f"{self._source} that were measured, {self.answered[step]:.0%} get an answer, "
+            f"{right:.0%} of them the right one{warning}"
         )
 
     @property
