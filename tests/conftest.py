@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import DictConfig
 
 from datamodules.readers.asl import hand_input, image_folder
-from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
-from tests.helpers.paths import ROOT
+from tests.helpers.compose import compose_command, keep_config_files
 from tests.helpers.runs import train_smoke
 from unvoiced.vision.hands import Hand
 from unvoiced.vision.models import locate_face_model, locate_hand_model
@@ -42,6 +40,7 @@ def pytest_collection() -> Iterator[None]:
 def pytest_configure(config: pytest.Config) -> None:
     if "UNVOICED_CACHE" not in os.environ:  # never the user's own, and kept between test runs
         os.environ["UNVOICED_CACHE"] = str(config.cache.mkdir("unvoiced"))
+    keep_config_files()
     torch.set_num_threads(1)  # the networks are tiny; waiting for other threads takes longer
 
 
@@ -75,9 +74,7 @@ def compose_config(tmp_path: Path) -> Composer:
     """Return ``compose_config("task=asl", …)``, which composes a run into tmp_path/run."""
 
     def make(*overrides: str, run_dir: str = "run") -> DictConfig:
-        register_resolvers()
-        with initialize_config_dir(str(ROOT / "conf")):
-            return compose("config", [*overrides, f"run_dir='{tmp_path / run_dir}'"])
+        return compose_command(*overrides, run_dir=tmp_path / run_dir)
 
     return make
 

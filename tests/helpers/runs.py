@@ -9,18 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from hydra import compose, initialize_config_dir
 
-from experiments.launch.resolvers import register_resolvers
 from experiments.stages import run_stage
-from tests.helpers.paths import ROOT
+from tests.helpers.compose import compose_command
 
 
 def train_smoke(folder: Path) -> Path:
     """Train briefly and return best.ckpt."""
-    register_resolvers()
-    with initialize_config_dir(str(ROOT / "conf")):
-        run_stage(compose("config", ["debug=smoke", f"run_dir={folder}"]))
+    run_stage(compose_command("debug=smoke", run_dir=folder))
     return folder / "checkpoints" / "best.ckpt"
 
 

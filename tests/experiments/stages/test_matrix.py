@@ -13,14 +13,13 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 
 from datamodules.simulators.hand import HandSimulator
-from experiments.launch.resolvers import register_resolvers
 from experiments.page.uploads import UploadReader
 from experiments.stages import run_stage, serve
 from tests.helpers import stage_matrix as matrix
-from tests.helpers.paths import ROOT, TASKS
+from tests.helpers.compose import compose_command
+from tests.helpers.paths import TASKS
 from tests.helpers.videos import write_video
 
 FILES = {
@@ -48,11 +47,8 @@ class Workbench:
         """Run a command in this process and return its run folder."""
         self.runs += 1
         run_dir = run_dir or self.folder / f"run_{self.runs}"
-        register_resolvers()
         settings = [recipe, "size=tiny", "trainer.accelerator=cpu", *matrix.SMALL.get(recipe, ())]
-        with initialize_config_dir(str(ROOT / "conf")):
-            config = compose("config", [*settings, *overrides, f"run_dir='{run_dir}'"])
-        run_stage(config)
+        run_stage(compose_command(*settings, *overrides, run_dir=run_dir))
         return run_dir
 
     def _model(self, recipe: str, kind: str) -> Path:
@@ -217,8 +213,7 @@ def upload_recording(workbench: Workbench, recipe: str, model: Path, recording: 
     from experiments.launch.instantiate import plain
     from unvoiced import Engine
 
-    with initialize_config_dir(str(ROOT / "conf")):
-        config = compose("config", [recipe, f"ckpt_path={model}", "size=tiny"])
+    config = compose_command(recipe, f"ckpt_path={model}", "size=tiny")
     recognizer = build_recognizer(config)
     make_engine = functools.partial(Engine, recognizer)
     uploads = UploadReader(recognizer, make_engine, 60.0, plain(config.input_reader))
