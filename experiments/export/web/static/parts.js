@@ -34,7 +34,7 @@
     /** Return the content of a file. */
     async read(path) {
       if (this.contents) return this.contents[path];
-      const response = await fetch(this.locate(path));
+      const response = await fetch(this.locate(path), { cache: "no-cache" });  // never an older model
       if (!response.ok) throw new Error(`The app's file ${path} is missing. Export the app again.`);
       return response.arrayBuffer();
     }

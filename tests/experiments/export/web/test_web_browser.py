@@ -1,0 +1,385 @@
+"""The web app in a real Chromium: answers of Python, a fake camera, no network, one file."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from experiments.export.web.folder import write_folder
+from experiments.export.web.libraries import locate_libraries
+from experiments.export.web.one_file import write_one_file
+from tests.helpers.pages import POINTING_LETTERS, encode_jpeg, paint_pointing_hand
+from tests.helpers.web_apps import make_source, paint_varied_hands, serve_folder
+from unvoiced import Recognizer
+from unvoiced.streams.decisions import HoldDetector, TextBuffer
+
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
+)
+PATIENCE_MS = 60_000
+NUM_HANDS = 100
+OWN_WORKER = """
+window.openWorker = async () => {
+  const name = new URL("worker_answerer.js", document.baseURI), parts = new Parts(null);
+  const { WorkerClient, startWorker } = await import(name);
+  const client = new WorkerClient(startWorker(parts));
+  await client.ask("open", { contents: null });
+  return client;
+};
+"""
+READ_IMAGES = """async (images) => {
+  const client = await window.openWorker(), answers = [];
+  for (const image of images) {
+    const bytes = Uint8Array.from(atob(image), (character) => character.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+    const { landmarks, top, seen } = await client.ask("image", { image: bitmap }, [bitmap]);
+    seen.close();
+    answers.push({ landmarks: landmarks && [...landmarks], top });
+  }
+  client.worker.terminate();
+  return answers;
+}"""
+DECIDE = """async (cases) => {
+  const { HoldDetector, TextBuffer } = await import(new URL("decisions.js", document.baseURI));
+  return cases.map(({ settings, labels, steps }) => {
+    const detector = new HoldDetector(settings), text = new TextBuffer();
+    const push = ([seconds, values]) => detector.push(values, labels, seconds);
+    const events = steps.flatMap(push);
+    events.push(...detector.end(labels, steps.at(-1)[0]));
+    for (const event of events) if (event.kind !== "released") text.add(event.label);
+    const rows = events.map((event) =>
+      [event.kind, event.label, event.probability, event.seconds]);
+    return { events: rows, text: text.text };
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, hand_model_file: Path) -> Path:
+    """Return the folder of an app of the pointing network, whose model lies beside it."""
+    try:
+        locate_libraries()
+    except ValueError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("web")
+    write_folder(make_source(folder), folder / "app")
+    return folder / "app"
+
+
+@pytest.fixture(scope="module")
+def address(app: Path) -> Iterator[str]:
+    with serve_folder(app) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the flags of a browser whose camera repeats A, B, C, L at 30 fps."""
+    path = tmp_path_factory.mktemp("reel") / "hands.mjpeg"
+    path.write_bytes(
+        b"".join(encode_jpeg(paint_pointing_hand(letter)) * 45 for letter in POINTING_LETTERS)
+    )
+    return [*QUIET, f"--use-file-for-fake-video-capture={path}"]
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def browser(driver: Any, flags: list[str]) -> Iterator[Any]:
+    running = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+    yield running
+    running.close()
+
+
+@contextmanager
+def watch_requests(context: Any) -> Iterator[list[str]]:
+    """Yield the foreign requests and script errors of a context; there must be none."""
+    wrong: list[str] = []
+    inside = ("http://127.0.0.1:", "data:", "blob:", "file:")
+    context.on("request", lambda one: one.url.startswith(inside) or wrong.append(one.url))
+    context.on("weberror", lambda error: wrong.append(str(error.error)))
+    yield wrong
+    assert wrong == []
+
+
+@contextmanager
+def open_app(browser: Any, address: str, **options: Any) -> Iterator[Any]:
+    """Open the app in a new context and wait until its models are loaded."""
+    context = browser.new_context(**({"viewport": {"width": 1100, "height": 900}} | options))
+    context.add_init_script(OWN_WORKER)
+    with watch_requests(context):
+        yield visit(context, address)
+    context.close()
+
+
+def visit(context: Any, address: str, state: str = "ready") -> Any:
+    shown = context.new_page()
+    shown.set_default_timeout(PATIENCE_MS)
+    shown.goto(address)
+    shown.wait_for_selector(f'html[data-state="{state}"]')
+    return shown
+
+
+def write_letters(shown: Any, count: int = 3) -> str:
+    """Start the camera and return the text once it has so many letters."""
+    shown.get_by_role("button", name="Start the camera").click()
+    text, end = shown.locator("#uv-text"), time.monotonic() + PATIENCE_MS / 1000
+    while len(text.inner_text()) < count:
+        assert time.monotonic() < end, shown.locator("#uv-alert").inner_text() or "no letters"
+        shown.wait_for_timeout(100)
+    return text.inner_text()
+
+
+# ---- the same answers as Python
+
+
+def test_drawn_hands_have_the_landmarks_and_letters_of_python(browser, address, app: Path) -> None:
+    images = paint_varied_hands(NUM_HANDS)
+    encoded = [cv2.imencode(".png", image[..., ::-1])[1].tobytes() for image in images]
+    recognizer = Recognizer(app.parent / "pointing.onnx")
+    expected = [recognizer.read(image) for image in images]
+    with open_app(browser, address) as shown:
+        answers = shown.evaluate(READ_IMAGES, [base64.b64encode(one).decode() for one in encoded])
+    assert sum(reading.frames is not None for reading in expected) >= 0.9 * NUM_HANDS
+    for reading, answer in zip(expected, answers, strict=True):
+        assert (reading.frames is None) == (answer["landmarks"] is None)
+        if reading.frames is None:
+            continue
+        assert np.abs(reading.frames[0] - answer["landmarks"]).max() < 1e-3
+        assert answer["top"][0][0] == reading.label
+        assert abs(answer["top"][0][1] - reading.probability) < 0.02
+
+
+def test_the_same_probabilities_give_the_same_events(browser, address) -> None:
+    cases, expected = [], []
+
+    @settings(
+        max_examples=150,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(make_streams())
+    def collect(case: dict[str, Any]) -> None:
+        cases.append(case)
+        expected.append(decide(case))
+
+    collect()
+    with open_app(browser, address) as shown:
+        answers = shown.evaluate(DECIDE, cases)
+    for result, (events, text) in zip(answers, expected, strict=True):
+        assert [tuple(event[:2]) for event in result["events"]] == [event[:2] for event in events]
+        numbers = [np.array([event[2:] for event in one]) for one in (result["events"], events)]
+        np.testing.assert_allclose(*numbers, atol=1e-9)
+        assert result["text"] == text
+    assert sum(len(events) for events, _ in expected) > 100
+
+
+LABELS = ["A", "B", "space", "del", "nothing"]
+SECONDS = st.sampled_from([0.0, 0.1, 0.2, 0.5])
+
+
+@st.composite
+def make_streams(draw: Callable[..., Any]) -> dict[str, Any]:
+    """Draw settings, and probabilities of signs that are held for a while."""
+    keep = draw(st.floats(0, 0.5))
+    values = {
+        "smooth_s": draw(SECONDS),
+        "hold_s": draw(SECONDS),
+        "release_s": draw(SECONDS),
+        "repeat_s": draw(st.sampled_from([None, 0.5, 1.0])),
+        "keep_probability": keep,
+        "min_probability": draw(st.floats(max(keep, 0.05), 0.9)),
+    }
+    now, steps = 0.0, []
+    for best, sharpness, frames in draw(
+        st.lists(
+            st.tuples(st.integers(0, 4), st.floats(0, 6), st.integers(1, 12)),
+            min_size=1,
+            max_size=8,
+        )
+    ):
+        for _ in range(frames):
+            now += draw(st.sampled_from([0.0, 1 / 30, 0.1]))
+            logits = np.zeros(5)
+            logits[best] = sharpness
+            steps.append([now, (np.exp(logits) / np.exp(logits).sum()).tolist()])
+    return {"settings": values, "labels": LABELS, "steps": steps}
+
+
+def decide(case: dict[str, Any]) -> tuple[list[tuple], str]:
+    """Return the events and the text that Python makes of a stream."""
+    detector, text = HoldDetector(**case["settings"]), TextBuffer()
+    events = [
+        event
+        for seconds, probabilities in case["steps"]
+        for event in detector.push(np.array(probabilities), case["labels"], seconds)
+    ]
+    events += detector.end(case["labels"], case["steps"][-1][0])
+    for event in events:
+        if event.kind != "released":
+            text.add(event.label)
+    return [(one.kind, one.label, one.probability, one.seconds) for one in events], text.text
+
+
+# ---- the camera, files and phones
+
+
+def test_the_camera_writes_letters_and_buttons_edit_them(browser, address, tmp_path) -> None:
+    with open_app(browser, address) as shown:
+        text = write_letters(shown, 4)
+        assert text in POINTING_LETTERS * 6
+        assert shown.locator("#uv-top li").count() == 3
+        assert shown.locator("#uv-start-up").inner_text().startswith("Ready ")
+        shown.get_by_role("button", name="Stop the camera").click()
+        text = shown.locator("#uv-text").text_content()
+        shown.get_by_role("button", name="Space", exact=True).click()
+        shown.get_by_role("button", name="Backspace").click()
+        shown.get_by_role("button", name="Backspace").click()
+        playwright.expect(shown.locator("#uv-text")).to_have_text(text[:-1])
+        image = tmp_path / "left.png"
+        cv2.imwrite(str(image), paint_pointing_hand("L")[..., ::-1])
+        shown.get_by_label("Image", exact=True).set_input_files(image)
+        playwright.expect(shown.locator("#uv-file-status")).to_have_text("It reads L.")
+        image.write_bytes(b"no image")
+        shown.get_by_label("Image", exact=True).set_input_files(image)
+        playwright.expect(shown.locator("#uv-file-alert")).to_contain_text("is not an image")
+        shown.get_by_role("button", name="Clear").click()
+        playwright.expect(shown.locator("#uv-text")).to_have_text("")
+
+
+def test_a_phone_shows_everything_in_its_width_and_follows_dark_mode(browser, address) -> None:
+    phone = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
+    with open_app(browser, address, **phone) as shown:
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+        assert shown.evaluate("document.body.classList.contains('dark')")
+        heights = shown.evaluate(
+            "[...document.querySelectorAll('button')].map((one) => one.offsetHeight)"
+        )
+        assert min(heights) >= 44
+
+
+# ---- no network, no server
+
+
+def test_without_server_and_after_a_restart_it_still_reads(
+    driver, app: Path, flags, tmp_path: Path
+) -> None:
+    def launch() -> Any:
+        return driver.chromium.launch_persistent_context(
+            str(tmp_path / "profile"), executable_path=CHROMIUM, args=flags
+        )
+
+    with serve_folder(app) as address:
+        context = launch()
+        shown = visit(context, address)
+        shown.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        context.close()
+    context = launch()
+    with watch_requests(context):
+        shown = visit(context, address)
+        assert shown.evaluate("fetch('nothing').catch(() => 'no server')") == "no server"
+        assert write_letters(shown, 2) in POINTING_LETTERS * 2
+    context.close()
+
+
+def test_one_file_opens_without_a_server_and_reads_the_camera(browser, app, tmp_path) -> None:
+    path = tmp_path / "letters.html"
+    write_one_file(make_source(tmp_path), path)
+    with open_app(browser, path.as_uri()) as shown:
+        assert write_letters(shown, 2) in POINTING_LETTERS * 2
+
+
+# ---- privacy and safety
+
+
+def test_page_and_worker_refuse_other_places(browser, address) -> None:
+    attempt = (
+        "async () => [await fetch('https://example.org/').catch((error) => error.message),"
+        " await fetch(new Request('//example.org')).catch((error) => error.message),"
+        " (() => { try { new XMLHttpRequest().open('POST', 'http://example.org'); }"
+        " catch (error) { return error.message; } })(), typeof self.WebSocket]"
+    )
+    refused = ["This app sends no requests to other places."] * 3
+    with open_app(browser, address) as shown:
+        assert shown.evaluate(attempt) == [*refused, "undefined"]
+        assert shown.workers[0].evaluate(attempt) == [*refused, "undefined"]
+        assert shown.evaluate("fetch('model/about.json').then((answer) => answer.ok)")
+
+
+@pytest.mark.slow
+def test_nothing_leaves_for_70_seconds(browser, address) -> None:
+    with open_app(browser, address) as shown:
+        write_letters(shown, 2)
+        shown.wait_for_timeout(70_000)
+        assert shown.locator("#uv-alert").is_hidden()
+
+
+def change_about(folder: Path, **changes: Any) -> None:
+    path = folder / "model/about.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def cut_model(folder: Path) -> None:
+    path = folder / "model/network.onnx"
+    path.write_bytes(path.read_bytes()[:200])
+
+
+DAMAGES = {
+    "states no valid classes": lambda folder: change_about(folder, classes=["A", "A"]),
+    "states no valid frame": lambda folder: change_about(folder, frame={"shape": [1e9]}),
+    "states no valid format": lambda folder: change_about(folder, app={"format": 2}),
+    "cannot read the task": lambda folder: change_about(
+        folder,
+        app=json.loads((folder / "model/about.json").read_text())["app"] | {"stream": "toString"},
+    ),
+    "about.json is damaged": lambda folder: (folder / "model/about.json").write_text("{"),
+    "network.onnx is damaged": cut_model,
+    "one number for each class": lambda folder: change_about(folder, classes=["A", "B"]),
+}
+
+
+def test_damaged_models_get_a_sentence_and_names_are_text(browser, app, tmp_path: Path) -> None:
+    context = browser.new_context(service_workers="block")
+
+    def copy_app(name: str) -> Path:
+        return Path(shutil.copytree(app, tmp_path / "apps" / name))
+
+    with serve_folder(tmp_path / "apps") as address, watch_requests(context):
+        for number, (expected, damage) in enumerate(DAMAGES.items()):
+            damage(copy_app(str(number)))
+            shown = visit(context, f"{address}{number}/", "failed")
+            playwright.expect(shown.locator("#uv-alert")).to_contain_text(expected)
+            shown.close()
+        name = "<img src=x onerror=alert(1)>"
+        change_about(copy_app("names"), classes=[name, f"{name}2", f"{name}3", f"{name}4"])
+        shown = visit(context, f"{address}names/")
+        shown.on("dialog", lambda _: pytest.fail("a name was run"))
+        write_letters(shown, 1)
+        assert "onerror" in shown.locator("#uv-text").inner_text()
+    context.close()
