@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,25 +10,28 @@ from typing import Any
 import numpy as np
 
 from datamodules.readers.emg.base import load_file
-from experiments.export.live_sources import open_live_source
+from experiments.export.live_sources import end_quietly, open_live_source
 from unvoiced.doctor.frame_times import FrameClock
 from unvoiced.files import ARRAY_SUFFIXES, EDF_SUFFIXES, EMG_SUFFIXES, XDF_SUFFIXES
 from unvoiced.live.cameras import CAMERA_PREFIX, LatestFrameBuffer, TimedFrames
+from unvoiced.live.emg_sources import LSLStream
 from unvoiced.streams.trackers import TrackerSettings
 
 LSL_PREFIX = "lsl:"
+SILENCE_S = 2.0  # seconds without a sample after which a stream has ended
 SIGNAL_SUFFIXES = (*ARRAY_SUFFIXES, *EMG_SUFFIXES, *EDF_SUFFIXES, *XDF_SUFFIXES)
 
 
 def examine_frames(
-    where: str, settings: TrackerSettings, examination: Any, seconds: float, settle_s: float
+    where: str, settings: TrackerSettings, examinations: list[Any], seconds: float, settle_s: float
 ) -> None:
-    """Let an examination see the first seconds of a camera, a video, an image or landmarks.
+    """Show the first seconds of a camera, a video, an image or landmarks to examinations.
 
     Args:
         where: ``input`` of the configuration.
         settings: what is known of the model.
-        examination: sees the frames; its clock notes all of them, also those that come too fast.
+        examinations: see the frames; the clock of the first one notes all of them, also those that
+            come too fast.
         seconds: that are examined.
         settle_s: seconds of a camera that are skipped before.
 
@@ -38,15 +42,13 @@ def examine_frames(
     is_camera = where.startswith(CAMERA_PREFIX)
     source = open_live_source(where, settings, paced=False)
     skipped_s = settle_s if is_camera else 0.0
-    frames = _note_frames(source.timed_frames(), examination.clock, skipped_s, seconds)
-    if not is_camera:
+    frames: Any = _note_frames(source.timed_frames(), examinations[0].clock, skipped_s, seconds)
+    if is_camera:
+        frames = LatestFrameBuffer(frames)
+    with closing(frames):
         for time_s, frame in frames:
-            examination.push(frame, time_s)
-        return
-    buffer = LatestFrameBuffer(frames)
-    with closing(buffer):
-        for time_s, frame in buffer:
-            examination.push(frame, time_s)
+            for examination in examinations:
+                examination.push(frame, time_s)
 
 
 def _note_frames(
@@ -61,6 +63,34 @@ def _note_frames(
         if frame.ndim > 1:
             clock.note(frame, time_s)
         yield time_s, frame
+
+
+def read_stream(
+    where: str, channels: int | None, seconds: float
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return the samples (T, C) of some seconds of a network stream, and how fast they came.
+
+    Args:
+        where: ``lsl:`` and the name of the stream.
+        channels: of the stream.
+        seconds: by the clock.
+
+    Raises:
+        ValueError: there is no such stream, or it has another number of channels.
+    """
+    if channels is None:
+        raise ValueError(f"input={where} needs input_reader.channels=<channels of the stream>")
+    stream = LSLStream(where.removeprefix(LSL_PREFIX), channels, idle_s=SILENCE_S)
+    chunks, times = [np.zeros((0, channels))], [time.monotonic()]
+    with end_quietly(), closing(stream.read_chunks()) as arriving:
+        for chunk in arriving:
+            chunks.append(chunk)
+            times.append(time.monotonic())
+            if times[-1] - times[0] > seconds:
+                break
+    # The samples before the first chunk may have waited in the sender.
+    span_s, count = (times[-1] - times[1] if len(times) > 2 else 0.0), sum(map(len, chunks[2:]))
+    return np.concatenate(chunks), {"arrived_hz": count / span_s if span_s > 0.5 else None}
 
 
 def load_signal(path: Path) -> tuple[np.ndarray, dict[str, Any]]:

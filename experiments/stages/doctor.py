@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,27 @@ import cv2
 import numpy as np
 from omegaconf import DictConfig
 
-from experiments.export.examined_sources import examine_frames, load_signal
+from experiments.export.examined_sources import (
+    LSL_PREFIX,
+    examine_frames,
+    load_signal,
+    read_stream,
+)
 from experiments.export.inference_module import build_recognizer
-from experiments.export.live_sources import end_quietly
 from experiments.launch.build import write_config
 from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain
-from unvoiced.doctor.findings import Finding, summarize_findings
+from experiments.launch.instantiate import plain, stream_settings
+from unvoiced import Engine, Recognizer
+from unvoiced.doctor.findings import Finding, skip_check, summarize_findings
 from unvoiced.doctor.mouths import MouthExamination
 from unvoiced.doctor.signals import build_facts
 from unvoiced.files import VIDEO_SUFFIXES
-from unvoiced.live.cameras import CAMERA_PREFIX
+from unvoiced.live.cameras import CAMERA_PREFIX, CameraGoneError
 from unvoiced.streams.trackers import TrackerSettings
 from unvoiced.tasks import get_task, import_object
+from unvoiced.text import escape_controls, shorten
 
+MAX_CLASSES = 80  # printed characters of the model's classes
 FRAME_SHARE = 0.6  # of the model's frame rate that a source must have
 
 
@@ -44,9 +52,9 @@ def run(config: DictConfig) -> None:
     if not config.input:
         example = "camera:0, or " * spec.has_camera + spec.input_description
         raise ValueError(f"stage=doctor needs input={example}")
-    metadata = build_recognizer(config).metadata if config.ckpt_path else {}
+    recognizer = build_recognizer(config) if config.ckpt_path else None
     examine = examine_images if spec.has_camera else examine_signal
-    findings, image = examine(config, metadata)
+    findings, image = examine(config, recognizer)
     folder = write_config(config)
     report_findings(findings, config, folder)
     if image is not None:
@@ -57,7 +65,7 @@ def run(config: DictConfig) -> None:
 
 
 def examine_images(
-    config: DictConfig, metadata: dict[str, Any]
+    config: DictConfig, recognizer: Recognizer | None
 ) -> tuple[list[Finding], np.ndarray | None]:
     """Return the findings on a camera, a video, an image or landmarks, and an annotated image.
 
@@ -71,6 +79,7 @@ def examine_images(
             f"crop={config.crop} has no effect here; expected null, or crop=none for clips that "
             "show only a mouth"
         )
+    metadata = {} if recognizer is None else recognizer.metadata
     num_hands = int(np.prod(metadata.get("frame", {}).get("shape", (63,)))) // 63 or 1
     settings = TrackerSettings(
         reader["model"], reader["min_confidence"], metadata, num_hands, spec.name
@@ -85,26 +94,71 @@ def examine_images(
     )
     kind = MouthExamination if config.crop == "none" else import_object(spec.examination)
     examination = kind(settings, is_still=is_still, **options)
+    reading = [] if recognizer is None else [ModelExamination(config, recognizer)]
+    camera: list[Finding] = []
     try:
-        with end_quietly():
-            seconds, settle_s = config.doctor.seconds, config.doctor.settle_s
-            examine_frames(where, settings, examination, seconds, settle_s)
+        seconds, settle_s = config.doctor.seconds, config.doctor.settle_s
+        examine_frames(where, settings, [examination, *reading], seconds, settle_s)
+    except KeyboardInterrupt:
+        logger.info("")  # the terminal has written ^C
+    except CameraGoneError as error:
+        problem, advice = "The camera stopped", "check its cable, and close other programs"
+        camera = [Finding("camera", False, str(error), "", problem, advice)]
     except ValueError as error:
-        if not where.startswith(CAMERA_PREFIX):
+        if not where.removeprefix(CAMERA_PREFIX).isdigit():
             raise
         advice = "plug it in, close other programs that use it, and allow this one to use it"
         return [Finding("camera", False, str(error), "", "No camera", advice)], None
-    return examination.find_faults(), examination.annotated_image
+    findings = [finding for one in [examination, *reading] for finding in one.find_faults()]
+    return camera + findings, examination.annotated_image
 
 
-def examine_signal(config: DictConfig, metadata: dict[str, Any]) -> tuple[list[Finding], None]:
+class ModelExamination:
+    """Lets a model read the examined frames.
+
+    Args:
+        config: of the run.
+        recognizer: the model.
+    """
+
+    def __init__(self, config: DictConfig, recognizer: Recognizer) -> None:
+        spec = get_task(recognizer.task)
+        is_ready = config.crop == "none" or spec.is_landmark_file(str(config.input))
+        ready = {"is_preprocessed": True} if is_ready else {}
+        self.recognizer = recognizer
+        self.engine = Engine(recognizer, **stream_settings(config), **ready)
+        self.best: list[tuple[str, float]] = []
+
+    def push(self, frame: np.ndarray, seconds: float) -> None:
+        """Read an image, or landmarks."""
+        self.engine.push(frame, seconds)
+        self.best += self.engine.top[:1]
+
+    def find_faults(self) -> list[Finding]:
+        """Return what the model knows and how sure it was, which is not judged."""
+        names = [escape_controls(str(name)) for name in self.recognizer.classes]
+        known = f"{len(names)}: {shorten(', '.join(names), MAX_CLASSES)}"
+        if not self.best:
+            return [skip_check("classes", known), skip_check("answers", "none yet")]
+        sure = float(np.median([probability for _, probability in self.best]))
+        label = Counter(label for label, _ in self.best).most_common(1)[0][0]
+        answer = f"mostly {escape_controls(label)}, median probability {sure:.2f}"
+        return [skip_check("classes", known), skip_check("answers", answer)]
+
+
+def examine_signal(config: DictConfig, recognizer: Recognizer | None) -> tuple[list[Finding], None]:
     """Return the findings on a recording, or on a signal while it arrives.
 
     Raises:
         ValueError: the input cannot be read.
     """
-    settings = plain(config.input_reader)
-    counts, stated = load_signal(Path(str(config.input)))
+    settings, where = plain(config.input_reader), str(config.input)
+    metadata = {} if recognizer is None else recognizer.metadata
+    if where.startswith(LSL_PREFIX):
+        channels = settings["channels"] or next(iter(metadata.get("frame", {}).get("shape", ())), 0)
+        counts, stated = read_stream(where, channels or None, config.doctor.seconds)
+    else:
+        counts, stated = load_signal(Path(where))
     facts = build_facts(settings, metadata, **stated)
     examination = import_object(get_task(config.task).examination)(facts)
     skipped = settings.get("skip_samples") or metadata.get("reader", {}).get("skip_samples") or 0

@@ -25,6 +25,7 @@ LEAST_FOUND = 0.5  # share of the images that must show a hand
 LEAST_SIZE = 0.125
 MAX_EXTENT = 1.0  # of the image's width or height; the largest of 441 real hands has 0.986
 MAX_OUTSIDE = 2  # points beyond the edge, of 21; at most 2 of 441 real hands
+MAX_OVERSHOOT = 0.07  # of the image, by which a point is beyond its edge; at most 0.06 in them
 MAX_SPEED = 2.0  # hand sizes per second, the median over the frames
 LEAST_SIDE_SCORE = 0.9  # of MediaPipe's confidence, from which left and right are told apart
 
@@ -211,15 +212,17 @@ def _check_distance(shown: Sequence[HandFrame]) -> Finding:
 
 
 def _check_position(shown: Sequence[HandFrame]) -> Finding:
+    overshoot = [float(np.maximum(-f.points, f.points - 1).max()) for f in shown]  # type: ignore[operator]
     outside = [int(((f.points < 0) | (f.points > 1)).any(1).sum()) for f in shown]  # type: ignore[operator]
-    share = float(np.mean([count > MAX_OUTSIDE for count in outside]))
+    pairs = zip(outside, overshoot, strict=True)
+    share = float(np.mean([n > MAX_OUTSIDE or by > MAX_OVERSHOOT for n, by in pairs]))
     fault = Fault(
         share > 0.3,
         "The hand is cut off",
         "move it to the middle, with the wrist in the image",
     )
-    measured = f"up to {max(outside)} of 21 points beyond the edge"
-    limits = f"at most {MAX_OUTSIDE} in most images"
+    measured = f"up to {max(outside)} of 21 points beyond the edge, by {max(0, max(overshoot)):.0%}"
+    limits = f"at most {MAX_OUTSIDE}, by up to {MAX_OVERSHOOT:.0%}, in most images"
     return judge_faults("position", measured, limits, [fault])
 
 

@@ -16,6 +16,7 @@ from unvoiced.emg.quality import channel_rms, longest_runs, stuck_shares
 MOTION_HZ = (0.5, 10.0)  # band of movements of the skin and the cables, below that of the muscles
 MOTION_WINDOW_S = 0.2
 NOISE_BAND_HZ = 20.0  # lower edge of the band in which the spectrum of noise is flat
+NOISE_WINDOW_S = 0.5  # seconds; many short windows leave less scatter
 LINE_LEAST_HZ, LINE_HALF_WIDTH_HZ = 8.0, 1.6  # where hum is searched; half the width of its line
 MAINS_HZ = (50.0, 60.0)
 
@@ -125,10 +126,10 @@ def measure_flatness(emg: np.ndarray, rate: float) -> np.ndarray:
 
     Lines of the mains are left out, as a filter may have removed them.
     """
-    hz, power = _estimate_spectrum(emg, rate)
+    hz, power = _estimate_spectrum(emg, rate, NOISE_WINDOW_S)
     is_used = (hz >= NOISE_BAND_HZ) & (hz < 0.45 * rate)
     for mains in MAINS_HZ:
-        is_used &= np.abs((hz + mains / 2) % mains - mains / 2) > 2 * LINE_HALF_WIDTH_HZ
+        is_used &= np.abs((hz + mains / 2) % mains - mains / 2) > 3 * LINE_HALF_WIDTH_HZ
     used = power[is_used] + 1e-12
     if len(used) < 4:
         return np.zeros(emg.shape[1])
@@ -173,7 +174,9 @@ def measure_line_uv(emg: np.ndarray, rate: float, hz: float) -> float:
     return float(np.median(np.sqrt(power[near].sum(0) * step)))
 
 
-def _estimate_spectrum(emg: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return frequencies (F,) in Hz and power densities (F, C), with windows of up to 2 s."""
-    size = min(len(emg), max(8, round(2 * rate)))
+def _estimate_spectrum(
+    emg: np.ndarray, rate: float, window_s: float = 2.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return frequencies (F,) in Hz and power densities (F, C), the mean over windows."""
+    size = min(len(emg), max(8, round(window_s * rate)))
     return signal.welch(signal.detrend(emg, axis=0), rate, nperseg=size, axis=0)

@@ -13,20 +13,22 @@ from unvoiced.doctor.sample_rates import check_sample_rates
 from unvoiced.doctor.signal_measurements import MAINS_HZ, SignalMeasurement, measure_signal
 from unvoiced.emg.conditioning import EMGFilter
 
-# Limits, with the extremes of 843 real recordings of eight electrodes and 334 of two, 250 Hz each.
+# Limits, with the extremes of 843 real recordings of eight electrodes and 304 of two, 250 Hz each.
 LEAST_S = 0.5  # seconds; shorter ones are too short for their spectrum
 FLAT_S = 0.3  # seconds without a change of a channel; at most 0.18 s in real recordings
 MAX_REPEATED = 8  # samples in a row in which no channel changes
-MAX_STUCK = 0.05  # share of samples at an extreme value; none in all but one real recording
+MAX_STUCK = 0.05  # share of samples at an extreme value; more in 2 of 1,147 real recordings
 WEAK_RATIO = 0.05  # of the median channel's strength; the weakest real channel has 0.21
 NOISE_FLATNESS, NOISE_RATIO = 0.8, 5.0  # of a loose electrode; together at most 2.9 in real ones
+LOOSE_RATIO = 40.0  # of the median, whatever the spectrum; the strongest real channel has 12
 STRENGTH_UV = (0.5, 2_000.0)  # median RMS of the channels; 2.7 to 190 µV in real recordings
 MAX_LINE_LEFT, MAX_LINE_SHARE = 25.0, 0.3  # prominence of hum after the filter, and its share
 MAX_LINE_RATIO = 100.0  # hum before the filter over EMG; about 25 at most in real recordings
-MOTION_RATIO, MAX_MOTION = (
-    20.0,
-    0.3,
-)  # movement over EMG; share of windows, at most 0.2 in real ones
+MOTION_RATIO, MAX_MOTION = 20.0, 0.3  # movement over EMG; share of the time, 0.2 in real ones
+# Strengths and correlations of the channels fit the right order best, of all swaps of two channels,
+# in 112 of 117 recordings of the same session, in 53 of 56 of another session with the same layout,
+# and in none of 235 of other layouts: an order cannot be told from a layout.
+ORDER_NOTE = "cannot be known: electrode placements differ more than channels; compare the labels"
 UNITS = {"volts": 1e6, "millivolts": 1e3, "nanovolts": 1e-3}  # µV
 
 
@@ -93,6 +95,7 @@ def check_signal(counts: np.ndarray, facts: SignalFacts) -> list[Finding]:
         _check_unit(measured, facts.uv_per_count),
         _check_hum(measured, facts.emg_filter.mains_hz),
         _check_movement(measured),
+        skip_check("channel order", ORDER_NOTE),
     ]
 
 
@@ -124,7 +127,8 @@ def _check_samples(measured: SignalMeasurement, facts: SignalFacts) -> Finding:
             "check the amplifier's connection, and what the recording program writes in gaps",
         ),
         Fault(
-            facts.missing > 0 or measured.repeated > MAX_REPEATED,
+            facts.missing > 0
+            or (measured.repeated > MAX_REPEATED and not (measured.flat_s > FLAT_S).all()),
             "Samples were dropped",
             "bring the receiver closer, use a cable, or close other programs",
         ),
@@ -139,8 +143,12 @@ def _check_samples(measured: SignalMeasurement, facts: SignalFacts) -> Finding:
 def _check_electrodes(measured: SignalMeasurement) -> Finding:
     rms, median = measured.rms_uv, float(np.median(measured.rms_uv))
     is_flat = measured.flat_s > FLAT_S
-    is_weak = ~is_flat & (rms < WEAK_RATIO * median)
-    is_noisy = (measured.flatness > NOISE_FLATNESS) & (rms > NOISE_RATIO * median)
+    # Of two channels, the stronger one shows that one is weak, the weaker one that one is loose.
+    low, high = (float(np.quantile(rms, 0.5, method=side)) for side in ("lower", "higher"))
+    is_weak = ~is_flat & (rms < WEAK_RATIO * high)
+    is_noisy = (measured.flatness > NOISE_FLATNESS) & (rms > NOISE_RATIO * low)
+    is_noisy |= rms > LOOSE_RATIO * low
+    is_noisy &= ~is_flat & (low > WEAK_RATIO * STRENGTH_UV[0])
     advice = "press it on, check its cable, and use fresh gel"
     faults = [
         Fault(bool(is_flat.any()), f"The electrode of {list_channels(is_flat)} is off", advice),
@@ -199,12 +207,13 @@ def _check_hum(measured: SignalMeasurement, mains_hz: float | None) -> Finding:
     removed = "nothing" if mains_hz is None else f"{mains_hz:g} Hz"
     faults = [
         Fault(
-            is_left and is_mains,
+            is_left and is_mains and mains != mains_hz,
             f"Hum of {mains:g} Hz is left, as the filter removes {removed}",
             f"set input_reader.mains_hz={mains:g}, and move away from power supplies",
         ),
         Fault(
-            measured.line_ratio > MAX_LINE_RATIO and line.prominence > MAX_LINE_LEFT,
+            (is_left and is_mains)
+            or (measured.line_ratio > MAX_LINE_RATIO and line.prominence > MAX_LINE_LEFT),
             f"Hum of {line.hz:.0f} Hz drowns the signal",
             "check the reference electrode, use a battery, and move away from power supplies",
         ),
