@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from unvoiced.metadata import FACT_CHECKS
 from unvoiced.networks import FORMAT_KEY
+from unvoiced.streams.decisions import HoldDetector
+from unvoiced.streams.fingerspelling import FingerspellingStream
 from unvoiced.streams.trackers import MAX_TRACKED_SIDE
 from unvoiced.tasks import TaskSpec, get_task
 from unvoiced.vision.hands import (
@@ -33,11 +35,13 @@ class WebStream:
         locate_model: returns that file, for ``input_reader.model``.
         describe_detector: returns the detector's settings, of a model's metadata and the
             confidence from which a detection counts.
+        describe_settings: returns the settings of a stream of Python, to decide alike.
     """
 
     model_name: str
     locate_model: Callable[[str | None], Path]
     describe_detector: Callable[[dict[str, Any], float], dict[str, Any]]
+    describe_settings: Callable[[Any], dict[str, Any]]
 
 
 def describe_hand_detector(metadata: dict[str, Any], min_confidence: float) -> dict[str, Any]:
@@ -54,8 +58,16 @@ def describe_hand_detector(metadata: dict[str, Any], min_confidence: float) -> d
     }
 
 
+def describe_holds(stream: FingerspellingStream) -> dict[str, Any]:
+    """Return the settings of decisions.js: those of the stream's ``HoldDetector``."""
+    names = (field.name for field in fields(HoldDetector) if not field.name.startswith("_"))
+    return {name: getattr(stream.detector, name) for name in names}
+
+
 WEB_STREAMS = {  # by ``TaskSpec.web_stream``
-    "fingerspelling": WebStream(HAND_MODEL, locate_hand_model, describe_hand_detector),
+    "fingerspelling": WebStream(
+        HAND_MODEL, locate_hand_model, describe_hand_detector, describe_holds
+    ),
 }
 
 

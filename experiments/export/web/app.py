@@ -16,7 +16,7 @@ from experiments.checkpoints.load import (
 )
 from experiments.export.inference_module import list_recognizer_options
 from experiments.export.onnx import write_onnx
-from experiments.export.web.about import require_web_stream
+from experiments.export.web.about import get_web_stream, require_web_stream
 from experiments.export.web.app_files import AppSource
 from experiments.export.web.folder import require_replaceable, write_folder
 from experiments.export.web.one_file import write_one_file
@@ -78,10 +78,10 @@ def _refuse_changes(config: DictConfig, path: Path) -> None:
 
 def _describe_source(config: DictConfig, path: Path) -> AppSource:
     """Return the model of the app, after an engine of Python has accepted its settings."""
-    network, settings = OnnxNetwork(path), stream_settings(config)
+    network = OnnxNetwork(path)
     require_same_task(path, network.metadata["task"], config.task)
     recognizer = Recognizer(network, **list_recognizer_options(config))
-    Engine(recognizer, **settings).close()
+    stream = Engine(recognizer, **stream_settings(config)).stream
     paths = list_paths(config.ckpt_path)
     note = describe_model(
         recognizer.task,
@@ -92,7 +92,7 @@ def _describe_source(config: DictConfig, path: Path) -> AppSource:
     return AppSource(
         network=path.read_bytes(),
         metadata=recognizer.metadata,
-        settings=settings,
+        settings=get_web_stream(recognizer.task).describe_settings(stream),
         min_confidence=recognizer.min_confidence,
         detector_path=recognizer.model,
         note=note,

@@ -30,7 +30,7 @@ class AppSource:
     Attributes:
         network: content of the exported file.
         metadata: its facts.
-        settings: of the task's stream.
+        settings: with which the task's stream decides.
         min_confidence: from which a detection counts, 0 to 1.
         detector_path: ``input_reader.model``; None for the cache.
         note: on the model, for visitors.

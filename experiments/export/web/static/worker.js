@@ -8,7 +8,7 @@ const TYPED_LABELS = { space: "space", backspace: "del" };  // button → the si
 let engine = null;
 
 const formatLabel = (label) => label.replaceAll("_", " ");
-const describeText = () => ({ text: formatLabel(engine.text), suggestions: [], canUndo: false });
+const describeText = () => ({ text: formatLabel(engine.text) });
 const formatTop = ({ top }) => top.map(([label, probability]) => [formatLabel(label), probability]);
 const isSure = ({ probability }) => probability >= engine.stream.minProbability;
 
