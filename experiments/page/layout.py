@@ -68,7 +68,9 @@ def build_page(
         if spec.has_camera:
             with gr.Tabs(overflow_behavior="wrap"):  # a menu would hide tabs on phones
                 with gr.Tab("Camera"):
-                    camera = markup.render_camera(task, has_suggestions=settings["suggest"])
+                    parts = {"has_suggestions": settings["suggest"]}
+                    parts["has_self_test"] = bool(spec.examination)
+                    camera = markup.render_camera(task, **parts)
                     gr.HTML(camera, **PLAIN_HTML)
                 with gr.Tab("Image or clip" if spec.has_single_images else "Clip"):
                     _add_upload_panel(task, uploads, profiles, corrections, settings)

@@ -67,7 +67,12 @@ def _render_classes(classes: Sequence[str]) -> str:
     return f"<p>It knows {', '.join(names)}.</p>" if names else ""
 
 
-def render_camera(task: str, has_corrections: bool = True, has_suggestions: bool = False) -> str:
+def render_camera(
+    task: str,
+    has_corrections: bool = True,
+    has_suggestions: bool = False,
+    has_self_test: bool = False,
+) -> str:
     """Return the panel with the camera, the predictions and the text; panels.js runs it.
 
     Args:
@@ -75,6 +80,7 @@ def render_camera(task: str, has_corrections: bool = True, has_suggestions: bool
         has_corrections: wrong answers can be corrected.
         has_suggestions: words are suggested for what is spelled. Otherwise the row of suggestions
             is hidden until an answer has some.
+        has_self_test: the program examines the camera's images.
     """
     spec = get_task(task)
     return (
@@ -83,6 +89,7 @@ def render_camera(task: str, has_corrections: bool = True, has_suggestions: bool
         .replace("{not_found}", spec.not_found)
         .replace("{not_sure}", spec.not_sure)
         .replace("{feedback}", render_feedback("camera") if has_corrections else "")
+        .replace("{self_test}", read_static_file("diagnosis.html") if has_self_test else "")
         .replace("{keys}", TYPING_BUTTONS if spec.has_joined_labels else "")
         .replace("{hides_suggestions}", "" if has_suggestions else " hidden")
         .replace("{writing}", render_writing(has_suggestions))

@@ -73,6 +73,8 @@ def _read_frame(session: Session, content: bytes, seconds: float) -> dict[str, A
         started = time.perf_counter()
         image = decode_frame(content, seconds)
         decoded = time.perf_counter()
+        if session.collector is not None:
+            session.collector.push(image, seconds)
         events = engine.push(image, seconds)
         durations = {"decode": decoded - started, "model": time.perf_counter() - decoded}
         answer = _describe_reading(engine, image)

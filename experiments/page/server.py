@@ -86,6 +86,7 @@ def create_app(
     from experiments.page import layout
     from experiments.page.auth import AllowedHosts, AuthMiddleware, BodyMiddleware
     from experiments.page.corrections import CorrectionStore
+    from experiments.page.diagnosis import add_diagnosis_routes
     from experiments.page.feedback import add_extension_route, add_feedback_routes
     from experiments.page.isolation import IsolatedUploadReader
     from experiments.page.profiles import MAX_PROFILES_PER_VISITOR, ProfileStore, add_profile_routes
@@ -115,6 +116,7 @@ def create_app(
     add_script_route(app)
     add_session_route(app, pool, profiles, settings["suggest"])
     add_camera_routes(app, pool, cores)
+    add_diagnosis_routes(app, pool, cores)
     add_writing_routes(app, pool, settings["suggest"])
     add_profile_routes(app, profiles, cores)
     add_teaching_routes(app, pool, profiles, cores)

@@ -44,6 +44,7 @@ class Session:
     def __init__(self, engine: Any, now: float) -> None:
         self.engine, self.last_used = engine, now
         self.is_closed = False
+        self.collector: Any = None  # of a self-test, see ``diagnosis``
         self.lock = threading.Lock()
 
     @contextmanager

@@ -53,6 +53,18 @@
  * @property {() => void} close
  * @property {(() => void) | null} onExpired called when earlier corrections are gone
  *
+ * @typedef {Object} Finding of the self-test
+ * @property {string} check
+ * @property {boolean | null} is_ok null: it cannot be judged
+ * @property {string} measured
+ * @property {string} expected
+ * @property {string} problem empty if nothing is wrong
+ * @property {string} remedy
+ *
+ * @typedef {Object} DiagnosisAnswerer
+ * @property {() => Promise<number>} start returns the seconds that are examined
+ * @property {() => Promise<{findings: Finding[], summary: string}>} finish
+ *
  * @typedef {Object} Answerer
  * @property {boolean} isOpen
  * @property {() => Promise<void>} openSession
@@ -67,6 +79,7 @@
  * @property {LessonAnswerer | null} lesson
  * @property {ProfileAnswerer | null} profile
  * @property {CorrectionsAnswerer | null} corrections
+ * @property {DiagnosisAnswerer | null} [diagnosis]
  */
 
 /** An error with a sentence for the visitor. */

@@ -12,6 +12,10 @@ export function createServerAnswerer() {
   return Object.assign(camera, {
     profile,
     corrections,
+    diagnosis: {
+      start: async () => (await camera.ask("diagnose/" + camera.key)).seconds,
+      finish: () => camera.ask("diagnosis/" + camera.key),
+    },
     lesson: new ServerLesson(profile),
     requireProfileKey: () => profile.requireKey(),
     requireCorrectionsKey: () => corrections.requireKey().catch(() => ""),  // a file is read without it too
