@@ -37,6 +37,7 @@ class ConfidenceTable:
         recordings: number of recordings.
         people: number of people.
         simulated: whether the recordings were simulated.
+        has_trained_people: whether the model was trained on other recordings of some of the people.
     """
 
     thresholds: tuple[float, ...]
@@ -45,6 +46,7 @@ class ConfidenceTable:
     recordings: int
     people: int
     simulated: bool = False
+    has_trained_people: bool = False
 
     @classmethod
     def from_plain(cls, plain: Any, place: str = "confidence") -> Self | None:
@@ -89,17 +91,23 @@ class ConfidenceTable:
         threshold = self.find_threshold(coverage)
         step = self.thresholds.index(threshold)
         right = 1 - self.wrong[step] / max(self.answered[step], ROUNDING)
-        warning = "; they were simulated, and real people get more wrong answers" * self.simulated
         return (
             f"Promised coverage {coverage:g}: answers from probability {threshold:.3f} on. Of "
             f"{self._source} that were measured, {self.answered[step]:.0%} get an answer, "
-            f"{right:.0%} of them the right one{warning}"
+            f"{right:.0%} of them the right one{self._warning}"
         )
 
     @property
     def _source(self) -> str:
         people = "1 person" if self.people == 1 else f"{self.people:,} people"
         return f"{count_noun(self.recordings, 'recording')} of {people}"
+
+    @property
+    def _warning(self) -> str:
+        if self.simulated:
+            return "; they were simulated, and real people get more wrong answers"
+        is_seen = self.has_trained_people
+        return "; the model knows some of them, and others get more wrong answers" * is_seen
 
     @property
     def _bounds(self) -> np.ndarray:
@@ -133,6 +141,7 @@ def measure_confidence(
     people: np.ndarray,
     recordings: np.ndarray,
     simulated: bool = False,
+    has_trained_people: bool = False,
 ) -> ConfidenceTable:
     """Return the table of answers to recordings that the model was not trained on.
 
@@ -140,7 +149,7 @@ def measure_confidence(
         probabilities: (N,) of the answers.
         correct: (N,) bool.
         people, recordings: (N,) as of ``weigh_recordings``.
-        simulated: whether the recordings were simulated.
+        simulated, has_trained_people: as of ``ConfidenceTable``.
 
     Raises:
         ValueError: there is no row.
@@ -161,6 +170,7 @@ def measure_confidence(
         len(np.unique(recordings)),
         len(np.unique(people)),
         simulated,
+        has_trained_people,
     )
 
 
@@ -206,5 +216,5 @@ TABLE_CHECKS: dict[str, Check] = {
     "thresholds": partial(_check_shares, least=1e-9),
     **dict.fromkeys(("wrong", "answered"), _check_shares),
     **dict.fromkeys(("recordings", "people"), _check_count),
-    "simulated": check_flag,
+    **dict.fromkeys(("simulated", "has_trained_people"), check_flag),
 }

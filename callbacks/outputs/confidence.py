@@ -70,7 +70,8 @@ class ConfidenceReport(L.Callback):
         if trainer.state.fn == TrainerFn.VALIDATING:
             self._compare(trainer, module, "val")
         elif module.card is not None and not trainer.sanity_checking:
-            table = tabulate_confidence(self.answers, trainer.datamodule.prepared.simulated)
+            facts = _describe_people(trainer.datamodule, self.answers)
+            table = tabulate_confidence(self.answers, **facts)
             module.card = replace(module.card, confidence=table.to_plain())
 
     def on_test_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -106,3 +107,10 @@ class ConfidenceReport(L.Callback):
             self.folder.mkdir(parents=True, exist_ok=True)
             comparison.round(6).to_csv(self.folder / TABLE_NAME, index=False)
             draw_risk_coverage(self.answers, comparison, self.folder / FIGURE_NAME)
+
+
+def _describe_people(data: Any, answers: pd.DataFrame) -> dict[str, bool]:
+    """Return whether the people are simulated, and whether some of them are trained on."""
+    trained = set(data.prepared.manifest["group"].iloc[data.indices.train])
+    is_seen = bool(trained & set(answers["person"]))  # people without a name may be the same
+    return {"simulated": data.prepared.simulated, "has_trained_people": is_seen}

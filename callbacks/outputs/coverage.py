@@ -108,11 +108,16 @@ def _list_folds(answers: pd.DataFrame) -> Iterator[tuple[np.ndarray, ConfidenceT
         yield folds == fold, tabulate_confidence(answers[folds != fold])
 
 
-def tabulate_confidence(answers: pd.DataFrame, simulated: bool = False) -> ConfidenceTable:
-    """Return the confidence table of answers, as of ``score_answers``."""
+def tabulate_confidence(answers: pd.DataFrame, **facts: bool) -> ConfidenceTable:
+    """Return the confidence table of answers, as of ``score_answers``.
+
+    Args:
+        answers: of the recordings.
+        facts: ``simulated`` and ``has_trained_people``, as of ``ConfidenceTable``.
+    """
     names = ("probability", "is_correct", "person", "recording")
     probability, correct, person, recording = (answers[name].to_numpy() for name in names)
-    return measure_confidence(probability, correct, person.astype(str), recording, simulated)
+    return measure_confidence(probability, correct, person.astype(str), recording, **facts)
 
 
 def draw_risk_coverage(answers: pd.DataFrame, comparison: pd.DataFrame, path: Path) -> None:

@@ -25,4 +25,4 @@ def measure_set(
     trainer.callbacks.append(report)
     with explain_trainer_errors():
         trainer.test(module, data, verbose=False)
-    return tabulate_confidence(report.answers, data.prepared.simulated)
+    return tabulate_confidence(report.answers, simulated=data.prepared.simulated)
