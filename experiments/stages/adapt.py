@@ -205,8 +205,10 @@ def _write_measured(config: DictConfig) -> None:
     module = require_checkpoint(config)
     data = build_datamodule(config, trained=module.card)
     data.indices = replace(data.indices, test=_select_labelled(data))
-    warn_training_overlap(module.card, data, "test")
-    table = measure_set(config, module, data)
+    seen, _ = warn_training_overlap(module.card, data, "test")
+    table = replace(
+        measure_set(config, module, data), has_trained_people=bool(seen.get("test/seen_groups"))
+    )
     card = replace(module.card, confidence=table.to_plain())
     path = _save_model(config, module, card)
     for coverage in PROMISES:
