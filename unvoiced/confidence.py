@@ -9,7 +9,7 @@ Angelopoulos et al., "Conformal Risk Control", ICLR 2024, whose loss is 1 for a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import partial
 from typing import Any, Self
 
@@ -192,7 +192,8 @@ def check_confidence(place: str, value: Any) -> None:
     check_table(place, value, TABLE_CHECKS)
     if not value:
         return
-    missing = [one.name for one in fields(ConfidenceTable) if one.name not in value]
+    required = [one.name for one in fields(ConfidenceTable) if one.default is MISSING]
+    missing = [name for name in required if name not in value]
     require_fact(place, value, not missing, f"a dict that also states {', '.join(missing)}")
     thresholds, wrong, answered = (np.array(value[name], float) for name in LIST_NAMES)
     is_table = len(thresholds) == len(wrong) == len(answered)
