@@ -62,6 +62,7 @@ class PreparedDataModule(LoadingDataModule):
     """
 
     task: str
+    resolved_settings: tuple[str, ...] = ()  # of the module: names that become module_arguments
     requires_same_rate = False  # images look the same at any frame rate
     accepts_unknown_labels = False  # set by code that reads labels which the model lacks
     unknown_class_advice = "Leave them out with classes=[…], or train a model with them"

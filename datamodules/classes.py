@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
+MAX_CLOSED_VOCABULARY = 500  # phrases
+
 
 def select_classes(
     known: Sequence[str],
@@ -55,3 +57,11 @@ def refuse_interpolations(classes: Iterable[str]) -> None:
                 "without it. Rename it in the recordings and prepare them again, or leave it out "
                 "with classes=[…]"
             )
+
+
+def list_closed_vocabulary(known: Sequence[str], held_out: Sequence[str]) -> list[str]:
+    """Return the different training texts if most held-out texts are among them; else nothing."""
+    phrases = set(known)
+    num_unknown = sum(text not in phrases for text in held_out)
+    is_closed = len(phrases) <= MAX_CLOSED_VOCABULARY and num_unknown <= len(held_out) / 2
+    return sorted(phrases) if is_closed else []

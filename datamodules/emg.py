@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 import torch
 
 from datamodules.base import Batch, PreparedDataModule, encode_values
+from datamodules.classes import list_closed_vocabulary
 from datamodules.loading.gains import channel_gains
 from datamodules.loading.samplers import CurriculumSampler, LengthBucketSampler
 from datamodules.loading.sequences import PaddedBatches
@@ -27,8 +29,8 @@ from unvoiced.emg.activity import (
 )
 from unvoiced.emg.conditioning import EMGFilter
 from unvoiced.tokenizers import Tokenizer, build_tokenizer
-
-MAX_CLOSED_VOCABULARY = 500  # phrases
+from unvoiced.writing.sentences import make_word_model
+from unvoiced.writing.word_models import WordModel
 
 
 class SimulatedMuscles(MuscleSimulator):
@@ -61,6 +63,8 @@ class EMGDataModule(PreparedDataModule):
     Args:
         tokenizer: maps text to token ids; fitted to the training texts.
         objective: ``cross_entropy`` over token positions, or ``ctc``.
+        language_model: of words: ``train`` (n-grams of the training texts), ``english``, or a file
+            with a sentence per line; None for none.
         scale: what each channel is divided by: the median RMS of its ``session``, the RMS of the
             ``recording``, or ``none`` (µV).
         segment_s: seconds of each recording that are used; None for all.
@@ -82,12 +86,14 @@ class EMGDataModule(PreparedDataModule):
 
     task = "emg"
     requires_same_rate = True
+    resolved_settings = ("language_model",)
 
     def __init__(
         self,
         *,
         tokenizer: Tokenizer,
         objective: str = "cross_entropy",
+        language_model: str | None = None,
         scale: str = "session",
         segment_s: float | None = None,
         segment: str = "activity",
@@ -98,6 +104,7 @@ class EMGDataModule(PreparedDataModule):
     ) -> None:
         super().__init__(**arguments)
         self.tokenizer, self.objective, self.scale = tokenizer, objective, scale
+        self.language_model = language_model
         self.segment_s, self.segment, self.segment_start_s = segment_s, segment, segment_start_s
         self.curriculum_epochs, self.curriculum_start = curriculum_epochs, curriculum_start
 
@@ -129,13 +136,25 @@ class EMGDataModule(PreparedDataModule):
     @property
     def module_arguments(self) -> dict[str, Any]:
         """Arguments of the module, such as the tokenizer."""
-        return {"classes": list(self.classes), "tokenizer": self.tokenizer}
+        answers = {"classes": list(self.classes), "tokenizer": self.tokenizer}
+        return answers | {"language_model": self.word_model}
 
     @property
     def card_fields(self) -> dict[str, Any]:
         """Fields of a checkpoint's card on classes and text, as plain data."""
-        classes, plain = list(self.classes), self.tokenizer.to_plain()
-        return {"classes": classes, "trained_classes": classes, "tokenizer": plain}
+        classes, model = list(self.classes), self.word_model
+        return {
+            "classes": classes,
+            "trained_classes": classes,
+            "tokenizer": self.tokenizer.to_plain(),
+            "language_model": model.to_plain() if model else None,
+        }
+
+    @cached_property
+    def word_model(self) -> WordModel | None:
+        """The model of words that decoding uses."""
+        texts = [self.texts[row] for row in self.indices.train]
+        return make_word_model(self.language_model, texts, self.tokenizer.normalize)
 
     def validate_network(self, module: L.LightningModule) -> None:
         """Check that CTC can write each text: a token per frame, a blank between equal ones.
@@ -193,16 +212,13 @@ class EMGDataModule(PreparedDataModule):
         if not self.model_card:
             self._refuse_unwritable()
         card = self.model_card
-        self.classes = tuple(card.classes if card else self._list_closed_vocabulary())
+        self.classes = tuple(card.classes if card else self._list_phrases())
         self.targets = encode_values(pd.Series(self.texts, dtype=str), list(self.classes))
 
-    def _list_closed_vocabulary(self) -> list[str]:
-        """Return the training texts if most held-out texts are among them; else nothing."""
-        known = {self.texts[row] for row in self.indices.train}
-        held_out = [self.texts[row] for row in (*self.indices.val, *self.indices.test)]
-        num_unknown = sum(text not in known for text in held_out)
-        is_closed = len(known) <= MAX_CLOSED_VOCABULARY and num_unknown <= len(held_out) / 2
-        return sorted(known) if is_closed else []
+    def _list_phrases(self) -> list[str]:
+        rows = self.indices
+        parts = (rows.train, (*rows.val, *rows.test))
+        return list_closed_vocabulary(*([self.texts[row] for row in part] for part in parts))
 
     def _refuse_unwritable(self) -> None:
         for row in self.indices.train:

@@ -16,13 +16,14 @@ from torchmetrics.functional.text import edit_distance
 from torchmetrics.text import CharErrorRate, WordErrorRate
 
 from modules.base import PHASES, Batch, TaskModule
+from modules.ctc import IGNORED_TOKEN, compute_ctc_loss
 from modules.metrics import GroupInterval, count_word_errors
-from modules.networks.layers.masks import length_mask
 from modules.schedules import Schedule
 from unvoiced.decoding import Decoder
 from unvoiced.tokenizers.base import Tokenizer
+from unvoiced.writing.word_models import WordModel
+from unvoiced.writing.word_scorer import build_scorer
 
-IGNORED_TOKEN = -100  # pads token sequences; the default of torch's cross-entropy
 OBJECTIVES = ("cross_entropy", "ctc")
 
 
@@ -43,6 +44,9 @@ class TranscriptionModule(TaskModule):
             weight of the cross-entropy between a uniform distribution and that of each frame (Kim
             et al., "Improved training for online end-to-end speech recognition systems", 2018).
         beam_width: of the prefix beam search of CTC; 1 takes the best token of each frame.
+        language_model: adds the probabilities of words to that search; None for none.
+        language_weight: of its log-probabilities beside those of the network.
+        word_bonus: score of each word; a model of words prefers few.
 
     Raises:
         ValueError: if the objective is unknown, or the beam does not fit it.
@@ -61,6 +65,9 @@ class TranscriptionModule(TaskModule):
         objective: str = "cross_entropy",
         label_smoothing: float = 0.1,
         beam_width: int = 1,
+        language_model: WordModel | None = None,
+        language_weight: float = 0.5,
+        word_bonus: float = 1.0,
     ) -> None:
         super().__init__(net, classes, optimizer, scheduler)
         if objective not in OBJECTIVES:
@@ -72,9 +79,15 @@ class TranscriptionModule(TaskModule):
                 f"module.beam_width={beam_width} is not valid; expected 1, or more with "
                 "objective=ctc"
             )
+        if language_model is not None and beam_width < 2:
+            raise ValueError(
+                f"module.language_model needs a beam search, and module.beam_width={beam_width} "
+                "is none; expected 2 or more. Set module.beam_width=8"
+            )
         self.tokenizer, self.objective = tokenizer, objective
         self.label_smoothing = label_smoothing
-        self.decoder = Decoder(objective, tokenizer.eos, tokenizer.pad, beam_width)
+        scorer = build_scorer(language_model, tokenizer, language_weight, word_bonus)
+        self.decoder = Decoder(objective, tokenizer.eos, tokenizer.pad, beam_width, scorer)
         self.train_metric = None if objective == "ctc" else "train/token_acc"
         self._make_metrics()
 
@@ -126,7 +139,8 @@ class TranscriptionModule(TaskModule):
         """
         with torch.autocast(logits.device.type, enabled=False):
             if self.objective == "ctc":
-                return self._compute_ctc(logits.float(), lengths, y)
+                blank, smoothing = self.tokenizer.pad, self.label_smoothing
+                return compute_ctc_loss(logits.float(), lengths, y, blank, smoothing)
             targets = self.position_targets(y, logits.shape[1])
             # (B, L, V), (B, L) → (B * L, V), (B * L,)
             return F.cross_entropy(
@@ -149,24 +163,6 @@ class TranscriptionModule(TaskModule):
         targets = F.pad(y, (0, max(1, count - y.shape[1])), value=IGNORED_TOKEN)
         ends = (y != IGNORED_TOKEN).sum(1, keepdim=True)  # (B, 1)
         return targets.scatter(1, ends, self.tokenizer.eos)[:, :count]
-
-    def _compute_ctc(self, logits: Tensor, lengths: Tensor, y: Tensor) -> Tensor:
-        """Return the CTC loss (Graves et al., 2006); 0 for a text longer than its frames."""
-        log_probs = logits.log_softmax(-1)
-        blank, is_token = self.tokenizer.pad, y != IGNORED_TOKEN
-        loss = F.ctc_loss(
-            log_probs.transpose(0, 1),
-            y.masked_fill(~is_token, blank),
-            lengths,
-            is_token.sum(1),
-            blank,
-            zero_infinity=True,
-        )
-        if not self.label_smoothing:
-            return loss
-        mask = length_mask(lengths, logits.shape[1], y.device)
-        uniform_loss = -(log_probs.mean(-1) * mask).sum() / mask.sum()
-        return torch.lerp(loss, uniform_loss, self.label_smoothing)
 
     def count_correct(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return how many positions are correct, and of how many; 0 of 0 for CTC."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unvoiced.writing.word_scorer import WordScorer, WordState
+
 
 def greedy_ctc(logits: np.ndarray, lengths: np.ndarray, blank: int) -> list[list[int]]:
     """Return the ids of the likeliest classes without repeats and blanks.
@@ -62,19 +64,21 @@ class Decoder:
         objective: ``cross_entropy`` for positions decoded in parallel, or ``ctc``.
         eos, pad: ids of the tokenizer; ``pad`` is CTC's blank.
         beam_width: of CTC's prefix beam search; 1 takes the best token of each frame.
+        scorer: adds a model of words to the search; None for the network alone.
     """
 
     objective: str
     eos: int
     pad: int
     beam_width: int = 1
+    scorer: WordScorer | None = None
 
     def decode_ids(self, logits: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
         """Return the ids of logits (B, positions or frames, V) with lengths (B,), without eos."""
         if self.objective == "cross_entropy":
             return ids_until_eos(logits, self.eos, self.pad)
         if self.beam_width > 1:
-            return beam_ctc(logits, lengths, self.pad, self.beam_width)
+            return beam_ctc(logits, lengths, self.pad, self.beam_width, self.scorer)
         return greedy_ctc(logits, lengths, self.pad)
 
     def mean_confidence(
@@ -88,18 +92,25 @@ class Decoder:
 
 # fast-ctc-decode needs vocabulary × prefixes of memory (3.5 GB for 1,000 pieces, 100 frames),
 # pyctcdecode requires numpy < 2, flashlight-text (torchaudio) does not sum over alignments.
-def beam_ctc(logits: np.ndarray, lengths: np.ndarray, blank: int, width: int) -> list[list[int]]:
+def beam_ctc(
+    logits: np.ndarray,
+    lengths: np.ndarray,
+    blank: int,
+    width: int,
+    scorer: WordScorer | None = None,
+) -> list[list[int]]:
     """Return the likeliest ids over all alignments, by CTC prefix beam search.
 
     Source: Graves, Sequence Transduction with RNNs, 2012, section 2.5; Hannun et al., First-Pass
     Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs, 2014,
-    algorithm 1, without a language model.
+    algorithm 1.
 
     Args:
         logits: (B, T, V).
         lengths: (B,) frames of each sample.
         blank: the blank's id.
         width: prefixes that are kept after each frame.
+        scorer: adds the score of the words of a prefix; None for the network alone.
 
     Raises:
         ValueError: a width below 1.
@@ -107,16 +118,20 @@ def beam_ctc(logits: np.ndarray, lengths: np.ndarray, blank: int, width: int) ->
     if width < 1:
         raise ValueError(f"the beam's width is {width}; it must be at least 1")
     samples = zip(log_softmax(logits), lengths.tolist(), strict=True)
-    return [_search_beam(frames[:length], blank, width) for frames, length in samples]
+    return [_search_beam(frames[:length], blank, width, scorer) for frames, length in samples]
 
 
 @dataclass(frozen=True)
 class _Beam:
-    """Prefixes, and log probabilities (N,) of their alignments that end in a blank or a label."""
+    """Prefixes, and log probabilities (N,) of their alignments that end in a blank or a label.
+
+    ``states`` are those of the words of each prefix, if words are scored.
+    """
 
     prefixes: list[tuple[int, ...]]
     in_blank: np.ndarray
     in_label: np.ndarray
+    states: list[WordState]
 
     @property
     def total(self) -> np.ndarray:
@@ -124,14 +139,22 @@ class _Beam:
         return np.logaddexp(self.in_blank, self.in_label)
 
 
-def _search_beam(frames: np.ndarray, blank: int, width: int) -> list[int]:
-    beam = _Beam([()], np.zeros(1), np.full(1, -np.inf))
+def _search_beam(
+    frames: np.ndarray, blank: int, width: int, scorer: WordScorer | None
+) -> list[int]:
+    states = [scorer.start()] if scorer else []
+    beam = _Beam([()], np.zeros(1), np.full(1, -np.inf), states)
     for frame in frames:
-        beam = _extend_beam(beam, frame, blank, width)
-    return list(beam.prefixes[int(beam.total.argmax())])
+        beam = _extend_beam(beam, frame, blank, width, scorer)
+    total = beam.total
+    if scorer:
+        total = total + [scorer.finish(state) for state in beam.states]
+    return list(beam.prefixes[int(total.argmax())])
 
 
-def _extend_beam(beam: _Beam, frame: np.ndarray, blank: int, width: int) -> _Beam:
+def _extend_beam(
+    beam: _Beam, frame: np.ndarray, blank: int, width: int, scorer: WordScorer | None
+) -> _Beam:
     """Return the beam after one more frame (V,) of log probabilities."""
     tips = np.array([prefix[-1] if prefix else -1 for prefix in beam.prefixes])
     labels = _find_candidates(frame, tips, blank, width)
@@ -141,6 +164,9 @@ def _extend_beam(beam: _Beam, frame: np.ndarray, blank: int, width: int) -> _Bea
     _merge_grown(beam, labels, grown, in_label)
     # (N,) and (N, labels) → (N + N · labels,)
     scores = np.concatenate([np.logaddexp(in_blank, in_label), grown.ravel()])
+    extended = _extend_states(beam, labels, scorer)
+    if scorer:
+        scores = scores + [state.total for state in (*beam.states, *extended)]
     best = np.argsort(-scores, kind="stable")[:width]
     is_possible = scores[best] > -np.inf  # a merged prefix must not return as a duplicate
     is_possible[0] = True
@@ -152,7 +178,16 @@ def _extend_beam(beam: _Beam, frame: np.ndarray, blank: int, width: int) -> _Bea
         [beam.prefixes[i] for i in stay] + new,
         np.concatenate([in_blank[stay], np.full(len(grow), -np.inf)]),
         np.concatenate([in_label[stay], grown[rows, columns]]),
+        [beam.states[i] for i in stay] + [extended[i] for i in grow] if scorer else [],
     )
+
+
+def _extend_states(beam: _Beam, labels: np.ndarray, scorer: WordScorer | None) -> list[WordState]:
+    """Return the states (N · labels) of all prefixes that grow by a label."""
+    if not scorer:
+        return []
+    tokens = labels.tolist()
+    return [scorer.extend(state, token) for state in beam.states for token in tokens]
 
 
 def _find_candidates(frame: np.ndarray, tips: np.ndarray, blank: int, width: int) -> np.ndarray:

@@ -23,6 +23,7 @@ from unvoiced.plain_data import (
     require_fact,
 )
 from unvoiced.vision.skeleton import count_hands
+from unvoiced.writing.word_models import check_word_model
 
 
 def _optional_number(least: float, most: float, whole: bool = False) -> Check:
@@ -106,6 +107,7 @@ FACT_CHECKS: dict[str, Check] = {
     "frame": partial(check_table, table=FRAME_CHECKS),
     "reader": check_reader,
     "tokenizer": check_tokenizer,
+    "language_model": check_word_model,
     "simulated": check_flag,
     "clip_s": _optional_number(0, 86_400),
     "split": check_text,
@@ -118,6 +120,8 @@ FACT_CHECKS: dict[str, Check] = {
     "takes_word_mask": check_flag,
     "objective": partial(check_choice, choices=("cross_entropy", "ctc")),
     "beam_width": partial(check_number, least=1, most=1_000, whole=True),
+    "language_weight": partial(check_number, least=0, most=100),
+    "word_bonus": partial(check_number, least=-100, most=100),
 }
 # Former names, in files of the version before.
 OLD_FACTS = {"boundary": "takes_word_mask", "told": "training_data_note"}

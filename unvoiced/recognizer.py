@@ -20,6 +20,8 @@ from unvoiced.profile_checks import NO_EMBEDDING, check_profile, require_closed_
 from unvoiced.readings import Reading
 from unvoiced.tasks import get_task, import_object
 from unvoiced.vision.skeleton import HAND_SIZE, count_hands
+from unvoiced.writing.word_models import build_word_model
+from unvoiced.writing.word_scorer import build_scorer
 
 
 class Recognizer:
@@ -267,7 +269,13 @@ class Recognizer:
         """Converts logits to token ids."""
         tokenizer = self.tokenizer
         objective, beam_width = self.metadata["objective"], self.metadata["beam_width"]
-        return Decoder(objective, tokenizer.eos, tokenizer.pad, beam_width)
+        scorer = build_scorer(
+            build_word_model(self.metadata.get("language_model")),
+            tokenizer,
+            self.metadata.get("language_weight", 0.0),
+            self.metadata.get("word_bonus", 0.0),
+        )
+        return Decoder(objective, tokenizer.eos, tokenizer.pad, beam_width, scorer)
 
     @cached_property
     def tokenizer(self) -> Any:

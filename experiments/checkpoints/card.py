@@ -43,6 +43,7 @@ class ModelCard:
         input: the datamodule's settings that the network depends on.
         simulated: whether all training data was simulated.
         tokenizer: of text; None for classes.
+        language_model: of the words of text, as plain data; None for none.
         frame: shape, dtype, meaning and rate of a stored frame; empty in older checkpoints.
         reader: numeric settings of the reader of the training set.
         clip_s: seconds of the median training recording.
@@ -67,6 +68,7 @@ class ModelCard:
     input: dict[str, Any]
     simulated: bool
     tokenizer: dict[str, Any] | None = None
+    language_model: dict[str, Any] | None = None
     frame: dict[str, Any] = field(default_factory=dict)
     reader: dict[str, Any] = field(default_factory=dict)
     clip_s: float | None = None
@@ -99,10 +101,11 @@ class ModelCard:
         return cls(**{key: value for key, value in plain.items() if key in names})
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the dict that is stored; it has a tokenizer only for open text."""
+        """Return the dict that is stored; it has what writes text only where text is written."""
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
-        if self.tokenizer is None:
-            del plain["tokenizer"]
+        for name in ("tokenizer", "language_model"):
+            if plain[name] is None:
+                del plain[name]
         return plain
 
     @property

@@ -18,6 +18,7 @@ from modules.transcription import TranscriptionModule
 from unvoiced.networks import OnnxNetwork
 from unvoiced.profile_checks import NO_EMBEDDING
 from unvoiced.tokenizers import build_tokenizer
+from unvoiced.writing.word_models import build_word_model
 
 
 class ExportedNet(Network):
@@ -114,7 +115,9 @@ def load_exported(path: str | Path) -> TaskModule:
     classes = list(about["classes"])
     module: TaskModule
     if "tokenizer" in about:
-        settings = {key: about[key] for key in ("objective", "beam_width")}
+        names = ("objective", "beam_width", "language_weight", "word_bonus")
+        settings = {key: about[key] for key in names if key in about}
+        settings["language_model"] = build_word_model(about.get("language_model"))
         tokenizer = build_tokenizer(about["tokenizer"])
         net = ExportedNet(network, tokenizer.size)
         module = ExportedTranscriber(net, classes, tokenizer, **settings)

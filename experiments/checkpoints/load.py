@@ -29,6 +29,7 @@ from modules.base import TaskModule
 from unvoiced.networks import OnnxNetwork
 from unvoiced.plain_data import require_fact
 from unvoiced.tokenizers import build_tokenizer
+from unvoiced.writing.word_models import build_word_model
 
 ONNX, PROGRAM = ".onnx", ".pt2"  # the endings of exported networks
 SHOWN_NAMES = 3  # of weights, in an error
@@ -219,6 +220,8 @@ def _construct_module(card: ModelCard) -> TaskModule:
     answers: dict[str, Any] = {"classes": list(card.classes)}
     if card.tokenizer is not None:
         answers["tokenizer"] = build_tokenizer(card.tokenizer)
+    if card.language_model is not None:
+        answers["language_model"] = build_word_model(card.language_model)
     built = module[0](**module[1], net=net[0](**net[1]), **answers)
     if not isinstance(built, TaskModule):
         raise ValueError(f"its module is a {type(built).__name__}, of no task")

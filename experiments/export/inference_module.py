@@ -30,7 +30,16 @@ from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT
 from unvoiced.tasks import get_task
 
 CARD_FIELDS = (  # of an exported file's metadata
-    *("task", "classes", "trained_classes", "input", "frame", "reader", "tokenizer"),
+    *(
+        "task",
+        "classes",
+        "trained_classes",
+        "input",
+        "frame",
+        "reader",
+        "tokenizer",
+        "language_model",
+    ),
     *("simulated", "leaks", "clip_s", "num_members", "confidence"),
 )
 
@@ -173,6 +182,9 @@ def describe_model(module: TaskModule) -> dict[str, Any]:
     }
     if isinstance(module, TranscriptionModule):
         metadata |= {"objective": module.objective, "beam_width": module.decoder.beam_width}
+        if module.decoder.scorer is not None:
+            scorer = module.decoder.scorer
+            metadata |= {"language_weight": scorer.weight, "word_bonus": scorer.bonus}
     return metadata
 
 

@@ -115,7 +115,7 @@ def build_input_reader(config: DictConfig, card: ModelCard, classes: Sequence[st
 
 def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
     """Return the module with its network, sized for the data, and its card."""
-    require_arguments(plain(config.net), plain(config.module), data)
+    require_arguments(plain(config.net), _read_module_settings(config, data), data)
     net = plain(config.net) | data.net_arguments
     net |= {k: v for k, v in data.net_defaults.items() if k in net and net[k] is None}
     scheduler = instantiate(config.scheduler) if config.scheduler else None
@@ -132,6 +132,12 @@ def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
     return module
 
 
+def _read_module_settings(config: DictConfig, data: PreparedDataModule) -> dict[str, Any]:
+    """Return the module's settings without those that the datamodule makes objects of."""
+    settings = plain(config.module)
+    return {key: settings[key] for key in settings if key not in data.resolved_settings}
+
+
 def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any]) -> ModelCard:
     """Return the model card: plain data that is enough to build the module again.
 
@@ -141,7 +147,7 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
     facts = {
         "task": config.task,
         **data.card_fields,
-        "module": plain(config.module),
+        "module": _read_module_settings(config, data),
         "net": net,
         "input": data.input_settings,
         "frame": dict(data.prepared.meta["frame"]),

@@ -23,6 +23,7 @@ READS_DATA = ("fit", "validate", "test", "export", "benchmark", "replay")
 NEEDS_CHECKPOINT = ("validate", "test", "adapt", "predict", "export", "live")
 TRAINS = ("fit", "benchmark", "serve")
 EXAMPLE = "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
+NAMED_MODELS = ("train", "english")  # of words; other names are files
 MULTIPLES = {  # networks whose sizes must be multiples: the size, by how much, and its own factor
     "emg_hybrid.EMGHybrid": ("hidden_size", "num_heads", 1),
     "emg_spatiotemporal.EMGSpatioTemporal": ("hidden_size", "num_heads", 1),
@@ -116,6 +117,7 @@ def require_relations(config: DictConfig) -> None:
     """
     if config.stage not in TRAINS:
         return
+    _require_language_model(config.module)
     _require_accelerator(config.trainer.accelerator)
     require_device_count(config.trainer)
     net = config.net
@@ -125,6 +127,22 @@ def require_relations(config: DictConfig) -> None:
     if size in net and (factor * net[size]) % parts:
         of = f"net.{divisor}={parts}" if isinstance(divisor, str) else parts
         raise ValueError(f"net.{size}={net[size]} is not valid; expected a multiple of {of}.")
+
+
+def _require_language_model(module: DictConfig) -> None:
+    """Refuse a file of sentences that does not exist, and a model of words without a beam."""
+    name = module.get("language_model")
+    if name is None:
+        return
+    if module.beam_width < 2:
+        raise ValueError(
+            f"module.language_model={shown(name)} needs a beam search, and module.beam_width="
+            f"{module.beam_width} is none; expected 2 or more. Set module.beam_width=8."
+        )
+    if name not in NAMED_MODELS:
+        _require_path(
+            "module.language_model", name, f" Expected {', '.join(NAMED_MODELS)} or a file."
+        )
 
 
 def _require_accelerator(name: str) -> None:

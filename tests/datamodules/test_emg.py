@@ -171,7 +171,7 @@ def test_a_vocabulary_is_closed_where_held_out_texts_were_trained_on(
     assert set_up_data(folder).classes == tuple(sorted(PHRASES))
     assert set_up_data(write_sentences(tmp_path / "open")).classes == ()
     monkeypatch.setattr(
-        "datamodules.emg.MAX_CLOSED_VOCABULARY", 2
+        "datamodules.classes.MAX_CLOSED_VOCABULARY", 2
     )  # more phrases than that are sentences
     assert set_up_data(folder).classes == ()
 

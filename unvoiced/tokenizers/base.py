@@ -50,6 +50,10 @@ class Tokenizer(ABC):
         """Return the distinct parts of the text that have no ids, in order."""
 
     @abstractmethod
+    def token_texts(self) -> list[str]:
+        """Return the text of each id, empty for special ones; a space begins a word."""
+
+    @abstractmethod
     def to_plain(self) -> dict[str, Any]:
         """Return plain data from which ``build_tokenizer`` builds the same tokenizer."""
 

@@ -51,6 +51,10 @@ class ListedTokenizer(Tokenizer):
         assert self.entries, "not fitted"
         return {"kind": self.kind, "lower": self.lower, self.entries_key: self.entries}
 
+    def token_texts(self) -> list[str]:
+        """Return the text of each id, empty for special ones."""
+        return [""] * (EOS_ID + 1) + self.entries
+
     def _find_entries(self, ids: list[int]) -> list[str]:
         return [
             self.entries[i - EOS_ID - 1] for i in ids if EOS_ID < i <= EOS_ID + len(self.entries)

@@ -53,6 +53,12 @@ class _PieceTokenizer(Tokenizer):
         characters = dict.fromkeys(self.normalize(text))
         return [c for c in characters if c != " " and self.decode(self.encode(c)) != c]
 
+    def token_texts(self) -> list[str]:
+        """Return the text of each id, empty for special ones; a space begins a word."""
+        pieces = self._pieces.id_to_piece(list(range(self._pieces.get_piece_size())))
+        texts = ["" if i <= UNKNOWN_ID else p.replace("▁", " ") for i, p in enumerate(pieces)]
+        return texts + [""] * (self.size - len(texts))  # T5 has ids without a piece
+
     def to_plain(self) -> dict[str, Any]:
         """Return plain data from which ``build_tokenizer`` builds the same tokenizer."""
         assert self.model, "not fitted"

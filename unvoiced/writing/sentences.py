@@ -1,0 +1,65 @@
+"""Models of words that a setting names: of training texts, of a file, or of English."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from unvoiced.validation import shown
+from unvoiced.writing.ngrams import NgramModel
+from unvoiced.writing.word_models import WordModel, build_word_model
+
+MAX_FILE_BYTES = 64 << 20
+TRAIN, ENGLISH = "train", "english"
+
+
+def make_word_model(
+    name: str | None, texts: Sequence[str], normalize: Callable[[str], str]
+) -> WordModel | None:
+    """Return the model of words that ``module.language_model`` names; None for none.
+
+    Args:
+        name: ``train``, ``english``, or a file with a sentence per line.
+        texts: the training texts, normalized.
+        normalize: writes a sentence of the file as training texts are written.
+
+    Raises:
+        ValueError: there are no sentences, a file cannot be read or knows no word of the training
+            texts, or English's lists are not installed.
+    """
+    if name is None:
+        return None
+    if name == ENGLISH:
+        return build_word_model({"kind": ENGLISH})
+    sentences = list(texts) if name == TRAIN else _read_sentences(name, normalize)
+    if not any(sentences):
+        raise ValueError(
+            f"module.language_model={shown(name)} has no sentences; expected one or more."
+        )
+    model = NgramModel.from_sentences(sentences)
+    known = {word for text in texts for word in text.split()}
+    if known and known.isdisjoint(model.words):
+        raise ValueError(
+            f"module.language_model={shown(name)} knows no word of the training texts, such as "
+            f"{shown(min(known))}; expected sentences like them. Use another file, or train."
+        )
+    return model
+
+
+def _read_sentences(name: str, normalize: Callable[[str], str]) -> list[str]:
+    path = Path(name).expanduser()
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise ValueError(
+                f"module.language_model={shown(name)} has {size >> 20:,} MiB; expected a text file "
+                f"of at most {MAX_FILE_BYTES >> 20}. Use fewer sentences."
+            )
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        raise ValueError(
+            f"module.language_model={shown(name)} cannot be read ({reason}); expected train, "
+            "english, or a text file with one sentence per line. Check the path."
+        ) from None
+    return [text for text in map(normalize, lines) if text]
