@@ -14,9 +14,9 @@ from experiments.stages import run_stage
 from tests.helpers.compose import compose_command
 
 
-def train_smoke(folder: Path) -> Path:
+def train_smoke(folder: Path, *overrides: str) -> Path:
     """Train briefly and return best.ckpt."""
-    run_stage(compose_command("debug=smoke", run_dir=folder))
+    run_stage(compose_command("debug=smoke", *overrides, run_dir=folder))
     return folder / "checkpoints" / "best.ckpt"
 
 

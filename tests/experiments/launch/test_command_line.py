@@ -45,8 +45,9 @@ def test_cfg_job_prints_the_configuration() -> None:
     assert done.returncode == 0 and f"task: {TASKS[-1]}" in done.stdout
 
 
-def test_a_run_prints_its_folder_last(tmp_path: Path) -> None:
-    done = run_command("debug=smoke", f"hydra.run.dir={tmp_path / 'r'}", fresh=True)
+@pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_run_prints_its_folder_last(fresh: bool, tmp_path: Path) -> None:
+    done = run_command("debug=smoke", f"hydra.run.dir={tmp_path / 'r'}", fresh=fresh)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == f"Run folder: {tmp_path / 'r'}"
     assert done.stderr.strip() == ""

@@ -43,7 +43,7 @@ def test_all_users_of_the_metric_follow_its_direction(
     assert [node.mode for node in (*nodes, config.scheduler.build)] == [mode] * 4
 
 
-def test_the_best_epoch_has_the_lowest_loss(run, tmp_path: Path) -> None:
+def test_the_best_epoch_has_the_lowest_loss(run, tmp_path: Path, capsys) -> None:
     data = write_hands(tmp_path / "set", each=8)
     folder = run("debug=smoke", f"data_dir={data}", "epochs=4", "monitor.metric=val/loss")
     losses = pd.read_csv(folder / "metrics.csv", index_col="epoch")["val/loss"]
@@ -51,6 +51,8 @@ def test_the_best_epoch_has_the_lowest_loss(run, tmp_path: Path) -> None:
     assert json.loads((folder / "metrics.json").read_text())["best_epoch"] == losses.idxmin()
     saved = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     assert saved["epoch"] + 1 == losses.idxmin()
+    epochs = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch 2/2")]
+    assert epochs[-1].count("val/loss") == 1 and "val/acc" in epochs[-1]
 
 
 @pytest.mark.parametrize(

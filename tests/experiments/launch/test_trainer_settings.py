@@ -53,26 +53,24 @@ def test_too_small_a_share_of_the_test_is_one_sentence(run):
         run("debug=smoke", "trainer.limit_test_batches=0.001")
 
 
-def test_a_validation_without_a_batch_is_one_sentence(run):
-    best = run("debug=smoke") / "checkpoints" / "best.ckpt"
+def test_a_validation_without_a_batch_is_one_sentence(run, checkpoint):
     with pytest.raises(ValueError, match="limit_val_batches=0 leaves nothing to validate"):
-        run("stage=validate", f"ckpt_path={best}", "trainer.limit_val_batches=0", run_dir="val")
+        run("stage=validate", f"ckpt_path={checkpoint}", "trainer.limit_val_batches=0")
 
 
 def test_a_run_without_a_progress_bar_works_in_any_precision(run):
     folder = run("debug=smoke", "trainer.enable_progress_bar=false", "trainer.precision=bf16")
     assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
+    assert pd.read_csv(folder / "metrics.csv")["train/loss"].notna().all()
 
 
-def test_a_run_folder_in_the_place_of_its_checkpoint_is_named(run):
-    folder = run("debug=smoke", "trainer.precision=32")
+def test_a_run_folder_in_the_place_of_its_checkpoint_is_named(checkpoint):
     with pytest.raises(ValueError, match=r"is a folder; expected a file, such as .*best\.ckpt"):
-        load_checkpoint(folder)
+        load_checkpoint(checkpoint.parents[1])
 
 
-@pytest.mark.parametrize("epochs", [2, -1])
-def test_max_steps_ends_within_an_epoch_with_a_validation_and_a_checkpoint(epochs, run):
-    folder = run("debug=smoke", "trainer.max_steps=3", f"trainer.max_epochs={epochs}")
+def test_max_steps_ends_within_an_epoch_with_a_validation_and_a_checkpoint(run):
+    folder = run("debug=smoke", "trainer.max_steps=3", "trainer.max_epochs=-1")
 
     table = pd.read_csv(folder / "metrics.csv")
     assert table[["train/loss", "train/acc", "val/loss", "val/acc"]].notna().all(axis=None)
@@ -99,9 +97,12 @@ def test_a_run_that_keeps_no_checkpoint_is_tested_all_the_same(setting, run, cap
     assert "No best checkpoint was kept" in capsys.readouterr().out
 
 
-def test_profiler_by_name_leaves_a_file_that_is_printed(run, capsys):
-    folder = run("debug=smoke", "trainer.profiler=simple")
+def test_a_folder_of_any_name_has_checkpoints_and_a_profile(run, capsys):
+    given = ("callbacks.periodic.every_n_epochs=1", "trainer.profiler=simple")
+    folder = run("debug=smoke", "trainer.precision=32", *given, run_dir="a[b],c (d)=e")
 
+    assert (folder / "checkpoints" / "epoch_0001.ckpt").is_file()
+    assert Path(folder, "report.md").is_file()
     assert (folder / "fit-profile.txt").stat().st_size > 0
     assert f"Profile: {folder / 'fit-profile.txt'}" in capsys.readouterr().out
 
@@ -110,13 +111,6 @@ def test_validation_runs_within_an_epoch(run):
     folder = run("debug=smoke", "trainer.val_check_interval=2")
 
     assert pd.read_csv(folder / "metrics.csv")["val/acc"].notna().all()
-
-
-def test_run_folders_may_have_any_characters(run):
-    folder = run("debug=smoke", "callbacks.periodic.every_n_epochs=1", run_dir="a[b],c (d)=e")
-
-    assert (folder / "checkpoints" / "epoch_0001.ckpt").is_file()
-    assert Path(folder, "report.md").is_file()
 
 
 def test_without_a_best_checkpoint_the_last_weights_are_tested(run, capsys):

@@ -49,13 +49,12 @@ def test_a_text_that_cannot_be_written_counts_as_an_error(
 
 
 @pytest.mark.parametrize("output", ["model.pth", pytest.param("m.onnx", marks=pytest.mark.slow)])
-def test_export_of_two_samples_needs_no_split(output, run, tmp_path):
-    trained = run("debug=smoke", "trainer.max_epochs=1", run_dir="trained")
+def test_export_of_two_samples_needs_no_split(output, run, checkpoint, tmp_path):
     two = write_hands(tmp_path / "two", groups=1, letters="AB", each=1)
 
     exported = tmp_path / output
     settings = ("stage=export", f"data_dir={two}", f"export.output={exported}")
-    run(*settings, f"ckpt_path={trained}/checkpoints/best.ckpt", run_dir="exported")
+    run(*settings, f"ckpt_path={checkpoint}", run_dir="exported")
 
     assert exported.stat().st_size > 0
 
