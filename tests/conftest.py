@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from datamodules.readers.asl import hand_input, image_folder
 from experiments.stages import run_stage
 from tests.helpers.compose import compose_command, keep_config_files
-from tests.helpers.runs import train_smoke
+from tests.helpers.runs import share_smoke_run
 from unvoiced.vision.hands import Hand
 from unvoiced.vision.models import locate_face_model, locate_hand_model
 
@@ -48,9 +48,24 @@ Composer = Callable[..., DictConfig]
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return ``smoke_run("asl")``, the folder of a brief training; tests must not change it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all processes
+
+    def make(task: str) -> Path:
+        return share_smoke_run(
+            folder / f"smoke_{task}", f"task={task}", "callbacks.periodic.every_n_epochs=2"
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def checkpoint(smoke_run: Callable[[str], Path]) -> Path:
     """Return best.ckpt of a brief training of task=asl; tests must not change it."""
-    return train_smoke(tmp_path_factory.mktemp("trained"))
+    return smoke_run("asl") / "checkpoints" / "best.ckpt"
 
 
 @pytest.fixture

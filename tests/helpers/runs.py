@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from filelock import FileLock
 
 from experiments.stages import run_stage
 from tests.helpers.compose import compose_command
@@ -18,6 +19,16 @@ def train_smoke(folder: Path, *overrides: str) -> Path:
     """Train briefly and return best.ckpt."""
     run_stage(compose_command("debug=smoke", *overrides, run_dir=folder))
     return folder / "checkpoints" / "best.ckpt"
+
+
+def share_smoke_run(folder: Path, *overrides: str) -> Path:
+    """Return the folder of a brief training that all test processes share."""
+    finished = folder.with_name(f"{folder.name}_finished")
+    with FileLock(f"{folder}.lock"):
+        if not finished.exists():
+            train_smoke(folder, *overrides)
+            finished.touch()
+    return folder
 
 
 def make_metric_table(rows: list[tuple], metric: str = "val/acc") -> pd.DataFrame:

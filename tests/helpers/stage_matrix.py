@@ -69,14 +69,6 @@ EXPORT_CELLS: dict[str, tuple[str, str, str, str]] = {
     "task=vsr": (WORKS, WORKS, WORKS, WORKS),
     "task=emg": (WORKS, WORKS, WORKS, GROUPED),
 }
-# Smaller layers for the recipes with large networks: outcomes do not depend on them.
-SMALL = {
-    "experiment=vsr_reference": ("net.embedding_dim=16", "net.hidden_size=16", "net.num_heads=2"),
-    "experiment=emg_hybrid_reference": ("net.hidden_size=32", "net.num_heads=2"),
-    "experiment=emg_spatiotemporal_reference": (
-        *("net.hidden_size=32", "net.num_heads=2", "net.num_layers=1", "logger=csv"),
-    ),
-}
 
 
 def render_page() -> str:

@@ -1,6 +1,7 @@
 """The task lipread: batches, vocabulary, initial weights."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,10 +126,10 @@ def test_initial_weights_are_copied(compose_config, run, clips: Path, tmp_path: 
     torch.testing.assert_close(module.net.state_dict(), trained)
 
 
-def test_start_from_another_network_is_refused(run, clips: Path, tmp_path: Path) -> None:
-    hands = run("debug=smoke", "net=landmark_gru", run_dir="hands")
-    with pytest.raises(ValueError, match="holds a LandmarkGRU, and none of its weights fits this"):
-        run(*SMALL, f"data_dir={clips}", f"init_from={hands}/checkpoints/best.ckpt", run_dir="b")
+def test_start_from_another_network_is_refused(run, smoke_run, clips: Path) -> None:
+    hands = smoke_run("asl") / "checkpoints" / "best.ckpt"
+    with pytest.raises(ValueError, match="holds a LetterNet, and none of its weights fits this"):
+        run(*SMALL, f"data_dir={clips}", f"init_from={hands}", run_dir="b")
     with pytest.raises(ValueError, match="does not exist"):
         run(*SMALL, f"data_dir={clips}", "init_from=nowhere.ckpt", run_dir="c")
 
@@ -157,18 +158,8 @@ def test_the_network_learns_movement(run, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from hydra import compose, initialize_config_dir
-
-    from experiments.launch.resolvers import register_resolvers
-    from experiments.stages import run_stage
-    from tests.helpers.paths import ROOT
-
-    folder = tmp_path_factory.mktemp("trained")
-    register_resolvers()
-    with initialize_config_dir(str(ROOT / "conf")):
-        run_stage(compose("config", ["task=lipread", "debug=smoke", f"run_dir={folder}"]))
-    return folder / "checkpoints" / "best.ckpt"
+def checkpoint(smoke_run: Callable[[str], Path]) -> Path:
+    return smoke_run("lipread") / "checkpoints" / "best.ckpt"
 
 
 def write_speaking_video(path: Path, seconds: float = 1.6) -> Path:

@@ -306,9 +306,8 @@ def test_a_killed_programs_uploads_are_removed_at_the_next_start(
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
 def test_a_page_that_is_ended_leaves_no_uploads_and_no_password(
-    run: Any, tmp_path: Path, number: signal.Signals
+    checkpoint: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    checkpoint = run("debug=smoke") / "checkpoints" / "best.ckpt"
     command = [sys.executable, "run.py", "stage=serve", "serve.port=0", "serve.auth=ann:sesame"]
     command += [f"ckpt_path={checkpoint}", f"hydra.run.dir={tmp_path / 'served'}"]
     temporary = tmp_path / "temporary"

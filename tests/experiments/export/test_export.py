@@ -86,13 +86,10 @@ def test_the_plain_file_is_complete_and_loads(task: str, compose_config, tmp_pat
 
 @pytest.mark.parametrize("task", FIRST_TASK)
 def test_an_exported_model_scores_as_its_checkpoint(
-    task: str, checkpoint: Path, run, tmp_path: Path, capsys
+    task: str, smoke_run, run, tmp_path: Path, capsys
 ) -> None:
     best = tmp_path / "best.ckpt"
-    trained = checkpoint
-    if task != TASKS[0]:
-        trained = run(f"task={task}", "debug=smoke", run_dir="a") / "checkpoints" / "best.ckpt"
-    best.write_bytes(trained.read_bytes())
+    best.write_bytes((smoke_run(task) / "checkpoints" / "best.ckpt").read_bytes())
     capsys.readouterr()
     run(f"task={task}", "stage=export", f"ckpt_path={best}")
     path = tmp_path / "best.pth"  # output=null

@@ -32,8 +32,8 @@ CLASSIFIED = ("acc", "acc", ["train/loss", "val/loss", "train/acc", "val/acc"])
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_smoke_run_leaves_a_whole_run_folder(task: str, run) -> None:
-    folder = run(f"task={task}", "debug=smoke", "callbacks.periodic.every_n_epochs=2")
+def test_smoke_run_leaves_a_whole_run_folder(task: str, smoke_run) -> None:
+    folder = smoke_run(task)
     share, primary_metric, columns = SCORES.get(task, CLASSIFIED)
     expected = RUN_FOLDER + (MATRIX if task not in SCORES else ("transcripts/epoch_0002.png",))
     assert [name for name in expected if not (folder / name).stat().st_size] == []
