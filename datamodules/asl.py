@@ -40,10 +40,11 @@ class ASLDataModule(PreparedDataModule):
 
     @property
     def net_defaults(self) -> dict[str, Any]:
-        """The size of a frame, its hands, and the class of one without a hand (-1: none)."""
+        """The size of a frame, its hands, their motion, and the class without a hand (-1: none)."""
         names, size = list(self.classes), int(self.prepared.meta["frame"]["shape"][0])
         return super().net_defaults | {
             "input_size": size,
             "num_hands": count_hands((size,)),
+            "has_motion": self.frames > 1,
             "nothing": names.index(PAUSE_LABEL) if PAUSE_LABEL in names else -1,
         }

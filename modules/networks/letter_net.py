@@ -1,4 +1,4 @@
-"""Letters from single frames of hand landmarks: an ensemble of small perceptrons."""
+"""Letters from hand landmarks: an ensemble of small perceptrons."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from modules.networks.base import Network
 from modules.networks.layers.hand_features import HandFeatures, describe_pair
+from modules.networks.layers.hand_motion import NUM_MOTION_FEATURES, describe_motion
 
 
 class MemberLinear(nn.Module):
@@ -29,7 +30,8 @@ class LetterNet(Network):
     """Mean of small perceptrons over hand features: landmarks (B, T, 63) → logits (B, classes).
 
     Members cost little and disagree most on unseen signers, where their mean is better than any of
-    them. The logits of several frames are averaged.
+    them. The logits of several frames are averaged; with ``has_motion``, their features are, and
+    features of the hand's motion are added.
 
     Args:
         num_classes: letters and signs.
@@ -41,6 +43,8 @@ class LetterNet(Network):
         num_hands: 1, or 2: landmarks (B, T, 126) of a left and a right hand, zeros for an absent
             one.
         nothing: class of a frame without a hand, whose landmarks are zeros; -1: there is none.
+        has_motion: whether letters that are drawn, such as J and Z, are told from letters that are
+            held by the motion of the hand.
     """
 
     def __init__(
@@ -53,11 +57,12 @@ class LetterNet(Network):
         feature_dropout: float = 0.1,
         nothing: int = 27,
         num_hands: int = 1,
+        has_motion: bool = False,
     ) -> None:
         super().__init__()
         self.num_members, self.num_classes, self.nothing = num_members, num_classes, nothing
-        self.num_hands = num_hands
-        inputs = num_hands * HandFeatures.num_features
+        self.num_hands, self.has_motion = num_hands, has_motion
+        inputs = num_hands * (HandFeatures.num_features + has_motion * NUM_MOTION_FEATURES)
         inputs += HandFeatures.num_pair_features if num_hands == 2 else 0
         self.features = HandFeatures()
         self.input_norm = nn.BatchNorm1d(inputs, affine=False, momentum=0.05)
@@ -95,8 +100,8 @@ class LetterNet(Network):
         return self._recognize_empty(logits, x), self._average_time(hidden, x).mean(0)
 
     def _average_time(self, values: Tensor, x: Tensor) -> Tensor:
-        """Average over the frames of x, (members, B * T, D) → (members, B, D)."""
-        return values.reshape(self.num_members, *x.shape[:2], -1).mean(2)
+        """Average over the frames of x, (members, B * T or B, D) → (members, B, D)."""
+        return values.reshape(self.num_members, len(x), -1, values.shape[-1]).mean(2)
 
     def _describe_pair(self, hands: Tensor) -> Tensor:
         """Return the features of two hands, (N, 126) → (N, inputs); zeros for an absent hand."""
@@ -106,10 +111,18 @@ class LetterNet(Network):
         ]
         return torch.cat([*described, describe_pair(first, second)], 1)
 
+    def _add_motion(self, features: Tensor, x: Tensor) -> Tensor:
+        """Return the mean features of the frames and the motion, (B * T, F) → (B, F + motion)."""
+        mean = features.reshape(*x.shape[:2], -1).mean(1)
+        motions = [describe_motion(hand) for hand in x.split(63, dim=2)]
+        return torch.cat([mean, *motions], 1)
+
     def _hidden_layers(self, x: Tensor) -> Tensor:
-        """Return the last hidden layers, (B, T, 63) → (members, B * T, hidden_size)."""
+        """Return the last hidden layers, (B, T, 63) → (members, B * T or B, hidden_size)."""
         hands = x.reshape(x.shape[0] * x.shape[1], self.num_hands * 63)
         features = self._describe_pair(hands) if self.num_hands == 2 else self.features(hands)
+        if self.has_motion:
+            features = self._add_motion(features, x)
         # Rare poses are many deviations away; the limit bounds their effect on the first layer.
         values = self.input_norm(features).clamp(-5, 5)
         values = self.feature_drop(values[None].repeat(self.num_members, 1, 1))

@@ -10,12 +10,17 @@ import numpy as np
 from unvoiced.readings import NO_READING
 from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StageTimer
-from unvoiced.streams.decisions import PAUSE_LABEL, Event, HoldDetector
+from unvoiced.streams.decisions import PAUSE_LABEL, TOLERANCE_S, Event, HoldDetector
 from unvoiced.streams.trackers import HandTracker
+
+DEFAULT_RATE = 30.0  # frames a second of a model of several frames that states no rate
+MAX_FRAMES = 1_000  # of one answer
 
 
 class FingerspellingStream:
-    """Reads every frame; a letter counts when it is held.
+    """Reads every frame; a letter counts when it is held, or drawn.
+
+    A model of several frames reads those of the same time, whatever the camera's frame rate.
 
     Args:
         recognizer: predicts letters.
@@ -34,8 +39,12 @@ class FingerspellingStream:
         self.recognizer, self.detector = recognizer, HoldDetector(**settings)
         self.min_probability = self.detector.min_probability
         self.tracker = None if is_preprocessed else HandTracker(recognizer)
-        frames = recognizer.metadata["input"]["frames"]
-        self._landmarks: deque[np.ndarray] = deque(maxlen=frames)
+        frames, rate = (
+            recognizer.metadata["input"]["frames"],
+            recognizer.metadata["frame"].get("rate"),
+        )
+        self._window_s = (frames - 1) / (rate or DEFAULT_RATE)
+        self._landmarks: deque[tuple[float, np.ndarray]] = deque(maxlen=MAX_FRAMES)
         self.reading = NO_READING
         self._list_labels()
 
@@ -43,7 +52,7 @@ class FingerspellingStream:
         """Read an image (H, W, 3) or landmarks (63,), and return the events."""
         events = self._follow_classes(seconds)
         with timer.measure("landmarks"):
-            landmarks = self._collect_landmarks(frame)
+            landmarks = self._collect_landmarks(frame, seconds)
         with timer.measure("network"):
             probabilities = self._predict(landmarks)
         with timer.measure("decision"):
@@ -61,7 +70,7 @@ class FingerspellingStream:
         from unvoiced.vision.skeleton import draw_hand  # needed for drawing only
 
         canvas = np.zeros((480, 480, 3), np.uint8)
-        return draw_hand(canvas, self._landmarks[-1]) if self._landmarks else canvas
+        return draw_hand(canvas, self._landmarks[-1][1]) if self._landmarks else canvas
 
     def _list_labels(self) -> None:
         self._classes = self.recognizer.classes
@@ -78,8 +87,8 @@ class FingerspellingStream:
         self._list_labels()
         return events
 
-    def _collect_landmarks(self, frame: np.ndarray) -> np.ndarray | None:
-        """Return the last landmarks (T, 63) that the network takes; None without a hand."""
+    def _collect_landmarks(self, frame: np.ndarray, seconds: float) -> np.ndarray | None:
+        """Return the landmarks (T, 63) of the time that the network takes; None without a hand."""
         if self.tracker is None:
             landmarks = frame if frame.any() else None
         else:
@@ -87,8 +96,10 @@ class FingerspellingStream:
         if landmarks is None:
             self._landmarks.clear()
             return None
-        self._landmarks.append(landmarks)
-        return np.stack(self._landmarks)
+        self._landmarks.append((seconds, landmarks))
+        while seconds - self._landmarks[0][0] > self._window_s + TOLERANCE_S:
+            self._landmarks.popleft()
+        return np.stack([landmarks for _, landmarks in self._landmarks])
 
     def _predict(self, landmarks: np.ndarray | None) -> np.ndarray:
         """Return (labels,) probabilities, including one for a pause."""

@@ -14,6 +14,7 @@ from datamodules.simulators.hand.poses import FLEXION_LIMITS, POSES, SPLAY_LIMIT
 from datamodules.simulators.hand.signers import Signer
 
 CURL_TILT = np.array([-0.08, 0.0, 0.1, 0.2])  # curled fingers lean towards the scaphoid
+DRIFT_SPEED, SWAY = 0.3, 0.1  # of a hand that holds a sign: palm lengths a second, palm lengths
 FULL_THUMB_BEND = np.radians([65.0, 85.0])  # knuckle and end joint
 
 
@@ -38,6 +39,8 @@ def place_joints(
     joints = np.einsum("nfij,nkj->nfki", rotations, hand)
     draws_z = np.array([pose.draws_z for pose in poses])
     joints += draws_z[:, None, None, None] * _trace_z(progress)[:, :, None]
+    if frames > 1:
+        joints += noise * _draw_drift(rng, count, frames, fps)[:, :, None]
     return joints * [-1, 1, 1] if signer.is_left_handed else joints
 
 
@@ -124,10 +127,21 @@ def _draw_progress(
     """Return the progress of the letter in each frame, (n, frames) from 0 to 1."""
     if frames == 1:  # signers hold a moving letter for a still image, each at another moment
         return np.clip(signer.phase + 0.1 * rng.standard_normal((count, 1)), 0, 1)
-    spare = max(frames / fps - signer.stroke, 0.0)
-    start = spare * rng.random((count, 1))
+    # A sample shows at least half of the stroke, or of itself where it is shorter.
+    seconds, least = frames / fps, min(frames / fps, signer.stroke) / 2
+    start = rng.uniform(least - signer.stroke, seconds - least, (count, 1))
     share = np.clip((np.arange(frames) / fps - start) / signer.stroke, 0, 1)
     return share * share * (3 - 2 * share)  # starts and ends at rest
+
+
+def _draw_drift(rng: np.random.Generator, count: int, frames: int, fps: float) -> np.ndarray:
+    """Return how hands that are not quite still move, (n, frames, 3) in palm lengths."""
+    seconds = (np.arange(frames) / fps)[:, None]
+    speed = DRIFT_SPEED * rng.standard_normal((count, 1, 3))
+    sway = SWAY * rng.standard_normal((count, 1, 3))
+    rate = rng.uniform(0.3, 1.5, (count, 1, 1))  # Hz
+    phase = rng.uniform(0, 2 * np.pi, (count, 1, 3))
+    return speed * seconds + sway * np.sin(2 * np.pi * rate * seconds + phase)
 
 
 def _trace_z(progress: np.ndarray) -> np.ndarray:

@@ -116,6 +116,7 @@ MODEL: dict[str, Rule] = {
     "net.*dropout": SHARE_BELOW_ONE,
     "net.nothing": integer(-1, 1_000_000, "the number of a class") | NULL,
     "net.num_hands": integer(1, 2, "hands") | NULL,
+    "net.has_motion": FLAG | NULL,
     "net.num_members": integer(1, 64, "networks"),
     "net.*layers": LAYERS,
     "net.num_blocks": LAYERS,
