@@ -79,7 +79,7 @@ def collect_results(
         for name, value in scores.items()
     }
     for name, value in results.numbers.items():
-        if name.endswith(("/n", "/seen_n", "/seen_groups")):
+        if name.endswith(("/n", "_n", "/seen_groups")):
             results.numbers[name] = int(value)
     results.numbers["run"] = record.describe(curve)
     text = json.dumps(results.numbers, indent=2) + "\n"

@@ -14,6 +14,7 @@ from datamodules.simulators.hand.poses import FLEXION_LIMITS, POSES, SPLAY_LIMIT
 from datamodules.simulators.hand.signers import Signer
 
 CURL_TILT = np.array([-0.08, 0.0, 0.1, 0.2])  # curled fingers lean towards the scaphoid
+HELD_SHARE = 0.3  # of the moving letters: also in clips, some people hold them
 DRIFT_SPEED, SWAY = 0.3, 0.1  # of a hand that holds a sign: palm lengths a second, palm lengths
 FULL_THUMB_BEND = np.radians([65.0, 85.0])  # knuckle and end joint
 
@@ -125,13 +126,16 @@ def _draw_progress(
     signer: Signer, rng: np.random.Generator, count: int, frames: int, fps: float
 ) -> np.ndarray:
     """Return the progress of the letter in each frame, (n, frames) from 0 to 1."""
-    if frames == 1:  # signers hold a moving letter for a still image, each at another moment
-        return np.clip(signer.phase + 0.1 * rng.standard_normal((count, 1)), 0, 1)
+    # For a still image, signers hold a moving letter, each at another moment.
+    still = np.clip(signer.phase + 0.1 * rng.standard_normal((count, 1)), 0, 1)
+    if frames == 1:
+        return still
     # A sample shows at least half of the stroke, or of itself where it is shorter.
     seconds, least = frames / fps, min(frames / fps, signer.stroke) / 2
     start = rng.uniform(least - signer.stroke, seconds - least, (count, 1))
     share = np.clip((np.arange(frames) / fps - start) / signer.stroke, 0, 1)
-    return share * share * (3 - 2 * share)  # starts and ends at rest
+    moving = share * share * (3 - 2 * share)  # starts and ends at rest
+    return np.where(rng.random((count, 1)) < HELD_SHARE, still, moving)
 
 
 def _draw_drift(rng: np.random.Generator, count: int, frames: int, fps: float) -> np.ndarray:

@@ -49,7 +49,7 @@ def _trace_joints(points: Tensor) -> Tensor:
 
 
 def _legendre_polynomials(frames: int, device: torch.device) -> Tensor:
-    """Return the polynomials of degree 1 to 4 at each frame, (4, T)."""
-    t = torch.arange(frames, device=device) * (2 / max(frames - 1, 1)) - (1 if frames > 1 else 0)
+    """Return the polynomials of degree 1 to 4 in each frame, (4, T)."""
+    t = (2 * torch.arange(frames, device=device) + 1) / frames - 1  # middles of the frames
     cubic = (5 * t**3 - 3 * t) / 2
     return torch.stack([t, (3 * t**2 - 1) / 2, cubic, (35 * t**4 - 30 * t**2 + 3) / 8])
