@@ -19,6 +19,7 @@ from modules.lipread import LipreadModule
 from tests.helpers.faces import paint_scene
 from tests.helpers.paths import require_shared_data
 from tests.helpers.prepared_sets import write_mouths
+from tests.helpers.runs import train_smoke
 from tests.helpers.videos import write_video
 from unvoiced.metadata import fill_from_training
 
@@ -107,12 +108,21 @@ def test_start_from_another_vocabulary(run, clips: Path, tmp_path: Path, capsys)
     )
 
 
-def test_initial_weights_are_copied(compose_config, run, clips: Path, tmp_path: Path) -> None:
+WORDS = ("uno", "due", "tre")  # as many as in the other set
+
+
+@pytest.fixture(scope="module")
+def italian(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkpoint of three other words."""
+    folder = tmp_path_factory.mktemp("italian")
+    data = write_mouths(folder / "set", words=WORDS, size=(32, 48))
+    return train_smoke(folder / "run", *SMALL, f"data_dir={data}")
+
+
+def test_initial_weights_are_copied(compose_config, clips: Path, italian: Path) -> None:
     from experiments.checkpoints.init_from import load_initial_weights
 
-    words = ("uno", "due", "tre")  # as many words, and others: the head must not be taken over
-    path = run(*SMALL, f"data_dir={write_mouths(tmp_path / 'set', words=words, size=(32, 48))}")
-    path = path / "checkpoints" / "best.ckpt"
+    path = italian  # of other words: the head must not be taken over
     config = compose_config(*SMALL, f"data_dir={clips}")
     module = build_module(config, build_datamodule(config))
     before = {k: v.clone() for k, v in module.net.state_dict().items()}
@@ -134,14 +144,12 @@ def test_start_from_another_network_is_refused(run, smoke_run, clips: Path) -> N
         run(*SMALL, f"data_dir={clips}", "init_from=nowhere.ckpt", run_dir="c")
 
 
-def test_frames_of_another_size_are_refused(run, clips: Path, tmp_path: Path) -> None:
-    trained = run(*SMALL, f"data_dir={clips}", run_dir="a")
-    small = write_mouths(tmp_path / "small", size=(16, 16))
+def test_frames_of_another_size_are_refused(run, italian: Path, tmp_path: Path) -> None:
+    small = write_mouths(tmp_path / "small", words=WORDS, size=(16, 16))
     with pytest.raises(ValueError, match=r"shape \[16, 16\], and the model was trained on \[32, 4"):
         run(
-            *("task=lipread", "stage=test", f"ckpt_path={trained}/checkpoints/best.ckpt"),
+            *("task=lipread", "stage=test", f"ckpt_path={italian}"),
             *(f"data_dir={small}", "split=test_only"),
-            run_dir="b",
         )
 
 

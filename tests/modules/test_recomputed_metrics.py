@@ -68,8 +68,8 @@ def recompute_text(rows: pd.DataFrame) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("task", FIRST_TASK)
-def test_every_metric_is_what_the_predictions_give(task: str, run: Run) -> None:
-    folder = run(f"task={task}", "debug=smoke", "trainer.limit_test_batches=1.0")
+def test_every_metric_is_what_the_predictions_give(task: str, smoke_run: Run, run: Run) -> None:
+    folder = smoke_run(task)
     first = check_reported(folder)
     assert {"test/loss", "test/n"} < first
     checkpoint = f"ckpt_path={folder / 'checkpoints' / 'best.ckpt'}"

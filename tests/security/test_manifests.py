@@ -12,15 +12,13 @@ import pytest
 PLACES = ["/etc/passwd", "../../../etc/passwd", "//etc/passwd", "a/../../x.npy", "~/x.npy"]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_rows_with_files_elsewhere_are_rejected(
-    place: str, run: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_rows_with_files_elsewhere_are_rejected(run: Callable[..., Path], tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
     random = np.random.default_rng(0)
     np.save(raw / "r.npy", (30 * random.standard_normal((3_000, 8))).astype(np.float32))
-    (raw / "manifest.csv").write_text(f"path,text,session\nr.npy,hi,s1\n{place},yes,s1\n")
+    rows = [f"{place},{number},s1\n" for number, place in enumerate(PLACES)]
+    (raw / "manifest.csv").write_text("path,text,session\nr.npy,hi,s1\n" + "".join(rows))
     settings = ("reader=emg_manifest", "reader.sample_rate=1000", f"raw_dir={raw}")
     run(
         "stage=prepare",
@@ -30,14 +28,15 @@ def test_rows_with_files_elsewhere_are_rejected(
         "prepare.num_workers=1",
     )
     assert list(pd.read_csv(tmp_path / "set" / "manifest.csv")["label"]) == ["hi"]
-    assert list(pd.read_csv(tmp_path / "set" / "rejected.csv")["label"]) == ["yes"]
+    rejected = pd.read_csv(tmp_path / "set" / "rejected.csv")["label"]
+    assert sorted(rejected) == [*range(len(PLACES))]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_clips_elsewhere_are_rejected(place: str, run: Callable[..., Path], tmp_path: Path) -> None:
+def test_clips_elsewhere_are_rejected(run: Callable[..., Path], tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
-    (raw / "words.csv").write_text(f"path,label\n{place},yes\n")
+    rows = [f"{place},yes\n" for place in PLACES]
+    (raw / "words.csv").write_text("path,label\n" + "".join(rows))
     settings = (
         "reader=video_manifest",
         "reader.manifest=words.csv",

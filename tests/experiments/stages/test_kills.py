@@ -108,9 +108,9 @@ def test_a_killed_run_with_other_intervals_resumes_identically(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-def test_a_run_killed_at_twenty_random_times_resumes_identically(
-    task: str, unbroken_run: Callable[[str], Path], tmp_path: Path
+@pytest.mark.parametrize(("task", "count"), [(t, 20 if t == TASKS[0] else 8) for t in TASKS])
+def test_a_run_killed_at_random_times_resumes_identically(
+    task: str, count: int, unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """Each kill comes within the duration of a complete run."""
     whole = unbroken_run(task)
@@ -121,7 +121,7 @@ def test_a_run_killed_at_twenty_random_times_resumes_identically(
         process.join(rng.uniform(0.1, 0.7 * seconds))  # the last third is test and report
         process.kill()
 
-    while kills < 20:
+    while kills < count:
         kills += run_or_resume(task, folder, during=kill).returncode == -signal.SIGKILL
     done = run_or_resume(task, folder)
     assert done.returncode == 0, done.stderr
