@@ -124,7 +124,11 @@ class TextComposer:
                 "or more."
             )
         likelihoods = (self._errors @ values)[self._columns]  # of the hold, for each letter
-        self._add_hold(likelihoods, LETTERS[int(values[self._columns].argmax())])
+        self._add_hold(likelihoods, self.labels[self.find_letter(values)].lower())
+
+    def find_letter(self, probabilities: np.ndarray) -> int:
+        """Return the number of the label of the likeliest letter."""
+        return self._columns[int(np.asarray(probabilities)[self._columns].argmax())]
 
     def add_letter(self, letter: str) -> None:
         """Add a letter that is certain, as one that was typed."""

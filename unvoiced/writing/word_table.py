@@ -25,10 +25,7 @@ class WordTable:
             by_length.setdefault(len(word), []).append((word, score))
         self._words = {n: [word for word, _ in pairs] for n, pairs in by_length.items()}
         self._scores = {n: np.array([s for _, s in pairs]) for n, pairs in by_length.items()}
-        self._codes = {
-            n: np.frombuffer("".join(words).encode(), np.uint8).reshape(-1, n) - ord("a")
-            for n, words in self._words.items()
-        }
+        self._codes = {n: _encode_words(words) for n, words in self._words.items()}
 
     def match(self, holds: np.ndarray, most: int) -> list[Match]:
         """Return the best words of (n, 26) holds, with the log-likelihood of their letters.
@@ -42,7 +39,7 @@ class WordTable:
     def complete(self, holds: np.ndarray, most: int) -> list[Match]:
         """Return the best longer words that begin with (n, 26) holds, as ``match``."""
         letters = {
-            n: gather_letters(holds, codes[:, : len(holds)]).sum(1)
+            n: gather_letters(holds, codes).sum(0)
             for n, codes in self._codes.items()
             if n > len(holds)
         }
@@ -61,29 +58,39 @@ class WordTable:
         return [(word, score) for word, score, _ in found[:most]]
 
 
+def _encode_words(words: list[str]) -> np.ndarray:
+    """Return the letters of words of one length as numbers, (length, words)."""
+    letters = np.frombuffer("".join(words).encode(), np.uint8).reshape(len(words), -1)
+    return np.ascontiguousarray(letters.T).astype(np.intp) - ord("a")
+
+
 def gather_letters(holds: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the log-likelihood of each letter at its own hold, (words, n)."""
-    return holds[np.arange(codes.shape[1]), codes]
+    """Return the log-likelihood of each letter at its own hold, (n, words).
+
+    Args:
+        holds: (n, 26) log-likelihoods.
+        codes: (n or more, words); later letters have no hold.
+    """
+    return np.stack([hold.take(letters) for hold, letters in zip(holds, codes, strict=False)])
 
 
 def align_words(holds: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the log-likelihoods (words,) of words (words, length) for holds (n, 26).
+    """Return the log-likelihoods (words,) of words (length, words) for holds (n, 26).
 
     ``length`` is n, or n - 1 (one hold was too many), or n + 1 (one letter has no hold).
     """
-    count, length = len(holds), codes.shape[1]
+    count, length = len(holds), len(codes)
     if length == count:
-        return gather_letters(holds, codes).sum(1)
-    shorter = min(count, length)
-    first = gather_letters(holds, codes[:, :shorter]) if shorter else np.zeros((len(codes), 0))
+        return gather_letters(holds, codes).sum(0)
     # A hold too many: the letters behind it lie one hold later. A letter without a hold: the holds
     # behind it belong to the next letters.
-    is_longer = length > count
-    second = gather_letters(holds, codes[:, 1:]) if is_longer else gather_letters(holds[1:], codes)
-    zeros = np.zeros((len(codes), 1))
-    before = np.concatenate([zeros, first.cumsum(1)], 1)
-    behind = np.concatenate([second[:, ::-1].cumsum(1)[:, ::-1], zeros], 1)
-    scores = before + behind + SLIP_PENALTY  # by the place of the hold or letter that is left out
+    is_longer, shorter = length > count, min(count, length)
+    behind = gather_letters(holds, codes[1:]) if is_longer else gather_letters(holds[1:], codes)
+    scores = np.empty((shorter + 1, codes.shape[1]))  # by the hold or letter that is left out
+    scores[0] = behind.sum(0) + SLIP_PENALTY
+    change = gather_letters(holds[:shorter], codes) - behind  # of a letter that is in its place
+    np.cumsum(change, 0, out=scores[1:])
+    scores[1:] += scores[0]
     if is_longer:  # people hold a double letter once
-        scores[:, 1:] += (DOUBLE_PENALTY - SLIP_PENALTY) * (codes[:, 1:] == codes[:, :-1])
-    return scores.max(1)
+        scores[1:] += (DOUBLE_PENALTY - SLIP_PENALTY) * (codes[1:] == codes[:-1])
+    return scores.max(0)
