@@ -21,10 +21,10 @@ from unvoiced.writing.personal import MAX_WORD_LETTERS, check_phrases, fold_lett
 from unvoiced.writing.word_table import WordTable
 
 LETTERS = string.ascii_lowercase
-WORD_PENALTY = -1.0  # for each word, against splitting one word into short ones
+WORD_PENALTY = -3.0  # for each word, against splitting one word into short ones
 CANDIDATES = 24  # words that are kept for each span
 MAX_HOLDS = 200  # of one text; its beginning is settled
-MIN_PROBABILITY = 1e-4
+MIN_PROBABILITY = 1e-3
 
 
 @dataclass(frozen=True)

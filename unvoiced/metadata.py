@@ -24,6 +24,7 @@ from unvoiced.plain_data import (
 )
 from unvoiced.vision.skeleton import count_hands
 from unvoiced.writing.word_models import check_word_model
+from unvoiced.writing.confusions import check_confusions
 
 
 def _optional_number(least: float, most: float, whole: bool = False) -> Check:
@@ -114,6 +115,7 @@ FACT_CHECKS: dict[str, Check] = {
     "leaks": check_flag,
     "num_members": partial(check_number, least=1, most=1_000, whole=True),
     "confidence": check_confidence,
+    "confusions": check_confusions,
     # of exported networks only:
     "training_data_note": check_text,
     **dict.fromkeys(("network", "fingerprint"), check_identifier),  # its class and weights

@@ -54,6 +54,8 @@ class ModelCard:
             where they are unknown or simulated.
         allow: the packages outside this project that the run was allowed to build (``allow=``), for
             people; loading never trusts it.
+        confusions: (classes, classes) counts of the test of the model, true classes in rows; empty
+            where they are unknown or not needed.
         num_members: networks whose probabilities are averaged.
         confidence: how often answers are wrong, a ``ConfidenceTable`` as plain data; empty where it
             was not measured.
@@ -77,6 +79,7 @@ class ModelCard:
     data_dir: str | list[str] | None = None
     record: dict[str, Any] = field(default_factory=dict)
     allow: list[str] = field(default_factory=list)
+    confusions: list[list[int]] = field(default_factory=list)
     num_members: int = 1
     confidence: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)

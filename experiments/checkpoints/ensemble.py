@@ -93,6 +93,7 @@ def _merge_cards(cards: list[ModelCard]) -> ModelCard:
         "leaks": any(card.leaks for card in cards),
         "record": _merge_records(cards),
         "num_members": len(cards),
+        "confusions": [],
         "confidence": {},  # the mean of several networks has other probabilities
     }
     if any(_describe_split(card) != _describe_split(first) for card in cards):

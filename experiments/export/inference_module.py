@@ -20,6 +20,7 @@ from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.embeddings import can_have_profile, fingerprint_network
 from experiments.checkpoints.exported import ExportedNet
 from experiments.checkpoints.load import require_model
+from experiments.checkpoints.run_confusions import add_run_confusions
 from experiments.launch.build import construct_datamodule
 from experiments.launch.instantiate import plain
 from experiments.reports.results import count_parameters
@@ -41,6 +42,7 @@ CARD_FIELDS = (  # of an exported file's metadata
         "language_model",
     ),
     *("simulated", "leaks", "clip_s", "num_members", "confidence"),
+    "confusions",
 )
 
 
@@ -231,4 +233,6 @@ def build_recognizer(config: DictConfig) -> Recognizer:
     options = list_recognizer_options(config)
     if config.profile:
         options["profile"] = config.profile
-    return wrap_as_recognizer(require_model(config), config, **options)
+    module = require_model(config)
+    add_run_confusions(module, config.ckpt_path)
+    return wrap_as_recognizer(module, config, **options)

@@ -59,6 +59,10 @@ READ_BY = {
     "live": ("live", "serve", "predict", "export"),
     "live.output": ("live",),
     "live.feedback": ("live",),
+    **dict.fromkeys(
+        ("live.suggest", "live.words", "live.phrases", "live.accept"), ("live", "serve")
+    ),
+    "live.type": ("live",),
     "input_reader": ("predict", "live", "record", "doctor", "serve", "export"),
     **dict.fromkeys(
         ("net", "module", "optimizer", "scheduler"), ("fit", "benchmark", "serve", "replay")
@@ -159,6 +163,10 @@ def _select(config: DictConfig, key: str) -> Any:
     return OmegaConf.select(config, key)
 
 
+def _is_suggesting(config: DictConfig) -> bool:
+    return bool(_select(config, "live.suggest"))
+
+
 # Settings that act together with another one: pattern, whether they act, what they need.
 CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     (
@@ -179,6 +187,9 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         lambda c: _select(c, "live.coverage") is None,
         "live.coverage=null: a promise sets the threshold itself",
     ),
+    ("live.words", _is_suggesting, "live.suggest=true"),
+    ("live.phrases", _is_suggesting, "live.suggest=true"),
+    ("live.accept", _is_suggesting, "live.suggest=true"),
     ("adapt.shots", lambda c: c.input, "input=camera:0 or a video"),
     ("adapt.classes", lambda c: c.input, "input=camera:0 or a video"),
     ("input", lambda c: c.stage != "adapt" or c.adapt.method == "profile", "adapt.method=profile"),

@@ -27,7 +27,10 @@ BUILDABLE = [
     ),
 ]
 
-STAGE_SETTINGS = ("output", "feedback")  # of ``live``, which no stream has
+STAGE_SETTINGS = (  # of ``live``, which no stream has
+    *("output", "feedback", "type"),
+    *("suggest", "words", "phrases", "accept"),
+)
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:

@@ -17,6 +17,8 @@ FILE_KEYS = (
     "init_from",
     "pronunciations",
     "serve.auth_file",
+    "live.words",
+    "live.phrases",
     "tokenizer.path",
 )
 READS_DATA = ("fit", "validate", "test", "export", "benchmark", "replay")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from experiments.checkpoints.load import list_paths, load_checkpoint, require_checkpoint
 from experiments.checkpoints.plain_file import CARD, CLASSES, WEIGHTS, class_to_idx
+from experiments.checkpoints.run_confusions import add_run_confusions
 from experiments.launch.console import logger, quiet
 from experiments.reports.results import count_parameters
 from modules.base import TaskModule
@@ -34,6 +35,7 @@ def run(config: DictConfig) -> None:
         _write_app(config, name)
         return
     module = require_checkpoint(config)
+    add_run_confusions(module, config.ckpt_path)
     path = choose_path(config, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")  # never half a file under its name

@@ -17,6 +17,7 @@ from datamodules.store.feedback import FeedbackSet
 from experiments.export.inference_module import build_recognizer
 from experiments.export.live_feedback import prepare_feedback, start_keys
 from experiments.export.live_sources import end_quietly, load_recording, open_live_source
+from experiments.export.live_writing import LiveWriting, open_typer, writing_settings
 from experiments.launch.build import write_config
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain, stream_settings
@@ -26,6 +27,7 @@ from unvoiced.live.cameras import CAMERA_PREFIX, LatestFrameBuffer
 from unvoiced.live.emg_sources import GrowingTable, LSLStream, RecordedSignal
 from unvoiced.live.feedback import FeedbackKeys
 from unvoiced.live.screens import ScreenWindow, VideoWriter, draw_screen
+from unvoiced.live.writing_keys import chain_keys
 from unvoiced.streams.base import LATENCY_STAGES, SignalStream
 from unvoiced.tasks import get_task
 from unvoiced.text import spreadsheet_cell
@@ -71,19 +73,22 @@ def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     is_ready = config.crop == "none" or spec.is_landmark_file(path)
     folder = Path(config.run_dir)
     wrong = FeedbackSet(folder / "feedback", recognizer.metadata)
-    engine = Engine(recognizer, **live, **({"is_preprocessed": True} if is_ready else {}))
+    live |= writing_settings(config, recognizer) | ({"is_preprocessed": True} if is_ready else {})
+    engine = Engine(recognizer, **live)
     feedback = prepare_feedback(config, engine, wrong)
+    writing = LiveWriting(engine, not config.live.output, open_typer(config))
     source = open_live_source(path, recognizer, paced=not config.live.output)
     screen = VideoWriter(config.live.output, source.fps) if config.live.output else ScreenWindow()
-    if feedback is not None:
-        screen.take_key = feedback.press
+    keys = [writing.press] if feedback is None else [feedback.press, writing.press]
+    screen.take_key = chain_keys(*keys)
     write_config(config)
     logger.info(f"Reading {path}. Ctrl-C ends it\n{recognizer.training_data_note}")
+    logger.info(writing.describe_keys())
     frames: Any = source.timed_frames()
     if path.startswith(CAMERA_PREFIX) or not config.live.output:  # else all frames are written
         frames = LatestFrameBuffer(frames)
     with closing(screen), EventLog(folder) as log, wrong:
-        read_frames(frames, engine, screen, log, feedback)
+        read_frames(frames, engine, screen, log, feedback, writing)
     log.report_latency(getattr(frames, "num_dropped", 0))
     logger.info(f"{wrong.describe()}Text: {engine.text}\n\nRun folder: {folder}")
 
@@ -94,6 +99,7 @@ def read_frames(
     screen: Any,
     log: EventLog,
     feedback: FeedbackKeys | None = None,
+    writing: LiveWriting | None = None,
 ) -> None:
     """Read timed frames until they end, the screen is closed, or Ctrl-C."""
     label = ""
@@ -106,6 +112,8 @@ def read_frames(
                 log.write(events, engine.latency_ms, total_ms)
                 for event in events:
                     label = "" if event.kind == "released" else event.label
+                if writing is not None:
+                    writing.update()
                 prompt = feedback.prompt if feedback is not None else ""
                 if not screen.show(draw_screen(engine, prompt or label, total_ms)):
                     break
@@ -129,7 +137,7 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
         )
     source_settings = _pop_source_settings(live)
     reader = {k: v for k, v in plain(config.input_reader).items() if k not in ("_target_", "path")}
-    engine = Engine(recognizer, reader=reader, **live)
+    engine, typer = Engine(recognizer, reader=reader, **live), open_typer(config)
     stream: Any = engine.stream
     source = open_signal(config, stream, source_settings)
     folder = write_config(config)
@@ -137,10 +145,12 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     logger.info(recognizer.training_data_note)
     wrong = FeedbackSet(folder / "feedback", recognizer.metadata)
     keys = start_keys(engine, wrong) if config.live.feedback else nullcontext()
+    writing = LiveWriting(engine, False, typer)
     with WindowLog(folder / "live.csv", stream) as log, wrong, keys:
         try:
             for chunk in source.read_chunks():
                 log.write(engine.push(chunk, stream.duration_s))
+                writing.update()
         except KeyboardInterrupt:
             logger.info("")
         log.write(engine.end())

@@ -16,6 +16,7 @@ import numpy as np
 
 from unvoiced import Engine
 from unvoiced.tasks import get_task
+from unvoiced.text import shorten
 
 SCREEN_HEIGHT, MAX_IMAGE_WIDTH = 480, 960  # pixels, at any size of the camera's frames
 NO_KEY = 255  # of cv2.waitKey, without its upper bits
@@ -44,8 +45,12 @@ def draw_screen(engine: Engine, label: str, total_ms: float) -> np.ndarray:
     write_text(panel, title, (PANEL_MARGIN, 90), fit_scale(title, 2.4, 3), colour, 3)
     for row, (name, probability) in enumerate(engine.top):
         _draw_bar(panel, 130 + 50 * row, name, probability)
-    for row, line in enumerate(_wrap_lines(engine.text)):
-        write_text(panel, line, (PANEL_MARGIN, 320 + 34 * row), TEXT_SCALE, TEXT_COLOUR, 2)
+    for row, line in enumerate(_number_suggestions(engine)):
+        scale = fit_scale(line, 0.6, 1)
+        write_text(panel, line, (PANEL_MARGIN, 292 + 24 * row), scale, ACTIVE_COLOUR)
+    top, most = (386, 3) if engine.suggestions else (320, 4)
+    for row, line in enumerate(_wrap_lines(engine.text, most)):
+        write_text(panel, line, (PANEL_MARGIN, top + 34 * row), TEXT_SCALE, TEXT_COLOUR, 2)
     position = (PANEL_MARGIN, SCREEN_HEIGHT - 16)
     write_text(panel, f"{total_ms:.0f} ms", position, 0.5, FAINT_COLOUR)
     return np.hstack([fit_image(image), panel])
@@ -79,6 +84,10 @@ def fit_image(image: np.ndarray) -> np.ndarray:
     below = SCREEN_HEIGHT - height - above
     colour = BACKGROUND_COLOUR
     return cv2.copyMakeBorder(resized, above, below, 0, 0, cv2.BORDER_CONSTANT, value=colour)
+
+
+def _number_suggestions(engine: Engine) -> list[str]:
+    return [f"{n} {shorten(text, 40)}" for n, text in enumerate(engine.suggestions, 1)]
 
 
 def _last_written(engine: Engine) -> str:

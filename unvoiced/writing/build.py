@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from unvoiced.composer import TextComposer, list_missing_letters
 from unvoiced.language import LanguageModel, english
 from unvoiced.recognizer import Recognizer
@@ -30,6 +32,8 @@ def build_composer(
 ) -> TextComposer:
     """Return a composer for the letters of a model, for one engine.
 
+    The confusions that the model states are its errors, unless a profile corrects its answers.
+
     Args:
         recognizer: reads the letters.
         words: of one's own, such as names; they come first.
@@ -37,11 +41,20 @@ def build_composer(
         language: frequencies of words; None for English.
 
     Raises:
-        ValueError: the model does not read all letters, or a word or phrase is not valid.
+        ValueError: the model does not read all letters or states confusions of other classes, or
+            a word or phrase is not valid.
     """
     reason = explain_missing_suggestions(recognizer)
     if reason:
         raise ValueError(reason)
     language, words = english() if language is None else language, list(words)
     language = language.with_personal(words) if words else language
-    return TextComposer(recognizer.classes, language, phrases=phrases)
+    confusions = _read_confusions(recognizer)
+    return TextComposer(recognizer.classes, language, confusions, phrases)
+
+
+def _read_confusions(recognizer: Recognizer) -> np.ndarray | None:
+    stated = recognizer.metadata.get("confusions")
+    if not stated or recognizer.profile is not None:
+        return None
+    return np.asarray(stated, np.float64)

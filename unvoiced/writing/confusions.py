@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from unvoiced.plain_data import check_number, require_fact
+
 PRIOR_RIGHT, PRIOR_OTHER = 1.0, 0.1  # counts that are added: to the right label, and to all others
+OWN_SHARE = 0.5  # of the likelihood of a hold that the probabilities of the model have themselves
+MAX_CONFUSED = 128  # classes
+MAX_COUNT = 1_000_000_000
 
 
 def build_error_model(confusions: np.ndarray | None, size: int) -> np.ndarray:
-    """Return (true, predicted) probabilities, of counts of the same shape.
+    """Return (true, predicted) weights, of counts of the same shape.
+
+    They are the mean of the share of each prediction in the test and of a model without errors,
+    whose own probabilities state its doubts.
 
     Args:
         confusions: (size, size) counts, true labels in rows; None for a model without errors.
@@ -23,4 +33,16 @@ def build_error_model(confusions: np.ndarray | None, size: int) -> np.ndarray:
     if counts.shape != (size, size) or not np.isfinite(counts).all() or (counts < 0).any():
         raise ValueError(f"confusions of shape {counts.shape}; expected ({size}, {size}) counts.")
     counts = counts + PRIOR_RIGHT * np.eye(size) + PRIOR_OTHER / size
-    return counts / counts.sum(1, keepdims=True)
+    shares = counts / counts.sum(1, keepdims=True)
+    return OWN_SHARE * np.eye(size) + (1 - OWN_SHARE) * shares
+
+
+def check_confusions(place: str, value: Any) -> None:
+    """Accept the counts of a square matrix as lists; an empty one is of an unknown test."""
+    is_list = isinstance(value, list | tuple) and len(value) <= MAX_CONFUSED
+    require_fact(place, value, is_list, f"at most {MAX_CONFUSED} rows of counts")
+    for row in value:
+        is_row = isinstance(row, list | tuple) and len(row) == len(value)
+        require_fact(place, row, is_row, f"a row of {len(value)} counts")
+        for count in row:
+            check_number(place, count, 0, MAX_COUNT, whole=True)
