@@ -22,6 +22,7 @@ from unvoiced.writing.word_table import WordTable
 
 LETTERS = string.ascii_lowercase
 WORD_PENALTY = -3.0  # for each word, against splitting one word into short ones
+FIRST_MARGIN = 7.0  # by which the score of a longer text must exceed that of what is spelled
 CANDIDATES = 24  # words that are kept for each span
 MAX_HOLDS = 200  # of one text; its beginning is settled
 MIN_PROBABILITY = 1e-3
@@ -154,17 +155,21 @@ class TextComposer:
     # ---- suggestions
 
     def propose(self, most: int = 3, previous: str | None = None) -> list[str]:
-        """Return the likeliest texts: the words that are spelled first, then any that begin so.
+        """Return the likeliest texts: what is spelled, words that begin so, and quick phrases.
+
+        The words as far as they are spelled come first, unless a longer text is far likelier.
 
         Args:
             most: number of texts.
             previous: the word before the first hold.
         """
         spelled = self.suggest(most, previous)
-        others = [*spelled[1:], *self.complete(most, previous), *self.match_phrases(most)]
-        others.sort(key=lambda one: -one.score)
-        texts = [one.text for one in [*spelled[:1], *others]]
-        return list(dict.fromkeys(texts))[:most]
+        longer = [*self.complete(most, previous), *self.match_phrases(most)]
+        best = max((one.score for one in longer), default=-np.inf)
+        is_first = bool(spelled) and spelled[0].score >= best - FIRST_MARGIN
+        first = spelled[:1] if is_first else []
+        others = sorted([*spelled, *longer], key=lambda one: -one.score)
+        return list(dict.fromkeys(one.text for one in [*first, *others]))[:most]
 
     def suggest(self, most: int = 3, previous: str | None = None) -> list[Suggestion]:
         """Return the likeliest texts, best first: words as far as they are spelled.

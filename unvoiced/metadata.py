@@ -23,8 +23,8 @@ from unvoiced.plain_data import (
     require_fact,
 )
 from unvoiced.vision.skeleton import count_hands
-from unvoiced.writing.word_models import check_word_model
 from unvoiced.writing.confusions import check_confusions
+from unvoiced.writing.word_models import check_word_model
 
 
 def _optional_number(least: float, most: float, whole: bool = False) -> Check:

@@ -60,9 +60,8 @@ READ_BY = {
     "live.output": ("live",),
     "live.feedback": ("live",),
     **dict.fromkeys(
-        ("live.suggest", "live.words", "live.phrases", "live.accept"), ("live", "serve")
+        [f"live.{name}" for name in ("suggest", "words", "phrases", "accept", "type")], ("live",)
     ),
-    "live.type": ("live",),
     "input_reader": ("predict", "live", "record", "doctor", "serve", "export"),
     **dict.fromkeys(
         ("net", "module", "optimizer", "scheduler"), ("fit", "benchmark", "serve", "replay")

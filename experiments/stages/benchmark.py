@@ -1,4 +1,4 @@
-"""stage=benchmark: measure training steps, callbacks or large sets."""
+"""stage=benchmark: measure training steps, callbacks, large sets or suggestions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ def run(config: DictConfig) -> float:
     """
     if config.ckpt_path:
         config = select_training_data(config, require_model(config).card)
+    if config.benchmark.phrases:
+        from experiments.benchmarks.spelling import measure_spelling  # of letters alone
+
+        return measure_spelling(config)
     if config.benchmark.samples:
         return measure_sizes(config)
     if config.benchmark.callbacks:

@@ -82,8 +82,8 @@ def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
     keys = [writing.press] if feedback is None else [feedback.press, writing.press]
     screen.take_key = chain_keys(*keys)
     write_config(config)
-    logger.info(f"Reading {path}. Ctrl-C ends it\n{recognizer.training_data_note}")
-    logger.info(writing.describe_keys())
+    notes = f"{writing.describe_keys()}{recognizer.training_data_note}"
+    logger.info(f"Reading {path}. Ctrl-C ends it\n{notes}")
     frames: Any = source.timed_frames()
     if path.startswith(CAMERA_PREFIX) or not config.live.output:  # else all frames are written
         frames = LatestFrameBuffer(frames)

@@ -57,4 +57,9 @@ def _read_confusions(recognizer: Recognizer) -> np.ndarray | None:
     stated = recognizer.metadata.get("confusions")
     if not stated or recognizer.profile is not None:
         return None
+    if len(stated) != len(recognizer.classes):
+        raise ValueError(
+            f"The model's file states confusions of {len(stated)} classes, and the model has "
+            f"{len(recognizer.classes)}. Export it again."
+        )
     return np.asarray(stated, np.float64)

@@ -111,6 +111,7 @@ NODES: dict[str, Rule] = {
     "benchmark.rounds": integer(1, 10_000),
     "benchmark.samples": list_of(integer(2, 10**9)) | NULL,
     "benchmark.callbacks": FLAG,
+    "benchmark.phrases": integer(1, 100_000, "phrases") | NULL,
     "benchmark.memory_mb": integer(64, 10**7, "MiB") | NULL,
     "live.output": FILE | NULL,
     "live.feedback": FLAG,
