@@ -6,7 +6,6 @@ from importlib.resources import files
 
 from fastapi import FastAPI, Response
 
-MAIN_SCRIPT = '<script type="module" src="page/page.js"></script>'
 SCRIPT_TYPE = "text/javascript; charset=utf-8"  # a browser refuses modules of another type
 
 
@@ -14,6 +13,12 @@ def read_scripts() -> dict[str, bytes]:
     """Return the content of each module by its file name."""
     folder = files(__package__).joinpath("static", "modules")
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.name.endswith(".js")}
+
+
+def render_head() -> str:
+    """Return the elements that load the modules, all at once."""
+    preloads = "".join(f'<link rel="modulepreload" href="page/{name}">' for name in read_scripts())
+    return f'{preloads}<script type="module" src="page/page.js"></script>'
 
 
 def add_script_route(app: FastAPI) -> None:

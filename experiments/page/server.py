@@ -136,7 +136,7 @@ def _mount_page(app: Any, page: Any, file_bytes: int) -> None:
     import gradio as gr
 
     from experiments.page import layout, markup
-    from experiments.page.scripts import MAIN_SCRIPT
+    from experiments.page.scripts import render_head
 
     gr.mount_gradio_app(
         app,
@@ -149,7 +149,7 @@ def _mount_page(app: Any, page: Any, file_bytes: int) -> None:
         pwa=False,
         theme=layout.make_theme(),
         css=markup.read_static_file("page.css"),
-        head=MAIN_SCRIPT,
+        head=render_head(),
     )
 
 

@@ -33,6 +33,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio"),
 ]
 SPELLED = "WATFR"  # a letter is wrong
+ARRANGE = """async (cases) => {
+  const { arrangeSuggestions } = await import("/page/suggestion_panel.js");
+  return cases.map(([shown, suggestions]) => arrangeSuggestions(shown, suggestions, 3));
+}"""
 TEXT = "document.querySelector('#uv-text').textContent"
 
 
@@ -108,6 +112,40 @@ def test_sentences_of_this_visit_are_spoken_again(shown: Any) -> None:
     assert shown.evaluate("window.heard.at(-1)") == "water"
     shown.get_by_role("button", name="Forget these sentences").click()
     assert sentences.count() == 0
+
+
+def test_nothing_changes_below_a_pointer(shown: Any) -> None:
+    labels = "[...document.querySelectorAll('.uv-suggestion span')].map(one => one.textContent)"
+    shown.get_by_role("button", name="Start the camera").click()
+    for number, letter in enumerate("WA"):
+        show_image(shown, paint_letter(letter))
+        wait_for_text(shown, "WA"[: number + 1])
+    before = shown.evaluate(labels)
+    place = shown.locator(".uv-suggestion").first.bounding_box()
+    show_image(shown, paint_letter("X"))
+    for step in range(600):
+        shown.mouse.move(place["x"] + 20 + step % 9, place["y"] + 20)
+        text, after = shown.evaluate(f"[{TEXT}, {labels}]")
+        if text == "WAX":
+            break
+    assert text == "WAX" and after == before
+    shown.mouse.move(0, 0)
+    shown.wait_for_function(f"{labels}.join() !== '{','.join(before)}'")
+    shown.get_by_role("button", name="Clear").click()
+    shown.get_by_role("button", name="Stop the camera").click()
+
+
+def test_a_suggestion_that_remains_keeps_its_place(shown: Any) -> None:
+    random = np.random.default_rng(0)
+    cases = [
+        [list(random.permutation(list("abcdef"))[: random.integers(4)]) for _ in range(2)]
+        for _ in range(200)
+    ]
+    arranged = shown.evaluate(ARRANGE, cases)
+    for (before, suggestions), after in zip(cases, arranged, strict=True):
+        assert len(after) == 3 and sorted(filter(None, after)) == sorted(suggestions)
+        for place, text in enumerate(before):
+            assert text not in suggestions or after[place] == text
 
 
 def test_quick_phrases_and_the_voice_stay_in_this_browser(shown: Any) -> None:

@@ -2,7 +2,7 @@
 // the one that is read; frames in between are counted as skipped.
 
 import { CAMERA_LOST, FrameWatcher, listCameras, requestStream, showStream, stopStream } from "./cameras.js";
-import { element } from "./dom.js";
+import { element, whenPresent } from "./dom.js";
 import { Pace, clearReading, showReading, showStatus } from "./reading_view.js";
 import { startTextPanel } from "./text_panel.js";
 
@@ -104,6 +104,7 @@ export function startCameraPanel(answerer, hooks) {
     if (/** @type {Element} */ (event.target).id === "uv-cameras" && stream) { stop(); start(); }
   });
   window.addEventListener("pagehide", close);
+  whenPresent("start", () => element("start").removeAttribute("aria-disabled"));  // the scripts are loaded
 
   return { close };
 }
