@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from unvoiced.confidence import check_confidence
+from unvoiced.false_activations import check_false_activations
 from unvoiced.plain_data import (
     Check,
     check_choice,
@@ -116,6 +117,7 @@ FACT_CHECKS: dict[str, Check] = {
     "num_members": partial(check_number, least=1, most=1_000, whole=True),
     "confidence": check_confidence,
     "confusions": check_confusions,
+    "false_activations": check_false_activations,
     # of exported networks only:
     "training_data_note": check_text,
     **dict.fromkeys(("network", "fingerprint"), check_identifier),  # its class and weights

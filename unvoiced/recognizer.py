@@ -13,6 +13,7 @@ import numpy as np
 from unvoiced.confidence import ConfidenceTable
 from unvoiced.decoding import Decoder, log_softmax
 from unvoiced.deprecations import former_name, rename_arguments
+from unvoiced.false_activations import FalseActivations
 from unvoiced.metadata import rename_facts
 from unvoiced.networks import Network, OnnxNetwork
 from unvoiced.profile import Profile
@@ -127,6 +128,16 @@ class Recognizer:
         if self.profile is not None and self.profile.confidence is not None:
             return self.profile.confidence
         return ConfidenceTable.from_plain(self.metadata.get("confidence") or {})
+
+    @property
+    def false_activations(self) -> FalseActivations | None:
+        """How often the model writes something in silence; None where it is unknown.
+
+        With a profile it is unknown: the curve is that of the model alone.
+        """
+        if self.profile is not None:
+            return None
+        return FalseActivations.from_plain(self.metadata.get("false_activations") or {})
 
     @cached_property
     def fingerprint(self) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from unvoiced.confidence import ConfidenceTable
+from unvoiced.false_activations import FalseActivations
 from unvoiced.validation import is_number, require
 
 
@@ -14,9 +15,11 @@ class ThresholdSource(Protocol):
 
     Attributes:
         confidence: how often its answers are wrong, by probability; None where it is unknown.
+        false_activations: how often it answers silence; None where it is unknown.
     """
 
     confidence: ConfidenceTable | None
+    false_activations: FalseActivations | None
 
 
 def find_coverage_threshold(model: ThresholdSource, coverage: Any) -> float:
@@ -36,8 +39,28 @@ def find_coverage_threshold(model: ThresholdSource, coverage: Any) -> float:
     return model.confidence.find_threshold(coverage)
 
 
+def find_silence_threshold(model: ThresholdSource, per_hour: Any) -> float:
+    """Return the probability from which at most so many answers an hour are written in silence.
+
+    Raises:
+        ValueError: no number above 0, or one that cannot be promised.
+    """
+    is_rate = is_number(per_hour) and 0 < per_hour <= 1e6
+    require("live.wrong_per_hour", per_hour, is_rate, "false answers an hour, above 0")
+    if model.false_activations is None:
+        raise ValueError(
+            f"live.wrong_per_hour={per_hour:g} needs a model that states how often it answers "
+            "silence, without a profile; this one does not. Measure it with stage=benchmark "
+            "benchmark.false_activations=true, which writes a copy of the checkpoint"
+        )
+    return model.false_activations.find_threshold(per_hour)
+
+
 # Promises that a stream may be given in place of min_probability.
-PROMISES: dict[str, Callable[[Any, Any], float]] = {"coverage": find_coverage_threshold}
+PROMISES: dict[str, Callable[[Any, Any], float]] = {
+    "coverage": find_coverage_threshold,
+    "wrong_per_hour": find_silence_threshold,
+}
 
 
 def find_promised_threshold(settings: dict[str, Any], model: Any) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +18,15 @@ from datamodules.simulators.phonemes import PRONUNCIATIONS
 
 STREAM_S = 30.0  # of one face, at most
 REST_S = (0.7, 1.6)  # between two words
+STILL_S, STILL_GRAIN = 1.0, 1.5  # seconds before and after a recorded word, grey levels of noise
 PAUSE_S = (0.05, 0.4)  # between two words of somebody who talks
+READY = {"is_preprocessed": True}  # frames are crops
 TWITCHES = ({"close": 0.7}, {"jaw": 0.12}, {"spread": 0.3}, {"round": 0.25}, {"tuck": 0.5})
 Motion = np.ndarray  # (frames, ``LIP_CHANNELS``)
 
 
 def simulate_faces(
-    classes: Sequence[str], frame: dict, seconds: float, seed: int
+    classes: Sequence[str], frame: dict[str, Any], seconds: float, seed: int
 ) -> Iterator[RecordedStream]:
     """Yield streams of mouth crops (T, h, w) uint8 of faces that rest, chew, smile and talk.
 
@@ -48,7 +51,7 @@ def simulate_faces(
 
 
 def simulate_spoken_words(
-    classes: Sequence[str], frame: dict, seconds: float, seed: int
+    classes: Sequence[str], frame: dict[str, Any], seconds: float, seed: int
 ) -> Iterator[RecordedStream]:
     """Yield streams in which simulated people say the words of a model, with rests between.
 
@@ -62,6 +65,38 @@ def simulate_spoken_words(
         speaker = make_speaker(np.random.default_rng([seed, number]))
         motion, words = _say_words(known, speaker, rng, fps, min(seconds, STREAM_S))
         yield _film("words", motion, speaker, rng, frame, words)
+
+
+class MouthSilence:
+    """Streams of mouth crops.
+
+    Args:
+        classes: words that the model knows.
+        metadata: of the model: ``frame`` with ``shape`` (h, w) and ``rate``, Hz.
+    """
+
+    def __init__(self, classes: Sequence[str], metadata: dict[str, Any]) -> None:
+        self.classes, self.frame = classes, metadata["frame"]
+
+    def simulate_silence(self, seconds: float, seed: int) -> Iterator[RecordedStream]:
+        """Yield streams of each kind of at least so many seconds, in which nobody says a word."""
+        yield from simulate_faces(self.classes, self.frame, seconds, seed)
+
+    def simulate_words(self, seconds: float, seed: int) -> Iterator[RecordedStream]:
+        """Yield streams of words between rests; none if the simulator cannot say them."""
+        yield from simulate_spoken_words(self.classes, self.frame, seconds, seed)
+
+    def arrange_recording(self, label: str, frames: np.ndarray, kind: str) -> RecordedStream:
+        """Return a recorded word (T, h, w) between two rests, in which it stands still."""
+        fps = float(self.frame["rate"])
+        rest = round(STILL_S * fps)
+        padded = np.concatenate([frames[:1].repeat(rest, 0), frames, frames[-1:].repeat(rest, 0)])
+        grain = np.random.default_rng(len(frames)).normal(0, STILL_GRAIN, padded.shape)
+        grain[rest : rest + len(frames)] = 0
+        padded = (padded + grain).round().clip(0, 255).astype(np.uint8)
+        spoken = SpokenWord(label, STILL_S, STILL_S + len(frames) / fps)
+        words = (spoken,) if label in self.classes else ()
+        return RecordedStream(kind, padded, fps, words, bool(label) and not words, False, READY)
 
 
 def move_at_rest(speaker: Speaker, rng: np.random.Generator, fps: float, seconds: float) -> Motion:
@@ -154,10 +189,10 @@ def _film(
     motion: Motion,
     speaker: Speaker,
     rng: np.random.Generator,
-    frame: dict,
+    frame: dict[str, Any],
     words: tuple[SpokenWord, ...] = (),
     is_talk: bool = False,
 ) -> RecordedStream:
     canvas, fps = Canvas(speaker, *frame["shape"]), float(frame["rate"])
     images = photograph_faces(draw_faces(motion, canvas), canvas, rng, fps)
-    return RecordedStream(kind, images, fps, words, is_talk)
+    return RecordedStream(kind, images, fps, words, is_talk, settings=READY)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,6 +34,7 @@ class RecordedStream:
         words: what should be written; empty for nothing.
         is_talk: the person says or signs something that the model does not know.
         is_simulated: a simulator made the frames.
+        settings: of the stream class that reads the frames.
     """
 
     kind: str
@@ -40,11 +43,43 @@ class RecordedStream:
     words: tuple[SpokenWord, ...] = ()
     is_talk: bool = False
     is_simulated: bool = True
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def duration_s(self) -> float:
         """The length of the stream, seconds."""
         return len(self.frames) / self.fps
+
+    def iterate_chunks(self, size_s: float | None) -> Iterator[tuple[float, np.ndarray]]:
+        """Yield seconds and frames (n, *frame_shape) of ``size_s``; None: frames one by one."""
+        size = 1 if size_s is None else max(1, round(size_s * self.fps))
+        for first in range(0, len(self.frames), size):
+            chunk = self.frames[first : first + size]
+            seconds = (first + len(chunk) - 1) / self.fps
+            yield seconds, chunk[0] if size_s is None else chunk
+
+
+class Silence(Protocol):
+    """Streams of one task.
+
+    Args:
+        classes: labels that the model knows.
+        metadata: of the model: ``frame`` with ``shape`` and ``rate``, and ``reader``.
+    """
+
+    def __init__(self, classes: Sequence[str], metadata: dict[str, Any]) -> None: ...
+
+    def simulate_silence(self, seconds: float, seed: int) -> Iterator[RecordedStream]:
+        """Yield streams of each kind of at least so many seconds, without a word of the model."""
+        ...
+
+    def simulate_words(self, seconds: float, seed: int) -> Iterator[RecordedStream]:
+        """Yield streams with words of the model; none if it cannot."""
+        ...
+
+    def arrange_recording(self, label: str, frames: np.ndarray, kind: str) -> RecordedStream:
+        """Return a recording (T, *frame_shape) of a prepared set as a stream."""
+        ...
 
 
 def smooth_noise(

@@ -59,6 +59,8 @@ class ModelCard:
         num_members: networks whose probabilities are averaged.
         confidence: how often answers are wrong, a ``ConfidenceTable`` as plain data; empty where it
             was not measured.
+        false_activations: how often silence is answered, a ``FalseActivations`` as plain data;
+            empty where it was not measured.
         config: the run's configuration, for people and comparisons; nothing is built from it.
     """
 
@@ -82,6 +84,7 @@ class ModelCard:
     confusions: list[list[int]] = field(default_factory=list)
     num_members: int = 1
     confidence: dict[str, Any] = field(default_factory=dict)
+    false_activations: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

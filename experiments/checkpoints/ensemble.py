@@ -94,6 +94,7 @@ def _merge_cards(cards: list[ModelCard]) -> ModelCard:
         "record": _merge_records(cards),
         "num_members": len(cards),
         "confusions": [],
+        "false_activations": {},
         "confidence": {},  # the mean of several networks has other probabilities
     }
     if any(_describe_split(card) != _describe_split(first) for card in cards):

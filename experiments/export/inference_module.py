@@ -43,6 +43,7 @@ CARD_FIELDS = (  # of an exported file's metadata
     ),
     *("simulated", "leaks", "clip_s", "num_members", "confidence"),
     "confusions",
+    "false_activations",
 )
 
 

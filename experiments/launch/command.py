@@ -32,7 +32,7 @@ READ_BY = {
     "epochs": ("fit", "benchmark", "serve"),
     "raw_dir": ("prepare",),
     "classes": ("fit", "validate", "test", "adapt", "export", "benchmark", "serve", "replay"),
-    "crop": ("prepare", "predict", "live", "serve", "export", "doctor"),
+    "crop": ("prepare", "predict", "live", "serve", "export", "doctor", "benchmark"),
     "reader": ("prepare",),
     "compile": ("fit",),
     "init_from": ("fit",),
@@ -47,7 +47,7 @@ READ_BY = {
         *("validate", "test", "adapt", "predict", "live", "serve", "export", "benchmark"),
         "doctor",
     ),
-    "input": ("predict", "live", "adapt", "record", "doctor", "summary", "replay"),
+    "input": ("predict", "live", "adapt", "record", "doctor", "summary", "replay", "benchmark"),
     "doctor": ("doctor",),
     "export": ("export",),
     "prepare": ("prepare",),
@@ -56,13 +56,13 @@ READ_BY = {
     "pronunciations": ("fit", "validate", "test", "summary"),
     "serve": ("serve",),
     "benchmark": ("benchmark",),
-    "live": ("live", "serve", "predict", "export"),
+    "live": ("live", "serve", "predict", "export", "benchmark"),
     "live.output": ("live",),
     "live.feedback": ("live",),
     **dict.fromkeys(
         [f"live.{name}" for name in ("suggest", "words", "phrases", "accept", "type")], ("live",)
     ),
-    "input_reader": ("predict", "live", "record", "doctor", "serve", "export"),
+    "input_reader": ("predict", "live", "record", "doctor", "serve", "export", "benchmark"),
     **dict.fromkeys(
         ("net", "module", "optimizer", "scheduler"), ("fit", "benchmark", "serve", "replay")
     ),
@@ -166,6 +166,7 @@ def _is_suggesting(config: DictConfig) -> bool:
     return bool(_select(config, "live.suggest"))
 
 
+SILENCE = "benchmark.false_activations=true"
 # Settings that act together with another one: pattern, whether they act, what they need.
 CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     (
@@ -183,12 +184,16 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     ),
     (
         "live.min_probability",
-        lambda c: _select(c, "live.coverage") is None,
-        "live.coverage=null: a promise sets the threshold itself",
+        lambda c: _select(c, "live.coverage") is None and _select(c, "live.wrong_per_hour") is None,
+        "live.coverage=null and live.wrong_per_hour=null: a promise sets the threshold itself",
     ),
     ("live.words", _is_suggesting, "live.suggest=true"),
     ("live.phrases", _is_suggesting, "live.suggest=true"),
     ("live.accept", _is_suggesting, "live.suggest=true"),
+    *(
+        (key, lambda c: c.stage != "benchmark" or c.benchmark.false_activations, SILENCE)
+        for key in ("input", "crop", "live.*", "input_reader.*", "benchmark.minutes")
+    ),
     ("adapt.shots", lambda c: c.input, "input=camera:0 or a video"),
     ("adapt.classes", lambda c: c.input, "input=camera:0 or a video"),
     ("input", lambda c: c.stage != "adapt" or c.adapt.method == "profile", "adapt.method=profile"),

@@ -175,6 +175,7 @@ def _describe_fine_tuned(
         split="; ".join(filter(None, (card.split, note))),
         record=record.to_plain(),
         confidence={},  # of other weights
+        false_activations={},
         **changes,
     )
 

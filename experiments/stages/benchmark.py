@@ -1,10 +1,11 @@
-"""stage=benchmark: measure training steps, callbacks, large sets or suggestions."""
+"""stage=benchmark: measure training steps, callbacks, large sets, suggestions or silence."""
 
 from __future__ import annotations
 
 from omegaconf import DictConfig
 
 from experiments.benchmarks.callback_costs import measure_callbacks
+from experiments.benchmarks.false_activations.measure import measure_false_activations
 from experiments.benchmarks.scale import measure_sizes
 from experiments.benchmarks.steps import compare_loops
 from experiments.checkpoints.load import require_model
@@ -16,6 +17,8 @@ def run(config: DictConfig) -> float:
 
     The data is the set that ``ckpt_path``, if given, was trained with.
     """
+    if config.benchmark.false_activations:
+        return measure_false_activations(config)
     if config.ckpt_path:
         config = select_training_data(config, require_model(config).card)
     if config.benchmark.phrases:

@@ -67,12 +67,15 @@ class Stream(Protocol):
 
     Attributes:
         written_kinds: kinds of events whose labels are written.
+        has_nested_events: a higher threshold writes a part of what a lower one writes, with
+            the same probabilities.
         reading: the last answer.
         min_probability: threshold from which an answer is written.
         annotated_image: the last image with the hand or mouth marked, (H, W, 3) uint8 RGB.
     """
 
     written_kinds: tuple[str, ...]
+    has_nested_events: bool
     reading: Reading
     min_probability: float
 

@@ -37,6 +37,7 @@ class EMGStream:
     """
 
     written_kinds, annotated_image = ("started",), None
+    has_nested_events = False
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class FingerspellingStream:
     """
 
     written_kinds = ("started", "held")
+    has_nested_events = False
 
     def __init__(
         self, recognizer: Recognizer, is_preprocessed: bool = False, **settings: Any

@@ -33,6 +33,7 @@ class FrameStream:
     """
 
     written_kinds, annotated_image = ("started",), None
+    has_nested_events = False
 
     def __init__(
         self,

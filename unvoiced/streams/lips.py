@@ -44,6 +44,7 @@ class LipStream:
     """
 
     written_kinds = ("released",)
+    has_nested_events = True
 
     def __init__(
         self,

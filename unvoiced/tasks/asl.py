@@ -19,6 +19,7 @@ ASL = register_task(
         recorder="datamodules.recorders.hand.HandRecorder",
         examination="unvoiced.doctor.hands.HandExamination",
         example="datamodules.simulators.hand.drawing.draw_sign",
+        silence="datamodules.silence.hand.HandSilence",
         has_camera=True,
         has_joined_labels=True,
         landmark_files=(*LANDMARK_SUFFIXES, *ARRAY_SUFFIXES),

@@ -13,6 +13,7 @@ EMG = register_task(
         upload_description="a recording (.csv or .npy)",
         reader="unvoiced.readers.read_emg",
         stream="unvoiced.streams.emg.EMGStream",
+        silence="datamodules.silence.muscle.MuscleSilence",
         support_warps=EMG_WARPS,
         fine_tuning_note="with one and three recordings of 30 words it read at most 0.65 and 0.75 "
         "of a session, and a profile 0.71 and 0.86.",

@@ -16,6 +16,7 @@ LIPREAD = register_task(
         capturer="unvoiced.teaching.words.WordCapturer",
         recorder="datamodules.recorders.mouth.MouthRecorder",
         examination="unvoiced.doctor.faces.FaceExamination",
+        silence="datamodules.silence.mouth.MouthSilence",
         support_warps=WORD_WARPS,
         fine_tuning_note="with three recordings of ten words it read 0.81 of 100 recordings of "
         "two speakers, and a profile 0.89.",

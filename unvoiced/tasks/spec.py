@@ -36,6 +36,9 @@ class TaskSpec:
         examination: class of the self-test of stage=doctor, see ``unvoiced.doctor``. Empty: none.
         example: function label → image (H, W, 3) uint8 that shows the sign, or None; of the
             programs around this library. Empty: none.
+        silence: class (classes, metadata) that simulates streams in which nothing should be
+            written, ``datamodules.silence.streams.Silence`` of the programs around this library.
+            Empty: none.
         support_warps: the copies of a recording that a profile holds, the recording among them.
         fine_tuning_note: why adapt.method=finetune is not offered; empty if it is.
         has_camera: frames are images of a camera; otherwise samples (n, C) of a signal.
@@ -67,6 +70,7 @@ class TaskSpec:
     recorder: str = ""
     examination: str = ""
     example: str = ""
+    silence: str = ""
     support_warps: tuple[TimeWarp, ...] = UNCHANGED
     fine_tuning_note: str = ""
     has_camera: bool = False
