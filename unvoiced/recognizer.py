@@ -122,10 +122,10 @@ class Recognizer:
     def confidence(self) -> ConfidenceTable | None:
         """How often the answers are wrong, by probability; None where it is unknown.
 
-        With a profile it is that of the person's recordings, each left out in turn, if a class has
-        two of them.
+        With a profile it is that of the person's recordings, each left out in turn. Where no class
+        has two of them it is the model's own, but for text, whose confidence is of another kind.
         """
-        if self.profile is not None and self.profile.confidence is not None:
+        if self.profile is not None and (self.profile.confidence or self.spec.has_open_text):
             return self.profile.confidence
         return ConfidenceTable.from_plain(self.metadata.get("confidence") or {})
 

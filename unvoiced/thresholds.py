@@ -34,7 +34,8 @@ def find_coverage_threshold(model: ThresholdSource, coverage: Any) -> float:
         raise ValueError(
             f"live.coverage={coverage:g} needs a model that states how often its answers are "
             "wrong, and this one does not. Measure it with stage=adapt adapt.method=confidence "
-            "data_dir=<recordings of people whom it was not trained on>"
+            "data_dir=<recordings of people whom it was not trained on>, or use a profile with "
+            "two recordings of each class"
         )
     return model.confidence.find_threshold(coverage)
 

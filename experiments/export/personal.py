@@ -79,8 +79,10 @@ def read_own_profile(config: DictConfig, module: TaskModule) -> Profile:
 def personal_metadata(module: TaskModule, profile: Profile) -> dict[str, Any]:
     """Return the metadata of the file: with the person's classes, without a fingerprint."""
     metadata = export_metadata(module) | {"classes": list(profile.answers)}
-    if profile.confidence is not None:  # otherwise that of the model alone stays
+    if profile.confidence is not None:
         metadata["confidence"] = profile.confidence.to_plain()
+    elif isinstance(module, TranscriptionModule):  # the model's own is of another kind
+        metadata.pop("confidence", None)
     del metadata["fingerprint"]
     metadata["training_data_note"] += " A person's profile corrects its answers."
     if isinstance(module, TranscriptionModule):

@@ -17,10 +17,19 @@ COLUMNS = {
     "answered": "share answered",
     "acc_answered": "accuracy where answered",
 }
+VALIDATION_NOTE = (
+    "The validation samples of a training are those that the model's own promise was calibrated "
+    "on, so that it is kept by construction.\n"
+)
 
 
-def format_coverage(folder: Path) -> str:
-    """Return the section on coverage; empty where it was not measured."""
+def format_coverage(folder: Path, was_tested: bool) -> str:
+    """Return the section on coverage; empty where it was not measured.
+
+    Args:
+        folder: of the run.
+        was_tested: whether samples of the test were measured, not of the validation.
+    """
     if not (folder / FIGURE_NAME).exists():
         return ""
     parts = [
@@ -29,6 +38,7 @@ def format_coverage(folder: Path) -> str:
         "probability on that kept this promise on the recordings of the first column, and is "
         "silent below it. Real coverage is the share of the tested recordings without a wrong "
         "answer; each person counts equally.\n",
+        *([] if was_tested else [VALIDATION_NOTE]),
         _format_comparison(folder / TABLE_NAME),
         f"![risk–coverage curve]({FIGURE_NAME})\n",
     ]

@@ -86,7 +86,8 @@ def measure_profiles(
         rows = list_support_rows(answers, max(counts))
         copies = collect_support(module, data, rows) if len(rows) else answers
         adapt = _adapt_by_profile(module, copies, config)
-    confidence = ConfidenceTable.from_plain(module.card.confidence)
+    is_text = hasattr(module, "tokenizer")  # whose own confidence is of another kind
+    confidence = None if is_text else ConfidenceTable.from_plain(module.card.confidence)
     table, too_few = measure_shots(answers, counts, classes, adapt, confidence)
     scores = summarize_shots(table)
     folder = Path(config.run_dir)

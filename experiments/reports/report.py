@@ -41,7 +41,7 @@ def write_report(results: Results, config: DictConfig) -> Path:
         _format_configuration(config),
         _format_training(results),
         _format_test(results, config),
-        format_coverage(results.folder),
+        format_coverage(results.folder, "test/aurc" in results.numbers),
         format_shots(results.folder, config),
         _format_warnings(results, config),
         format_facts(results.numbers["run"]),
