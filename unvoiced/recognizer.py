@@ -131,13 +131,9 @@ class Recognizer:
 
     @property
     def false_activations(self) -> FalseActivations | None:
-        """How often the model writes something in silence; None where it is unknown.
-
-        With a profile it is unknown: the curve is that of the model alone.
-        """
-        if self.profile is not None:
-            return None
-        return FalseActivations.from_plain(self.metadata.get("false_activations") or {})
+        """How often silence is answered; None where it is unknown, and with a profile."""
+        facts = {} if self.profile else self.metadata
+        return FalseActivations.from_plain(facts.get("false_activations") or {})
 
     @cached_property
     def fingerprint(self) -> str | None:
