@@ -91,8 +91,11 @@ def describe_promise(settings: dict[str, Any], model: Any) -> str:
     Raises:
         ValueError: as ``find_promised_threshold``.
     """
-    if find_promised_threshold(settings, model) is None or settings.get("coverage") is None:
+    threshold = find_promised_threshold(settings, model)
+    if threshold is None:
         return ""
+    if settings.get("coverage") is None:
+        return f"Answers from probability {threshold:.3f} on."
     return f"{model.confidence.describe_threshold(settings['coverage'])}."
 
 

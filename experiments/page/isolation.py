@@ -26,6 +26,7 @@ from experiments.page.uploads import UploadReader, UploadResult
 from unvoiced import Engine, Recognizer
 from unvoiced.profile import Profile
 from unvoiced.text import escape_controls
+from unvoiced.thresholds import find_promised_threshold
 
 LOGGER = logging.getLogger(__name__)
 STALL_TIMEOUT_S = 120.0  # a worker that sends nothing for so long is ended
@@ -208,8 +209,10 @@ def _run_worker(connection: Connection, setup: Setup) -> None:
     network = _RemoteNetwork(setup["about"], connection)
     options = {key: setup[key] for key in ("model", "min_confidence", "profile")}
     recognizer = Recognizer(network, **options)
-    make_engine = partial(Engine, recognizer, **setup["engine_settings"])
-    reader = UploadReader(recognizer, make_engine, setup["max_s"], setup["input_reader"])
+    settings = setup["engine_settings"]
+    make_engine = partial(Engine, recognizer, **settings)
+    threshold = find_promised_threshold(settings, recognizer)
+    reader = UploadReader(recognizer, make_engine, setup["max_s"], setup["input_reader"], threshold)
     try:
         while True:
             _send_results(reader, *connection.recv(), connection)

@@ -65,6 +65,7 @@ class UploadReader:
         make_engine: returns an engine, for clips that are read frame by frame.
         max_s: the longest recording that is accepted, seconds.
         input_reader: the configuration of the task's input reader, for recordings of samples.
+        threshold: probability below which a whole recording has no text; None for none.
     """
 
     def __init__(
@@ -73,11 +74,12 @@ class UploadReader:
         make_engine: partial[Engine],
         max_s: float,
         input_reader: dict[str, Any] | None = None,
+        threshold: float | None = None,
     ) -> None:
         self.recognizer, self.make_engine, self.max_s = recognizer, make_engine, max_s
         self.input_reader = input_reader or {}
         self.spec = get_task(recognizer.task)
-        self.threshold = find_promised_threshold(make_engine.keywords, recognizer)
+        self.threshold = threshold
 
     def read(self, path: Path, profile: Profile | None = None) -> Iterator[UploadResult]:
         """Yield the results of a file; the last one is ``done``.
@@ -112,8 +114,10 @@ class UploadReader:
     def _personalize(self, profile: Profile) -> UploadReader:
         """Return a reader for a visitor with a profile of their own."""
         recognizer = self.recognizer.with_profile(profile)
-        make_engine = partial(Engine, recognizer, **self.make_engine.keywords)
-        return UploadReader(recognizer, make_engine, self.max_s, self.input_reader)
+        settings = self.make_engine.keywords
+        make_engine = partial(Engine, recognizer, **settings)
+        threshold = find_promised_threshold(settings, recognizer)
+        return UploadReader(recognizer, make_engine, self.max_s, self.input_reader, threshold)
 
     def _to_result(self, reading: Reading, note: str = "") -> UploadResult:
         """Return the result of a whole recording, without a text below a promised threshold."""

@@ -6,6 +6,7 @@ import base64
 import io
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,16 @@ def test_corrections_extend_a_profile_once(client: TestClient, camera: str) -> N
     again = client.post(path, params={"profile": answer["profile"]})
     assert again.status_code == 422 and "already" in again.json()["error"]
     assert client.post(path, params={"profile": "nobody"}).status_code == 410
+
+
+def test_an_upload_that_is_not_sure_enough_has_no_text(tmp_path: Path) -> None:
+    recognizer = Recognizer(EmbeddingNetwork())
+    np.save(tmp_path / "hand.npy", make_hand("B").reshape(21, 3))
+    for threshold, text in ((0.9, "A"), (1.0, "")):
+        uploads = UploadReader(recognizer, partial(Engine, recognizer), 4.0, None, threshold)
+        (result,) = uploads.read(tmp_path / "hand.npy")
+        assert result.text == text and result.top[0][0] == "A"
+        assert ("no letter that is sure" in result.note) == (not text)
 
 
 def test_an_upload_is_corrected_with_the_classes_of_the_profile(tmp_path: Path) -> None:
