@@ -66,7 +66,7 @@ def describe_size(contents: dict[str, bytes]) -> str:
     total_mb = sum(map(len, contents.values())) / 1e6
     return (
         f"{total_mb:.1f} MB of files, which a host that compresses them sends as about a third; "
-        "they are fetched once"
+        "they are fetched once."
     )
 
 

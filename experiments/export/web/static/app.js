@@ -9,13 +9,6 @@ import { WorkerClient, createWorkerAnswerer, startWorker } from "./worker_answer
 function keepForOffline(parts) {
   const isAllowed = !parts.contents && window.isSecureContext && "serviceWorker" in navigator;
   if (isAllowed) navigator.serviceWorker.register("sw.js").catch(() => {});  // the app runs without it
-  return isAllowed;
-}
-
-/** Describe how long the app took to start, and the memory that it uses where the browser tells. */
-function describeStart(startedMs) {
-  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  return `Ready ${seconds} seconds after it was opened.`;
 }
 
 /**
@@ -31,9 +24,10 @@ export async function startApp(parts) {
   keepForOffline(parts);
   try {
     await opening;
-    element("start-up").textContent = describeStart(0);
+    element("start-up").textContent = `Ready ${(performance.now() / 1000).toFixed(1)} seconds after it was opened.`;
     document.documentElement.dataset.state = "ready";
   } catch (error) {
+    element("start-up").textContent = "";
     showSentence(element("alert"), error.message);
     document.documentElement.dataset.state = "failed";
   }

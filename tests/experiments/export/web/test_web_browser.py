@@ -325,6 +325,13 @@ def test_one_file_opens_without_a_server_and_reads_the_camera(browser, app, tmp_
         assert write_letters(shown, 2) in POINTING_LETTERS * 2
 
 
+def test_a_folder_that_is_opened_without_a_server_says_so(browser, app: Path) -> None:
+    shown = browser.new_page()
+    shown.goto((app / "index.html").as_uri())
+    playwright.expect(shown.locator("#uv-start-up")).to_contain_text("Open it from a server")
+    shown.close()
+
+
 # ---- privacy and safety
 
 
