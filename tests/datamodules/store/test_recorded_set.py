@@ -77,6 +77,15 @@ def test_a_set_is_usable_whatever_a_killed_process_left(tmp_path):
     assert PreparedSet(tmp_path / "set").manifest["label"].unique().tolist() == ["A", "B"]
 
 
+@pytest.fixture
+def _with_ctrl_c():
+    """Handle Ctrl-C, also where the tests run in the background, which ignores it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("_with_ctrl_c")
 def test_ctrl_c_waits_until_a_recording_is_written(tmp_path, monkeypatch):
     def interrupt(*arguments):
         signal.raise_signal(signal.SIGINT)
