@@ -16,7 +16,7 @@ from unvoiced.emg.quality import channel_rms, longest_runs, stuck_shares
 MOTION_HZ = (0.5, 10.0)  # band of movements of the skin and the cables, below that of the muscles
 MOTION_WINDOW_S = 0.2
 NOISE_BAND_HZ = 20.0  # lower edge of the band in which the spectrum of noise is flat
-NOISE_WINDOW_S = 0.5  # seconds; many short windows leave less scatter
+NOISE_WINDOW_S = 0.25  # seconds; many short windows leave less scatter
 LINE_LEAST_HZ, LINE_HALF_WIDTH_HZ = 8.0, 1.6  # where hum is searched; half the width of its line
 MAINS_HZ = (50.0, 60.0)
 

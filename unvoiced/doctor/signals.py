@@ -152,8 +152,8 @@ def _check_electrodes(measured: SignalMeasurement) -> Finding:
     advice = "press it on, check its cable, and use fresh gel"
     faults = [
         Fault(bool(is_flat.any()), f"The electrode of {list_channels(is_flat)} is off", advice),
-        Fault(bool(is_weak.any()), f"The electrode of {list_channels(is_weak)} is off", advice),
         Fault(bool(is_noisy.any()), f"The electrode of {list_channels(is_noisy)} is loose", advice),
+        Fault(bool(is_weak.any()), f"The electrode of {list_channels(is_weak)} is off", advice),
     ]
     found = (
         f"channels from {rms.min() / max(median, 1e-12):.2f} to "
