@@ -19,8 +19,6 @@ from experiments.export.examined_sources import (
     load_signal,
     read_stream,
 )
-from experiments.export.inference_module import build_recognizer
-from experiments.launch.build import write_config
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain, stream_settings
 from unvoiced import Engine, Recognizer
@@ -52,16 +50,23 @@ def run(config: DictConfig) -> None:
     if not config.input:
         example = "camera:0, or " * spec.has_camera + spec.input_description
         raise ValueError(f"stage=doctor needs input={example}")
-    recognizer = build_recognizer(config) if config.ckpt_path else None
+    recognizer = _load_model(config) if config.ckpt_path else None
     examine = examine_images if spec.has_camera else examine_signal
     findings, image = examine(config, recognizer)
-    folder = write_config(config)
+    folder = Path(config.run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
     report_findings(findings, config, folder)
     if image is not None:
         write_image(image, folder / "doctor.png")
     logger.info(f"Run folder: {folder}\n\n{summarize_findings(findings)}")
     if any(finding.is_ok is False for finding in findings):
         sys.exit(1)
+
+
+def _load_model(config: DictConfig) -> Recognizer:
+    from experiments.export.inference_module import build_recognizer  # with PyTorch: seconds
+
+    return build_recognizer(config)
 
 
 def examine_images(

@@ -136,14 +136,12 @@ def freeze(frames: Frames, after_s: float = 0.3) -> Frames:
 
 def cover(frames: Frames, low: np.ndarray, high: np.ndarray, patch: np.ndarray) -> Frames:
     """Put a patch, (h, w, 3), over the box from ``low`` to ``high`` (x, y), pixels."""
-    size = (int(high[0] - low[0]), int(high[1] - low[1]))
-    fitted = cv2.resize(patch, size, interpolation=cv2.INTER_LINEAR)
 
     def paste(image: np.ndarray) -> np.ndarray:
         copy = image.copy()
         top, left = max(0, int(low[1])), max(0, int(low[0]))
         area = copy[top : int(high[1]), left : int(high[0])]
-        area[:] = fitted[-area.shape[0] :, -area.shape[1] :][: area.shape[0], : area.shape[1]]
+        area[:] = cv2.resize(patch, area.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         return copy
 
     return _map_images(frames, paste)

@@ -46,6 +46,7 @@ class SignalMeasurement:
         repeated: most samples in a row in which no channel changes.
         flat_s: longest time without a change, seconds.
         stuck: share of samples that stick to the highest or lowest value.
+        extreme: share of samples that have the highest or lowest value.
         rms_uv: strength after the filter, µV.
         flatness: of the spectrum above ``NOISE_BAND_HZ``: near 1 for noise.
         motion: share of the windows whose slow movement is ``motion_ratio`` times the strength.
@@ -59,6 +60,7 @@ class SignalMeasurement:
     repeated: int
     flat_s: np.ndarray
     stuck: np.ndarray
+    extreme: np.ndarray
     rms_uv: np.ndarray
     flatness: np.ndarray
     motion: float
@@ -94,6 +96,7 @@ def measure_signal(
         repeated=_longest_repeat(counts),
         flat_s=longest_runs(counts) / rate,
         stuck=stuck_shares(counts),
+        extreme=((counts == counts.min(0)) | (counts == counts.max(0))).mean(0),
         rms_uv=channel_rms(filtered, rate),
         flatness=measure_flatness(muscle, rate),
         motion=measure_motion(emg, rms_uv, rate, motion_ratio),

@@ -17,7 +17,10 @@ from unvoiced.emg.conditioning import EMGFilter
 LEAST_S = 0.5  # seconds; shorter ones are too short for their spectrum
 FLAT_S = 0.3  # seconds without a change of a channel; at most 0.18 s in real recordings
 MAX_REPEATED = 8  # samples in a row in which no channel changes
-MAX_STUCK = 0.05  # share of samples at an extreme value; more in 2 of 1,147 real recordings
+MAX_STUCK = (
+    0.05  # share of samples three in a row at an extreme value; more in 2 of 1,147 real recordings
+)
+MAX_EXTREME = 0.1  # share of samples at an extreme value, one by one
 WEAK_RATIO = 0.05  # of the median channel's strength; the weakest real channel has 0.21
 NOISE_FLATNESS, NOISE_RATIO = 0.8, 5.0  # of a loose electrode; together at most 2.9 in real ones
 LOOSE_RATIO = 40.0  # of the median, whatever the spectrum; the strongest real channel has 12
@@ -147,7 +150,7 @@ def _check_electrodes(measured: SignalMeasurement) -> Finding:
     low, high = (float(np.quantile(rms, 0.5, method=side)) for side in ("lower", "higher"))
     is_weak = ~is_flat & (rms < WEAK_RATIO * high)
     is_noisy = (measured.flatness > NOISE_FLATNESS) & (rms > NOISE_RATIO * low)
-    is_noisy |= rms > LOOSE_RATIO * low
+    is_noisy |= (len(rms) > 2) & (rms > LOOSE_RATIO * low)
     is_noisy &= ~is_flat & (low > WEAK_RATIO * STRENGTH_UV[0])
     advice = "press it on, check its cable, and use fresh gel"
     faults = [
@@ -171,14 +174,15 @@ def list_channels(mask: Sequence[bool] | np.ndarray) -> str:
 
 
 def _check_clipping(measured: SignalMeasurement) -> Finding:
-    is_clipped = (measured.stuck > MAX_STUCK) & (measured.flat_s <= FLAT_S)
+    is_clipped = (measured.stuck > MAX_STUCK) | (measured.extreme > MAX_EXTREME)
+    is_clipped &= measured.flat_s <= FLAT_S
     fault = Fault(
         bool(is_clipped.any()),
         f"The signal of {list_channels(is_clipped)} is clipped",
         "lower the amplifier's gain, or place the electrodes anew",
     )
-    found = f"up to {measured.stuck.max():.1%} of a channel at its extreme values"
-    return judge_faults("clipping", found, f"at most {MAX_STUCK:.0%}", [fault])
+    found = f"up to {measured.extreme.max():.1%} of a channel at its extreme values"
+    return judge_faults("clipping", found, f"at most {MAX_EXTREME:.0%}", [fault])
 
 
 def _check_unit(measured: SignalMeasurement, uv_per_count: float) -> Finding:

@@ -134,6 +134,7 @@ def test_faults_of_the_frame_rate_are_named() -> None:
     assert "The image stands still" in time_frames(faults.freeze(frames))
 
 
+@pytest.mark.slow
 def test_a_drawn_hand_and_face_are_examined(hand_model_file, face_model_file) -> None:
     scenes = (
         (HandExamination, hand_model_file, paint_hand()),
