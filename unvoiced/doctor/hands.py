@@ -25,7 +25,7 @@ LEAST_FOUND = 0.5  # share of the images that must show a hand
 LEAST_SIZE = 0.125
 MAX_EXTENT = 1.0  # of the image's width or height; the largest of 441 real hands has 0.986
 MAX_OUTSIDE = 2  # points beyond the edge, of 21; at most 2 of 441 real hands
-MAX_OVERSHOOT = 0.11  # of the image, by which a point is beyond its edge; 0.06 in stills, 0.1 in films
+MAX_OVERSHOOT = 0.11  # of the image, beyond its edge: up to 0.06 in stills, 0.1 in films
 MAX_SPEED = 2.0  # hand sizes per second, the median over the frames
 LEAST_SIDE_SCORE = 0.9  # of MediaPipe's confidence, from which left and right are told apart
 
