@@ -49,11 +49,16 @@ def writing_settings(config: DictConfig, recognizer: Recognizer) -> dict[str, An
         return {}
     return {
         "composer": build_composer(recognizer, words, phrases),
-        "accept_label": _require_sign(live.get("accept"), recognizer),
+        "accept_label": require_sign(live.get("accept"), recognizer),
     }
 
 
-def _require_sign(name: str | None, recognizer: Recognizer) -> str:
+def require_sign(name: str | None, recognizer: Recognizer) -> str:
+    """Return the sign that accepts suggestions; empty for None.
+
+    Raises:
+        ValueError: the model does not read it.
+    """
     if name is not None and name not in recognizer.classes:
         raise ValueError(
             f"live.accept={shown(name)} is no class of the model; expected a sign of your own. "

@@ -59,9 +59,8 @@ READ_BY = {
     "live": ("live", "serve", "predict", "export", "benchmark"),
     "live.output": ("live",),
     "live.feedback": ("live",),
-    **dict.fromkeys(
-        [f"live.{name}" for name in ("suggest", "words", "phrases", "accept", "type")], ("live",)
-    ),
+    **dict.fromkeys(("live.suggest", "live.type"), ("live",)),
+    **dict.fromkeys(("live.words", "live.phrases", "live.accept"), ("live", "serve")),
     "input_reader": ("predict", "live", "record", "doctor", "serve", "export", "benchmark"),
     **dict.fromkeys(
         ("net", "module", "optimizer", "scheduler"), ("fit", "benchmark", "serve", "replay")
@@ -163,10 +162,13 @@ def _select(config: DictConfig, key: str) -> Any:
 
 
 def _is_suggesting(config: DictConfig) -> bool:
+    if config.stage == "serve":
+        return config.serve.suggest and config.serve.engine == "server"
     return bool(_select(config, "live.suggest"))
 
 
 SILENCE = "benchmark.false_activations=true"
+SUGGESTIONS = "live.suggest=true; in stage=serve, serve.suggest=true and serve.engine=server"
 # Settings that act together with another one: pattern, whether they act, what they need.
 CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     (
@@ -187,9 +189,7 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         lambda c: _select(c, "live.coverage") is None and _select(c, "live.wrong_per_hour") is None,
         "live.coverage=null and live.wrong_per_hour=null: a promise sets the threshold itself",
     ),
-    ("live.words", _is_suggesting, "live.suggest=true"),
-    ("live.phrases", _is_suggesting, "live.suggest=true"),
-    ("live.accept", _is_suggesting, "live.suggest=true"),
+    *((f"live.{name}", _is_suggesting, SUGGESTIONS) for name in ("words", "phrases", "accept")),
     *(
         (key, lambda c: c.stage != "benchmark" or c.benchmark.false_activations, SILENCE)
         for key in ("input", "crop", "live.*", "input_reader.*", "benchmark.minutes")

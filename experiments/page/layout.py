@@ -19,6 +19,7 @@ from experiments.page.corrections import CorrectionStore
 from experiments.page.profiles import ProfileStore
 from experiments.page.teaching_markup import explain_no_profile, render_profile, render_teaching
 from experiments.page.uploads import UploadReader, UploadResult
+from experiments.page.writing import PageWriting
 from unvoiced.profile import Profile
 from unvoiced.readings import Answer
 from unvoiced.tasks import get_task
@@ -45,6 +46,7 @@ def build_page(
     uploads: UploadReader,
     profiles: ProfileStore,
     corrections: CorrectionStore,
+    writing: PageWriting,
     settings: dict[str, Any],
     note: str = "",
 ) -> gr.Blocks:
@@ -55,6 +57,7 @@ def build_page(
         uploads: reads uploaded files.
         profiles: the visitors' profiles.
         corrections: of the visitors.
+        writing: suggests words.
         settings: ``serve`` of the configuration.
         note: on the model, for visitors.
     """
@@ -68,9 +71,12 @@ def build_page(
         if spec.has_camera:
             with gr.Tabs(overflow_behavior="wrap"):  # a menu would hide tabs on phones
                 with gr.Tab("Camera"):
-                    parts = {"has_suggestions": settings["suggest"]}
-                    parts["has_self_test"] = bool(spec.examination)
-                    camera = markup.render_camera(task, **parts)
+                    camera = markup.render_camera(
+                        task,
+                        has_suggestions=writing.make_composer(recognizer) is not None,
+                        has_self_test=bool(spec.examination),
+                        phrases=writing.phrases,
+                    )
                     gr.HTML(camera, **PLAIN_HTML)
                 with gr.Tab("Image or clip" if spec.has_single_images else "Clip"):
                     _add_upload_panel(task, uploads, profiles, corrections, settings)

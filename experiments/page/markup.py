@@ -72,6 +72,7 @@ def render_camera(
     has_corrections: bool = True,
     has_suggestions: bool = False,
     has_self_test: bool = False,
+    phrases: Sequence[str] = (),
 ) -> str:
     """Return the panel with the camera, the predictions and the text; panels.js runs it.
 
@@ -81,6 +82,7 @@ def render_camera(
         has_suggestions: words are suggested for what is spelled. Otherwise the row of suggestions
             is hidden until an answer has some.
         has_self_test: the program examines the camera's images.
+        phrases: quick phrases of all visitors.
     """
     spec = get_task(task)
     return (
@@ -93,7 +95,13 @@ def render_camera(
         .replace("{keys}", TYPING_BUTTONS if spec.has_joined_labels else "")
         .replace("{hides_suggestions}", "" if has_suggestions else " hidden")
         .replace("{writing}", render_writing(has_suggestions))
+        .replace("{hides_phrases}", "" if phrases else " hidden")
+        .replace("{phrases}", "".join(map(_render_phrase, phrases)))
     )
+
+
+def _render_phrase(phrase: str) -> str:
+    return f'<button type="button" data-shared>{escape_text(phrase)}</button>'
 
 
 def render_writing(has_suggestions: bool) -> str:

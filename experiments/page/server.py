@@ -74,7 +74,8 @@ def create_app(
         recognizer: the model.
         make_engine: returns the engine of a session.
         auth: ``user:password``, or None.
-        settings: ``serve`` of the configuration, and ``input_reader``.
+        settings: ``serve`` of the configuration, ``input_reader``, and ``writing``: arguments
+            of ``PageWriting``.
         host: the address that the server listens on.
         folder: for uploads.
         note: on the model, for visitors.
@@ -96,7 +97,7 @@ def create_app(
     from experiments.page.sessions import SessionPool
     from experiments.page.storage import Quota, add_upload_route
     from experiments.page.teaching import add_example_route, add_teaching_routes
-    from experiments.page.writing import add_session_route, add_writing_routes, make_composer
+    from experiments.page.writing import PageWriting, add_session_route, add_writing_routes
 
     pool = SessionPool(make_engine, settings["visitors"], settings["idle_s"])
     uploads = IsolatedUploadReader(
@@ -104,20 +105,17 @@ def create_app(
     )
     profiles = ProfileStore(recognizer, MAX_PROFILES_PER_VISITOR * settings["visitors"])
     corrections = CorrectionStore(MAX_PROFILES_PER_VISITOR * settings["visitors"])
-    # The word list is loaded now, instead of by the first visitor.
-    has_suggestions = make_composer(recognizer, settings["suggest"]) is not None
-    page = layout.build_page(
-        recognizer, uploads, profiles, corrections, settings | {"suggest": has_suggestions}, note
-    )
+    writing = PageWriting(settings["suggest"], **settings.get("writing", {}))
+    page = layout.build_page(recognizer, uploads, profiles, corrections, writing, settings, note)
     file_bytes = round(settings["max_upload_mb"] * 2**20)
     app = FastAPI(openapi_url=None)
     cores = CapacityLimiter(os.cpu_count() or 1)
     add_error_answers(app)
     add_script_route(app)
-    add_session_route(app, pool, profiles, settings["suggest"])
+    add_session_route(app, pool, profiles, writing)
     add_camera_routes(app, pool, cores)
     add_diagnosis_routes(app, pool, cores)
-    add_writing_routes(app, pool, settings["suggest"])
+    add_writing_routes(app, pool, writing)
     add_profile_routes(app, profiles, cores)
     add_teaching_routes(app, pool, profiles, cores)
     add_example_route(app, recognizer.task)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -60,36 +62,63 @@ def describe_text(engine: Engine) -> dict[str, Any]:
     return {"text": markup.format_label(engine.text), "suggestions": list(engine.suggestions)}
 
 
-def make_composer(
-    recognizer: Recognizer, is_enabled: bool, texts: OwnTexts | None = None
-) -> TextComposer | None:
-    """Return the composer of a session; None where the model reads no letters.
+@dataclass(frozen=True)
+class PageWriting:
+    """How the page suggests words.
 
-    Raises:
-        ValueError: a word or phrase cannot be spelled.
+    Attributes:
+        is_enabled: words are suggested, if the model reads letters.
+        words: of all visitors, which come before those of the dictionary.
+        phrases: quick phrases of all visitors.
+        accept_label: a sign that accepts the first suggestion; empty for none.
     """
-    texts = texts or OwnTexts()
-    texts.check()
-    if not is_enabled or explain_missing_suggestions(recognizer):
-        return None
-    return build_composer(recognizer, texts.words, texts.phrases)
+
+    is_enabled: bool = True
+    words: Sequence[str] = ()
+    phrases: Sequence[str] = ()
+    accept_label: str = ""
+
+    def make_composer(
+        self, recognizer: Recognizer, texts: OwnTexts | None = None
+    ) -> TextComposer | None:
+        """Return the composer of a session; None where the model reads no letters.
+
+        Raises:
+            ValueError: a word or phrase cannot be spelled.
+        """
+        texts = texts or OwnTexts()
+        texts.check()
+        if not self.is_enabled or explain_missing_suggestions(recognizer):
+            return None
+        words, phrases = [*self.words, *texts.words], [*self.phrases, *texts.phrases]
+        return build_composer(recognizer, words, phrases)
+
+    def make_engine(
+        self, recognizer: Recognizer, texts: OwnTexts | None, settings: dict[str, Any]
+    ) -> partial[Engine]:
+        """Return what makes the engine of a session, with a composer of its own.
+
+        Raises:
+            ValueError: a word or phrase cannot be spelled.
+        """
+        label = self.accept_label if self.accept_label in recognizer.classes else ""
+        composer = self.make_composer(recognizer, texts)
+        return partial(Engine, recognizer, composer=composer, accept_label=label, **settings)
 
 
 def add_session_route(
-    app: FastAPI, pool: SessionPool, profiles: ProfileStore, has_suggestions: bool
+    app: FastAPI, pool: SessionPool, profiles: ProfileStore, writing: PageWriting
 ) -> None:
     """Add the route /camera/enter, which opens a session."""
 
     @app.post("/camera/enter")
     def open_session(profile: str = "", texts: OwnTexts | None = None) -> dict[str, str]:
         recognizer = profiles.personalize(profile) if profile else profiles.recognizer
-        composer = make_composer(recognizer, has_suggestions, texts)
         settings = pool.make_engine.keywords
-        make_engine = partial(Engine, recognizer, composer=composer, **settings)
-        return {"session": pool.open_session(make_engine)}
+        return {"session": pool.open_session(writing.make_engine(recognizer, texts, settings))}
 
 
-def add_writing_routes(app: FastAPI, pool: SessionPool, has_suggestions: bool) -> None:
+def add_writing_routes(app: FastAPI, pool: SessionPool, writing: PageWriting) -> None:
     """Add the routes below /camera that change the text: type, clear, accept, undo and texts."""
 
     @app.post("/camera/type/{key}")
@@ -123,5 +152,5 @@ def add_writing_routes(app: FastAPI, pool: SessionPool, has_suggestions: bool) -
         if not session:
             return {"text": "", "suggestions": []}
         with pool.get_session(session).locked(Engine) as engine:
-            engine.composer = make_composer(engine.recognizer, has_suggestions, texts)
+            engine.composer = writing.make_composer(engine.recognizer, texts)
             return describe_text(engine)

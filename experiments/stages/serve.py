@@ -13,6 +13,7 @@ import torch
 from omegaconf import DictConfig, ListConfig, open_dict
 
 from experiments.export.inference_module import build_recognizer
+from experiments.export.live_writing import read_own_lists, require_sign
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain, stream_settings
 from experiments.launch.secret_options import AUTH_VARIABLE
@@ -43,7 +44,10 @@ def run(config: DictConfig) -> None:
         if settings["engine"] == "browser":
             serve_app(config, sock, auth)
             return
+        words, phrases = read_own_lists(config)
         recognizer, make_engine, note = _load_model(config)
+        accept_label = require_sign(plain(config.get("live") or {}).get("accept"), recognizer)
+        settings["writing"] = {"words": words, "phrases": phrases, "accept_label": accept_label}
         torch.set_num_threads(1)  # the networks are small, and each session has a thread
         serve_page(recognizer, make_engine, sock, auth, settings, note)
 

@@ -14,7 +14,7 @@ pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 from starlette.testclient import TestClient
 
 from experiments.page import markup
-from experiments.page.writing import MAX_WORDS, NOT_OFFERED, OwnTexts, make_composer
+from experiments.page.writing import MAX_WORDS, NOT_OFFERED, OwnTexts, PageWriting
 from tests.helpers.pages import PointingNetwork, open_client
 from tests.helpers.spelling import LetterNetwork, spell
 from tests.helpers.teaching import FakeHandTracker
@@ -114,9 +114,28 @@ def test_requests_of_another_form_or_session_are_refused(client: TestClient, key
 
 
 def test_suggestions_can_be_switched_off_and_need_a_model_of_letters() -> None:
-    assert make_composer(Recognizer(LetterNetwork()), True) is not None
-    assert make_composer(Recognizer(LetterNetwork()), False) is None
-    assert make_composer(Recognizer(PointingNetwork()), True, OwnTexts(words=["Zoe"])) is None
+    letters, texts = Recognizer(LetterNetwork()), OwnTexts(words=["Zoe"])
+    assert PageWriting().make_composer(letters) is not None
+    assert PageWriting(is_enabled=False).make_composer(letters) is None
+    assert PageWriting().make_composer(Recognizer(PointingNetwork()), texts) is None
+
+
+def test_the_program_has_words_phrases_and_a_sign_for_all_visitors() -> None:
+    recognizer = Recognizer(LetterNetwork())
+    recognizer.classes = [*recognizer.classes, "accept"]
+    phrase = "Go <b>home</b> {keys}"
+    writing = PageWriting(words=["Mira"], phrases=[phrase], accept_label="accept")
+    engine = writing.make_engine(recognizer, OwnTexts(words=["Zoë"]), {})()
+    for letter in "MIRA":
+        engine.type(letter)
+    assert engine.suggestions[0] == "Mira"
+    engine.type("accept")
+    assert engine.text == "Mira "
+    for letter in "ZOE":
+        engine.type(letter)
+    assert engine.suggestions[0] == "Zoë"
+    page = markup.render_camera("asl", phrases=[phrase])
+    assert "data-shared>Go &lt;b&gt;home&lt;/b&gt; {keys}</button>" in page
 
 
 def test_the_row_of_suggestions_is_shown_where_words_are_suggested() -> None:

@@ -43,8 +43,9 @@ export function startPhrasePanel(answerer, hooks) {
   function show() {
     const { words, phrases } = answerer.ownTexts, row = element("phrases");
     if (!row) return;
-    row.replaceChildren(...phrases.map(makePhraseButton));
-    row.hidden = !phrases.length;
+    const shared = row.querySelectorAll("[data-shared]");  // of all visitors
+    row.replaceChildren(...shared, ...phrases.map(makePhraseButton));
+    row.hidden = !row.children.length;
     element("phrase-list").value = phrases.join("\n");
     if (element("word-list")) element("word-list").value = words.join("\n");
   }
