@@ -122,8 +122,8 @@ class Recognizer:
     def confidence(self) -> ConfidenceTable | None:
         """How often the answers are wrong, by probability; None where it is unknown.
 
-        With a profile it is that of the person's recordings, each left out in turn. Where no class
-        has two of them it is the model's own, but for text, whose confidence is of another kind.
+        With a profile it is that of its recordings, each left out in turn. Where no class has two
+        it is the model's own, but for text, whose confidence is of another kind.
         """
         if self.profile is not None and (self.profile.confidence or self.spec.has_open_text):
             return self.profile.confidence
@@ -132,8 +132,8 @@ class Recognizer:
     @property
     def false_activations(self) -> FalseActivations | None:
         """How often silence is answered; None where it is unknown, and with a profile."""
-        facts = {} if self.profile else self.metadata
-        return FalseActivations.from_plain(facts.get("false_activations") or {})
+        known = {} if self.profile else self.metadata.get("false_activations", {})
+        return FalseActivations.from_plain(known)
 
     @cached_property
     def fingerprint(self) -> str | None:
@@ -232,8 +232,7 @@ class Recognizer:
         if self.spec.has_open_text:
             outputs = self.network(frames[None], np.array([len(frames)]))
             self._check_logits(outputs[0], self.tokenizer.size, 3)
-            phrases = outputs[0][0, 0, -len(classes) :]  # after the special tokens
-            return log_softmax(phrases), outputs
+            return log_softmax(outputs[0][0, 0, -len(classes) :]), outputs  # no special tokens
         inputs = [frames[None]]
         if self.metadata.get("takes_word_mask"):  # unknown: the word may take all frames
             inputs.append(np.ones((1, len(frames)), np.float32))
