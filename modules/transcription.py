@@ -66,7 +66,7 @@ class TranscriptionModule(TaskModule):
         label_smoothing: float = 0.1,
         beam_width: int = 1,
         language_model: WordModel | None = None,
-        language_weight: float = 0.5,
+        language_weight: float = 0.25,
         word_bonus: float = 1.0,
     ) -> None:
         super().__init__(net, classes, optimizer, scheduler)

@@ -14,7 +14,7 @@ import numpy as np
 from unvoiced.plain_data import check_names, check_number, require_fact
 
 START, END = "<s>", "</s>"
-DEFAULT_ORDER, MAX_ORDER = 3, 5  # words of an n-gram
+DEFAULT_ORDER, MAX_ORDER = 2, 5  # words of an n-gram
 DISCOUNT = 0.75  # count taken from each n-gram that was seen, for those that were not
 MAX_NGRAMS = 50_000
 MAX_COUNT = 2**40
@@ -61,6 +61,9 @@ class NgramModel:
             padded = [*[START] * (order - 1), *sentence.split(), END]
             counts.update(" ".join(padded[k : k + order]) for k in range(len(padded) - order + 1))
         return cls(dict(counts.most_common(MAX_NGRAMS)), order)
+
+    def __contains__(self, word: str) -> bool:
+        return (word,) in self._tables[0]
 
     def score_beginning(self, letters: str) -> float:
         """Return the log-probability that any word begins with these letters."""

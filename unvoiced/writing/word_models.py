@@ -25,6 +25,8 @@ class WordModel(Protocol):
     order: int
     score: Callable[[str, tuple[str, ...]], float]
 
+    def __contains__(self, word: str) -> bool: ...
+
     def score_beginning(self, letters: str) -> float:
         """Return the log-probability that any word begins with these letters."""
 
@@ -49,6 +51,9 @@ class EnglishWords:
         words = sorted(self.language.words())
         scores = [self.language.score_word(word) for word in words]
         self._beginnings = WordBeginnings(words, scores)
+
+    def __contains__(self, word: str) -> bool:
+        return word in self.language
 
     def score(self, word: str, history: tuple[str, ...]) -> float:
         """Return the log-probability of a word after the last of others."""
