@@ -9,7 +9,7 @@ import numpy as np
 from unvoiced.plain_data import check_number, require_fact
 
 PRIOR_RIGHT, PRIOR_OTHER = 1.0, 0.1  # counts that are added: to the right label, and to all others
-OWN_SHARE = 0.5  # of the likelihood of a hold that the probabilities of the model have themselves
+OWN_SHARE = 0.95  # of the likelihood of a hold that the probabilities of the model have themselves
 MAX_CONFUSED = 128  # classes
 MAX_COUNT = 1_000_000_000
 
@@ -17,7 +17,7 @@ MAX_COUNT = 1_000_000_000
 def build_error_model(confusions: np.ndarray | None, size: int) -> np.ndarray:
     """Return (true, predicted) weights, of counts of the same shape.
 
-    They are the mean of the share of each prediction in the test and of a model without errors,
+    A small part is the share of each prediction in the test; the rest is of a model without errors,
     whose own probabilities state its doubts.
 
     Args:

@@ -19,8 +19,8 @@ def test_confusions_of_a_file_are_counts_of_a_small_square(value: Any) -> None:
         check_metadata({"confusions": value}, (), "file")
 
 
-def test_an_error_model_keeps_half_of_the_models_own_doubt() -> None:
-    errors = build_error_model(np.array([[90, 10], [0, 0]]), 2)
-    assert errors[0] == pytest.approx([0.95, 0.05], abs=0.01) and errors[1, 1] > 0.9
+def test_an_error_model_keeps_most_of_the_models_own_doubt() -> None:
+    errors = build_error_model(np.array([[60, 40], [0, 0]]), 2)
+    assert errors[0] == pytest.approx([0.98, 0.02], abs=0.001) and errors[1, 1] > 0.99
     assert (build_error_model(None, 2) == np.eye(2)).all()
     check_metadata({"confusions": []}, (), "file")
