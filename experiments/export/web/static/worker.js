@@ -5,6 +5,7 @@ if (!self.isGuarded) importScripts("guard.js", "parts.js");  // in the one file 
 
 const SEEN_SIDE = 320;  // pixels of the longer side of the image that is shown
 const TYPED_LABELS = { space: "space", backspace: "del" };  // button → the sign that does the same
+const seenCanvas = new OffscreenCanvas(1, 1);
 let engine = null;
 
 const formatLabel = (label) => label.replaceAll("_", " ");
@@ -14,11 +15,12 @@ const isSure = ({ probability }) => probability >= engine.stream.minProbability;
 
 function drawSeen(image, annotate) {
   const scale = Math.min(1, SEEN_SIDE / Math.max(image.width, image.height));
-  const canvas = new OffscreenCanvas(Math.round(image.width * scale), Math.round(image.height * scale));
-  const context = canvas.getContext("2d", { alpha: false });
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  seenCanvas.width = Math.round(image.width * scale);
+  seenCanvas.height = Math.round(image.height * scale);
+  const context = seenCanvas.getContext("2d", { alpha: false });
+  context.drawImage(image, 0, 0, seenCanvas.width, seenCanvas.height);
   annotate(context);
-  return canvas.transferToImageBitmap();
+  return seenCanvas.transferToImageBitmap();
 }
 
 const actions = {
