@@ -21,6 +21,7 @@ from modules.base import PHASES, Batch, TaskModule
 from modules.metrics import GroupInterval
 from modules.networks.base import Network
 from modules.schedules import Schedule
+from unvoiced.tasks import get_task
 
 
 class ClassificationModule(TaskModule):
@@ -160,6 +161,22 @@ class ClassificationModule(TaskModule):
             low, high = self.interval.compute()
             count = self.confusions["test"].compute().sum().float()
             scores |= {"test/acc_low": low, "test/acc_high": high, "test/n": count}
+            scores |= self._score_drawn_labels()
+        return scores
+
+    def _score_drawn_labels(self) -> dict[str, Tensor]:
+        """Return the accuracy of labels that are movements, and of all others, if there are any.
+
+        A single frame does not hold a movement.
+        """
+        drawn = get_task(self.card.task).drawn_labels if self.card else ()
+        counts, scores = self.compute_confusion("test"), {}  # rows are the true classes
+        is_drawn = torch.tensor([name in drawn for name in self.classes], device=counts.device)
+        for name, rows in (("drawn", is_drawn), ("held", ~is_drawn)):
+            total = counts[rows].sum()
+            if is_drawn.any() and total > 0:
+                right = counts.diagonal()[rows].sum()
+                scores |= {f"test/{name}_acc": right / total, f"test/{name}_n": total.float()}
         return scores
 
     def list_score_names(self, phase: str) -> list[str]:

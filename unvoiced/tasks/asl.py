@@ -21,6 +21,7 @@ ASL = register_task(
         example="datamodules.simulators.hand.drawing.draw_sign",
         silence="datamodules.silence.hand.HandSilence",
         has_camera=True,
+        drawn_labels=("J", "Z"),
         has_joined_labels=True,
         landmark_files=(*LANDMARK_SUFFIXES, *ARRAY_SUFFIXES),
         frame_shapes=((63,), (126,)),

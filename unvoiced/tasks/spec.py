@@ -43,6 +43,7 @@ class TaskSpec:
         fine_tuning_note: why adapt.method=finetune is not offered; empty if it is.
         has_camera: frames are images of a camera; otherwise samples (n, C) of a signal.
         has_frame_folders: a folder of images is one recording, one frame per image.
+        drawn_labels: labels that are movements, which a single frame does not hold.
         has_joined_labels: labels are letters, written without a space between them.
         has_open_text: the network writes text with a tokenizer; otherwise it predicts classes.
         has_lips: words are read from lips, where some of them look alike.
@@ -75,6 +76,7 @@ class TaskSpec:
     fine_tuning_note: str = ""
     has_camera: bool = False
     has_frame_folders: bool = False
+    drawn_labels: tuple[str, ...] = ()
     has_joined_labels: bool = False
     has_open_text: bool = False
     has_lips: bool = False
