@@ -91,9 +91,10 @@ class TextComposer:
         The confusions hold for the first labels alone. Without all letters nothing is suggested.
         """
         self.labels = list(labels)
-        names = [label.lower() for label in labels]
         self.is_complete = not list_missing_letters(labels)
-        self._columns = [names.index(letter) for letter in LETTERS] if self.is_complete else []
+        self._is_letter = np.array(  # (26, labels)
+            [[label.lower() == letter for label in labels] for letter in LETTERS], np.float64
+        )
         same = tuple(labels) == self._own_labels
         self._errors = self._own_errors if same else np.eye(len(self.labels))
 
@@ -108,8 +109,16 @@ class TextComposer:
         """The likeliest letter of each hold, as spelled."""
         return self._spelled
 
-    def add(self, probabilities: np.ndarray) -> None:
-        """Add a hold, (labels,) probabilities.
+    def can_add(self, label: str) -> bool:
+        """Return whether a label is a letter, and all letters have a label."""
+        return self.is_complete and label.lower() in tuple(LETTERS)
+
+    def add(self, probabilities: np.ndarray, label: str | None = None) -> None:
+        """Add a hold.
+
+        Args:
+            probabilities: (labels,).
+            label: the letter as written; None for the likeliest.
 
         Raises:
             ValueError: another number of probabilities, or values that are none.
@@ -124,17 +133,16 @@ class TextComposer:
                 f"probabilities of shape {values.shape}; expected {len(self.labels)} numbers of 0 "
                 "or more."
             )
-        likelihoods = (self._errors @ values)[self._columns]  # of the hold, for each letter
-        self._add_hold(likelihoods, self.labels[self.find_letter(values)].lower())
+        likelihoods = self._is_letter @ (self._errors @ values)  # of the hold, for each letter
+        self._add_hold(likelihoods, label or self.labels[self.find_letter(values)])
 
     def find_letter(self, probabilities: np.ndarray) -> int:
         """Return the number of the label of the likeliest letter."""
-        return self._columns[int(np.asarray(probabilities)[self._columns].argmax())]
+        return int(np.where(self._is_letter.any(0), probabilities, -1.0).argmax())
 
-    def add_letter(self, letter: str) -> None:
+    def add_certain(self, label: str) -> None:
         """Add a letter that is certain, as one that was typed."""
-        letter = letter.lower()
-        self._add_hold(np.array([float(letter == one) for one in LETTERS]), letter)
+        self._add_hold(np.array([float(label.lower() == one) for one in LETTERS]), label)
 
     def undo(self) -> None:
         """Take back the last hold."""
@@ -208,7 +216,7 @@ class TextComposer:
         if len(self._holds) == MAX_HOLDS:
             self.clear()
         self._holds.append(np.log(np.maximum(likelihoods, MIN_PROBABILITY)))
-        self._spelled += letter
+        self._spelled += letter.lower()
         self._spans.append(self._match_spans(len(self._holds)))
 
     def _match_spans(self, end: int) -> list[tuple[int, str, float]]:

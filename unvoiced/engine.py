@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.composer import TextComposer
 from unvoiced.deprecations import former_name, rename_arguments
 from unvoiced.readings import Answer
 from unvoiced.recognizer import Recognizer
@@ -15,6 +14,7 @@ from unvoiced.streams.base import StageTimer, Stream, StreamClock
 from unvoiced.streams.decisions import Event
 from unvoiced.tasks import get_task, import_object
 from unvoiced.thresholds import resolve_threshold
+from unvoiced.writing.base import Composer
 from unvoiced.writing.writer import TextWriter
 
 
@@ -23,8 +23,8 @@ class Engine:
 
     Args:
         recognizer: the model, which engines may share.
-        composer: suggests words for the letters that were held, see ``unvoiced.writing``; of this
-            engine alone. None for no suggestions.
+        composer: suggests texts for the letters or words that were read, see
+            ``unvoiced.writing.build``; of this engine alone. None for no suggestions.
         accept_label: a sign that accepts the first suggestion; empty for none.
         settings: of the task's stream (``unvoiced.streams``), such as ``hold_s`` for letters and
             ``hop_s`` for words; ``coverage``, a promise, may take the place of
@@ -43,7 +43,7 @@ class Engine:
     def __init__(
         self,
         recognizer: Recognizer,
-        composer: TextComposer | None = None,
+        composer: Composer | None = None,
         accept_label: str = "",
         **settings: Any,
     ) -> None:
@@ -89,7 +89,7 @@ class Engine:
         self._writer.add(label)
 
     def accept(self, choice: int | str = 0) -> bool:
-        """Replace the word that is being spelled by a suggestion and a space.
+        """Replace what is being spelled or read by a suggestion; a space follows letters.
 
         Args:
             choice: the suggestion, or its number from 0. Give the text where the suggestions may
@@ -114,12 +114,12 @@ class Engine:
         return self._writer.text
 
     @property
-    def composer(self) -> TextComposer | None:
+    def composer(self) -> Composer | None:
         """The composer of the suggestions; another one, of other words, can be set."""
         return self._writer.composer
 
     @composer.setter
-    def composer(self, composer: TextComposer | None) -> None:
+    def composer(self, composer: Composer | None) -> None:
         self._writer.use_composer(composer)
 
     @property
@@ -129,7 +129,7 @@ class Engine:
 
     @property
     def suggestions(self) -> tuple[str, ...]:
-        """Up to three texts for what is being spelled, the likeliest first."""
+        """Up to three texts for what is being spelled or read, the likeliest first."""
         return self._writer.suggestions
 
     @property

@@ -10,7 +10,7 @@ from experiments.launch.console import logger
 from experiments.launch.instantiate import plain
 from unvoiced import Engine, Recognizer
 from unvoiced.live.keyboard import KeyboardTyper
-from unvoiced.live.writing_keys import KEYS_NOTE, WritingKeys
+from unvoiced.live.writing_keys import WritingKeys
 from unvoiced.text import printable
 from unvoiced.validation import shown
 from unvoiced.writing.build import build_composer, explain_missing_suggestions
@@ -83,7 +83,8 @@ class LiveWriting:
 
     def describe_keys(self) -> str:
         """Return the keys as a line; empty if there are none."""
-        return f"{KEYS_NOTE}\n" if self._has_keys and self.engine.composer is not None else ""
+        is_used = self._has_keys and self.engine.composer is not None
+        return f"{self._keys.describe()}\n" if is_used else ""
 
     def press(self, key: int) -> bool:
         """Take a key of the window; return whether it was one that writes, or was typed."""

@@ -94,7 +94,7 @@ def render_camera(
         .replace("{self_test}", read_static_file("diagnosis.html") if has_self_test else "")
         .replace("{keys}", TYPING_BUTTONS if spec.has_joined_labels else "")
         .replace("{hides_suggestions}", "" if has_suggestions else " hidden")
-        .replace("{writing}", render_writing(has_suggestions))
+        .replace("{writing}", render_writing(has_suggestions and spec.has_joined_labels))
         .replace("{hides_phrases}", "" if phrases else " hidden")
         .replace("{phrases}", "".join(map(_render_phrase, phrases)))
     )
@@ -104,13 +104,13 @@ def _render_phrase(phrase: str) -> str:
     return f'<button type="button" data-shared>{escape_text(phrase)}</button>'
 
 
-def render_writing(has_suggestions: bool) -> str:
+def render_writing(has_words: bool) -> str:
     """Return the history, the voice, and the lists of a visitor's own phrases and words."""
-    words = read_static_file("words.html") if has_suggestions else ""
+    words = read_static_file("words.html") if has_words else ""
     return (
         read_static_file("writing.html")
         .replace("{words}", words)
-        .replace("{and_words}", " and words of your own" if has_suggestions else "")
+        .replace("{and_words}", " and words of your own" if has_words else "")
     )
 
 

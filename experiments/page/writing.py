@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from experiments.page import markup
 from experiments.page.profiles import ProfileStore
 from experiments.page.sessions import SessionPool
-from unvoiced import Engine, Recognizer, TextComposer
+from unvoiced import Engine, Recognizer
+from unvoiced.writing.base import Composer
 from unvoiced.writing.build import build_composer, explain_missing_suggestions
 from unvoiced.writing.personal import MAX_PHRASE_CHARACTERS, check_phrases, check_words
 
@@ -67,7 +68,7 @@ class PageWriting:
     """How the page suggests words.
 
     Attributes:
-        is_enabled: words are suggested, if the model reads letters.
+        is_enabled: words are suggested, if the model reads letters or words.
         words: of all visitors, which come before those of the dictionary.
         phrases: quick phrases of all visitors.
         accept_label: a sign that accepts the first suggestion; empty for none.
@@ -80,8 +81,8 @@ class PageWriting:
 
     def make_composer(
         self, recognizer: Recognizer, texts: OwnTexts | None = None
-    ) -> TextComposer | None:
-        """Return the composer of a session; None where the model reads no letters.
+    ) -> Composer | None:
+        """Return the composer of a session; None where the model has no suggestions.
 
         Raises:
             ValueError: a word or phrase cannot be spelled.
@@ -90,6 +91,8 @@ class PageWriting:
         texts.check()
         if not self.is_enabled or explain_missing_suggestions(recognizer):
             return None
+        if not recognizer.spec.has_joined_labels:  # phrases are buttons there
+            return build_composer(recognizer)
         words, phrases = [*self.words, *texts.words], [*self.phrases, *texts.phrases]
         return build_composer(recognizer, words, phrases)
 

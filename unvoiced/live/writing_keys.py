@@ -8,14 +8,15 @@ from unvoiced.engine import Engine
 
 UNDO_KEY, SPACE_KEY, DELETE_KEYS = ord("z"), ord(" "), (8, 127)
 ACCEPT_KEYS = {ord("1"): 0, ord("2"): 1, ord("3"): 2}
-KEYS_NOTE = "Keys: 1 2 3 accept a suggestion, z takes a step back, space and backspace edit"
+KEYS_NOTE = "Keys: 1 2 3 accept a suggestion, z takes a step back"
+LETTER_KEYS_NOTE = f"{KEYS_NOTE}, space and backspace edit"
 
 
 class WritingKeys:
     """The keys that write into the text of an engine.
 
-    ``z`` takes the last step back. Where letters are read, ``1``, ``2`` and ``3`` accept a
-    suggestion, and the space bar and backspace act as the signs ``space`` and ``del``.
+    ``z`` takes the last step back, and ``1``, ``2`` and ``3`` accept a suggestion. Where letters
+    are read, the space bar and backspace act as the signs ``space`` and ``del``.
 
     Args:
         engine: reads the stream.
@@ -25,15 +26,19 @@ class WritingKeys:
         self.engine = engine
         self._has_letters = engine.recognizer.spec.has_joined_labels
 
+    def describe(self) -> str:
+        """Return the keys as a line."""
+        return LETTER_KEYS_NOTE if self._has_letters else KEYS_NOTE
+
     def press(self, key: int) -> bool:
         """Take a key; return whether it has changed the text."""
         before = self.engine.text
         if key == UNDO_KEY:
             self.engine.undo()
-        elif not self._has_letters:
-            return False
         elif key in ACCEPT_KEYS:
             self.engine.accept(ACCEPT_KEYS[key])
+        elif not self._has_letters:
+            return False
         elif key == SPACE_KEY:
             self.engine.type("space")
         elif key in DELETE_KEYS:

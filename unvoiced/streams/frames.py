@@ -102,4 +102,5 @@ class FrameStream:
         if reading.label == previous or reading.probability < self.min_probability:
             return []
         self.reading = reading
-        return [Event("started", reading.label, reading.probability, self.duration_s)]
+        answer = reading.label, reading.probability, self.duration_s
+        return [Event("started", *answer, probabilities=probabilities)]

@@ -67,6 +67,7 @@ class LipStream:
         tracker_class = MouthCropTracker if is_preprocessed else MouthTracker
         self.tracker = tracker_class(recognizer, keep_s)
         self.reading, self._open_word = NO_READING, ""
+        self._probabilities: np.ndarray | None = None  # (words,) of the reading
         self._last_reading_s = self._done_s = -np.inf
         self._speech: tuple[float, float] | None = None  # start and end so far, seconds
         self._peaks: WordPeakPicker | None = None  # of speech that is longer than a word
@@ -159,14 +160,14 @@ class LipStream:
             centre_s = peaks.next_s - start_s
             with timer.measure("network"):
                 self._read_span(crops, centre_s - half_s, centre_s + half_s)
-            events += peaks.push(self.reading, step_s)
+            events += peaks.push(self.reading, step_s, self._probabilities)
         return events + (peaks.end() if has_ended else [])
 
     def _read_span(self, crops: np.ndarray, from_s: float, to_s: float) -> None:
         """Read the crops between two times after the first one."""
         clip = self._cut_span(crops, from_s, to_s)
-        probabilities = self.recognizer.predict_probabilities(clip)
-        self.reading = self.recognizer.to_reading(probabilities, frames=clip)
+        self._probabilities = self.recognizer.predict_probabilities(clip)
+        self.reading = self.recognizer.to_reading(self._probabilities, frames=clip)
 
     def _cut_span(self, crops: np.ndarray, from_s: float, to_s: float) -> np.ndarray:
         """Return the crops between two times after the first one."""
@@ -185,7 +186,9 @@ class LipStream:
             events.append(Event("started", word, probability, seconds))
         if has_ended:
             self._open_word = ""
-            return [*events, Event("released", word, probability, seconds)]
+            probabilities = self._probabilities
+            written = Event("released", word, probability, seconds, probabilities=probabilities)
+            return [*events, written]
         self._open_word = word
         return events or [Event("held", word, probability, seconds)]
 

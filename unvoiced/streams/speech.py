@@ -80,10 +80,19 @@ class WordPeakPicker:
     _undecided: list[Event] = field(default_factory=list, repr=False)
     _last_s: float = -math.inf  # centre of the last word
 
-    def push(self, reading: Reading, step_s: float) -> list[Event]:
-        """Add the reading of the window at ``next_s``, move on by ``step_s``, return new words."""
-        label, probability = reading.label, reading.probability
-        candidate = Event("released", label, probability, self.next_s, reading.frames)
+    def push(
+        self, reading: Reading, step_s: float, probabilities: np.ndarray | None = None
+    ) -> list[Event]:
+        """Add the reading of the window at ``next_s``, move on by ``step_s``, return new words.
+
+        Args:
+            reading: of the window.
+            step_s: seconds until the next window.
+            probabilities: (words,) of the reading, which its word keeps.
+        """
+        answer = reading.label, reading.probability, self.next_s, reading.frames, probabilities
+        candidate = Event("released", *answer)
+        probability = reading.probability
         self.next_s += step_s
         if probability >= self.min_probability:
             self._undecided.append(candidate)

@@ -16,6 +16,7 @@ MAX_WORDS = 24  # of one text; its beginning is settled
 MIN_PROBABILITY = 1e-6
 MAX_CACHED = 4_096  # histories
 DEFAULT_WEIGHT = 0.25  # chosen on validation sentences of GRID
+MAX_BEHIND = 7.0  # a text whose score is this far below that of another is not offered
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,6 @@ class WordComposer:
         weight: of the model beside the log-probabilities of the network; 0 for the network alone.
     """
 
-    is_complete = True
-
     def __init__(
         self, labels: Sequence[str], model: WordModel, weight: float = DEFAULT_WEIGHT
     ) -> None:
@@ -65,6 +64,10 @@ class WordComposer:
     def spelled(self) -> str:
         """The likeliest words, as written."""
         return " ".join(self._written)
+
+    def can_add(self, label: str) -> bool:
+        """Return whether a label is a word of the model."""
+        return label in self.labels
 
     def add(self, probabilities: np.ndarray, label: str | None = None) -> None:
         """Add a word.
@@ -102,13 +105,16 @@ class WordComposer:
         """Take back the last word."""
         self._places, self._written = self._places[:-1], self._written[:-1]
 
-    def save_state(self) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
+    def save_state(self) -> tuple[list[str], tuple[np.ndarray, ...], tuple[str, ...]]:
         """Return the words so far, for ``restore_state``."""
-        return self._places, self._written
+        return self.labels, self._places, self._written
 
-    def restore_state(self, state: tuple[tuple[np.ndarray, ...], tuple[str, ...]]) -> None:
-        """Go back to the words of ``save_state``."""
-        self._places, self._written = state
+    def restore_state(
+        self, state: tuple[list[str], tuple[np.ndarray, ...], tuple[str, ...]]
+    ) -> None:
+        """Go back to the words of ``save_state``; those of other labels are forgotten."""
+        labels, *words = state
+        self._places, self._written = words if labels == self.labels else ((), ())
 
     def suggest(self, most: int = 3, previous: str | None = None) -> list[Suggestion]:
         """Return the likeliest sequences of words, best first (n-best Viterbi).
@@ -128,7 +134,8 @@ class WordComposer:
 
     def propose(self, most: int = 3, previous: str | None = None) -> list[str]:
         """Return the likeliest texts that differ from what is written, best first."""
-        texts = [one.text for one in self.suggest(most + 1, previous)]
+        found = self.suggest(most + 1, previous)
+        texts = [one.text for one in found if one.score >= found[0].score - MAX_BEHIND]
         return [text for text in texts if text != self.spelled][:most]
 
     def _extend_paths(self, paths: list[_Path], place: np.ndarray, most: int) -> list[_Path]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from unvoiced.composer import LETTERS, TextComposer
+from unvoiced.composer import LETTERS
 from unvoiced.streams.decisions import PAUSE_LABEL, TextBuffer
 from unvoiced.validation import shown
+from unvoiced.writing.base import Composer
 
 MAX_UNDO = 200  # steps
 MAX_SUGGESTIONS = 3
@@ -24,7 +25,7 @@ class TextWriter:
 
     Args:
         is_joined: labels are letters; otherwise words, with a space between them.
-        composer: suggests words for letters; None for no suggestions.
+        composer: suggests texts for the labels; None for no suggestions.
         accept_label: a sign that accepts the first suggestion instead of being written; empty for
             none.
 
@@ -33,7 +34,7 @@ class TextWriter:
     """
 
     def __init__(
-        self, is_joined: bool = True, composer: TextComposer | None = None, accept_label: str = ""
+        self, is_joined: bool = True, composer: Composer | None = None, accept_label: str = ""
     ) -> None:
         if accept_label.lower() in (*LETTERS, *RESERVED_LABELS):
             raise ValueError(
@@ -41,6 +42,7 @@ class TextWriter:
                 "expected a sign of your own. Teach the model one with stage=adapt."
             )
         self.composer, self.accept_label = composer, accept_label
+        self._is_joined = is_joined
         self._buffer = TextBuffer(is_joined=is_joined)
         self._history: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=MAX_UNDO)
         self._suggestions: tuple[str, ...] | None = ()
@@ -85,7 +87,7 @@ class TextWriter:
             self._compose(self.composer, label, probabilities, classes)
 
     def accept(self, choice: int | str = 0) -> bool:
-        """Replace the word that is being spelled by a suggestion and a space.
+        """Replace what is being spelled or read by a suggestion; a space follows letters.
 
         Args:
             choice: the suggestion, or its number from 0. Give the text where the suggestions may
@@ -100,12 +102,12 @@ class TextWriter:
             return False
         self._keep_step()
         kept = self.text[: len(self.text) - len(self.spelled)]
-        self._buffer.text = kept
-        self._buffer.add(f"{text} ")
+        self._buffer.text = kept if self._is_joined else kept.removesuffix(" ")
+        self._buffer.add(f"{text} " if self._is_joined else text)
         self._forget_holds(self.composer)
         return True
 
-    def use_composer(self, composer: TextComposer | None) -> None:
+    def use_composer(self, composer: Composer | None) -> None:
         """Suggest with another composer from now on; the text and its history stay."""
         self.composer, self._suggestions = composer, ()
         state = () if composer is None else composer.save_state()
@@ -130,7 +132,7 @@ class TextWriter:
 
     def _compose(
         self,
-        composer: TextComposer,
+        composer: Composer,
         label: str,
         probabilities: np.ndarray | None,
         classes: Sequence[str],
@@ -138,14 +140,14 @@ class TextWriter:
         if probabilities is not None and composer.labels != list(classes):
             composer.use_labels(classes)
         self._suggestions = None
-        if label == "del":
+        if label == "del" and self._is_joined:
             composer.undo()
-        elif label.lower() not in LETTERS or not composer.is_complete:
+        elif not composer.can_add(label):
             self._forget_holds(composer)
         elif probabilities is None:
-            composer.add_letter(label)
+            composer.add_certain(label)
         else:
-            composer.add(probabilities[: len(classes)])
+            composer.add(probabilities[: len(classes)], label)
 
     def _find_suggestions(self) -> list[str]:
         assert self.composer is not None
@@ -153,7 +155,7 @@ class TextWriter:
         previous = before[-1].lower() if before else None
         return self.composer.propose(MAX_SUGGESTIONS, previous)
 
-    def _forget_holds(self, composer: TextComposer) -> None:
+    def _forget_holds(self, composer: Composer) -> None:
         composer.clear()
         self._suggestions = ()
 

@@ -9,6 +9,7 @@ from datamodules.silence.mouth import simulate_faces, simulate_spoken_words
 from tests.helpers.streams import LipNetwork
 from unvoiced import Engine, Recognizer
 from unvoiced.streams.speech import RestBaseline, SpeechSegmenter, measure_motion, measure_noise
+from unvoiced.writing.build import build_composer
 
 FRAME = {"shape": (64, 96), "rate": 25.0}
 
@@ -45,9 +46,16 @@ def test_a_resting_face_writes_nothing(grainy_face: np.ndarray) -> None:
 
 def test_words_between_rests_are_still_read() -> None:
     (stream,) = simulate_spoken_words(["doctor", "pillow"], FRAME, 8, seed=7)
-    engine = Engine(Recognizer(LipNetwork()), is_preprocessed=True, min_probability=0.0)
+    recognizer = Recognizer(LipNetwork())
+    composer = build_composer(recognizer)
+    engine = Engine(recognizer, composer, is_preprocessed=True, min_probability=0.0)
     events = [e for n, crop in enumerate(stream.frames) for e in engine.push(crop, n / 25)]
     written = [e.seconds for e in events if e.kind == "released" and e.probability]
     spoken = [word for word in stream.words if word.stop_s < stream.duration_s - 0.5]
     assert len(written) >= len(spoken) >= 2
     assert all(any(w.start_s <= at <= w.stop_s + 0.5 for w in stream.words) for at in written)
+    classes = engine.recognizer.classes
+    for event in (e for e in events if e.kind == "released" and e.probability):
+        assert event.probabilities is not None and len(event.probabilities) == len(classes)
+        assert classes[event.probabilities.argmax()] == event.label
+    assert engine.spelled == engine.text and all(engine.suggestions)

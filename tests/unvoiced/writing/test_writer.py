@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from unvoiced.composer import TextComposer
 from unvoiced.language import LanguageModel, english
+from unvoiced.writing.ngrams import NgramModel
+from unvoiced.writing.word_composer import WordComposer
 from unvoiced.writing.writer import TextWriter
 
 LABELS = [*string.ascii_uppercase, "del", "nothing", "space"]
@@ -150,3 +152,80 @@ def test_nothing_but_acceptance_changes_letters(labels: list[str]) -> None:
         writer.add(label)
         plain.add(label)
         assert writer.text == plain.text and plain.text.endswith(writer.spelled)
+
+
+@pytest.mark.parametrize("label", ["Hi", "no", ""])
+def test_signs_whose_names_are_parts_of_the_alphabet_are_no_letters(
+    small: LanguageModel, label: str
+) -> None:
+    writer = make_writer(small)
+    labels = [*LABELS, label]
+    writer.add(label, np.full(len(labels), 1 / len(labels)), labels)
+    writer.add(label)
+    assert writer.spelled == "" and writer.suggestions == ()
+    hold(writer, "wate")
+    assert writer.accept("water") and writer.text == f"{label}{label}water "
+
+
+def test_a_letter_with_two_labels_is_as_likely_as_both(small: LanguageModel) -> None:
+    composer = TextComposer([*LABELS, "w"], small)
+    probabilities = np.full(len(LABELS) + 1, 0.001)
+    probabilities[-1] = 0.9
+    writer = TextWriter(composer=composer)
+    writer.add("w", probabilities, composer.labels)
+    assert writer.spelled == "w" and writer.suggestions
+    assert all(text.startswith("w") for text in writer.suggestions)
+
+
+# ---- words
+
+
+WORDS_OF_LIPS = ["bin", "pin", "blue", "thank you"]
+ROWS = {"pin": [0.45, 0.55, 0, 0], "blue": [0, 0, 1, 0], "thank you": [0, 0, 0, 1]}
+
+
+def make_word_writer() -> TextWriter:
+    model = NgramModel.from_sentences(["bin blue", "bin blue", "thank you"])
+    return TextWriter(is_joined=False, composer=WordComposer(WORDS_OF_LIPS, model, 1.0))
+
+
+def read_words(writer: TextWriter, *words: str) -> None:
+    for word in words:
+        writer.add(word, np.array(ROWS[word], np.float64), WORDS_OF_LIPS)
+
+
+def test_words_are_suggested_by_their_neighbours() -> None:
+    writer = make_word_writer()
+    read_words(writer, "thank you", "pin", "blue")
+    assert writer.text == writer.spelled == "thank you pin blue"
+    assert writer.suggestions == ("thank you bin blue",)
+    assert writer.accept() and writer.text == "thank you bin blue"
+    read_words(writer, "pin")
+    assert writer.spelled == "pin" and writer.suggestions[0] == "bin"
+    assert writer.accept("bin") and writer.text == "thank you bin blue bin"
+    texts = []
+    while writer.undo():
+        texts.append(writer.text)
+    assert texts[:2] == ["thank you bin blue pin", "thank you bin blue"] and texts[-1] == ""
+
+
+def test_words_of_a_model_without_a_doubt_have_no_suggestions() -> None:
+    writer = make_word_writer()
+    read_words(writer, "blue")
+    writer.add("bin")  # typed
+    assert writer.spelled == "blue bin" and writer.suggestions == ()
+    writer.add("hello")  # no word of the model
+    assert writer.spelled == "" and writer.text == "blue bin hello"
+    read_words(writer, "pin")
+    writer.add("del")
+    assert writer.spelled == "" and writer.text == "blue bin hello pi"
+
+
+def test_steps_back_behind_a_profile_forget_its_words() -> None:
+    writer = make_word_writer()
+    read_words(writer, "pin")
+    writer.add("tea", np.full(5, 0.2), [*WORDS_OF_LIPS, "tea"])
+    read_words(writer, "pin")
+    for expected in ("pin tea", "pin", ""):
+        assert writer.undo() and writer.text == expected
+        assert all(isinstance(text, str) for text in writer.suggestions)
