@@ -32,7 +32,7 @@ FACTS: dict[str, Any] = {
     "training_data_note": "Made for tests: it reads which way a <hand> points.",
 }
 SHARPNESS = 60.0  # logits of a hand as long as the image
-SETTINGS = {"hold_s": 0.3, "release_s": 0.2, "smooth_s": 0.1, "repeat_s": None}
+SETTINGS = {"window_s": 0.0, "hold_s": 0.3, "release_s": 0.2, "smooth_s": 0.1, "repeat_s": None}
 
 
 def write_pointing_network(path: Path, **facts: Any) -> Path:

@@ -26,6 +26,9 @@ class FingerspellingStream:
         recognizer: predicts letters.
         is_preprocessed: frames are landmarks (63,), zeros without a hand; otherwise images.
         settings: of ``HoldDetector``.
+
+    Attributes:
+        window_s: seconds between the first and the last frame that the network takes.
     """
 
     written_kinds = ("started", "held")
@@ -44,7 +47,7 @@ class FingerspellingStream:
             recognizer.metadata["input"]["frames"],
             recognizer.metadata["frame"].get("rate"),
         )
-        self._window_s = (frames - 1) / (rate or DEFAULT_RATE)
+        self.window_s = (frames - 1) / (rate or DEFAULT_RATE)
         self._landmarks: deque[tuple[float, np.ndarray]] = deque(maxlen=MAX_FRAMES)
         self.reading = NO_READING
         self._list_labels()
@@ -98,7 +101,7 @@ class FingerspellingStream:
             self._landmarks.clear()
             return None
         self._landmarks.append((seconds, landmarks))
-        while seconds - self._landmarks[0][0] > self._window_s + TOLERANCE_S:
+        while seconds - self._landmarks[0][0] > self.window_s + TOLERANCE_S:
             self._landmarks.popleft()
         return np.stack([landmarks for _, landmarks in self._landmarks])
 

@@ -13,6 +13,7 @@ from unvoiced.validation import require
 
 LAG_S, SMOOTHING_S = 0.1, 0.28  # of ``measure_motion``
 NOISE_GAIN = 0.9  # √(1.2 / 1.5): the variances of both differences, of interpolated frames
+REST_SHARE = 0.1  # of the motion of the last seconds is rest
 SMEAR_S = 0.07  # by these two, speech seems to begin earlier and to end later by this much
 
 
@@ -153,7 +154,7 @@ class RestBaseline:
         if not len(self._history):
             return motion
         most = max(self.max_motion, float(np.median(self._noise)) if len(self._noise) else 0.0)
-        rest = min(float(np.quantile(self._history, 0.1)), most)
+        rest = min(float(np.quantile(self._history, REST_SHARE)), most)
         return np.sqrt(np.maximum(motion**2 - rest**2, 0))  # variances of noise add
 
 

@@ -141,11 +141,10 @@ class MouthTracker:
 
     def __init__(self, recognizer: Recognizer | TrackerSettings, keep_s: float) -> None:
         self.detector = FaceDetector(locate_face_model(recognizer.model), recognizer.min_confidence)
-        frame, reader = recognizer.metadata["frame"], recognizer.metadata.get("reader", {})
+        frame = recognizer.metadata["frame"]
         self.height, self.width = frame["shape"]
         self.fps, self.end_s = float(frame["rate"]), 0.0
-        self.zoom = float(reader.get("zoom", 1.0))
-        self.max_gap_s = float(reader.get("max_gap_s", 0.5))
+        self.zoom, self.max_gap_s = read_window_settings(recognizer.metadata)
         self.buffer = FrameBuffer(keep_s)
         self._crops: dict[float, tuple[MouthWindow, np.ndarray]] = {}  # by the frame's seconds
         self._face: Face | None = None
@@ -233,6 +232,12 @@ class MouthCropTracker:
             self.end_s = frames[0].seconds + (len(frames) - 1) / self.fps
         crops = [frame.grey for frame in frames]
         return np.array(crops, np.uint8).reshape(-1, self.height, self.width)
+
+
+def read_window_settings(metadata: dict[str, Any]) -> tuple[float, float]:
+    """Return the zoom of a model's windows, and the longest gap without a face, seconds."""
+    reader = metadata.get("reader", {})
+    return float(reader.get("zoom", 1.0)), float(reader.get("max_gap_s", 0.5))
 
 
 def _corner_distance(first: MouthWindow, second: MouthWindow) -> float:

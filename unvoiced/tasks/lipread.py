@@ -13,6 +13,7 @@ LIPREAD = register_task(
         upload_description="a clip (.mp4, .webm, .mov …)",
         reader="unvoiced.readers.read_mouth",
         stream="unvoiced.streams.lips.LipStream",
+        web_stream="lips",
         capturer="unvoiced.teaching.words.WordCapturer",
         recorder="datamodules.recorders.mouth.MouthRecorder",
         examination="unvoiced.doctor.faces.FaceExamination",

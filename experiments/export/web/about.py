@@ -7,19 +7,27 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from experiments.page.clips import MAX_FPS
+from experiments.page.uploads import MAX_WORD_S
 from unvoiced.metadata import FACT_CHECKS
 from unvoiced.networks import FORMAT_KEY
+from unvoiced.streams import lips, speech, trackers
 from unvoiced.streams.decisions import HoldDetector
 from unvoiced.streams.fingerspelling import FingerspellingStream
-from unvoiced.streams.trackers import MAX_TRACKED_SIDE
 from unvoiced.tasks import TaskSpec, get_task
+from unvoiced.vision import faces, mouth_windows
 from unvoiced.vision.hands import (
     MAX_SEARCHED_SIDE,
     MIN_CROP_SIDE,
     SEARCH_ATTEMPTS,
     VIDEO_BORDERS,
 )
-from unvoiced.vision.models import HAND_MODEL, locate_hand_model
+from unvoiced.vision.models import (
+    FACE_MODEL,
+    HAND_MODEL,
+    locate_face_model,
+    locate_hand_model,
+)
 from unvoiced.vision.skeleton import count_hands
 
 APP_FORMAT = 1  # of the facts under "app"; the app refuses another one
@@ -53,21 +61,70 @@ def describe_hand_detector(metadata: dict[str, Any], min_confidence: float) -> d
         "video_borders": list(VIDEO_BORDERS),
         "video_step_ms": VIDEO_STEP_MS,
         "max_searched_side": MAX_SEARCHED_SIDE,
-        "max_tracked_side": MAX_TRACKED_SIDE,
+        "max_tracked_side": trackers.MAX_TRACKED_SIDE,
         "min_crop_side": MIN_CROP_SIDE,
     }
 
 
 def describe_holds(stream: FingerspellingStream) -> dict[str, Any]:
-    """Return the settings of decisions.js: those of the stream's ``HoldDetector``."""
+    """Return the settings of fingerspelling.js: those of the stream's ``HoldDetector``."""
     names = (field.name for field in fields(HoldDetector) if not field.name.startswith("_"))
-    return {name: getattr(stream.detector, name) for name in names}
+    return {name: getattr(stream.detector, name) for name in names} | {"window_s": stream.window_s}
+
+
+def describe_face_detector(metadata: dict[str, Any], min_confidence: float) -> dict[str, Any]:
+    """Return the settings of faces.js, trackers.js and mouth_windows.js."""
+    height, width = metadata["frame"]["shape"]
+    zoom, max_gap_s = trackers.read_window_settings(metadata)
+    return {
+        "min_confidence": min_confidence,
+        "small_face_share": faces.SMALL_FACE_SHARE,
+        "crop_face_sizes": faces.CROP_FACE_SIZES,
+        "crop_share": faces.CROP_SHARE,
+        "max_tracked_side": trackers.MAX_TRACKED_SIDE,
+        "max_buffer_fps": trackers.MAX_BUFFER_FPS,
+        "max_shift": trackers.MAX_SHIFT,
+        "height": height,
+        "width": width,
+        "zoom": zoom,
+        "max_gap_s": max_gap_s,
+        "window_width": mouth_windows.WINDOW_WIDTH,
+        "centre_above_mouth": mouth_windows.CENTRE_ABOVE_MOUTH,
+        "head_smoothing_s": mouth_windows.HEAD_SMOOTHING_S,
+        "shape_smoothing_s": mouth_windows.SHAPE_SMOOTHING_S,
+        "median_frames": mouth_windows.MEDIAN_FRAMES,
+    }
+
+
+def describe_speech(stream: lips.LipStream) -> dict[str, Any]:
+    """Return the settings of lips.js, speech_segments.js and mouth_motion.js."""
+    segmenter, baseline = stream.segmenter, stream.baseline
+    return {
+        "window_s": stream.window_s,
+        "hop_s": stream.hop_s,
+        "clip_s": stream.clip_s,
+        "min_probability": stream.min_probability,
+        "speech_on": segmenter.on,
+        "speech_off": segmenter.off,
+        "quiet_s": segmenter.quiet_s,
+        "least_s": segmenter.least_s,
+        "around_s": segmenter.around_s,
+        "settle_s": lips.SETTLE_S,
+        "smear_s": speech.SMEAR_S,
+        "lag_s": speech.LAG_S,
+        "smoothing_s": speech.SMOOTHING_S,
+        "noise_gain": speech.NOISE_GAIN,
+        "memory_s": baseline.memory_s,
+        "rest_share": speech.REST_SHARE,
+        "max_motion": baseline.max_motion,
+    }
 
 
 WEB_STREAMS = {  # by ``TaskSpec.web_stream``
     "fingerspelling": WebStream(
         HAND_MODEL, locate_hand_model, describe_hand_detector, describe_holds
     ),
+    "lips": WebStream(FACE_MODEL, locate_face_model, describe_face_detector, describe_speech),
 }
 
 
@@ -110,6 +167,12 @@ def describe_app(
     """
     spec: TaskSpec = get_task(metadata["task"])
     detector = get_web_stream(spec.name).describe_detector(metadata, min_confidence)
-    app = {"format": APP_FORMAT, "stream": spec.web_stream, "is_joined": spec.has_joined_labels}
+    app = {
+        "format": APP_FORMAT,
+        "stream": spec.web_stream,
+        "is_joined": spec.has_joined_labels,
+        "clip_fps": metadata["frame"].get("rate") or MAX_FPS,
+        "max_word_s": 0.0 if spec.has_joined_labels else MAX_WORD_S,
+    }
     facts = {key: value for key, value in metadata.items() if key in {*FACT_CHECKS, FORMAT_KEY}}
     return facts | {"app": app | {"settings": settings, "detector": detector}}

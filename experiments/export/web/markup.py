@@ -22,6 +22,18 @@ FOLDER_HEAD = (
     '<link rel="stylesheet" href="app.css">'
 )
 FOLDER_LICENSES = '<p><a href="LICENSES.txt">Licences</a></p>'
+FILE_TEXTS = {  # by whether one image can be read
+    True: {
+        "file_heading": "An image or a clip from a file",
+        "file_label": "Image or clip",
+        "file_types": "image/*,video/*",
+    },
+    False: {
+        "file_heading": "A clip from a file",
+        "file_label": "Clip",
+        "file_types": "video/*",
+    },
+}
 CLASSIC_SCRIPTS = ("guard.js", "parts.js", "start.js")  # in this order
 
 
@@ -58,6 +70,7 @@ def render_index(
         "header": markup.render_header(
             task, metadata["classes"], note, metadata["training_data_note"]
         ),
+        **FILE_TEXTS[get_task(task).has_single_images],
         "camera": markup.render_camera(task, has_corrections=False),
         "size": markup.escape_text(size),
         "libraries": markup.escape_text(f"Libraries: {VISION_PACKAGE} and {RUNTIME_PACKAGE}."),

@@ -4,7 +4,7 @@
 const MAX_CHARACTERS = 100_000;  // of a text; its beginning is dropped
 export const PAUSE_LABEL = "nothing";  // a class that is never written
 const KEY_LABELS = new Map([["space", " "], ["del", ""]]);  // classes that stand for a key
-const TOLERANCE_S = 1e-9;  // rounding of times
+export const TOLERANCE_S = 1e-9;  // rounding of times
 
 /** @typedef {{kind: "started" | "held" | "released", label: string, probability: number, seconds: number}} Event */
 

@@ -1,10 +1,11 @@
 // Live reading: frames in, letters and words as events out: unvoiced/engine.py and streams/base.py.
 import { TextBuffer } from "./decisions.js";
 import { FingerspellingStream } from "./fingerspelling.js";
+import { LipStream } from "./lips.js";
 import { parseAbout } from "./metadata.js";
 import { Recognizer } from "./recognizer.js";
 
-const STREAMS = { fingerspelling: FingerspellingStream };
+const STREAMS = { fingerspelling: FingerspellingStream, lips: LipStream };
 const MAX_TIME_S = 1e10, MAX_GAP_S = 3600;
 
 /** Milliseconds of each stage of the last push. */
@@ -15,14 +16,18 @@ class StageTimer {
 
   measure(stage, compute) {
     const startMs = performance.now(), result = compute();
-    this.latencyMs[stage] = performance.now() - startMs;
+    this.addDuration(stage, startMs);
     return result;
   }
 
   async measureLater(stage, compute) {
     const startMs = performance.now(), result = await compute();
-    this.latencyMs[stage] = performance.now() - startMs;
+    this.addDuration(stage, startMs);
     return result;
+  }
+
+  addDuration(stage, startMs) {
+    this.latencyMs[stage] = (this.latencyMs[stage] ?? 0) + performance.now() - startMs;
   }
 }
 
@@ -57,18 +62,18 @@ export class Engine {
     const recognizer = new Recognizer(about), stream = new STREAMS[about.app.stream](recognizer);
     await recognizer.load(parts);
     await stream.load(parts);
-    return new Engine(stream, about.app.is_joined);
+    return new Engine(stream, about.app);
   }
 
-  constructor(stream, isJoined) {
-    Object.assign(this, { stream, isJoined });
+  constructor(stream, app) {
+    Object.assign(this, { stream, app });
     this.restart();
   }
 
   /** Begin a new stream with an empty text. */
   restart() {
     this.stream.restart();
-    this.buffer = new TextBuffer(this.isJoined);
+    this.buffer = new TextBuffer(this.app.is_joined);
     this.clock = new StreamClock();
     this.latencyMs = {};
   }
@@ -78,6 +83,25 @@ export class Engine {
     const timer = new StageTimer();
     const events = await this.stream.push(image, this.clock.advance(seconds), timer);
     this.latencyMs = timer.latencyMs;
+    return this.write(events);
+  }
+
+  /** Return the events that the end of the stream completes. */
+  async end() {
+    return this.write(await this.stream.end(this.clock.nowS ?? 0, new StageTimer()));
+  }
+
+  /** Return how clips from files are read: images a second, and the length of those that are one word. */
+  describeClips() {
+    return { fps: this.app.clip_fps, maxWordS: this.app.max_word_s };
+  }
+
+  /** Return another engine of the same models, such as for a file. */
+  async openAnother() {
+    return new Engine(await this.stream.openAnother(), this.app);
+  }
+
+  write(events) {
     for (const { kind, label, probability } of events) {
       if (this.stream.constructor.writtenKinds.includes(kind) && probability > 0) this.buffer.add(label);
     }

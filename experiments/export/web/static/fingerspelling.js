@@ -1,18 +1,20 @@
 // Letters of the hand alphabet, read from a stream of images: unvoiced/streams/fingerspelling.py.
-import { HoldDetector, PAUSE_LABEL } from "./decisions.js";
+import { HoldDetector, PAUSE_LABEL, TOLERANCE_S } from "./decisions.js";
 import { HandFinder, HandLandmarkerFactory, HandTracker } from "./hands.js";
 import { limitSide } from "./images.js";
 import { NO_READING } from "./recognizer.js";
 import { drawHand } from "./skeleton.js";
 
-/** Reads every frame; a letter counts when it is held. */
+const MAX_FRAMES = 1000;  // of one answer
+
+/** Reads every frame; a letter counts when it is held, or drawn. */
 export class FingerspellingStream {
   static writtenKinds = ["started", "held"];
 
   /** @param {import("./recognizer.js").Recognizer} recognizer predicts letters */
   constructor(recognizer) {
     const { app, input } = recognizer.about;
-    Object.assign(this, { recognizer, app, numFrames: input.frames, landmarks: [], reading: NO_READING });
+    Object.assign(this, { recognizer, app, numFrames: input.frames, history: [], reading: NO_READING });
     this.detector = new HoldDetector(app.settings);
     this.minProbability = this.detector.settings.min_probability;
     this.labels = [...recognizer.classes];
@@ -34,17 +36,36 @@ export class FingerspellingStream {
   /** Forget the hand and the letters so far. */
   restart() {
     this.detector = new HoldDetector(this.app.settings);
-    this.landmarks = [];
+    this.history = [];  // landmarks and seconds of the time that the network takes
     this.reading = NO_READING;
     this.hand = null;
+  }
+
+  /** Return another stream of the same models, such as for a file. */
+  async openAnother() {
+    const stream = new FingerspellingStream(this.recognizer);
+    stream.tracker = new HandTracker(this.factory);
+    await stream.tracker.load();
+    stream.restart();
+    return stream;
+  }
+
+  /** Release the tracker. */
+  close() {
+    this.tracker.close();
   }
 
   /** Read an image and return the events. */
   async push(image, seconds, timer) {
     this.image = limitSide(image, this.app.detector.max_tracked_side);
     this.hand = timer.measure("landmarks", () => this.tracker.push(this.image));
-    const probabilities = await timer.measureLater("network", () => this.predict());
+    const probabilities = await timer.measureLater("network", () => this.predict(seconds));
     return timer.measure("decision", () => this.detector.push(probabilities, this.labels, seconds));
+  }
+
+  /** Return the events of the end of the stream: the release of the letter that is still held. */
+  end(seconds) {
+    return this.detector.end(this.labels, seconds);
   }
 
   /** Return the answer for a single image, and the hand in it. */
@@ -64,17 +85,23 @@ export class FingerspellingStream {
   }
 
   /** Return the probabilities of the labels, including one for a pause. */
-  async predict() {
+  async predict(seconds) {
     if (!this.hand) {
-      this.landmarks = [];
+      this.history = [];
       this.reading = NO_READING;
       return this.labels.map((label) => Number(label === PAUSE_LABEL));
     }
-    this.landmarks = [...this.landmarks, this.hand.landmarks].slice(-this.numFrames);
-    const size = this.hand.landmarks.length, frames = new Float32Array(size * this.landmarks.length);
-    this.landmarks.forEach((frame, n) => frames.set(frame, n * size));
-    const probabilities = await this.recognizer.predictProbabilities(frames);
+    const probabilities = await this.recognizer.predictProbabilities(this.collectLandmarks(this.hand.landmarks, seconds));
     this.reading = this.recognizer.toReading(probabilities);
     return [...probabilities, ...Array(this.labels.length - probabilities.length).fill(0)];
+  }
+
+  /** Return the landmarks of the time that the network takes, whatever the camera's frame rate. */
+  collectLandmarks(landmarks, seconds) {
+    this.history = [...this.history, { landmarks, seconds }].slice(-MAX_FRAMES)
+      .filter((frame) => seconds - frame.seconds <= this.app.settings.window_s + TOLERANCE_S);
+    const frames = new Float32Array(landmarks.length * this.history.length);
+    this.history.forEach((frame, n) => frames.set(frame.landmarks, n * landmarks.length));
+    return frames;
   }
 }

@@ -1,8 +1,7 @@
 // Hands in images, found with MediaPipe: unvoiced/vision/hands.py.
 import { HAND_SIZE } from "./skeleton.js";
 import { addBorder, cropAround, cropCentres, isGrey, limitSide, toSkinTones } from "./images.js";
-
-const NO_WEBGL = "This browser gives no WebGL, through which images reach the hand model. Allow hardware acceleration, or use another browser.";
+import { loadMediaPipe } from "./mediapipe_tasks.js";
 
 /**
  * @typedef {{landmarks: Float32Array, handedness: string, score: number}} Hand landmarks of 21 points
@@ -32,14 +31,8 @@ export class HandLandmarkerFactory {
 
   /** Load the library and the model. */
   async load() {
-    if (!new OffscreenCanvas(1, 1).getContext("webgl2")) throw new Error(NO_WEBGL);
-    const library = import(this.parts.locate("vendor/vision_bundle.js"));
     const model = this.parts.read("model/hand_landmarker.task");
-    [this.library, this.model] = [await library, new Uint8Array(await model)];
-    this.files = {
-      wasmLoaderPath: this.parts.locate("vendor/vision_wasm_internal.js"),
-      wasmBinaryPath: this.parts.locate("vendor/vision_wasm_internal.wasm"),
-    };
+    Object.assign(this, await loadMediaPipe(this.parts), { model: new Uint8Array(await model) });
   }
 
   /** Return one graph of MediaPipe. */

@@ -16,13 +16,14 @@ const optional = (check) => (value) => value === undefined || value === null || 
 const isTable = (checks) => (value) => value !== null && typeof value === "object" && !Array.isArray(value)
   && Object.entries(checks).every(([key, check]) => check(Object.hasOwn(value, key) ? value[key] : undefined));
 
-const isSeconds = isNumber(0, 3600), isShare = isNumber(0, 1);
+const isSeconds = isNumber(0, 3600), isPositive = isNumber(1e-3, 3600), isShare = isNumber(0, 1);
+const tableOf = (check, ...keys) => Object.fromEntries(keys.map((key) => [key, check]));
 
 /** The checks of the facts that the app uses, by key; other facts are ignored. */
 const FACT_CHECKS = {
   task: isWord,
   classes: isNames,
-  frame: isTable({ shape: isListOf(isWhole(1, 1024), 1, 3), rate: optional(isNumber(1, 1e5)) }),
+  frame: isTable({ shape: isListOf(isWhole(1, 1024), 1, 3), dtype: optional(isWord), rate: optional(isNumber(1, 1e5)) }),
   input: isTable({ frames: isWhole(1, 10_000) }),
   reader: optional(isTable({})),
   simulated: isFlag,
@@ -31,13 +32,19 @@ const FACT_CHECKS = {
   fingerprint: optional(isWord),
 };
 
-/** The checks of what the export adds: how the stream decides, and how hands are found. */
+/** The checks of what the export adds. */
 const APP_CHECKS = {
   format: isWhole(1, 1),
   stream: isWord,
   is_joined: isFlag,
+  clip_fps: isNumber(1, 240),
+  max_word_s: isSeconds,
+};
+
+/** The checks of how each stream decides, and of how its hands or faces are found. */
+const FINGERSPELLING_CHECKS = {
   settings: isTable({
-    smooth_s: optional(isSeconds), hold_s: optional(isSeconds), release_s: optional(isSeconds),
+    window_s: isSeconds, smooth_s: optional(isSeconds), hold_s: optional(isSeconds), release_s: optional(isSeconds),
     repeat_s: optional(isNumber(1e-3, 3600)), min_probability: optional(isShare), keep_probability: optional(isShare),
   }),
   detector: isTable({
@@ -47,6 +54,25 @@ const APP_CHECKS = {
   }),
 };
 
+const LIPS_CHECKS = {
+  settings: isTable({
+    window_s: isPositive, hop_s: isPositive, clip_s: isPositive, min_probability: isShare,
+    speech_on: isNumber(0, 1e3), speech_off: isNumber(0, 1e3),
+    ...tableOf(isSeconds, "quiet_s", "least_s", "around_s", "settle_s", "smear_s"),
+    lag_s: isPositive, smoothing_s: isSeconds, noise_gain: isNumber(0, 10),
+    memory_s: isSeconds, rest_share: isShare, max_motion: isNumber(0, 1e3),
+  }),
+  detector: isTable({
+    min_confidence: isShare, small_face_share: isShare, crop_face_sizes: isNumber(0.1, 100), crop_share: isNumber(0.01, 1),
+    max_tracked_side: isWhole(16, 8192), max_buffer_fps: isNumber(1, 1e3), max_shift: isNumber(0, 100),
+    height: isWhole(1, 1024), width: isWhole(2, 1024), zoom: isNumber(0.01, 100), max_gap_s: isSeconds,
+    window_width: isNumber(0.1, 10), centre_above_mouth: isNumber(-10, 10),
+    head_smoothing_s: isSeconds, shape_smoothing_s: isSeconds, median_frames: isWhole(1, 99),
+  }),
+};
+
+const STREAM_CHECKS = { fingerspelling: FINGERSPELLING_CHECKS, lips: LIPS_CHECKS };
+
 function checkFacts(place, facts, checks) {
   if (!isTable({})(facts)) throw new Error(`${place} is not a table of facts. Export the app again.`);
   for (const [key, check] of Object.entries(checks)) {
@@ -54,6 +80,13 @@ function checkFacts(place, facts, checks) {
       throw new Error(`${place} states no valid ${key}. Export the app again.`);
     }
   }
+}
+
+/** Refuse frames of another kind than the stream's. */
+function checkFrames({ frame, app }, stream) {
+  const { height, width } = app.detector ?? {}, [rows, columns] = frame.shape;
+  const isMouth = frame.shape.length === 2 && rows === height && columns === width && frame.dtype === "uint8" && frame.rate;
+  if (stream === "lips" && !isMouth) throw new Error("model/about.json states no valid frame. Export the app again.");
 }
 
 /**
@@ -69,5 +102,8 @@ export function parseAbout(text) {
   }
   checkFacts("model/about.json", about, FACT_CHECKS);
   checkFacts("model/about.json: app", about.app, APP_CHECKS);
+  const { stream } = about.app, checks = Object.hasOwn(STREAM_CHECKS, stream) ? STREAM_CHECKS[stream] : {};
+  checkFacts("model/about.json: app", about.app, checks);
+  checkFrames(about, stream);
   return about;
 }

@@ -1,4 +1,4 @@
-// A trained model that reads landmarks: unvoiced/recognizer.py and networks.py.
+// A trained model that reads landmarks and mouths: unvoiced/recognizer.py and networks.py.
 
 /** @typedef {{label: string, probability: number, top: [string, number][]}} Reading */
 
@@ -40,7 +40,7 @@ export class Recognizer {
   /** Return all outputs of the network for frames (T, *shape), flat, as a prepared set stores them. */
   async runNetwork(frames, shape) {
     const numFrames = frames.length / shape.reduce((product, size) => product * size, 1);
-    const inputs = [new this.ort.Tensor("float32", frames, [1, numFrames, ...shape])];
+    const inputs = [new this.ort.Tensor(frames instanceof Uint8Array ? "uint8" : "float32", frames, [1, numFrames, ...shape])];
     if (this.about.takes_word_mask) {  // unknown: the word may take all frames
       inputs.push(new this.ort.Tensor("float32", new Float32Array(numFrames).fill(1), [1, numFrames]));
     }
@@ -51,7 +51,7 @@ export class Recognizer {
     return this.session.run(Object.fromEntries(names.map((name, n) => [name, inputs[n]])));
   }
 
-  /** Return the probabilities of the classes for landmarks (T, 63 or 126), flat. */
+  /** Return the probabilities of the classes for landmarks (T, 63 or 126) or mouths (T, h, w), flat. */
   async predictProbabilities(frames) {
     const { logits } = await this.runNetwork(frames, this.about.frame.shape);
     if (logits?.type !== "float32" || logits.dims.length !== 2 || logits.data.length !== this.about.classes.length) {

@@ -6,7 +6,7 @@ if (!self.isGuarded) importScripts("guard.js", "parts.js");  // in the one file 
 const SEEN_SIDE = 320;  // pixels of the longer side of the image that is shown
 const TYPED_LABELS = { space: "space", backspace: "del" };  // button → the sign that does the same
 const seenCanvas = new OffscreenCanvas(1, 1);
-let engine = null;
+let engine = null, clip = null;  // of the camera, and of a clip from a file
 
 const formatLabel = (label) => label.replaceAll("_", " ");
 const describeText = () => ({ text: formatLabel(engine.text) });
@@ -28,7 +28,7 @@ const actions = {
     const parts = new self.Parts(contents);
     const { Engine } = await import(parts.locate("engine.js"));
     engine = await Engine.open(parts);
-    return {};
+    return { clip: engine.describeClips() };
   },
   async frame({ image, seconds }) {
     const startMs = performance.now(), events = await engine.push(image, seconds), { stream } = engine;
@@ -44,6 +44,28 @@ const actions = {
     const seen = drawSeen(image, (context) => engine.stream.annotate(context, hand));
     image.close();
     return { top: formatTop(reading), sure: isSure(reading), found: Boolean(hand), seen, landmarks: hand && hand.landmarks };
+  },
+  async clip_begin({ isWhole }) {
+    clip?.stream.close();
+    clip = await engine.openAnother();
+    clip.isWhole = isWhole;
+    if (isWhole) clip.stream.beginClip();
+    return {};
+  },
+  async clip_frame({ image, seconds }) {
+    const { stream } = clip;
+    await (clip.isWhole ? stream.pushClip(image) : clip.push(image, seconds));
+    const seen = drawSeen(image, (context) => stream.annotate(context));
+    image.close();
+    return { text: formatLabel(clip.text), top: formatTop(stream.reading), found: stream.hasFound, seen };
+  },
+  async clip_end() {
+    const { stream, isWhole } = clip;
+    await (isWhole ? stream.readClip() : clip.end());
+    const { reading } = stream, text = formatLabel(isWhole ? reading.label : clip.text);
+    stream.close();
+    clip = null;
+    return { text, top: formatTop(reading), sure: isWhole ? isSure(reading) : Boolean(text) };
   },
   async type({ name }) {
     engine.type(TYPED_LABELS[name]);

@@ -274,10 +274,10 @@ def test_the_camera_writes_letters_and_buttons_edit_them(browser, address, tmp_p
         playwright.expect(shown.locator("#uv-text")).to_have_text(text[:-1])
         image = tmp_path / "left.png"
         cv2.imwrite(str(image), paint_pointing_hand("L")[..., ::-1])
-        shown.get_by_label("Image", exact=True).set_input_files(image)
+        shown.get_by_label("Image or clip").set_input_files(image)
         playwright.expect(shown.locator("#uv-file-status")).to_have_text("It reads L.")
         image.write_bytes(b"no image")
-        shown.get_by_label("Image", exact=True).set_input_files(image)
+        shown.get_by_label("Image or clip").set_input_files(image)
         playwright.expect(shown.locator("#uv-file-alert")).to_contain_text("is not an image")
         shown.get_by_role("button", name="Clear").click()
         playwright.expect(shown.locator("#uv-text")).to_have_text("")

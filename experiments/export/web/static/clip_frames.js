@@ -1,0 +1,68 @@
+// The images of a video file at an even rate, as unvoiced/vision/videos.py gives them.
+
+const MAX_SIDE = 1280;  // pixels of the longer side
+const MAX_CLIP_S = 60;
+const FAR_S = 1e7;
+const NOT_A_CLIP = "This file is not a video that the browser can open. Choose an MP4 or WebM video.";
+
+/** Settle once an element fires an event, or an error. */
+function waitFor(video, name) {
+  return new Promise((resolve, reject) => {
+    video.addEventListener(name, resolve, { once: true });
+    video.addEventListener("error", () => reject(new Error(NOT_A_CLIP)), { once: true });
+  });
+}
+
+/** Show the image at a time. */
+async function seek(video, seconds) {
+  const arrival = waitFor(video, "seeked");
+  video.currentTime = seconds;
+  await arrival;
+}
+
+/**
+ * Open a video file.
+ * @param {File} file
+ * @returns {Promise<HTMLVideoElement>}
+ * @throws {Error} with a sentence: no video, or too long
+ */
+export async function openClip(file) {
+  const video = document.createElement("video"), opened = waitFor(video, "loadeddata");
+  Object.assign(video, { muted: true, playsInline: true, preload: "auto", src: URL.createObjectURL(file) });
+  try {
+    await opened;
+    if (video.duration === Infinity) await seek(video, FAR_S);  // a recording of a browser states none
+    if (!(video.duration > 0 && video.videoWidth)) throw new Error(NOT_A_CLIP);
+    if (video.duration > MAX_CLIP_S + 0.5) {
+      throw new Error(`The clip lasts ${video.duration.toFixed(0)} seconds, and at most ${MAX_CLIP_S} are read here. Cut it.`);
+    }
+  } catch (error) {
+    closeClip(video);
+    throw error;
+  }
+  return video;
+}
+
+/** Release the file of a clip. */
+export function closeClip(video) {
+  URL.revokeObjectURL(video.src);
+  video.removeAttribute("src");
+  video.load();
+}
+
+/**
+ * Give the images of a clip at `fps`, each one that is shown at the middle of its moment.
+ * @param {HTMLVideoElement} video
+ * @param {number} fps
+ * @returns {AsyncGenerator<{image: ImageBitmap, seconds: number}>}
+ */
+export async function* readClipFrames(video, fps) {
+  const count = Math.max(1, Math.ceil(video.duration * fps - 0.5 - 1e-6));
+  const scale = Math.min(1, MAX_SIDE / Math.max(video.videoWidth, video.videoHeight));
+  const size = scale === 1 ? {} : {
+    resizeWidth: Math.round(video.videoWidth * scale), resizeHeight: Math.round(video.videoHeight * scale), resizeQuality: "medium" };
+  for (let n = 0; n < count; n += 1) {
+    await seek(video, Math.min((n + 0.5) / fps, video.duration));
+    yield { image: await createImageBitmap(video, size), seconds: n / fps };
+  }
+}
