@@ -17,7 +17,7 @@ from experiments.export.web.licenses import write_licenses
 from experiments.export.web.markup import CLASSIC_SCRIPTS, read_web_file
 from unvoiced.tasks import get_task
 
-FIRST_MODULES = ("app.js", "engine.js")  # of the page, and of the worker
+FIRST_MODULES = ("app.js", "engine.js", "frames.js")  # of the page, and of the worker
 WORKER = "worker.js"
 IMPORTED_MODULE = re.compile(r'^(?:import .*?|\} )from "\./([\w.-]+)";$', re.MULTILINE)
 ICON_SIDES = (192, 512)

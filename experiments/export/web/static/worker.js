@@ -6,7 +6,7 @@ if (!self.isGuarded) importScripts("guard.js", "parts.js");  // in the one file 
 const SEEN_SIDE = 320;  // pixels of the longer side of the image that is shown
 const TYPED_LABELS = { space: "space", backspace: "del" };  // button → the sign that does the same
 const seenCanvas = new OffscreenCanvas(1, 1);
-let engine = null, clip = null;  // of the camera, and of a clip from a file
+let engine = null, frames = null, clip = null;  // clip: from a file
 
 const formatLabel = (label) => label.replaceAll("_", " ");
 const describeText = () => ({ text: formatLabel(engine.text) });
@@ -27,13 +27,14 @@ const actions = {
   async open({ contents }) {
     const parts = new self.Parts(contents);
     const { Engine } = await import(parts.locate("engine.js"));
+    const { FrameCanvas } = await import(parts.locate("frames.js"));
+    frames = new FrameCanvas();
     engine = await Engine.open(parts);
     return { clip: engine.describeClips() };
   },
   async frame({ image, seconds }) {
     const startMs = performance.now(), events = await engine.push(image, seconds), { stream } = engine;
     const model = performance.now() - startMs, seen = drawSeen(image, (context) => stream.annotate(context));
-    image.close();
     return {
       ...describeText(), top: formatTop(stream.reading), sure: isSure(stream.reading), found: stream.hasFound, seen,
       events: events.map(({ kind, label }) => ({ kind, label: formatLabel(label) })), ms: { ...engine.latencyMs, model },
@@ -42,7 +43,6 @@ const actions = {
   async image({ image }) {
     const { reading, hand } = await engine.stream.readImage(image);
     const seen = drawSeen(image, (context) => engine.stream.annotate(context, hand));
-    image.close();
     return { top: formatTop(reading), sure: isSure(reading), found: Boolean(hand), seen, landmarks: hand && hand.landmarks };
   },
   async clip_begin({ isWhole }) {
@@ -56,7 +56,6 @@ const actions = {
     const { stream } = clip;
     await (clip.isWhole ? stream.pushClip(image) : clip.push(image, seconds));
     const seen = drawSeen(image, (context) => stream.annotate(context));
-    image.close();
     return { text: formatLabel(clip.text), top: formatTop(stream.reading), found: stream.hasFound, seen };
   },
   async clip_end() {
@@ -81,12 +80,17 @@ const actions = {
   },
 };
 
-async function reply({ id, kind, ...message }) {
+/** Return the image of a message: that of a camera on a canvas. */
+const takeImage = (image) => (self.VideoFrame && image instanceof VideoFrame ? frames.take(image) : image);
+
+async function reply({ id, kind, image, ...message }) {
   try {
-    const answer = await actions[kind](message);
+    const answer = await actions[kind]({ image: await takeImage(image), ...message });
     self.postMessage({ id, answer }, answer.seen ? [answer.seen] : []);
   } catch (error) {
     self.postMessage({ id, error: String(error?.message ?? error) });
+  } finally {
+    image?.close();  // its memory is then free at once
   }
 }
 

@@ -49,8 +49,9 @@ export function startWorker(parts) {
   return new Worker(URL.createObjectURL(new Blob(code, { type: "text/javascript" })));
 }
 
-/** Return a snapshot of a video, at most as large as the model needs it. */
-function takeBitmap(source) {
+/** Return a snapshot of a video, which the worker closes. */
+function takeImage(source) {
+  if (window.VideoFrame && source instanceof HTMLVideoElement) return new VideoFrame(source);
   const width = source.videoWidth ?? source.width, height = source.videoHeight ?? source.height;
   const scale = FRAME_SIDE / Math.max(width, height);
   if (scale >= 1) return createImageBitmap(source);
@@ -73,7 +74,7 @@ export function createWorkerAnswerer(client, opening) {
       this.isOpen = true;
     },
     async readFrame(source, seconds) {
-      const image = await takeBitmap(source);
+      const image = await takeImage(source);
       return client.ask("frame", { image, seconds }, [image]);
     },
     type: (name) => client.ask("type", { name }),

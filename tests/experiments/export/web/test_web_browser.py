@@ -21,6 +21,7 @@ from experiments.export.web.folder import write_folder
 from experiments.export.web.libraries import locate_libraries
 from experiments.export.web.one_file import write_one_file
 from tests.helpers.hostile_cards import VALUES
+from tests.helpers.measure_web_app import memory_mb
 from tests.helpers.pages import POINTING_LETTERS, encode_jpeg, paint_pointing_hand
 from tests.helpers.web_apps import make_source, paint_varied_hands, serve_folder
 from unvoiced import Recognizer
@@ -292,6 +293,34 @@ def test_a_phone_shows_everything_in_its_width_and_follows_dark_mode(browser, ad
             "[...document.querySelectorAll('button')].map((one) => one.offsetHeight)"
         )
         assert min(filter(None, heights)) >= 44  # those in sight
+
+
+# ---- memory
+
+DRAW_FRAMES = """async ([count, codedWidth, codedHeight]) => {
+  const { FrameCanvas } = await import(new URL("frames.js", document.baseURI));
+  const frames = new FrameCanvas();
+  const content = new Uint8Array((codedWidth * codedHeight * 3) / 2).fill(128);
+  let canvas;
+  for (let timestamp = 0; timestamp < count; timestamp += 1) {
+    content[0] = timestamp;
+    const layout = { format: "I420", codedWidth, codedHeight, timestamp };
+    canvas = await frames.take(new VideoFrame(content, layout));
+  }
+  const { data } = canvas.getContext("2d").getImageData(320, 240, 1, 1);
+  return [canvas.width, canvas.height, ...data];
+}"""
+
+
+def test_frames_of_the_camera_leave_no_copies_in_memory(browser, address) -> None:
+    with open_app(browser, address) as shown:
+        shown.evaluate(DRAW_FRAMES, [20, 640, 480])
+        before = memory_mb()
+        small = shown.evaluate(DRAW_FRAMES, [200, 640, 480])
+        assert memory_mb() - before < 120  # 245 if each of them stays
+        large = shown.evaluate(DRAW_FRAMES, [2, 1280, 720])
+    assert small[:2] == [640, 480] and large[:2] == [640, 360]
+    assert np.abs(np.array([small[2:], large[2:]]) - [130, 130, 130, 255]).max() <= 3
 
 
 # ---- no network, no server
