@@ -85,10 +85,12 @@ def create_app(
     from fastapi import FastAPI
 
     from experiments.page import layout
-    from experiments.page.auth import AllowedHosts, AuthMiddleware, BodyMiddleware
+    from experiments.page.auth import AuthMiddleware
+    from experiments.page.body_limits import BodyMiddleware
     from experiments.page.corrections import CorrectionStore
     from experiments.page.diagnosis import add_diagnosis_routes
     from experiments.page.feedback import add_extension_route, add_feedback_routes
+    from experiments.page.hosts import AllowedHosts
     from experiments.page.isolation import IsolatedUploadReader
     from experiments.page.profiles import MAX_PROFILES_PER_VISITOR, ProfileStore, add_profile_routes
     from experiments.page.reading import add_reading_route

@@ -6,7 +6,8 @@ import mimetypes
 from pathlib import Path
 from typing import Any
 
-from experiments.page.auth import AllowedHosts, AuthMiddleware
+from experiments.page.auth import AuthMiddleware
+from experiments.page.hosts import AllowedHosts
 
 TYPES = {  # of the system's registry may be others, which browsers refuse
     ".js": "text/javascript",

@@ -129,7 +129,7 @@ def serve_app(config: DictConfig, sock: Any, auth: str | None) -> None:
     from experiments.export.web.about import require_web_stream
     from experiments.export.web.app import read_source
     from experiments.export.web.folder import write_folder
-    from experiments.page.auth import AllowedHosts
+    from experiments.page.hosts import AllowedHosts
     from experiments.page.static_app import create_static_app
 
     require_web_stream(config.task, "serve.engine=browser")

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from experiments.launch.secret_options import AUTH_VARIABLE, hide_auth
-from experiments.page.auth import AllowedHosts
+from experiments.page.hosts import AllowedHosts
 from experiments.page.storage import (
     FOLDER_PREFIX,
     Quota,

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 
-from experiments.page.auth import AllowedHosts
+from experiments.page.hosts import AllowedHosts
 from experiments.page.static_app import create_static_app
 
 HERE = "http://127.0.0.1"
