@@ -216,9 +216,10 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         (f"serve.{name}", lambda c: c.serve.engine == "server", "serve.engine=server")
         for name in (
             *("visitors", "idle_s", "max_upload_mb", "max_upload_s", "readers", "queue"),
-            "suggest",
+            *("suggest", "api_docs"),
         )
     ),
+    ("serve.key", lambda c: c.serve.certificate, "serve.certificate=FILE"),
     ("adapt.output", lambda c: c.adapt.method == "profile", "adapt.method=profile"),
     (
         "datamodule.simulator.*",

@@ -85,6 +85,7 @@ def create_app(
     from fastapi import FastAPI
 
     from experiments.page import layout
+    from experiments.page.api.routes import add_api_routes
     from experiments.page.auth import AuthMiddleware
     from experiments.page.body_limits import BodyMiddleware
     from experiments.page.corrections import CorrectionStore
@@ -93,7 +94,6 @@ def create_app(
     from experiments.page.hosts import AllowedHosts
     from experiments.page.isolation import IsolatedUploadReader
     from experiments.page.profiles import MAX_PROFILES_PER_VISITOR, ProfileStore, add_profile_routes
-    from experiments.page.reading import add_reading_route
     from experiments.page.routes import add_camera_routes, add_error_answers
     from experiments.page.scripts import add_script_route
     from experiments.page.sessions import SessionPool
@@ -125,7 +125,7 @@ def create_app(
     add_extension_route(app, profiles, corrections, cores)
     quota = Quota(file_bytes, settings["readers"] + settings["queue"])
     add_upload_route(app, folder, quota, page.upload_file_set)
-    add_reading_route(app, uploads, folder, quota, settings["readers"])
+    add_api_routes(app, pool, uploads, profiles, writing, cores, folder, quota, settings)
     _mount_page(app, page, file_bytes)
     hosts = AllowedHosts(host, settings["allowed_hosts"])
     return AuthMiddleware(BodyMiddleware(app, folder, set(page.fns)), auth, hosts), pool
@@ -153,9 +153,17 @@ def _mount_page(app: Any, page: Any, file_bytes: int) -> None:
     )
 
 
-def make_server(app: Any, sock: socket.socket) -> Any:
-    """Return a Uvicorn server that prints its address; ``run(sockets=[sock])`` runs it."""
+def make_server(app: Any, sock: socket.socket, **tls: Any) -> Any:
+    """Return a Uvicorn server that prints its address; ``run(sockets=[sock])`` runs it.
+
+    Args:
+        app: the ASGI application.
+        sock: that the server listens on.
+        tls: what ``read_certificate`` returned.
+    """
     import uvicorn
+
+    from experiments.page.bodies import MAX_FRAME_BYTES
 
     host, port = sock.getsockname()[:2]
     name = "127.0.0.1" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
@@ -163,19 +171,27 @@ def make_server(app: Any, sock: socket.socket) -> Any:
     class AnnouncingServer(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            logger.info(f"Open http://{name}:{port}  (Ctrl-C ends it)")
+            logger.info(f"Open {'https' if tls else 'http'}://{name}:{port}  (Ctrl-C ends it)")
             if host in ANY_ADDRESS:
                 logger.info(OPEN_TO_OTHERS)
 
     grace_s = 2  # for open requests at the end
     return AnnouncingServer(
-        uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace_s)
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            timeout_graceful_shutdown=grace_s,
+            ws="websockets-sansio",
+            ws_max_size=MAX_FRAME_BYTES,
+            ws_per_message_deflate=False,  # a small message could become a large one
+            **tls,
+        )
     )
 
 
-def run_server(app: Any, sock: socket.socket) -> None:
+def run_server(app: Any, sock: socket.socket, **tls: Any) -> None:
     """Serve until Ctrl-C, SIGTERM or the end of the terminal."""
-    server = make_server(app, sock)
+    server = make_server(app, sock, **tls)
     handlers: dict[int, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM), _ignore_signal)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
         handlers[signal.SIGHUP] = server.handle_exit

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ STALL_TIMEOUT_S = 20.0  # an upload that sends nothing for so long is given up
 FORM_BYTES = 64 * 1024  # of a request beside its file
 MAX_NAME_LENGTH = 80  # characters of a file's name
 FILES_PER_CLIENT = 2  # one that is read and one that arrives
+
+BodyWriter = Callable[["Request", Path, "Quota"], Awaitable[Path]]
 
 
 class TooLargeError(ValueError):
@@ -157,8 +159,16 @@ def _get_announced_bytes(request: Request, quota: Quota) -> int:
     return max(0, int(length) - FORM_BYTES) if length.isdecimal() else quota.file_bytes
 
 
-async def store_upload(request: Request, folder: Path, quota: Quota) -> Path:
+async def store_upload(
+    request: Request, folder: Path, quota: Quota, write_body: BodyWriter | None = None
+) -> Path:
     """Return the path of a request's file, which counts until it is deleted.
+
+    Args:
+        request: has the file.
+        folder: for a folder with the file.
+        quota: bounds it.
+        write_body: writes the body to a file and returns its path; None for a form's only file.
 
     Raises:
         UploadError: the file is too large, is not a form's only file, or the request stalls.
@@ -169,7 +179,7 @@ async def store_upload(request: Request, folder: Path, quota: Quota) -> Path:
     except TooLargeError as error:
         raise UploadError(str(error), 413) from error
     try:
-        reservation.path = await _write_upload(request, folder, quota)
+        reservation.path = await (write_body or _write_upload)(request, folder, quota)
     except TooLargeError as error:
         raise UploadError(str(error), 413) from error
     except MultiPartException as error:
@@ -185,7 +195,7 @@ async def store_upload(request: Request, folder: Path, quota: Quota) -> Path:
 async def _write_upload(request: Request, folder: Path, quota: Quota) -> Path:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise MultiPartException("Expected one file as multipart/form-data.")
-    stream = _read_bounded(request, quota.file_bytes + FORM_BYTES, quota.too_large)
+    stream = read_bounded(request, quota.file_bytes + FORM_BYTES, quota.too_large)
     parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=0)
     form = await parser.parse()
     try:
@@ -207,7 +217,7 @@ def _write_file(source: Any, path: Path) -> None:
         shutil.copyfileobj(source, target)
 
 
-async def _read_bounded(request: Request, max_bytes: int, too_large: str) -> AsyncIterator[bytes]:
+async def read_bounded(request: Request, max_bytes: int, too_large: str) -> AsyncIterator[bytes]:
     """Yield the request's body.
 
     Raises:

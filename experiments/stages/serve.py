@@ -17,6 +17,7 @@ from experiments.export.live_writing import read_own_lists, require_sign
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import plain, stream_settings
 from experiments.launch.secret_options import AUTH_VARIABLE
+from experiments.page.certificates import read_certificate
 from experiments.page.server import create_app, open_socket, run_server
 from experiments.runs.trained_run import describe_model, find_newest_checkpoint
 from experiments.stages import run_stage
@@ -39,17 +40,18 @@ def run(config: DictConfig) -> None:
     settings = plain(config.serve) | {"input_reader": plain(config.get("input_reader") or {})}
     auth = read_auth(settings["auth"], settings["auth_file"])
     check_requirements(auth)
+    tls = read_certificate(settings["certificate"], settings["key"])
     ignore_profiling_signal()  # MediaPipe runs in threads, which cannot set it themselves
     with open_socket(settings["host"], settings["port"]) as sock:
         if settings["engine"] == "browser":
-            serve_app(config, sock, auth)
+            serve_app(config, sock, auth, tls)
             return
         words, phrases = read_own_lists(config)
         recognizer, make_engine, note = _load_model(config)
         accept_label = require_sign(plain(config.get("live") or {}).get("accept"), recognizer)
         settings["writing"] = {"words": words, "phrases": phrases, "accept_label": accept_label}
         torch.set_num_threads(1)  # the networks are small, and each session has a thread
-        serve_page(recognizer, make_engine, sock, auth, settings, note)
+        serve_page(recognizer, make_engine, sock, auth, settings, note, tls)
 
 
 def check_requirements(auth: str | None) -> None:
@@ -58,8 +60,9 @@ def check_requirements(auth: str | None) -> None:
     Raises:
         ValueError: Gradio is not installed, or the user or password is empty.
     """
-    if importlib.util.find_spec("gradio") is None:
-        raise ValueError('stage=serve needs Gradio: pip install -e ".[serve]"')
+    for module, name in (("gradio", "Gradio"), ("websockets", "websockets")):
+        if importlib.util.find_spec(module) is None:
+            raise ValueError(f'stage=serve needs {name}: pip install -e ".[serve]"')
     if auth is not None and not all(str(auth).partition(":")):
         raise ValueError("serve.auth: expected user:password, neither of them empty")
 
@@ -124,7 +127,7 @@ def _train_model(config: DictConfig) -> Path:
     return Path(config.run_dir, "checkpoints", "best.ckpt")
 
 
-def serve_app(config: DictConfig, sock: Any, auth: str | None) -> None:
+def serve_app(config: DictConfig, sock: Any, auth: str | None, tls: dict[str, Any]) -> None:
     """Serve the web app at a socket: browsers get its files, and this program gets no image."""
     from experiments.export.web.about import require_web_stream
     from experiments.export.web.app import read_source
@@ -138,7 +141,7 @@ def serve_app(config: DictConfig, sock: Any, auth: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_folder(source, Path(folder))
         logger.info(f"Task {config.task}, read in the browser: no image reaches this program.")
-        run_server(create_static_app(Path(folder), auth, hosts), sock)
+        run_server(create_static_app(Path(folder), auth, hosts), sock, **tls)
 
 
 def serve_page(
@@ -148,6 +151,7 @@ def serve_page(
     auth: str | None,
     settings: dict[str, Any],
     note: str,
+    tls: dict[str, Any],
 ) -> None:
     """Serve the page at a socket until Ctrl-C or SIGTERM, and remove all uploads."""
     from experiments.page.storage import temporary_folder  # needs Gradio's packages
@@ -157,6 +161,6 @@ def serve_page(
         os.environ["GRADIO_TEMP_DIR"] = str(folder)
         app, pool = create_app(recognizer, make_engine, auth, settings, host, folder, note)
         try:
-            run_server(app, sock)
+            run_server(app, sock, **tls)
         finally:
             pool.close()

@@ -19,6 +19,7 @@ INLINE = re.compile(r"`([^`\n]*\brun\.py [^`\n]*)`")
 COMMAND = re.compile(r"(?:\bpython|^torchrun\b.*|^srun\b.*) run\.py\b\s*(.*)")
 FILE_KEYS = (
     *("ckpt_path", "profile", "init_from", "pronunciations", "serve.auth_file"),
+    *("serve.certificate", "serve.key"),
     "tokenizer.path",
 )
 FOLDER_KEYS = ("data_dir", "resume")

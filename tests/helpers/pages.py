@@ -65,6 +65,25 @@ class TeachableNetwork(PointingNetwork):
         return *super().__call__(frames, *inputs), frames[:, -1]
 
 
+class LoudNetwork:
+    """A network of two channels that writes "a" where the signal is loud."""
+
+    def __init__(self) -> None:
+        self.metadata: dict[str, Any] = {
+            **{"task": "emg", "classes": [], "simulated": True, "training_data_note": ""},
+            **{"frame": {"shape": [2], "rate": 250.0, "dtype": "float32"}},
+            **{"input": {"scale": "none", "segment_s": None}, "reader": {"low_hz": 20.0}},
+            **{"tokenizer": {"kind": "char", "lower": True, "characters": ["a", "b"]}},
+            **{"objective": "ctc", "beam_width": 1},
+        }
+
+    def __call__(self, signal: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, ...]:
+        token = 2 if np.abs(signal).mean() > 1 else 0  # the first letter, or CTC's blank
+        logits = np.zeros((1, 4, 4), np.float32)
+        logits[:, :, token] = 9
+        return logits, np.array([4])
+
+
 def paint_pointing_hand(letter: str) -> np.ndarray:
     """Return a hand, (480, 640, 3) uint8, that points in the direction of a letter."""
     turned = np.rot90(paint_hand(), POINTING_LETTERS.index(letter))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from unvoiced.vision.images import MAX_SIDE
+from unvoiced.vision.usage_reports import block_usage_reports
 
 _STDERR_LOCK = threading.Lock()
 
@@ -63,10 +64,12 @@ def _close_soon(task: Any) -> None:
 
 
 def import_mediapipe() -> Any:
-    """Import MediaPipe without its notes on stderr, and make it safe to run."""
+    """Import MediaPipe without its notes on stderr, and make it safe and silent to run."""
     ignore_profiling_signal()
     with quiet_stderr():
         import mediapipe
+
+        block_usage_reports()
     return mediapipe
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 
 from starlette.testclient import TestClient
 
-from experiments.page import reading
+from experiments.page.api import reading
 from unvoiced import Recognizer
 from unvoiced.vision.models import locate_hand_model
 
@@ -68,6 +68,6 @@ def test_a_fault_of_the_program_is_reported_without_details(
     def fail(*_: object) -> None:
         raise RuntimeError("a secret path")
 
-    monkeypatch.setattr(reading, "_describe_file", fail)
+    monkeypatch.setattr(reading, "read_upload", fail)
     answer = client.post("/read", files={"files": ("hand.jpg", b"")})
     assert answer.status_code == 500 and "secret" not in answer.text

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket API of stage=serve, for other programs."""
