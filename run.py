@@ -5,24 +5,24 @@ python run.py --help
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports needs no traceback
 
 import hydra
 from omegaconf import DictConfig
 
 from experiments.checkpoints.resume import merge_saved_overrides
-from experiments.launch.errors import (
-    raise_hydra_errors,
-    report_errors,
-    restore_environment,
-)
+from experiments.launch.errors import raise_hydra_errors, report_errors, restore_environment
 from experiments.launch.overrides import prepare_arguments
 from experiments.launch.resolvers import register_resolvers
 from experiments.launch.secret_options import hide_auth
 from experiments.stages import run_stage
 from experiments.sweeps.job import is_job, run_job
-from unvoiced.processes import end_with_named_parent, isolate_imports
+from unvoiced.processes import end_with_named_parent, isolate_imports, raise_interrupts
 from unvoiced.text import guard_terminal
 
 # Classes that Hydra builds; those of stages are listed in experiments/launch/instantiate.py.
@@ -53,4 +53,5 @@ if __name__ == "__main__":
     register_resolvers()
     with raise_hydra_errors():
         sys.argv[1:] = prepare_arguments(hide_auth(sys.argv[1:]), merge_saved_overrides)
+        raise_interrupts()
         main()

@@ -6,6 +6,7 @@ Imports the standard library only: every command and every worker process import
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -47,6 +48,15 @@ def end_with_named_parent() -> None:
     is_named = os.environ.pop(PARENT_VARIABLE, "") == str(parent)
     if is_named or "LOCAL_RANK" in os.environ:
         end_with_parent(parent)
+
+
+def raise_interrupts() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt where it ends the process, as during the first imports.
+
+    Where SIGINT is ignored or handled, such as in the background of a shell, nothing changes.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def isolate_imports(folders: Iterable[str | Path]) -> None:

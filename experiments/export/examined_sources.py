@@ -99,6 +99,8 @@ def load_signal(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     Raises:
         ValueError: it cannot be read.
     """
+    if path.is_dir():
+        raise ValueError(f"input={path} is a folder; expected one recording, or lsl:NAME")
     if not path.is_file():
         raise ValueError(f"input={path} does not exist; expected a recording, or lsl:NAME")
     if not path.name.lower().endswith(SIGNAL_SUFFIXES):

@@ -194,6 +194,7 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         (key, lambda c: c.stage != "benchmark" or c.benchmark.false_activations, SILENCE)
         for key in ("input", "crop", "live.*", "input_reader.*", "benchmark.minutes")
     ),
+    ("doctor.settle_s", lambda c: str(c.input).startswith("camera:"), "input=camera:0"),
     ("adapt.shots", lambda c: c.input, "input=camera:0 or a video"),
     ("adapt.classes", lambda c: c.input, "input=camera:0 or a video"),
     ("input", lambda c: c.stage != "adapt" or c.adapt.method == "profile", "adapt.method=profile"),

@@ -25,6 +25,7 @@ DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 DISK_ADVICE = (
     "Make room on its disk, or write elsewhere with hydra.run.dir=, data_dir= or export.output=."
 )
+INTERRUPTED = 130  # exit code, that of shells: 128 + SIGINT
 USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException, RecursionError)
 
 
@@ -36,10 +37,15 @@ SHOW_TRACEBACK = bool(os.environ.get(FULL_ERROR))
 def report_errors() -> Iterator[None]:
     """End the program with one sentence for errors of the command or a file.
 
-    ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
+    ``HYDRA_FULL_ERROR=1`` shows the traceback instead. Ctrl-C ends it without one.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        if SHOW_TRACEBACK:
+            raise
+        print("\nStopped by Ctrl-C.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except USER_ERRORS as error:
         if SHOW_TRACEBACK:
             raise

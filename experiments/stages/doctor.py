@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.export.examined_sources import (
     LSL_PREFIX,
@@ -89,7 +90,7 @@ def examine_images(
     settings = TrackerSettings(
         reader["model"], reader["min_confidence"], metadata, num_hands, spec.name
     )
-    options: dict[str, Any] = {"hand": config.doctor.hand}
+    options: dict[str, Any] = {}
     if fps := metadata.get("frame", {}).get("rate"):
         options["least_fps"] = FRAME_SHARE * float(fps)
     is_still = (
@@ -98,6 +99,9 @@ def examine_images(
         and not where.lower().endswith(VIDEO_SUFFIXES)
     )
     kind = MouthExamination if config.crop == "none" else import_object(spec.examination)
+    if config.doctor.hand:
+        _require_hands(kind, config.doctor.hand)
+        options["hand"] = config.doctor.hand
     examination = kind(settings, is_still=is_still, **options)
     reading = [] if recognizer is None else [ModelExamination(config, recognizer)]
     camera: list[Finding] = []
@@ -116,6 +120,11 @@ def examine_images(
         return [Finding("camera", False, str(error), "", "No camera", advice)], None
     findings = [finding for one in [examination, *reading] for finding in one.find_faults()]
     return camera + findings, examination.annotated_image
+
+
+def _require_hands(kind: type, hand: str) -> None:
+    if "hand" not in inspect.signature(kind).parameters:
+        raise ValueError(f"doctor.hand={hand} has no effect here; it is for tasks that read hands")
 
 
 class ModelExamination:
@@ -157,6 +166,9 @@ def examine_signal(config: DictConfig, recognizer: Recognizer | None) -> tuple[l
     Raises:
         ValueError: the input cannot be read.
     """
+    for key in ("crop", "doctor.hand"):
+        if value := OmegaConf.select(config, key):
+            raise ValueError(f"{key}={value} has no effect here; it is for tasks with a camera")
     settings, where = plain(config.input_reader), str(config.input)
     metadata = {} if recognizer is None else recognizer.metadata
     if where.startswith(LSL_PREFIX):

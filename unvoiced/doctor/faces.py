@@ -61,7 +61,6 @@ class FaceExamination:
     Args:
         settings: of the face model.
         is_still: whether there is one image.
-        hand: not used; for hands.
         least_fps: the lowest frame rate that is enough.
     """
 
@@ -71,7 +70,6 @@ class FaceExamination:
         self,
         settings: TrackerSettings,
         is_still: bool = False,
-        hand: str | None = None,
         least_fps: float = LEAST_FPS,
     ) -> None:
         self.settings, self.is_still, self.least_fps = settings, is_still, least_fps

@@ -21,7 +21,6 @@ class MouthExamination:
     Args:
         settings: not used; for detectors.
         is_still: whether there is one image.
-        hand: not used; for hands.
         least_fps: the lowest frame rate that is enough.
     """
 
@@ -31,7 +30,6 @@ class MouthExamination:
         self,
         settings: TrackerSettings | None = None,
         is_still: bool = False,
-        hand: str | None = None,
         least_fps: float = LEAST_FPS,
     ) -> None:
         self.is_still, self.least_fps = is_still, least_fps

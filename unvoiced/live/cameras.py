@@ -133,10 +133,17 @@ class FrameSequence:
             ValueError: an image cannot be read.
         """
         frames = (
-            (number / self.fps, load_image(frame) if isinstance(frame, Path) else frame)
+            (number / self.fps, _load_frame(frame) if isinstance(frame, Path) else frame)
             for number, frame in enumerate(self.frames)
         )
         yield from _pace_frames(frames) if self.paced else frames
+
+
+def _load_frame(path: Path) -> np.ndarray:
+    try:
+        return load_image(path)
+    except ValueError as error:
+        raise ValueError(f"input={path}: {error}") from error
 
 
 def _pace_frames(frames: TimedFrames) -> TimedFrames:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from joblib import cpu_count
 
+from experiments.launch.errors import report_errors
 from experiments.launch.limits import is_count, refuse_excess
 from tests.helpers.command_line import run_command
 from tests.helpers.paths import ROOT
@@ -78,7 +79,31 @@ def test_a_preparation_is_limited_too(run, tmp_path: Path) -> None:
     assert not (tmp_path / "set").exists()
 
 
+# ---- Ctrl-C
+
+
+def test_ctrl_c_while_modules_are_imported_shows_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "hydra.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(600)\n")
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py")],
+        **{"env": os.environ | {"PYTHONPATH": str(tmp_path)}, "text": True},
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=PATIENCE_S)[1] == ""
+    assert process.returncode == -signal.SIGINT
+
+
+def test_ctrl_c_in_a_stage_ends_with_a_sentence(capsys) -> None:
+    with pytest.raises(SystemExit) as ended, report_errors():
+        raise KeyboardInterrupt
+    assert ended.value.code == 130 and capsys.readouterr().err == "\nStopped by Ctrl-C.\n"
+
+
 # ---- children end with their parent
+
 
 PARENT = """
 import os, subprocess, sys, time

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.export.examined_sources import examine_frames, load_signal
 from tests.helpers.hands import paint_hand
-from unvoiced.live.cameras import Camera, CameraGoneError
+from unvoiced.live.cameras import Camera, CameraGoneError, FrameSequence
 from unvoiced.streams.trackers import TrackerSettings
 
 
@@ -77,6 +77,29 @@ def test_a_camera_that_is_unplugged_is_a_finding(run, monkeypatch, capsys) -> No
     with pytest.raises(SystemExit):
         run("stage=doctor", "task=lipread", "crop=none", "input=camera:0")
     assert "The camera stopped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("setting", ["crop=none", "doctor.hand=left"])
+def test_settings_of_images_are_refused_for_signals(run, tmp_path, setting) -> None:
+    path = write_signal(tmp_path / "word.npy")
+    with pytest.raises(ValueError, match=f"{setting} has no effect here"):
+        run("stage=doctor", "task=emg", f"input={path}", setting)
+
+
+def test_the_side_of_a_hand_is_refused_for_faces(run, tmp_path) -> None:
+    with pytest.raises(ValueError, match="doctor.hand=left has no effect here; it is for tasks"):
+        run("stage=doctor", "task=vsr", f"input={tmp_path}", "doctor.hand=left")
+
+
+def test_a_damaged_image_is_named(tmp_path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"input=.*a\.png: the file is empty"):
+        next(iter(FrameSequence([tmp_path / "a.png"], 30.0).timed_frames()))
+
+
+def test_a_folder_is_no_recording(tmp_path) -> None:
+    with pytest.raises(ValueError, match="is a folder; expected one recording"):
+        load_signal(tmp_path)
 
 
 @pytest.mark.parametrize(
