@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from datamodules.readers.asl.letters import LETTERS
 from datamodules.silence.streams import RecordedStream, SpokenWord
 from datamodules.simulators.hand.camera import detect_landmarks
 from datamodules.simulators.hand.kinematics import place_joints
-from datamodules.simulators.hand.poses import POSES
+from datamodules.simulators.hand.rest import PoseRange, place_pose
 from datamodules.simulators.hand.signers import Signer, make_signer
 from unvoiced.live.cameras import LANDMARK_FPS
 from unvoiced.streams.decisions import PAUSE_LABEL
@@ -22,10 +21,8 @@ STREAM_S, FPS = 30.0, LANDMARK_FPS
 HOLD_S, CHANGE_S = (0.8, 1.2), (0.25, 0.5)  # seconds of a letter, and from one to the next
 PASS_S = (0.0, 0.15)  # seconds in which a hand between letters stands still
 EMPTY_S = 0.6  # without a hand, after a recorded letter
-BASE = LETTERS.index("B")  # straight fingers, from which other poses are bent
-# Degrees of flexion, splay and palm (mean, deviation) of hands that sign nothing.
-RELAXED = ((30, 35, 20), 12, (0, 30, 0), 40)
-SCRATCHING = ((40, 50, 30), 25, (0, 0, 0), 60)
+RELAXED = PoseRange((30, 35, 20), 12, (0, 30, 0), 40)
+SCRATCHING = PoseRange((40, 50, 30), 25, (0, 0, 0), 60)
 READY = {"is_preprocessed": True}  # frames are landmarks
 Keyframes = list[tuple[np.ndarray, float, float]]  # joints (21, 3), seconds held, seconds to next
 
@@ -82,14 +79,14 @@ class HandSilence:
         signer: Signer,
         rng: np.random.Generator,
         seconds: float,
-        pose: tuple[tuple[int, ...], float, tuple[int, ...], float],
+        poses: PoseRange,
         held_s: tuple[float, float],
         change_s: tuple[float, float],
     ) -> Keyframes:
         """Return random poses of a hand around a mean pose."""
         keyframes: Keyframes = []
         while sum(held + change for _, held, change in keyframes) < seconds:
-            joints = _place_pose(signer, rng, *pose)
+            joints = place_pose(signer, rng, poses)[0]
             keyframes.append((joints, rng.uniform(*held_s), rng.uniform(*change_s)))
         return keyframes
 
@@ -121,28 +118,6 @@ class HandSilence:
         frames = np.zeros((len(joints), self.size), np.float32)
         frames[:, :HAND_SIZE] = landmarks.reshape(len(joints), HAND_SIZE)
         return RecordedStream(kind, frames, FPS, words, settings=READY)
-
-
-def _place_pose(
-    signer: Signer,
-    rng: np.random.Generator,
-    flexion: tuple[int, ...],
-    bend: float,
-    palm: tuple[int, ...],
-    turn: float,
-) -> np.ndarray:
-    """Return the joints (21, 3) of a hand that is bent at random, in degrees about a mean pose."""
-    base = POSES[LETTERS[BASE]][signer.variant[BASE]]
-    own = replace(signer, **{name: getattr(signer, name).copy() for name in HABITS})
-    own.flexion[BASE] = flexion - np.array([base.index, base.middle, base.ring, base.pinky])
-    own.flexion[BASE] += bend * (rng.standard_normal() + rng.standard_normal((4, 3))) / np.sqrt(2)
-    own.splay[BASE] = 4 * rng.standard_normal(4)
-    own.thumb[BASE] = [0.3, 0.1, 0.1] + 0.2 * rng.standard_normal(3)
-    own.palm[BASE] = palm - np.array(base.palm) + turn * rng.standard_normal(3)
-    return place_joints(np.array([BASE]), own, rng)[0, 0]
-
-
-HABITS = ("flexion", "splay", "thumb", "palm")
 
 
 def _interpolate(keyframes: Keyframes) -> np.ndarray:

@@ -6,6 +6,7 @@ All times are seconds of the stream; no function reads a clock.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,8 +115,21 @@ class HoldDetector:
         require("live.min_probability", highest, 0 < highest <= 1, order)
         require("live.keep_probability", lowest, 0 <= lowest <= highest, order)
 
-    def push(self, probabilities: np.ndarray, labels: list[str], seconds: float) -> list[Event]:
-        """Return the events of the probabilities (classes,) at a time of the stream."""
+    def push(
+        self,
+        probabilities: np.ndarray,
+        labels: list[str],
+        seconds: float,
+        can_start: Callable[[str], bool] | None = None,
+    ) -> list[Event]:
+        """Return the events of the probabilities (classes,) at a time of the stream.
+
+        Args:
+            probabilities: (classes,).
+            labels: of the classes.
+            seconds: time of the stream.
+            can_start: whether a label that was held for long enough may count; None: each may.
+        """
         mean = self._update_mean(probabilities, seconds)
         best = int(mean.argmax())
         events = self._detect_release(mean, best, labels, seconds)
@@ -131,7 +145,7 @@ class HoldDetector:
             if self.repeat_s is not None and passed_s >= self.repeat_s - TOLERANCE_S:
                 self._counted_s = seconds
                 events.append(self._count_hold("held", best, labels, seconds))
-        elif self._current < 0 and seconds - self._candidate[1] >= self.hold_s - TOLERANCE_S:
+        elif self._is_due(seconds) and (can_start is None or can_start(labels[best])):
             self._current, self._counted_s, self._absent_since_s = best, seconds, None
             events.append(self._count_hold("started", best, labels, seconds))
         return events
@@ -146,6 +160,10 @@ class HoldDetector:
     def forget(self) -> None:
         """Forget all probabilities so far, such as when the classes are others."""
         self._mean, self._candidate, self._current = None, (-1, 0.0), -1
+
+    def _is_due(self, seconds: float) -> bool:
+        is_held = seconds - self._candidate[1] >= self.hold_s - TOLERANCE_S
+        return self._current < 0 and is_held
 
     def _count_hold(self, kind: str, best: int, labels: list[str], seconds: float) -> Event:
         assert self._mean is not None

@@ -11,10 +11,13 @@ from unvoiced.readings import NO_READING
 from unvoiced.recognizer import Recognizer
 from unvoiced.streams.base import StageTimer
 from unvoiced.streams.decisions import PAUSE_LABEL, TOLERANCE_S, Event, HoldDetector
+from unvoiced.streams.stillness import ShapeHistory
 from unvoiced.streams.trackers import HandTracker
+from unvoiced.validation import is_number, require
 
 DEFAULT_RATE = 30.0  # frames a second of a model of several frames that states no rate
 MAX_FRAMES = 1_000  # of one answer
+MAX_CHANGE = 0.12  # palm lengths; the frames of a hold differ by 0.11 at most (95 % of 4,620 holds)
 
 
 class FingerspellingStream:
@@ -25,18 +28,29 @@ class FingerspellingStream:
     Args:
         recognizer: predicts letters.
         is_preprocessed: frames are landmarks (63,), zeros without a hand; otherwise images.
+        max_change: change of the hand's shape while a sign is held, in palm lengths, up to which
+            the sign counts; None: any. Letters that are drawn and signs of a profile may move.
         settings: of ``HoldDetector``.
 
     Attributes:
         window_s: seconds between the first and the last frame that the network takes.
+
+    Raises:
+        ValueError: a setting is not valid.
     """
 
     written_kinds = ("started", "held")
     has_nested_events = False
 
     def __init__(
-        self, recognizer: Recognizer, is_preprocessed: bool = False, **settings: Any
+        self,
+        recognizer: Recognizer,
+        is_preprocessed: bool = False,
+        max_change: float | None = MAX_CHANGE,
+        **settings: Any,
     ) -> None:
+        is_valid = max_change is None or (is_number(max_change) and max_change > 0)
+        require("live.max_change", max_change, is_valid, "palm lengths above 0, or null")
         if "min_probability" in settings:  # the default of the other must not be above it
             keep = min(HoldDetector.keep_probability, settings["min_probability"])
             settings = {"keep_probability": keep} | settings
@@ -49,6 +63,7 @@ class FingerspellingStream:
         )
         self.window_s = (frames - 1) / (rate or DEFAULT_RATE)
         self._landmarks: deque[tuple[float, np.ndarray]] = deque(maxlen=MAX_FRAMES)
+        self._shapes = ShapeHistory(self.detector.hold_s, max_change) if max_change else None
         self.reading = NO_READING
         self._list_labels()
 
@@ -60,7 +75,7 @@ class FingerspellingStream:
         with timer.measure("network"):
             probabilities = self._predict(landmarks)
         with timer.measure("decision"):
-            return events + self.detector.push(probabilities, self.labels, seconds)
+            return events + self.detector.push(probabilities, self.labels, seconds, self._can_start)
 
     def end(self, seconds: float, timer: StageTimer) -> list[Event]:
         """Return the release of the letter that is still held."""
@@ -81,6 +96,8 @@ class FingerspellingStream:
         self.labels = list(self._classes)
         if PAUSE_LABEL not in self.labels:
             self.labels.append(PAUSE_LABEL)
+        known = set(self.recognizer.metadata["classes"])
+        self._static_labels = known - set(self.recognizer.spec.drawn_labels)
 
     def _follow_classes(self, seconds: float) -> list[Event]:
         """Release the letter that is held where the recognizer has another profile now."""
@@ -91,12 +108,20 @@ class FingerspellingStream:
         self._list_labels()
         return events
 
+    def _can_start(self, label: str) -> bool:
+        """Return whether the hand moves no more than the sign allows."""
+        if self._shapes is None or label not in self._static_labels:
+            return True
+        return self._shapes.is_still()
+
     def _collect_landmarks(self, frame: np.ndarray, seconds: float) -> np.ndarray | None:
         """Return the landmarks (T, 63) of the time that the network takes; None without a hand."""
         if self.tracker is None:
             landmarks = frame if frame.any() else None
         else:
             landmarks = self.tracker.push(frame)
+        if self._shapes is not None:
+            self._shapes.push(landmarks, seconds)
         if landmarks is None:
             self._landmarks.clear()
             return None

@@ -32,7 +32,7 @@ class SpeechSegmenter:
         ValueError: a setting is not valid.
     """
 
-    on: float = 0.22
+    on: float = 0.27
     off: float = 0.12
     quiet_s: float = 0.3
     least_s: float = 0.15

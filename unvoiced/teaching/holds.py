@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from unvoiced.recognizer import Recognizer
+from unvoiced.streams.stillness import measure_changes
 from unvoiced.streams.trackers import HandTracker, TrackerSettings
 from unvoiced.teaching.captures import Capture
 from unvoiced.vision.skeleton import draw_landmarks
@@ -86,17 +86,3 @@ def find_still_part(frames: list[tuple[float, np.ndarray]]) -> list[tuple[float,
     changes = measure_changes([points for _, points in frames], frames[-1][1])
     moved = np.flatnonzero(changes > MAX_CHANGE)
     return frames[moved[-1] + 1 :] if len(moved) else frames
-
-
-def measure_changes(hands: Sequence[np.ndarray], last: np.ndarray) -> np.ndarray:
-    """Return the mean distance of the joints of hands from those of the last, in palm lengths."""
-    shapes = np.stack([normalize_shape(points) for points in hands])  # (T, 21 * hands, 2)
-    return np.linalg.norm(shapes - normalize_shape(last), axis=2).mean(1)
-
-
-def normalize_shape(landmarks: np.ndarray) -> np.ndarray:
-    """Return the image points (21 * hands, 2), each hand from its wrist in palm lengths."""
-    hands = landmarks.reshape(-1, 21, 3)[..., :2]
-    hands = hands - hands[:, :1]
-    palms = np.linalg.norm(hands[:, [5, 9, 13, 17]], axis=2).mean(1)[:, None, None]
-    return (hands / np.maximum(palms, 1e-6)).reshape(-1, 2)

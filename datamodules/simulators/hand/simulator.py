@@ -10,7 +10,9 @@ import numpy as np
 from datamodules.readers.asl.letters import LETTERS
 from datamodules.simulators.hand.camera import detect_landmarks
 from datamodules.simulators.hand.kinematics import place_joints
+from datamodules.simulators.hand.rest import simulate_rest
 from datamodules.simulators.hand.signers import Signer, make_signer
+from unvoiced.streams.decisions import PAUSE_LABEL
 
 
 def simulate_landmarks(
@@ -25,7 +27,7 @@ def simulate_landmarks(
     classes = _encode_labels(labels)
     joints = place_joints(classes, signer, rng, frames, fps, noise)
     landmarks = detect_landmarks(joints, signer, rng, noise)
-    landmarks[classes == LETTERS.index("nothing")] = 0
+    landmarks[classes == LETTERS.index(PAUSE_LABEL)] = 0
     return landmarks.reshape(len(classes), frames, 63).astype(np.float32)
 
 
@@ -50,6 +52,8 @@ class HandSimulator:
             J and Z still vary.
         seed: seed of all signers.
         classes: the classes to simulate.
+        rest_share: share of the samples of ``nothing`` that show a slack hand; the others show
+            none.
     """
 
     signers: int = 30
@@ -59,6 +63,7 @@ class HandSimulator:
     noise: float = 1.0
     seed: int = 0
     classes: tuple[str, ...] = LETTERS
+    rest_share: float = 0.0
 
     def __post_init__(self) -> None:
         _encode_labels(self.classes)
@@ -74,4 +79,11 @@ class HandSimulator:
         labels = [name for name in self.classes for _ in range(self.samples_per_class)]
         signer = make_signer(rng)
         landmarks = simulate_landmarks(labels, signer, rng, self.frames, self.fps, self.noise)
+        rows = np.flatnonzero(np.array(labels) == PAUSE_LABEL)
+        rows = rows[: round(self.rest_share * len(rows))]
+        if len(rows):  # drawn apart, so that the letters are those of another share
+            rest_rng = np.random.default_rng([self.seed, index, 1])
+            landmarks[rows] = simulate_rest(
+                len(rows), signer, rest_rng, self.frames, self.fps, self.noise
+            )
         return list(zip(labels, landmarks, strict=True))

@@ -55,6 +55,7 @@ DATA: dict[str, Rule] = {
     "datamodule.simulator.mains_hz": RATE,
     "datamodule.simulator.fps": RATE,
     "datamodule.simulator.sample_rate": RATE,
+    "datamodule.simulator.rest_share": SHARE,
     "datamodule.simulator.noise": number(0, 100),
     "datamodule.simulator.channels": integer(1, 256, "electrodes"),
     "datamodule.simulator.height": SIDE,

@@ -134,6 +134,7 @@ NODES: dict[str, Rule] = {
     "live.*_s": SECONDS,
     "live.*_probability": SHARE,
     "live.coverage": number(0, 1, "a share", above=True, below=True) | NULL,
+    "live.max_change": number(0, 1000, "palm lengths", above=True) | NULL,
     "live.speech_*": number(0, 1000),
 }
 
