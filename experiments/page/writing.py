@@ -16,10 +16,14 @@ from experiments.page.sessions import SessionPool
 from unvoiced import Engine, Recognizer
 from unvoiced.writing.base import Composer
 from unvoiced.writing.build import build_composer, explain_missing_suggestions
-from unvoiced.writing.personal import MAX_PHRASE_CHARACTERS, check_phrases, check_words
+from unvoiced.writing.personal import (
+    MAX_PHRASE_CHARACTERS,
+    MAX_WORD_CHARACTERS,
+    check_phrases,
+    check_words,
+)
 
 MAX_WORDS, MAX_PHRASES = 500, 100  # of a visitor; files of the program may hold more
-MAX_WORD_CHARACTERS = 60  # accents and signs included
 TYPED_LABELS = {"space": "space", "backspace": "del"}  # button → the sign that does the same
 NOT_OFFERED = "This suggestion is not offered any more. Choose another one."
 

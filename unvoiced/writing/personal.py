@@ -6,10 +6,12 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from unvoiced.files import read_text
 from unvoiced.text import escape_controls
 from unvoiced.validation import shown
 
 MAX_WORDS, MAX_WORD_LETTERS = 10_000, 24
+MAX_WORD_CHARACTERS = 60  # accents and signs included
 MAX_PHRASES, MAX_PHRASE_CHARACTERS = 1_000, 200
 MAX_FILE_BYTES = 2 << 20
 _FOREIGN_LETTERS = str.maketrans(
@@ -42,6 +44,11 @@ def check_words(words: Iterable[str], place: str = "words") -> dict[str, str]:
                 f"{place}: {shown(text)} has {len(letters)} letters; expected a word of at most "
                 f"{MAX_WORD_LETTERS}. Use a phrase instead."
             )
+        if len(text) > MAX_WORD_CHARACTERS:
+            raise ValueError(
+                f"{place}: {shown(text)} has {len(text):,} characters; expected a word of at most "
+                f"{MAX_WORD_CHARACTERS}. Shorten it."
+            )
     return spelled
 
 
@@ -68,19 +75,12 @@ def read_lines(path: str | Path, place: str) -> list[str]:
     Raises:
         ValueError: it does not exist, is too large, or is no text.
     """
-    path = Path(path)
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError(
-                f"{place}={shown(path)} is larger than {MAX_FILE_BYTES >> 20} MiB; expected a "
-                "list of one entry per line. Use a shorter list."
-            )
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        lines = read_text(Path(path), MAX_FILE_BYTES).splitlines()
+    except ValueError as error:
         raise ValueError(
-            f"{place}={shown(path)} cannot be read ({reason}); expected a text file with one "
-            "entry per line. Check the path."
+            f"{place}={shown(path)}: {error}; expected a text file in UTF-8 with "
+            "one entry per line. Check the path."
         ) from None
     return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
 

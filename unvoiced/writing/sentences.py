@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from unvoiced.files import read_text
 from unvoiced.validation import shown
 from unvoiced.writing.ngrams import NgramModel
 from unvoiced.writing.word_models import WordModel, build_word_model
@@ -47,19 +48,11 @@ def make_word_model(
 
 
 def _read_sentences(name: str, normalize: Callable[[str], str]) -> list[str]:
-    path = Path(name).expanduser()
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ValueError(
-                f"module.language_model={shown(name)} has {size >> 20:,} MiB; expected a text file "
-                f"of at most {MAX_FILE_BYTES >> 20}. Use fewer sentences."
-            )
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        lines = read_text(Path(name).expanduser(), MAX_FILE_BYTES).splitlines()
+    except ValueError as error:
         raise ValueError(
-            f"module.language_model={shown(name)} cannot be read ({reason}); expected train, "
-            "english, or a text file with one sentence per line. Check the path."
+            f"module.language_model={shown(name)}: {error}; expected train, "
+            "english, or a text file in UTF-8 with one sentence per line. Check the path."
         ) from None
     return [text for text in map(normalize, lines) if text]

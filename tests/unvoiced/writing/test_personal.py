@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from unvoiced.writing.personal import (
     fold_letters,
     read_lines,
 )
+from unvoiced.writing.sentences import make_word_model
 
 
 @pytest.mark.parametrize(
@@ -60,10 +62,10 @@ def test_lists_are_read_line_by_line(tmp_path: Path) -> None:
     path.write_text("\ufeff# people\nMira\n\n  Zoe\u0308 \n", encoding="utf-8")
     assert check_words(read_lines(path, "live.words")) == {"mira": "Mira", "zoe": "Zoë"}
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="live.words=.*cannot be read"):
+    with pytest.raises(ValueError, match="live.words=.*: not a text in UTF-8; expected"):
         read_lines(path, "live.words")
     path.write_bytes(b"a" * (MAX_FILE_BYTES + 1))
-    with pytest.raises(ValueError, match="is larger than 2 MiB"):
+    with pytest.raises(ValueError, match="at most 2,097,152 are read"):
         read_lines(path, "live.words")
 
 
@@ -72,3 +74,20 @@ def test_people_share_the_list_but_not_their_words() -> None:
     assert first.base is second.base and first.counts is second.counts
     assert "mira" in first and "mira" not in second.personal
     assert first.write_words(["i", "am", "mira"]) == "I am Mira"
+
+
+def test_files_that_never_end_are_refused_without_being_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "words.txt")
+    for path in (tmp_path / "words.txt", Path("/dev/zero"), tmp_path):
+        with pytest.raises(
+            ValueError, match="live.words=.*cannot be read: .*; expected a text file"
+        ):
+            read_lines(path, "live.words")
+        with pytest.raises(ValueError, match="module.language_model=.*cannot be read"):
+            make_word_model(str(path), ["yes"], str)
+
+
+def test_a_word_of_many_accents_and_signs_is_refused() -> None:
+    for word in ("e" + "\u0301" * 60, "a" + "1" * 60):
+        with pytest.raises(ValueError, match="characters; expected a word of at most 60"):
+            check_words([word])
