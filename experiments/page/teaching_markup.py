@@ -10,6 +10,7 @@ from unvoiced.tasks import get_task
 from unvoiced.teaching.lesson import MAX_LABELS, list_teachable
 from unvoiced.teaching.support import MAX_LABEL, require_fingerprint
 
+KEPT_BY_PAGE = "Only this page keeps them, until you save your profile."
 PROBE_FRAMES = 16  # of a clip that shows whether a model gives an embedding
 MAX_CHECKED_LABELS = 60  # of a model with more, the visitor chooses some
 
@@ -35,15 +36,21 @@ def render_profile(reason: str) -> str:
     return read_static_file("profile.html")
 
 
-def render_teaching(recognizer: Recognizer, reason: str) -> str:
-    """Return the tab in which a visitor teaches the model; lesson_panel.js runs it."""
+def render_teaching(recognizer: Recognizer, reason: str, kept: str = KEPT_BY_PAGE) -> str:
+    """Return the tab in which a visitor teaches the model; lesson_panel.js runs it.
+
+    Args:
+        recognizer: the model.
+        reason: why there is no profile; empty if there can be one.
+        kept: where recordings are kept, as a sentence.
+    """
     if reason:
         return render_profile(reason)
     spec, labels = get_task(recognizer.task), list_teachable(recognizer)
     return (
         read_static_file("teach.html")
         .replace("{profile}", render_profile(""))
-        .replace("{hint}", escape_text(spec.teaching_hint))
+        .replace("{hint}", escape_text(f"{spec.teaching_hint} {kept}"))
         .replace("{not_found}", escape_text(spec.not_found))
         .replace("{has_example}", "yes" if spec.example else "")
         .replace("{max_label}", str(MAX_LABEL))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,63 @@ import numpy as np
 from unvoiced.profile import Profile
 
 CLASSES = ("A", "B", "C")
+HOSTILE_FACTS = [
+    {"task": "../etc"},
+    {"task": 7},
+    {"model": "0 1"},
+    {"model": "g" * 65},
+    {"classes": ["A"]},
+    {"classes": ["A", "A", "C"]},
+    {"classes": ["A", "${oc.env:HOME}", "C"]},
+    {"classes": ["A", "\x1b[31mB", "C"]},
+    {"classes": ["A", "B", "x" * 5000]},
+    {"classes": "ABC"},
+    {"classes": ["A", "B"]},
+    {"classes": ["A", "B", "C", "shown by no recording"]},
+    {"num_known": 0},
+    {"num_known": 4},
+    {"num_known": True},
+    {"num_known": 1e400},
+    {"created": "yesterday"},
+    {"created": None},
+    {"format": 1},
+    {"format": 3},
+    {"more": 1},
+    {"only_taught": "yes"},
+    {"only_taught": None},
+]
+HOSTILE_ARRAYS = [
+    {"embeddings": np.zeros((12, 0), np.int8)},
+    {"embeddings": np.zeros((12, 16), np.float16)},
+    {"embeddings": np.zeros((11, 16), np.int8)},
+    {"scales": np.full(12, np.nan, np.float16)},
+    {"scales": np.full(12, np.inf, np.float16)},
+    {"scales": np.full(12, 6e4, np.float16)},
+    {"scales": np.zeros((12, 1), np.float16)},
+    {"scales": np.full(12, -0.01, np.float16)},
+    {"scales": np.zeros(12, np.float16)},
+    {"labels": np.zeros(12, np.uint16)},
+    {"recordings": np.zeros(12, np.uint16)},
+    {"embeddings": np.array([object()])},
+    {"probabilities": np.full((12, 3), 0.9, np.float16)},
+    {"probabilities": np.full((12, 3), -1, np.float16)},
+    {"probabilities": np.zeros((12, 4), np.float16)},
+    {"labels": np.full(12, 3, np.uint16)},
+    {"labels": np.zeros(12, np.int64)},
+    {"labels": np.zeros((12, 1), np.uint16)},
+    {"labels": np.zeros(0, np.uint16)},
+    {"extra": np.zeros(3)},
+]
+HOSTILE_HEADERS = [
+    "{",
+    "'",
+    "(" * 9000,
+    "{'descr': (), 'fortran_order': False, 'shape': (12,)}",
+    "{'descr': ('<u2',), 'fortran_order': False, 'shape': (12,)}",
+    "{'descr': 'O', 'fortran_order': False, 'shape': (12,)}",
+    "{'descr': '<u2', 'fortran_order': False, 'shape': (-12,)}",
+    "{'descr': '<u2', 'fortran_order': False, 'shape': (4611686018427387904,)}",
+]
 
 
 class EmbeddingNetwork:
@@ -73,3 +132,20 @@ def pack_profile(facts: dict[str, Any] | None = None, **arrays: Any) -> bytes:
     } | arrays
     np.savez(content, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **values)
     return content.getvalue()
+
+
+def repack_profile(method: int = zipfile.ZIP_DEFLATED, **changed: bytes) -> bytes:
+    """Return a valid profile, compressed by a method, with the bytes of some arrays replaced."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(pack_profile())) as valid:
+        arrays = {name.removesuffix(".npy"): valid.read(name) for name in valid.namelist()}
+    with zipfile.ZipFile(content, "w", method) as archive:
+        for name, array in (arrays | changed).items():
+            archive.writestr(f"{name}.npy", array)
+    return content.getvalue()
+
+
+def write_header(header: str) -> bytes:
+    """Return the bytes of an array of 12 numbers with another header."""
+    start = b"\x93NUMPY\1\0" + struct.pack("<H", len(header))
+    return start + header.encode() + bytes(24)

@@ -17,10 +17,12 @@ import onnx
 from onnx import TensorProto, helper
 
 from experiments.export.web.app_files import AppSource
+from experiments.page.teaching_markup import explain_no_profile, render_teaching
 from tests.helpers.hands import paint_hand
 from tests.helpers.pages import POINTING_LETTERS
 from unvoiced import Recognizer
 from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT, PLAIN_TEXT_KEYS
+from unvoiced.writing.build import explain_missing_suggestions
 
 FACTS: dict[str, Any] = {
     FORMAT_KEY: METADATA_FORMAT,
@@ -36,10 +38,17 @@ SETTINGS = {"window_s": 0.0, "hold_s": 0.3, "release_s": 0.2, "smooth_s": 0.1, "
 
 
 def write_pointing_network(path: Path, **facts: Any) -> Path:
-    """Write a network of hands that point up, to their right, down or to their left."""
-    weights = np.zeros((63, 4), np.float32)
-    for column, (axis, sign) in enumerate([(1, -1), (0, -1), (1, 1), (0, 1)]):
+    """Write a network of hands that point up, to their right, down or to their left.
+
+    With a fingerprint it also gives an embedding, the landmarks of the last frame. Of other classes
+    than the four, it is never sure.
+    """
+    classes = facts.get("classes", FACTS["classes"])
+    columns = [classes.index(letter) for letter in POINTING_LETTERS]
+    weights = np.zeros((63, len(classes)), np.float32)
+    for column, (axis, sign) in zip(columns, [(1, -1), (0, -1), (1, 1), (0, 1)], strict=True):
         weights[27 + axis, column], weights[axis, column] = sign * SHARPNESS, -sign * SHARPNESS
+    results = {"logits": len(classes)} | ({"frame": 63} if "fingerprint" in facts else {})
     graph = helper.make_graph(
         [
             helper.make_node("Gather", ["frames", "last"], ["frame"], axis=1),
@@ -47,10 +56,13 @@ def write_pointing_network(path: Path, **facts: Any) -> Path:
         ],
         "pointing",
         [helper.make_tensor_value_info("frames", TensorProto.FLOAT, ["batch", "length", 63])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 4])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+            for name, size in results.items()
+        ],
         [
             helper.make_tensor("last", TensorProto.INT64, [], [-1]),
-            helper.make_tensor("weights", TensorProto.FLOAT, [63, 4], weights.ravel()),
+            helper.make_tensor("weights", TensorProto.FLOAT, list(weights.shape), weights.ravel()),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -65,14 +77,17 @@ def write_pointing_network(path: Path, **facts: Any) -> Path:
 
 def make_source(folder: Path, **facts: Any) -> AppSource:
     """Return an app of the pointing network, as ``read_source`` describes it."""
-    path = write_pointing_network(folder / "pointing.onnx", **facts)
+    recognizer = Recognizer(write_pointing_network(folder / "pointing.onnx", **facts))
+    teaching = render_teaching(recognizer, explain_no_profile(recognizer))
     return AppSource(
-        network=path.read_bytes(),
-        metadata=Recognizer(path).metadata,
+        network=(folder / "pointing.onnx").read_bytes(),
+        metadata=recognizer.metadata,
         settings=SETTINGS,
         min_confidence=0.5,
         detector_path=None,
         note="A note with <markup>.",
+        has_words=not explain_missing_suggestions(recognizer),
+        teaching=teaching if "fingerprint" in facts else "",
     )
 
 

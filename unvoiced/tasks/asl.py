@@ -31,7 +31,7 @@ ASL = register_task(
         teaching_hint=(
             "The model asks for one sign after the other. Hold each still for a moment, until it "
             "is captured; between two captures, move your hand a little. The points of your hand "
-            "are kept, no images, and only in this page until you save them."
+            "are kept, no images."
         ),
         not_found="No hand is in sight.",
         not_sure="A hand, but no letter that is sure.",

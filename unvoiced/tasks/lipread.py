@@ -29,7 +29,7 @@ LIPREAD = register_task(
         teaching_hint=(
             "The model asks for one word after the other. Say each as often as it is asked for, "
             "and close your mouth for a moment after it. What the model computes from your mouth "
-            "is kept, no images, and only in this page until you save it."
+            "is kept, no images."
         ),
         not_found="No face is in sight.",
         not_sure="A face; no word that is sure.",

@@ -44,12 +44,14 @@ class WebStream:
         describe_detector: returns the detector's settings, of a model's metadata and the
             confidence from which a detection counts.
         describe_settings: returns the settings of a stream of Python, to decide alike.
+        has_lessons: its signs can be captured for a profile.
     """
 
     model_name: str
     locate_model: Callable[[str | None], Path]
     describe_detector: Callable[[dict[str, Any], float], dict[str, Any]]
     describe_settings: Callable[[Any], dict[str, Any]]
+    has_lessons: bool = False
 
 
 def describe_hand_detector(metadata: dict[str, Any], min_confidence: float) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def describe_speech(stream: lips.LipStream) -> dict[str, Any]:
 
 WEB_STREAMS = {  # by ``TaskSpec.web_stream``
     "fingerspelling": WebStream(
-        HAND_MODEL, locate_hand_model, describe_hand_detector, describe_holds
+        HAND_MODEL, locate_hand_model, describe_hand_detector, describe_holds, has_lessons=True
     ),
     "lips": WebStream(FACE_MODEL, locate_face_model, describe_face_detector, describe_speech),
 }
@@ -156,7 +158,10 @@ def require_web_stream(task: str, setting: str) -> None:
 
 
 def describe_app(
-    metadata: dict[str, Any], settings: dict[str, Any], min_confidence: float
+    metadata: dict[str, Any],
+    settings: dict[str, Any],
+    min_confidence: float,
+    has_words: bool = False,
 ) -> dict[str, Any]:
     """Return the content of about.json: the facts of the model, and the app's settings.
 
@@ -164,12 +169,14 @@ def describe_app(
         metadata: of the exported network.
         settings: of the task's stream, ``live`` of the configuration.
         min_confidence: from which a detection of a hand or face counts, 0 to 1.
+        has_words: the app holds a list of words to suggest.
     """
     spec: TaskSpec = get_task(metadata["task"])
     detector = get_web_stream(spec.name).describe_detector(metadata, min_confidence)
     app = {
         "format": APP_FORMAT,
         "stream": spec.web_stream,
+        "has_words": has_words,
         "is_joined": spec.has_joined_labels,
         "clip_fps": metadata["frame"].get("rate") or MAX_FPS,
         "max_word_s": 0.0 if spec.has_joined_labels else MAX_WORD_S,

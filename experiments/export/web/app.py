@@ -21,10 +21,13 @@ from experiments.export.web.app_files import AppSource
 from experiments.export.web.folder import require_replaceable, write_folder
 from experiments.export.web.one_file import write_one_file
 from experiments.launch.instantiate import stream_settings
+from experiments.page.teaching_markup import explain_no_profile, render_teaching
 from experiments.runs.trained_run import describe_model
 from unvoiced import Engine, Recognizer
 from unvoiced.networks import OnnxNetwork
+from unvoiced.writing.build import explain_missing_suggestions
 
+KEPT_BY_BROWSER = "Only this browser keeps them, until you forget your profile."
 WRITERS: dict[str, Callable[[AppSource, Path], str]] = {
     "web": write_folder,
     "html": write_one_file,
@@ -82,6 +85,11 @@ def _describe_source(config: DictConfig, path: Path) -> AppSource:
     require_same_task(path, network.metadata["task"], config.task)
     recognizer = Recognizer(network, **list_recognizer_options(config))
     stream = Engine(recognizer, **stream_settings(config)).stream
+    web_stream = get_web_stream(recognizer.task)
+    teaching, missing = "", explain_missing_suggestions(recognizer)
+    if web_stream.has_lessons:
+        reason = explain_no_profile(recognizer)
+        teaching = render_teaching(recognizer, reason, KEPT_BY_BROWSER)
     paths = list_paths(config.ckpt_path)
     note = describe_model(
         recognizer.task,
@@ -92,8 +100,10 @@ def _describe_source(config: DictConfig, path: Path) -> AppSource:
     return AppSource(
         network=path.read_bytes(),
         metadata=recognizer.metadata,
-        settings=get_web_stream(recognizer.task).describe_settings(stream),
+        settings=web_stream.describe_settings(stream),
         min_confidence=recognizer.min_confidence,
         detector_path=recognizer.model,
         note=note,
+        has_words=recognizer.spec.has_joined_labels and not missing,
+        teaching=teaching,
     )

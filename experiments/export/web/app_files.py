@@ -10,17 +10,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from experiments.export.web.about import describe_app, get_web_stream
 from experiments.export.web.icons import draw_icon
 from experiments.export.web.libraries import locate_libraries
 from experiments.export.web.licenses import write_licenses
 from experiments.export.web.markup import CLASSIC_SCRIPTS, read_web_file
-from unvoiced.tasks import get_task
+from experiments.export.web.words import pack_english
+from unvoiced.tasks import get_task, import_object
 
-FIRST_MODULES = ("app.js", "engine.js", "frames.js")  # of the page, and of the worker
+FIRST_MODULES = ("app.js", "engine.js", "frames.js", "teacher.js")  # of the page, and of the worker
 WORKER = "worker.js"
 IMPORTED_MODULE = re.compile(r'^(?:import .*?|\} )from "\./([\w.-]+)";$', re.MULTILINE)
 ICON_SIDES = (192, 512)
+EXAMPLE_QUALITY = 60  # of a drawing in WebP, percent
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class AppSource:
         min_confidence: from which a detection counts, 0 to 1.
         detector_path: ``input_reader.model``; None for the cache.
         note: on the model, for visitors.
+        has_words: words are suggested.
+        teaching: the panel in which a visitor teaches the model, as HTML; empty for none.
     """
 
     network: bytes
@@ -42,18 +48,34 @@ class AppSource:
     min_confidence: float
     detector_path: str | None
     note: str
+    has_words: bool = False
+    teaching: str = ""
 
 
 def collect_parts(source: AppSource) -> dict[str, bytes]:
     """Return what the running app reads, by path: modules, libraries and model."""
     stream = get_web_stream(source.metadata["task"])
-    about = describe_app(source.metadata, source.settings, source.min_confidence)
+    about = describe_app(source.metadata, source.settings, source.min_confidence, source.has_words)
     parts = collect_modules()
     parts |= {f"vendor/{name}": path.read_bytes() for name, path in locate_libraries().items()}
     parts["model/about.json"] = (json.dumps(about, indent=2, allow_nan=False) + "\n").encode()
     parts["model/network.onnx"] = source.network
     parts[f"model/{stream.model_name}"] = stream.locate_model(source.detector_path).read_bytes()
-    return parts
+    if source.has_words:
+        parts["model/words.bin"] = pack_english()
+    return parts | (draw_examples(source.metadata) if source.teaching else {})
+
+
+def draw_examples(metadata: dict[str, Any]) -> dict[str, bytes]:
+    """Return drawings of the classes that have one, by path; a path holds no name of a class."""
+    path, drawings = get_task(metadata["task"]).example, {}
+    for number, label in enumerate(metadata["classes"]):
+        image = import_object(path)(label) if path else None
+        if image is not None:
+            options = [cv2.IMWRITE_WEBP_QUALITY, EXAMPLE_QUALITY]
+            content = cv2.imencode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1]
+            drawings[f"examples/{number}.webp"] = content.tobytes()
+    return drawings
 
 
 def collect_modules() -> dict[str, bytes]:

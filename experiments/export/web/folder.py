@@ -49,6 +49,8 @@ def collect_folder(source: AppSource) -> dict[str, bytes]:
     index = render_index(
         source.metadata,
         source.note,
+        source.has_words,
+        source.teaching,
         describe_size(contents),
         FOLDER_POLICY,
         FOLDER_HEAD,

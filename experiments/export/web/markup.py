@@ -34,6 +34,10 @@ FILE_TEXTS = {  # by whether one image can be read
         "file_types": "video/*",
     },
 }
+TEACHING_PANEL = (
+    '<section class="uv uv-panel" aria-labelledby="uv-teaching">'
+    '<h2 id="uv-teaching">Teach it your signs</h2>{}</section>'
+)
 CLASSIC_SCRIPTS = ("guard.js", "parts.js", "start.js")  # in this order
 
 
@@ -45,6 +49,8 @@ def read_web_file(name: str) -> bytes:
 def render_index(
     metadata: dict[str, Any],
     note: str,
+    has_words: bool,
+    teaching: str,
     size: str,
     policy: str,
     head: str,
@@ -56,6 +62,8 @@ def render_index(
     Args:
         metadata: of the exported network.
         note: on the model, for visitors.
+        has_words: words are suggested.
+        teaching: the panel in which a visitor teaches the model, as HTML; empty for none.
         size: what the app takes, in words.
         policy: the content security policy.
         head: links or styles.
@@ -71,7 +79,8 @@ def render_index(
             task, metadata["classes"], note, metadata["training_data_note"]
         ),
         **FILE_TEXTS[get_task(task).has_single_images],
-        "camera": markup.render_camera(task, has_corrections=False),
+        "camera": markup.render_camera(task, has_corrections=False, has_suggestions=has_words),
+        "teaching": TEACHING_PANEL.format(teaching) if teaching else "",
         "size": markup.escape_text(size),
         "libraries": markup.escape_text(f"Libraries: {VISION_PACKAGE} and {RUNTIME_PACKAGE}."),
         "licenses": licenses,

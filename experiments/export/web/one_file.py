@@ -58,6 +58,8 @@ def render_one_file(source: AppSource) -> str:
     return render_index(
         source.metadata,
         source.note,
+        source.has_words,
+        source.teaching,
         f"This file holds the whole app: {size_mb:.1f} MB.",
         POLICY.format(scripts=_list_hashes(scripts), styles=_list_hashes([styles])),
         head,

@@ -11,6 +11,10 @@ function keepForOffline(parts) {
   if (isAllowed) navigator.serviceWorker.register("sw.js").catch(() => {});  // the app runs without it
 }
 
+/** Return the contents that the page needs no more: all but drawings. */
+const listMovable = (contents) =>
+  Object.entries(contents).filter(([path]) => !path.startsWith("examples/")).map(([, content]) => content);
+
 /**
  * Start the app.
  * @param {{contents: Object<string, ArrayBuffer> | null, locate: (path: string) => string}} parts its files
@@ -18,8 +22,8 @@ function keepForOffline(parts) {
 export async function startApp(parts) {
   followColorScheme();
   const client = new WorkerClient(startWorker(parts)), contents = parts.contents;
-  const opening = client.ask("open", { contents }, contents ? Object.values(contents) : []);
-  startPanels(createWorkerAnswerer(client, opening));
+  const opening = client.ask("open", { contents }, contents ? listMovable(contents) : []);
+  startPanels(createWorkerAnswerer(client, opening, parts));
   startFilePanel(client, opening);
   keepForOffline(parts);
   try {

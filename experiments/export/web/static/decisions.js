@@ -6,7 +6,8 @@ export const PAUSE_LABEL = "nothing";  // a class that is never written
 const KEY_LABELS = new Map([["space", " "], ["del", ""]]);  // classes that stand for a key
 export const TOLERANCE_S = 1e-9;  // rounding of times
 
-/** @typedef {{kind: "started" | "held" | "released", label: string, probability: number, seconds: number}} Event */
+/** @typedef {{kind: "started" | "held" | "released", label: string, probability: number, seconds: number,
+ *   probabilities?: Float64Array}} Event with the mean probabilities of the labels during a hold */
 
 /** The letters or words written so far. */
 export class TextBuffer {
@@ -57,19 +58,21 @@ export class HoldDetector {
     if (this.candidate !== best || !isPresent) {
       this.candidate = isPresent ? best : -1;
       this.candidateSinceS = seconds;
+      this.forgetHold();
     }
+    this.holdCount += 1;
+    this.holdSum = this.holdSum?.map((sum, n) => sum + probabilities[n]) ?? Float64Array.from(probabilities);
     if (labels[best] === PAUSE_LABEL || !isPresent) return events;
-    const event = { label: labels[best], probability: mean[best], seconds };
     if (best === this.current) {
       if (repeat_s !== null && seconds - this.countedS >= repeat_s - TOLERANCE_S) {
         this.countedS = seconds;
-        events.push({ kind: "held", ...event });
+        events.push(this.countHold("held", best, labels, seconds));
       }
     } else if (this.current < 0 && seconds - this.candidateSinceS >= hold_s - TOLERANCE_S) {
       this.current = best;
       this.countedS = seconds;
       this.absentSinceS = null;
-      events.push({ kind: "started", ...event });
+      events.push(this.countHold("started", best, labels, seconds));
     }
     return events;
   }
@@ -85,6 +88,19 @@ export class HoldDetector {
     this.candidate = this.current = -1;
     this.candidateSinceS = 0;
     this.absentSinceS = null;
+    this.forgetHold();
+  }
+
+  /** Forget the probabilities since the candidate appeared, or since it counted last. */
+  forgetHold() {
+    this.holdSum = null;
+    this.holdCount = 0;
+  }
+
+  countHold(kind, best, labels, seconds) {
+    const probabilities = this.holdSum.map((sum) => sum / this.holdCount);
+    this.forgetHold();
+    return { kind, label: labels[best], probability: this.mean[best], seconds, probabilities };
   }
 
   updateMean(probabilities, seconds) {

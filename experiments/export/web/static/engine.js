@@ -1,12 +1,15 @@
 // Live reading: frames in, letters and words as events out: unvoiced/engine.py and streams/base.py.
-import { TextBuffer } from "./decisions.js";
+import { StreamClock } from "./clock.js";
+import { TextComposer, hasAllLetters } from "./composer.js";
 import { FingerspellingStream } from "./fingerspelling.js";
+import { LanguageModel, readWords } from "./language.js";
 import { LipStream } from "./lips.js";
 import { parseAbout } from "./metadata.js";
+import { checkPhrases, checkWords } from "./personal.js";
 import { Recognizer } from "./recognizer.js";
+import { TextWriter } from "./writer.js";
 
 const STREAMS = { fingerspelling: FingerspellingStream, lips: LipStream };
-const MAX_TIME_S = 1e10, MAX_GAP_S = 3600;
 
 /** Milliseconds of each stage of the last push. */
 class StageTimer {
@@ -31,26 +34,6 @@ class StageTimer {
   }
 }
 
-/** The time of a stream, which never goes backwards and makes no large steps. */
-export class StreamClock {
-  constructor() {
-    this.nowS = null;
-    this.offsetS = 0;
-  }
-
-  /** Return the stream's time of a frame at `seconds` of the camera's clock. */
-  advance(seconds) {
-    if (!(Math.abs(seconds) <= MAX_TIME_S)) throw new Error("The time of a frame is not a number of seconds.");
-    let nowS = seconds + this.offsetS;
-    if (this.nowS !== null && !(nowS >= this.nowS && nowS - this.nowS <= MAX_GAP_S)) {
-      nowS = this.nowS + (nowS > this.nowS ? MAX_GAP_S : 0);
-      this.offsetS = nowS - seconds;
-    }
-    this.nowS = nowS;
-    return nowS;
-  }
-}
-
 /** Reads one stream. One call at a time. */
 export class Engine {
   /** Return an engine that is ready to read, of the files of the app. */
@@ -62,20 +45,21 @@ export class Engine {
     const recognizer = new Recognizer(about), stream = new STREAMS[about.app.stream](recognizer);
     await recognizer.load(parts);
     await stream.load(parts);
-    return new Engine(stream, about.app);
+    return new Engine(recognizer, stream, parts);
   }
 
-  constructor(stream, app) {
-    Object.assign(this, { stream, app });
+  constructor(recognizer, stream, parts) {
+    Object.assign(this, { recognizer, stream, parts, ownTexts: { words: [], phrases: [] } });
     this.restart();
   }
 
   /** Begin a new stream with an empty text. */
   restart() {
     this.stream.restart();
-    this.buffer = new TextBuffer(this.app.is_joined);
+    this.writer = new TextWriter(this.recognizer.about.app.is_joined);
     this.clock = new StreamClock();
     this.latencyMs = {};
+    this.renewComposer();
   }
 
   /** Read the next frame and return the events. */
@@ -93,32 +77,47 @@ export class Engine {
 
   /** Return how clips from files are read: images a second, and the length of those that are one word. */
   describeClips() {
-    return { fps: this.app.clip_fps, maxWordS: this.app.max_word_s };
+    const { clip_fps: fps, max_word_s: maxWordS } = this.recognizer.about.app;
+    return { fps, maxWordS };
   }
 
   /** Return another engine of the same models, such as for a file. */
   async openAnother() {
-    return new Engine(await this.stream.openAnother(), this.app);
+    return new Engine(this.recognizer, await this.stream.openAnother(), this.parts);
   }
 
   write(events) {
-    for (const { kind, label, probability } of events) {
-      if (this.stream.constructor.writtenKinds.includes(kind) && probability > 0) this.buffer.add(label);
+    for (const { kind, label, probability, probabilities } of events) {
+      const isWritten = this.stream.constructor.writtenKinds.includes(kind) && probability > 0;
+      if (isWritten) this.writer.add(label, probabilities, this.recognizer.classes);
     }
     return events;
   }
 
-  /** Delete the text. */
-  clear() {
-    this.buffer.text = "";
+  /** Suggest words, if the model reads all letters; the lists of words are loaded once. */
+  async loadWords() {
+    const { app } = this.recognizer.about;
+    if (this.wordList || !app.is_joined || !app.has_words) return;
+    this.wordList = await readWords(await this.parts.read("model/words.bin"));
+    this.renewComposer();
   }
 
-  /** Write a letter or word; "space" and "del" act as keys. */
-  type(label) {
-    this.buffer.add(label);
+  /**
+   * Use words and phrases of a person's own from now on.
+   * @param {{words: string[], phrases: string[]}} texts
+   * @throws {Error} one of them cannot be spelled
+   */
+  useTexts(texts) {
+    checkWords(texts.words);
+    checkPhrases(texts.phrases);
+    this.ownTexts = texts;
+    this.renewComposer();
   }
 
-  get text() {
-    return this.buffer.text;
+  renewComposer() {
+    const { classes, profile, about } = this.recognizer, { words, phrases } = this.ownTexts;
+    if (!this.wordList || !hasAllLetters(classes)) return this.writer.useComposer(null);
+    const language = new LanguageModel(this.wordList, words), confusions = about.confusions?.length ? about.confusions : null;
+    this.writer.useComposer(new TextComposer(classes, language, profile ? null : confusions, phrases));
   }
 }

@@ -1,6 +1,7 @@
 // Letters of the hand alphabet, read from a stream of images: unvoiced/streams/fingerspelling.py.
 import { HoldDetector, PAUSE_LABEL, TOLERANCE_S } from "./decisions.js";
 import { HandFinder, HandLandmarkerFactory, HandTracker } from "./hands.js";
+import { HoldCapturer } from "./holds.js";
 import { limitSide } from "./images.js";
 import { NO_READING } from "./recognizer.js";
 import { drawHand } from "./skeleton.js";
@@ -17,7 +18,12 @@ export class FingerspellingStream {
     Object.assign(this, { recognizer, app, numFrames: input.frames, history: [], reading: NO_READING });
     this.detector = new HoldDetector(app.settings);
     this.minProbability = this.detector.settings.min_probability;
-    this.labels = [...recognizer.classes];
+    this.listLabels();
+  }
+
+  /** List the labels of the probabilities: the classes of the model or profile, and a pause. */
+  listLabels() {
+    this.labels = [...this.recognizer.classes];
     if (!this.labels.includes(PAUSE_LABEL)) this.labels.push(PAUSE_LABEL);
   }
 
@@ -36,6 +42,7 @@ export class FingerspellingStream {
   /** Forget the hand and the letters so far. */
   restart() {
     this.detector = new HoldDetector(this.app.settings);
+    this.listLabels();
     this.history = [];  // landmarks and seconds of the time that the network takes
     this.reading = NO_READING;
     this.hand = null;
@@ -57,8 +64,7 @@ export class FingerspellingStream {
 
   /** Read an image and return the events. */
   async push(image, seconds, timer) {
-    this.image = limitSide(image, this.app.detector.max_tracked_side);
-    this.hand = timer.measure("landmarks", () => this.tracker.push(this.image));
+    timer.measure("landmarks", () => this.track(image));
     const probabilities = await timer.measureLater("network", () => this.predict(seconds));
     return timer.measure("decision", () => this.detector.push(probabilities, this.labels, seconds));
   }
@@ -66,6 +72,17 @@ export class FingerspellingStream {
   /** Return the events of the end of the stream: the release of the letter that is still held. */
   end(seconds) {
     return this.detector.end(this.labels, seconds);
+  }
+
+  /** Follow the hand into the next image; return its landmarks, null for none. */
+  track(image) {
+    this.hand = this.tracker.push(limitSide(image, this.app.detector.max_tracked_side));
+    return this.hand && this.hand.landmarks;
+  }
+
+  /** Return what captures signs for a lesson, of what track returns. */
+  createCapturer() {
+    return new HoldCapturer(this.numFrames);
   }
 
   /** Return the answer for a single image, and the hand in it. */

@@ -4,12 +4,12 @@
 const MAX_CLASSES = 10_000, MAX_NAME = 1000, MAX_TEXT = 100_000;
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 
-const isNumber = (least, most) => (value) => typeof value === "number" && value >= least && value <= most;
-const isWhole = (least, most) => (value) => Number.isInteger(value) && value >= least && value <= most;
-const isText = (most) => (value) => typeof value === "string" && value.length <= most && !CONTROLS.test(value);
-const isFlag = (value) => typeof value === "boolean";
-const isWord = (value) => typeof value === "string" && /^[A-Za-z]\w{0,63}$/.test(value);
-const isListOf = (check, least, most) => (value) =>
+export const isNumber = (least, most) => (value) => typeof value === "number" && value >= least && value <= most;
+export const isWhole = (least, most) => (value) => Number.isInteger(value) && value >= least && value <= most;
+export const isText = (most) => (value) => typeof value === "string" && value.length <= most && !CONTROLS.test(value);
+export const isFlag = (value) => typeof value === "boolean";
+export const isWord = (value) => typeof value === "string" && /^[A-Za-z]\w{0,63}$/.test(value);
+export const isListOf = (check, least, most) => (value) =>
   Array.isArray(value) && value.length >= least && value.length <= most && value.every(check);
 const isNames = (value) => isListOf(isText(MAX_NAME), 1, MAX_CLASSES)(value) && new Set(value).size === value.length;
 const optional = (check) => (value) => value === undefined || value === null || check(value);
@@ -30,6 +30,7 @@ const FACT_CHECKS = {
   training_data_note: isText(MAX_TEXT),
   takes_word_mask: optional(isFlag),
   fingerprint: optional(isWord),
+  confusions: optional(isListOf(isListOf(isWhole(0, 1e9), 0, 128), 0, 128)),
 };
 
 /** The checks of what the export adds. */
@@ -37,6 +38,7 @@ const APP_CHECKS = {
   format: isWhole(1, 1),
   stream: isWord,
   is_joined: isFlag,
+  has_words: isFlag,
   clip_fps: isNumber(1, 240),
   max_word_s: isSeconds,
 };
@@ -105,5 +107,9 @@ export function parseAbout(text) {
   const { stream } = about.app, checks = Object.hasOwn(STREAM_CHECKS, stream) ? STREAM_CHECKS[stream] : {};
   checkFacts("model/about.json: app", about.app, checks);
   checkFrames(about, stream);
+  const { confusions, classes } = about, isSquare = confusions?.every((row) => row.length === confusions.length);
+  if (confusions?.length && !(isSquare && confusions.length === classes.length)) {
+    throw new Error("model/about.json states confusions of other classes. Export the app again.");
+  }
   return about;
 }

@@ -2,7 +2,7 @@
 // script, for the page and the worker.
 (() => {
   "use strict";
-  const TYPES = { js: "text/javascript", wasm: "application/wasm", json: "application/json" };
+  const TYPES = { js: "text/javascript", wasm: "application/wasm", json: "application/json", webp: "image/webp" };
   const IMPORT = /^(import .*?|\} )from "\.\/([\w.-]+)";$/gm;
 
   async function unpack(base64) {
@@ -29,6 +29,11 @@
     locate(path) {
       if (!this.contents) return new URL(path, self.document ? document.baseURI : self.location.href).href;
       return (this.addresses[path] ??= URL.createObjectURL(new Blob([this.link(path)], { type: TYPES[path.split(".").pop()] })));
+    }
+
+    /** Return the address of a file for the page; empty if it is not there. */
+    find(path) {
+      return !this.contents || path in this.contents ? this.locate(path) : "";
     }
 
     /** Return the content of a file. */

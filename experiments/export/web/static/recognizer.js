@@ -2,6 +2,7 @@
 
 /** @typedef {{label: string, probability: number, top: [string, number][]}} Reading */
 
+export const NO_EMBEDDING = "This model gives no embedding, which a profile needs. Export it again from its checkpoint.";
 /** @type {Reading} */
 export const NO_READING = { label: "", probability: 0, top: [] };
 
@@ -18,8 +19,22 @@ export class Recognizer {
   /** @param {any} about the checked facts of the model */
   constructor(about) {
     this.about = about;
+    this.useProfile(null);
+  }
+
+  /**
+   * Correct all following answers by a person's profile; null for the model alone.
+   * @param {import("./profile.js").Profile | null} profile of this model
+   */
+  useProfile(profile) {
+    this.profile = profile;
     /** @type {string[]} */
-    this.classes = about.classes;
+    this.classes = profile ? profile.answers : this.about.classes;
+  }
+
+  /** Whether the model gives an embedding, which a profile needs. */
+  get canBeTaught() {
+    return Boolean(this.about.fingerprint) && this.session.outputNames.length > 1;
   }
 
   /** Load the runtime and the network. */
@@ -53,17 +68,31 @@ export class Recognizer {
 
   /** Return the probabilities of the classes for landmarks (T, 63 or 126) or mouths (T, h, w), flat. */
   async predictProbabilities(frames) {
-    const { logits } = await this.runNetwork(frames, this.about.frame.shape);
+    if (!this.profile) return logSoftmax((await this.predict(frames)).logits).map(Math.exp);
+    const { logProbabilities, embedding } = await this.embed(frames);
+    return this.profile.correct(logProbabilities, embedding).map(Math.exp);
+  }
+
+  /** Return the model's own log-probabilities and its embedding of a recording. */
+  async embed(frames) {
+    const { logits, outputs } = await this.predict(frames), embedding = outputs[this.session.outputNames.at(-1)];
+    if (embedding.type !== "float32" || embedding.dims.length !== 2 || embedding.dims[0] !== 1) throw new Error(NO_EMBEDDING);
+    return { logProbabilities: logSoftmax(logits), embedding: embedding.data };
+  }
+
+  /** Return the logits of the known classes, and all outputs of the network. */
+  async predict(frames) {
+    const outputs = await this.runNetwork(frames, this.about.frame.shape), { logits } = outputs;
     if (logits?.type !== "float32" || logits.dims.length !== 2 || logits.data.length !== this.about.classes.length) {
       throw new Error("model/network.onnx does not answer with one number for each class. Export the app again.");
     }
-    return logSoftmax(logits.data).map(Math.exp);
+    return { logits: logits.data, outputs };
   }
 
   /** Return the three best answers of probabilities. */
-  toReading(probabilities) {
+  toReading(probabilities, classes = this.classes) {
     const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a] || a - b);
-    const top = order.slice(0, 3).map((n) => [this.classes[n], probabilities[n]]);
+    const top = order.slice(0, 3).map((n) => [classes[n], probabilities[n]]);
     return { label: top[0][0], probability: top[0][1], top };
   }
 }

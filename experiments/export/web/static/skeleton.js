@@ -35,3 +35,18 @@ function drawBones(context, hand, width, height, line) {
   }
   context.fill();
 }
+
+/** Return a drawing of one or two hands alone, as large as fits; a hand of zeros is not drawn. */
+export function drawLandmarks(landmarks, side = 240) {
+  const canvas = new OffscreenCanvas(side, side), context = canvas.getContext("2d", { alpha: false });
+  const points = [[], []], isSeen = [];
+  for (let start = 0; start < landmarks.length; start += HAND_SIZE) {
+    isSeen.push(landmarks.subarray(start, start + HAND_SIZE).some((value) => value !== 0));
+  }
+  landmarks.forEach((value, n) => { if (n % 3 < 2 && isSeen[Math.floor(n / HAND_SIZE)]) points[n % 3].push(value); });
+  const low = points.map((part) => Math.min(...part)), high = points.map((part) => Math.max(...part));
+  const extent = Math.max(high[0] - low[0], high[1] - low[1], 1e-6);
+  const fit = (value, n) => (n % 3 < 2 ? ((value - (low[n % 3] + high[n % 3]) / 2) / extent) * 0.8 + 0.5 : value);
+  drawHand(context, landmarks.map((value, n) => (isSeen[Math.floor(n / HAND_SIZE)] ? fit(value, n) : 0)));
+  return canvas;
+}

@@ -5,13 +5,20 @@ if (!self.isGuarded) importScripts("guard.js", "parts.js");  // in the one file 
 
 const SEEN_SIDE = 320;  // pixels of the longer side of the image that is shown
 const TYPED_LABELS = { space: "space", backspace: "del" };  // button → the sign that does the same
+const NOT_OFFERED = "This suggestion is not offered any more. Choose another one.";
 const seenCanvas = new OffscreenCanvas(1, 1);
-let engine = null, frames = null, clip = null;  // clip: from a file
+let engine = null, teacher = null, frames = null, clip = null;  // clip: from a file
 
 const formatLabel = (label) => label.replaceAll("_", " ");
-const describeText = () => ({ text: formatLabel(engine.text) });
+const describeText = () => ({ text: formatLabel(engine.writer.text), suggestions: engine.writer.suggestions });
 const formatTop = ({ top }) => top.map(([label, probability]) => [formatLabel(label), probability]);
 const isSure = ({ probability }) => probability >= engine.stream.minProbability;
+
+function formatProgress(progress) {
+  const { label, captured } = progress;
+  const shown = captured && { ...captured, name: formatLabel(captured.name), read: formatLabel(captured.read) };
+  return { ...progress, name: formatLabel(label), captured: shown };
+}
 
 function drawSeen(image, annotate) {
   const scale = Math.min(1, SEEN_SIDE / Math.max(image.width, image.height));
@@ -29,8 +36,11 @@ const actions = {
     const { Engine } = await import(parts.locate("engine.js"));
     const { FrameCanvas } = await import(parts.locate("frames.js"));
     frames = new FrameCanvas();
+    const { Teacher } = await import(parts.locate("teacher.js"));
     engine = await Engine.open(parts);
-    return { clip: engine.describeClips() };
+    teacher = new Teacher(engine);
+    const { classes, fingerprint } = engine.recognizer.about;
+    return { clip: engine.describeClips(), classes, fingerprint };
   },
   async frame({ image, seconds }) {
     const startMs = performance.now(), events = await engine.push(image, seconds), { stream } = engine;
@@ -56,26 +66,66 @@ const actions = {
     const { stream } = clip;
     await (clip.isWhole ? stream.pushClip(image) : clip.push(image, seconds));
     const seen = drawSeen(image, (context) => stream.annotate(context));
-    return { text: formatLabel(clip.text), top: formatTop(stream.reading), found: stream.hasFound, seen };
+    return { text: formatLabel(clip.writer.text), top: formatTop(stream.reading), found: stream.hasFound, seen };
   },
   async clip_end() {
     const { stream, isWhole } = clip;
     await (isWhole ? stream.readClip() : clip.end());
-    const { reading } = stream, text = formatLabel(isWhole ? reading.label : clip.text);
+    const { reading } = stream, text = formatLabel(isWhole ? reading.label : clip.writer.text);
     stream.close();
     clip = null;
     return { text, top: formatTop(reading), sure: isWhole ? isSure(reading) : Boolean(text) };
   },
   async type({ name }) {
-    engine.type(TYPED_LABELS[name]);
+    engine.writer.add(TYPED_LABELS[name]);
     return describeText();
   },
   async clear() {
-    engine.clear();
+    engine.writer.clear();
     return describeText();
   },
-  async restart() {
+  async accept({ text }) {
+    if (!engine.writer.accept(text)) throw new Error(NOT_OFFERED);
+    return describeText();
+  },
+  async undo() {
+    engine.writer.undo();
+    return describeText();
+  },
+  async restart({ texts }) {
     engine.restart();
+    if (texts) engine.useTexts(texts);
+    return {};
+  },
+  async texts({ texts }) {
+    engine.useTexts(texts);
+    return {};
+  },
+  async words() {
+    await engine.loadWords();
+    return {};
+  },
+  async profile({ content }) {
+    return { text: await teacher.useProfile(new Uint8Array(content)) };
+  },
+  async forgetProfile() {
+    teacher.forgetProfile();
+    return {};
+  },
+  async lesson({ labels, shots }) {
+    return formatProgress(teacher.openLesson(labels, shots));
+  },
+  async lessonFrame({ image, seconds }) {
+    return formatProgress(await teacher.readFrame(image, seconds));
+  },
+  async steer({ action }) {
+    return formatProgress(teacher.steer(action));
+  },
+  async finishLesson() {
+    return teacher.finishLesson();
+  },
+  async closeLesson() {
+    teacher.closeLesson();
     return {};
   },
 };

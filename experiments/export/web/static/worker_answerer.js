@@ -1,5 +1,6 @@
 // The worker of the app answers: an answerer as answerer.js describes it.
 import { AnswerError } from "./answerer.js";
+import { ProfileStore } from "./profile_store.js";
 
 const WORKER_LOST = "The app's worker ended. Reload the page.";
 const FRAME_SIDE = 640;  // pixels of the longer side
@@ -62,16 +63,21 @@ function takeImage(source) {
 /**
  * Return the answerer of the camera.
  * @param {WorkerClient} client
- * @param {Promise<any>} opening settles when the models are loaded
+ * @param {Promise<{classes: string[], fingerprint?: string}>} opening settles when the models are loaded
+ * @param {{locate: (path: string) => string}} parts files of the app
  * @returns {import("./answerer.js").Answerer}
  */
-export function createWorkerAnswerer(client, opening) {
+export function createWorkerAnswerer(client, opening, parts) {
+  const profile = new WorkerProfile(client, opening);
   return {
     isOpen: false,
+    ownTexts: { words: [], phrases: [] },
     async openSession() {
       await opening;
-      if (!this.isOpen) await client.ask("restart");
+      await profile.restore().catch(() => null);  // the profile's panel shows why
+      if (!this.isOpen) await client.ask("restart", { texts: this.ownTexts });
       this.isOpen = true;
+      client.ask("words").catch((error) => console.warn(error.message));  // the app reads letters without them
     },
     async readFrame(source, seconds) {
       const image = await takeImage(source);
@@ -79,9 +85,107 @@ export function createWorkerAnswerer(client, opening) {
     },
     type: (name) => client.ask("type", { name }),
     clear: () => client.ask("clear"),
+    accept: (_, text) => client.ask("accept", { text }),
+    undo: () => client.ask("undo"),
+    configure: (texts) => client.ask("texts", { texts }),
     close() { this.isOpen = false; },
-    lesson: null,
-    profile: null,
+    lesson: new WorkerLesson(client, opening, profile, parts),
+    profile,
     corrections: null,
   };
+}
+
+/** The visitor's profile, which the browser keeps. */
+class WorkerProfile {
+  constructor(client, opening) {
+    Object.assign(this, { client, opening });
+    this.isKept = false;
+  }
+
+  /** Use the profile of an earlier visit; return its file and what it holds, null for none. */
+  restore() {
+    this.restoring ??= this.findStored();
+    return this.restoring;
+  }
+
+  async findStored() {
+    const { fingerprint } = await this.opening;
+    this.store = new ProfileStore(fingerprint ?? "");
+    const content = await this.store.load();
+    if (!content) return null;
+    try {
+      const { text } = await this.client.ask("profile", { content });
+      this.isKept = true;
+      return { file: new Blob([content]), text };
+    } catch (error) {
+      await this.store.save(null);
+      throw error;
+    }
+  }
+
+  async use(file) {
+    await this.restore().catch(() => null);  // a damaged one is replaced
+    const content = new Uint8Array(await file.arrayBuffer()), { text } = await this.client.ask("profile", { content });
+    await this.keep(content);
+    return text;
+  }
+
+  /** Keep the bytes of the profile in use. */
+  async keep(content) {
+    this.isKept = await this.store.save(content);
+  }
+
+  async forget() {
+    this.isKept = false;
+    await this.store.save(null);
+    await this.client.ask("forgetProfile");
+  }
+}
+
+/** A lesson in the worker. */
+class WorkerLesson {
+  constructor(client, opening, profile, parts) {
+    Object.assign(this, { client, opening, profile, parts });
+    this.isOpen = false;
+    this.imageUrl = "";
+  }
+
+  async open(wanted) {
+    const { classes } = await this.opening;
+    this.classes = classes;
+    await this.profile.restore().catch(() => null);
+    const progress = await this.client.ask("lesson", wanted);
+    this.isOpen = true;
+    return progress;
+  }
+
+  async readFrame(source, seconds) {
+    const image = await takeImage(source), progress = await this.client.ask("lessonFrame", { image, seconds }, [image]);
+    if (!progress.captured) return progress;
+    URL.revokeObjectURL(this.imageUrl);
+    this.imageUrl = URL.createObjectURL(progress.captured.image);
+    return { ...progress, captured: { ...progress.captured, image: this.imageUrl } };
+  }
+
+  steer(action) {
+    return this.client.ask("steer", { action });
+  }
+
+  async finish() {
+    const { content, text, comparison } = await this.client.ask("finishLesson");
+    this.isOpen = false;
+    await this.profile.keep(content);
+    return { file: new Blob([content]), text, comparison };
+  }
+
+  close() {
+    if (this.isOpen) this.client.ask("closeLesson").catch(() => {});  // the worker has ended
+    this.isOpen = false;
+  }
+
+  /** Return the address of a drawing of a class; empty for a sign of one's own. */
+  getExample(label) {
+    const number = this.classes.indexOf(label);
+    return number < 0 ? "" : this.parts.find(`examples/${number}.webp`);
+  }
 }

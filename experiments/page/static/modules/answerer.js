@@ -43,6 +43,8 @@
  * @typedef {Object} ProfileAnswerer
  * @property {(file: Blob) => Promise<string>} use returns a description
  * @property {() => Promise<void>} forget
+ * @property {() => Promise<{file: Blob, text: string} | null>} [restore] the profile of an earlier visit, in use from now on
+ * @property {boolean} [isKept] the browser keeps it for the next visit
  *
  * @typedef {Object} CorrectionsAnswerer
  * @property {(source: string) => Promise<{answer: string, labels: string[]}>} mark

@@ -1,8 +1,9 @@
 // The visitor's profile. The page keeps its file until it is saved.
 
-import { element, saveFile, showSentence } from "./dom.js";
+import { element, saveFile, showSentence, whenPresent } from "./dom.js";
 
 const NO_PROFILE = "None yet: the model answers you as it answers everybody.";
+const KEPT = " This browser keeps it for your next visit.";
 const FILE_NAME = "me.profile", MAX_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -23,10 +24,12 @@ export function startProfilePanel(answerer, hooks) {
   /** Show the profile that is in use now. */
   function setProfile(/** @type {Blob | null} */ newFile, /** @type {string} */ text, hasFile = false) {
     file = newFile;
-    isSaved = hasFile || !newFile;
+    isSaved = hasFile || !newFile || Boolean(answerer.profile.isKept);
     hooks.onChange();  // the camera goes on with the profile when it is started again
-    show(text ? "In use: " + text + "." : NO_PROFILE);
+    show(text ? describe(text) : NO_PROFILE);
   }
+
+  const describe = (/** @type {string} */ text) => `In use: ${text}.${answerer.profile.isKept ? KEPT : ""}`;
 
   async function readFile(/** @type {HTMLInputElement} */ input) {
     const chosen = input.files[0];
@@ -38,6 +41,18 @@ export function startProfilePanel(answerer, hooks) {
       setProfile(content, await answerer.profile.use(content), true);
     } catch (error) {
       show(element("profile-text").textContent, error.message);
+    }
+  }
+
+  /** Show the profile of an earlier visit. */
+  async function restore() {
+    try {
+      const stored = await answerer.profile.restore();
+      if (!stored || file) return;
+      file = stored.file;
+      show(describe(stored.text));
+    } catch (error) {
+      show(NO_PROFILE, error.message);
     }
   }
 
@@ -59,6 +74,7 @@ export function startProfilePanel(answerer, hooks) {
     const input = /** @type {HTMLInputElement} */ (event.target);
     if (input.id === "uv-profile-file") readFile(input);
   });
+  if (answerer.profile.restore) whenPresent("profile", restore);
   window.addEventListener("beforeunload", (event) => { if (!isSaved) event.preventDefault(); });
 
   return { setProfile, hasProfile: () => Boolean(file) };
