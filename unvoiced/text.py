@@ -36,7 +36,7 @@ def normal_form(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return escape_controls(unicodedata.normalize("NFC", text))
+    return unicodedata.normalize("NFC", escape_controls(text))
 
 
 def shorten(text: str, characters: int) -> str:

@@ -17,6 +17,7 @@ from datamodules.store.samples import (
     MANIFEST_NAME,
     META_NAME,
     REJECTED_NAME,
+    SHARDS_NAME,
     TEXT_COLUMNS,
     WORD_COLUMNS,
 )
@@ -264,6 +265,11 @@ def read_meta(data_dir: Path) -> dict[str, Any]:
     path = data_dir / META_NAME
     if not data_dir.is_dir():
         raise ValueError(f"data_dir={data_dir} does not exist. stage=prepare makes it")
+    if not path.exists() and (data_dir / SHARDS_NAME).is_dir():
+        raise ValueError(
+            f"Preparation of data_dir={data_dir} is incomplete: it holds shards. Join them with "
+            "prepare.merge=true and the settings of their stage=prepare command"
+        )
     if not path.exists():
         raise ValueError(
             f"data_dir={data_dir} holds no {META_NAME}: it is not a prepared set. Prepare "

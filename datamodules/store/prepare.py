@@ -15,7 +15,15 @@ from joblib import Parallel, delayed, parallel_config
 
 from datamodules.readers.base import Item, Reader
 from datamodules.store.append import align_settings, plan_addition
-from datamodules.store.samples import MAX_LABEL, REJECTED_NAME, Description, Rejection, Sample
+from datamodules.store.recovery import is_prepared
+from datamodules.store.samples import (
+    MAX_LABEL,
+    REJECTED_NAME,
+    SHARDS_NAME,
+    Description,
+    Rejection,
+    Sample,
+)
 from datamodules.store.writer import PreparedWriter
 from unvoiced.processes import end_with_parent
 
@@ -65,6 +73,8 @@ def prepare(
     addition = plan_addition(Path(data_dir), description, shared_groups) if append else None
     if addition:
         description = align_settings(description, addition.meta)
+    if not append:
+        _refuse_shards(Path(data_dir))
     with PreparedWriter(data_dir, description, addition=addition) as writer:
         if writer.complete:
             return PreparationResult(0, 0, already_complete=True)
@@ -72,22 +82,43 @@ def prepare(
         items = reader.list_items()
         for note in dict.fromkeys(reader.notes):
             log(note)
-        todo = _select_items(items, writer, log)
-        result = _read_all(reader, todo, writer, num_workers or -1, _Progress(len(todo), log))
-        leftover = reader.list_leftover(items)
-        for row in leftover.rejected:
-            writer.add(row)
-        for line in leftover.summary_lines():
-            log(line)
-        writer.flush()
-        _refuse_empty(writer)
-        writer.finish()
-        for line in writer.warnings:
-            log(line)
+        todo = select_items(items, writer, log)
+        result = read_items(reader, todo, writer, num_workers, log)
+        complete_set(writer, reader, items, log)
     return result
 
 
-def _select_items(
+def complete_set(
+    writer: PreparedWriter, reader: Reader, items: list[Item], log: Callable[[str], None]
+) -> None:
+    """Complete a set whose items are all read: add files that belong to none, and log warnings.
+
+    Raises:
+        ValueError: not one recording could be read.
+    """
+    leftover = reader.list_leftover(items)
+    for row in leftover.rejected:
+        writer.add(row)
+    for line in leftover.summary_lines():
+        log(line)
+    writer.flush()
+    _refuse_empty(writer)
+    writer.finish()
+    for line in writer.warnings:
+        log(line)
+
+
+def _refuse_shards(data_dir: Path) -> None:
+    """Refuse to read recordings that shards hold."""
+    folder = data_dir / SHARDS_NAME
+    if folder.is_dir() and not is_prepared(data_dir):
+        raise ValueError(
+            f"data_dir={data_dir} holds shards of a preparation. Join them with "
+            f"prepare.merge=true, or delete {folder}"
+        )
+
+
+def select_items(
     items: list[Item], writer: PreparedWriter, log: Callable[[str], None]
 ) -> list[Item]:
     """Return the items that are not read yet, and log how many were."""
@@ -106,11 +137,17 @@ def _select_items(
     return todo
 
 
-def _read_all(
-    reader: Reader, todo: list[Item], writer: PreparedWriter, num_workers: int, progress: _Progress
+def read_items(
+    reader: Reader,
+    todo: list[Item],
+    writer: PreparedWriter,
+    num_workers: int | None,
+    log: Callable[[str], None],
 ) -> PreparationResult:
+    """Read items in parallel and write their outcomes in order; return their counts."""
+    progress = _Progress(len(todo), log)
     counts = {Sample: 0, Rejection: 0}
-    for outcomes in _read_in_parallel(reader, todo, num_workers):
+    for outcomes in _read_in_parallel(reader, todo, num_workers or -1):
         for outcome in outcomes:
             counts[type(outcome)] += 1
             writer.add(outcome)

@@ -18,6 +18,7 @@ from datamodules.store.samples import (
     MANIFEST_NAME,
     META_NAME,
     REJECTED_NAME,
+    SHARDS_NAME,
     WORD_COLUMNS,
     Description,
     Frame,
@@ -52,6 +53,23 @@ def check_resumable(data_dir: Path, description: Description) -> bool:
         ValueError: it was prepared for another task or with other settings.
     """
     meta = read_meta(data_dir)
+    keys = list_differences(meta, description)
+    if keys:
+        raise ValueError(
+            f"data_dir={data_dir} was prepared for task {meta['task']} with other settings "
+            f"({', '.join(keys)} differ). Use another folder, or delete this one"
+            + (", or add these recordings with prepare.append=true" * (keys == ["reader.raw_dir"]))
+        )
+    return bool(meta["complete"])
+
+
+def list_differences(meta: dict[str, Any], description: Description) -> list[str]:
+    """Return the dotted names of settings in which a set differs from ``description``.
+
+    Args:
+        meta: content of the set's ``meta.json``.
+        description: of the preparation.
+    """
     settings, stored = json.loads(json.dumps(description.settings)), meta["settings"]
     if isinstance(stored.get("reader"), dict):
         has_images = len(description.frame.shape) > 1
@@ -60,13 +78,7 @@ def check_resumable(data_dir: Path, description: Description) -> bool:
     keys = list(_differing_keys(settings, stored))  # a new setting that is null changes nothing
     frame = {"shape": list(description.frame.shape), "dtype": description.frame.dtype}
     keys += [f"frame.{name}" for name, value in frame.items() if meta["frame"][name] != value]
-    if meta["task"] != description.task or keys:
-        raise ValueError(
-            f"data_dir={data_dir} was prepared for task {meta['task']} with other settings "
-            f"({', '.join(keys) or 'the task'} differ). Use another folder, or delete this one"
-            + (", or add these recordings with prepare.append=true" * (keys == ["reader.raw_dir"]))
-        )
-    return bool(meta["complete"])
+    return keys or ["the task"] * (meta["task"] != description.task)
 
 
 def _with_moved_class(stored: dict[str, Any], current: Any) -> dict[str, Any]:
@@ -76,12 +88,17 @@ def _with_moved_class(stored: dict[str, Any], current: Any) -> dict[str, Any]:
     return stored | {"_target_": new} if is_same else stored
 
 
+def is_prepared(data_dir: Path) -> bool:
+    """Return whether the folder holds a complete set."""
+    return (data_dir / META_NAME).exists() and bool(read_meta(data_dir)["complete"])
+
+
 def refuse_foreign_folder(data_dir: Path) -> None:
-    """Raise ``ValueError`` if the folder holds anything but a lock file.
+    """Raise ``ValueError`` if the folder holds anything but a lock file or shards.
 
     A full disk or a kill may leave a ``meta.partial`` beside it.
     """
-    own_names = LOCK_NAME, Path(META_NAME).with_suffix(".partial").name
+    own_names = LOCK_NAME, SHARDS_NAME, Path(META_NAME).with_suffix(".partial").name
     if any(path.name not in own_names for path in data_dir.iterdir()):
         raise ValueError(
             f"data_dir={data_dir} is not empty and holds no {META_NAME}: it is not a prepared "
@@ -89,8 +106,12 @@ def refuse_foreign_folder(data_dir: Path) -> None:
         )
 
 
-def recover_tables(data_dir: Path) -> WrittenRows:
+def recover_tables(data_dir: Path, *, is_complete: bool = False) -> WrittenRows:
     """Drop half-written last rows of the tables and return what they hold; make missing tables.
+
+    Args:
+        data_dir: folder of the set.
+        is_complete: whether its preparation is complete.
 
     Raises:
         ValueError, LookupError, StopIteration, csv.Error: a table is damaged.
@@ -105,7 +126,7 @@ def recover_tables(data_dir: Path) -> WrittenRows:
     _add_missing_columns(data_dir / MANIFEST_NAME, columns, expected)
 
     rejected, names = data_dir / REJECTED_NAME, tuple(one.name for one in fields(Rejection))
-    if not written.frames:  # without a sample, rejected files are read again
+    if not written.frames and not is_complete:  # without a sample, rejected files are read again
         _ensure_table(rejected, names, is_new=True)
         written.done.clear()
     columns, _ = _recover_table(rejected, names, written.done)

@@ -15,6 +15,7 @@ from unvoiced.text import escape_controls, normal_form, shorten
 
 MANIFEST_NAME, REJECTED_NAME = "manifest.csv", "rejected.csv"
 FEATURES_NAME, META_NAME = "features.npy", "meta.json"
+SHARDS_NAME = "shards"  # the folder of the shards that are not merged yet
 CONSENTS = "consents"  # of the meta.json of a recorded set: session, date and sentence
 FORMAT_VERSION = 1
 TEXT_COLUMNS = ("id", "label", "group", "sequence", "split", "source")

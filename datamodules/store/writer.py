@@ -200,7 +200,7 @@ class PreparedWriter:
             refuse_foreign_folder(self.data_dir)
             self._write_meta(complete=False)
         try:
-            written = recover_tables(self.data_dir)
+            written = recover_tables(self.data_dir, is_complete=self.complete)
             self.done, self.frames = written.done, written.frames
             self._has_words = written.has_words
             self._features = open_features(

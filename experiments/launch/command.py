@@ -240,6 +240,26 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         "prepare.append=true",
     ),
     (
+        "prepare.num_workers",
+        lambda c: not c.prepare.merge,
+        "prepare.merge=false: a merge reads no recordings",
+    ),
+    (
+        "prepare.num_shards",
+        lambda c: c.prepare.merge or c.prepare.shard is not None,
+        "prepare.shard= or prepare.merge=true",
+    ),
+    (
+        "prepare.append",
+        lambda c: c.prepare.shard is None and not c.prepare.merge,
+        "a preparation without shards. Merge them first, then add the other recordings",
+    ),
+    (
+        "prepare.shard",
+        lambda c: not c.prepare.merge,
+        "prepare.merge=false: first each shard, then the merge",
+    ),
+    (
         "datamodule.curriculum_start",
         lambda c: _select(c, "datamodule.curriculum_epochs"),
         "datamodule.curriculum_epochs= above 0",

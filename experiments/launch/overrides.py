@@ -25,6 +25,7 @@ _LIST = re.compile(r"""\[[^\[\]{}()'"]*\]""")
 _BRACKETS = re.compile(r"\[.*\]", re.DOTALL)
 _DICT = re.compile(r"\{(.*:.*)?\}", re.DOTALL)
 _FUNCTION = re.compile(r"\w+\(.*\)", re.DOTALL)
+_ALL_SHARDS = re.compile(r"prepare\.shard=range\( *(?:0 *, *)?(\d+) *\)")
 _COMMA = re.compile(r",(?![^\[\]]*\])")  # outside of brackets
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -198,6 +199,15 @@ def add_epochs(arguments: list[str]) -> list[str]:
     return arguments
 
 
+def add_num_shards(arguments: list[str]) -> list[str]:
+    """Let ``prepare.shard=range(0,8)`` state the number of shards too."""
+    keys = {one.partition("=")[0].lstrip("+") for one in arguments}
+    matches = [match for one in arguments if (match := _ALL_SHARDS.fullmatch(one))]
+    if not matches or "prepare.num_shards" in keys:
+        return arguments
+    return [*arguments, f"prepare.num_shards={matches[-1][1]}"]
+
+
 def prepare_arguments(
     arguments: list[str], with_saved: Callable[[list[str]], list[str]]
 ) -> list[str]:
@@ -207,7 +217,7 @@ def prepare_arguments(
         with_saved: adds what a resumed run was started with.
     """
     typed = refuse_choices(replace_nulls(rename_overrides(add_task(arguments))))
-    return quote_values(add_epochs(drop_absent_groups(with_saved(typed))))
+    return quote_values(add_num_shards(add_epochs(drop_absent_groups(with_saved(typed)))))
 
 
 def list_given_keys() -> set[str]:

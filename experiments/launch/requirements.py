@@ -117,6 +117,10 @@ def require_relations(config: DictConfig) -> None:
     Raises:
         ValueError: with both settings, or the device.
     """
+    if config.stage == "prepare":
+        from datamodules.store.shards import parse_shard
+
+        parse_shard(config.prepare.shard, config.prepare.num_shards)
     if config.stage not in TRAINS:
         return
     _require_language_model(config.module)

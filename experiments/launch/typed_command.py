@@ -18,8 +18,20 @@ def format_typed_command() -> str:
     return shlex.join(mask_secrets(sys.orig_argv))
 
 
-def format_overrides() -> str:
-    """Return a command with all overrides of this run, those of a resumed run included."""
+def format_overrides(
+    dropped: tuple[str, ...] = ("resume",),
+    added: tuple[str, ...] = (),
+    *,
+    is_multirun: bool = False,
+) -> str:
+    """Return a command with all overrides of this run, those of a resumed run included.
+
+    Args:
+        dropped: keys of overrides that are left out.
+        added: further overrides.
+        is_multirun: whether the command runs a job for each value.
+    """
     typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    kept = [text for text in typed if not text.startswith("resume=")]
-    return shlex.join(["python", "run.py", *mask_secrets(kept)])
+    kept = [text for text in typed if text.partition("=")[0].lstrip("+~") not in dropped]
+    start = ["python", "run.py", *["-m"] * is_multirun]
+    return shlex.join([*start, *mask_secrets(kept), *added])

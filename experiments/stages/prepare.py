@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,15 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from datamodules.store.dataset import PreparedSet
-from datamodules.store.prepare import prepare
+from datamodules.store.prepare import PreparationResult, prepare
+from datamodules.store.recovery import is_prepared
 from datamodules.store.samples import MANIFEST_NAME, REJECTED_NAME
+from datamodules.store.sharded import UnusableShardsError, merge_shards, prepare_shard
+from datamodules.store.shards import Shard, count_complete_shards, parse_shard
 from experiments.launch.console import logger
 from experiments.launch.instantiate import instantiate, plain
 from experiments.launch.limits import refuse_excess
+from experiments.launch.typed_command import format_overrides
 from experiments.reports.contact_sheet import draw_contact_sheet
 from unvoiced.tasks import get_task
 from unvoiced.text import count_noun
@@ -30,9 +36,21 @@ def run(config: DictConfig) -> None:
     """
     reader = build_reader(config)
     settings = plain(config.reader) | {"raw_dir": str(Path(config.raw_dir).resolve())}
-    chosen = plain(config.prepare)
-    outcome = prepare(reader, config.data_dir, {"reader": settings}, log=logger.info, **chosen)
-    report_set(Path(config.data_dir), outcome.already_complete)
+    options = plain(config.prepare)
+    num_shards, is_merge = options.pop("num_shards"), options.pop("merge")
+    shard = parse_shard(options.pop("shard"), num_shards)
+    data_dir, facts = Path(config.data_dir), {"reader": settings}
+    if shard:
+        num_workers = options["num_workers"]
+        done = prepare_shard(reader, data_dir, facts, shard, num_workers, logger.info)
+        report_shard(data_dir, shard, done)
+        return
+    if is_merge:
+        with _name_shard_command():
+            outcome = merge_shards(reader, data_dir, facts, num_shards, logger.info)
+    else:
+        outcome = prepare(reader, data_dir, facts, log=logger.info, **options)
+    report_set(data_dir, outcome.already_complete)
 
 
 def build_reader(config: DictConfig) -> Any:
@@ -56,6 +74,41 @@ def build_reader(config: DictConfig) -> Any:
             f"This reader is for task={reader.task}, not task={config.task}. Set task={reader.task}"
         )
     return reader
+
+
+@contextmanager
+def _name_shard_command() -> Iterator[None]:
+    """Add the command that prepares the unusable shards to the error."""
+    try:
+        yield
+    except UnusableShardsError as error:
+        raise ValueError(f"{error}. Run {_format_shard_command(error.shards)}") from error
+
+
+def _format_shard_command(shards: list[Shard]) -> str:
+    """Return the command that prepares these shards of a set."""
+    indices = ",".join(str(shard.index) for shard in shards)
+    added = (f"prepare.shard={indices}", f"prepare.num_shards={shards[0].count}")
+    dropped = ("prepare.merge", "prepare.num_shards")
+    return format_overrides(dropped, added, is_multirun=len(shards) > 1)
+
+
+def report_shard(data_dir: Path, shard: Shard, outcome: PreparationResult) -> None:
+    """Print the outcome of a shard, and what remains to be done."""
+    if is_prepared(data_dir):
+        logger.info(f"{data_dir} was complete already")
+        return
+    state = "was complete already"
+    if not outcome.already_complete:
+        state = f"is ready: {count_noun(outcome.samples, 'sample')}, {outcome.rejected:,} rejected"
+    complete = count_complete_shards(data_dir, shard.count)
+    advice = ""
+    if complete == shard.count:
+        dropped = ("prepare.shard", "prepare.num_shards", "prepare.num_workers")
+        advice = f". To join them: {format_overrides(dropped, ('prepare.merge=true',))}"
+    logger.info(
+        f"Shard {shard} {state}; {complete:,} of {shard.count:,} shards are complete{advice}"
+    )
 
 
 def report_set(data_dir: Path, already_complete: bool) -> None:

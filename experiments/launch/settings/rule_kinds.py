@@ -14,6 +14,10 @@ FOLDERS = FOLDER | list_of(FOLDER, 1, 1_000, "a list of folders, such as [set_a,
 NAME = text("a text")
 NAMES = list_of(NAME | integer(-(10**18), 10**18), meaning="a list of texts, such as [yes,no]")
 TAGS = list_of(NAME, 0, meaning="a list of texts, such as [asl,first_try]")
+SHARD = Rule(
+    lambda value: isinstance(value, str) and bool(fullmatch(r"\d{1,6}(/\d{1,6})?", value)),
+    "a shard of a number of shards, such as 3/8",
+)
 SHARE = number(0, 1, "a share")
 SHARE_BELOW_ONE = number(0, 1, "a share", below=True)
 SEED = integer(0, 2**32 - 1)

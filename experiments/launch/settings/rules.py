@@ -23,6 +23,7 @@ from experiments.launch.settings.rule_kinds import (
     SECONDS,
     SECONDS_ABOVE_ZERO,
     SEED,
+    SHARD,
     SHARE,
     TAGS,
 )
@@ -71,6 +72,9 @@ NODES: dict[str, Rule] = {
     "prepare.num_workers": integer(1, 1024, "processes") | NULL,
     "prepare.append": FLAG,
     "prepare.shared_groups": FLAG,
+    "prepare.shard": integer(0, 99_999, "a shard") | SHARD | NULL,
+    "prepare.num_shards": integer(1, 100_000, "shards") | NULL,
+    "prepare.merge": FLAG,
     "record.classes": list_of(NAME, 1, meaning="a list of signs or words, such as [yes,no]") | NULL,
     "record.repetitions": integer(1, 10_000),
     "record.person": text("a name") | integer(0, 10**9) | NULL,

@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from experiments.launch.overrides import quote_values
+from experiments.launch.overrides import add_num_shards, quote_values
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,17 @@ def test_patterns_reach_the_configuration_as_typed(pattern: str) -> None:
 )
 def test_other_arguments_are_unchanged(argument: str) -> None:
     assert quote_values([argument]) == [argument]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "added"),
+    [
+        (["-m", "prepare.shard=range(0,8)"], ["prepare.num_shards=8"]),
+        (["-m", "prepare.shard=range(8)"], ["prepare.num_shards=8"]),
+        (["-m", "prepare.shard=range(0, 8)", "prepare.num_shards=9"], []),
+        (["-m", "prepare.shard=range(2,8)"], []),
+        (["prepare.shard=3/8"], []),
+    ],
+)
+def test_a_range_of_all_shards_states_their_number(arguments: list[str], added: list[str]) -> None:
+    assert add_num_shards(arguments) == [*arguments, *added]
