@@ -15,12 +15,13 @@ import cv2
 from experiments.export.web.about import describe_app, get_web_stream
 from experiments.export.web.icons import draw_icon
 from experiments.export.web.libraries import locate_libraries
-from experiments.export.web.licenses import write_licenses
+from experiments.export.web.licenses import LICENSE_FILE, write_licenses
 from experiments.export.web.markup import CLASSIC_SCRIPTS, read_web_file
 from experiments.export.web.words import pack_english
 from unvoiced.tasks import get_task, import_object
 
-FIRST_MODULES = ("app.js", "engine.js", "frames.js", "teacher.js")  # of the page, and of the worker
+# Of page and worker.
+FIRST_MODULES = ("app.js", "engine.js", "frames.js", "teacher.js", "wasm_memory.js")
 WORKER = "worker.js"
 IMPORTED_MODULE = re.compile(r'^(?:import .*?|\} )from "\./([\w.-]+)";$', re.MULTILINE)
 ICON_SIDES = (192, 512)
@@ -124,7 +125,7 @@ def collect_extras(source: AppSource) -> dict[str, bytes]:
     return {
         **{f"icon-{side}.png": draw_icon(side) for side in ICON_SIDES},
         "manifest.webmanifest": (json.dumps(manifest, indent=2) + "\n").encode(),
-        "LICENSES.txt": write_licenses(model_name).encode(),
+        LICENSE_FILE: write_licenses(model_name).encode(),
         "README.txt": read_web_file("README.txt"),
     }
 

@@ -16,13 +16,12 @@ from experiments.export.web.app_files import (
 )
 from experiments.export.web.markup import (
     FOLDER_HEAD,
-    FOLDER_LICENSES,
     FOLDER_POLICY,
     render_folder_scripts,
     render_index,
 )
 
-NOT_CACHED = ("LICENSES.txt", "README.txt")  # not needed by the running app
+NOT_CACHED = ("README.txt",)  # not needed by the running app
 SIGN_FILES = ("sw.js", "model/about.json")  # of a folder that an export wrote
 
 
@@ -55,7 +54,6 @@ def collect_folder(source: AppSource) -> dict[str, bytes]:
         FOLDER_POLICY,
         FOLDER_HEAD,
         render_folder_scripts(),
-        FOLDER_LICENSES,
     )
     contents["index.html"] = index.encode()
     paths = ["./", *(path for path in contents if path not in (*NOT_CACHED, "index.html"))]

@@ -8,6 +8,11 @@ from experiments.export.web.libraries import RUNTIME_PACKAGE, VISION_PACKAGE
 
 # Of the Python packages of the same libraries: those of npm hold no texts.
 LICENSE_PLACES = {"mediapipe": "licenses/LICENSE", "onnxruntime": "../onnxruntime/LICENSE"}
+NOTICE_PLACES = {
+    "mediapipe": "licenses/NOTICE",
+    "onnxruntime": "../onnxruntime/ThirdPartyNotices.txt",
+}
+LICENSE_FILE = "LICENSES.txt"
 RULE = "=" * 80
 
 
@@ -18,6 +23,7 @@ def write_licenses(model_name: str) -> str:
         model_name: the detector's file in ``model/``.
     """
     apache, mit = (_read_license(name) for name in LICENSE_PLACES)
+    notices = "\n".join(_describe_notices(name) for name in NOTICE_PLACES)
     return f"""The app itself: Unvoiced, Apache License 2.0 (text below).
 
 vendor/vision_*: {VISION_PACKAGE}, Copyright The MediaPipe Authors,
@@ -28,10 +34,15 @@ vendor/ort*: {RUNTIME_PACKAGE}, Copyright Microsoft Corporation, MIT License (te
 
 model/network.onnx: trained with Unvoiced; its licence is that of whoever trained it.
 
+The notices of what both libraries are built with come last, as their Python packages carry them.
+What they state on figures of use concerns later versions of MediaPipe: {VISION_PACKAGE}
+sends none.
+
 {RULE}
 {apache}
 {RULE}
-{mit}"""
+{mit}
+{notices}"""
 
 
 def _read_license(package: str) -> str:
@@ -44,3 +55,10 @@ def _read_license(package: str) -> str:
     if text is None:
         raise ValueError(f"{package} is installed without its licence. Install it again with pip")
     return text
+
+
+def _describe_notices(package: str) -> str:
+    """Return the notices of third parties in an installed package, which some versions lack."""
+    found = distribution(package)
+    text = found.read_text(NOTICE_PLACES[package]) or "This version carries no notices."
+    return f"{RULE}\nNotices of third parties in {package} {found.version}\n{RULE}\n{text}"

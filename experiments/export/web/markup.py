@@ -21,7 +21,6 @@ FOLDER_HEAD = (
     '<link rel="stylesheet" href="page.css">\n  '
     '<link rel="stylesheet" href="app.css">'
 )
-FOLDER_LICENSES = '<p><a href="LICENSES.txt">Licences</a></p>'
 FILE_TEXTS = {  # by whether one image can be read
     True: {
         "file_heading": "An image or a clip from a file",
@@ -55,7 +54,6 @@ def render_index(
     policy: str,
     head: str,
     scripts: str,
-    licenses: str,
 ) -> str:
     """Return the app's document.
 
@@ -68,7 +66,6 @@ def render_index(
         policy: the content security policy.
         head: links or styles.
         scripts: the elements that start the app.
-        licenses: the licences, or a link to them, as HTML.
     """
     task = metadata["task"]
     values = {
@@ -83,7 +80,6 @@ def render_index(
         "teaching": TEACHING_PANEL.format(teaching) if teaching else "",
         "size": markup.escape_text(size),
         "libraries": markup.escape_text(f"Libraries: {VISION_PACKAGE} and {RUNTIME_PACKAGE}."),
-        "licenses": licenses,
         "scripts": scripts,
     }
     text = read_web_file("index.html").decode()

@@ -11,9 +11,8 @@ from pathlib import Path
 from experiments.export.web.about import get_web_stream
 from experiments.export.web.app_files import AppSource, collect_parts, read_styles
 from experiments.export.web.icons import draw_icon
-from experiments.export.web.licenses import write_licenses
+from experiments.export.web.licenses import LICENSE_FILE, write_licenses
 from experiments.export.web.markup import CLASSIC_SCRIPTS, read_web_file, render_index
-from experiments.page.markup import escape_text
 
 # A page of file:// has no origin, so that 'self' would allow nothing: only this file's own scripts
 # and what they unpack.
@@ -44,7 +43,9 @@ def write_one_file(source: AppSource, path: Path) -> str:
 
 def render_one_file(source: AppSource) -> str:
     """Return the document with everything inside: parts are packed with gzip, in base64."""
-    packed = [_pack_part(path, part) for path, part in collect_parts(source).items()]
+    model_name = get_web_stream(source.metadata["task"]).model_name
+    parts = collect_parts(source) | {LICENSE_FILE: write_licenses(model_name).encode()}
+    packed = [_pack_part(path, part) for path, part in parts.items()]
     styles = b"\n".join(read_styles().values()).decode()
     scripts = [read_web_file(name).decode() for name in CLASSIC_SCRIPTS]
     icon = base64.b64encode(draw_icon(ICON_SIDE)).decode()
@@ -54,7 +55,6 @@ def render_one_file(source: AppSource) -> str:
     )
     elements = [*packed, *(f"<script>{_close_safe(text)}</script>" for text in scripts)]
     size_mb = sum(map(len, packed)) / 1e6
-    model_name = get_web_stream(source.metadata["task"]).model_name
     return render_index(
         source.metadata,
         source.note,
@@ -64,13 +64,7 @@ def render_one_file(source: AppSource) -> str:
         POLICY.format(scripts=_list_hashes(scripts), styles=_list_hashes([styles])),
         head,
         "\n".join(elements),
-        f"<pre>{escape_text_block(write_licenses(model_name))}</pre>",
     )
-
-
-def escape_text_block(text: str) -> str:
-    """Return a text of several lines without markup."""
-    return "\n".join(map(escape_text, text.splitlines()))
 
 
 def _pack_part(path: str, content: bytes) -> str:

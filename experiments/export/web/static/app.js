@@ -1,15 +1,11 @@
 // The app: the panels of the page, answered by a worker on this device.
+import { linkLicenses, showVisit } from "./about_panel.js";
 import { element, showSentence } from "./dom.js";
 import { startFilePanel } from "./file_panel.js";
+import { keepForOffline } from "./offline.js";
 import { startPanels } from "./panels.js";
 import { followColorScheme } from "./theme.js";
 import { WorkerClient, createWorkerAnswerer, startWorker } from "./worker_answerer.js";
-
-/** Let the app run without a network after the first visit, where the browser allows it. */
-function keepForOffline(parts) {
-  const isAllowed = !parts.contents && window.isSecureContext && "serviceWorker" in navigator;
-  if (isAllowed) navigator.serviceWorker.register("sw.js").catch(() => {});  // the app runs without it
-}
 
 /** Return the contents that the page needs no more: all but drawings. */
 const listMovable = (contents) =>
@@ -21,6 +17,7 @@ const listMovable = (contents) =>
  */
 export async function startApp(parts) {
   followColorScheme();
+  linkLicenses(parts);
   const client = new WorkerClient(startWorker(parts)), contents = parts.contents;
   const opening = client.ask("open", { contents }, contents ? listMovable(contents) : []);
   startPanels(createWorkerAnswerer(client, opening, parts));
@@ -28,7 +25,7 @@ export async function startApp(parts) {
   keepForOffline(parts);
   try {
     await opening;
-    element("start-up").textContent = `Ready ${(performance.now() / 1000).toFixed(1)} seconds after it was opened.`;
+    await showVisit(client, Boolean(contents));
     document.documentElement.dataset.state = "ready";
   } catch (error) {
     element("start-up").textContent = "";

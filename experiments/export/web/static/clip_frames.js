@@ -59,6 +59,7 @@ export function closeClip(video) {
 export async function* readClipFrames(video, fps) {
   const count = Math.max(1, Math.ceil(video.duration * fps - 0.5 - 1e-6));
   const scale = Math.min(1, MAX_SIDE / Math.max(video.videoWidth, video.videoHeight));
+  /** @type {ImageBitmapOptions} */
   const size = scale === 1 ? {} : {
     resizeWidth: Math.round(video.videoWidth * scale), resizeHeight: Math.round(video.videoHeight * scale), resizeQuality: "medium" };
   for (let n = 0; n < count; n += 1) {

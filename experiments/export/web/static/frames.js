@@ -46,8 +46,8 @@ export class FrameCanvas {
   async take(frame) {
     try {
       const layout = findLayout(frame), scale = this.maxSide / Math.max(frame.displayWidth, frame.displayHeight);
-      const image = layout ? await this.copy(frame, layout) : frame;
-      return layout && scale >= 1 ? image : this.shrink(frame, image, Math.min(1, scale));
+      const copied = layout && await this.copy(frame, layout);
+      return copied && scale >= 1 ? copied : this.shrink(frame, copied ?? frame, Math.min(1, scale));
     } finally {
       frame.close();
     }
@@ -62,6 +62,7 @@ export class FrameCanvas {
     return this.copied.canvas;
   }
 
+  /** @returns {OffscreenCanvas} */
   shrink({ displayWidth, displayHeight }, image, scale) {
     const width = Math.round(displayWidth * scale), height = Math.round(displayHeight * scale);
     resize(this.shrunk, width, height);

@@ -17,7 +17,7 @@ function drawPart(image, width, height, ...place) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   context.imageSmoothingQuality = "high";
-  context.drawImage(image, ...place);
+  context.drawImage(image, .../** @type {[number, number]} */ (place));
   return canvas;
 }
 

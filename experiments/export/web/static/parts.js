@@ -2,7 +2,9 @@
 // script, for the page and the worker.
 (() => {
   "use strict";
-  const TYPES = { js: "text/javascript", wasm: "application/wasm", json: "application/json", webp: "image/webp" };
+  const TYPES = {
+    js: "text/javascript", json: "application/json", wasm: "application/wasm", webp: "image/webp", txt: "text/plain;charset=utf-8",
+  };
   const IMPORT = /^(import .*?|\} )from "\.\/([\w.-]+)";$/gm;
 
   async function unpack(base64) {

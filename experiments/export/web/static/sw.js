@@ -3,6 +3,7 @@
 "use strict";
 const VERSION = "{version}";  // of the content of all files
 const FILES = ["{files}"];
+const INDEX = /\/index\.html([?#]|$)/;  // another address of "./"
 const PREFIX = `unvoiced ${self.registration.scope} `;  // caches of other apps of this origin stay
 
 self.addEventListener("install", (event) => {
@@ -26,6 +27,7 @@ self.addEventListener("activate", (event) => {
 async function answer(request) {
   if (new URL(request.url).origin !== self.location.origin) return Response.error();
   const cache = await caches.open(PREFIX + VERSION);
+  if (request.mode === "navigate" && INDEX.test(request.url)) return (await cache.match("./")) ?? fetch(request);
   return (await cache.match(request, { ignoreSearch: true })) ?? fetch(request);
 }
 

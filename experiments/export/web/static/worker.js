@@ -7,7 +7,8 @@ const SEEN_SIDE = 320;  // pixels of the longer side of the image that is shown
 const TYPED_LABELS = { space: "space", backspace: "del" };  // button → the sign that does the same
 const NOT_OFFERED = "This suggestion is not offered any more. Choose another one.";
 const seenCanvas = new OffscreenCanvas(1, 1);
-let engine = null, teacher = null, frames = null, clip = null;  // clip: from a file
+let engine = null, teacher = null, frameCanvas = null, memory = null;
+let clip = null;  // from a file
 
 const formatLabel = (label) => label.replaceAll("_", " ");
 const describeText = () => ({ text: formatLabel(engine.writer.text), suggestions: engine.writer.suggestions });
@@ -33,9 +34,11 @@ function drawSeen(image, annotate) {
 const actions = {
   async open({ contents }) {
     const parts = new self.Parts(contents);
+    memory = await import(parts.locate("wasm_memory.js"));
+    memory.watchMemory();
     const { Engine } = await import(parts.locate("engine.js"));
     const { FrameCanvas } = await import(parts.locate("frames.js"));
-    frames = new FrameCanvas();
+    frameCanvas = new FrameCanvas();
     const { Teacher } = await import(parts.locate("teacher.js"));
     engine = await Engine.open(parts);
     teacher = new Teacher(engine);
@@ -92,6 +95,11 @@ const actions = {
     engine.writer.undo();
     return describeText();
   },
+  async measure() {
+    const entries = performance.getEntriesByType("resource");
+    const sizes = entries.map(({ decodedBodySize, transferSize }) => ({ decodedBodySize, transferSize }));
+    return { entries: sizes, memory: memory.countMemory() };
+  },
   async restart({ texts }) {
     engine.restart();
     if (texts) engine.useTexts(texts);
@@ -131,7 +139,7 @@ const actions = {
 };
 
 /** Return the image of a message: that of a camera on a canvas. */
-const takeImage = (image) => (self.VideoFrame && image instanceof VideoFrame ? frames.take(image) : image);
+const takeImage = (image) => (self.VideoFrame && image instanceof VideoFrame ? frameCanvas.take(image) : image);
 
 async function reply({ id, kind, image, ...message }) {
   try {

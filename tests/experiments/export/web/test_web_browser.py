@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -261,12 +263,17 @@ def decide(case: dict[str, Any]) -> tuple[list[tuple], str]:
 # ---- the camera, files and phones
 
 
+VISIT = re.compile(r"ready after [\d.]+ seconds; ([\d.]+) MB of files.*; ([\d.]+) MB of memory")
+
+
 def test_the_camera_writes_letters_and_buttons_edit_them(browser, address, tmp_path) -> None:
     with open_app(browser, address) as shown:
         text = write_letters(shown, 4)
         assert set(text) <= set(POINTING_LETTERS)  # a busy machine misses some
         assert shown.locator("#uv-top li").count() == 3
         assert shown.locator("#uv-start-up").inner_text().startswith("Ready ")
+        used, memory = map(float, VISIT.search(shown.locator("#uv-visit").text_content()).groups())
+        assert used > 30 and memory > 20
         shown.get_by_role("button", name="Stop the camera").click()
         text = shown.locator("#uv-text").text_content()
         shown.get_by_role("button", name="Space", exact=True).click()
@@ -352,6 +359,28 @@ def test_one_file_opens_without_a_server_and_reads_the_camera(browser, app, tmp_
     write_one_file(make_source(tmp_path), path)
     with open_app(browser, path.as_uri()) as shown:
         assert set(write_letters(shown, 2)) <= set(POINTING_LETTERS)
+
+        shown.get_by_text("About this app").click()
+        with shown.expect_download() as download:
+            shown.get_by_role("link", name="Licences").click()
+        assert "Notices of third parties" in Path(download.value.path()).read_text()
+
+
+def test_a_newer_app_replaces_the_kept_one_and_says_so(browser, app: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(app, tmp_path / "app"))
+    context = browser.new_context()
+    with serve_folder(folder) as address, watch_requests(context):
+        shown = visit(context, address)
+        shown.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        visit(context, f"{address}index.html")  # kept under the other address too
+        assert shown.locator("#uv-update").inner_text() == ""
+        write_folder(replace(make_source(tmp_path), note="The second one."), folder)
+        shown = visit(context, address)
+        playwright.expect(shown.locator("#uv-update")).to_contain_text("A newer version")
+        shown.reload()
+        assert "The second one." in shown.locator("header").inner_text()
+        assert shown.evaluate("caches.keys().then((keys) => keys.length)") == 1
+    context.close()
 
 
 def test_a_folder_that_is_opened_without_a_server_says_so(browser, app: Path) -> None:

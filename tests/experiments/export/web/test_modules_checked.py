@@ -1,0 +1,49 @@
+"""The types of the modules of page and app, as the compiler of TypeScript sees them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from experiments.export.web.app_files import collect_modules
+from tests.helpers.npm_packages import locate_package
+
+pytestmark = pytest.mark.browser
+WORKER_SCRIPTS = {"worker.js", "sw.js"}  # have another global scope
+# In the app's own modules: members that Object.assign sets, and types that are not stated.
+UNCHECKED = {"TS2339", "TS7053", "TS7005", "TS7006", "TS7008", "TS7011", "TS7015", "TS7019"}
+UNCHECKED |= {"TS7022", "TS7023", "TS7024", "TS7031", "TS7034"}
+FAULT = re.compile(r"^([\w.]+)\(\d+,\d+\): error (TS\d+): (.*)$", re.MULTILINE)
+
+
+def find_faults(folder: Path, compiler: Path) -> list[tuple[str, str, str]]:
+    """Return the faults of the modules in a folder: file, code and sentence."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no Node.js on this machine")
+    command = [node, str(compiler / "lib/tsc.js"), "-p", "jsconfig.json"]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert not done.returncode or FAULT.search(done.stdout), done.stdout + done.stderr
+    return FAULT.findall(done.stdout)
+
+
+def test_modules_have_no_faults_of_types_and_names(tmp_path: Path) -> None:
+    compiler = locate_package("typescript@5.9.3", tmp_path / "typescript")
+    shared = files("experiments.page").joinpath("static", "modules")
+    folder = Path(shutil.copytree(str(shared), tmp_path / "modules"))
+    own = {path.name for path in folder.iterdir()}
+    for name, content in collect_modules().items():
+        if name not in WORKER_SCRIPTS:
+            (folder / name).write_bytes(content)
+    (folder / "wrong.js").write_text('import { no } from "./dom.js";\nno(missing);\n')
+    found = find_faults(folder, compiler)
+    assert {code for name, code, _ in found if name == "wrong.js"} >= {"TS2305", "TS2304"}
+    faults = [one for one in found if one[0] != "wrong.js"]
+    assert [one for one in faults if one[0] in own or one[1] not in UNCHECKED] == []
