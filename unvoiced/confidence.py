@@ -80,9 +80,9 @@ class ConfidenceTable:
         allowed = self._bounds <= 1 - coverage + ROUNDING
         if not allowed[-1]:
             raise ValueError(
-                f"coverage={coverage:g} cannot be promised: {self._source} allow at most "
-                f"{self.highest_coverage:.6g}. Use a smaller one, or measure more recordings with "
-                "stage=adapt adapt.method=confidence"
+                f"coverage={coverage} cannot be promised: the highest that can be promised after "
+                f"{self._source} is {self.highest_coverage:.6g}. Use a smaller one, or measure "
+                "more recordings with stage=adapt adapt.method=confidence"
             )
         return self.thresholds[int(np.argmax(allowed))]
 
@@ -92,7 +92,7 @@ class ConfidenceTable:
         step = self.thresholds.index(threshold)
         right = 1 - self.wrong[step] / max(self.answered[step], ROUNDING)
         return (
-            f"Promised coverage {coverage:g}: answers from probability {threshold:.3f} on. Of "
+            f"Promised coverage {coverage}: answers from probability {threshold:.3f} on. Of "
             f"{self._source} that were measured, {self.answered[step]:.0%} get an answer, "
             f"{right:.0%} of them the right one{self._warning}"
         )
@@ -156,6 +156,7 @@ def measure_confidence(
     """
     if not len(probabilities):
         raise ValueError("There is no recording whose answers could be measured.")
+    probabilities = np.nan_to_num(probabilities, nan=0.0)  # no threshold answers these
     weights = weigh_recordings(people, recordings)
     thresholds = _choose_thresholds(probabilities[~correct])
     passed = np.searchsorted(thresholds, probabilities, side="right")  # thresholds of each row
@@ -203,6 +204,10 @@ def check_confidence(place: str, value: Any) -> None:
     for name, shares in (("wrong", wrong), ("answered", answered)):
         is_falling = bool((np.diff(shares) <= ROUNDING).all())
         require_fact(f"{place}.{name}", value[name], is_falling, "numbers that do not rise")
+    is_part = bool((wrong <= answered + 2 * 10.0**-DIGITS).all())  # both are rounded
+    require_fact(f"{place}.wrong", value["wrong"], is_part, "at most the share that is answered")
+    recordings, is_count = value["recordings"], value["people"] <= value["recordings"]
+    require_fact(f"{place}.people", value["people"], is_count, f"at most {recordings} recordings")
 
 
 def _check_shares(place: str, value: Any, least: float = 0.0) -> None:

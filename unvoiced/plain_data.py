@@ -6,12 +6,12 @@ or run.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any
 
 from unvoiced.text import escape_controls
+from unvoiced.validation import is_number
 
 MAX_DEPTH = 10  # levels of dicts and lists
 MAX_NODES = 200_000  # values in all
@@ -110,11 +110,10 @@ def check_number(
     """Accept a finite number of a range; ``None`` if it is optional."""
     if value is None and optional:
         return
-    kind = int if whole else int | float
-    is_number = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+    is_kind = is_number(value) and (isinstance(value, int) or not whole)
     expected = f"a {'whole ' if whole else ''}number from {least:g} to {most:g}"
     expected += " or null" * optional
-    require_fact(place, value, is_number and least <= value <= most, expected)
+    require_fact(place, value, is_kind and least <= value <= most, expected)
 
 
 def check_choice(place: str, value: Any, choices: tuple[str, ...]) -> None:

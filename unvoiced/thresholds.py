@@ -32,7 +32,7 @@ def find_coverage_threshold(model: ThresholdSource, coverage: Any) -> float:
     require("live.coverage", coverage, is_share, "a share above 0 and below 1")
     if model.confidence is None:
         raise ValueError(
-            f"live.coverage={coverage:g} needs a model that states how often its answers are "
+            f"live.coverage={coverage} needs a model that states how often its answers are "
             "wrong, and this one does not. Measure it with stage=adapt adapt.method=confidence "
             "data_dir=<recordings of people whom it was not trained on>, or use a profile with "
             "two recordings of each class"

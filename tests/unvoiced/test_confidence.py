@@ -63,8 +63,13 @@ def test_a_table_states_what_its_recordings_show(
         is_wrong = (probabilities >= table.find_threshold(coverage)) & ~correct
         assert (is_wrong.sum() + 1) / (len(correct) + 1) <= 1 - coverage + 1e-5
     else:
-        with pytest.raises(ValueError, match="cannot be promised: .* allow at most"):
+        with pytest.raises(ValueError, match="cannot be promised: the highest"):
             table.find_threshold(coverage)
+
+
+def test_a_probability_that_is_no_number_is_no_answer() -> None:
+    table = make_table(np.array([math.nan, 0.9]), np.array([False, True]))
+    assert table.answered[-1] == 0 and table.find_threshold(0.6) == LOWEST_THRESHOLD
 
 
 def test_a_model_that_is_always_right_always_answers() -> None:
@@ -97,6 +102,9 @@ def test_a_table_is_small() -> None:
         {"thresholds": [], "wrong": [], "answered": []},
         {"recordings": 0},
         {"people": 1.5},
+        {"people": 10},
+        {"recordings": 10**400},
+        {"wrong": [0.9, 0.6]},
         {"simulated": "yes"},
         {"more": 1},
         {"thresholds": None},
