@@ -1,0 +1,361 @@
+"""Lips in the web app in Chromium, compared with Python's."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from experiments.export.web.about import describe_speech
+from experiments.export.web.app import write_app
+from experiments.export.web.libraries import locate_libraries
+from tests.helpers.compose import compose_command
+from tests.helpers.faces import paint_scene
+from tests.helpers.pages import encode_jpeg
+from tests.helpers.paths import require_shared_data
+from tests.helpers.web_apps import serve_folder
+from tests.helpers.web_lips import (
+    CAMERA_FPS,
+    FIND_SPEECH,
+    FPS,
+    READ_MOUTHS,
+    READ_STREAMS,
+    encode_images,
+    paint_words,
+    write_lip_network,
+)
+from unvoiced import Engine, Reading, Recognizer
+from unvoiced.streams.lips import LipStream
+from unvoiced.streams.speech import (
+    RestBaseline,
+    SpeechSegmenter,
+    WordPeakPicker,
+    measure_motion,
+    measure_noise,
+)
+from unvoiced.streams.trackers import MouthTracker
+from unvoiced.vision.videos import Video
+
+browsers = pytest.importorskip("tests.helpers.browser", reason="pip install playwright")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(browsers.CHROMIUM is None, reason="no Chromium on this machine"),
+]
+DRAWING = {  # of cases for a page: the same at each run
+    "phases": [Phase.generate],
+    "database": None,
+    "deadline": None,
+    "derandomize": True,
+    "suppress_health_check": list(HealthCheck),
+}
+HOP_S = 0.1
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, face_model_file: Path) -> Path:
+    """Return the folder of an app of the network of light mouths, whose model lies beside it."""
+    try:
+        locate_libraries()
+    except ValueError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("web")
+    network = write_lip_network(folder / "light.onnx")
+    overrides = ("task=lipread", "stage=export", f"ckpt_path={network}", f"live.hop_s={HOP_S}")
+    write_app(compose_command(*overrides, run_dir=folder / "run"), "web", folder / "app")
+    return folder / "app"
+
+
+@pytest.fixture(scope="module")
+def recognizer(app: Path) -> Recognizer:
+    return Recognizer(app.parent / "light.onnx")
+
+
+@pytest.fixture(scope="module")
+def address(app: Path) -> Iterator[str]:
+    with serve_folder(app) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def reel(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Return the JPEG images of a clip of two words."""
+    return [encode_jpeg(image) for image in paint_words()[:90]]
+
+
+@pytest.fixture(scope="module")
+def browser(reel: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    path = tmp_path_factory.mktemp("reel") / "words.mjpeg"
+    path.write_bytes(b"".join(reel))
+    camera = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={path}")
+    with browsers.run_browsers() as launch:
+        yield launch(browsers.ALLOW_CAMERA, *camera)
+
+
+@pytest.fixture(scope="module")
+def shown(browser: Any, address: str) -> Iterator[Any]:
+    """Return the app once its models are loaded."""
+    with browsers.open_tab(browser, address, service_workers="block") as shown:
+        shown.wait_for_selector('html[data-state="ready"]')
+        yield shown
+
+
+# ---- faces and mouths
+
+
+def read_mouths(recognizer: Recognizer, images: list[np.ndarray]) -> tuple[list, np.ndarray]:
+    """Return the faces and the mouths of images."""
+    tracker, faces = MouthTracker(recognizer, np.inf), []
+    for number, image in enumerate(images):
+        faces.append(tracker._face if tracker.push(image, number / tracker.fps) else None)
+    return faces, tracker.crop_mouths()
+
+
+def compare_mouths(shown: Any, recognizer: Recognizer, clips: list[list[np.ndarray]]) -> int:
+    """Compare the app's faces, mouths and logits with Python's, and return the number of faces."""
+    answers, num_faces = shown.evaluate(READ_MOUTHS, [encode_images(clip) for clip in clips]), 0
+    for clip, answer in zip(clips, answers, strict=True):
+        faces, crops = read_mouths(recognizer, clip)
+        assert [face is None for face in faces] == [face is None for face in answer["faces"]]
+        for face, found in zip(faces, answer["faces"], strict=True):
+            if face is not None:
+                np.testing.assert_allclose(found["points"], face.points, atol=0.01)
+                assert found["size"] == face.size and found["numFaces"] == face.num_faces
+                num_faces += 1
+        mouths = np.array(answer["crops"], float).reshape(crops.shape)
+        assert len(crops) == 0 or np.abs(mouths - crops).max() <= 1
+        np.testing.assert_allclose(answer["motion"], measure_motion(crops, FPS), atol=1e-3)
+        np.testing.assert_allclose(answer["noise"], measure_noise(crops), atol=1e-3)
+        if len(crops):
+            logits = recognizer.network(crops[None])[0][0]
+            np.testing.assert_allclose(answer["logits"], logits, atol=0.02)
+    return num_faces
+
+
+def test_drawn_faces_have_the_points_and_mouths_of_python(shown, recognizer) -> None:
+    clips = [  # a large face, small ones, two of them, and none
+        [paint_scene((80 + 2 * n, 40, 160, n / 9)) for n in range(9)],
+        [paint_scene((300 + n, 100, 120, n / 5), shape=(480, 640)) for n in range(5)],
+        [paint_scene((300 - n, 200, 48, n / 5), shape=(480, 640)) for n in range(5)],
+        [paint_scene((5, 60, 140, n / 5), (150, 60, 125 + 9 * n, 0.3)) for n in range(5)],
+        [paint_scene(*[(80, 40, 160, 0.3)] * (n < 4)) for n in range(5)],
+    ]
+    assert compare_mouths(shown, recognizer, clips) >= 20
+
+
+@pytest.mark.shared_data
+def test_real_faces_have_the_points_and_mouths_of_python(shown, recognizer) -> None:
+    paths = sorted(require_shared_data("lip/grid_s1/video").glob("*.mpg"))[:2]
+    clips = [[image for _, image in Video(path).frames()] for path in paths]
+    assert compare_mouths(shown, recognizer, clips) == 150
+
+
+# ---- speech and words
+
+SMALL_SHAPE = (16, 24)
+LABELS = ["yes", "no", "maybe"]
+
+
+@st.composite
+def make_motions(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw motion that rises and falls, readings of windows, and settings."""
+    levels = st.lists(st.tuples(st.floats(0, 0.5), st.integers(1, 20)), min_size=1, max_size=10)
+    motion = [level for level, count in draw(levels) for _ in range(count)]
+    off = draw(st.floats(0.01, 0.2))
+    return {
+        "motion": motion,
+        "noise": draw(st.lists(st.floats(0, 0.3), min_size=len(motion), max_size=len(motion))),
+        "fps": draw(st.sampled_from([15.0, 25.0, 29.97])),
+        "hop": draw(st.integers(1, 9)),
+        "readings": draw(
+            st.lists(st.tuples(st.sampled_from(LABELS), st.floats(0, 1)), max_size=20)
+        ),
+        "apart": draw(st.floats(0.05, 0.5)),
+        "least": draw(st.floats(0, 0.9)),
+        "step": draw(st.floats(0.04, 0.3)),
+        "settings": {
+            "speech_off": off,
+            "speech_on": draw(st.floats(off, 0.4)),
+            "quiet_s": draw(st.floats(0, 0.6)),
+            "least_s": draw(st.floats(0, 0.5)),
+            "around_s": 0.0,
+            "memory_s": draw(st.sampled_from([0.5, 2.0, 10.0])),
+            "max_motion": draw(st.floats(0, 0.2)),
+        },
+    }
+
+
+def find_speech(case: dict[str, Any]) -> tuple[list, list]:
+    """Return the segments of each reading and the words, as Python finds them."""
+    known = dict(case["settings"])
+    baseline = RestBaseline(known.pop("memory_s"), known.pop("max_motion"))
+    segmenter = SpeechSegmenter(known.pop("speech_on"), known.pop("speech_off"), **known)
+    motion, hop, segments = np.array(case["motion"]), case["hop"], []
+    for stop in range(hop, len(motion) + 1, hop):
+        noise = np.array(case["noise"][:hop])
+        rest = baseline.subtract(motion[:stop], hop, case["fps"], noise)
+        segments.append([list(one) for one in segmenter.find_segments(rest, case["fps"])])
+    picker = WordPeakPicker(case["apart"], case["least"], 0.5)
+    words = [
+        event
+        for label, probability in case["readings"]
+        for event in picker.push(Reading(label, probability), case["step"])
+    ] + picker.end()
+    return segments, [[one.kind, one.label, one.probability, one.seconds] for one in words]
+
+
+def test_the_same_motion_gives_the_same_speech_and_words(shown, app: Path) -> None:
+    cases, expected = [], []
+    constants = describe_speech(LipStream(Recognizer(app.parent / "light.onnx")))
+
+    @settings(max_examples=150, **DRAWING)
+    @given(make_motions())
+    def collect(case: dict[str, Any]) -> None:
+        expected.append(find_speech(case))
+        cases.append(case | {"settings": constants | case["settings"]})
+
+    collect()
+    for answer, (segments, words) in zip(shown.evaluate(FIND_SPEECH, cases), expected, strict=True):
+        assert answer[0] == segments
+        compare_events(answer[1], words, 1e-9)
+    assert sum(len(one) for segments, _ in expected for one in segments) > 200
+    assert sum(len(words) for _, words in expected) > 200
+
+
+def compare_events(found: list, expected: list, tolerance: float) -> None:
+    """Compare events with those of Python: kinds and labels, probabilities and seconds."""
+    assert [one[:2] for one in found] == [one[:2] for one in expected]
+    numbers = [np.array([one[2:] for one in events], float) for events in (found, expected)]
+    np.testing.assert_allclose(*numbers, atol=tolerance)
+
+
+class BrightnessNetwork:
+    """A network that reads the brightest pixel and the mean, as ``READ_STREAMS`` does."""
+
+    def __init__(self, fps: float) -> None:
+        self.metadata = {
+            "task": "lipread",
+            "classes": LABELS,
+            "frame": {"shape": list(SMALL_SHAPE), "dtype": "uint8", "rate": fps},
+            "input": {"frames": 12},
+            "training_data_note": "",
+            "clip_s": 0.6,
+        }
+
+    def __call__(self, frames: np.ndarray, *_: np.ndarray) -> tuple[np.ndarray, ...]:
+        logits = [frames.max() / 50 - 4, 0.0, frames.mean(dtype=float) / 50 - 2]
+        return (np.array([logits]),)
+
+
+@st.composite
+def make_streams(draw: st.DrawFn) -> tuple[dict[str, Any], np.ndarray, list[float], float]:
+    """Draw settings, mouths (T, h, w) that rest and speak, their times, and the model's fps."""
+    fps, camera_fps = draw(st.sampled_from([(15.0, 30.0), (25.0, 30.0), (25.0, 12.0)]))
+    rng, images = np.random.default_rng(draw(st.integers(0, 99))), []
+    base = cv2.GaussianBlur(rng.uniform(40, 160, SMALL_SHAPE), (0, 0), 2)
+    opening = np.zeros(SMALL_SHAPE)
+    opening[5:11, 6:18] = 1
+    for extent, count in draw(
+        st.lists(
+            st.tuples(st.sampled_from([0, 60, 90]), st.integers(8, 40)), min_size=3, max_size=6
+        )
+    ):
+        waves = np.sin(np.arange(count) * 2 * np.pi * 3 / camera_fps) ** 2
+        images += [base + extent * wave * opening for wave in waves]
+    images = np.clip(np.array(images) + rng.normal(0, 1, SMALL_SHAPE), 0, 255).astype(np.uint8)
+    steps = rng.uniform(0.8, 1.2, len(images)) / camera_fps
+    values = {
+        "hop_s": draw(st.sampled_from([0.1, 0.2])),
+        "window_s": draw(st.sampled_from([0.5, 1.0, 1.5])),
+        "min_probability": draw(st.sampled_from([0.3, 0.5, 0.7])),
+        "quiet_s": draw(st.sampled_from([0.2, 0.3])),
+        "around_s": draw(st.sampled_from([0.0, 0.1])),
+    }
+    return values, images, np.cumsum(steps).tolist(), fps
+
+
+def test_the_same_mouths_give_the_same_events_and_text(shown) -> None:
+    cases, expected = [], []
+
+    @settings(max_examples=25, **DRAWING)
+    @given(make_streams())
+    def collect(case: tuple) -> None:
+        values, images, times, fps = case
+        engine = Engine(Recognizer(BrightnessNetwork(fps)), is_preprocessed=True, **values)
+        pairs = zip(images, times, strict=True)
+        events = [event for one, s in pairs for event in engine.push(one, s)] + engine.end()
+        rows = [[one.kind, one.label, one.probability, one.seconds] for one in events]
+        expected.append((rows, engine.text))
+        facts = {"settings": describe_speech(engine.stream), "shape": SMALL_SHAPE, "fps": fps}
+        encoded = base64.b64encode(images.tobytes()).decode()
+        cases.append(facts | {"images": encoded, "times": times})
+
+    collect()
+    answers = shown.evaluate(READ_STREAMS, {"app": {"detector": {}}, "cases": cases})
+    for (found, found_text), (rows, text) in zip(answers, expected, strict=True):
+        compare_events(found, rows, 1e-4)
+        assert found_text == text
+    assert sum(bool(text) for _, text in expected) > 5
+
+
+# ---- the page
+
+
+def read_reel(recognizer: Recognizer, images: list[np.ndarray], fps: float = CAMERA_FPS) -> str:
+    """Return the words of a clip, as stage=live writes them."""
+    engine = Engine(recognizer, hop_s=HOP_S)
+    for number, image in enumerate(images):
+        engine.push(image, number / fps)
+    engine.end()
+    return engine.text
+
+
+def test_the_camera_writes_the_words_of_python(browser, address, recognizer, reel) -> None:
+    images = [cv2.imdecode(np.frombuffer(one, np.uint8), cv2.IMREAD_COLOR_RGB) for one in reel]
+    assert read_reel(recognizer, images) == "yes no"
+    with browsers.open_tab(browser, address, service_workers="block") as shown:
+        shown.wait_for_selector('html[data-state="ready"]')
+        shown.get_by_role("button", name="Start the camera").click()
+        text = shown.locator("#uv-text")
+        browsers.playwright.expect(text).to_contain_text("yes no", timeout=60_000)
+        assert text.inner_text() in "no " + "yes no " * 20
+        assert shown.locator("#uv-alert").is_hidden()
+        assert shown.locator("#uv-top li").count() == 2
+
+
+def write_webm(path: Path, images: list[np.ndarray]) -> Path:
+    """Write images as a video that browsers open."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=round(CAMERA_FPS))
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt, stream.options = "yuv420p", {"crf": "4", "b": "8M", "g": "3"}
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_clips_from_files_are_read_as_in_python(shown, recognizer, tmp_path: Path) -> None:
+    expect = browsers.playwright.expect
+    images = [cv2.resize(image, (320, 240)) for image in paint_words()[:90]]
+    path = write_webm(tmp_path / "words.webm", images)
+    decoded = [image for _, image in Video(path, FPS).frames()]
+    shown.get_by_label("Clip", exact=True).set_input_files(path)
+    text = f"It reads {read_reel(recognizer, decoded, FPS)}."
+    expect(shown.locator("#uv-file-status")).to_have_text(text, timeout=60_000)
+    path = write_webm(tmp_path / "word.webm", images[30:72])  # short: read as one word
+    reading = recognizer.read([image for _, image in Video(path, FPS).frames()])
+    shown.get_by_label("Clip", exact=True).set_input_files(path)
+    expect(shown.locator("#uv-file-status")).to_have_text(f"It reads {reading.label}.")
+    bars = shown.locator("#uv-file-top li").all_inner_texts()
+    assert f"{100 * reading.probability:.0f}" in bars[0]
+    path.write_bytes(b"no video")
+    shown.get_by_label("Clip", exact=True).set_input_files(path)
+    expect(shown.locator("#uv-file-alert")).to_contain_text("is not a video")
