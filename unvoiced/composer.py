@@ -103,6 +103,8 @@ class TextComposer:
         self._holds: list[np.ndarray] = []  # (26,) log-likelihoods of the letters
         self._spelled = ""
         self._spans: list[list[tuple[int, str, float]]] = []  # by end: start, word, letters' score
+        self._paths: list[list[_Path]] = [[_Path(0.0, ())]]  # by end, the best
+        self._path_kind: tuple[int, str | None] | None = None  # that they were found for
 
     @property
     def spelled(self) -> str:
@@ -150,6 +152,7 @@ class TextComposer:
             self._holds.pop()
             self._spans.pop()
             self._spelled = self._spelled[:-1]
+            del self._paths[len(self._spans) + 1 :]
 
     def save_state(self) -> tuple[Any, ...]:
         """Return the holds so far, for ``restore_state``."""
@@ -158,7 +161,10 @@ class TextComposer:
     def restore_state(self, state: tuple[Any, ...]) -> None:
         """Return to holds that ``save_state`` gave."""
         holds, spans, self._spelled = state
+        pairs = enumerate(zip(self._spans, spans, strict=False))
+        kept = next((n for n, (one, other) in pairs if one is not other), len(spans))
         self._holds, self._spans = list(holds), list(spans)
+        del self._paths[kept + 1 :]
 
     # ---- suggestions
 
@@ -231,19 +237,27 @@ class TextComposer:
 
     def _find_paths(self, most: int, previous: str | None) -> list[_Path]:
         """Return the best sequences of words for all holds (Viterbi, ``most`` best)."""
-        best: list[list[_Path]] = [[_Path(0.0, ())]]
-        for spans in self._spans:
-            found: dict[tuple[str, ...], float] = {}
-            for start, word, letters in spans:
-                for path in best[start]:
-                    last = path.words[-1] if path.words else previous
-                    score = path.score + letters + WORD_PENALTY
-                    score += self.language.score_after(word, last)
-                    words = (*path.words, word)
-                    found[words] = max(score, found.get(words, -np.inf))
-            ranked = sorted(found.items(), key=lambda item: -item[1])[: max(most, 4)]
-            best.append([_Path(score, words) for words, score in ranked])
-        return best[-1][:most] if self._spans else []
+        kind = (max(most, 4), previous)
+        if kind != self._path_kind:
+            self._path_kind, self._paths = kind, [[_Path(0.0, ())]]
+        for spans in self._spans[len(self._paths) - 1 :]:  # those before do not change
+            self._paths.append(self._extend_paths(spans, *kind))
+        return self._paths[-1][:most] if self._spans else []
+
+    def _extend_paths(
+        self, spans: list[tuple[int, str, float]], most: int, previous: str | None
+    ) -> list[_Path]:
+        """Return the best sequences of words that end with one of the spans."""
+        found: dict[tuple[str, ...], float] = {}
+        for start, word, letters in spans:
+            for path in self._paths[start]:
+                last = path.words[-1] if path.words else previous
+                score = path.score + letters + WORD_PENALTY
+                score += self.language.score_after(word, last)
+                words = (*path.words, word)
+                found[words] = max(score, found.get(words, -np.inf))
+        ranked = sorted(found.items(), key=lambda item: -item[1])[:most]
+        return [_Path(score, words) for words, score in ranked]
 
 
 def list_missing_letters(labels: Iterable[str]) -> list[str]:

@@ -160,3 +160,38 @@ def test_any_spelling_gives_sentences_of_known_words(text: str, undone: int) -> 
     assert scores == sorted(scores, reverse=True) and np.isfinite(scores).all()
     for one in composer.suggest(5):
         assert all(word in WORDS for word in one.text.split())
+
+
+def test_steps_back_and_forth_suggest_as_a_composer_that_starts_anew() -> None:
+    words = dict.fromkeys([*WORDS, "to", "do", "doctor", "dog", "my", "me", "cat"], 50)
+    language, rng = LanguageModel(words), np.random.default_rng(0)
+    composer, anew = TextComposer(LABELS, language), TextComposer(LABELS, language)
+    holds: list[np.ndarray] = []
+    saved = [(composer.save_state(), holds)]
+    for _ in range(40):
+        action = rng.integers(4)
+        if action == 0 and holds:
+            composer.undo()
+            holds = holds[:-1]
+        elif action == 1:
+            state, holds = saved[rng.integers(len(saved))]
+            composer.restore_state(state)
+        else:
+            holds = [*holds, rng.dirichlet(np.full(len(LABELS), 0.2))]
+            composer.add(holds[-1])
+        saved.append((composer.save_state(), holds))
+        anew.clear()
+        for hold in holds:
+            anew.add(hold)
+        previous = "my" if rng.random() < 0.2 else None
+        assert composer.propose(3, previous) == anew.propose(3, previous)
+
+
+def test_a_hold_extends_the_paths_of_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    composer, ends = TextComposer(LABELS, LanguageModel({"hello": 1})), []
+    extend = composer._extend_paths
+    monkeypatch.setattr(composer, "_extend_paths", lambda *a: ends.append(0) or extend(*a))
+    for letter in "helo" * 20:
+        composer.add_certain(letter)
+        composer.propose()
+    assert len(ends) == 80
