@@ -85,6 +85,13 @@ def test_a_word_is_spelled_with_an_error_accepted_taken_back_and_spoken(
     save_screenshot(shown, tmp_path, "suggestions_phone")
     shown.set_viewport_size({"width": 1100, "height": 900})
     number = water.locator("kbd").inner_text()
+    digits = shown.get_by_label("The keys 1, 2, 3 choose")
+    digits.uncheck()
+    assert not water.locator("kbd").is_visible()
+    for key in (number, "0"):
+        shown.keyboard.press(key)
+    digits.check()
+    assert shown.evaluate(TEXT) == SPELLED
     shown.keyboard.press(number)
     wait_for_text(shown, "water ")
     assert shown.evaluate("window.heard.at(-1)") == "water"

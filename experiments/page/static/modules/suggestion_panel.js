@@ -2,13 +2,15 @@
 // under a pointer or below the keyboard's focus, and a press on a button that has just changed is
 // ignored: it was meant for another text.
 
-import { element } from "./dom.js";
+import { element, whenPresent } from "./dom.js";
+import { loadValue, storeValue } from "./storage.js";
 
 const SETTLE_MS = 350;  // a finger's way to a button
 const HOLD_MS = 2500;  // for which a pointer that rests keeps the suggestions
 const ANNOUNCE_MS = 1200;  // without a change, after which a screen reader reads them
 /** @type {Object<string, number>} */
 const KEYS = { Digit1: 0, Digit2: 1, Digit3: 2, Numpad1: 0, Numpad2: 1, Numpad3: 2 };
+const STORED_NAME = "digits";  // false: the keys are switched off
 const UNDO_KEYS = ["Digit0", "Numpad0"];
 
 /**
@@ -102,9 +104,15 @@ export function startSuggestionPanel(hooks) {
     const button = /** @type {HTMLElement} */ (/** @type {Element} */ (event.target).closest(".uv-suggestion"));
     if (button) choose(listButtons().indexOf(button));
   });
+  whenPresent("digits", () => { element("digits").checked = loadValue(STORED_NAME) !== false; });
+  document.addEventListener("change", (event) => {
+    const box = /** @type {HTMLInputElement} */ (event.target);
+    if (box.id === "uv-digits") storeValue(STORED_NAME, box.checked ? null : false);
+  });
   document.addEventListener("keydown", (event) => {
     const isTyping = /** @type {Element} */ (event.target).closest?.("input:not([type=checkbox]), textarea, select");
     if (!hooks.isActive() || !element("suggestions")?.offsetParent) return;
+    if (!element("digits").checked) return;
     if (event.ctrlKey || event.metaKey || event.repeat || (isTyping && !event.altKey)) return;
     const n = KEYS[event.code], isUndo = UNDO_KEYS.includes(event.code);
     if (n === undefined && !isUndo) return;
