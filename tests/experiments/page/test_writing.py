@@ -17,9 +17,11 @@ from experiments.page import markup
 from experiments.page.writing import MAX_WORDS, NOT_OFFERED, OwnTexts, PageWriting
 from tests.helpers.pages import PointingNetwork, open_client
 from tests.helpers.spelling import LetterNetwork, spell
+from tests.helpers.streams import LipNetwork
 from tests.helpers.teaching import FakeHandTracker
 from unvoiced import Recognizer
 from unvoiced.streams import fingerspelling
+from unvoiced.writing.build import build_composer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
@@ -145,3 +147,13 @@ def test_the_row_of_suggestions_is_shown_where_words_are_suggested() -> None:
         assert row and row[0].endswith(" hidden>") is not has_suggestions
         assert ("uv-word-list" in page) is has_suggestions
         assert not re.findall(r"\{[a-z_]+\}| style=| on[a-z]+=", page)
+
+
+def test_models_of_words_suggest_words_and_take_none_of_ones_own() -> None:
+    recognizer = Recognizer(LipNetwork())
+    texts = OwnTexts(words=["Zoe"], phrases=["Please call my doctor."])
+    assert PageWriting().make_composer(recognizer, texts).labels == recognizer.classes
+    with pytest.raises(ValueError, match="reads its own 2 words alone"):
+        build_composer(recognizer, ["Zoe"])
+    page = markup.render_camera("lipread", has_suggestions=True)
+    assert "uv-word-list" not in page and "uv-phrase-list" in page
