@@ -8,7 +8,7 @@ from pathlib import Path
 from unvoiced.files import read_text
 from unvoiced.validation import shown
 from unvoiced.writing.ngrams import NgramModel
-from unvoiced.writing.word_models import WordModel, build_word_model
+from unvoiced.writing.word_models import WordModel, build_word_model, check_word_model
 
 MAX_FILE_BYTES = 64 << 20
 TRAIN, ENGLISH = "train", "english"
@@ -26,7 +26,7 @@ def make_word_model(
 
     Raises:
         ValueError: there are no sentences, a file cannot be read or knows no word of the training
-            texts, or English's lists are not installed.
+            texts, a checkpoint cannot hold its words, or English's lists are not installed.
     """
     if name is None:
         return None
@@ -38,6 +38,13 @@ def make_word_model(
             f"module.language_model={shown(name)} has no sentences; expected one or more."
         )
     model = NgramModel.from_sentences(sentences)
+    try:
+        check_word_model("n-grams", model.to_plain())
+    except ValueError as error:
+        raise ValueError(
+            f"module.language_model={shown(name)} has sentences that no checkpoint can hold "
+            f"({error}). Use plain sentences, without such words."
+        ) from None
     known = {word for text in texts for word in text.split()}
     if known and known.isdisjoint(model.words):
         raise ValueError(
