@@ -7,7 +7,11 @@ from importlib.metadata import distribution
 from experiments.export.web.libraries import RUNTIME_PACKAGE, VISION_PACKAGE
 
 # Of the Python packages of the same libraries: those of npm hold no texts.
-LICENSE_PLACES = {"mediapipe": "licenses/LICENSE", "onnxruntime": "../onnxruntime/LICENSE"}
+LICENSE_PLACES = {
+    "mediapipe": "licenses/LICENSE",
+    "onnxruntime": "../onnxruntime/LICENSE",
+    "symspellpy": "licenses/LICENSE",
+}
 NOTICE_PLACES = {
     "mediapipe": "licenses/NOTICE",
     "onnxruntime": "../onnxruntime/ThirdPartyNotices.txt",
@@ -22,7 +26,7 @@ def write_licenses(model_name: str) -> str:
     Args:
         model_name: the detector's file in ``model/``.
     """
-    apache, mit = (_read_license(name) for name in LICENSE_PLACES)
+    apache, mit, words = (_read_license(name) for name in LICENSE_PLACES)
     notices = "\n".join(_describe_notices(name) for name in NOTICE_PLACES)
     return f"""The app itself: Unvoiced, Apache License 2.0 (text below).
 
@@ -31,6 +35,9 @@ Apache License 2.0 (text below).
 model/{model_name}: a model of MediaPipe, Copyright Google LLC, Apache License 2.0 (text below).
 
 vendor/ort*: {RUNTIME_PACKAGE}, Copyright Microsoft Corporation, MIT License (text below).
+
+model/words.bin, where it is there: frequencies of English words from symspellpy, MIT License (third
+text below), which are W. Garbe's SymSpell, of Google Books Ngram data (CC BY 3.0) and SCOWL.
 
 model/network.onnx: trained with Unvoiced; its licence is that of whoever trained it.
 
@@ -42,6 +49,8 @@ sends none.
 {apache}
 {RULE}
 {mit}
+{RULE}
+{words}
 {notices}"""
 
 

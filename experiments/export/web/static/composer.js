@@ -39,6 +39,7 @@ export class TextComposer {
     this.holds = [];  // 26 log-likelihoods of the letters each
     this.spelled = "";
     this.spans = [];  // by end: {start, word, letters}
+    this.known = { most: 0, previous: null, spans: [], best: [] };
   }
 
   /** Return whether a label is a letter, and all letters have a label. */
@@ -125,21 +126,33 @@ export class TextComposer {
     return spans;
   }
 
-  /** Return the best sequences of words for all holds (Viterbi). */
+  /** Return the best sequences of words for all holds (Viterbi); those of earlier holds are remembered. */
   findPaths(most, previous) {
-    const best = [[{ score: 0, words: [] }]];
-    for (const spans of this.spans) {
-      const found = new Map();
-      for (const { start, word, letters } of spans) {
-        for (const path of best[start]) {
-          const last = path.words.length ? path.words[path.words.length - 1] : previous, words = [...path.words, word], key = words.join(" ");
-          const score = path.score + letters + WORD_PENALTY + this.language.scoreAfter(word, last);
-          if (!(found.get(key)?.score >= score)) found.set(key, { score, words });
-        }
-      }
-      best.push([...found.values()].sort((a, b) => b.score - a.score).slice(0, Math.max(most, 4)));
+    if (!this.spans.length) return [];
+    if (previous !== this.known.previous || most !== this.known.most) this.known = { previous, most, spans: [], best: [[{ score: 0, words: [] }]] };
+    const { spans, best } = this.known;
+    let count = 0;
+    while (count < spans.length && spans[count] === this.spans[count]) count += 1;
+    spans.length = count;
+    best.length = count + 1;
+    for (const next of this.spans.slice(count)) {
+      best.push(this.extendPaths(next, best, previous).slice(0, Math.max(most, 4)));
+      spans.push(next);
     }
-    return this.spans.length ? best[best.length - 1].slice(0, most) : [];
+    return best[best.length - 1].slice(0, most);
+  }
+
+  /** Return the sequences of words that end with one of the spans, best first. */
+  extendPaths(spans, best, previous) {
+    const found = new Map();
+    for (const { start, word, letters } of spans) {
+      for (const path of best[start]) {
+        const last = path.words.length ? path.words[path.words.length - 1] : previous, words = [...path.words, word], key = words.join(" ");
+        const score = path.score + letters + WORD_PENALTY + this.language.scoreAfter(word, last);
+        if (!(found.get(key)?.score >= score)) found.set(key, { score, words });
+      }
+    }
+    return [...found.values()].sort((a, b) => b.score - a.score);
   }
 }
 

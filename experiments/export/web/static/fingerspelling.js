@@ -23,7 +23,8 @@ export class FingerspellingStream {
 
   /** List the labels of the probabilities: the classes of the model or profile, and a pause. */
   listLabels() {
-    this.labels = [...this.recognizer.classes];
+    this.classes = this.recognizer.classes;
+    this.labels = [...this.classes];
     if (!this.labels.includes(PAUSE_LABEL)) this.labels.push(PAUSE_LABEL);
   }
 
@@ -64,9 +65,19 @@ export class FingerspellingStream {
 
   /** Read an image and return the events. */
   async push(image, seconds, timer) {
+    const events = this.followClasses(seconds);
     timer.measure("landmarks", () => this.track(image));
     const probabilities = await timer.measureLater("network", () => this.predict(seconds));
-    return timer.measure("decision", () => this.detector.push(probabilities, this.labels, seconds));
+    return [...events, ...timer.measure("decision", () => this.detector.push(probabilities, this.labels, seconds))];
+  }
+
+  /** Release the letter that is held where the recognizer has another profile now. */
+  followClasses(seconds) {
+    if (this.classes === this.recognizer.classes) return [];
+    const events = this.detector.end(this.labels, seconds);
+    this.detector.forget();
+    this.listLabels();
+    return events;
   }
 
   /** Return the events of the end of the stream: the release of the letter that is still held. */

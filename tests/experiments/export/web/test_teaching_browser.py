@@ -199,7 +199,7 @@ def test_numbers_of_16_bits_are_those_of_numpy(browser, address) -> None:
 def make_writings(draw: st.DrawFn) -> dict[str, Any]:
     """Draw words that are spelled with errors, and what a person does with the suggestions."""
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
-    words = st.sampled_from(["water", "hello", "please", "callmydoctor", "zoe", "iam", "q", "book"])
+    words = st.sampled_from(["water", "hello", "callme", "zoe", "iam", "q", "book"])
     steps: list[tuple[str, Any]] = []
     for word in draw(st.lists(words, min_size=1, max_size=3)):
         for letter in word:
@@ -241,7 +241,7 @@ def test_the_same_probabilities_give_the_same_suggestions(browser, address) -> N
     language, cases, expected = quantize_language(english()), [], []
 
     @settings(
-        max_examples=25,
+        max_examples=10,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
         database=None,
@@ -296,7 +296,9 @@ def test_signs_are_taught_kept_and_read_after_a_reload(browser, address, app, tm
         show_hand(shown, "L")
         shown.locator("#uv-own-name").fill("Zoë <3")
         shown.keyboard.press("Enter")
-        shown.get_by_text("3 classes, 9 recordings").wait_for()
+        shown.locator("#uv-dots", has_text="●●○").wait_for()
+        shown.keyboard.press("Escape")
+        shown.get_by_text("3 classes, 6 recordings").wait_for()
         with shown.expect_download() as download:
             shown.locator("#uv-profile-save").click()
         download.value.save_as(file)
@@ -310,7 +312,7 @@ def test_signs_are_taught_kept_and_read_after_a_reload(browser, address, app, tm
         shown.wait_for_selector('html[data-state="ready"]')
         assert shown.locator("#uv-profile-text").inner_text().startswith("None yet")
         shown.locator("#uv-profile-file").set_input_files(file)
-        shown.get_by_text("In use: 3 classes, 9 recordings").wait_for()
+        shown.get_by_text("In use: 3 classes, 6 recordings").wait_for()
     recognizer = Recognizer(app.parent / "pointing.onnx", profile=file)
     assert recognizer.profile.measure_accuracy() == 1
     assert recognizer.read(paint_pointing_hand("L")).label == "Zoë <3"
