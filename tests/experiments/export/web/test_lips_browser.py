@@ -87,7 +87,7 @@ def address(app: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def reel(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """Return the JPEG images of a clip of two words."""
-    return [encode_jpeg(image) for image in paint_words()[:90]]
+    return [encode_jpeg(image) for image in paint_words()]
 
 
 @pytest.fixture(scope="module")
