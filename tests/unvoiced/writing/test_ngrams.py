@@ -96,8 +96,8 @@ def test_a_setting_names_training_texts_or_a_file(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read .*expected train, english, or a text file"),
-        (b"\xff\xfe\x00", "not text in UTF-8"),
+        (None, "cannot be read: .*expected train, english, or a text file"),
+        (b"\xff\xfe\x00", "not a text in UTF-8"),
         (b"\n\n", "has no sentences"),
         (b"guten tag", "knows no word of the training texts"),
     ],
