@@ -17,7 +17,7 @@ from unvoiced.validation import is_number, require
 
 DEFAULT_RATE = 30.0  # frames a second of a model of several frames that states no rate
 MAX_FRAMES = 1_000  # of one answer
-MAX_CHANGE = 0.12  # palm lengths; the frames of a hold differ by 0.11 at most (95 % of 4,620 holds)
+MAX_CHANGE = 0.2  # palm lengths; the frames of a hold differ by 0.15 at most (98 of 100 holds)
 
 
 class FingerspellingStream:
@@ -34,6 +34,8 @@ class FingerspellingStream:
 
     Attributes:
         window_s: seconds between the first and the last frame that the network takes.
+        max_change: see above.
+        static_labels: the model's own labels that are shapes, not movements.
 
     Raises:
         ValueError: a setting is not valid.
@@ -63,6 +65,7 @@ class FingerspellingStream:
         )
         self.window_s = (frames - 1) / (rate or DEFAULT_RATE)
         self._landmarks: deque[tuple[float, np.ndarray]] = deque(maxlen=MAX_FRAMES)
+        self.max_change = max_change
         self._shapes = ShapeHistory(self.detector.hold_s, max_change) if max_change else None
         self.reading = NO_READING
         self._list_labels()
@@ -97,7 +100,7 @@ class FingerspellingStream:
         if PAUSE_LABEL not in self.labels:
             self.labels.append(PAUSE_LABEL)
         known = set(self.recognizer.metadata["classes"])
-        self._static_labels = known - set(self.recognizer.spec.drawn_labels)
+        self.static_labels = known - set(self.recognizer.spec.drawn_labels)
 
     def _follow_classes(self, seconds: float) -> list[Event]:
         """Release the letter that is held where the recognizer has another profile now."""
@@ -110,7 +113,7 @@ class FingerspellingStream:
 
     def _can_start(self, label: str) -> bool:
         """Return whether the hand moves no more than the sign allows."""
-        if self._shapes is None or label not in self._static_labels:
+        if self._shapes is None or label not in self.static_labels:
             return True
         return self._shapes.is_still()
 

@@ -69,9 +69,13 @@ def describe_hand_detector(metadata: dict[str, Any], min_confidence: float) -> d
 
 
 def describe_holds(stream: FingerspellingStream) -> dict[str, Any]:
-    """Return the settings of fingerspelling.js: those of the stream's ``HoldDetector``."""
+    """Return the settings of fingerspelling.js: those of the stream and its ``HoldDetector``."""
     names = (field.name for field in fields(HoldDetector) if not field.name.startswith("_"))
-    return {name: getattr(stream.detector, name) for name in names} | {"window_s": stream.window_s}
+    return {name: getattr(stream.detector, name) for name in names} | {
+        "window_s": stream.window_s,
+        "max_change": stream.max_change,
+        "static_labels": sorted(stream.static_labels),
+    }
 
 
 def describe_face_detector(metadata: dict[str, Any], min_confidence: float) -> dict[str, Any]:

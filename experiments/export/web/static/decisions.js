@@ -49,8 +49,12 @@ export class HoldDetector {
     this.forget();
   }
 
-  /** Return the events of the probabilities of the labels at a time of the stream. */
-  push(probabilities, labels, seconds) {
+  /**
+   * Return the events of the probabilities of the labels at a time of the stream.
+   *
+   * @param {(label: string) => boolean} canStart whether a label that was held for long enough may count
+   */
+  push(probabilities, labels, seconds, canStart = () => true) {
     const { min_probability, repeat_s, hold_s } = this.settings;
     const mean = this.updateMean(probabilities, seconds), best = findLargest(mean);
     const events = this.detectRelease(mean, best, labels, seconds);
@@ -68,7 +72,7 @@ export class HoldDetector {
         this.countedS = seconds;
         events.push(this.countHold("held", best, labels, seconds));
       }
-    } else if (this.current < 0 && seconds - this.candidateSinceS >= hold_s - TOLERANCE_S) {
+    } else if (this.current < 0 && seconds - this.candidateSinceS >= hold_s - TOLERANCE_S && canStart(labels[best])) {
       this.current = best;
       this.countedS = seconds;
       this.absentSinceS = null;

@@ -5,6 +5,7 @@ import { HoldCapturer } from "./holds.js";
 import { limitSide } from "./images.js";
 import { NO_READING } from "./recognizer.js";
 import { drawHand } from "./skeleton.js";
+import { ShapeHistory } from "./stillness.js";
 
 const MAX_FRAMES = 1000;  // of one answer
 
@@ -18,6 +19,8 @@ export class FingerspellingStream {
     Object.assign(this, { recognizer, app, numFrames: input.frames, history: [], reading: NO_READING });
     this.detector = new HoldDetector(app.settings);
     this.minProbability = this.detector.settings.min_probability;
+    this.shapes = new ShapeHistory(this.detector.settings.hold_s, app.settings.max_change ?? Infinity);
+    this.staticLabels = new Set(app.settings.static_labels);  // which are shapes, not movements
     this.listLabels();
   }
 
@@ -44,6 +47,7 @@ export class FingerspellingStream {
   restart() {
     this.detector = new HoldDetector(this.app.settings);
     this.listLabels();
+    this.shapes.push(null, 0);
     this.history = [];  // landmarks and seconds of the time that the network takes
     this.reading = NO_READING;
     this.hand = null;
@@ -68,7 +72,10 @@ export class FingerspellingStream {
     const events = this.followClasses(seconds);
     timer.measure("landmarks", () => this.track(image));
     const probabilities = await timer.measureLater("network", () => this.predict(seconds));
-    return [...events, ...timer.measure("decision", () => this.detector.push(probabilities, this.labels, seconds))];
+    this.shapes.push(this.hand && this.hand.landmarks, seconds);
+    const canStart = (label) => !this.staticLabels.has(label) || this.shapes.isStill();
+    const decide = () => this.detector.push(probabilities, this.labels, seconds, canStart);
+    return [...events, ...timer.measure("decision", decide)];
   }
 
   /** Release the letter that is held where the recognizer has another profile now. */

@@ -48,6 +48,7 @@ const FINGERSPELLING_CHECKS = {
   settings: isTable({
     window_s: isSeconds, smooth_s: optional(isSeconds), hold_s: optional(isSeconds), release_s: optional(isSeconds),
     repeat_s: optional(isNumber(1e-3, 3600)), min_probability: optional(isShare), keep_probability: optional(isShare),
+    max_change: optional(isNumber(1e-6, 1000)), static_labels: optional(isListOf(isText(MAX_NAME), 0, MAX_CLASSES)),
   }),
   detector: isTable({
     min_confidence: isShare, num_hands: isWhole(1, 2), video_step_ms: isWhole(1, 1000),

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from datamodules.silence.hand import HandSilence
 from experiments.export.web.folder import write_folder
 from experiments.export.web.libraries import locate_libraries
 from experiments.export.web.one_file import write_one_file
@@ -30,6 +31,7 @@ from unvoiced import Recognizer
 from unvoiced.metadata import check_metadata
 from unvoiced.networks import REQUIRED_KEYS
 from unvoiced.streams.decisions import HoldDetector, TextBuffer
+from unvoiced.streams.stillness import ShapeHistory
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
@@ -80,6 +82,14 @@ DECIDE = """async (cases) => {
   });
 }"""
 
+KEEP_SHAPE = """async (steps) => {
+  const { ShapeHistory } = await import(new URL("stillness.js", document.baseURI));
+  const shapes = new ShapeHistory(0.5, 0.12);
+  return steps.map(([seconds, landmarks]) => {
+    shapes.push(landmarks, seconds);
+    return shapes.isStill();
+  });
+}"""
 PARSE = """async (texts) => {
   const { parseAbout } = await import(new URL("metadata.js", document.baseURI));
   return texts.map((text) => {
@@ -211,6 +221,21 @@ def test_the_same_probabilities_give_the_same_events(browser, address) -> None:
         np.testing.assert_allclose(*numbers, atol=1e-9)
         assert result["text"] == text
     assert sum(len(events) for events, _ in expected) > 100
+
+
+def test_a_hand_is_still_as_in_python(browser, address) -> None:
+    silence = HandSilence(["A", "B", "K"], {"frame": {"shape": [63]}})
+    streams = [*silence.simulate_silence(3, 0), *silence.simulate_words(3, 1)]
+    frames = np.concatenate([stream.frames for stream in streams]).astype(float)
+    shapes, expected, steps = ShapeHistory(0.5, 0.12), [], []
+    for number, landmarks in enumerate(frames):
+        hand = landmarks if landmarks.any() else None
+        shapes.push(hand, number / 30)
+        expected.append(shapes.is_still())
+        steps.append([number / 30, None if hand is None else hand.tolist()])
+    with open_app(browser, address) as shown:
+        assert shown.evaluate(KEEP_SHAPE, steps) == expected
+    assert 0.2 < np.mean(expected) < 0.8
 
 
 LABELS = ["A", "B", "space", "del", "nothing"]
