@@ -20,7 +20,7 @@ COMMAND = re.compile(r"(?:\bpython|^torchrun\b.*|^srun\b.*) run\.py\b\s*(.*)")
 FILE_KEYS = (
     *("ckpt_path", "profile", "init_from", "pronunciations", "serve.auth_file"),
     *("serve.certificate", "serve.key"),
-    "tokenizer.path",
+    *("tokenizer.path", "live.words", "live.phrases"),
 )
 FOLDER_KEYS = ("data_dir", "resume")
 
