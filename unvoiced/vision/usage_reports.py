@@ -63,7 +63,10 @@ def block_usage_reports() -> bool:
     Once per process, with a warning where it does not work.
     """
     is_supported = sys.platform == "linux" and sys.maxsize > 2**32
-    is_blocked = is_supported and _redirect_resolver()
+    try:
+        is_blocked = is_supported and _redirect_resolver()
+    except OSError:  # a system that keeps such pages from being written
+        is_blocked = False
     if not is_blocked:
         LOGGER.warning(NOT_BLOCKED)
     return is_blocked
