@@ -4,6 +4,7 @@ import { element, showSentence } from "./dom.js";
 import { startFilePanel } from "./file_panel.js";
 import { keepForOffline } from "./offline.js";
 import { startPanels } from "./panels.js";
+import { requireBrowser } from "./requirements.js";
 import { followColorScheme } from "./theme.js";
 import { WorkerClient, createWorkerAnswerer, startWorker } from "./worker_answerer.js";
 
@@ -18,18 +19,23 @@ const listMovable = (contents) =>
 export async function startApp(parts) {
   followColorScheme();
   linkLicenses(parts);
-  const client = new WorkerClient(startWorker(parts)), contents = parts.contents;
-  const opening = client.ask("open", { contents }, contents ? listMovable(contents) : []);
-  startPanels(createWorkerAnswerer(client, opening, parts));
-  startFilePanel(client, opening);
-  keepForOffline(parts);
   try {
-    await opening;
-    await showVisit(client, Boolean(contents));
+    requireBrowser();
+    await runApp(parts);
     document.documentElement.dataset.state = "ready";
   } catch (error) {
     element("start-up").textContent = "";
     showSentence(element("alert"), error.message);
     document.documentElement.dataset.state = "failed";
   }
+}
+
+async function runApp(parts) {
+  const client = new WorkerClient(startWorker(parts)), contents = parts.contents;
+  const opening = client.ask("open", { contents }, contents ? listMovable(contents) : []);
+  startPanels(createWorkerAnswerer(client, opening, parts));
+  startFilePanel(client, opening);
+  keepForOffline(parts);
+  await opening;
+  await showVisit(client, Boolean(contents));
 }

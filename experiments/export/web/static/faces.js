@@ -1,7 +1,8 @@
 // Faces in images, found with MediaPipe: unvoiced/vision/faces.py.
 import { cropAround, cropCentres, roundEven } from "./images.js";
-import { loadMediaPipe } from "./mediapipe_tasks.js";
+import { loadMediaPipe, openTask } from "./mediapipe_tasks.js";
 
+const MODEL = "model/face_detection_short_range.tflite";
 const NO_CORNER = [0, 0];
 const USED_KEYPOINTS = [0, 1, 3];  // both eyes and the mouth
 
@@ -46,13 +47,13 @@ export class FaceDetector {
 
   /** Load the library and the model. */
   async load(parts) {
-    const model = parts.read("model/face_detection_short_range.tflite");
-    const { library, files } = await loadMediaPipe(parts);
-    this.task = await library.FaceDetector.createFromOptions(files, {
-      baseOptions: { modelAssetBuffer: new Uint8Array(await model), delegate: "CPU" },
+    const [{ library, files }, model] = await Promise.all([loadMediaPipe(parts), parts.read(MODEL)]);
+    const options = {
+      baseOptions: { modelAssetBuffer: new Uint8Array(model), delegate: "CPU" },
       runningMode: "IMAGE",
       minDetectionConfidence: this.settings.min_confidence,
-    });
+    };
+    this.task = await openTask(library.FaceDetector, files, options, MODEL);
   }
 
   /**

@@ -4,9 +4,10 @@ import { HandFinder, HandLandmarkerFactory, HandTracker } from "./hands.js";
 import { HoldCapturer } from "./holds.js";
 import { limitSide } from "./images.js";
 import { NO_READING } from "./recognizer.js";
-import { drawHand } from "./skeleton.js";
+import { HAND_SIZE, drawHand } from "./skeleton.js";
 import { ShapeHistory } from "./stillness.js";
 
+const OTHER_HANDS = "model/about.json states another number of hands than its model reads. Export the app again.";
 const MAX_FRAMES = 1000;  // of one answer
 
 /** Reads every frame; a letter counts when it is held, or drawn. */
@@ -15,7 +16,8 @@ export class FingerspellingStream {
 
   /** @param {import("./recognizer.js").Recognizer} recognizer predicts letters */
   constructor(recognizer) {
-    const { app, input } = recognizer.about;
+    const { app, input, frame } = recognizer.about;
+    if (frame.shape.length !== 1 || frame.shape[0] !== HAND_SIZE * app.detector.num_hands) throw new Error(OTHER_HANDS);
     Object.assign(this, { recognizer, app, numFrames: input.frames, history: [], reading: NO_READING });
     this.detector = new HoldDetector(app.settings);
     this.minProbability = this.detector.settings.min_probability;

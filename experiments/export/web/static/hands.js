@@ -1,7 +1,9 @@
 // Hands in images, found with MediaPipe: unvoiced/vision/hands.py.
 import { HAND_SIZE } from "./skeleton.js";
 import { addBorder, cropAround, cropCentres, isGrey, limitSide, toSkinTones } from "./images.js";
-import { loadMediaPipe } from "./mediapipe_tasks.js";
+import { loadMediaPipe, openTask } from "./mediapipe_tasks.js";
+
+const MODEL = "model/hand_landmarker.task";
 
 /**
  * @typedef {{landmarks: Float32Array, handedness: string, score: number}} Hand landmarks of 21 points
@@ -31,21 +33,22 @@ export class HandLandmarkerFactory {
 
   /** Load the library and the model. */
   async load() {
-    const model = this.parts.read("model/hand_landmarker.task");
-    Object.assign(this, await loadMediaPipe(this.parts), { model: new Uint8Array(await model) });
+    const [library, model] = await Promise.all([loadMediaPipe(this.parts), this.parts.read(MODEL)]);
+    Object.assign(this, library, { model: new Uint8Array(model) });
   }
 
   /** Return one graph of MediaPipe. */
   async open(isVideo, factor = 1) {
     const { min_confidence, num_hands } = this.settings;
-    return this.library.HandLandmarker.createFromOptions(this.files, {
+    const options = {
       baseOptions: { modelAssetBuffer: this.model.slice(), delegate: "CPU" },
       runningMode: isVideo ? "VIDEO" : "IMAGE",
       numHands: num_hands,
       minHandDetectionConfidence: min_confidence * factor,
       minHandPresenceConfidence: min_confidence,
       minTrackingConfidence: min_confidence,
-    });
+    };
+    return openTask(this.library.HandLandmarker, this.files, options, MODEL);
   }
 }
 

@@ -15,3 +15,20 @@ export async function loadMediaPipe(parts) {
   };
   return { library: await import(parts.locate("vendor/vision_bundle.js")), files };
 }
+
+/**
+ * Open a task of the library.
+ * @param {any} kind such as HandLandmarker
+ * @param {object} files of `loadMediaPipe`
+ * @param {object} options
+ * @param {string} path of the model
+ * @throws {Error} with a sentence: the model or a file of the library is damaged or missing
+ */
+export async function openTask(kind, files, options, path) {
+  try {
+    return await kind.createFromOptions(files, options);
+  } catch (error) {
+    console.error(error);
+    throw new Error(`${path}, or MediaPipe's library in vendor/, is damaged or missing. Export the app again.`);
+  }
+}

@@ -14,6 +14,9 @@ export function logSoftmax(logits) {
   return shifted.map((value) => value - logSum);
 }
 
+const RUNTIME = "vendor/ort-wasm-simd-threaded.wasm";
+const OTHER_INPUTS = "model/network.onnx does not read what model/about.json states. Export the app again.";
+
 /** An exported network, run by ONNX Runtime. */
 export class Recognizer {
   /** @param {any} about the checked facts of the model */
@@ -41,13 +44,14 @@ export class Recognizer {
   async load(parts) {
     const ort = await import(parts.locate("vendor/ort.wasm.bundle.min.js"));
     ort.env.wasm.numThreads = 1;
-    ort.env.wasm.wasmPaths = { wasm: parts.locate("vendor/ort-wasm-simd-threaded.wasm") };
+    ort.env.wasm.wasmPaths = { wasm: parts.locate(RUNTIME) };
     ort.env.logLevel = "fatal";  // errors are thrown as well
     this.ort = ort;
     const content = new Uint8Array(await parts.read("model/network.onnx"));
     try {
       this.session = await ort.InferenceSession.create(content, { executionProviders: ["wasm"] });
     } catch {
+      await parts.read(RUNTIME);  // or it is missing
       throw new Error("model/network.onnx is damaged or not a network that can be run. Export the app again.");
     }
   }
@@ -63,7 +67,11 @@ export class Recognizer {
     if (names.length !== inputs.length) {
       throw new Error(`model/network.onnx has ${names.length} inputs; expected ${inputs.length}. Export the app again.`);
     }
-    return this.session.run(Object.fromEntries(names.map((name, n) => [name, inputs[n]])));
+    try {
+      return await this.session.run(Object.fromEntries(names.map((name, n) => [name, inputs[n]])));
+    } catch {
+      throw new Error(OTHER_INPUTS);
+    }
   }
 
   /** Return the probabilities of the classes for landmarks (T, 63 or 126) or mouths (T, h, w), flat. */

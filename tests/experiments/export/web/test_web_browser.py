@@ -26,6 +26,7 @@ from experiments.export.web.one_file import write_one_file
 from tests.helpers.hostile_cards import VALUES
 from tests.helpers.measure_web_app import memory_mb
 from tests.helpers.pages import POINTING_LETTERS, encode_jpeg, paint_pointing_hand
+from tests.helpers.paths import ROOT
 from tests.helpers.web_apps import make_source, paint_varied_hands, serve_folder
 from unvoiced import Recognizer
 from unvoiced.metadata import check_metadata
@@ -475,6 +476,30 @@ def refuses_in_python(about: dict[str, Any], key: str, value: Any) -> bool:
     return False
 
 
+TWO_HANDS = {"frame": {"shape": [126], "dtype": "float32", "rate": None}}
+FAILURES = {
+    "cut": "network.onnx is damaged",
+    "other": "one number for each class",
+    "bare": "hand_landmarker.task is missing",
+    "hand": "hand_landmarker.task, or MediaPipe's library in vendor/, is damaged",
+    "library": "ort-wasm-simd-threaded.wasm is missing",
+    "shape": "another number of hands",
+    "lips": "does not read what model/about.json states",
+}
+
+
+def test_browsers_that_lack_something_get_a_sentence(browser, address) -> None:
+    for script, sentence in {
+        "delete window.OffscreenCanvas": "This browser has no OffscreenCanvas.",
+        "WebAssembly.validate = () => false": "no WebAssembly with SIMD. Use a current one.",
+    }.items():
+        context = browser.new_context(service_workers="block")
+        context.add_init_script(script)
+        shown = visit(context, address, "failed")
+        playwright.expect(shown.locator("#uv-alert")).to_contain_text(sentence)
+        context.close()
+
+
 def test_damaged_models_get_a_sentence_and_names_are_text(browser, app, tmp_path: Path) -> None:
     context = browser.new_context(service_workers="block")
 
@@ -485,7 +510,13 @@ def test_damaged_models_get_a_sentence_and_names_are_text(browser, app, tmp_path
         path = copy_app("cut") / "model/network.onnx"
         path.write_bytes(path.read_bytes()[:200])
         change_about(copy_app("other"), classes=["A", "B"])
-        for name, sentence in {"cut": "is damaged", "other": "one number for each class"}.items():
+        (copy_app("bare") / "model/hand_landmarker.task").unlink()
+        (copy_app("hand") / "model/hand_landmarker.task").write_bytes(b"no model")
+        (copy_app("library") / "vendor/ort-wasm-simd-threaded.wasm").unlink()
+        change_about(copy_app("shape"), frame=TWO_HANDS["frame"])
+        network = (ROOT / "tests/golden/models/lipread.onnx").read_bytes()
+        (copy_app("lips") / "model/network.onnx").write_bytes(network)
+        for name, sentence in FAILURES.items():
             shown = visit(context, f"{address}{name}/", "failed")
             playwright.expect(shown.locator("#uv-alert")).to_contain_text(sentence)
         name = "<img src=x onerror=alert(1)>"
