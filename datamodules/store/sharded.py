@@ -174,7 +174,8 @@ def _find_count(data_dir: Path) -> int:
 def _refuse_unusable(
     shards: Sequence[Shard], data_dir: Path, description: Description, items: Sequence[Item]
 ) -> None:
-    faults = {shard: explain_unusable(shard, data_dir, description, items) for shard in shards}
+    source = describe_shard(shards[0], items)
+    faults = {shard: explain_unusable(shard, data_dir, description, source) for shard in shards}
     faults = {shard: fault for shard, fault in faults.items() if fault}
     if faults:
         raise UnusableShardsError(faults)

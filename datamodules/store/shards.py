@@ -126,7 +126,7 @@ def explain_foreign(
         folder: of the shard.
         meta: content of its ``meta.json``.
         description: of the set.
-        source: ``describe_shard`` of the shard today.
+        source: ``describe_shard`` of any shard today.
     """
     stored = meta.get(SHARD_KEY)
     if not isinstance(stored, dict):
@@ -144,9 +144,9 @@ def explain_foreign(
 
 
 def explain_unusable(
-    shard: Shard, data_dir: Path, description: Description, items: Sequence[Item]
+    shard: Shard, data_dir: Path, description: Description, source: dict[str, Any]
 ) -> str:
-    """Return why a shard cannot be merged, "" if it can."""
+    """Return why a shard cannot be merged, "" if it can; ``source`` describes any shard today."""
     folder = shard.locate(data_dir)
     if not (folder / META_NAME).is_file():
         return "is missing"
@@ -154,7 +154,7 @@ def explain_unusable(
         meta = read_meta(folder)
     except ValueError as error:
         return _advise_deletion(f"is damaged ({error})", folder)
-    foreign = explain_foreign(folder, meta, description, describe_shard(shard, items))
+    foreign = explain_foreign(folder, meta, description, source)
     if foreign or meta["complete"]:
         return foreign
     owner = read_owner(folder / LOCK_NAME)
