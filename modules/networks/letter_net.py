@@ -101,7 +101,8 @@ class LetterNet(Network):
 
     def _average_time(self, values: Tensor, x: Tensor) -> Tensor:
         """Average over the frames of x, (members, B * T or B, D) → (members, B, D)."""
-        return values.reshape(self.num_members, len(x), -1, values.shape[-1]).mean(2)
+        frames = 1 if self.has_motion else x.shape[1]
+        return values.reshape(self.num_members, x.shape[0], frames, -1).mean(2)
 
     def _describe_pair(self, hands: Tensor) -> Tensor:
         """Return the features of two hands, (N, 126) → (N, inputs); zeros for an absent hand."""

@@ -298,15 +298,15 @@ def letters(hand_model_file: Path) -> Recognizer:
 
 
 def test_a_hand_gives_started_held_and_released_events(letters: Recognizer) -> None:
-    engine, image = Engine(letters, hold_s=0.3), paint_hand()
+    engine, image = Engine(letters, hold_s=0.5), paint_hand()
     blank = np.full_like(image, 205)
-    events = [event for n in range(6) for event in engine.push(image, n / 10)]
-    assert [(event.kind, event.seconds) for event in events] == [("started", 0.3)]
+    events = [event for n in range(8) for event in engine.push(image, n / 10)]
+    assert [(event.kind, event.seconds) for event in events] == [("started", 0.5)]
     assert engine.text == events[0].label == engine.top[0][0]
     assert (engine.annotated_image != image).any() and engine.annotated_image.shape == image.shape
     assert set(engine.latency_ms) == {"landmarks", "network", "decision"}
     assert draw_screen(engine, "A", 9.0).shape == (SCREEN_HEIGHT, SCREEN_HEIGHT + PANEL_WIDTH, 3)
-    events = [event for n in range(6, 14) for event in engine.push(blank, n / 10)]
+    events = [event for n in range(8, 16) for event in engine.push(blank, n / 10)]
     assert events[0].kind == "released" and engine.top == ()
     assert (engine.annotated_image == blank).all()
 

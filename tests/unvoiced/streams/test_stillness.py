@@ -24,10 +24,11 @@ class OneLetterNetwork(HandNetwork):
 
 
 def move_hand(seconds: float, speed: float) -> np.ndarray:
-    """Return landmarks (T, 63) of a hand whose index finger bends at a speed, and which sways."""
+    """Return landmarks (T, 63) of a hand whose fingers bend at a speed, and which sways."""
     hands = np.repeat(SHAPE[None], round(seconds * FPS), 0)
     times = np.arange(len(hands)) / FPS
-    hands[:, 5:9, 1] += speed * times[:, None]
+    beyond_knuckles = [joint for joint in range(5, 21) if joint % 4 != 1]
+    hands[:, beyond_knuckles, 1] += speed * times[:, None]
     return (hands + 0.1 * np.sin(times)[:, None, None]).reshape(-1, 63)
 
 

@@ -58,7 +58,7 @@ def test_words_of_the_model_are_told_from_others(kind: type, label: str) -> None
 
 
 def test_answers_are_counted_at_each_threshold() -> None:
-    hand = np.random.default_rng(0).random((60, 63)).astype(np.float32)
+    hand = np.random.default_rng(0).random(63).astype(np.float32)[None].repeat(60, 0)
     silent = RecordedStream("still hand", hand, 30.0, settings={"is_preprocessed": True})
     spoken = RecordedStream(
         "words", hand, 30.0, (SpokenWord("A", 0.0, 2.0),), settings={"is_preprocessed": True}
