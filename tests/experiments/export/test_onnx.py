@@ -360,7 +360,10 @@ def test_networks_that_cannot_be_exported_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ("export.quantize=int8", "export.quantize=int8 is for export.format=onnx, web and html, not pth"),
+        (
+            "export.quantize=int8",
+            "export.quantize=int8 is for export.format=onnx, web and html, not pth",
+        ),
         ("export.quantize=int4", "export.quantize=int4 is not valid; expected int8, or null"),
         (
             "export.format=tflite",

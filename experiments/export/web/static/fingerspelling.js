@@ -135,7 +135,8 @@ export class FingerspellingStream {
 
   /** Return the landmarks of the time that the network takes, whatever the camera's frame rate. */
   collectLandmarks(landmarks, seconds) {
-    this.history = [...this.history, { landmarks, seconds }].slice(-MAX_FRAMES)
+    const earlier = this.history.filter((frame) => frame.seconds < seconds);  // the clock may stand still
+    this.history = [...earlier, { landmarks, seconds }].slice(-MAX_FRAMES)
       .filter((frame) => seconds - frame.seconds <= this.app.settings.window_s + TOLERANCE_S);
     const frames = new Float32Array(landmarks.length * this.history.length);
     this.history.forEach((frame, n) => frames.set(frame.landmarks, n * landmarks.length));
