@@ -95,7 +95,7 @@ READ_STREAMS = """async ({ app, cases }) => {
     const bytes = Uint8Array.from(atob(images), (one) => one.charCodeAt(0));
     const size = shape[0] * shape[1];
     const recognizer = {
-      about: { app: { ...app, settings }, frame: { shape, rate: fps } },
+      about: { app: { ...app, settings, is_joined: false }, frame: { shape, rate: fps } },
       async predictProbabilities(frames) {
         let brightest = 0, sum = 0;
         for (const value of frames) { brightest = Math.max(brightest, value); sum += value; }
@@ -108,7 +108,7 @@ READ_STREAMS = """async ({ app, cases }) => {
     };
     const stream = new LipStream(recognizer);
     stream.openTracker = (keepS) => new CropTracker(fps, keepS);
-    const engine = new Engine(stream, { is_joined: false }), events = [];
+    const engine = new Engine(recognizer, stream, null), events = [];
     for (const [n, seconds] of times.entries()) {
       events.push(...(await engine.push(bytes.subarray(n * size, (n + 1) * size), seconds)));
     }

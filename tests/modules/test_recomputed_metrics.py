@@ -51,7 +51,7 @@ def recompute_labels(rows: pd.DataFrame) -> dict[str, float]:
     }
     is_drawn = label.isin(["J", "Z"])
     for name, kind in (("drawn", rows[is_drawn]), ("held", rows[~is_drawn])):
-        if len(kind) and is_drawn.any():
+        if len(kind):
             result[f"test/{name}_n"] = len(kind)
             result[f"test/{name}_acc"] = (kind["label"] == kind["prediction"]).mean()
     return result | {f"test/acc_top{k}": (rows["label_rank"] <= k).mean() for k in (2, 3, 4, 5)}
