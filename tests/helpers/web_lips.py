@@ -115,7 +115,7 @@ READ_STREAMS = """async ({ app, cases }) => {
     events.push(...(await engine.end()));
     const rows = events.map(({ kind, label, probability, seconds }) =>
       [kind, label, probability, seconds]);
-    answers.push([rows, engine.text]);
+    answers.push([rows, engine.writer.text]);
   }
   return answers;
 }"""
