@@ -189,6 +189,7 @@ def write_shadows(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_workers_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
     folder = write_shadows(tmp_path / "mine")
     process = start_process(ISOLATED.format(root=str(ROOT)), folder)

@@ -3,6 +3,8 @@
 import resource
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.command_line import run_command
 from tests.helpers.prepared_sets import write_hands
 
@@ -11,6 +13,7 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 
+@pytest.mark.slow
 def test_a_full_disk_during_export_is_one_sentence(run, tmp_path: Path) -> None:
     trained = run("debug=smoke", f"data_dir={write_hands(tmp_path / 'set', each=4)}", run_dir="fit")
     done = run_command(
