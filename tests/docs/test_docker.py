@@ -26,6 +26,7 @@ def find_instructions(name: str) -> list[str]:
     return [line.removeprefix(f"{name} ") for line in LINES if line.startswith(f"{name} ")]
 
 
+@pytest.mark.long
 def test_the_linter_finds_nothing() -> None:
     linter = shutil.which("hadolint", path=os.pathsep.join([str(Path(sys.executable).parent)]))
     if linter is None:
@@ -34,6 +35,7 @@ def test_the_linter_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_it_runs_as_a_user_without_rights() -> None:
     names = [line.partition(" ")[0] for line in LINES]
     assert find_instructions("USER") == ["1000"]
@@ -43,6 +45,7 @@ def test_it_runs_as_a_user_without_rights() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hand_model_file", "face_model_file")
+@pytest.mark.long
 def test_its_commands_run_in_a_fresh_environment(tmp_path: Path) -> None:
     checkout, environment = tmp_path / "app", tmp_path / "environment"
     for name in PARTS:
@@ -74,6 +77,7 @@ def share_packages(environment: Path) -> None:
     (folder / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
 
+@pytest.mark.long
 def test_the_health_check_succeeds_where_something_listens() -> None:
     [check] = find_instructions("HEALTHCHECK")
     command = json.loads(re.search(r"CMD (.*)", check)[1])

@@ -13,6 +13,7 @@ nbformat = pytest.importorskip("nbformat", reason='no nbclient: pip install -e "
 NOTEBOOK = ROOT / "docs" / "notebooks" / "quickstart.ipynb"
 
 
+@pytest.mark.long
 def test_the_notebook_has_no_outputs() -> None:
     cells = nbformat.read(NOTEBOOK, as_version=4).cells
     assert all(not cell.outputs and cell.execution_count is None for cell in cells if is_code(cell))
@@ -20,6 +21,7 @@ def test_the_notebook_has_no_outputs() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hand_model_file")
+@pytest.mark.long
 def test_the_notebook_trains_tests_and_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

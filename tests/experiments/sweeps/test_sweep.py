@@ -336,6 +336,7 @@ def test_jobs_run_with_other_launchers(launcher: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_jobs_on_a_ray_cluster(tmp_path: Path, monkeypatch) -> None:
     """A cluster of one processor that starts and ends with the command."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")

@@ -30,6 +30,7 @@ def list_missed(trials: Iterator[Trial]) -> list[str]:
 
 
 @pytest.mark.parametrize("harm", [harm_hands, harm_lips, harm_signals])
+@pytest.mark.long
 def test_faults_are_named(harm) -> None:
     assert len(set(list_missed(harm())) - UNKNOWABLE) <= 1
 

@@ -33,6 +33,7 @@ def find_faults(folder: Path, compiler: Path) -> list[tuple[str, str, str]]:
     return FAULT.findall(done.stdout)
 
 
+@pytest.mark.long
 def test_modules_have_no_faults_of_types_and_names(tmp_path: Path) -> None:
     compiler = locate_package("typescript@5.9.3", tmp_path / "typescript")
     shared = files("experiments.page").joinpath("static", "modules")
