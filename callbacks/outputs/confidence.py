@@ -18,13 +18,14 @@ from callbacks.outputs.coverage import (
     score_answers,
     tabulate_confidence,
 )
+from callbacks.outputs.kept_outputs import KeptOutputs
 from callbacks.outputs.predictions import gather_tables
 from unvoiced.confidence import ConfidenceTable
 
 TABLE_NAME, FIGURE_NAME = "coverage.csv", "risk_coverage.png"
 
 
-class ConfidenceReport(L.Callback):
+class ConfidenceReport(KeptOutputs):
     """Gives a model its confidence table, and compares the promises of the table with a test.
 
     After each validation of the training the table of the validation samples becomes part of the
@@ -40,17 +41,9 @@ class ConfidenceReport(L.Callback):
     """
 
     def __init__(self, folder: str | Path | None) -> None:
+        super().__init__()
         self.folder = None if folder is None else Path(folder)
         self.answers = pd.DataFrame()
-        self._outputs: list[dict[str, Any]] = []
-
-    def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Forget earlier outputs."""
-        self._outputs = []
-
-    def on_test_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Forget earlier outputs."""
-        self._outputs = []
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any

@@ -12,13 +12,14 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.loggers.media import log_figure, takes_images
 from callbacks.outputs.figure_fonts import save_figure
+from callbacks.outputs.kept_outputs import KeptOutputs
 from callbacks.outputs.predictions import gather_tables, tabulate_predictions
 from callbacks.outputs.sample_figures import choose_frames, draw_samples
 
 FILE_NAMES = {"right": "right.png", "errors": "mistakes.png"}
 
 
-class PredictionFigures(L.Callback):
+class PredictionFigures(KeptOutputs):
     """Draws two figures: correct predictions and the most confident errors.
 
     After a test, and in stage=validate, they are ``right.png`` and ``mistakes.png``. Loggers of
@@ -31,16 +32,8 @@ class PredictionFigures(L.Callback):
     """
 
     def __init__(self, folder: str | Path, samples: int = 8, every_n_epochs: int = 1) -> None:
+        super().__init__()
         self.folder, self.samples, self.every_n_epochs = Path(folder), samples, every_n_epochs
-        self._outputs: list[dict[str, Any]] = []
-
-    def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Forget earlier outputs."""
-        self._outputs = []
-
-    def on_test_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Forget earlier outputs."""
-        self._outputs = []
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any

@@ -10,10 +10,11 @@ import pandas as pd
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
+from callbacks.outputs.kept_outputs import KeptOutputs
 from unvoiced.text import spreadsheet_cells
 
 
-class PredictionWriter(L.Callback):
+class PredictionWriter(KeptOutputs):
     """Writes id, group, label and the module's prediction columns of each sample.
 
     Samples of validation are written by stage=validate alone, not after each training epoch.
@@ -23,22 +24,14 @@ class PredictionWriter(L.Callback):
     """
 
     def __init__(self, path: str | Path) -> None:
+        super().__init__()
         self.path = Path(path)
-        self._outputs: list[dict[str, Any]] = []
-
-    def on_test_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Forget earlier outputs."""
-        self._outputs = []
 
     def on_test_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Keep the outputs of the batch."""
         self._outputs.append(outputs)
-
-    def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Forget earlier outputs."""
-        self._outputs = []
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any

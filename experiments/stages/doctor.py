@@ -78,31 +78,8 @@ def examine_images(
     Raises:
         ValueError: the input cannot be read.
     """
-    spec, where = get_task(config.task), str(config.input)
-    reader = plain(config.input_reader)
-    if config.crop not in (None, "none", "mouth") or (config.crop and not spec.has_lips):
-        raise ValueError(
-            f"crop={config.crop} has no effect here; expected null, or crop=none for clips that "
-            "show only a mouth"
-        )
-    metadata = {} if recognizer is None else recognizer.metadata
-    num_hands = int(np.prod(metadata.get("frame", {}).get("shape", (63,)))) // 63 or 1
-    settings = TrackerSettings(
-        reader["model"], reader["min_confidence"], metadata, num_hands, spec.name
-    )
-    options: dict[str, Any] = {}
-    if fps := metadata.get("frame", {}).get("rate"):
-        options["least_fps"] = FRAME_SHARE * float(fps)
-    is_still = (
-        spec.has_single_images
-        and Path(where).is_file()
-        and not where.lower().endswith(VIDEO_SUFFIXES)
-    )
-    kind = MouthExamination if config.crop == "none" else import_object(spec.examination)
-    if config.doctor.hand:
-        _require_hands(kind, config.doctor.hand)
-        options["hand"] = config.doctor.hand
-    examination = kind(settings, is_still=is_still, **options)
+    where, settings = str(config.input), _build_settings(config, recognizer)
+    examination = _build_examination(config, settings)
     reading = [] if recognizer is None else [ModelExamination(config, recognizer)]
     camera: list[Finding] = []
     try:
@@ -120,6 +97,41 @@ def examine_images(
         return [Finding("camera", False, str(error), "", "No camera", advice)], None
     findings = [finding for one in [examination, *reading] for finding in one.find_faults()]
     return camera + findings, examination.annotated_image
+
+
+def _build_settings(config: DictConfig, recognizer: Recognizer | None) -> TrackerSettings:
+    reader = plain(config.input_reader)
+    metadata = {} if recognizer is None else recognizer.metadata
+    num_hands = 1 if recognizer is None else recognizer.num_hands
+    model, confidence = reader["model"], reader["min_confidence"]
+    return TrackerSettings(model, confidence, metadata, num_hands, config.task)
+
+
+def _build_examination(config: DictConfig, settings: TrackerSettings) -> Any:
+    """Return what examines the images of ``input``.
+
+    Raises:
+        ValueError: a setting that the task does not read.
+    """
+    spec, where = get_task(config.task), str(config.input)
+    if config.crop not in (None, "none", "mouth") or (config.crop and not spec.has_lips):
+        raise ValueError(
+            f"crop={config.crop} has no effect here; expected null, or crop=none for clips that "
+            "show only a mouth"
+        )
+    options: dict[str, Any] = {}
+    if fps := settings.metadata.get("frame", {}).get("rate"):
+        options["least_fps"] = FRAME_SHARE * float(fps)
+    is_still = (
+        spec.has_single_images
+        and Path(where).is_file()
+        and not where.lower().endswith(VIDEO_SUFFIXES)
+    )
+    kind = MouthExamination if config.crop == "none" else import_object(spec.examination)
+    if config.doctor.hand:
+        _require_hands(kind, config.doctor.hand)
+        options["hand"] = config.doctor.hand
+    return kind(settings, is_still=is_still, **options)
 
 
 def _require_hands(kind: type, hand: str) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper
 
 from experiments.export.web.app_files import AppSource
+from experiments.export.web.libraries import locate_libraries
 from experiments.page.teaching_markup import explain_no_profile, render_teaching
 from tests.helpers.hands import paint_hand
 from tests.helpers.pages import POINTING_LETTERS
@@ -35,6 +37,14 @@ FACTS: dict[str, Any] = {
 }
 SHARPNESS = 60.0  # logits of a hand as long as the image
 SETTINGS = {"window_s": 0.0, "hold_s": 0.3, "release_s": 0.2, "smooth_s": 0.1, "repeat_s": None}
+
+
+def skip_without_libraries() -> None:
+    """Skip the test where the libraries of the web app can neither be found nor fetched."""
+    try:
+        locate_libraries()
+    except ValueError as error:
+        pytest.skip(str(error))
 
 
 def write_pointing_network(path: Path, **facts: Any) -> Path:

@@ -59,11 +59,8 @@ class FingerspellingStream:
         self.recognizer, self.detector = recognizer, HoldDetector(**settings)
         self.min_probability = self.detector.min_probability
         self.tracker = None if is_preprocessed else HandTracker(recognizer)
-        frames, rate = (
-            recognizer.metadata["input"]["frames"],
-            recognizer.metadata["frame"].get("rate"),
-        )
-        self.window_s = (frames - 1) / (rate or DEFAULT_RATE)
+        rate = recognizer.metadata["frame"].get("rate") or DEFAULT_RATE
+        self.window_s = (recognizer.metadata["input"]["frames"] - 1) / rate
         self._landmarks: deque[tuple[float, np.ndarray]] = deque(maxlen=MAX_FRAMES)
         self.max_change = max_change
         self._shapes = ShapeHistory(self.detector.hold_s, max_change) if max_change else None

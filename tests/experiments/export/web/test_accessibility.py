@@ -10,12 +10,11 @@ import pytest
 pytest.importorskip("gradio", reason='no Gradio: pip install -e ".[serve]"')
 
 from experiments.export.web.folder import write_folder
-from experiments.export.web.libraries import locate_libraries
 from tests.helpers.browser import CHROMIUM, open_tab, run_browsers
 from tests.helpers.npm_packages import locate_package
 from tests.helpers.pages import serve_page
 from tests.helpers.spelling import LetterNetwork
-from tests.helpers.web_apps import make_source, serve_folder
+from tests.helpers.web_apps import make_source, serve_folder, skip_without_libraries
 from unvoiced import Recognizer
 from unvoiced.vision.mediapipe_tasks import ignore_profiling_signal
 
@@ -47,10 +46,7 @@ def find_faults(launch: Any, address: str, script: str, scope: str) -> list[str]
 def test_neither_app_nor_page_has_serious_faults(tmp_path: Path, hand_model_file: Path) -> None:
     script = (locate_package("axe-core@4.11.0", tmp_path / "axe") / "axe.min.js").read_text()
     ignore_profiling_signal()
-    try:
-        locate_libraries()
-    except ValueError as error:
-        pytest.skip(str(error))
+    skip_without_libraries()
     write_folder(make_source(tmp_path), tmp_path / "app")
     recognizer = Recognizer(LetterNetwork())
     with (

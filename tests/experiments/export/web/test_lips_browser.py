@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 
 from experiments.export.web.about import describe_speech
 from experiments.export.web.app import write_app
-from experiments.export.web.libraries import locate_libraries
 from tests.helpers.compose import compose_command
 from tests.helpers.faces import paint_scene
 from tests.helpers.pages import encode_jpeg
 from tests.helpers.paths import require_shared_data
-from tests.helpers.web_apps import serve_folder
+from tests.helpers.web_apps import serve_folder, skip_without_libraries
 from tests.helpers.web_lips import (
     CAMERA_FPS,
     FIND_SPEECH,
@@ -62,10 +61,7 @@ HOP_S = 0.1
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, face_model_file: Path) -> Path:
     """Return the folder of an app of the network of light mouths, whose model lies beside it."""
-    try:
-        locate_libraries()
-    except ValueError as error:
-        pytest.skip(str(error))
+    skip_without_libraries()
     folder = tmp_path_factory.mktemp("web")
     network = write_lip_network(folder / "light.onnx")
     overrides = ("task=lipread", "stage=export", f"ckpt_path={network}", f"live.hop_s={HOP_S}")

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from experiments.export.web.folder import write_folder
-from experiments.export.web.libraries import locate_libraries
 from experiments.export.web.words import quantize_language
 from tests.helpers.pages import encode_jpeg, paint_pointing_hand
 from tests.helpers.profiles import (
@@ -26,7 +25,7 @@ from tests.helpers.profiles import (
     repack_profile,
     write_header,
 )
-from tests.helpers.web_apps import make_source, serve_folder
+from tests.helpers.web_apps import make_source, serve_folder, skip_without_libraries
 from unvoiced import Recognizer, TextComposer, profile_file
 from unvoiced.language import english
 from unvoiced.profile import Profile
@@ -84,10 +83,7 @@ WRITE = """async (cases) => {
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, hand_model_file: Path) -> Path:
     """Return the folder of an app that knows all letters, four of which a hand can show."""
-    try:
-        locate_libraries()
-    except ValueError as error:
-        pytest.skip(str(error))
+    skip_without_libraries()
     folder = tmp_path_factory.mktemp("web")
     write_folder(make_source(folder, **FACTS), folder / "app")
     return folder / "app"

@@ -21,13 +21,17 @@ from hypothesis import strategies as st
 
 from datamodules.silence.hand import HandSilence
 from experiments.export.web.folder import write_folder
-from experiments.export.web.libraries import locate_libraries
 from experiments.export.web.one_file import write_one_file
 from tests.helpers.hostile_cards import VALUES
 from tests.helpers.measure_web_app import memory_mb
 from tests.helpers.pages import POINTING_LETTERS, encode_jpeg, paint_pointing_hand
 from tests.helpers.paths import ROOT
-from tests.helpers.web_apps import make_source, paint_varied_hands, serve_folder
+from tests.helpers.web_apps import (
+    make_source,
+    paint_varied_hands,
+    serve_folder,
+    skip_without_libraries,
+)
 from unvoiced import Recognizer
 from unvoiced.metadata import check_metadata
 from unvoiced.networks import REQUIRED_KEYS
@@ -102,10 +106,7 @@ PARSE = """async (texts) => {
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, hand_model_file: Path) -> Path:
     """Return the folder of an app of the pointing network, whose model lies beside it."""
-    try:
-        locate_libraries()
-    except ValueError as error:
-        pytest.skip(str(error))
+    skip_without_libraries()
     folder = tmp_path_factory.mktemp("web")
     write_folder(make_source(folder), folder / "app")
     return folder / "app"
