@@ -134,9 +134,13 @@ class ClassificationModule(TaskModule):
         logits = self(*self.network_inputs(batch)).float()
         return top_two_classes(logits) | {"index": batch["index"]}
 
+    def note_logits(self, phase: str, logits: Tensor, batch: Batch) -> None:
+        """Add logits (B, classes) to metrics that a task adds; none here."""
+
     def _evaluate_batch(self, phase: str, batch: Batch) -> dict[str, Tensor]:
         logits, embedding = self.run_network(*self.network_inputs(batch))
         logits, y = logits.float(), batch["y"]
+        self.note_logits(phase, logits, batch)
         losses = F.cross_entropy(logits, y, reduction="none", label_smoothing=self.label_smoothing)
         self.losses[phase].update(losses)
         ranks = class_ranks(logits)  # are all different, which logits of 16 bits often are not

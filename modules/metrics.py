@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -9,6 +10,7 @@ from torchmetrics.functional.text import edit_distance
 from torchmetrics.utilities import dim_zero_cat
 
 UNICODE_PRIVATE_USE = 0xE000  # characters that stand for words
+MAX_HOLD_FRAMES = 6  # of a hold; 0.2 s at 30 fps
 
 
 class TrainingSums(Metric):
@@ -129,6 +131,65 @@ def _assign_clusters(group: Tensor, sequence: Tensor) -> Tensor | None:
         if len(distinct) > 1:
             return clusters
     return None
+
+
+class HoldAccuracy(Metric):
+    """Accuracy of holds: the mean of the log-probabilities of up to six frames decides.
+
+    A hold is a run of frames of one label that follow each other in one recording, cut into parts
+    of ``MAX_HOLD_FRAMES``. Frames whose recording is unknown belong to no hold.
+    """
+
+    full_state_update = False
+    log_probabilities: list[Tensor]
+    label: list[Tensor]
+    sequence: list[Tensor]
+    index: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("log_probabilities", "label", "sequence", "index"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+
+    def update(
+        self, log_probabilities: Tensor, label: Tensor, sequence: Tensor, index: Tensor
+    ) -> None:
+        """Add the frames of a batch.
+
+        Args:
+            log_probabilities: (B, classes).
+            label, sequence: codes (B,); a sequence of -1 is unknown.
+            index: rows of the manifest (B,), in which the frames of a recording follow each other.
+        """
+        is_known = sequence >= 0
+        self.log_probabilities.append(log_probabilities.float()[is_known])
+        self.label.append(label[is_known])
+        self.sequence.append(sequence[is_known])
+        self.index.append(index[is_known])
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """Return the share of holds with the right answer (), and the number of holds ()."""
+        states = (self.log_probabilities, self.label, self.sequence, self.index)
+        scores, label, sequence, index = (dim_zero_cat(state).cpu() for state in states)
+        if not len(index):
+            return torch.tensor(torch.nan), torch.tensor(0.0)
+        # A distributed sampler may repeat samples, so that all processes have as many.
+        order = torch.from_numpy(np.unique(index.numpy(), return_index=True)[1])
+        holds = _number_holds(label[order], sequence[order], index[order])
+        count = int(holds[-1]) + 1
+        sums = torch.zeros(count, scores.shape[1]).index_add_(0, holds, scores[order])
+        truth = torch.zeros(count, dtype=label.dtype).index_copy_(0, holds, label[order])
+        return (sums.argmax(1) == truth).float().mean(), torch.tensor(float(count))
+
+
+def _number_holds(label: Tensor, sequence: Tensor, index: Tensor) -> Tensor:
+    """Return the number of the hold of each frame (n,), of frames in the order of ``index``."""
+    keys = torch.stack([label, sequence, index - torch.arange(len(index))])
+    is_new = torch.ones(len(index), dtype=torch.bool)
+    is_new[1:] = (keys[:, 1:] != keys[:, :-1]).any(0)
+    places = torch.arange(len(index))
+    starts = torch.cummax(torch.where(is_new, places, 0), 0).values
+    return (is_new | ((places - starts) % MAX_HOLD_FRAMES == 0)).long().cumsum(0) - 1
 
 
 def count_word_errors(predicted: str, reference: str) -> int:

@@ -1,10 +1,10 @@
-"""The bootstrap interval over groups."""
+"""The bootstrap interval over groups, and the accuracy of holds."""
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.metrics import GroupInterval
+from modules.metrics import MAX_HOLD_FRAMES, GroupInterval, HoldAccuracy
 
 
 def compute_interval(correct: list[bool], group: list[int]) -> tuple[float, float]:
@@ -55,3 +55,54 @@ def test_updates_accumulate() -> None:
     assert (low, high) == (
         compute_interval([True, False, True, True, True, True], [0, 0, 1, 1, 2, 2])
     )
+
+
+def measure_holds(frames: list[tuple[int, int]], seed: int) -> tuple[float, float]:
+    """Return accuracy and number of holds of (label, recording), whose scores are random."""
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn(len(frames), 3, generator=generator).log_softmax(1)
+    labels, sequences = torch.tensor(frames, dtype=torch.long).T
+    metric = HoldAccuracy()
+    for part in torch.randperm(len(frames), generator=generator).split(4):  # batches in any order
+        metric.update(scores[part], labels[part], sequences[part], part)
+    metric.update(scores[:1], labels[:1], sequences[:1], torch.tensor([0]))  # a repeated sample
+    accuracy, count = metric.compute()
+    assert len(scores) == len(frames)
+    holds = list_holds(frames)
+    right = [int(scores[hold].sum(0).argmax()) == frames[hold[0]][0] for hold in holds]
+    assert count == len(holds)
+    torch.testing.assert_close(accuracy, torch.tensor(right).float().mean())
+    return float(accuracy), int(count)
+
+
+def list_holds(frames: list[tuple[int, int]]) -> list[list[int]]:
+    """Return the rows of each hold, found one frame after the other."""
+    holds: list[list[int]] = []
+    for row, frame in enumerate(frames):
+        last = holds[-1] if holds else []
+        follows = last and last[-1] == row - 1 and frames[row - 1] == frame
+        if follows and len(last) < MAX_HOLD_FRAMES:
+            last.append(row)
+        else:
+            holds.append([row])
+    return holds
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=40),
+    st.integers(0, 9),
+)
+def test_holds_are_runs_of_one_label_in_one_recording(
+    frames: list[tuple[int, int]], seed: int
+) -> None:
+    measure_holds(frames, seed)
+
+
+def test_a_long_hold_is_cut_and_frames_without_a_recording_count_in_none() -> None:
+    assert measure_holds([(0, 0)] * 13, seed=0)[1] == 3
+    metric = HoldAccuracy()
+    metric.update(
+        torch.zeros(5, 3), torch.zeros(5, dtype=int), torch.full((5,), -1), torch.arange(5)
+    )
+    assert metric.compute()[1] == 0
