@@ -94,6 +94,7 @@ def create_app(
     from experiments.page.hosts import AllowedHosts
     from experiments.page.isolation import IsolatedUploadReader
     from experiments.page.profiles import MAX_PROFILES_PER_VISITOR, ProfileStore, add_profile_routes
+    from experiments.page.proxies import PrefixMiddleware
     from experiments.page.routes import add_camera_routes, add_error_answers
     from experiments.page.scripts import add_script_route
     from experiments.page.sessions import SessionPool
@@ -128,7 +129,8 @@ def create_app(
     add_api_routes(app, pool, uploads, profiles, writing, cores, folder, quota, settings)
     _mount_page(app, page, file_bytes)
     hosts = AllowedHosts(host, settings["allowed_hosts"])
-    return AuthMiddleware(BodyMiddleware(app, folder, set(page.fns)), auth, hosts), pool
+    bounded = BodyMiddleware(PrefixMiddleware(app), folder, set(page.fns))
+    return AuthMiddleware(bounded, auth, hosts), pool
 
 
 def _mount_page(app: Any, page: Any, file_bytes: int) -> None:

@@ -38,6 +38,7 @@ from tests.helpers.pages import (
     write_hand_video,
 )
 from tests.helpers.paths import ROOT, require_shared_data
+from tests.helpers.proxies import serve_below
 from unvoiced import Recognizer
 from unvoiced.vision.mediapipe_tasks import ignore_profiling_signal
 from unvoiced.vision.videos import Video
@@ -187,17 +188,19 @@ def test_expired_sessions_and_a_stopped_server_show_an_error(camera, tmp_path: P
     context.close()
 
 
-def test_a_page_with_a_password_opens_with_it(camera, tmp_path: Path) -> None:
+def test_a_page_with_a_password_opens_below_a_path_of_a_proxy(camera, tmp_path: Path) -> None:
     known = {"http_credentials": {"username": "ann", "password": "sésame"}}
     image = write_file(tmp_path / "letter.jpg", encode_jpeg(paint_pointing_hand("B")))
     with (
-        serve_page(Recognizer(PointingNetwork()), tmp_path / "kept", auth="ann:sésame") as address,
+        serve_page(Recognizer(PointingNetwork()), tmp_path / "kept", auth="ann:sésame") as behind,
+        serve_below(behind, "/their/signs") as (address, outside),
         open_tab(camera, address, **known) as shown,
     ):
         start_camera(shown)
         wait_for_text(shown, 1)
         shown.get_by_role("tab", name="Image or clip").click()
         assert upload_file(shown, image) == "B"
+        assert set(outside) <= {"/favicon.ico"}  # browsers look for it there
 
 
 # ---- uploads
