@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.command_line import run_command
 from tests.helpers.paths import ROOT
+from tests.helpers.runs import read_metrics
 
 PAGE = (ROOT / "docs" / "adding-a-task.md").read_text(encoding="utf-8")
 PACKAGES = ("conf", "unvoiced", "experiments", "modules", "datamodules", "callbacks")
@@ -36,55 +36,61 @@ def copy_checkout_with_task(checkout: Path) -> None:
         (checkout / name).write_text(content)
 
 
+CHECKPOINT = "run/checkpoints/best.ckpt"
+STAGES = (
+    "task=blink stage=predict ckpt_path={0}/{1} input={0}/eye.npy hydra.run.dir={0}/predict",
+    "task=blink stage=live ckpt_path={0}/{1} input={0}/eye.npy hydra.run.dir={0}/live",
+    "stage=export ckpt_path={0}/{1} export.output={0}/m.onnx",
+    "stage=test ckpt_path={0}/m.onnx hydra.run.dir={0}/test",
+)
+RUN_EACH = """
+import json, runpy, sys
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["run.py", *command.split()]
+    runpy.run_path("run.py", run_name="__main__")
+"""
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the checkout, a trained run, and a recording of two blinks."""
+    """Return a folder with the checkout and what each stage writes from two blinks."""
     folder = tmp_path_factory.mktemp("blink")
     copy_checkout_with_task(folder / "checkout")
-    command = re.search(r"```\npython run.py (task=.*)\n", PAGE)
-    assert command
-    run_in_checkout(folder, *command[1].split(), f"hydra.run.dir={folder / 'run'}")
     eye = np.ones((30, 1), np.float32)
     eye[3:7] = eye[21:25] = 0.2
     np.save(folder / "eye.npy", eye)
+    training = re.search(r"```\npython run.py (task=.*)\n", PAGE)
+    assert training
+    commands = [f"{training[1]} hydra.run.dir={folder / 'run'}"]
+    commands += [stage.format(folder, CHECKPOINT) for stage in STAGES]
+    (folder / "printed").write_text(run_code(folder, RUN_EACH, json.dumps(commands)))
     return folder
 
 
-def run_in_checkout(folder: Path, *arguments: str) -> str:
-    done = run_command(*arguments, cwd=folder / "checkout")
+def run_code(workplace: Path, *arguments: str) -> str:
+    """Run code in a process of its own, which imports from the checkout."""
+    done = subprocess.run(
+        [sys.executable, "-c", *arguments],
+        **{"cwd": workplace / "checkout", "env": os.environ | {"OMP_NUM_THREADS": "1"}},
+        **{"capture_output": True, "text": True, "timeout": 300},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def use_model(workplace: Path, stage: str, name: str) -> tuple[str, Path]:
-    """Run a stage on the recording and return what it printed, and its run folder."""
-    model, run = f"ckpt_path={workplace / name}", workplace / f"{stage} {Path(name).suffix}"
-    recording = f"input={workplace / 'eye.npy'}"
-    arguments = ("task=blink", f"stage={stage}", model, recording, f"hydra.run.dir={run}")
-    return run_in_checkout(workplace, *arguments), run
-
-
-CHECKPOINT = "run/checkpoints/best.ckpt"
-
-
 @pytest.mark.slow
-def test_the_task_is_trained_and_tested(workplace: Path) -> None:
-    numbers = json.loads((workplace / "run" / "metrics.json").read_text())
+def test_the_task_is_trained_tested_and_predicts(workplace: Path) -> None:
+    numbers = read_metrics(workplace / "run")
     assert numbers["test/acc"] > 0.9 and numbers["task"] == "blink"
-
-
-@pytest.mark.slow
-def test_the_task_predicts(workplace: Path) -> None:
-    _, run = use_model(workplace, "predict", CHECKPOINT)
-    table = pd.read_csv(run / "predictions.csv")
+    table = pd.read_csv(workplace / "predict" / "predictions.csv")
     assert table["prediction"].tolist() == ["no"]
 
 
 @pytest.mark.slow
 def test_the_task_is_read_live(workplace: Path) -> None:
-    printed, run = use_model(workplace, "live", CHECKPOINT)
-    table = pd.read_csv(run / "live.csv")
+    table = pd.read_csv(workplace / "live" / "live.csv")
     assert table["text"].tolist() == ["no"] and table["time_s"].tolist() == [3.0]
+    printed = (workplace / "printed").read_text()
     assert "1 channels at 10 Hz, windows of 3 s every 0.5 s" in printed
 
 
@@ -114,19 +120,9 @@ def test_the_task_is_served(workplace: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["m.onnx"])
-def test_the_task_is_exported_and_tested(workplace: Path, name: str) -> None:
-    checkpoint, model = workplace / CHECKPOINT, workplace / name
-    run = workplace / f"test {name}"
-    run_in_checkout(workplace, "stage=export", f"ckpt_path={checkpoint}", f"export.output={model}")
-    run_in_checkout(workplace, "stage=test", f"ckpt_path={model}", f"hydra.run.dir={run}")
-    assert json.loads((run / "metrics.json").read_text())["test/acc"] > 0.9
-    if name == "m.onnx":
-        read_with_the_library(workplace)
-
-
-def read_with_the_library(workplace: Path) -> None:
-    """Read the recording with the exported model, as a whole and sample by sample."""
+def test_the_task_is_exported_and_tested(workplace: Path) -> None:
+    """The library reads the recording as a whole and sample by sample."""
+    assert read_metrics(workplace / "test")["test/acc"] > 0.9
     code = (
         "import numpy as np; from unvoiced import Engine, Recognizer\n"
         "eye, recognizer = np.load('../eye.npy'), Recognizer('../m.onnx')\n"
@@ -134,7 +130,4 @@ def read_with_the_library(workplace: Path) -> None:
         "for number, frame in enumerate(eye): engine.push(frame, number / 10)\n"
         "print(recognizer.read(eye).label, engine.text)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=workplace / "checkout", capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "no no", done.stderr
+    assert run_code(workplace, code).strip() == "no no"

@@ -26,7 +26,6 @@ def find_instructions(name: str) -> list[str]:
     return [line.removeprefix(f"{name} ") for line in LINES if line.startswith(f"{name} ")]
 
 
-@pytest.mark.long
 def test_the_linter_finds_nothing() -> None:
     linter = shutil.which("hadolint", path=os.pathsep.join([str(Path(sys.executable).parent)]))
     if linter is None:
@@ -35,7 +34,6 @@ def test_the_linter_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.long
 def test_it_runs_as_a_user_without_rights() -> None:
     names = [line.partition(" ")[0] for line in LINES]
     assert find_instructions("USER") == ["1000"]
@@ -77,7 +75,7 @@ def share_packages(environment: Path) -> None:
     (folder / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_health_check_succeeds_where_something_listens() -> None:
     [check] = find_instructions("HEALTHCHECK")
     command = json.loads(re.search(r"CMD (.*)", check)[1])

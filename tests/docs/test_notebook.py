@@ -13,7 +13,6 @@ nbformat = pytest.importorskip("nbformat", reason='no nbclient: pip install -e "
 NOTEBOOK = ROOT / "docs" / "notebooks" / "quickstart.ipynb"
 
 
-@pytest.mark.long
 def test_the_notebook_has_no_outputs() -> None:
     cells = nbformat.read(NOTEBOOK, as_version=4).cells
     assert all(not cell.outputs and cell.execution_count is None for cell in cells if is_code(cell))

@@ -248,7 +248,7 @@ def test_a_file_without_text_is_read(closed_run: Path, run, tmp_path: Path) -> N
     assert 0 < rows["probability"][0] <= 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_short_training_reads_unseen_simulated_sentences(run) -> None:
     """Measured: word error rate 0.20 of unseen sessions after twelve epochs."""
     numbers = json.loads((run("task=emg", "epochs=6") / "metrics.json").read_text())

@@ -193,8 +193,8 @@ def test_mlflow_continues_a_resumed_run(run) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["asl", "lipread", "vsr", "emg"])
-def test_each_task_sends_images_of_predictions(run, task: str) -> None:
+@pytest.mark.parametrize("task", ["lipread", "emg"])
+def test_each_kind_of_task_sends_images_of_predictions(run, task: str) -> None:
     folder = run(f"task={task}", "debug=smoke", "logger=tensorboard")
     images = read_events(folder / "tensorboard").Tags()["images"]
     assert "test/errors" in images or "test/right" in images

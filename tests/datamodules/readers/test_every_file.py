@@ -68,7 +68,7 @@ def test_every_file_is_used_listed_or_counted(name: str, tree: list) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READER_FACTORIES)
-@settings(max_examples=300)
+@settings(max_examples=40)
 @given(tree=trees)
 def test_every_file_of_many_trees_is_used_listed_or_counted(name: str, tree: list) -> None:
     with TemporaryDirectory() as folder:

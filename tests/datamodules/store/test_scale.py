@@ -134,7 +134,7 @@ def kill_half_prepared(config: Path, features: Path) -> None:
     process.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_set_larger_than_memory_is_trained_on(compose_config, folder: Path) -> None:
     """Preparing, resuming, reading and training need no more memory than a small set."""
     small, large = (save_config(compose_config(*MANY), folder, name) for name in ("small", "large"))

@@ -122,7 +122,7 @@ def test_shards_of_random_folders_give_the_same_set(name: str, tree: list, count
 @pytest.mark.slow
 @pytest.mark.usefixtures("every_image_shows_a_hand")
 @pytest.mark.parametrize("name", READER_FACTORIES)
-@settings(max_examples=40)
+@settings(max_examples=10)
 @given(tree=trees, count=st.integers(1, 5))
 def test_shards_of_many_folders_give_the_same_set(name: str, tree: list, count: int) -> None:
     check_shards_of_tree(READER_FACTORIES[name], tree, count)

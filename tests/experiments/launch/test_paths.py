@@ -84,9 +84,8 @@ def test_a_resumed_run_keeps_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["20260105", "a=b [1], it's (2) #ü~"])
-def test_a_run_folder_of_any_name_is_trained_resumed_and_read(name: str, tmp_path: Path) -> None:
-    folder = tmp_path / name
+def test_a_run_folder_of_any_name_is_trained_resumed_and_read(tmp_path: Path) -> None:
+    folder = tmp_path / "a=b [1], it's (2) #ü~"
     done = run_command("debug=smoke", f"hydra.run.dir={folder}")
     assert done.returncode == 0, done.stderr
     assert run_command(f"resume={folder}").returncode == 0

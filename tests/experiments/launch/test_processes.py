@@ -17,6 +17,7 @@ from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import write_hands, write_landmark_files
 
 PATIENCE_S = 20
+LONG_JOBLIB = pytest.param("joblib", marks=pytest.mark.long)  # starts workers as preparations do
 SHADOWS = ("numpy", "json", "struct", "modules", "callbacks", "datamodules", "experiments")
 
 
@@ -130,7 +131,7 @@ def test_a_child_ends_with_its_killed_parent(begin_name, argument, tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("what", ["preparation", "ddp", "loader workers", "joblib", "submitit"])
+@pytest.mark.parametrize("what", ["preparation", "ddp", "loader workers", LONG_JOBLIB, "submitit"])
 def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None:
     long = ("debug=smoke", "trainer.max_epochs=500", "callbacks.early_stopping=null")
     run_folder, sweep_folder = f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/sweep"
@@ -198,7 +199,7 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["preparation", "ddp", "joblib", "submitit"])
+@pytest.mark.parametrize("what", ["preparation", "ddp", LONG_JOBLIB, "submitit"])
 def test_commands_ignore_modules_of_the_current_folder(what: str, tmp_path: Path) -> None:
     folder, data = write_shadows(tmp_path / "mine"), write_hands(tmp_path / "set", each=8)
     raw = write_landmark_files(tmp_path / "raw", "AB", 10)

@@ -99,16 +99,15 @@ def test_a_killed_run_with_other_intervals_resumes_identically(
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run_or_resume("asl", whole, *changes).returncode == 0
-    for moment in ("in a step", "between gradient and update"):
-        killed = run_or_resume("asl", broken, *changes, before=partial(kill_at, moment))
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = run_or_resume("asl", broken, *changes, before=partial(kill_at, "in a step"))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     done = run_or_resume("asl", broken, *changes)
     assert done.returncode == 0, done.stderr
     assert_same_end(whole, broken)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("task", "count"), [(t, 20 if t == TASKS[0] else 8) for t in TASKS])
+@pytest.mark.parametrize(("task", "count"), [(t, 6 if t == TASKS[0] else 2) for t in TASKS])
 def test_a_run_killed_at_random_times_resumes_identically(
     task: str, count: int, unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -27,8 +27,15 @@ FILES = {
     **{".onnx (int8)": "int8.onnx", ".pt2": "model.pt2"},
 }
 FORMATS = {"pth": ".pth", "onnx": ".onnx", "int8": ".onnx (int8)", "program": ".pt2"}
-# Exported files are left to the slow tests; tests/experiments/export tests one of each kind.
-DEFAULT = {(task, ".ckpt") for task in TASKS}
+# All other cells of models are long; tests/experiments/export tests one file of each kind.
+DEFAULT = {(TASKS[0], stage, ".ckpt") for stage in matrix.MODEL_CELLS}
+DEFAULT |= {(task, stage, ".ckpt") for task in TASKS for stage in ("test", "predict", "live")}
+SLOW = {(task, stage, ".ckpt") for task in TASKS for stage in matrix.MODEL_CELLS}
+SLOW |= {(TASKS[0], stage, kind) for stage in matrix.MODEL_CELLS for kind in matrix.MODELS}
+SLOW |= {(task, stage, ".onnx") for task in TASKS for stage in ("test", "predict")}
+# Those that tests/experiments/export does not export.
+SLOW_EXPORTS = {(f"task={TASKS[0]}", name) for name in FORMATS}
+SLOW_EXPORTS |= {("task=lipread", "program"), ("task=emg", "program")}
 
 
 class Workbench:
@@ -131,11 +138,18 @@ EASIEST = {
 }
 
 
+def mark_cell(*cell: str) -> list:
+    """Return the marks of a cell: none, slow, or long."""
+    if cell in DEFAULT:
+        return []
+    return [pytest.mark.slow] if cell in SLOW | SLOW_EXPORTS else [pytest.mark.long]
+
+
 def model_cells() -> list:
     return [
         pytest.param(
             *(task, stage, kind, expected),
-            marks=[] if (task, kind) in DEFAULT else pytest.mark.slow,
+            marks=mark_cell(task, stage, kind),
             id=f"{task}-{stage}-{kind}",
         )
         for task in TASKS
@@ -226,13 +240,12 @@ def upload_recording(workbench: Workbench, recipe: str, model: Path, recording: 
 
 def export_cells() -> list:
     return [
-        pytest.param(recipe, name, expected, id=f"{recipe}-{name}")
+        pytest.param(recipe, name, expected, marks=mark_cell(recipe, name), id=f"{recipe}-{name}")
         for recipe, cells in matrix.EXPORT_CELLS.items()
         for name, expected in zip(matrix.FORMATS, cells, strict=True)
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "name", "expected"), export_cells())
 def test_every_recipe_is_exported(recipe, name, expected, workbench, tmp_path, monkeypatch):
     path = workbench.folder / f"export{Path(FILES[FORMATS[name]]).suffix}"

@@ -102,7 +102,7 @@ def test_a_sweep_over_seeds_is_summarized(tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=4)
     folder = tmp_path / "S"
     done = run_command(
-        "-m", "seed=0,1,2", *SMOKE_OVERRIDES, f"data_dir={data}", f"hydra.sweep.dir={folder}"
+        "-m", "seed=0,1", *SMOKE_OVERRIDES, f"data_dir={data}", f"hydra.sweep.dir={folder}"
     )
     assert done.returncode == 0 and "raised" not in done.stderr, done.stderr
     assert f"Sweep: {folder / 'sweep.md'}" in done.stdout
@@ -113,12 +113,8 @@ def test_a_sweep_over_seeds_is_summarized(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("grid", "bad"),
     [
-        (("optimizer.lr=1e-3,1e30",), [1]),
-        (("optimizer.lr=1e-3,3e-3,1e-2,1e30",), [3]),
-        (("net.hidden_size=8,16,-3,12",), [2]),
-        (("net.hidden_size=8,16,12,20,24",), []),
-        (("seed=0,1,2", "optimizer.lr=1e-3,1e30"), [1, 3, 5]),
-        (("net.hidden_size=8,-1", "optimizer.lr=1e-3,1e-2,1e30"), [2, 3, 4, 5]),
+        (("net.hidden_size=8,16,-3",), [2]),
+        (("seed=0,1", "optimizer.lr=1e-3,1e30"), [1, 3]),
     ],
     ids=lambda value: " ".join(map(str, value)),
 )

@@ -17,6 +17,7 @@ from tests.helpers.sweeps import SMOKE_OVERRIDES
 
 SAMPLERS = sorted(p.stem for p in (ROOT / "conf" / "hydra" / "sweeper" / "sampler").glob("*.yaml"))
 WHITELIST = ["optuna.samplers.*"]
+MARKS = {"grid": "slow", "cmaes": "slow"}  # of searches that train
 
 
 def compose_search(folder: Path, *overrides: str):
@@ -84,8 +85,9 @@ def test_a_grid_of_an_interval_is_refused_with_its_name(tmp_path: Path) -> None:
         resume_study(config)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=getattr(pytest.mark, MARKS.get(n, "long"))) for n in SAMPLERS]
+)
 def test_a_search_with_each_sampler(name: str, tmp_path: Path) -> None:
     data, folder = write_hands(tmp_path / "set", each=4), tmp_path / "S"
     space = ["net.hidden_size=choice(8,16,-3)"]
