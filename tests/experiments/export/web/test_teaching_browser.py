@@ -105,6 +105,13 @@ def open_app(browser: Any, address: str) -> Any:
     return browsers.open_tab(browser, address, browsers.DRAWN_CAMERA, service_workers="block")
 
 
+@pytest.fixture(scope="module")
+def modules(browser: Any, address: str) -> Iterator[Any]:
+    """Return the app for tests of its modules; it loads its models once."""
+    with open_app(browser, address) as shown:
+        yield shown
+
+
 # ---- profiles
 
 
@@ -125,7 +132,7 @@ def encode(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def test_profiles_of_python_and_of_the_browser_are_the_same(browser, address) -> None:
+def test_profiles_of_python_and_of_the_browser_are_the_same(modules) -> None:
     cases, expected = [], []
     rng = np.random.default_rng(0)
 
@@ -141,8 +148,7 @@ def test_profiles_of_python_and_of_the_browser_are_the_same(browser, address) ->
         expected.append((profile, profile.correct(own, embeddings)))
 
     collect()
-    with open_app(browser, address) as shown:
-        answers = shown.evaluate(READ_PROFILES, cases)
+    answers = modules.evaluate(READ_PROFILES, cases)
     for answer, (profile, corrected) in zip(answers, expected, strict=True):
         assert answer["classes"] == list(profile.answers)
         np.testing.assert_allclose(np.exp(answer["corrected"]), np.exp(corrected), atol=1e-4)
@@ -153,7 +159,7 @@ def test_profiles_of_python_and_of_the_browser_are_the_same(browser, address) ->
             np.testing.assert_array_equal(getattr(again, name), getattr(profile, name))
 
 
-def test_hostile_profiles_get_a_sentence(browser, address) -> None:
+def test_hostile_profiles_get_a_sentence(modules) -> None:
     files = [pack_profile(facts) for facts in HOSTILE_FACTS]
     files += [pack_profile(**arrays) for arrays in HOSTILE_ARRAYS]
     files += [repack_profile(labels=write_header(header)) for header in HOSTILE_HEADERS]
@@ -167,8 +173,7 @@ def test_hostile_profiles_get_a_sentence(browser, address) -> None:
             damaged[place] = rng.integers(256)
         files.append(bytes(damaged))
     case = {"embeddings": [], "own": []}
-    with open_app(browser, address) as shown:
-        answers = shown.evaluate(READ_PROFILES, [case | {"file": encode(one)} for one in files])
+    answers = modules.evaluate(READ_PROFILES, [case | {"file": encode(one)} for one in files])
     assert all("error" in answer for answer in answers[:refused])
     for answer in answers:
         sentence = answer.get("error", "This file is not a valid profile: none.")
@@ -176,12 +181,11 @@ def test_hostile_profiles_get_a_sentence(browser, address) -> None:
         assert "undefined" not in sentence and "\x1b" not in sentence
 
 
-def test_numbers_of_16_bits_are_those_of_numpy(browser, address) -> None:
+def test_numbers_of_16_bits_are_those_of_numpy(modules) -> None:
     rng = np.random.default_rng(0)
     values = rng.standard_normal(3000) * 10.0 ** rng.integers(-9, 6, 3000)
     values = np.r_[values, 0, -0.0, 65519.99, 65520, 65504, 2**-24, 2**-25, 6e-8, 2**-14, 1e9]
-    with open_app(browser, address) as shown:
-        halves, numbers = shown.evaluate(ROUND_HALVES, values.tolist())
+    halves, numbers = modules.evaluate(ROUND_HALVES, values.tolist())
     with np.errstate(over="ignore"):
         np.testing.assert_array_equal(halves, values.astype(np.float16).view(np.uint16))
     every = np.arange(65536, dtype=np.uint16).view(np.float16).astype(float)
@@ -233,7 +237,7 @@ def write_in_python(case: dict[str, Any], language: Any) -> list[tuple[str, list
     return states
 
 
-def test_the_same_probabilities_give_the_same_suggestions(browser, address) -> None:
+def test_the_same_probabilities_give_the_same_suggestions(modules) -> None:
     language, cases, expected = quantize_language(english()), [], []
 
     @settings(
@@ -249,8 +253,7 @@ def test_the_same_probabilities_give_the_same_suggestions(browser, address) -> N
         expected.append(write_in_python(case, language))
 
     collect()
-    with open_app(browser, address) as shown:
-        answers = shown.evaluate(WRITE, cases)
+    answers = modules.evaluate(WRITE, cases)
     for answer, states in zip(answers, expected, strict=True):
         assert [tuple(state) for state in answer] == states
 

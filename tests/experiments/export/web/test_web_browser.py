@@ -51,7 +51,7 @@ QUIET = (
     *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
 )
 PATIENCE_MS = 60_000
-NUM_HANDS = 100
+NUM_HANDS = 40
 OWN_WORKER = """
 window.openWorker = async () => {
   const name = new URL("worker_answerer.js", document.baseURI), parts = new Parts(null);
@@ -162,6 +162,13 @@ def open_app(browser: Any, address: str, **options: Any) -> Iterator[Any]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def modules(browser: Any, address: str) -> Iterator[Any]:
+    """Return the app for tests of its modules; it loads its models once."""
+    with open_app(browser, address) as shown:
+        yield shown
+
+
 def visit(context: Any, address: str, state: str = "ready") -> Any:
     shown = context.new_page()
     shown.set_default_timeout(PATIENCE_MS)
@@ -183,13 +190,12 @@ def write_letters(shown: Any, count: int = 3) -> str:
 # ---- the same answers as Python
 
 
-def test_drawn_hands_have_the_landmarks_and_letters_of_python(browser, address, app: Path) -> None:
+def test_drawn_hands_have_the_landmarks_and_letters_of_python(modules, app: Path) -> None:
     images = paint_varied_hands(NUM_HANDS)
     encoded = [cv2.imencode(".png", image[..., ::-1])[1].tobytes() for image in images]
     recognizer = Recognizer(app.parent / "pointing.onnx")
     expected = [recognizer.read(image) for image in images]
-    with open_app(browser, address) as shown:
-        answers = shown.evaluate(READ_IMAGES, [base64.b64encode(one).decode() for one in encoded])
+    answers = modules.evaluate(READ_IMAGES, [base64.b64encode(one).decode() for one in encoded])
     assert sum(reading.frames is not None for reading in expected) >= 0.9 * NUM_HANDS
     for reading, answer in zip(expected, answers, strict=True):
         assert (reading.frames is None) == (answer["landmarks"] is None)
@@ -200,7 +206,7 @@ def test_drawn_hands_have_the_landmarks_and_letters_of_python(browser, address, 
         assert abs(answer["top"][0][1] - reading.probability) < 0.02
 
 
-def test_the_same_probabilities_give_the_same_events(browser, address) -> None:
+def test_the_same_probabilities_give_the_same_events(modules) -> None:
     cases, expected = [], []
 
     @settings(
@@ -215,8 +221,7 @@ def test_the_same_probabilities_give_the_same_events(browser, address) -> None:
         expected.append(decide(case))
 
     collect()
-    with open_app(browser, address) as shown:
-        answers = shown.evaluate(DECIDE, cases)
+    answers = modules.evaluate(DECIDE, cases)
     for result, (events, text) in zip(answers, expected, strict=True):
         assert [tuple(event[:2]) for event in result["events"]] == [event[:2] for event in events]
         numbers = [np.array([event[2:] for event in one]) for one in (result["events"], events)]
@@ -225,7 +230,7 @@ def test_the_same_probabilities_give_the_same_events(browser, address) -> None:
     assert sum(len(events) for events, _ in expected) > 100
 
 
-def test_a_hand_is_still_as_in_python(browser, address) -> None:
+def test_a_hand_is_still_as_in_python(modules) -> None:
     silence = HandSilence(["A", "B", "K"], {"frame": {"shape": [63]}})
     streams = [*silence.simulate_silence(3, 0), *silence.simulate_words(3, 1)]
     frames = np.concatenate([stream.frames for stream in streams]).astype(float)
@@ -235,8 +240,7 @@ def test_a_hand_is_still_as_in_python(browser, address) -> None:
         shapes.push(hand, number / 30)
         expected.append(shapes.is_still())
         steps.append([number / 30, None if hand is None else hand.tolist()])
-    with open_app(browser, address) as shown:
-        assert shown.evaluate(KEEP_SHAPE, steps) == expected
+    assert modules.evaluate(KEEP_SHAPE, steps) == expected
     assert 0.2 < np.mean(expected) < 0.8
 
 
@@ -420,7 +424,7 @@ def test_a_folder_that_is_opened_without_a_server_says_so(browser, app: Path) ->
 # ---- privacy and safety
 
 
-def test_page_and_worker_refuse_other_places(browser, address) -> None:
+def test_page_and_worker_refuse_other_places(modules) -> None:
     attempt = (
         "async () => [await fetch('https://example.org/').catch((error) => error.message),"
         " await fetch(new Request('//example.org')).catch((error) => error.message),"
@@ -428,10 +432,9 @@ def test_page_and_worker_refuse_other_places(browser, address) -> None:
         " catch (error) { return error.message; } })(), typeof self.WebSocket]"
     )
     refused = ["This app sends no requests to other places."] * 3
-    with open_app(browser, address) as shown:
-        assert shown.evaluate(attempt) == [*refused, "undefined"]
-        assert shown.workers[0].evaluate(attempt) == [*refused, "undefined"]
-        assert shown.evaluate("fetch('model/about.json').then((answer) => answer.ok)")
+    assert modules.evaluate(attempt) == [*refused, "undefined"]
+    assert modules.workers[0].evaluate(attempt) == [*refused, "undefined"]
+    assert modules.evaluate("fetch('model/about.json').then((answer) => answer.ok)")
 
 
 @pytest.mark.slow
@@ -448,7 +451,7 @@ def change_about(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_facts_that_python_refuses_are_refused_by_the_app_too(browser, address, app) -> None:
+def test_facts_that_python_refuses_are_refused_by_the_app_too(modules, app) -> None:
     about = json.loads((app / "model/about.json").read_text())
     values = [value for value in VALUES[:-3] if len(str(value)) < 300_000]  # the rest is endless
     changes = [
@@ -458,8 +461,7 @@ def test_facts_that_python_refuses_are_refused_by_the_app_too(browser, address, 
     ]
     places = [(key, value) for key in ("app", "frame", "input") for value in values]
     texts = [json.dumps(about | {key: value}) for key, value in (*changes, *places)]
-    with open_app(browser, address) as shown:
-        errors = shown.evaluate(PARSE, texts)
+    errors = modules.evaluate(PARSE, texts)
     for (key, value), error in zip(changes, errors, strict=False):
         is_optional = key == "fingerprint" and value is None
         if refuses_in_python(about, key, value) and not is_optional:
