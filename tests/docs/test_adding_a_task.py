@@ -94,7 +94,7 @@ def test_the_task_is_read_live(workplace: Path) -> None:
     assert "1 channels at 10 Hz, windows of 3 s every 0.5 s" in printed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_task_is_served(workplace: Path) -> None:
     pytest.importorskip("gradio")
     from gradio_client import Client, handle_file

@@ -4,17 +4,25 @@ from pathlib import Path
 
 import pytest
 
+from experiments.stages import run_stage
+from tests.helpers.compose import compose_command
 from tests.helpers.paths import require_shared_data
 from tests.helpers.runs import read_metrics
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared_data]
 
 
-@pytest.fixture
-def signers(run, tmp_path: Path) -> Path:
-    raw = require_shared_data("asl/landmarks")
-    run("stage=prepare", "reader=landmark_csv", f"raw_dir={raw}", f"data_dir={tmp_path / 'set'}")
-    return tmp_path / "set"
+@pytest.fixture(scope="module")
+def signers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    raw, folder = require_shared_data("asl/landmarks"), tmp_path_factory.mktemp("signers")
+    command = (
+        "stage=prepare",
+        "reader=landmark_csv",
+        f"raw_dir={raw}",
+        f"data_dir={folder / 'set'}",
+    )
+    run_stage(compose_command("stage=prepare", *command, run_dir=folder / "run"))
+    return folder / "set"
 
 
 def test_a_simulated_alphabet_model_reads_real_hands(run, signers: Path) -> None:
