@@ -15,7 +15,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import pandas as pd
-import torch
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from omegaconf import DictConfig
 
@@ -26,6 +25,7 @@ from experiments.benchmarks.profiling import (
     STEP_ACTION,
     profile_training,
 )
+from experiments.benchmarks.tables import Row, Table
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import instantiate_group
@@ -63,11 +63,10 @@ class GradientCheckTimer(L.Callback):
             module.on_gradients = profiled_check
 
 
-def measure_callbacks(config: DictConfig) -> float:
-    """Print and write (callbacks.csv) the cost of each callback; medians over the rounds.
+def measure_callbacks(config: DictConfig) -> Table:
+    """Return the cost of each callback, and write it (callbacks.csv); medians over the rounds.
 
-    Returns:
-        The share (%) of a training step that all callbacks take.
+    The figure of the table is the share (%) of a training step that all callbacks take.
 
     Raises:
         ValueError: the configuration has no callbacks.
@@ -88,14 +87,23 @@ def measure_callbacks(config: DictConfig) -> float:
     table = pd.concat(tables).groupby(level="callback", sort=False).median()
     table = table.round({name: 2 if "%" in name else 4 for name in COLUMNS})
     table.to_csv(Path(config.run_dir) / "callbacks.csv")
-    logger.info(
-        f"\n{steps:,} steps of batch {config.datamodule.batch_size}, median of {len(tables)} "
-        f"rounds, {torch.get_num_threads()} threads; an epoch has {whole:,} steps and at most "
-        f"{steps:,} validation batches\n"
+    title = (
+        f"Callbacks of {config.task}, {steps:,} steps of batch {config.datamodule.batch_size}, "
+        f"median of {len(tables)} rounds"
     )
-    logger.info(table.to_markdown())
-    logger.info(f"\nRun folder: {config.run_dir}")
-    return float(table["% of a step"][TOTAL_ROW])
+    note = f"An epoch has {whole:,} steps and at most {steps:,} validation batches."
+    rows = tuple(row for name in table.index for row in _list_costs(name, table.loc[name]))
+    share = float(table["% of a step"][TOTAL_ROW])
+    return Table("callbacks", title, rows, len(tables), "share of the time", note, share)
+
+
+def _list_costs(name: str, costs: pd.Series) -> list[Row]:
+    """Return the costs of a callback per step and per epoch's end, with their shares."""
+    kinds = (("a step", *COLUMNS[:2]), ("an epoch's end", *COLUMNS[2:]))
+    return [
+        Row(f"`{name}`, {kind}", costs[ms], "ms", round(costs[share] / 100, 5))
+        for kind, ms, share in kinds
+    ]
 
 
 def profile_callbacks(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
@@ -18,8 +19,14 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.base import PreparedDataModule
 from datamodules.loading.batches import frame_indices
 from experiments.benchmarks.profiling import EPOCH_ACTION, NEXT_BATCH_ACTION, profile_training
+from experiments.benchmarks.tables import (
+    FIRST_TO_ROW,
+    Clock,
+    Table,
+    compare_alternately,
+    read_clock,
+)
 from experiments.launch.build import build_module
-from experiments.launch.console import logger
 from modules.base import TaskModule
 
 MAX_CLIPS = 400  # written as videos
@@ -51,29 +58,23 @@ class VideoFiles(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy(clip)[None].float() / 255, int(self.targets[position])
 
 
-def compare_loaders(data: PreparedDataModule, batch_size: int, rounds: int) -> pd.DataFrame:
-    """Return clips a second of both loaders, which alternate; medians over the rounds."""
+def compare_loaders(data: PreparedDataModule, batch_size: int, rounds: int) -> Table:
+    """Return clips a second of both loaders, which alternate."""
     rows = data.indices.train[:MAX_CLIPS]
     with tempfile.TemporaryDirectory() as folder:
         files = VideoFiles(_write_videos(data, rows, Path(folder)), data.targets[rows], data.frames)
         decoded = DataLoader(files, batch_size, num_workers=2, persistent_workers=True)
-        ours, theirs = [], []
-        for turn in range(rounds + 1):
-            prepared_rate = _clips_per_second(lambda: _read_prepared(data, rows, batch_size))
-            decoded_rate = _clips_per_second(lambda: sum(len(x) for x, _ in decoded))
-            if turn:  # the first turn warms up, and starts the workers
-                ours.append(prepared_rate)
-                theirs.append(decoded_rate)
-    decoder = "videos, decoded by OpenCV in __getitem__, 2 workers"
-    rates = {"the prepared set": ours, decoder: theirs}
-    table = {
-        name: {
-            "clips a second": np.median(values).round(),
-            "ours as a ratio": np.median(np.array(ours) / np.array(values)).round(1),
+        loaders = {  # the warm-up starts the workers
+            "the prepared set": lambda: _read_prepared(data, rows, batch_size),
+            "videos, decoded by OpenCV in __getitem__, 2 workers": lambda: sum(
+                len(x) for x, _ in decoded
+            ),
         }
-        for name, values in rates.items()
-    }
-    return pd.DataFrame.from_dict(table, orient="index").rename_axis("loader")
+        parts = {name: partial(_clips_per_second, read) for name, read in loaders.items()}
+        measured = compare_alternately(parts, rounds, is_first_over_row=True)
+    title = f"Loading {len(rows):,} clips in batches of {batch_size}, median of {rounds} rounds"
+    found = tuple(replace(row, unit="clips/s") for row in measured.values())
+    return Table("loaders", title, found, rounds, FIRST_TO_ROW)
 
 
 def measure_waiting_share(config: DictConfig, data: PreparedDataModule, steps: int) -> float:
@@ -82,22 +83,23 @@ def measure_waiting_share(config: DictConfig, data: PreparedDataModule, steps: i
     return sum(durations[NEXT_BATCH_ACTION]) / sum(durations[EPOCH_ACTION])
 
 
-def compare_steps(config: DictConfig, data: PreparedDataModule, rounds: int) -> pd.DataFrame:
-    """Return seconds per training step by memory format and precision."""
+def compare_formats(config: DictConfig, data: PreparedDataModule, rounds: int) -> Table:
+    """Return milliseconds per forward and backward pass by memory format and precision."""
     batch = next(iter(data.train_dataloader()))
     x, y = data.preprocess(batch["x"]), batch["y"]
-    kinds = [(last, bf16) for bf16 in (False, True) for last in (False, True)]
-    seconds: dict[str, list[float]] = {}
     modules = {last: _build_module(config, data, last) for last in (False, True)}
-    for turn in range(rounds + 1):
-        for last, bf16 in kinds:
-            name = f"{'channels last' if last else 'as written'}, {'bf16' if bf16 else 'float32'}"
-            elapsed_s = _time_step(modules[last], x, y, bf16)
-            if turn:
-                seconds.setdefault(name, []).append(elapsed_s)
-    table = pd.DataFrame(seconds).median().rename("seconds a step").to_frame()
-    table["ratio"] = (table["seconds a step"] / table["seconds a step"].iloc[0]).round(2)
-    return table.round(3).rename_axis("network")
+    clock = config.benchmark.clock
+    parts = {
+        f"{'channels last' if last else 'contiguous'}, {'bf16' if bf16 else 'float32'}": partial(
+            _time_step, modules[last], x, y, bf16, clock
+        )
+        for bf16 in (False, True)
+        for last in (False, True)
+    }
+    measured = compare_alternately(parts, rounds)
+    title = f"A forward and backward pass of batch {len(y)}, median of {rounds} rounds"
+    rows = tuple(replace(row, unit="ms") for row in measured.values())
+    return Table("formats", title, rows, rounds)
 
 
 def _build_module(config: DictConfig, data: PreparedDataModule, channels_last: bool) -> TaskModule:
@@ -106,12 +108,12 @@ def _build_module(config: DictConfig, data: PreparedDataModule, channels_last: b
     return build_module(changed, data).train()
 
 
-def _time_step(module: TaskModule, x: Tensor, y: Tensor, bf16: bool) -> float:
-    started = time.perf_counter()
+def _time_step(module: TaskModule, x: Tensor, y: Tensor, bf16: bool, clock: Clock) -> float:
+    started = read_clock(clock)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
         logits = module.member_logits(x)
     module.ensemble_loss(logits, y).backward()
-    return time.perf_counter() - started
+    return 1e3 * (read_clock(clock) - started)
 
 
 def _write_videos(data: PreparedDataModule, rows: np.ndarray, folder: Path) -> list[Path]:
@@ -141,16 +143,13 @@ def _read_prepared(data: PreparedDataModule, rows: np.ndarray, batch_size: int) 
     return sum(len(data.preprocess(batches[order[at : at + batch_size]]["x"])) for at in starts)
 
 
-def write_clip_benchmarks(
-    config: DictConfig, data: PreparedDataModule, steps: int, folder: Path
-) -> None:
-    """Print and write the measurements of clips: loaders, networks, and the wait for batches."""
+def measure_clips(config: DictConfig, data: PreparedDataModule, steps: int) -> list[Table]:
+    """Return the tables of clips: loaders with the wait for batches, and memory formats."""
     rounds = config.benchmark.rounds
-    tables = {"benchmark_loader": compare_loaders(data, config.datamodule.batch_size, rounds)}
-    if "channels_last" in config.net:
-        tables["benchmark_network"] = compare_steps(config, data, rounds)
-    for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv")
-        logger.info(f"\n{table.to_markdown()}")
+    loaders = compare_loaders(data, config.datamodule.batch_size, rounds)
     waiting = measure_waiting_share(config, data, steps)
-    logger.info(f"\nOf an epoch's time, {waiting:.1%} is spent waiting for the next batch.")
+    note = f"Of an epoch's time, {waiting:.2%} is spent waiting for the next batch."
+    tables = [replace(loaders, note=note)]
+    if "channels_last" in config.net:
+        tables.append(compare_formats(config, data, rounds))
+    return tables

@@ -31,6 +31,7 @@ from datamodules.readers.base import Item, Leftover, Reader
 from datamodules.store.prepare import prepare
 from datamodules.store.samples import FEATURES_NAME, Sample
 from experiments.benchmarks.profiling import NEXT_BATCH_ACTION, STEP_ACTION, profile_training
+from experiments.benchmarks.tables import Row, Table
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import logger, quiet
 from experiments.launch.instantiate import instantiate
@@ -114,13 +115,11 @@ def train_on_set(config: DictConfig, count: int) -> float:
     return len(durations[STEP_ACTION]) * data.batch_size / seconds
 
 
-def measure_sizes(config: DictConfig) -> float:
-    """Print and write (benchmark_scale.csv) samples a second and peak memory for each size.
+def measure_sizes(config: DictConfig) -> Table:
+    """Return samples a second and peak memory for each size; also writes benchmark_scale.csv.
 
-    Reading starts with none of the files in the system's page cache.
-
-    Returns:
-        The largest peak, MB.
+    Reading starts with none of the files in the system's page cache. The figure of the table is
+    the largest peak, MB.
     """
     folder = Path(config.run_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,12 +131,18 @@ def measure_sizes(config: DictConfig) -> float:
         table.to_csv(folder / "benchmark_scale.csv")
         logger.info(f"{count:,} samples measured")
     limit = config.benchmark.memory_mb
-    logger.info(
-        f"\nProcesses limited to {limit:,} MB:\n" if limit else "\nProcesses without a limit:\n"
-    )
-    logger.info(table.to_markdown())
-    logger.info(f"\nRun folder: {folder}")
-    return float(table[[name for name in table if name.endswith("MB")]].max(axis=None))
+    title = f"processes limited to {limit:,} MB" if limit else "processes without a limit"
+    peak = float(table[[name for name in table if name.endswith("MB")]].max(axis=None))
+    cells = tuple(_name_cell(row, name) for row in rows for name in row if name != "samples")
+    return Table("scale", f"Sets of {config.task} by size, {title}", cells, figure=peak)
+
+
+def _name_cell(row: dict[str, float], name: str) -> Row:
+    """Return a value of a size: ``preparing, a second`` and ``preparing, peak MB`` among them."""
+    kind, _, unit = name.rpartition(" ")
+    units = {"second": "samples/s", "MB": "MB", "GB": "GB"}
+    label = kind.removesuffix(", a").removesuffix(" peak") + (" peak" if unit == "MB" else "")
+    return Row(f"{row['samples']:,} samples, {label or 'size'}", row[name], units[unit])
 
 
 def _measure_size(config: DictConfig, count: int, scratch: Path) -> dict[str, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from functools import cache
 
+from experiments.benchmarks.measures import list_measures
 from experiments.launch.allowed import ALLOW_RULE
 from experiments.launch.settings.data_rules import DATA
 from experiments.launch.settings.reader_rules import READING
@@ -114,6 +115,10 @@ NODES: dict[str, Rule] = {
     "serve.certificate": FILE | NULL,
     "serve.key": FILE | NULL,
     "serve.*_s": SECONDS_ABOVE_ZERO,
+    "benchmark.measure": list_of(
+        choice(*list_measures()), 1, 100, f"a list of {', '.join(list_measures())}"
+    ),
+    "benchmark.clock": choice("wall", "processor"),
     "benchmark.steps": COUNT,
     "benchmark.rounds": integer(1, 10_000),
     "benchmark.samples": list_of(integer(2, 10**9)) | NULL,
