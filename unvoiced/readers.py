@@ -12,6 +12,22 @@ import numpy as np
 
 from unvoiced.readings import NO_READING, Reading
 from unvoiced.recognizer import Recognizer
+from unvoiced.tasks import TaskSpec
+
+
+def convert_bgr(spec: TaskSpec, recording: Any) -> Any:
+    """Return an image, or the images of a clip, in RGB.
+
+    Raises:
+        ValueError: a recording without colours, or another type, shape or size.
+    """
+    from unvoiced.vision.images import bgr_to_rgb
+
+    if not spec.has_camera:
+        raise ValueError(f"bgr=True is for images; a recording of {spec.name} has no colours")
+    if spec.has_single_images:
+        return bgr_to_rgb(recording)
+    return [bgr_to_rgb(np.asarray(image)) for image in recording]
 
 
 def read_frames(recognizer: Recognizer, frames: np.ndarray, fps: float | None) -> Reading:

@@ -19,10 +19,12 @@ from unvoiced.networks import Network, OnnxNetwork
 from unvoiced.profile import Profile
 from unvoiced.profile_checks import NO_EMBEDDING, check_profile, require_closed_vocabulary
 from unvoiced.readings import Reading
-from unvoiced.tasks import get_task, import_object
+from unvoiced.tasks import get_task, import_object, locate_starter
 from unvoiced.vision.skeleton import HAND_SIZE, count_hands
 from unvoiced.writing.word_models import build_word_model
 from unvoiced.writing.word_scorer import build_scorer
+
+CONVERT_BGR = "unvoiced.readers.convert_bgr"
 
 
 class Recognizer:
@@ -70,6 +72,19 @@ class Recognizer:
             self.use_profile(profile)
         self._lock = threading.Lock()  # the shared MediaPipe detectors keep state
 
+    @classmethod
+    def starter(cls, task: str, **options: Any) -> Recognizer:
+        """Return a recognizer of the model that comes with the library for a task.
+
+        Args:
+            task: ``asl`` for letters, ``lipread`` for words.
+            options: arguments of the recognizer.
+
+        Raises:
+            ValueError: the task has no such model, or its file was changed.
+        """
+        return cls(locate_starter(task), **options)
+
     about = former_name("metadata")
     told = former_name("training_data_note")
 
@@ -79,7 +94,7 @@ class Recognizer:
         shape = tuple(frame.get("shape", ()))
         has_rate = not self.spec.is_rate_required or frame.get("rate") is not None
         # Older checkpoints do not state their frames.
-        if frame and not (has_rate and _has_shape(shape, self.spec.frame_shapes)):
+        if frame and not (has_rate and self.spec.accepts_frames(shape)):
             raise ValueError(
                 f"a model of task {self.task} with frames of shape {shape} at "
                 f"{frame.get('rate')} Hz cannot be read with. Export or train it again"
@@ -170,20 +185,10 @@ class Recognizer:
             ValueError: the recording has another shape, is too large, or is unusable.
         """
         if bgr:
-            recording = self._convert_bgr(recording)
+            recording = import_object(CONVERT_BGR)(self.spec, recording)
         read = import_object(self.spec.reader)
         with self._lock:
             return read(self, recording, fps)
-
-    def _convert_bgr(self, recording: Any) -> Any:
-        """Return an image, or the images of a clip, in RGB."""
-        from unvoiced.vision.images import bgr_to_rgb
-
-        if not self.spec.has_camera:
-            raise ValueError(f"bgr=True is for images; a recording of {self.task} has no colours")
-        if self.spec.has_single_images:
-            return bgr_to_rgb(recording)
-        return [bgr_to_rgb(np.asarray(image)) for image in recording]
 
     # ---- answers
 
@@ -289,12 +294,3 @@ class Recognizer:
         from unvoiced.tokenizers import build_tokenizer  # of EMG alone
 
         return build_tokenizer(self.metadata["tokenizer"])
-
-
-def _has_shape(shape: tuple[int, ...], choices: tuple[tuple[int | None, ...], ...]) -> bool:
-    """Return whether a shape is one of the choices; None stands for any size."""
-    return not choices or any(
-        len(shape) == len(sizes)
-        and all(size in (None, n) for n, size in zip(shape, sizes, strict=True))
-        for sizes in choices
-    )

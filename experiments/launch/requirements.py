@@ -8,7 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from experiments.checkpoints.starters import STARTER_STAGES
 from unvoiced.files import require_regular_file
+from unvoiced.tasks import explain_no_starter, get_starter
 from unvoiced.validation import shown
 
 FILE_KEYS = (
@@ -44,10 +46,7 @@ def require_files(config: DictConfig) -> None:
         ValueError: with the key and the path.
     """
     stage = config.stage
-    if stage in NEEDS_CHECKPOINT and not config.ckpt_path:
-        raise ValueError(f"stage={stage} needs ckpt_path=<a checkpoint>, such as {EXAMPLE}")
-    if config.profile and not config.ckpt_path:
-        raise ValueError(f"profile={config.profile} needs ckpt_path=<the model it was made with>.")
+    _require_model(config)
     for key in FILE_KEYS:
         _require_path(key, OmegaConf.select(config, key), "")
     if stage == "adapt" and bool(config.data_dir) == bool(config.input):
@@ -68,6 +67,19 @@ def require_files(config: DictConfig) -> None:
             raise ValueError(
                 "datamodule.simulator=null leaves no data; expected data_dir=<a prepared set>."
             )
+
+
+def _require_model(config: DictConfig) -> None:
+    """Refuse a stage or a profile without a model, unless the task has one to start with."""
+    stage, task = config.stage, config.task
+    has_starter = stage in STARTER_STAGES and get_starter(task) is not None
+    if config.ckpt_path or has_starter:
+        return
+    if stage in NEEDS_CHECKPOINT:
+        reason = f". {explain_no_starter(task)}" if stage in STARTER_STAGES else ""
+        raise ValueError(f"stage={stage} needs ckpt_path=<a checkpoint>, such as {EXAMPLE}{reason}")
+    if config.profile:
+        raise ValueError(f"profile={config.profile} needs ckpt_path=<the model it was made with>.")
 
 
 def _require_recording(config: DictConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from experiments.checkpoints.starters import is_starter
 from experiments.launch.console import logger
 from experiments.runs.run_folder import Run, read_run
 from unvoiced.tasks import get_task
@@ -45,7 +46,11 @@ def describe_model(task: str, simulated: bool, has_leakage: bool, checkpoint: Pa
         checkpoint: whose run may have tested it; None for an ensemble.
     """
     source = get_task(task).simulated_source if simulated else "on recordings of people"
-    tested = _describe_test(task, checkpoint) if checkpoint else ""
+    tested = ""
+    if checkpoint is not None:
+        starter = get_task(task).starter
+        is_own = starter is not None and is_starter(checkpoint, task)
+        tested = f"It reads {starter.reads}." if is_own else _describe_test(task, checkpoint)
     warning = " The same people were in its training: expect less from it with you."
     return (
         f"This program learned {source}. {tested or 'How well it reads was not measured.'}"

@@ -7,6 +7,7 @@ import importlib
 from omegaconf import DictConfig
 
 from experiments.checkpoints.misfits import explain_network_errors
+from experiments.checkpoints.starters import use_starter
 from experiments.launch.settings.schema import validate_configuration
 
 STAGES = {
@@ -34,6 +35,7 @@ def run_stage(config: DictConfig) -> float | None:
         ValueError: a setting is not valid, or the user's input does not fit the stage.
     """
     validate_configuration(config)
+    use_starter(config)
     stage = importlib.import_module(STAGES[config.stage])
     with explain_network_errors(config.ckpt_path):
         return stage.run(config)

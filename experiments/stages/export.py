@@ -15,6 +15,8 @@ from torch import Tensor
 from experiments.checkpoints.load import list_paths, load_checkpoint, require_checkpoint
 from experiments.checkpoints.plain_file import CARD, CLASSES, WEIGHTS, class_to_idx
 from experiments.checkpoints.run_confusions import add_run_confusions
+from experiments.checkpoints.starters import is_starter
+from experiments.export.starters import copy_starter, refuse_starter_settings
 from experiments.launch.console import logger, quiet
 from experiments.reports.results import count_parameters
 from modules.base import TaskModule
@@ -31,8 +33,16 @@ def run(config: DictConfig) -> None:
     """
     quiet()
     name = choose_format(config)
+    is_own = is_starter(config.ckpt_path, config.task)
+    if is_own:
+        refuse_starter_settings(config, name)
     if name in APP_FORMATS:
         _write_app(config, name)
+        return
+    if is_own:
+        path = choose_path(config, name)
+        size_mb = copy_starter(Path(config.ckpt_path), path) / 1e6
+        logger.info(f"Wrote {path}: a copy of the model to start with, {size_mb:.2f} MB")
         return
     module = require_checkpoint(config)
     add_run_confusions(module, config.ckpt_path)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, ListConfig, open_dict
 
+from experiments.checkpoints.starters import announce_starter
 from experiments.export.inference_module import build_recognizer
 from experiments.export.live_writing import read_own_lists, require_sign
 from experiments.launch.console import logger, quiet
@@ -30,7 +31,8 @@ from unvoiced.vision.mediapipe_tasks import ignore_profiling_signal
 def run(config: DictConfig) -> None:
     """Serve the page for ``ckpt_path`` at ``serve.host`` and ``serve.port``, until Ctrl-C.
 
-    Without ``ckpt_path``, the newest run of the task is used; if there is none, one is trained.
+    Without ``ckpt_path``, the newest run of the task is used; if there is none, the model that
+    comes with the library, and for tasks without one a model that is trained now.
 
     Raises:
         ValueError: Gradio is not installed, a setting is not valid, the checkpoint does not load,
@@ -109,8 +111,17 @@ def _load_model(config: DictConfig) -> tuple[Recognizer, partial[Engine], str]:
 
 
 def _choose_model(config: DictConfig) -> DictConfig:
-    """Return the configuration with a model: that of ``ckpt_path``, the newest, or a new one."""
-    path = config.ckpt_path or find_newest_checkpoint(config.task) or _train_model(config)
+    """Return the configuration with the model of ``ckpt_path``, or another one.
+
+    That is the newest run's, the one to start with, or a new one. A profile without a model is one
+    of the model to start with.
+    """
+    has_starter = get_task(config.task).starter is not None
+    path = config.ckpt_path
+    if not path and not (has_starter and config.profile):
+        path = find_newest_checkpoint(config.task)
+    if not path:
+        path = announce_starter(config.task) if has_starter else _train_model(config)
     changed = config.copy()
     with open_dict(changed):
         changed.ckpt_path = path if isinstance(path, ListConfig) else str(path)
@@ -119,7 +130,10 @@ def _choose_model(config: DictConfig) -> DictConfig:
 
 def _train_model(config: DictConfig) -> Path:
     """Train a model and return its best checkpoint."""
-    logger.info(f"No run of task {config.task} in outputs/{config.task}: training one first")
+    logger.info(
+        f"No run of task {config.task} in outputs/{config.task}, and no model to start with: "
+        "training one first"
+    )
     training = config.copy()
     with open_dict(training):
         training.stage, training.serve.auth = "fit", None  # a run folder holds no password

@@ -3,6 +3,24 @@
 A task NAME registers its ``TaskSpec`` in ``unvoiced/tasks/NAME.py``, which ``get_task`` imports.
 """
 
-from unvoiced.tasks.spec import TaskSpec, get_task, import_object, list_tasks, register_task
+from unvoiced.tasks.spec import (
+    TaskSpec,
+    explain_no_starter,
+    get_starter,
+    get_task,
+    import_object,
+    list_tasks,
+    locate_starter,
+    register_task,
+)
 
-__all__ = ["TaskSpec", "get_task", "import_object", "list_tasks", "register_task"]
+__all__ = [
+    "TaskSpec",
+    "explain_no_starter",
+    "get_starter",
+    "get_task",
+    "import_object",
+    "list_tasks",
+    "locate_starter",
+    "register_task",
+]

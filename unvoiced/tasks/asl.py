@@ -1,6 +1,7 @@
 """The ASL alphabet, from hand landmarks."""
 
 from unvoiced.files import ARRAY_SUFFIXES, IMAGE_SUFFIXES, LANDMARK_SUFFIXES, VIDEO_SUFFIXES
+from unvoiced.starters import Starter
 from unvoiced.tasks.spec import TaskSpec, register_task
 
 ASL = register_task(
@@ -36,5 +37,12 @@ ASL = register_task(
         not_found="No hand is in sight.",
         not_sure="A hand, but no letter that is sure.",
         simulated_source="on hands that a computer drew, not on people",
+        starter=Starter(
+            file="letters.onnx",
+            sha256="3b28fc43526cbe2142891c09f8d8c1d01bd86dcd4644cca7c341fe579287355c",
+            trained_on="2,000 simulated hands alone",
+            reads="81 of 100 letters of six people whom it has never seen",
+            teaching="97 of 100",
+        ),
     )
 )

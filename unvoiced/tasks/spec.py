@@ -10,6 +10,7 @@ from typing import Any
 
 from unvoiced.augmentation import UNCHANGED, TimeWarp
 from unvoiced.files import IMAGE_SUFFIXES
+from unvoiced.starters import Starter
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class TaskSpec:
         not_found: sentence for a recording that shows nothing to read.
         not_sure: sentence for a prediction below the threshold.
         simulated_source: what the simulated training data are, after "learned".
+        starter: the model that comes with the library; None: there is none.
     """
 
     name: str
@@ -90,6 +92,7 @@ class TaskSpec:
     not_found: str = "Nothing was recognized."
     not_sure: str = "No prediction is sure enough."
     simulated_source: str = "on simulated recordings, not on people"
+    starter: Starter | None = None
 
     @property
     def has_single_images(self) -> bool:
@@ -108,6 +111,14 @@ class TaskSpec:
     def is_frame_folder(self, path: Path) -> bool:
         """Return whether a path is a folder that holds one image per frame."""
         return self.has_frame_folders and path.is_dir()
+
+    def accepts_frames(self, shape: tuple[int, ...]) -> bool:
+        """Return whether frames of a shape can be read, as far as ``frame_shapes`` says."""
+        return not self.frame_shapes or any(
+            len(shape) == len(sizes)
+            and all(size in (None, n) for n, size in zip(shape, sizes, strict=True))
+            for sizes in self.frame_shapes
+        )
 
     def is_landmark_file(self, path: str | Path) -> bool:
         """Return whether a path is a file with landmarks, by its ending."""
@@ -143,6 +154,32 @@ def get_task(name: str) -> TaskSpec:
             f"task in unvoiced/tasks/{name}.py"
         )
     return _REGISTRY[name]
+
+
+def get_starter(name: str) -> Starter | None:
+    """Return the model that comes with the library for a task; None if there is none."""
+    return get_task(name).starter if name in list_tasks() else None
+
+
+def locate_starter(name: str) -> Path:
+    """Return the path of this model after its sha256 was compared.
+
+    Raises:
+        ValueError: the task has none, or the file was changed.
+    """
+    starter = get_starter(name)
+    if starter is None:
+        raise ValueError(explain_no_starter(name))
+    return starter.locate()
+
+
+def explain_no_starter(name: str) -> str:
+    """Return what to do for a task without a model to start with."""
+    having = ", ".join(task for task in list_tasks() if get_starter(task))
+    return (
+        f"There is no model to start with for task={name}, as there is for {having}. Train one "
+        f"with python run.py task={name}"
+    )
 
 
 def import_object(path: str) -> Any:

@@ -12,5 +12,6 @@ VSR = register_task(
         fine_tuning_note="it has not been measured with large vocabularies, and of ten words it "
         "read less than a profile.",
         context_s=0.2,
+        starter=None,
     )
 )

@@ -143,14 +143,17 @@ def test_weights_that_are_not_finite_are_refused(checkpoint: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "stage=export needs ckpt_path="),
+        (["task=emg"], "stage=export needs ckpt_path="),
+        ([], "export.format=pth needs a checkpoint, and the model to start with is an exported"),
+        (["export.format=onnx"], "export.output= is missing: the model to start with"),
+        (["export.output=a.onnx", "export.quantize=int8"], "with is exported already. Leave it"),
         (
             ["export.format=onx"],
             f"export.format=onx is not valid; expected one of {', '.join(FORMATS)}",
         ),
         (["ckpt_path=nowhere.ckpt"], "nowhere.ckpt does not exist"),
     ],
-    ids=["no checkpoint", "format", "nowhere"],
+    ids=["no checkpoint", "starter", "output", "int8", "format", "nowhere"],
 )
 def test_missing_arguments_are_reported(overrides: list[str], message: str, run) -> None:
     with pytest.raises(ValueError, match=message):
