@@ -64,7 +64,8 @@ class AcceptRequest(BaseModel):
 
 def describe_text(engine: Engine) -> dict[str, Any]:
     """Return the text of a session and what is suggested for its end, as plain data."""
-    return {"text": markup.format_label(engine.text), "suggestions": list(engine.suggestions)}
+    suggestions = [markup.format_label(text) for text in engine.suggestions]
+    return {"text": markup.format_label(engine.text), "suggestions": suggestions}
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ def add_writing_routes(app: FastAPI, pool: SessionPool, writing: PageWriting) ->
     @app.post("/camera/accept/{key}")
     def accept_suggestion(key: str, wanted: AcceptRequest) -> dict[str, Any]:
         with pool.get_session(key).locked(Engine) as engine:
-            if not engine.accept(wanted.text):
+            offered = {markup.format_label(text): text for text in engine.suggestions}
+            if wanted.text not in offered or not engine.accept(offered[wanted.text]):
                 raise ValueError(NOT_OFFERED)
             return describe_text(engine)
 

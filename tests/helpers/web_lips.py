@@ -24,6 +24,7 @@ FACTS = {
     "input": {"frames": 12},
     "reader": {"zoom": 1.0},
     "clip_s": 1.0,
+    "fingerprint": "light",
     "simulated": True,
     "training_data_note": "Made for tests: it reads how light a mouth is.",
 }
@@ -77,6 +78,7 @@ FIND_SPEECH = """async (cases) => {
 }"""
 READ_STREAMS = """async ({ app, cases }) => {
   const load = (name) => import(new URL(name, document.baseURI));
+  const { WordCapturer } = await load("words.js");
   const { LipStream } = await load("lips.js"), { FrameBuffer } = await load("trackers.js");
   const { Engine } = await load("engine.js"), { logSoftmax } = await load("recognizer.js");
   class CropTracker {
@@ -95,6 +97,7 @@ READ_STREAMS = """async ({ app, cases }) => {
     const bytes = Uint8Array.from(atob(images), (one) => one.charCodeAt(0));
     const size = shape[0] * shape[1];
     const recognizer = {
+      classes: ["yes", "no", "maybe"],
       about: { app: { ...app, settings, is_joined: false }, frame: { shape, rate: fps } },
       async predictProbabilities(frames) {
         let brightest = 0, sum = 0;
@@ -106,24 +109,69 @@ READ_STREAMS = """async ({ app, cases }) => {
         return { label: ["yes", "no", "maybe"][best], probability: values[best], top: [] };
       },
     };
-    const stream = new LipStream(recognizer);
-    stream.openTracker = (keepS) => new CropTracker(fps, keepS);
-    const engine = new Engine(recognizer, stream, null), events = [];
+    const [stream, another] = [new LipStream(recognizer), new LipStream(recognizer)];
+    stream.openTracker = another.openTracker = (keepS) => new CropTracker(fps, keepS);
+    another.restart();
+    const engine = new Engine(recognizer, stream, null), capturer = new WordCapturer(another);
+    const events = [], captured = [];
     for (const [n, seconds] of times.entries()) {
-      events.push(...(await engine.push(bytes.subarray(n * size, (n + 1) * size), seconds)));
+      const frame = bytes.subarray(n * size, (n + 1) * size);
+      events.push(...(await engine.push(frame, seconds)));
+      const capture = await capturer.push(frame, seconds);
+      const weigh = (sum, value, place) => sum + value * (place % 251);
+      if (capture) captured.push([n, capture.clips[0].length, capture.clips[0].reduce(weigh, 0)]);
     }
     events.push(...(await engine.end()));
     const rows = events.map(({ kind, label, probability, seconds }) =>
       [kind, label, probability, seconds]);
-    answers.push([rows, engine.writer.text]);
+    answers.push([rows, engine.writer.text, captured]);
   }
   return answers;
 }"""
 
 
+WRITE_WORDS = """async ({ labels, steps }) => {
+  const load = (name) => import(new URL(name, document.baseURI));
+  const { WordComposer } = await load("word_composer.js"), { TextWriter } = await load("writer.js");
+  const writer = new TextWriter(false);
+  writer.useComposer(new WordComposer(labels));
+  return steps.map(([kind, value]) => {
+    if (kind === "add") writer.add(labels[value.indexOf(Math.max(...value))], value, labels);
+    if (kind === "accept") writer.accept(writer.suggestions[value]);
+    if (kind === "undo") writer.undo();
+    return [writer.text, writer.suggestions];
+  });
+}"""
+TEACH_WORDS = """async ({ file, recordings, queries }) => {
+  const load = (name) => import(new URL(name, document.baseURI));
+  const { parseAbout } = await load("metadata.js"), { Recognizer } = await load("recognizer.js");
+  const { SupportSet } = await load("support.js");
+  const { parseProfile, packProfile } = await load("profile_file.js");
+  const decode = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const encode = (bytes) => btoa(Array.from(bytes, (one) => String.fromCharCode(one)).join(""));
+  const about = parseAbout(await (await fetch("model/about.json")).text());
+  const recognizer = new Recognizer(about), answers = [];
+  await recognizer.load(new Parts(null));
+  const support = new SupportSet(recognizer, null);
+  for (const [label, clip] of recordings) await support.add(label, [decode(clip)]);
+  const own = support.buildProfile(), packed = await packProfile(own);
+  for (const content of [decode(file), packed]) {
+    recognizer.useProfile(await parseProfile(content));
+    const rows = [];
+    for (const clip of queries) rows.push(await recognizer.predictProbabilities(decode(clip)));
+    answers.push(rows.map((row) => [...row]));
+  }
+  const accuracies = [support.measureOwnAccuracy(), own.measureAccuracy()];
+  return { answers, classes: recognizer.classes, accuracies, packed: encode(packed) };
+}"""
+
+
 def write_lip_network(path: Path) -> Path:
-    """Write a network that reads "yes" of a light mouth, and "no" of a dark one."""
-    floats, whole = TensorProto.FLOAT, TensorProto.INT64
+    """Write a network that reads "yes" of a light mouth, and "no" of a dark one.
+
+    Its embedding is the light in each part of the mouth, on average and in the first frame.
+    """
+    floats, whole, cell = TensorProto.FLOAT, TensorProto.INT64, [16, 16]
     shape = ["batch", "length", HEIGHT, WIDTH]
     graph = helper.make_graph(
         [
@@ -132,13 +180,23 @@ def write_lip_network(path: Path) -> Path:
             helper.make_node("Unsqueeze", ["mean", "column"], ["light"]),
             helper.make_node("Sub", ["light", "threshold"], ["excess"]),
             helper.make_node("Mul", ["excess", "signs"], ["logits"]),
+            helper.make_node("ReduceMean", ["grey", "time"], ["average"], keepdims=1),
+            helper.make_node("Gather", ["grey", "first"], ["start"], axis=1),
+            helper.make_node("Concat", ["average", "start"], ["both"], axis=1),
+            helper.make_node("AveragePool", ["both"], ["cells"], kernel_shape=cell, strides=cell),
+            helper.make_node("Flatten", ["cells"], ["embedding"]),
         ],
         "light",
         [helper.make_tensor_value_info("frames", TensorProto.UINT8, shape)],
-        [helper.make_tensor_value_info("logits", floats, ["batch", 2])],
+        [
+            helper.make_tensor_value_info("logits", floats, ["batch", 2]),
+            helper.make_tensor_value_info("embedding", floats, ["batch", 48]),
+        ],
         [
             helper.make_tensor("axes", whole, [3], [1, 2, 3]),
             helper.make_tensor("column", whole, [1], [1]),
+            helper.make_tensor("time", whole, [1], [1]),
+            helper.make_tensor("first", whole, [1], [0]),
             helper.make_tensor("threshold", floats, [1], [THRESHOLD]),
             helper.make_tensor("signs", floats, [1, 2], [SHARPNESS, -SHARPNESS]),
         ],

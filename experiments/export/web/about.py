@@ -44,14 +44,12 @@ class WebStream:
         describe_detector: returns the detector's settings, of a model's metadata and the
             confidence from which a detection counts.
         describe_settings: returns the settings of a stream of Python, to decide alike.
-        has_lessons: its signs can be captured for a profile.
     """
 
     model_name: str
     locate_model: Callable[[str | None], Path]
     describe_detector: Callable[[dict[str, Any], float], dict[str, Any]]
     describe_settings: Callable[[Any], dict[str, Any]]
-    has_lessons: bool = False
 
 
 def describe_hand_detector(metadata: dict[str, Any], min_confidence: float) -> dict[str, Any]:
@@ -128,7 +126,7 @@ def describe_speech(stream: lips.LipStream) -> dict[str, Any]:
 
 WEB_STREAMS = {  # by ``TaskSpec.web_stream``
     "fingerspelling": WebStream(
-        HAND_MODEL, locate_hand_model, describe_hand_detector, describe_holds, has_lessons=True
+        HAND_MODEL, locate_hand_model, describe_hand_detector, describe_holds
     ),
     "lips": WebStream(FACE_MODEL, locate_face_model, describe_face_detector, describe_speech),
 }
@@ -184,6 +182,7 @@ def describe_app(
         "is_joined": spec.has_joined_labels,
         "clip_fps": metadata["frame"].get("rate") or MAX_FPS,
         "max_word_s": 0.0 if spec.has_joined_labels else MAX_WORD_S,
+        "support_warps": [[warp.shift, warp.speed] for warp in spec.support_warps],
     }
     facts = {key: value for key, value in metadata.items() if key in {*FACT_CHECKS, FORMAT_KEY}}
     return facts | {"app": app | {"settings": settings, "detector": detector}}

@@ -86,10 +86,8 @@ def _describe_source(config: DictConfig, path: Path) -> AppSource:
     recognizer = Recognizer(network, **list_recognizer_options(config))
     stream = Engine(recognizer, **stream_settings(config)).stream
     web_stream = get_web_stream(recognizer.task)
-    teaching, missing = "", explain_missing_suggestions(recognizer)
-    if web_stream.has_lessons:
-        reason = explain_no_profile(recognizer)
-        teaching = render_teaching(recognizer, reason, KEPT_BY_BROWSER)
+    teaching = render_teaching(recognizer, explain_no_profile(recognizer), KEPT_BY_BROWSER)
+    missing = explain_missing_suggestions(recognizer)
     paths = list_paths(config.ckpt_path)
     note = describe_model(
         recognizer.task,

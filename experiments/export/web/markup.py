@@ -35,7 +35,7 @@ FILE_TEXTS = {  # by whether one image can be read
 }
 TEACHING_PANEL = (
     '<section class="uv uv-panel" aria-labelledby="uv-teaching">'
-    '<h2 id="uv-teaching">Teach it your signs</h2>{}</section>'
+    '<h2 id="uv-teaching">Teach it your {}</h2>{}</section>'
 )
 CLASSIC_SCRIPTS = ("guard.js", "parts.js", "start.js")  # in this order
 
@@ -68,6 +68,7 @@ def render_index(
         scripts: the elements that start the app.
     """
     task = metadata["task"]
+    taught = "words" if get_task(task).has_lips else "signs"
     values = {
         "policy": policy,
         "head": head,
@@ -77,7 +78,7 @@ def render_index(
         ),
         **FILE_TEXTS[get_task(task).has_single_images],
         "camera": markup.render_camera(task, has_corrections=False, has_suggestions=has_words),
-        "teaching": TEACHING_PANEL.format(teaching) if teaching else "",
+        "teaching": TEACHING_PANEL.format(taught, teaching) if teaching else "",
         "size": markup.escape_text(size),
         "libraries": markup.escape_text(f"Libraries: {VISION_PACKAGE} and {RUNTIME_PACKAGE}."),
         "scripts": scripts,

@@ -55,7 +55,7 @@ export class TextComposer {
   }
 
   /** Add a letter that is certain, as one that was typed. */
-  addLetter(letter) {
+  addCertain(letter) {
     const name = letter.toLowerCase();
     this.addHold([...LETTERS].map((one) => Number(one === name)), name);
   }

@@ -7,6 +7,7 @@ import { LipStream } from "./lips.js";
 import { parseAbout } from "./metadata.js";
 import { checkPhrases, checkWords } from "./personal.js";
 import { Recognizer } from "./recognizer.js";
+import { WordComposer } from "./word_composer.js";
 import { TextWriter } from "./writer.js";
 
 const STREAMS = { fingerspelling: FingerspellingStream, lips: LipStream };
@@ -116,6 +117,7 @@ export class Engine {
 
   renewComposer() {
     const { classes, profile, about } = this.recognizer, { words, phrases } = this.ownTexts;
+    if (!about.app.is_joined) return this.writer.useComposer(new WordComposer(classes));
     if (!this.wordList || !hasAllLetters(classes)) return this.writer.useComposer(null);
     const language = new LanguageModel(this.wordList, words), confusions = about.confusions?.length ? about.confusions : null;
     this.writer.useComposer(new TextComposer(classes, language, profile ? null : confusions, phrases));

@@ -1,4 +1,4 @@
-// A lesson: a model asks for one sign after the other, and captures each a few times: unvoiced/teaching/lesson.py.
+// A lesson: a model asks for one sign or word after the other, and captures each a few times: unvoiced/teaching/lesson.py.
 import { StreamClock } from "./clock.js";
 
 const MAX_LABELS = 300, MAX_SHOTS = 10, READY_S = 1.5, PAUSE_S = 0.25, USUAL_S = 0.8;
@@ -33,7 +33,7 @@ export class Lesson {
       this.captureS = nowS + READY_S;
       this.capturer.restart(this.captured?.label !== this.labels[this.index]);
     }
-    const capture = this.capturer.push(seen, nowS);
+    const capture = await this.capturer.push(seen, nowS);
     if (nowS < this.captureS) {
       this.capturer.restart();
       return false;

@@ -5,6 +5,7 @@ import { measureMotion, measureNoise } from "./mouth_motion.js";
 import { NO_READING } from "./recognizer.js";
 import { RestBaseline, SpeechSegmenter, WordPeakPicker } from "./speech_segments.js";
 import { MouthTracker } from "./trackers.js";
+import { WordCapturer } from "./words.js";
 
 const TOLERANCE_S = 1e-9;  // rounding of times
 
@@ -42,10 +43,20 @@ export class LipStream {
   }
 
   /** Return another stream of the same models, such as for a file. */
-  async openAnother() {
+  openAnother() {
     const stream = new LipStream(this.recognizer);
     stream.detector = stream.tracker.detector = this.detector;
     return stream;
+  }
+
+  /** Return the image itself: a capturer has a stream of its own. */
+  track(image) {
+    return image;
+  }
+
+  /** Return what captures words for a lesson, of what track returns. */
+  createCapturer() {
+    return new WordCapturer(this.openAnother());
   }
 
   /** Release nothing: the models are shared. */
@@ -155,23 +166,33 @@ export class LipStream {
     while (peaks.nextS <= lastS) {
       const centreS = peaks.nextS - startS;
       await timer.measureLater("network", () => this.readSpan(crops, centreS - halfS, centreS + halfS));
-      events.push(...peaks.push(this.reading, stepS));
+      events.push(...peaks.push(this.reading, stepS, this.probabilities));
     }
     return hasEnded ? [...events, ...peaks.end()] : events;
   }
 
   /** Read the crops between two times after the first one. */
   async readSpan(crops, fromS, toS) {
+    this.reading = await this.readCrops(this.cutSpan(crops, fromS, toS));
+  }
+
+  /** Return the crops between two times after the first one. */
+  cutSpan(crops, fromS, toS) {
     const count = Math.max(1, roundEven((toS - fromS) * this.fps)), first = roundEven(fromS * this.fps);
     const last = crops.length - 1;
-    const span = Array.from({ length: count }, (_, n) => crops[Math.min(Math.max(first + n, 0), last)]);
-    this.reading = await this.readCrops(span);
+    return Array.from({ length: count }, (_, n) => crops[Math.min(Math.max(first + n, 0), last)]);
   }
 
   async readCrops(crops) {
+    this.probabilities = await this.recognizer.predictProbabilities(this.joinCrops(crops));
+    return this.recognizer.toReading(this.probabilities);
+  }
+
+  /** Return crops end to end, as the network takes them. */
+  joinCrops(crops) {
     const [height, width] = this.shape, frames = new Uint8Array(crops.length * height * width);
     crops.forEach((crop, n) => frames.set(crop, n * height * width));
-    return this.recognizer.toReading(await this.recognizer.predictProbabilities(frames));
+    return frames;
   }
 
   /** Return the events of the last reading: a word starts, is held, or is written. */
@@ -182,7 +203,7 @@ export class LipStream {
       events.push(...this.withdrawWord(seconds), { kind: "started", label, probability, seconds });
     }
     this.openWord = hasEnded ? "" : label;
-    if (hasEnded) return [...events, { kind: "released", label, probability, seconds }];
+    if (hasEnded) return [...events, { kind: "released", label, probability, seconds, probabilities: this.probabilities }];
     return events.length ? events : [{ kind: "held", label, probability, seconds }];
   }
 

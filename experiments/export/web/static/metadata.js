@@ -16,6 +16,8 @@ const optional = (check) => (value) => value === undefined || value === null || 
 const isTable = (checks) => (value) => value !== null && typeof value === "object" && !Array.isArray(value)
   && Object.entries(checks).every(([key, check]) => check(Object.hasOwn(value, key) ? value[key] : undefined));
 
+/** Of a copy of a recording: shift as a share of its length, and speed. */
+const isWarp = (value) => isListOf(isNumber(-1, 10), 2, 2)(value) && value[1] > 0;
 const isSeconds = isNumber(0, 3600), isPositive = isNumber(1e-3, 3600), isShare = isNumber(0, 1);
 const tableOf = (check, ...keys) => Object.fromEntries(keys.map((key) => [key, check]));
 
@@ -41,6 +43,7 @@ const APP_CHECKS = {
   has_words: isFlag,
   clip_fps: isNumber(1, 240),
   max_word_s: isSeconds,
+  support_warps: isListOf(isWarp, 1, 9),
 };
 
 /** The checks of how each stream decides, and of how its hands or faces are found. */

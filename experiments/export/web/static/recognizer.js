@@ -1,4 +1,5 @@
 // A trained model that reads landmarks and mouths: unvoiced/recognizer.py and networks.py.
+import { warpFrames } from "./augmentation.js";
 
 /** @typedef {{label: string, probability: number, top: [string, number][]}} Reading */
 
@@ -86,6 +87,13 @@ export class Recognizer {
     const { logits, outputs } = await this.predict(frames), embedding = outputs[this.session.outputNames.at(-1)];
     if (embedding.type !== "float32" || embedding.dims.length !== 2 || embedding.dims[0] !== 1) throw new Error(NO_EMBEDDING);
     return { logProbabilities: logSoftmax(logits), embedding: embedding.data };
+  }
+
+  /** Return what `embed` gives for a recording and for its copies, which a profile holds. */
+  async embedSupport(frames) {
+    const { frame, app } = this.about, size = frame.shape.reduce((product, one) => product * one, 1), rows = [];
+    for (const warp of app.support_warps) rows.push(await this.embed(warpFrames(frames, size, warp)));
+    return rows;
   }
 
   /** Return the logits of the known classes, and all outputs of the network. */

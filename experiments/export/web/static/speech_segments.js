@@ -43,11 +43,16 @@ export class WordPeakPicker {
     Object.assign(this, { apartS, minProbability, nextS, undecided: [], lastS: -Infinity });
   }
 
-  /** Add the reading of the window at `nextS`, move on by `stepS`, and return new words. */
-  push({ label, probability }, stepS) {
+  /**
+   * Add the reading of the window at `nextS`, move on by `stepS`, and return new words.
+   * @param {{label: string, probability: number}} reading
+   * @param {number} stepS seconds until the next window
+   * @param {Float64Array | null} [probabilities] of all words, which its word keeps
+   */
+  push({ label, probability }, stepS, probabilities = null) {
     const seconds = this.nextS;
     this.nextS += stepS;
-    if (probability >= this.minProbability) this.undecided.push({ label, probability, seconds });
+    if (probability >= this.minProbability) this.undecided.push({ label, probability, seconds, probabilities });
     return this.decideWords(seconds - this.apartS);
   }
 

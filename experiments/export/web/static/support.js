@@ -24,9 +24,10 @@ export class SupportSet {
   async add(label, clips) {
     const logProbabilities = [], embeddings = [];
     for (const clip of clips) {
-      const row = await this.recognizer.embed(clip);
-      logProbabilities.push(Float32Array.from(row.logProbabilities));
-      embeddings.push(Float32Array.from(row.embedding));
+      for (const row of await this.recognizer.embedSupport(clip)) {
+        logProbabilities.push(Float32Array.from(row.logProbabilities));
+        embeddings.push(Float32Array.from(row.embedding));
+      }
     }
     if (this.shots.length && this.shots[0].embeddings[0].length !== embeddings[0].length) {
       throw new Error("The embeddings of the profile have another size than the model's. Begin a new profile.");

@@ -11,7 +11,7 @@ let engine = null, teacher = null, frameCanvas = null, memory = null;
 let clip = null;  // from a file
 
 const formatLabel = (label) => label.replaceAll("_", " ");
-const describeText = () => ({ text: formatLabel(engine.writer.text), suggestions: engine.writer.suggestions });
+const describeText = () => ({ text: formatLabel(engine.writer.text), suggestions: engine.writer.suggestions.map(formatLabel) });
 const formatTop = ({ top }) => top.map(([label, probability]) => [formatLabel(label), probability]);
 const isSure = ({ probability }) => probability >= engine.stream.minProbability;
 
@@ -88,7 +88,8 @@ const actions = {
     return describeText();
   },
   async accept({ text }) {
-    if (!engine.writer.accept(text)) throw new Error(NOT_OFFERED);
+    const offered = engine.writer.suggestions.find((one) => formatLabel(one) === text);
+    if (offered === undefined || !engine.writer.accept(offered)) throw new Error(NOT_OFFERED);
     return describeText();
   },
   async undo() {

@@ -10,7 +10,7 @@ export class TextWriter {
   /** @param {boolean} isJoined labels are letters; otherwise words, with a space between them */
   constructor(isJoined) {
     this.buffer = new TextBuffer(isJoined);
-    /** @type {import("./composer.js").TextComposer | null} */
+    /** @type {import("./composer.js").TextComposer | import("./word_composer.js").WordComposer | null} */
     this.composer = null;
     this.history = [];
     this.cachedSuggestions = [];
@@ -25,7 +25,7 @@ export class TextWriter {
     return this.text.slice(this.text.length - (this.composer?.spelled.length ?? 0));
   }
 
-  /** Up to three texts for what is being spelled, the likeliest first. */
+  /** Up to three texts for what is being spelled or read, the likeliest first. */
   get suggestions() {
     this.cachedSuggestions ??= this.findSuggestions();
     return this.cachedSuggestions;
@@ -45,12 +45,13 @@ export class TextWriter {
     if (this.composer) this.compose(this.composer, label, probabilities, classes);
   }
 
-  /** Replace the word that is being spelled by a suggestion and a space; return whether it is offered. */
+  /** Replace what is being spelled or read by a suggestion; return whether it is offered. */
   accept(text) {
     if (!this.composer || !this.suggestions.includes(text)) return false;
     this.keepStep();
-    this.buffer.text = this.text.slice(0, this.text.length - this.spelled.length);
-    this.buffer.add(`${text} `);
+    const kept = this.text.slice(0, this.text.length - this.spelled.length), { isJoined } = this.buffer;
+    this.buffer.text = isJoined ? kept : kept.replace(/ $/, "");
+    this.buffer.add(isJoined ? `${text} ` : text);
     this.forgetHolds();
     return true;
   }
@@ -84,10 +85,10 @@ export class TextWriter {
   compose(composer, label, probabilities, classes) {
     if (probabilities && !isSameList(composer.labels, classes)) composer.useLabels(classes);
     this.cachedSuggestions = null;
-    if (label === "del") composer.undo();
+    if (label === "del" && this.buffer.isJoined) composer.undo();
     else if (!composer.canAdd(label)) this.forgetHolds();
     else if (probabilities) composer.add(Array.from(probabilities).slice(0, classes.length), label);
-    else composer.addLetter(label);
+    else composer.addCertain(label);
   }
 
   findSuggestions() {
