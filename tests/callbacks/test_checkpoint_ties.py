@@ -11,6 +11,8 @@ import torch
 from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
 from tests.helpers.prepared_sets import write_hands
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 class ScriptedScores(L.LightningModule):
     """A module with a given score per epoch."""

@@ -27,6 +27,8 @@ from experiments.stages import run_stage
 from tests.helpers.command_line import run_command
 from tests.helpers.prepared_sets import write_hands
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 STEPS = 4  # an epoch
 TINY = (
     *("trainer=cpu", "net.hidden_size=8", "net.num_members=1", "datamodule.batch_size=8"),

@@ -13,6 +13,8 @@ from datamodules.store.fingerprint import hash_set
 from tests.helpers.prepared_sets import write_hands
 from tests.helpers.runs import read_metrics
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 def test_durations_add_up_over_a_resumption(run, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", groups=4, each=4)

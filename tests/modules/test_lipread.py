@@ -23,6 +23,8 @@ from tests.helpers.runs import train_smoke
 from tests.helpers.videos import write_video
 from unvoiced.metadata import fill_from_training
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 RATE = 25.0  # Hz
 SMALL = (
     *("task=lipread", "debug=smoke", "net=cnn_lstm", "datamodule.frames=6"),

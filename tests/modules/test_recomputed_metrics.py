@@ -18,6 +18,8 @@ from tests.helpers.command_line import run_command
 from tests.helpers.paths import FIRST_TASK
 from tests.helpers.prepared_sets import write_hands
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 Run = Callable[..., Path]
 # Those of tests/callbacks/test_coverage.py.
 OF_CONFIDENCE = tuple(f"test/{name}" for name in ("ece", "aurc", "coverage_", "answered_", "acc_a"))

@@ -28,6 +28,8 @@ from modules.vsr import VSRModule
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import WORDS, write_clips
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 TINY = ("net=word_tcn", "net.embedding_dim=12", "net.num_layers=1", "datamodule.frames=4")
 TINY += ("datamodule.downsample=1",)
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 PLACES = ["/etc/passwd", "../../../etc/passwd", "//etc/passwd", "a/../../x.npy", "~/x.npy"]
 
 

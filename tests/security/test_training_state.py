@@ -16,6 +16,8 @@ from callbacks.checkpoints.epoch_checkpoint import EpochCheckpoint
 from callbacks.outputs.epoch_table import EpochTable
 from experiments.checkpoints.training_state import check_training_state
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 VALUES = ["abc", -1, 1e308, float("nan"), None, [], {}, torch.zeros(3), [1, 2], {"a": 1}, ...]
 MODEL = ("card", "state_dict")
 

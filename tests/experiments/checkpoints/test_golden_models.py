@@ -12,6 +12,8 @@ from tests.helpers.commands import run_until_refused
 from tests.helpers.golden import compute_logits, write_golden_checkpoint
 from tests.helpers.paths import ROOT, TASKS
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 GOLDEN = ROOT / "tests" / "golden"
 NETWORKS = sorted((GOLDEN / "networks").glob("*.json"))
 

@@ -15,6 +15,8 @@ from tests.helpers.command_line import run_command
 from tests.helpers.prepared_sets import write_hands
 from tests.helpers.runs import read_metrics
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture(scope="module")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:

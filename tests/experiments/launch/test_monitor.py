@@ -16,6 +16,8 @@ from tests.helpers.command_line import run_command
 from tests.helpers.paths import TASKS
 from tests.helpers.prepared_sets import write_hands
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.mark.parametrize(
     ("metric", "mode"),

@@ -19,6 +19,8 @@ from tests.helpers.setting_values import (
 )
 
 SAMPLE = 40  # settings of each task in the default tests
+TASK_GROUPS = {"task", "module", "net", "datamodule", "reader", "input_reader", "augment"}
+TASK_GROUPS |= {"tokenizer", "live", "predict"}  # all others are the same in every task
 
 
 def check_setting(config: DictConfig, key: str) -> int:
@@ -48,6 +50,8 @@ def test_a_sample_of_settings_is_accepted_or_refused(task: str, tmp_path: Path) 
 @pytest.mark.parametrize("task", TASKS)
 def test_all_settings_are_accepted_or_refused(task: str, tmp_path: Path) -> None:
     settings = collect_settings(task, str(tmp_path / "run"))
+    if task != TASKS[0]:
+        settings = [one for one in settings if one[1].partition(".")[0] in TASK_GROUPS]
     refused = {key: check_setting(config, key) for config, key in settings if key != "auth"}
     assert all(refused.values()), [key for key, count in refused.items() if not count]
     assert not (tmp_path / "run").exists()

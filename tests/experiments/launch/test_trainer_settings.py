@@ -12,6 +12,8 @@ import pytest
 from experiments.checkpoints.load import load_checkpoint
 from experiments.launch.trainer_checks import check_trainer
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 LIGHTNING = "lightning.pytorch.callbacks."
 
 

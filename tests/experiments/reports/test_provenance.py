@@ -13,6 +13,8 @@ from tests.helpers.runs import read_metrics
 from unvoiced.masking import mask_secrets
 from unvoiced.processes import read_peak_memory_mb, reset_peak_memory
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.mark.parametrize(
     ("typed", "masked"),

@@ -8,6 +8,8 @@ from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.overrides import replace_nulls
 from tests.helpers.prepared_sets import write_mouths
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 SMALL = ("net.embedding_dim=8", "net.hidden_size=12", "datamodule.frames=4")
 
 

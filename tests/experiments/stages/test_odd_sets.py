@@ -12,6 +12,8 @@ from datamodules.store.samples import MANIFEST_NAME
 from experiments.launch.build import build_datamodule
 from tests.helpers.prepared_sets import write_hands, write_mouths
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 UNKNOWN = "zebra ☃ 7"
 
 
@@ -20,10 +22,7 @@ UNKNOWN = "zebra ☃ 7"
     [
         ("phrase", "auto"),
         ("char", "test_only"),
-        pytest.param("phrase", "test_only", marks=pytest.mark.slow),
-        pytest.param("char", "auto", marks=pytest.mark.slow),
         pytest.param("sentencepiece", "auto", marks=pytest.mark.slow),
-        pytest.param("sentencepiece", "test_only", marks=pytest.mark.slow),
     ],
 )
 def test_a_text_that_cannot_be_written_counts_as_an_error(

@@ -12,6 +12,8 @@ from datamodules.simulators.hand import HandSimulator
 from tests.helpers.paths import require_shared_data
 from unvoiced.vision.models import locate_hand_model
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture
 def predict(run, checkpoint: Path):

@@ -12,6 +12,8 @@ import pytest
 from tests.helpers.hands import paint_hand
 from unvoiced import Recognizer
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 SIGNS = {"one": [(0,), (2,)], "near": [(0, 1), (1, 2)], "apart": [(0, 2)]}  # places of hands
 
 

@@ -4,12 +4,10 @@ import json
 import math
 import os
 import secrets
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -299,18 +297,18 @@ def test_all_tasks_in_one_multirun(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_study_is_resumed(tmp_path: Path) -> None:
     folder, trials = tmp_path / "S", 3
-    command = [sys.executable, "run.py", "-m", "sweep=asl", "debug=smoke"]
-    command += [f"hydra.sweep.dir={folder}", f"hydra.sweeper.n_trials={trials}"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    for _ in range(1200):  # until the second trial trains
-        if (folder / "1" / "config.yaml").exists():
-            break
-        time.sleep(0.1)
-    started.send_signal(signal.SIGKILL)
-    started.wait()
+    command = ("-m", "sweep=asl", "debug=smoke", f"hydra.sweep.dir={folder}")
+    command += (f"hydra.sweeper.n_trials={trials}",)
+
+    def kill_second_trial(process: Any) -> None:
+        while not (folder / "1" / "config.yaml").exists():
+            assert process.is_alive()
+            time.sleep(0.05)
+        process.kill()
+
+    run_command(*command, during=kill_second_trial)
     written = (folder / "0" / "metrics.json").stat().st_mtime_ns
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=600)
+    assert run_command(*command).returncode == 0
     assert (folder / "0" / "metrics.json").stat().st_mtime_ns == written
     study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder}/study.db")
     assert count_done(study) == trials
