@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from joblib import cpu_count
 
 from experiments.launch.errors import report_errors
 from experiments.launch.limits import is_count, refuse_excess
-from tests.helpers.command_line import run_command
+from tests.helpers.command_line import FORK_CONTEXT, run_as_main, run_command
 from tests.helpers.paths import ROOT
 from tests.helpers.prepared_sets import write_hands, write_landmark_files
 
@@ -143,21 +144,30 @@ def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None
         "joblib": (("-m", "seed=0,1", *fit, sweep_folder, "hydra/launcher=joblib"), 2),
         "submitit": (("-m", "seed=0,1", *fit, sweep_folder, "hydra/launcher=submitit_local"), 4),
     }[what]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with (tmp_path / "output").open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "run.py", *command],
-            **{"cwd": ROOT, "env": environment, "stdout": output, "stderr": output},
-        )
+    process = start_command(command, tmp_path / "output", fresh="-m" in command)
     marks = {"preparation": "set2/manifest.csv", "joblib": "sweep/1/metrics.csv"}
     marks |= {"submitit": "sweep/1/metrics.csv"}
     assert wait_for((tmp_path / marks.get(what, "run/metrics.csv")).exists, 240)
     begun = wait_for(lambda: len(find_children(process.pid)) >= count, 120)
     children = find_children(process.pid)
     assert begun, (tmp_path / "output").read_text()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    assert wait_for(lambda: not is_alive(process.pid))
     assert wait_for(lambda: not any(map(is_alive, children))), [*filter(is_alive, children)]
+
+
+def start_command(command: tuple[str, ...], output: Path, fresh: bool) -> Any:
+    """Start ``python run.py …``, forked if its processes need nothing of ``__main__``."""
+    if not fresh:
+        process = FORK_CONTEXT.Process(target=run_as_main, args=(command, [output, output], None))
+        process.start()
+        return process
+    with output.open("w") as file:
+        return subprocess.Popen(
+            [sys.executable, "run.py", *command],
+            **{"cwd": ROOT, "env": os.environ | {"OMP_NUM_THREADS": "1"}},
+            **{"stdout": file, "stderr": file},
+        )
 
 
 def prepare_slowly(folder: Path) -> tuple[str, ...]:
