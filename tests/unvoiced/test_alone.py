@@ -65,13 +65,15 @@ def install_library(folder: Path) -> Path:
         shutil.copytree(ROOT / name, checkout / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE", "run.py"):
         shutil.copy(ROOT / name, checkout)
-    subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True, timeout=120)
-    exact = os.environ | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
+    empty = [sys.executable, "-m", "venv", "--without-pip", folder / "environment"]
+    subprocess.run(empty, check=True, timeout=120)
+    quick = os.environ | {"PIP_COMPILE": "0"}
+    exact = quick | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
     for arguments in find_install_commands():
         pip = subprocess.run(
-            [python, "-m", "pip", *arguments, "--quiet"],
+            [sys.executable, "-m", "pip", "--python", python, *arguments, "--quiet"],
             cwd=checkout,
-            env=exact if "-r" in arguments else None,
+            env=exact if "-r" in arguments else quick,
             capture_output=True,
             text=True,
             timeout=900,

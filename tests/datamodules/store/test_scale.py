@@ -73,10 +73,8 @@ def fill_memory(config: DictConfig, count: int) -> float:
 @pytest.mark.slow
 def test_a_process_cannot_exceed_its_memory_limit(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: 1")
-    (_, free), (_, limited) = (
-        run_in_process(fill_memory, tmp_path / "config.yaml", n, LIMIT) for n in (9, 200)
-    )
-    assert 100 < limited - free < 300
+    _, peak = run_in_process(fill_memory, tmp_path / "config.yaml", 200, LIMIT)
+    assert 200 < peak < LIMIT
     with pytest.raises(MemoryError):
         run_in_process(fill_memory, tmp_path / "config.yaml", LIMIT, LIMIT)
 

@@ -37,8 +37,10 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 LIPS = ("cnn_lstm", "lip_tcn", "word_tcn", "resnet_bilstm", "resnet_tcn")
 CASES = [(name, {}, "odd" if name in LIPS else "") for name in NETWORKS]
-CASES += [("cnn_lstm", {}, "whole")]
-CASES += [("resnet_bilstm", {"frame_encoder": "cbam"}, "odd")]
+RARE = [
+    pytest.param("cnn_lstm", {}, "whole", marks=pytest.mark.long),
+    pytest.param("resnet_bilstm", {"frame_encoder": "cbam"}, "odd", marks=pytest.mark.long),
+]
 
 
 def make_model(name: str, size: str, changes: dict[str, Any]) -> tuple[nn.Module, list[np.ndarray]]:
@@ -58,8 +60,10 @@ def make_model(name: str, size: str, changes: dict[str, Any]) -> tuple[nn.Module
     return InferenceModule(module, VSRDataModule(split=None, frames=5)), [clips]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "changes", "size"), CASES)
+@pytest.mark.parametrize(
+    ("name", "changes", "size"),
+    [*(pytest.param(*one, marks=pytest.mark.slow) for one in CASES), *RARE],
+)
 def test_every_network_is_exported(
     name: str, changes: dict[str, Any], size: str, tmp_path: Path
 ) -> None:

@@ -187,6 +187,9 @@ def test_every_task_is_exported_and_quantized(task, compose_config, tmp_path) ->
     save_network(
         build_inference_module(module, config), pairs[0].inputs, export_metadata(module), path
     )
+    assert_without_paths(path)
+    nodes = onnx.load(path).graph.node
+    assert nodes and not any(node.metadata_props or node.doc_string for node in nodes)
     network = OnnxNetwork(path)
     assert "samples" not in check_parity(network, pairs) and network.metadata["task"] == task
     alone = [tuple(part[:1] for part in pair.inputs) for pair in pairs]  # another batch size
@@ -242,21 +245,6 @@ def assert_without_paths(path: Path) -> None:
             contents = [archive.read(name) for name in archive.namelist()]
     for private in (str(ROOT), str(Path(torch.__file__).parents[1]), str(Path.home()) + "/"):
         assert not any(private.encode() in content for content in contents), private
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", ["asl", "emg"])
-def test_an_exported_file_names_no_folder_of_this_machine(
-    task: str, compose_config, tmp_path: Path
-) -> None:
-    config, module = build_untrained(compose_config, task)
-    data = build_reference_data(config, module, tmp_path / "set")
-    batch, path = next(reference_batches(module, data)), tmp_path / "m.onnx"
-    model = build_inference_module(module, config)
-    save_network(model, batch.inputs, export_metadata(module), path)
-    assert_without_paths(path)
-    nodes = onnx.load(path).graph.node
-    assert nodes and not any(node.metadata_props or node.doc_string for node in nodes)
 
 
 # ---- what is refused

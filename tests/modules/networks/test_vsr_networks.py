@@ -344,7 +344,7 @@ def test_bfloat16_gives_nearly_the_same_logits(kind: type) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every
 def test_networks_export(kind: type) -> None:
     """torch.export with a dynamic batch size, on which ONNX export builds."""
