@@ -29,6 +29,7 @@ from unvoiced.text import guard_terminal
 HYDRA_CLASSES = [
     "experiments.launch.command.ValidateCommand",
     "experiments.launch.run_lock.RunLock",
+    "experiments.result_tables.sweeper.TableSweeper",
     "experiments.sweeps.callback.Sweep",
     "hydra._internal.core_plugins.*",
     "hydra_plugins.*",

@@ -56,6 +56,7 @@ READ_BY = {
     "pronunciations": ("fit", "validate", "test", "summary"),
     "serve": ("serve",),
     "benchmark": ("benchmark",),
+    "results": ("fit",),
     "live": ("live", "serve", "predict", "export", "benchmark"),
     "live.output": ("live",),
     "live.feedback": ("live",),
@@ -81,6 +82,7 @@ class ValidateCommand(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Check the command."""
         with report_errors():
+            _require_multirun(config)
             validate_command(config)
 
 
@@ -101,6 +103,12 @@ def validate_command(config: DictConfig) -> None:
     validate_configuration(changed)
     require_relations(changed)
     require_writable(folder)
+
+
+def _require_multirun(config: DictConfig) -> None:
+    if config.results.tables:
+        choice = config.hydra.runtime.choices.get("results")
+        raise ValueError(f"results={choice} measures many runs. Add -m: run.py -m results={choice}")
 
 
 def validate_job(config: DictConfig) -> None:
@@ -199,6 +207,7 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     ("adapt.classes", lambda c: c.input, "input=camera:0 or a video"),
     ("input", lambda c: c.stage != "adapt" or c.adapt.method == "profile", "adapt.method=profile"),
     ("profile", lambda c: c.stage != "adapt" or c.input, "input=camera:0, which extends it"),
+    ("results.*", lambda c: c.results.tables, "results=asl or another table, and -m"),
     ("fold", lambda c: "fold" in c.split, "split=leave_one_group_out"),
     ("adapt.method", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
     ("adapt.only_taught", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),

@@ -29,7 +29,7 @@ _ALL_SHARDS = re.compile(r"prepare\.shard=range\( *(?:0 *, *)?(\d+) *\)")
 _COMMA = re.compile(r",(?![^\[\]]*\])")  # outside of brackets
 
 CONF = Path(__file__).parents[2] / "conf"
-OPTIONAL_GROUPS = ("experiment", "sweep", "debug")  # null in conf/config.yaml
+OPTIONAL_GROUPS = ("experiment", "sweep", "results", "debug")  # null in conf/config.yaml
 NO_CHOICE = ("null", "None")
 
 

@@ -48,7 +48,7 @@ def require_files(config: DictConfig) -> None:
     stage = config.stage
     _require_model(config)
     for key in FILE_KEYS:
-        _require_path(key, OmegaConf.select(config, key), "")
+        require_path(key, OmegaConf.select(config, key), "")
     if stage == "adapt" and bool(config.data_dir) == bool(config.input):
         raise ValueError(
             "stage=adapt needs either data_dir=<a prepared set of one person's recordings>, which "
@@ -62,7 +62,7 @@ def require_files(config: DictConfig) -> None:
     _require_recording(config)
     if stage in READS_DATA or (stage == "adapt" and isinstance(config.data_dir, ListConfig)):
         data_dir = OmegaConf.select(config, "datamodule.data_dir") or config.data_dir
-        _require_path("data_dir", data_dir, " stage=prepare makes it")
+        require_path("data_dir", data_dir, " stage=prepare makes it")
         if data_dir is None and OmegaConf.select(config, "datamodule.simulator") is None:
             raise ValueError(
                 "datamodule.simulator=null leaves no data; expected data_dir=<a prepared set>."
@@ -97,12 +97,12 @@ def _require_recording(config: DictConfig) -> None:
             raise ValueError(f"stage=record needs {key}=, such as {example}")
 
 
-def _require_path(key: str, path: Any, advice: str) -> None:
+def require_path(key: str, path: Any, advice: str) -> None:
     """Refuse a path, or one of a list of paths, that does not exist."""
     if isinstance(path, ListConfig):
         for item in path:
             if isinstance(item, str):
-                _require_path(key, item, advice)
+                require_path(key, item, advice)
     if not isinstance(path, str):
         return
     try:
@@ -158,7 +158,7 @@ def _require_language_model(module: DictConfig) -> None:
             f"{module.beam_width} is none; expected 2 or more. Set module.beam_width=8."
         )
     if name not in NAMED_MODELS:
-        _require_path(
+        require_path(
             "module.language_model", name, f" Expected {', '.join(NAMED_MODELS)} or a file."
         )
 

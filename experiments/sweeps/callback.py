@@ -43,6 +43,8 @@ class Sweep(Callback):
         hold_lock(folder, SWEEP_ACTIVITY)
         HELD_LOCK.enter_context(STOP_SIGNALS.handle())
         self.command = format_command(config)
+        if config.results.tables:
+            self._plan_tables(config)
         jobs = find_jobs(folder)
         register_job_folder(jobs)
         finished = sum(job.status == "finished" for job in jobs)
@@ -52,6 +54,25 @@ class Sweep(Callback):
             from experiments.sweeps.study import resume_study
 
             resume_study(config)
+
+    def _plan_tables(self, config: DictConfig) -> None:
+        """Choose the sweeper of ``results=``, and refuse a plan that cannot be measured."""
+        from hydra.core.plugins import Plugins
+        from omegaconf import read_write
+
+        from experiments.launch.settings.schema import validate_key
+        from experiments.result_tables.plan import list_cells
+        from experiments.result_tables.sweeper import TableSweeper
+
+        if "optuna" in config.hydra.sweeper._target_:
+            raise ValueError("results= and sweep= exclude each other. Leave one of them out.")
+        validate_key(config, "results")
+        list_cells(config)
+        Plugins.instance().register(TableSweeper)
+        target = f"{TableSweeper.__module__}.{TableSweeper.__name__}"
+        with read_write(config.hydra):  # here and in the overrides from which jobs are composed
+            config.hydra.sweeper._target_ = target
+            config.hydra.overrides.hydra.append(f"hydra.sweeper._target_={target}")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Write sweep.csv, sweep.md and sweep.png; failed jobs make the command fail."""
@@ -66,6 +87,8 @@ class Sweep(Callback):
         if not jobs:
             return
         path = _write_report(folder, jobs, config, self.command)
+        if config.results.tables:
+            _write_tables(folder, jobs, config)
         if isinstance(ended_by, RunInterrupted):
             print(f"Stopped by {ended_by.name}. To resume:\n  {self.command}", flush=True)
             return
@@ -94,6 +117,14 @@ def _write_report(folder: Path, jobs: list[Job], config: DictConfig, command: st
         path = write_sweep(folder, jobs, config, command)
     print(f"\nSweep: {path}", flush=True)
     return path
+
+
+def _write_tables(folder: Path, jobs: list[Job], config: DictConfig) -> None:
+    from experiments.result_tables.collect import write_tables
+
+    with fatal_errors(f"cannot write {folder / 'results.json'}"):
+        path = write_tables(folder, jobs, config)
+    print(f"Results: {path}", flush=True)
 
 
 def describe_failures(jobs: list[Job]) -> str:

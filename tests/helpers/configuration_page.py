@@ -37,9 +37,10 @@ GROUPS = {
     "trainer": "Devices and strategy of Lightning's Trainer.",
     "experiment": "Recipes. Each sets a task and these keys.",
     "debug": "Short runs that look for faults; they change other groups.",
+    "results": "Tables of results, with `-m` ([results](results.md)).",
     "sweep": "Search spaces for `-m sweep=<task>` ([sweeps](sweeps.md)).",
 }
-PRESETS = ("experiment", "sweep", "debug")  # only set keys that other groups describe
+PRESETS = ("experiment", "results", "sweep", "debug")  # only set keys that other groups describe
 INTRODUCTION = """# Configuration
 
 This page is generated from `conf/` and `experiments/launch/settings/*rules.py` by `python -m tests.helpers.configuration_page`.
@@ -266,7 +267,7 @@ def render_page() -> str:
             settings = read_settings(path)
             title = f"{group}={path.stem}" if path.parent != CONF else f"conf/{path.name}"
             parts += [f"### `{title}`\n", f"{describe_file(path)}\n"]
-            if settings:
+            if settings and group != "results":
                 is_preset = group in PRESETS
                 parts += [
                     format_short_table(settings) if is_preset else format_table(settings, others),

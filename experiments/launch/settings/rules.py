@@ -13,6 +13,7 @@ from experiments.benchmarks.measures import list_measures
 from experiments.launch.allowed import ALLOW_RULE
 from experiments.launch.settings.data_rules import DATA
 from experiments.launch.settings.reader_rules import READING
+from experiments.launch.settings.result_rules import RESULTS
 from experiments.launch.settings.rule_kinds import (
     COUNT,
     FILE,
@@ -147,7 +148,7 @@ NODES: dict[str, Rule] = {
     "live.speech_*": number(0, 1000),
 }
 
-RULES = ROOT | NODES | TRAINING | DATA | READING | MODEL
+RULES = ROOT | NODES | RESULTS | TRAINING | DATA | READING | MODEL
 
 
 @cache

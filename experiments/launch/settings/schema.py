@@ -27,7 +27,7 @@ RUNNING = ("callbacks", "logger", "trainer", "monitor", "tokenizer")
 TESTING = ("datamodule", "augment", "split", *RUNNING)
 # The groups of settings that a stage uses; the single settings of the root are always checked.
 GROUPS = {
-    "fit": (*TRAINING, *RUNNING),
+    "fit": (*TRAINING, *RUNNING, "results"),
     "validate": TESTING,
     "test": TESTING,
     "predict": (*TESTING, "input_reader", "live", "predict"),
@@ -45,7 +45,7 @@ GROUPS = {
 NULLABLE = ("reader", "scheduler", "augment", "callbacks", "logger", "live")
 NAMED = ("callbacks", "logger", "augment")  # groups of any number of nodes with a _target_
 SETTINGS = (  # groups that are no class
-    *("monitor", "benchmark"),
+    *("monitor", "benchmark", "results"),
     *("adapt", "record", "doctor", "prepare", "predict", "export", "live", "serve"),
 )
 CLASSES = ("module", "net", "datamodule", "optimizer", "split", "trainer", "input_reader")

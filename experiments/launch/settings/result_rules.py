@@ -1,0 +1,57 @@
+"""Valid values of ``results``: the tables of docs/results.md and their rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from experiments.launch.settings.rule_kinds import FOLDERS, NAME
+from unvoiced.validation import NULL, Rule, integer, list_of, text
+
+# Names of prepared sets; docs/results.md describes them.
+RESULT_SETS = (
+    *("letters", "foreign_letters", "words", "phrases", "grid_words", "grid_sentences"),
+    *("emg_words", "emg_phases"),
+)
+MAX_FOLD = 100_000
+TEXTS = list_of(NAME, 1)
+OPTIONAL_SET = Rule(lambda value: value is None or value in RESULT_SETS, "a set, or null")
+FOLDS = list_of(integer(0, MAX_FOLD), 0)
+ROW_RULES = {
+    "title": text("a title"),
+    "fit": TEXTS,
+    "data": OPTIONAL_SET,
+    "folds": FOLDS,
+    "seeds": integer(1, 100),
+    "test": TEXTS,
+    "test_data": OPTIONAL_SET,
+}
+REQUIRED_KEYS = {"title", "fit"}
+
+
+def accepts_tables(value: Any) -> bool:
+    """Return whether a value is tables by name, each with a title and rows by name."""
+    return isinstance(value, dict) and all(
+        isinstance(table, dict)
+        and {*table} == {"title", "rows"}
+        and isinstance(table["title"], str)
+        and isinstance(table["rows"], dict)
+        and all(_is_row(row) for row in table["rows"].values())
+        for table in value.values()
+    )
+
+
+def _is_row(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and {*row} >= REQUIRED_KEYS
+        and {*row} <= {*ROW_RULES}
+        and all(ROW_RULES[key].accepts(item) for key, item in row.items())
+    )
+
+
+RESULTS: dict[str, Rule] = {
+    "results.tables": Rule(accepts_tables, "tables of rows, as the files of conf/results have"),
+    "results.rows": list_of(NAME, 1, meaning="a list of rows, such as [recommended]") | NULL,
+    "results.seeds": integer(1, 100, "seeds") | NULL,
+    **{f"results.{name}": FOLDERS | NULL for name in RESULT_SETS},
+}

@@ -1,0 +1,111 @@
+"""Tables of results as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from experiments.reports.markdown import format_table
+from experiments.result_tables.result_file import ResultFile
+from experiments.result_tables.summaries import RowSummary, summarize_row
+from unvoiced.text import markdown_text
+
+MAX_PEOPLE = 10  # columns of people
+METRIC_NAMES = {"test/acc": "accuracy", "test/wer": "word error rate"}
+
+
+def format_results(results: ResultFile) -> str:
+    """Return results.md: all tables, with their origin."""
+    parts = ["# Results\n"]
+    for name, table in results.tables.items():
+        parts += [f"## {markdown_text(table['title'])}\n", format_result_table(results, name)]
+    return "\n".join([*parts, describe_measurement(results)])
+
+
+def format_result_table(results: ResultFile, table: str) -> str:
+    """Return a table with one row per recipe and a column per person, and a note on it."""
+    rows = results.tables[table]["rows"]
+    summaries = {name: summarize_row(results.list_row_cells(table, name)) for name in rows}
+    known = {name: summary for name, summary in summaries.items() if summary}
+    if not known:
+        return "No cell is finished.\n"
+    people = list(dict.fromkeys(person for summary in known.values() for person in summary.people))
+    shown = people if len(people) <= MAX_PEOPLE else []
+    lines = [
+        {"recipe": rows[name]["title"], **format_summary(summary, shown)}
+        for name, summary in known.items()
+    ]
+    frame = pd.DataFrame(lines)
+    frame = frame.loc[:, (frame != "").any()]
+    return format_table(frame, _keep_code) + "\n" + "".join(_list_notes(summaries, known))
+
+
+def _keep_code(text: Any) -> str:
+    """Return a cell without markup, apart from `code`."""
+    parts = str(text).split("`")
+    is_paired = len(parts) % 2 == 1
+    escaped = [markdown_text(part) if n % 2 == 0 or not is_paired else part.replace("|", " ")
+               for n, part in enumerate(parts)]  # fmt: skip
+    return ("`" if is_paired else " ").join(escaped)
+
+
+def format_summary(summary: RowSummary, people: list[str]) -> dict[str, str]:
+    """Return the cells of a row by column."""
+    rate = _format_rate
+    ends = (summary.low, summary.high)
+    return {
+        **{person: rate(summary.people.get(person)) for person in people},
+        "mean": f"**{rate(summary.mean)}**",
+        "± over seeds": rate(summary.deviation),
+        "95 % interval over people": "" if None in ends else " – ".join(map(rate, ends)),
+        "worst": f"{rate(summary.people[summary.worst])} ({summary.worst})",
+        "holds": "" if summary.holds is None else rate(summary.holds[0]),
+        "of": f"{summary.samples:,}",
+        "seeds": str(summary.seeds),
+    }
+
+
+def _format_rate(value: float | None, form: Callable[[float], str] = "{:.3f}".format) -> str:
+    return "" if value is None else form(value)
+
+
+def _list_notes(summaries: dict[str, RowSummary | None], known: dict[str, RowSummary]) -> list[str]:
+    """Return sentences on the metric, the holds and the cells without a result."""
+    metrics = dict.fromkeys(METRIC_NAMES[summary.metric] for summary in known.values())
+    notes = [f"Figures are {' and '.join(metrics)}, means over seeds. "]
+    holds = {summary.holds[1] for summary in known.values() if summary.holds}
+    if holds:
+        number = " or ".join(f"{count:,}" for count in sorted(holds))
+        notes.append(f"Holds: the accuracy of {number} holds of up to six frames. ")
+    for name, summary in summaries.items():
+        if summary is None:
+            notes.append(f"Not measured: {name}. ")
+        elif summary.missing:
+            notes.append(f"{summary.missing} cells of {name} have no result yet. ")
+    return ["".join(notes).rstrip() + "\n"]
+
+
+def describe_measurement(results: ResultFile) -> str:
+    """Return a sentence on where and when the cells were measured."""
+    cells = [cell for cell in results.cells if cell.status == "finished"]
+    commits = dict.fromkeys(str(cell.origin.get("commit"))[:12] for cell in cells)
+    machine = results.origin.get("machine")
+    cores = machine.get("cores") if isinstance(machine, dict) else None
+    hours = sum_seconds(results) / 3600
+    return markdown_text(
+        f"Measured with {len(cells)} of {len(results.cells)} cells, commit "
+        f"{', '.join(commits) or 'unknown'}, {cores} cores, {hours:.1f} hours in all, written "
+        f"{results.origin.get('written')}."
+    ) + "\n"  # fmt: skip
+
+
+def sum_seconds(results: ResultFile) -> float:
+    """Return the time of all trainings and tests; cells may share a training."""
+    cells = [cell.origin for cell in results.cells if cell.status == "finished"]
+    trainings = {(str(one.get("configuration")), one.get("training_seconds")) for one in cells}
+    trained = {seconds for _, seconds in trainings}
+    tests = [one.get("seconds") for one in cells if one.get("seconds") not in trained]
+    spent = [*tests, *(seconds for _, seconds in trainings)]
+    return sum(one for one in spent if isinstance(one, int | float))

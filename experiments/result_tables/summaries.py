@@ -1,0 +1,137 @@
+"""Statistics of the rows of tables: over seeds, and over people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from experiments.result_tables.result_file import CellResult
+from modules.metrics import GroupInterval
+
+HOLD_METRIC, HOLD_COUNT = "test/hold_acc", "test/hold_n"
+
+
+@dataclass(frozen=True)
+class RowSummary:
+    """What the finished cells of a row show.
+
+    Attributes:
+        metric: ``test/acc`` or ``test/wer``; empty if no cell is finished.
+        people: the mean over seeds, by person or session.
+        samples: number of samples (words) of one seed.
+        seeds: number of seeds.
+        mean: over all samples of all seeds.
+        deviation: standard deviation of the seeds' own scores; None with one seed.
+        low, high: 95 % interval over people; None with one person.
+        worst: the person with the lowest accuracy or the highest error rate.
+        holds: accuracy of holds and their number in one seed; None if a cell has none.
+        hold_deviation: standard deviation over seeds.
+        missing: number of cells without a result.
+    """
+
+    metric: str
+    people: dict[str, float]
+    samples: int
+    seeds: int
+    mean: float
+    deviation: float | None
+    low: float | None
+    high: float | None
+    worst: str
+    holds: tuple[float, int] | None
+    hold_deviation: float | None
+    missing: int
+
+
+def summarize_row(cells: list[CellResult]) -> RowSummary | None:
+    """Return the summary of the finished cells of a row; None if there are none.
+
+    Seeds that lack a fold count for their people, and not for the deviation.
+    """
+    done = [cell for cell in cells if cell.status == "finished" and cell.groups]
+    if not done:
+        return None
+    metric = done[0].metric
+    counts = sum_counts(done)
+    rates = {name: counted / total for name, (counted, total) in counts.items()}
+    seeds = _find_whole_seeds(cells)
+    scores = [_score_seed(seed) for seed in seeds]
+    interval = _bootstrap_people(counts)
+    sign = -1 if metric == "test/wer" else 1
+    holds = [_score_holds(seed) for seed in seeds]
+    known = [hold for hold in holds if hold]
+    return RowSummary(
+        metric,
+        rates,
+        samples=round(sum(total for _, total in counts.values()) / len({c.seed for c in done})),
+        seeds=len({cell.seed for cell in done}),
+        mean=_sum_rate(counts),
+        deviation=_deviation(scores),
+        low=interval[0],
+        high=interval[1],
+        worst=min(rates, key=lambda name: sign * rates[name]),
+        holds=_mean_holds(known),
+        hold_deviation=_deviation([accuracy for accuracy, _ in known]),
+        missing=len(cells) - len(done),
+    )
+
+
+def sum_counts(cells: list[CellResult]) -> dict[str, tuple[float, float]]:
+    """Return the counts and totals of each person, summed over cells."""
+    sums: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
+    for cell in cells:
+        for name, counts in cell.groups.items():
+            sums[name] += counts
+    return {name: (float(pair[0]), float(pair[1])) for name, pair in sorted(sums.items())}
+
+
+def _find_whole_seeds(cells: list[CellResult]) -> list[list[CellResult]]:
+    """Return the cells of each seed whose cells are all finished."""
+    seeds: dict[int, list[CellResult]] = defaultdict(list)
+    for cell in cells:
+        seeds[cell.seed].append(cell)
+    return [seed for seed in seeds.values() if all(cell.groups for cell in seed)]
+
+
+def _sum_rate(counts: dict[str, tuple[float, float]]) -> float:
+    counted, total = np.array(list(counts.values())).sum(0)
+    return float(counted / total)
+
+
+def _score_seed(cells: list[CellResult]) -> float:
+    return _sum_rate(sum_counts(cells))
+
+
+def _score_holds(cells: list[CellResult]) -> tuple[float, int] | None:
+    """Return accuracy and number of the holds of a seed; None if a cell has none."""
+    if not all(HOLD_COUNT in cell.metrics for cell in cells):
+        return None
+    counts = np.array([cell.metrics[HOLD_COUNT] for cell in cells])
+    rates = np.array([cell.metrics[HOLD_METRIC] for cell in cells])
+    return float((rates * counts).sum() / counts.sum()), int(counts.sum())
+
+
+def _mean_holds(holds: list[tuple[float, int]]) -> tuple[float, int] | None:
+    if not holds:
+        return None
+    return float(np.mean([accuracy for accuracy, _ in holds])), holds[0][1]
+
+
+def _deviation(scores: list[float]) -> float | None:
+    return float(np.std(scores, ddof=1)) if len(scores) > 1 else None
+
+
+def _bootstrap_people(
+    counts: dict[str, tuple[float, float]],
+) -> tuple[float | None, float | None]:
+    if len(counts) < 2:
+        return None, None
+    counted, total = (torch.tensor(part) for part in zip(*counts.values(), strict=True))
+    codes = torch.arange(len(counted))
+    metric = GroupInterval()
+    metric.update(counted, codes, codes, total)
+    low, high = metric.compute().tolist()
+    return low, high
