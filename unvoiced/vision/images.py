@@ -59,7 +59,6 @@ def decode_image(
     """
     if not content:
         raise ValueError("the file is empty")
-    _check_scans(content)
     if _is_truncated(content):  # decoders fill the rest with grey
         raise ValueError("the image is truncated")
     with _open_header(content, formats) as image:
@@ -140,9 +139,13 @@ def to_skin_tones(image: np.ndarray) -> np.ndarray:
 
 
 def _is_truncated(content: bytes) -> bool:
-    """Return whether a JPEG, PNG or WebP lacks its end; Pillow checks the others."""
+    """Return whether a JPEG, PNG or WebP lacks its end; Pillow checks the others.
+
+    Raises:
+        ValueError: a JPEG has too many scans.
+    """
     if content.startswith(b"\xff\xd8"):
-        return END_OF_IMAGE not in _jpeg_markers(content)
+        return not _has_jpeg_end(content)
     if content.startswith(b"\x89PNG"):
         return b"IEND" not in content[-4096:]
     if content.startswith(b"RIFF"):
@@ -205,10 +208,8 @@ def _readable_formats() -> list[str]:
     return [name for name in IMAGE_FORMATS if name in Image.OPEN]
 
 
-def _check_scans(content: bytes) -> None:
-    """Refuse a JPEG with more scans than any encoder writes."""
-    if not content.startswith(b"\xff\xd8"):
-        return
+def _has_jpeg_end(content: bytes) -> bool:
+    """Return whether a JPEG is complete; refuse one with more scans than any encoder writes."""
     scans = 0
     for marker in _jpeg_markers(content):
         scans += marker == START_OF_SCAN
@@ -217,6 +218,9 @@ def _check_scans(content: bytes) -> None:
                 f"the image has more than {MAX_SCANS} scans, which take very long to decode. "
                 "Save it again"
             )
+        if marker == END_OF_IMAGE:
+            return True
+    return False
 
 
 def _jpeg_markers(content: bytes) -> Iterator[int]:

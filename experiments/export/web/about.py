@@ -17,10 +17,11 @@ from unvoiced.streams.fingerspelling import FingerspellingStream
 from unvoiced.tasks import TaskSpec, get_task
 from unvoiced.vision import faces, mouth_windows
 from unvoiced.vision.hands import (
+    CLOSE_UP_SIDE,
     MAX_SEARCHED_SIDE,
     MIN_CROP_SIDE,
-    SEARCH_ATTEMPTS,
     VIDEO_BORDERS,
+    list_attempts,
 )
 from unvoiced.vision.models import (
     FACE_MODEL,
@@ -54,10 +55,13 @@ class WebStream:
 
 def describe_hand_detector(metadata: dict[str, Any], min_confidence: float) -> dict[str, Any]:
     """Return the settings of hands.js: the constants of ``unvoiced.vision.hands``."""
+    num_hands = count_hands(metadata["frame"]["shape"])
     return {
         "min_confidence": min_confidence,
-        "num_hands": count_hands(metadata["frame"]["shape"]),
-        "search_attempts": [list(attempt) for attempt in SEARCH_ATTEMPTS],
+        "num_hands": num_hands,
+        "search_attempts": list_attempts(num_hands, CLOSE_UP_SIDE + 1),
+        "close_up_attempts": list_attempts(num_hands, CLOSE_UP_SIDE),
+        "close_up_side": CLOSE_UP_SIDE,
         "video_borders": list(VIDEO_BORDERS),
         "video_step_ms": VIDEO_STEP_MS,
         "max_searched_side": MAX_SEARCHED_SIDE,

@@ -8,7 +8,8 @@ const MODEL = "model/hand_landmarker.task";
 /**
  * @typedef {{landmarks: Float32Array, handedness: string, score: number}} Hand landmarks of 21 points
  *   x (x, y, z), wrist first; of a pair of hands the left one, then the right one, zeros for none
- * @typedef {{min_confidence: number, num_hands: number, search_attempts: number[][], video_borders: number[],
+ * @typedef {{min_confidence: number, num_hands: number, search_attempts: number[][],
+ *   close_up_attempts: number[][], close_up_side: number, video_borders: number[],
  *   video_step_ms: number, max_searched_side: number, min_crop_side: number}} HandSettings
  */
 
@@ -137,9 +138,10 @@ export class HandFinder {
   }
 
   async findWithBorders(image) {
-    const { search_attempts, num_hands } = this.factory.settings;
+    const { search_attempts, close_up_attempts, close_up_side, num_hands } = this.factory.settings;
+    const isCloseUp = Math.max(image.width, image.height) <= close_up_side;
     let best = null;
-    for (const [border, factor] of search_attempts) {
+    for (const [border, factor] of isCloseUp ? close_up_attempts : search_attempts) {
       if (best && (countHands(best) === num_hands || factor < 1)) break;
       const hand = await this.detect(addBorder(image, border), factor);
       if (hand && (!best || countHands(hand) > countHands(best))) best = removeBorder(hand, border);

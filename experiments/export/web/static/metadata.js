@@ -46,6 +46,8 @@ const APP_CHECKS = {
   support_warps: isListOf(isWarp, 1, 9),
 };
 
+const isAttempts = isListOf(isListOf(isNumber(0, 2), 2, 2), 1, 20);
+
 /** The checks of how each stream decides, and of how its hands or faces are found. */
 const FINGERSPELLING_CHECKS = {
   settings: isTable({
@@ -55,7 +57,8 @@ const FINGERSPELLING_CHECKS = {
   }),
   detector: isTable({
     min_confidence: isShare, num_hands: isWhole(1, 2), video_step_ms: isWhole(1, 1000),
-    search_attempts: isListOf(isListOf(isNumber(0, 2), 2, 2), 1, 20), video_borders: isListOf(isNumber(0, 2), 1, 20),
+    search_attempts: isAttempts, close_up_attempts: isAttempts, close_up_side: isWhole(16, 8192),
+    video_borders: isListOf(isNumber(0, 2), 1, 20),
     max_searched_side: isWhole(16, 8192), max_tracked_side: isWhole(16, 8192), min_crop_side: isWhole(16, 8192),
   }),
 };

@@ -21,7 +21,7 @@ from experiments.export.web.libraries import LIBRARY_FILES
 from experiments.export.web.one_file import write_one_file
 from tests.helpers.web_apps import make_source, write_pointing_network
 from unvoiced.tasks import get_task, list_tasks
-from unvoiced.vision.hands import SEARCH_ATTEMPTS, VIDEO_BORDERS
+from unvoiced.vision.hands import CLOSE_UP_ATTEMPTS, SEARCH_ATTEMPTS, VIDEO_BORDERS
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +49,10 @@ def test_a_folder_holds_the_app_and_the_worker_lists_all_of_it(source, tmp_path:
     assert listed - paths == {"./"}  # the address of index.html
     about = json.loads((folder / "model/about.json").read_text())
     assert about["classes"] == list("ABCL") and about["app"]["settings"]["hold_s"] == 0.3
-    assert about["app"]["detector"]["search_attempts"] == [list(one) for one in SEARCH_ATTEMPTS]
-    assert about["app"]["detector"]["video_borders"] == list(VIDEO_BORDERS)
+    detector = about["app"]["detector"]
+    assert detector["search_attempts"] == [list(one) for one in SEARCH_ATTEMPTS]
+    assert detector["close_up_attempts"] == [list(one) for one in CLOSE_UP_ATTEMPTS]
+    assert detector["video_borders"] == list(VIDEO_BORDERS)
     assert (folder / "model/network.onnx").read_bytes() == source.network
     licenses = (folder / "LICENSES.txt").read_text()
     assert "Apache License" in licenses and "MIT License" in licenses
