@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -21,6 +22,18 @@ def write_video(path, images, rate=25.0, code="FFV1"):
     for image in images:
         writer.write(np.ascontiguousarray(image[..., ::-1]))
     writer.release()
+    return path
+
+
+def write_webm(path: Path, images: list[np.ndarray], fps: int) -> Path:
+    """Write images (H, W, 3) uint8 RGB as a video that browsers open."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=fps)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt, stream.options = "yuv420p", {"crf": "4", "b": "8M", "g": "3"}
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode())
     return path
 
 

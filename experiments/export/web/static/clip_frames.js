@@ -1,6 +1,7 @@
 // The images of a video file at an even rate, as unvoiced/vision/videos.py gives them.
+import { takeImage } from "./snapshots.js";
 
-const MAX_SIDE = 1280;  // pixels of the longer side
+const MAX_SIDE = 1280;  // pixels of the longer side, as in worker.js
 const MAX_CLIP_S = 60;
 const FAR_S = 1e7;
 const NOT_A_CLIP = "This file is not a video that the browser can open. Choose an MP4 or WebM video.";
@@ -54,16 +55,12 @@ export function closeClip(video) {
  * Give the images of a clip at `fps`, each one that is shown at the middle of its moment.
  * @param {HTMLVideoElement} video
  * @param {number} fps
- * @returns {AsyncGenerator<{image: ImageBitmap, seconds: number}>}
+ * @returns {AsyncGenerator<{image: VideoFrame | ImageBitmap, seconds: number}>}
  */
 export async function* readClipFrames(video, fps) {
   const count = Math.max(1, Math.ceil(video.duration * fps - 0.5 - 1e-6));
-  const scale = Math.min(1, MAX_SIDE / Math.max(video.videoWidth, video.videoHeight));
-  /** @type {ImageBitmapOptions} */
-  const size = scale === 1 ? {} : {
-    resizeWidth: Math.round(video.videoWidth * scale), resizeHeight: Math.round(video.videoHeight * scale), resizeQuality: "medium" };
   for (let n = 0; n < count; n += 1) {
     await seek(video, Math.min((n + 0.5) / fps, video.duration));
-    yield { image: await createImageBitmap(video, size), seconds: n / fps };
+    yield { image: await takeImage(video, MAX_SIDE), seconds: n / fps };
   }
 }

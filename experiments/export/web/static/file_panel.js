@@ -1,11 +1,10 @@
 // An image or a clip from a file.
-import { closeClip, openClip, readClipFrames } from "./clip_frames.js";
+import { readClip } from "./clip_panel.js";
 import { element, showSentence } from "./dom.js";
 import { showBars, showImage } from "./reading_view.js";
 
 const MAX_AREA = 50e6;  // pixels; phones take 12 to 50 million
 const NOT_AN_IMAGE = "This file is not an image that the browser can open. Choose a JPEG, PNG or WebP image.";
-const SHOWN_FRAMES = 5;  // every so many images of a clip are shown
 
 async function openImage(file) {
   let image;
@@ -18,10 +17,10 @@ async function openImage(file) {
   return image;
 }
 
-/** Show what is read, with the text or the label in large letters. */
+/** Show what is read: the text, and the likeliest labels. */
 function showAnswer(text, top) {
-  element("file-letter").textContent = text || "–";
-  element("file-letter").classList.toggle("uv-long", text.length > 3);
+  element("file-result").hidden = !text;
+  element("file-text").textContent = text;
   showBars(element("file-top"), top);
 }
 
@@ -35,31 +34,6 @@ async function readImage(client, file) {
 }
 
 /**
- * @param {import("./worker_answerer.js").WorkerClient} client
- * @param {File} file
- * @param {{fps: number, maxWordS: number}} settings of clips
- */
-async function readClip(client, file, { fps, maxWordS }) {
-  const video = await openClip(file), { notFound, notSure } = element("camera").dataset;
-  let numImages = 0, numFound = 0;
-  try {
-    await client.ask("clip_begin", { isWhole: video.duration <= maxWordS });
-    for await (const { image, seconds } of readClipFrames(video, fps)) {
-      const { seen, text, top, found } = await client.ask("clip_frame", { image, seconds }, [image]);
-      numFound += Number(found);
-      if (numImages % SHOWN_FRAMES) seen.close(); else showImage(element("file-seen"), seen);
-      if (top.length) showAnswer(text, top);
-      numImages += 1;
-    }
-    const { text, top, sure } = await client.ask("clip_end");
-    showAnswer(text, top);
-    return !numFound ? notFound : sure ? `It reads ${text}.` : notSure;
-  } finally {
-    closeClip(video);
-  }
-}
-
-/**
  * Read an image or a clip whenever a file is chosen.
  * @param {import("./worker_answerer.js").WorkerClient} client
  * @param {Promise<any>} opening settles when the models are loaded
@@ -69,7 +43,7 @@ export function startFilePanel(client, opening) {
   if (!input) return;
   async function readFile(file) {
     const { clip } = await opening, isClip = file.type.startsWith("video/") || !input.accept.includes("image");
-    return isClip ? readClip(client, file, clip) : readImage(client, file);
+    return isClip ? readClip(client, file, clip, showAnswer) : readImage(client, file);
   }
   input.addEventListener("change", async () => {
     const [file] = input.files;
@@ -77,6 +51,7 @@ export function startFilePanel(client, opening) {
     if (!file) return;
     input.disabled = true;  // one file after the other
     showSentence(element("file-alert"), "");
+    showAnswer("", []);
     element("file-status").textContent = "Reading the file …";
     try {
       element("file-status").textContent = await readFile(file);

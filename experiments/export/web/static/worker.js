@@ -3,11 +3,11 @@
 "use strict";
 if (!self.isGuarded) importScripts("guard.js", "parts.js");  // in the one file they precede it
 
-const SEEN_SIDE = 320;  // pixels of the longer side of the image that is shown
+const SEEN_SIDE = 320, CLIP_SIDE = 1280;  // pixels of the longer side of images that are shown, and of clips
 const TYPED_LABELS = { space: "space", backspace: "del" };  // button → the sign that does the same
 const NOT_OFFERED = "This suggestion is not offered any more. Choose another one.";
 const seenCanvas = new OffscreenCanvas(1, 1);
-let engine = null, teacher = null, frameCanvas = null, memory = null;
+let engine = null, teacher = null, frameCanvas = null, clipCanvas = null, memory = null;
 let clip = null;  // from a file
 
 const formatLabel = (label) => label.replaceAll("_", " ");
@@ -39,6 +39,7 @@ const actions = {
     const { Engine } = await import(parts.locate("engine.js"));
     const { FrameCanvas } = await import(parts.locate("frames.js"));
     frameCanvas = new FrameCanvas();
+    clipCanvas = new FrameCanvas(CLIP_SIDE);
     const { Teacher } = await import(parts.locate("teacher.js"));
     engine = await Engine.open(parts);
     teacher = new Teacher(engine);
@@ -71,9 +72,9 @@ const actions = {
     const seen = drawSeen(image, (context) => stream.annotate(context));
     return { text: formatLabel(clip.writer.text), top: formatTop(stream.reading), found: stream.hasFound, seen };
   },
-  async clip_end() {
+  async clip_end({ isStopped }) {
     const { stream, isWhole } = clip;
-    await (isWhole ? stream.readClip() : clip.end());
+    if (!isStopped) await (isWhole ? stream.readClip() : clip.end());  // a part of a word is none
     const { reading } = stream, text = formatLabel(isWhole ? reading.label : clip.writer.text);
     stream.close();
     clip = null;
@@ -139,12 +140,15 @@ const actions = {
   },
 };
 
-/** Return the image of a message: that of a camera on a canvas. */
-const takeImage = (image) => (self.VideoFrame && image instanceof VideoFrame ? frameCanvas.take(image) : image);
+/** Return the image of a message: a frame of a camera or clip on a canvas. */
+function takeImage(image, kind) {
+  const isFrame = self.VideoFrame && image instanceof VideoFrame;
+  return isFrame ? (kind === "clip_frame" ? clipCanvas : frameCanvas).take(image) : image;
+}
 
 async function reply({ id, kind, image, ...message }) {
   try {
-    const answer = await actions[kind]({ image: await takeImage(image), ...message });
+    const answer = await actions[kind]({ image: await takeImage(image, kind), ...message });
     self.postMessage({ id, answer }, answer.seen ? [answer.seen] : []);
   } catch (error) {
     self.postMessage({ id, error: String(error?.message ?? error) });

@@ -1,9 +1,10 @@
 // The worker of the app answers: an answerer as answerer.js describes it.
 import { AnswerError } from "./answerer.js";
 import { ProfileStore } from "./profile_store.js";
+import { takeImage } from "./snapshots.js";
 
 const WORKER_LOST = "The app's worker ended. Reload the page.";
-const FRAME_SIDE = 640;  // pixels of the longer side
+const FRAME_SIDE = 640;  // pixels of the longer side, as in worker.js
 
 /** Sends messages to the worker and gets their answers. */
 export class WorkerClient {
@@ -50,16 +51,6 @@ export function startWorker(parts) {
   return new Worker(URL.createObjectURL(new Blob(code, { type: "text/javascript" })));
 }
 
-/** Return a snapshot of a video, which the worker closes. */
-function takeImage(source) {
-  if (window.VideoFrame && source instanceof HTMLVideoElement) return new VideoFrame(source);
-  const width = source.videoWidth ?? source.width, height = source.videoHeight ?? source.height;
-  const scale = FRAME_SIDE / Math.max(width, height);
-  if (scale >= 1) return createImageBitmap(source);
-  const size = { resizeWidth: Math.round(width * scale), resizeHeight: Math.round(height * scale) };
-  return createImageBitmap(source, { ...size, resizeQuality: "medium" });
-}
-
 /**
  * Return the answerer of the camera.
  * @param {WorkerClient} client
@@ -80,7 +71,7 @@ export function createWorkerAnswerer(client, opening, parts) {
       client.ask("words").catch((error) => console.warn(error.message));  // the app reads letters without them
     },
     async readFrame(source, seconds) {
-      const image = await takeImage(source);
+      const image = await takeImage(source, FRAME_SIDE);
       return client.ask("frame", { image, seconds }, [image]);
     },
     type: (name) => client.ask("type", { name }),
@@ -160,7 +151,7 @@ class WorkerLesson {
   }
 
   async readFrame(source, seconds) {
-    const image = await takeImage(source), progress = await this.client.ask("lessonFrame", { image, seconds }, [image]);
+    const image = await takeImage(source, FRAME_SIDE), progress = await this.client.ask("lessonFrame", { image, seconds }, [image]);
     if (!progress.captured) return progress;
     URL.revokeObjectURL(this.imageUrl);
     this.imageUrl = URL.createObjectURL(progress.captured.image);

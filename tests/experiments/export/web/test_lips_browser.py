@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from tests.helpers.compose import compose_command
 from tests.helpers.faces import paint_scene
 from tests.helpers.pages import encode_jpeg
 from tests.helpers.paths import require_shared_data
+from tests.helpers.videos import write_webm
 from tests.helpers.web_apps import serve_folder, skip_without_libraries
 from tests.helpers.web_lips import (
     CAMERA_FPS,
@@ -407,27 +408,30 @@ def test_the_camera_writes_the_words_of_python(browser, address, recognizer, ree
         assert shown.locator("#uv-top li").count() == 2
 
 
-def write_webm(path: Path, images: list[np.ndarray]) -> Path:
-    """Write images as a video that browsers open."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libvpx", rate=round(CAMERA_FPS))
-        stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt, stream.options = "yuv420p", {"crf": "4", "b": "8M", "g": "3"}
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
-        container.mux(stream.encode())
-    return path
+STOP_AT_TEXT = """() => new MutationObserver((_, observer) => {
+  if (!document.getElementById("uv-file-text").textContent) return;
+  observer.disconnect();
+  document.getElementById("uv-file-stop").click();
+}).observe(document.getElementById("uv-file-text"), { childList: true })"""
 
 
 def test_clips_from_files_are_read_as_in_python(shown, recognizer, tmp_path: Path) -> None:
     expect = browsers.playwright.expect
     images = [cv2.resize(image, (320, 240)) for image in paint_words()[:90]]
-    path = write_webm(tmp_path / "words.webm", images)
+    path = write_webm(tmp_path / "words.webm", images, round(CAMERA_FPS))
     decoded = [image for _, image in Video(path, FPS).frames()]
     shown.get_by_label("Clip", exact=True).set_input_files(path)
     text = f"It reads {read_reel(recognizer, decoded, FPS)}."
     expect(shown.locator("#uv-file-status")).to_have_text(text, timeout=60_000)
-    path = write_webm(tmp_path / "word.webm", images[30:72])  # short: read as one word
+    shown.evaluate(STOP_AT_TEXT)
+    shown.get_by_label("Clip", exact=True).set_input_files(path)
+    stopped = re.compile(r"Stopped after 2\.\d of 3\.\d seconds\. It reads yes\.")
+    expect(shown.locator("#uv-file-status")).to_have_text(stopped, timeout=60_000)
+    expect(shown.locator("#uv-file-text")).to_have_text("yes")
+    expect(shown.locator("#uv-file")).to_be_focused()
+    path = write_webm(
+        tmp_path / "word.webm", images[30:72], round(CAMERA_FPS)
+    )  # short: read as one word
     reading = recognizer.read([image for _, image in Video(path, FPS).frames()])
     shown.get_by_label("Clip", exact=True).set_input_files(path)
     expect(shown.locator("#uv-file-status")).to_have_text(f"It reads {reading.label}.")

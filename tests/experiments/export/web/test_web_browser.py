@@ -26,17 +26,20 @@ from tests.helpers.hostile_cards import VALUES
 from tests.helpers.measure_web_app import memory_mb
 from tests.helpers.pages import POINTING_LETTERS, encode_jpeg, paint_pointing_hand
 from tests.helpers.paths import ROOT
+from tests.helpers.videos import write_webm
 from tests.helpers.web_apps import (
+    SETTINGS,
     make_source,
     paint_varied_hands,
     serve_folder,
     skip_without_libraries,
 )
-from unvoiced import Recognizer
+from unvoiced import Engine, Recognizer
 from unvoiced.metadata import check_metadata
 from unvoiced.networks import REQUIRED_KEYS
 from unvoiced.streams.decisions import HoldDetector, TextBuffer
 from unvoiced.streams.stillness import ShapeHistory
+from unvoiced.vision.videos import Video
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
@@ -320,6 +323,21 @@ def test_the_camera_writes_letters_and_buttons_edit_them(browser, address, tmp_p
         playwright.expect(shown.locator("#uv-file-alert")).to_contain_text("is not an image")
         shown.get_by_role("button", name="Clear").click()
         playwright.expect(shown.locator("#uv-text")).to_have_text("")
+
+
+def test_a_clip_of_letters_is_read_as_in_python(browser, address, app: Path, tmp_path) -> None:
+    images = [paint_pointing_hand(letter) for letter in "AB" for _ in range(18)]
+    path = write_webm(tmp_path / "letters.webm", images, 30)
+    holds = {name: value for name, value in SETTINGS.items() if name != "window_s"}
+    engine = Engine(Recognizer(app.parent / "pointing.onnx"), **holds)
+    for number, (_, image) in enumerate(Video(path, 30).frames()):
+        engine.push(image, number / 30)
+    engine.end()
+    with open_app(browser, address) as shown:
+        shown.get_by_label("Image or clip").set_input_files(path)
+        expected = playwright.expect(shown.locator("#uv-file-status"))
+        expected.to_have_text(f"It reads {engine.text}.", timeout=PATIENCE_MS)
+    assert engine.text == "AB"
 
 
 def test_a_phone_shows_everything_in_its_width_and_follows_dark_mode(browser, address) -> None:
