@@ -11,11 +11,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from experiments.page.hosts import AllowedHosts
 
+PAGE_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 SECURITY_HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'",
-    ),
     (b"permissions-policy", b"camera=(self), microphone=()"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
@@ -46,6 +43,7 @@ class AuthMiddleware:
         auth: ``user:password``, or None for no password.
         hosts: the names of the page.
         files: the only paths beside / that may be read; None for the routes of the page.
+        policy: what the document may load, as a content security policy.
     """
 
     def __init__(
@@ -54,8 +52,11 @@ class AuthMiddleware:
         auth: str | None,
         hosts: AllowedHosts,
         files: Collection[str] | None = None,
+        policy: str = PAGE_POLICY,
     ) -> None:
         self.app, self.hosts, self.files = app, hosts, files
+        framed = f"{policy}; frame-ancestors 'self'".encode()
+        self.headers = ((b"content-security-policy", framed), *SECURITY_HEADERS)
         self.expected = auth and b"Basic " + base64.b64encode(auth.encode())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -66,7 +67,7 @@ class AuthMiddleware:
 
         async def send_with_headers(message: Any) -> None:
             if message["type"].endswith("http.response.start"):
-                message["headers"] = [*message["headers"], *SECURITY_HEADERS]
+                message["headers"] = [*message["headers"], *self.headers]
             await send(message)
 
         refusal = self._check_request(scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import socket
@@ -178,6 +179,8 @@ def make_server(app: Any, sock: socket.socket, **tls: Any) -> Any:
                 logger.info(OPEN_TO_OTHERS)
 
     grace_s = 2  # for open requests at the end
+    # Uvicorn reports an error for every WebSocket that was refused with a response.
+    logging.getLogger("uvicorn.error").addFilter(_is_no_refused_socket)
     return AnnouncingServer(
         uvicorn.Config(
             app,
@@ -205,6 +208,10 @@ def run_server(app: Any, sock: socket.socket, **tls: Any) -> None:
         for number, handler in previous.items():
             signal.signal(number, handler)
     logger.info("The page is closed.")
+
+
+def _is_no_refused_socket(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("ASGI callable returned without completing handshake")
 
 
 def _ignore_signal(*_: Any) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -118,7 +119,7 @@ def _write_app(config: DictConfig, name: str) -> None:
 
     path = choose_path(config, name)
     checks = write_app(config, name, path)
-    logger.info(f"Wrote {path}: {checks}\n{APP_FORMATS[name].format(path=path)}")
+    logger.info(f"Wrote {path}: {checks}\n{APP_FORMATS[name].format(quoted=quote(str(path)))}")
 
 
 def _describe_model(module: TaskModule) -> str:
@@ -189,7 +190,7 @@ def _write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
 
 FORMAT_OF_SUFFIX = {".pth": "pth", ".onnx": "onnx", ".pt2": "program", ".html": "html"}
 APP_FORMATS = {  # and how each is opened
-    "web": "Try it: python -m http.server --bind 127.0.0.1 --directory {path} 8000",
+    "web": "Try it: python -m http.server --bind 127.0.0.1 --directory {quoted} 8000",
     "html": "Open it in a browser: a double click is enough.",
 }
 FORMATS: dict[str, Callable[[TaskModule, Path, DictConfig], str]] = {

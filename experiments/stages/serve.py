@@ -146,6 +146,7 @@ def serve_app(config: DictConfig, sock: Any, auth: str | None, tls: dict[str, An
     from experiments.export.web.about import require_web_stream
     from experiments.export.web.app import read_source
     from experiments.export.web.folder import write_folder
+    from experiments.export.web.markup import FOLDER_POLICY
     from experiments.page.hosts import AllowedHosts
     from experiments.page.static_app import create_static_app
 
@@ -155,7 +156,7 @@ def serve_app(config: DictConfig, sock: Any, auth: str | None, tls: dict[str, An
     with tempfile.TemporaryDirectory() as folder:
         write_folder(source, Path(folder))
         logger.info(f"Task {config.task}, read in the browser: no image reaches this program.")
-        run_server(create_static_app(Path(folder), auth, hosts), sock, **tls)
+        run_server(create_static_app(Path(folder), auth, hosts, FOLDER_POLICY), sock, **tls)
 
 
 def serve_page(

@@ -110,6 +110,7 @@ def collect_extras(source: AppSource) -> dict[str, bytes]:
         "name": f"Unvoiced: {title}",
         "short_name": "Unvoiced",
         "description": title,
+        "lang": "en",
         "start_url": "./",
         "scope": "./",
         "display": "standalone",
@@ -117,8 +118,9 @@ def collect_extras(source: AppSource) -> dict[str, bytes]:
         "theme_color": "#0f766e",
         "icons": [
             {"src": f"icon-{side}.png", "sizes": f"{side}x{side}", "type": "image/png"}
-            | {"purpose": "any maskable"}
+            | {"purpose": purpose}
             for side in ICON_SIDES
+            for purpose in ("any", "maskable")  # the margin of the drawing may be cut off
         ],
     }
     model_name = get_web_stream(source.metadata["task"]).model_name

@@ -15,7 +15,7 @@ FOLDER_POLICY = (
     "manifest-src 'self'; base-uri 'none'; form-action 'none'"
 )
 FOLDER_HEAD = (
-    '<link rel="manifest" href="manifest.webmanifest">\n  '
+    '<link rel="manifest" href="manifest.webmanifest" crossorigin="use-credentials">\n  '
     '<link rel="icon" href="icon-192.png">\n  '
     '<link rel="apple-touch-icon" href="icon-192.png">\n  '
     '<link rel="stylesheet" href="page.css">\n  '

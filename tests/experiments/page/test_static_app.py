@@ -21,7 +21,8 @@ def open_client(folder: Path, auth: str | None = None) -> TestClient:
     (folder / "app/hands.js").write_text("// hands")
     (folder / "app/model/network.wasm").write_bytes(b"\0asm")
     (folder / "secret.txt").write_text("secret")
-    app = create_static_app(folder / "app", auth, AllowedHosts("127.0.0.1"))
+    hosts = AllowedHosts("127.0.0.1")
+    app = create_static_app(folder / "app", auth, hosts, "default-src 'none'; script-src 'self'")
     return TestClient(app, base_url=HERE)
 
 
@@ -31,10 +32,26 @@ def test_files_of_the_app_are_sent_with_their_types(tmp_path: Path) -> None:
     assert client.get("/hands.js").headers["content-type"].startswith("text/javascript")
     answer = client.get("/model/network.wasm")
     assert answer.headers["content-type"] == "application/wasm"
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    policy = answer.headers["content-security-policy"]
+    assert policy == "default-src 'none'; script-src 'self'; frame-ancestors 'self'"
+    assert answer.headers["cache-control"] == "no-cache"  # the next model has the same names
+    assert client.head("/hands.js").headers["content-length"] == "8"
+    part = client.get("/hands.js", headers={"range": "bytes=0-1"})
+    assert (part.status_code, part.text) == (206, "//")
 
 
-@pytest.mark.parametrize("path", ["/model", "/nothing", "/..%2fsecret.txt", "/camera/enter"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/model",
+        "/model/",
+        "/nothing",
+        "/..%2fsecret.txt",
+        "/..%5csecret.txt",
+        "/hands.js%00",
+        "/camera/enter",
+    ],
+)
 def test_nothing_else_is_sent(path: str, tmp_path: Path) -> None:
     client = open_client(tmp_path)
     assert client.get(path, follow_redirects=False).status_code == 404
