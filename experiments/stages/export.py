@@ -119,7 +119,7 @@ def _write_app(config: DictConfig, name: str) -> None:
 
     path = choose_path(config, name)
     checks = write_app(config, name, path)
-    logger.info(f"Wrote {path}: {checks}\n{APP_FORMATS[name].format(quoted=quote(str(path)))}")
+    logger.info(f"Wrote {path}: {checks}\n{explain_opening(name, path)}")
 
 
 def _describe_model(module: TaskModule) -> str:
@@ -198,3 +198,8 @@ FORMATS: dict[str, Callable[[TaskModule, Path, DictConfig], str]] = {
     "onnx": _write_onnx,
     "program": _write_program,
 }
+
+
+def explain_opening(name: str, path: Path) -> str:
+    """Return how an app is opened, as a command for a terminal where it is a folder."""
+    return APP_FORMATS[name].format(quoted=quote(str(path)))

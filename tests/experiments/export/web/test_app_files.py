@@ -19,6 +19,7 @@ from experiments.export.web.app_files import AppSource, collect_modules
 from experiments.export.web.folder import write_folder
 from experiments.export.web.libraries import LIBRARY_FILES
 from experiments.export.web.one_file import write_one_file
+from experiments.stages.export import explain_opening
 from tests.helpers.web_apps import make_source, write_pointing_network
 from unvoiced.tasks import get_task, list_tasks
 from unvoiced.vision.hands import CLOSE_UP_ATTEMPTS, SEARCH_ATTEMPTS, VIDEO_BORDERS
@@ -40,6 +41,11 @@ def source(tmp_path: Path) -> AppSource:
     return replace(make_source(tmp_path), detector_path=str(detector))
 
 
+def test_the_command_that_opens_a_folder_is_quoted() -> None:
+    quoted = "--directory 'Zeichen für #1 50%?' 8000"
+    assert quoted in explain_opening("web", Path("Zeichen für #1 50%?"))
+
+
 def test_a_folder_holds_the_app_and_the_worker_lists_all_of_it(source, tmp_path: Path) -> None:
     folder = tmp_path / "app"
     assert "MB of files" in write_folder(source, folder)
@@ -54,6 +60,8 @@ def test_a_folder_holds_the_app_and_the_worker_lists_all_of_it(source, tmp_path:
     assert detector["close_up_attempts"] == [list(one) for one in CLOSE_UP_ATTEMPTS]
     assert detector["video_borders"] == list(VIDEO_BORDERS)
     assert (folder / "model/network.onnx").read_bytes() == source.network
+    manifest = json.loads((folder / "manifest.webmanifest").read_text())
+    assert {icon["purpose"] for icon in manifest["icons"]} == {"any", "maskable"}
     licenses = (folder / "LICENSES.txt").read_text()
     assert "Apache License" in licenses and "MIT License" in licenses
     for package in ("mediapipe", "onnxruntime"):  # what they are built with, such as Eigen
