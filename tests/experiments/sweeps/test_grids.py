@@ -110,22 +110,15 @@ def test_a_sweep_over_seeds_is_summarized(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("grid", "bad"),
-    [
-        (("net.hidden_size=8,16,-3",), [2]),
-        (("seed=0,1", "optimizer.lr=1e-3,1e30"), [1, 3]),
-    ],
-    ids=lambda value: " ".join(map(str, value)),
-)
-def test_grids_with_failing_and_nan_jobs(grid: tuple, bad: list[int], tmp_path: Path) -> None:
+def test_a_grid_with_failing_and_nan_jobs(tmp_path: Path) -> None:
+    grid, bad = ("net.hidden_size=8,-3", "optimizer.lr=1e-3,1e30"), [1, 2, 3]
     data, folder = write_hands(tmp_path / "set", each=4), tmp_path / "S"
     done = run_command(
         "-m", *grid, *SMOKE_OVERRIDES, f"data_dir={data}", f"hydra.sweep.dir={folder}"
     )
     table = pd.read_csv(folder / "sweep.csv")
     assert table.index[table["status"] != "finished"].tolist() == bad
-    assert done.returncode == bool(bad) and "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     assert "raised" not in done.stderr and (folder / "sweep.md").exists()
     for number in bad:
         assert f"\n  {number}: " in done.stderr
