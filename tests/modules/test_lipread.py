@@ -225,7 +225,7 @@ def test_benchmark_compares_loops_loaders_and_networks(run, clips: Path, capsys)
 
 
 @pytest.mark.shared_data
-@pytest.mark.slow
+@pytest.mark.long
 def test_real_words_of_unseen_speakers_are_read(run, tmp_path: Path) -> None:
     """Measured: 0.76 over five folds, 0.82 of this fold; chance is 0.10."""
     raw = require_shared_data("lip/miracl")

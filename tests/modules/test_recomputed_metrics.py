@@ -116,7 +116,7 @@ def test_f1_is_not_made_of_the_first_batch_s_agreement(run: Run, tmp_path: Path)
     assert result[0]["test/f1"] < result[0]["test/acc_top3"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_report_what_their_predictions_give(tmp_path: Path) -> None:
     done = run_command(
         *("task=emg", "size=tiny", "trainer=ddp", "trainer.accelerator=cpu"),

@@ -70,7 +70,7 @@ def fill_memory(config: DictConfig, count: int) -> float:
     return float(np.ones(count << 20, np.uint8)[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_process_cannot_exceed_its_memory_limit(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: 1")
     _, peak = run_in_process(fill_memory, tmp_path / "config.yaml", 200, LIMIT)
@@ -79,7 +79,7 @@ def test_a_process_cannot_exceed_its_memory_limit(tmp_path: Path) -> None:
         run_in_process(fill_memory, tmp_path / "config.yaml", LIMIT, LIMIT)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_benchmark_measures_each_size_and_leaves_no_set(run, capsys) -> None:
     small = ("task=asl", "datamodule.simulator.signers=4", "datamodule.batch_size=50")
     asked = ("benchmark.samples=[300]", "benchmark.steps=2", "benchmark.memory_mb=null")

@@ -19,6 +19,7 @@ from tests.helpers.prepared_sets import write_hands, write_landmark_files
 
 PATIENCE_S = 20
 LONG_JOBLIB = pytest.param("joblib", marks=pytest.mark.long)  # starts workers as preparations do
+LONG_JOBS = (LONG_JOBLIB, pytest.param("submitit", marks=pytest.mark.long))
 SHADOWS = ("numpy", "json", "struct", "modules", "callbacks", "datamodules", "experiments")
 
 
@@ -132,7 +133,7 @@ def test_a_child_ends_with_its_killed_parent(begin_name, argument, tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("what", ["preparation", "ddp", "loader workers", LONG_JOBLIB, "submitit"])
+@pytest.mark.parametrize("what", ["preparation", "ddp", "loader workers", *LONG_JOBS])
 def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None:
     long = ("debug=smoke", "trainer.max_epochs=500", "callbacks.early_stopping=null")
     run_folder, sweep_folder = f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/sweep"

@@ -70,10 +70,15 @@ def run_or_resume(task: str, folder: Path, *overrides: str, **arguments: Any) ->
 
 
 slow = partial(pytest.param, marks=pytest.mark.slow)
-USUAL = ("while a checkpoint is written",)
+MARKS = {  # of moments; the others are slow
+    **{"while a checkpoint is written": ()},
+    **{"before training": pytest.mark.long, "in the first step": pytest.mark.long},
+}
 
 
-@pytest.mark.parametrize("moment", [m if m in USUAL else slow(m) for m in MOMENTS])
+@pytest.mark.parametrize(
+    "moment", [pytest.param(m, marks=MARKS.get(m, pytest.mark.slow)) for m in MOMENTS]
+)
 def test_a_run_killed_at_any_moment_resumes_identically(
     moment: str, unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -107,7 +112,7 @@ def test_a_killed_run_with_other_intervals_resumes_identically(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("task", "count"), [(t, 6 if t == TASKS[0] else 2) for t in TASKS])
+@pytest.mark.parametrize(("task", "count"), [(t, 5 if t == TASKS[0] else 1) for t in TASKS])
 def test_a_run_killed_at_random_times_resumes_identically(
     task: str, count: int, unbroken_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -140,7 +145,6 @@ ENDS = {
     ("moment", "number"),
     [
         ("in a step", signal.SIGTERM),
-        slow("in a step", signal.SIGUSR1),
         slow("in a step", signal.SIGINT),
         slow("in a validation", signal.SIGUSR1),
         slow("in the test", signal.SIGTERM),

@@ -40,10 +40,8 @@ def test_each_shard_reports_what_is_left(run, tmp_path: Path, capsys) -> None:
     assert read_files(tmp_path / "set") == read_files(tmp_path / "one")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "launcher", [pytest.param("joblib", marks=pytest.mark.long), "submitit_local"]
-)
+@pytest.mark.long  # test_sweep.py runs jobs of each launcher
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_launchers_prepare_shards(run, tmp_path: Path, launcher: str) -> None:
     settings = prepare_whole(run, tmp_path)
     shards = ("prepare.shard=range(0,2)", "prepare.num_workers=1", f"hydra/launcher={launcher}")

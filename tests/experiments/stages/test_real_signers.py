@@ -38,6 +38,7 @@ def test_a_simulated_alphabet_model_reads_real_hands(run, signers: Path) -> None
     assert numbers["trained_on_simulated"] and not numbers["simulated"]
 
 
+@pytest.mark.long
 def test_the_recommended_recipe_reads_an_unseen_signer(run, signers: Path) -> None:
     """Measured: 0.86 of the first signer's rows with all epochs."""
     folder = run(
