@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from experiments.checkpoints.resume import merge_saved_overrides
 from experiments.launch.errors import raise_hydra_errors, report_errors, restore_environment
+from experiments.launch.lazy_libraries import defer_libraries
 from experiments.launch.overrides import prepare_arguments
 from experiments.launch.resolvers import register_resolvers
 from experiments.launch.secret_options import hide_auth
@@ -51,6 +52,7 @@ if __name__ == "__main__":
     guard_terminal()
     end_with_named_parent()
     isolate_imports([Path(__file__).resolve().parent])
+    defer_libraries()
     register_resolvers()
     with raise_hydra_errors():
         sys.argv[1:] = prepare_arguments(hide_auth(sys.argv[1:]), merge_saved_overrides)

@@ -1,0 +1,151 @@
+"""Import Lightning without the libraries that it needs for few functions.
+
+Lightning imports torchmetrics, which imports Matplotlib and SciPy's filters, and the compiler of
+PyTorch: half of the time of ``import lightning``. Each of them is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+IMPORTERS = ("lightning", "torchmetrics")
+# Modules that only few functions of the importers use, and what is bound during the import.
+DEFERRED = {
+    "matplotlib": ("axes", "colors", "pyplot"),
+    "matplotlib.axes": ("Axes",),
+    "matplotlib.colors": ("Colormap",),
+    "matplotlib.pyplot": ("Figure", "style"),
+    "scipy.signal": ("hamming",),
+    "torch._dynamo": ("OptimizedModule", "disable"),
+}
+
+
+class LazyAttribute:
+    """An attribute of a module that is imported when the attribute is used."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the attribute."""
+        return import_attribute(self._module, self._name)(*args, **kwargs)
+
+    def __instancecheck__(self, value: Any) -> bool:
+        """Return whether a value is an instance; there is none before the import."""
+        found = getattr(sys.modules.get(self._module), self._name, None)
+        return isinstance(found, type) and isinstance(value, found)
+
+
+class LazyModule(ModuleType):
+    """A module that is imported when anything but its known attributes is used."""
+
+    def __init__(self, spec: ModuleSpec) -> None:
+        super().__init__(spec.name)
+        if spec.submodule_search_locations is not None:
+            self.__path__ = list(spec.submodule_search_locations)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a lazy attribute if it is a known one, else that of the module."""
+        if name in DEFERRED[self.__name__]:
+            path = f"{self.__name__}.{name}"
+            return REPLACED.get(path) or sys.modules.get(path) or LazyAttribute(self.__name__, name)
+        if name.startswith("__"):  # asked for by the import system
+            raise AttributeError(name)
+        return import_attribute(self.__name__, name)
+
+
+def import_attribute(module: str, name: str) -> Any:
+    """Return an attribute of a module, which is imported."""
+    package = module.partition(".")[0]
+    for other in DEFERRED:  # of one package all at once: they import each other
+        if other.partition(".")[0] == package and isinstance(sys.modules.get(other), LazyModule):
+            del sys.modules[other]
+    return getattr(importlib.import_module(module), name)
+
+
+def disable_compiler(function: Any, recursive: bool = True, **_: Any) -> Any:
+    """Return a function that is never compiled; its first call imports the compiler."""
+    import torch
+
+    return torch._disable_dynamo(function, recursive)
+
+
+def use_style(style: Any) -> Any:
+    """Return a decorator that draws with a style of Matplotlib."""
+
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def draw(*args: Any, **kwargs: Any) -> Any:
+            with import_attribute("matplotlib.pyplot", "style").context(style):
+                return function(*args, **kwargs)
+
+        return draw
+
+    return decorate
+
+
+# What is called while the importers are imported.
+REPLACED = {
+    "matplotlib.pyplot.style": SimpleNamespace(context=use_style),
+    "torch._dynamo.disable": disable_compiler,
+}
+
+
+class LazyLibraries(MetaPathFinder):
+    """Defer libraries while one of ``IMPORTERS`` is imported."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the specification of an importer, which defers the libraries."""
+        spec = PathFinder.find_spec(name, path, target) if name in IMPORTERS else None
+        if spec is None or not isinstance(spec.loader, SourceFileLoader):
+            return None
+        spec.loader = DeferringLoader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class DeferringLoader(SourceFileLoader):
+    """A loader that defers libraries while it executes a module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Execute the module."""
+        with defer_modules():
+            super().exec_module(module)
+
+
+@contextmanager
+def defer_modules() -> Iterator[None]:
+    """Replace the modules of ``DEFERRED`` that are not imported yet."""
+    missing = [name for name in DEFERRED if name not in sys.modules]
+    specs = {name: _find_module(name) for name in missing}
+    lazy = {name: LazyModule(spec) for name, spec in specs.items() if spec is not None}
+    sys.modules.update(lazy)
+    try:
+        yield
+    finally:
+        for name, module in lazy.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+def _find_module(name: str) -> ModuleSpec | None:
+    """Return the specification of a module without importing its package; None if not installed."""
+    package = name.rpartition(".")[0]
+    parent = PathFinder.find_spec(package) if package else None
+    if package and parent is None:
+        return None
+    return PathFinder.find_spec(name, parent and parent.submodule_search_locations)
+
+
+def defer_libraries() -> None:
+    """Defer libraries in this process, from now on."""
+    sys.meta_path.insert(0, LazyLibraries())
