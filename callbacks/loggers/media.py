@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
-from matplotlib.figure import Figure
 from PIL import Image
 
 from callbacks.loggers.tolerant import TolerantLogger
 from callbacks.outputs.figure_fonts import save_figure
+
+if TYPE_CHECKING:  # imported when it is drawn
+    from matplotlib.figure import Figure
 
 MAX_TABLE_CELLS = 10_000  # of the interactive matrix: 100 classes; of more, cells with counts
 

@@ -7,7 +7,6 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from torch.utils.tensorboard.summary import hparams
 
 LABEL_KEYS = ("run_name", "run_group", "run_tags", "run_id")
 
@@ -38,6 +37,8 @@ class RunDescription(L.Callback):
     @rank_zero_only
     def _send_to_tensorboard(self, logger: TensorBoardLogger) -> None:
         """Write hparams.yaml, the page HPARAMS without a value, and the labels as text."""
+        from torch.utils.tensorboard.summary import hparams
+
         logger.log_hyperparams(self.settings)
         flat = flatten_settings(self.settings)
         writer = logger.experiment._get_file_writer()

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lightning as L
 import numpy as np
 import pandas as pd
 from lightning.pytorch.trainer.states import TrainerFn
-from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
-from scipy.cluster.hierarchy import fcluster, leaves_list, linkage, optimal_leaf_ordering
-from scipy.spatial.distance import squareform
 
 from callbacks.loggers.media import log_confusion_table, log_figure, takes_images
-from callbacks.outputs.figure_fonts import save_figure
+from callbacks.outputs.figure_fonts import create_figure, save_figure
 from callbacks.outputs.prediction_figures import is_due
 from unvoiced.text import escape_controls, shorten, spreadsheet_cells
+
+if TYPE_CHECKING:  # imported where they are drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 # Layout of the clustered figure, in inches: a square matrix, and the names of its blocks beside it.
 FIGURE_WIDTH, FIGURE_HEIGHT, LEFT_MARGIN, BOTTOM_MARGIN, MATRIX_SIDE = 13.5, 11.0, 1.0, 0.9, 9.4
@@ -111,7 +110,7 @@ def draw_confusion_matrix(
         return _draw_clustered(counts, names)
     shares = _divide_by_class(counts)
     side = max(4.0, 0.32 * len(names))
-    figure = Figure(figsize=(side, side), dpi=120)
+    figure = create_figure(figsize=(side, side), dpi=120)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=90)
@@ -157,6 +156,9 @@ def cluster_classes(counts: np.ndarray) -> tuple[np.ndarray, list[slice]]:
         The order (classes,), and blocks of two classes or more as slices of it, those with the most
         errors inside first.
     """
+    from scipy.cluster.hierarchy import fcluster, leaves_list, linkage, optimal_leaf_ordering
+    from scipy.spatial.distance import squareform
+
     shares = _divide_by_class(counts)
     distance_matrix = 1 - (shares + shares.T) / 2
     np.fill_diagonal(distance_matrix, 0)
@@ -172,9 +174,11 @@ def cluster_classes(counts: np.ndarray) -> tuple[np.ndarray, list[slice]]:
 
 
 def _draw_clustered(counts: np.ndarray, names: list[str]) -> Figure:
+    from matplotlib.colors import PowerNorm
+
     order, blocks = cluster_classes(counts)
     names = [shorten(names[i], 16) for i in order]
-    figure = Figure(figsize=(FIGURE_WIDTH, FIGURE_HEIGHT), dpi=160)
+    figure = create_figure(figsize=(FIGURE_WIDTH, FIGURE_HEIGHT), dpi=160)
     axes = _add_axes(figure, LEFT_MARGIN, BOTTOM_MARGIN, MATRIX_SIDE, MATRIX_SIDE)
     image = axes.imshow(
         _divide_by_class(counts)[np.ix_(order, order)],
@@ -222,6 +226,8 @@ def _draw_colour_bar(figure: Figure, image: AxesImage) -> None:
 
 def _outline_blocks(axes: Axes, blocks: Sequence[slice], names: list[str]) -> None:
     """Outline the blocks, and write their classes beside the matrix."""
+    from matplotlib.patches import Rectangle
+
     count = len(names)
     blocks = sorted(blocks, key=lambda block: block.start)
     middles = np.array([(block.start + block.stop - 1) / 2 for block in blocks])

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from torchmetrics.functional.classification import binary_calibration_error
 
+from callbacks.outputs.figure_fonts import create_figure
 from unvoiced.confidence import ConfidenceTable, measure_confidence, weigh_recordings
 
 PROMISES = (0.8, 0.9, 0.95, 0.99)
@@ -122,7 +122,7 @@ def tabulate_confidence(answers: pd.DataFrame, **facts: bool) -> ConfidenceTable
 
 def draw_risk_coverage(answers: pd.DataFrame, comparison: pd.DataFrame, path: Path) -> None:
     """Draw the error rate over the share answered: of all, of each person, and of the promises."""
-    figure = Figure(figsize=(6, 4))
+    figure = create_figure(figsize=(6, 4))
     axes = figure.subplots()
     people = answers.groupby("person", sort=False)
     if 1 < people.ngroups <= MAX_CURVES:

@@ -1,17 +1,20 @@
-"""Fonts of figures, for class names in any script."""
+"""Figures whose texts may be in any script.
+
+Matplotlib is imported when the first figure is drawn.
+"""
 
 from __future__ import annotations
 
 import re
 import warnings
 from collections.abc import Iterable
+from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib import font_manager
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Font families with many scripts, in the order of preference.
 SCRIPT_FAMILIES = (
@@ -26,6 +29,8 @@ SCRIPT_FAMILIES = (
 
 def list_installed_families() -> list[str]:
     """Return matplotlib's own font and the installed ones of SCRIPT_FAMILIES."""
+    from matplotlib import font_manager
+
     names = {font.name for font in font_manager.fontManager.ttflist}
     return ["DejaVu Sans", *(name for name in SCRIPT_FAMILIES if name in names)]
 
@@ -35,8 +40,27 @@ def use_installed_families() -> None:
 
     ``$`` in the name of a class is a character, and not the start of a formula.
     """
+    import matplotlib as mpl
+
     mpl.rcParams["font.family"] = list_installed_families()
     mpl.rcParams["text.parse_math"] = False
+
+
+@cache
+def _prepare_fonts() -> None:
+    use_installed_families()
+
+
+def create_figure(**options: Any) -> Figure:
+    """Return an empty figure with the installed fonts.
+
+    Args:
+        options: arguments of Matplotlib's ``Figure``.
+    """
+    from matplotlib.figure import Figure
+
+    _prepare_fonts()
+    return Figure(**options)
 
 
 def save_figure(
@@ -70,12 +94,11 @@ def _find_missing_characters(text: str) -> str:
     wanted = sorted({*re.sub(r"[\x00-\x7f\s]", "", text)})
     if not wanted:
         return ""
+    from matplotlib import font_manager
+
     families = set(list_installed_families())
     fonts = font_manager.fontManager.ttflist
     covered: set[int] = set()
     for path in {font.fname for font in fonts if font.name in families}:
         covered |= {*font_manager.get_font(path).get_charmap()}
     return "".join(character for character in wanted if ord(character) not in covered)
-
-
-use_installed_families()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
+from callbacks.outputs.figure_fonts import create_figure
 from unvoiced.text import escape_controls, shorten
 from unvoiced.vision.skeleton import HAND_BONES
+
+if TYPE_CHECKING:  # imported where they are drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STRIP_FRAMES = 8  # of a clip, from its first to its last
 TILES_IN_ROW = 8
@@ -37,7 +40,7 @@ def draw_samples(
     is_hand, columns = shape in HAND_SHAPES, TILES_IN_ROW if shape in HAND_SHAPES else 1
     rows = -(-len(recordings) // columns)
     width = min(columns, max(len(recordings), 2))  # in tiles; room for a title
-    figure = Figure(
+    figure = create_figure(
         figsize=(width * (TILE_SIDE if is_hand else ROW_WIDTH), rows * _get_height(shape))
     )
     axis = figure.add_axes((0, 0, 1, 1))
@@ -83,6 +86,8 @@ def _draw_sample(axis: Axes, recording: np.ndarray, x: int, y: int) -> None:
 
 def draw_hand(axis: Axes, landmarks: np.ndarray) -> None:
     """Draw the joints and bones of landmarks (63,), or (126,) of two hands."""
+    from matplotlib.collections import LineCollection
+
     for points in np.asarray(landmarks).reshape(-1, 21, 3):  # (63 or 126,) → (hands, 21, 3)
         if points.any():
             axis.add_collection(LineCollection(points[np.array(HAND_BONES), :2], linewidths=1))

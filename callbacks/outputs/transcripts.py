@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import numpy as np
 from lightning.pytorch.trainer.states import TrainerFn
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from callbacks.loggers.media import log_figure
-from callbacks.outputs.figure_fonts import save_figure
+from callbacks.outputs.figure_fonts import create_figure, save_figure
 from modules.transcription import TranscriptionModule
+
+if TYPE_CHECKING:  # imported where they are drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MAX_SAMPLES_DRAWN = 2000  # per channel: an image has no more columns
 
@@ -79,7 +81,7 @@ def draw_transcripts(
         indices: recordings to draw.
         sample_rate: of the signal, Hz.
     """
-    figure = Figure(figsize=(9, 2.2 * len(indices)))
+    figure = create_figure(figsize=(9, 2.2 * len(indices)))
     axes = figure.subplots(len(indices), 1, squeeze=False)
     for axis, index in zip(axes[:, 0], indices, strict=True):
         emg = batch["x"][index, : int(batch["length"][index])].float().cpu().numpy()  # (T, C)

@@ -11,8 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed, parallel_config
-
 from datamodules.readers.base import Item, Reader
 from datamodules.store.append import align_settings, plan_addition
 from datamodules.store.recovery import is_prepared
@@ -165,6 +163,8 @@ def _read_in_parallel(
     if len(todo) < 8 or num_workers == 1:  # starting processes would take longer than the work
         yield from (_read_item(reader, item) for item in todo)
         return
+    from joblib import Parallel, delayed, parallel_config
+
     previous: Iterator[list[Sample | Rejection]] = iter(())
     for first in range(0, len(todo), CHUNK_FILES):
         with parallel_config("loky", initializer=end_with_parent, initargs=(os.getpid(),)):

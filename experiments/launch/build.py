@@ -25,7 +25,11 @@ from experiments.launch.instantiate import instantiate, instantiate_group, plain
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.names.renaming import Renamed, rename_settings, warn_renamed
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
-from experiments.launch.trainer_checks import build_profiler, explain_trainer_errors
+from experiments.launch.trainer_checks import (
+    build_profiler,
+    explain_trainer_errors,
+    set_determinism,
+)
 from modules.base import TaskModule
 from unvoiced.masking import mask_settings
 from unvoiced.metadata import fill_from_training
@@ -215,7 +219,7 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
     changes.setdefault(
         "enable_checkpointing", any(isinstance(one, ModelCheckpoint) for one in callbacks)
     )
-    changes = build_profiler(config) | changes
+    changes = build_profiler(config) | set_determinism(config) | changes
     with explain_trainer_errors():  # such as a GPU that is not there
         trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
     trainer.strategy.checkpoint_io = RenamingCheckpointIO(trainer.strategy.checkpoint_io)

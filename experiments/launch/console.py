@@ -8,8 +8,6 @@ import sys
 import warnings
 from typing import TextIO
 
-from lightning_utilities.core.rank_zero import rank_zero_only  # does not import torch
-
 from unvoiced.text import printable
 
 # Advice that does not fit this suite, each with its reason.
@@ -37,7 +35,8 @@ class ConsoleHandler(logging.StreamHandler):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether this is the first process."""
-        rank = getattr(rank_zero_only, "rank", None)  # Lightning sets it once it is imported
+        utilities = sys.modules.get("lightning_utilities.core.rank_zero")
+        rank = getattr(getattr(utilities, "rank_zero_only", None), "rank", None)  # of Lightning
         return int(os.environ.get("LOCAL_RANK", 0) if rank is None else rank) == 0
 
     def format(self, record: logging.LogRecord) -> str:

@@ -56,7 +56,9 @@ class LazyModule(ModuleType):
         """Return a lazy attribute if it is a known one, else that of the module."""
         if name in DEFERRED[self.__name__]:
             path = f"{self.__name__}.{name}"
-            return REPLACED.get(path) or sys.modules.get(path) or LazyAttribute(self.__name__, name)
+            if path in DEFERRED:
+                return sys.modules.get(path) or importlib.import_module(path)
+            return REPLACED.get(path) or LazyAttribute(self.__name__, name)
         if name.startswith("__"):  # asked for by the import system
             raise AttributeError(name)
         return import_attribute(self.__name__, name)

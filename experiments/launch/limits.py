@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf
 
 
@@ -17,8 +16,12 @@ def refuse_excess(key: str, wanted: Any, config: DictConfig) -> None:
     Raises:
         ValueError: with what to type in its place.
     """
+    if config.oversubscribe or not is_count(wanted) or int(wanted) <= 1:
+        return
+    from joblib import cpu_count
+
     cores = cpu_count()
-    if config.oversubscribe or not is_count(wanted) or int(wanted) <= cores:
+    if int(wanted) <= cores:
         return
     plural = "" if cores == 1 else "s"
     raise ValueError(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from lightning.pytorch.profilers import (
     AdvancedProfiler,
     Profiler,
@@ -105,6 +106,17 @@ def build_profiler(config: DictConfig) -> dict[str, Any]:
             f"trainer.profiler={name} is not known; expected one of {', '.join(PROFILERS)}"
         )
     return {"profiler": PROFILERS[name](dirpath=config.run_dir, filename="profile")}
+
+
+def set_determinism(config: DictConfig) -> dict[str, Any]:
+    """Allow operations that are not deterministic, if so configured, as the Trainer does.
+
+    The Trainer would import PyTorch's compiler for it, which takes a second.
+    """
+    if config.trainer.deterministic or config.compile:
+        return {}
+    torch.set_deterministic_debug_mode("default")
+    return {"deterministic": None}
 
 
 @contextmanager

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from callbacks.outputs.figure_fonts import save_figure
+from callbacks.outputs.figure_fonts import create_figure, save_figure
 from callbacks.outputs.sample_figures import HAND_SHAPES, draw_hand
 from datamodules.store.dataset import PreparedSet
 from unvoiced.text import shorten
@@ -25,7 +24,7 @@ def draw_contact_sheet(prepared: PreparedSet) -> Path:
     """
     rows = choose_samples(prepared.manifest)
     num_lines = -(-len(rows) // NUM_COLUMNS)
-    figure = Figure(figsize=(1.6 * NUM_COLUMNS, 1.7 * num_lines), layout="tight")
+    figure = create_figure(figsize=(1.6 * NUM_COLUMNS, 1.7 * num_lines), layout="tight")
     axes = figure.subplots(num_lines, NUM_COLUMNS, squeeze=False).ravel()
     for axis, row in zip(axes, rows, strict=False):
         _draw_sample(axis, prepared, row)

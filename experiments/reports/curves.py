@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
+from callbacks.outputs.figure_fonts import create_figure
 from experiments.reports.training_curve import TrainingCurve
 
 SCORES = ("train/acc", "val/acc", "train/token_acc", "val/token_acc", "val/wer", "val/closed_acc")
@@ -14,7 +12,9 @@ SCORES = ("train/acc", "val/acc", "train/token_acc", "val/token_acc", "val/wer",
 
 def draw_curves(curve: TrainingCurve, path: Path) -> None:
     """Draw losses on the left, scores and the monitored metric on the right."""
-    figure = Figure(figsize=(9, 3.2))
+    from matplotlib.ticker import MaxNLocator
+
+    figure = create_figure(figsize=(9, 3.2))
     losses, scores = figure.subplots(1, 2)
     names = [name for name in dict.fromkeys((*SCORES, curve.metric)) if not name.endswith("/loss")]
     panels = ((losses, "loss", ["train/loss", "val/loss"]), (scores, "score", names))

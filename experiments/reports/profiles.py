@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
+from callbacks.outputs.figure_fonts import create_figure
 from datamodules.base import PreparedDataModule
 from experiments.checkpoints.embeddings import fingerprint_network, list_known_classes
 from experiments.launch.console import logger
@@ -163,7 +163,7 @@ def set_new_labels_aside(module: TaskModule, data: PreparedDataModule) -> list[s
 
 def draw_shots(table: pd.DataFrame, scores: dict[str, float], path: Path) -> None:
     """Draw the accuracy over the number of recordings per class, of each person and of all."""
-    figure = Figure(figsize=(6, 4))
+    figure = create_figure(figsize=(6, 4))
     axes = figure.subplots()
     for _, rows in table.groupby("person"):
         axes.plot(rows.shots, rows.correct / rows.n, color="grey", linewidth=0.8, alpha=0.6)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from callbacks.outputs.figure_fonts import create_figure
 from experiments.sweeps.importance import Importance
 from experiments.sweeps.table import list_settings
+
+if TYPE_CHECKING:  # imported where they are drawn
+    from matplotlib.axes import Axes
 
 SHOWN_SETTINGS = 3
 MAX_CATEGORIES = 6  # values drawn side by side
@@ -29,7 +32,7 @@ def draw_sweep(
     """
     settings = {title: _choose_settings(jobs, importances[title]) for title, jobs in groups}
     columns = 1 + max(map(len, settings.values()))
-    figure = Figure(figsize=(4.2 * columns, 3.2 * len(groups)))
+    figure = create_figure(figsize=(4.2 * columns, 3.2 * len(groups)))
     grid = figure.subplots(len(groups), columns, squeeze=False)
     for row, (title, jobs) in zip(grid, groups, strict=True):
         _draw_history(row[0], title, jobs)
