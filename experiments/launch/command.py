@@ -273,10 +273,13 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         lambda c: _select(c, "datamodule.curriculum_epochs"),
         "datamodule.curriculum_epochs= above 0",
     ),
-    (
-        "datamodule.segment*",
-        lambda c: _select(c, "datamodule.segment_s") is not None,
-        "datamodule.segment_s=<seconds>",
+    *(
+        (
+            f"datamodule.{name}",
+            lambda c: _select(c, "datamodule.segment_s") is not None,
+            "datamodule.segment_s=<seconds>",
+        )
+        for name in ("segment", "segment_start_s")
     ),
     (
         "module.contrastive_temperature",

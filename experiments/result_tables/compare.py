@@ -169,10 +169,9 @@ def format_comparison(first: ResultFile, second: ResultFile) -> str:
 
 def _list_differences(first: ResultFile, second: ResultFile) -> list[str]:
     """Return sentences on different code and data, and on rows of one file alone."""
-    notes = []
-    for key, name in (("code", "code"), ("sets", "prepared sets"), ("settings", "settings")):
-        if first.origin.get(key) != second.origin.get(key):
-            notes.append(f"The {name} differ. ")
+    kinds = {"code": "code", "sets": "prepared sets", "settings": "settings"}
+    other = [name for k, name in kinds.items() if first.origin.get(k) != second.origin.get(k)]
+    notes = [f"The files differ in {' and '.join(other)}. "] if other else []
     rows = [
         {(table, row) for table, content in one.tables.items() for row in content["rows"]}
         for one in (first, second)

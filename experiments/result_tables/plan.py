@@ -16,7 +16,6 @@ from experiments.launch.overrides import quote_values
 
 # Settings that the rows decide.
 SET_BY_ROWS = ("data_dir", "experiment", "fold", "seed", "split", "stage", "task", "ckpt_path")
-DATA_KEYS = ("data", "test_data")  # of a row: names of prepared sets
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 
 
@@ -86,7 +85,7 @@ def read_rows(config: DictConfig) -> list[Row]:
     tables = OmegaConf.to_container(settings.tables, resolve=True)
     assert isinstance(tables, dict)
     rows = [
-        _read_row(str(table), str(name), node, settings.seeds)
+        _read_row(str(table), str(name), content, node, settings.seeds)
         for table, content in tables.items()
         for name, node in content["rows"].items()
     ]
@@ -99,10 +98,15 @@ def read_rows(config: DictConfig) -> list[Row]:
     return [row for row in rows if row.name in settings.rows]
 
 
-def _read_row(table: str, name: str, node: dict[str, Any], seeds: int | None) -> Row:
-    lists = {key: tuple(node.get(key) or ()) for key in ("fit", "test", "folds")}
-    texts = {key: node.get(key) for key in DATA_KEYS}
-    return Row(table, name, node["title"], seeds=seeds or node.get("seeds", 1), **lists, **texts)
+def _read_row(
+    table: str, name: str, shared: dict[str, Any], own: dict[str, Any], seeds: int | None
+) -> Row:
+    """Return a row: its overrides follow those of its table, other settings replace them."""
+    node = {"seeds": 1, **shared, **own}
+    fit = (*shared.get("fit", ()), *own.get("fit", ()))
+    texts = {key: node.get(key) for key in ("data", "test_data")}
+    lists = {key: tuple(node.get(key) or ()) for key in ("test", "folds")}
+    return Row(table, name, node["title"], fit, seeds=seeds or node["seeds"], **texts, **lists)
 
 
 def split_runnable(rows: list[Row], config: DictConfig) -> tuple[list[Row], list[Row]]:

@@ -13,7 +13,7 @@ RESULT_SETS = (
     *("emg_words", "emg_phases"),
 )
 MAX_FOLD = 100_000
-TEXTS = list_of(NAME, 1)
+TEXTS = list_of(NAME, 0)
 OPTIONAL_SET = Rule(lambda value: value is None or value in RESULT_SETS, "a set, or null")
 FOLDS = list_of(integer(0, MAX_FOLD), 0)
 ROW_RULES = {
@@ -25,25 +25,28 @@ ROW_RULES = {
     "test": TEXTS,
     "test_data": OPTIONAL_SET,
 }
-REQUIRED_KEYS = {"title", "fit"}
 
 
 def accepts_tables(value: Any) -> bool:
-    """Return whether a value is tables by name, each with a title and rows by name."""
-    return isinstance(value, dict) and all(
-        isinstance(table, dict)
-        and {*table} == {"title", "rows"}
-        and isinstance(table["title"], str)
-        and isinstance(table["rows"], dict)
-        and all(_is_row(row) for row in table["rows"].values())
-        for table in value.values()
-    )
+    """Return whether a value is tables by name, each with a title and rows by name.
+
+    A table may state what its rows share.
+    """
+    return isinstance(value, dict) and all(_is_table(table) for table in value.values())
+
+
+def _is_table(table: Any) -> bool:
+    rows = table.get("rows") if isinstance(table, dict) else None
+    if not isinstance(rows, dict) or not rows:
+        return False
+    shared = {key: item for key, item in table.items() if key != "rows"}
+    return _is_row(shared) and all(_is_row(row) for row in rows.values())
 
 
 def _is_row(row: Any) -> bool:
     return (
         isinstance(row, dict)
-        and {*row} >= REQUIRED_KEYS
+        and "title" in row
         and {*row} <= {*ROW_RULES}
         and all(ROW_RULES[key].accepts(item) for key, item in row.items())
     )
