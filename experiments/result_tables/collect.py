@@ -35,12 +35,14 @@ from experiments.runs.folds import POOLED_METRICS, count_scores
 from experiments.runs.run_folder import Run, read_run
 from experiments.sweeps.job_status import Job
 from unvoiced.text import markdown_document
+from unvoiced.validation import is_number
 
 SOURCES = ("run.py", "conf", "unvoiced", "experiments", "modules", "datamodules", "callbacks")
 SOURCE_SUFFIXES = (".py", ".yaml", ".js")
 KEPT_ORIGIN = ("device", "devices", "precision", "seconds", "started")
 PATH_SETTINGS = ("data_dir", "ckpt_path", "raw_dir", "input")
 HASH_CHARACTERS = 16
+METRIC_DIGITS = 6
 
 
 def write_tables(folder: Path, jobs: list[Job], config: DictConfig) -> Path:
@@ -121,9 +123,9 @@ def _collect_cell(cell: Cell, jobs: dict[tuple[str, ...], Job]) -> CellResult:
         return CellResult(*names, "failed" if failed else "unfinished")
     run, trained = read_run(job.folder), read_run(training.folder)
     metrics = {
-        name: value
+        name: round(value, METRIC_DIGITS)
         for name, value in run.numbers.items()
-        if METRIC_PATTERN.fullmatch(name) and isinstance(value, int | float)
+        if METRIC_PATTERN.fullmatch(name) and is_number(value)
     }
     metric = run.test_metric if run.test_metric in POOLED_METRICS else ""
     groups = count_groups(run, metric) if metric else {}

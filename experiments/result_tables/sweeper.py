@@ -27,6 +27,8 @@ class TableSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Measure all cells; finished jobs are not run again."""
         assert self.config is not None
+        from experiments.result_tables.collect import write_tables
+
         cells = list_cells(self.config)
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,6 +42,7 @@ class TableSweeper(BasicSweeper):
             part = list(of_seed)
             launched += self._launch([list(one) for one in list_trainings(part)], launched)
             launched += self._launch(list_tests(part, folder), launched)
+            write_tables(folder, find_jobs(folder), self.config)
         return None
 
     def _launch(self, batch: list[list[str]], first: int) -> int:
