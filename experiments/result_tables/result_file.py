@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.launch.settings.result_rules import MAX_FOLD, RESULT_SETS
+from experiments.launch.settings.result_rules import MAX_FOLD, RESULT_SETS, is_table_name
 from unvoiced.files import open_regular
 from unvoiced.plain_data import check_number, check_plain, check_text, require_fact
 
@@ -18,7 +18,6 @@ MAX_CELLS = 20_000
 MAX_GROUPS = 10_000
 LARGEST_COUNT = 10**12
 STATES = ("finished", "failed", "unfinished")
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 METRIC_PATTERN = re.compile(r"test/[\w.-]{1,60}", re.ASCII)
 
 
@@ -189,5 +188,4 @@ def _check_groups(place: str, groups: Any) -> None:
 
 
 def _check_name(place: str, name: Any) -> None:
-    is_name = isinstance(name, str) and NAME_PATTERN.fullmatch(name) is not None
-    require_fact(place, name, is_name, "a name of letters, digits and _.-")
+    require_fact(place, name, is_table_name(name), "a name of letters, digits and _.-")

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
 from experiments.launch.errors import SHOW_TRACEBACK
 from experiments.launch.run_lock import HELD_LOCK, hold_lock
+from experiments.result_tables.plan import has_tables
 from experiments.sweeps.job_status import SWEEP_ACTIVITY, Job, find_jobs
 
 SHOWN_FAILURES = 10
@@ -43,7 +44,7 @@ class Sweep(Callback):
         hold_lock(folder, SWEEP_ACTIVITY)
         HELD_LOCK.enter_context(STOP_SIGNALS.handle())
         self.command = format_command(config)
-        if config.results.tables:
+        if has_tables(config):
             self._plan_tables(config)
         jobs = find_jobs(folder)
         register_job_folder(jobs)
@@ -87,7 +88,7 @@ class Sweep(Callback):
         if not jobs:
             return
         path = _write_report(folder, jobs, config, self.command)
-        if config.results.tables:
+        if has_tables(config):
             _write_tables(folder, jobs, config)
         if isinstance(ended_by, RunInterrupted):
             print(f"Stopped by {ended_by.name}. To resume:\n  {self.command}", flush=True)
@@ -120,9 +121,9 @@ def _write_report(folder: Path, jobs: list[Job], config: DictConfig, command: st
 
 
 def _write_tables(folder: Path, jobs: list[Job], config: DictConfig) -> None:
-    from experiments.result_tables.collect import write_tables
-
     with fatal_errors(f"cannot write {folder / 'results.json'}"):
+        from experiments.result_tables.collect import write_tables
+
         path = write_tables(folder, jobs, config)
     print(f"Results: {path}", flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from experiments.launch.settings.rule_kinds import FOLDERS, NAME
@@ -13,6 +14,7 @@ RESULT_SETS = (
     *("emg_words", "emg_phases"),
 )
 MAX_FOLD = 100_000
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 TEXTS = list_of(NAME, 0)
 OPTIONAL_SET = Rule(lambda value: value is None or value in RESULT_SETS, "a set, or null")
 FOLDS = list_of(integer(0, MAX_FOLD), 0)
@@ -32,7 +34,16 @@ def accepts_tables(value: Any) -> bool:
 
     A table may state what its rows share.
     """
-    return isinstance(value, dict) and all(_is_table(table) for table in value.values())
+    return (
+        isinstance(value, dict)
+        and all(is_table_name(name) for name in value)
+        and all(_is_table(table) for table in value.values())
+    )
+
+
+def is_table_name(name: Any) -> bool:
+    """Return whether a table or row may have this name, which results.json holds."""
+    return isinstance(name, str) and NAME_PATTERN.fullmatch(name) is not None
 
 
 def _is_table(table: Any) -> bool:
@@ -40,7 +51,8 @@ def _is_table(table: Any) -> bool:
     if not isinstance(rows, dict) or not rows:
         return False
     shared = {key: item for key, item in table.items() if key != "rows"}
-    return _is_row(shared) and all(_is_row(row) for row in rows.values())
+    is_named = all(is_table_name(name) for name in rows)
+    return is_named and _is_row(shared) and all(_is_row(row) for row in rows.values())
 
 
 def _is_row(row: Any) -> bool:
