@@ -19,6 +19,8 @@ from callbacks.outputs.confusion_matrix import draw_confusion_matrix
 from experiments.checkpoints.load import load_checkpoint
 from tests.helpers.prepared_sets import write_hands, write_set_with_nan
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 QUICK = ("trainer=cpu", "datamodule.steps_per_epoch=1")
 WEIGHTS_ONLY = (
     "+callbacks.w={_target_: callbacks.checkpoints.epoch_checkpoint.EpochCheckpoint, filename: w, "

@@ -11,6 +11,8 @@ from experiments.checkpoints.load import load_checkpoint, load_ensemble
 from modules.networks.emg_ctc import EMGCTC
 from modules.networks.ensemble import Ensemble
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture(scope="module")
 def other(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

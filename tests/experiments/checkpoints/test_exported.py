@@ -11,6 +11,8 @@ import pytest
 
 from tests.helpers.paths import ROOT, TASKS
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 # An exported file does not state the label smoothing and the k of top-k accuracy of its training.
 UNKNOWN = ("test/loss", "test/acc_top")
 

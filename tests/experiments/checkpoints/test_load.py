@@ -10,6 +10,8 @@ import torch
 from experiments.checkpoints.load import load_checkpoint
 from tests.helpers.hostile_cards import PickleAttack
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 REFUSED = "may not build|expected"
 NET = {"_target_": "modules.networks.landmark_gru.LandmarkGRU", "num_classes": 29}
 

@@ -23,6 +23,8 @@ from tests.helpers.hostile_cards import PickleAttack
 from tests.helpers.paths import FIRST_TASK, TASKS
 from tests.helpers.runs import read_scores
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 REFUSED = "may not build|expected"
 Content = dict[str, Any]
 

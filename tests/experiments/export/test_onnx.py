@@ -43,6 +43,8 @@ from tests.helpers.paths import ROOT, TASKS
 from unvoiced import Recognizer
 from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT, OnnxNetwork
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 SMALL = {
     "asl": ("net.num_members=1", "net.hidden_size=8"),
     "lipread": ("net.embedding_dim=8",),

@@ -23,6 +23,8 @@ from unvoiced.decoding import log_softmax
 from unvoiced.profile import build_profile
 from unvoiced.profile_file import write_profile
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture(scope="module")
 def hands() -> np.ndarray:

@@ -19,6 +19,8 @@ from experiments.runs.statistics import bootstrap_interval
 from tests.helpers.prepared_sets import write_hands
 from tests.helpers.runs import make_epoch_table, make_metric_table, make_metrics, write_run_folder
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 NAN = float("nan")
 STORY = [  # epoch, validation accuracy, training loss, learning rate: a run of 800 epochs
     (1, 0.089304, 3.864742, 0.00100000),

@@ -9,7 +9,10 @@ from tests.helpers.compose import compose_command
 from tests.helpers.paths import require_shared_data
 from tests.helpers.runs import read_metrics
 
-pytestmark = [pytest.mark.slow, pytest.mark.shared_data]
+pytestmark = [
+    *(pytest.mark.slow, pytest.mark.shared_data),
+    pytest.mark.usefixtures("blank_figures"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,7 @@ def test_smoke_run_leaves_a_whole_run_folder(task: str, smoke_run) -> None:
 
 
 @pytest.mark.slow  # test_kills.py compares runs of all tasks
+@pytest.mark.usefixtures("blank_figures")
 def test_equal_seeds_give_equal_runs_also_for_seed_zero(run) -> None:
     def loss(seed: int, name: str) -> list[float]:
         folder = run("debug=smoke", f"seed={seed}", run_dir=name)
@@ -128,6 +129,7 @@ def test_every_experiment_composes(experiment: str, compose_config) -> None:
     assert OmegaConf.to_container(config, resolve=True)["task"] == experiment.partition("_")[0]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_overfit_memorizes_one_batch(run) -> None:
     folder = run(
         *(
@@ -143,12 +145,14 @@ def test_overfit_memorizes_one_batch(run) -> None:
     assert table["train/acc"].max() == 1.0
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_debug_and_profile_presets_run(run) -> None:
     run("debug=one_batch", run_dir="debug")
     folder = run("debug=profile", "size=tiny", "datamodule.steps_per_epoch=3", run_dir="profile")
     assert list(folder.glob("*profile*"))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_callbacks_can_all_be_removed(run, compose_config) -> None:
     names = list(compose_config().callbacks)
     removed = [f"callbacks.{name}=null" for name in names if name != "best"]
@@ -156,6 +160,7 @@ def test_callbacks_can_all_be_removed(run, compose_config) -> None:
     assert json.loads((folder / "metrics.json").read_text())["test/n"] > 0
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_checkpoint_is_tested_on_other_people(run, tmp_path: Path) -> None:
     train = write_hands(tmp_path / "train", groups=5, each=8)
     other = write_hands(tmp_path / "other", groups=3, each=4)
@@ -189,6 +194,7 @@ def abc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_smoke(folder / "run", f"data_dir={write_hands(folder / 'set', each=8)}")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_untrained_and_unknown_classes_are_reported(
     run, abc_model: Path, tmp_path: Path, capsys
 ) -> None:
@@ -259,6 +265,7 @@ def test_without_test_samples_the_validation_is_reported(run, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "net", ["letter_net", pytest.param("landmark_gru", marks=pytest.mark.slow)]
 )
+@pytest.mark.usefixtures("blank_figures")
 def test_sequences_of_moving_hands(net: str, run) -> None:
     folder = run("debug=smoke", "datamodule.frames=5", f"net={net}")
     module = load_checkpoint(folder / "checkpoints" / "best.ckpt")

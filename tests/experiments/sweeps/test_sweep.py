@@ -99,6 +99,7 @@ def test_a_job_that_fails_is_recorded_and_gives_nan(compose_config, capsys) -> N
     assert f"Failed: {folder}" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_finished_jobs_are_skipped_and_killed_jobs_resumed(compose_config, tmp_path: Path) -> None:
     data = write_hands(tmp_path / "set", each=8)
     short = (*SMOKE_OVERRIDES, "scheduler=plateau", f"data_dir={data}")
@@ -117,6 +118,7 @@ def test_finished_jobs_are_skipped_and_killed_jobs_resumed(compose_config, tmp_p
     assert epochs["epoch"].tolist() == [1, 2] and epochs.iloc[0]["val/loss"] == first["val/loss"]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_failed_job_starts_over(compose_config) -> None:
     config = compose_config("data_dir=/nowhere")
     folder = Path(config.run_dir)
