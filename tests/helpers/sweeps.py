@@ -9,7 +9,10 @@ from omegaconf import OmegaConf
 from experiments.sweeps.job_status import write_status
 from tests.helpers.runs import make_epoch_table, make_metrics, write_run_folder
 
-SMOKE_OVERRIDES = ("debug=smoke", "callbacks.periodic=null")
+SMOKE_OVERRIDES = (
+    *("debug=smoke", "callbacks.periodic=null", "callbacks.confidence=null"),
+    *("callbacks.confusion_matrix=null", "callbacks.prediction_figures=null"),
+)
 
 
 def write_job(

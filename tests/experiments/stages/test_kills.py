@@ -22,7 +22,7 @@ from tests.helpers.paths import TASKS
 COMMAND = (
     *("debug=smoke", "seed=3", f"trainer.max_epochs={EPOCHS}"),
     *(f"trainer.limit_train_batches={STEPS}", "callbacks.last.every_minutes=0"),
-    "callbacks.confusion_matrix=null",  # takes longer than the training
+    *("callbacks.confusion_matrix=null", "callbacks.prediction_figures=null"),  # take longer
 )
 
 
