@@ -45,7 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if "UNVOICED_CACHE" not in os.environ:  # never the user's own, and kept between test runs
         os.environ["UNVOICED_CACHE"] = str(config.cache.mkdir("unvoiced"))
     keep_config_files()
-    torch.set_num_threads(1)  # the networks are tiny; waiting for other threads takes longer
+    # The networks are tiny, and waiting for other threads takes longer, in started programs too.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
 
 
 Composer = Callable[..., DictConfig]
