@@ -145,7 +145,7 @@ def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None
         "joblib": (("-m", "seed=0,1", *fit, sweep_folder, "hydra/launcher=joblib"), 2),
         "submitit": (("-m", "seed=0,1", *fit, sweep_folder, "hydra/launcher=submitit_local"), 4),
     }[what]
-    process = start_command(command, tmp_path / "output", fresh="-m" in command)
+    process = start_command(command, tmp_path / "output", fresh=what not in ("preparation", "ddp"))
     marks = {"preparation": "set2/manifest.csv", "joblib": "sweep/1/metrics.csv"}
     marks |= {"submitit": "sweep/1/metrics.csv"}
     assert wait_for((tmp_path / marks.get(what, "run/metrics.csv")).exists, 240)
@@ -158,7 +158,7 @@ def test_no_process_outlives_a_killed_command(what: str, tmp_path: Path) -> None
 
 
 def start_command(command: tuple[str, ...], output: Path, fresh: bool) -> Any:
-    """Start ``python run.py …``, forked if its processes need nothing of ``__main__``."""
+    """Start ``python run.py …``; a forked one starts no loader workers and no jobs of its own."""
     if not fresh:
         process = FORK_CONTEXT.Process(target=run_as_main, args=(command, [output, output], None))
         process.start()
