@@ -21,7 +21,7 @@ from experiments.reports.curves import draw_curves
 from experiments.reports.markdown import format_list, format_number, format_plain_table
 from experiments.reports.observations import describe_overfitting, list_milestones
 from experiments.reports.profiles import format_shots
-from experiments.reports.results import Results, describe_interval
+from experiments.reports.results import Results, describe_holds, describe_interval
 from experiments.reports.run_facts import format_facts, read_milestone_seconds
 from experiments.reports.training_curve import TrainingCurve
 from experiments.reports.transcription import format_text_sections
@@ -60,7 +60,8 @@ def _format_title(results: Results, config: DictConfig) -> str:
     if name in numbers:
         lines.append(
             f"**Test {results.primary_metric_name} {numbers[name]:.4f}** on {numbers['test/n']:,} "
-            f"samples, {describe_interval(name, numbers)}{_describe_bootstrap(results, name)}.\n"
+            f"samples, {describe_interval(name, numbers)}{_describe_bootstrap(results, name)}"
+            f"{describe_holds(numbers)}.\n"
         )
     if numbers["trained_on_simulated"]:
         lines.append(

@@ -122,7 +122,7 @@ def print_test_score(module: TaskModule, scores: dict[str, float]) -> None:
     name = f"test/{module.primary_metric}"
     logger.info(
         f"Test: {module.primary_metric_name} {scores[name]:.4f} of {int(scores['test/n']):,} "
-        f"samples ({describe_interval(name, scores)})"
+        f"samples ({describe_interval(name, scores)}){describe_holds(scores)}"
     )
 
 
@@ -130,6 +130,14 @@ def print_validation_score(module: TaskModule, scores: dict[str, float], count: 
     """Print the primary metric of ``count`` validation samples."""
     score = f"{module.primary_metric_name} {scores[f'val/{module.primary_metric}']:.4f}"
     logger.info(f"Validation: {score} of {count:,} samples")
+
+
+def describe_holds(scores: dict[str, Any]) -> str:
+    """Return the accuracy of holds after that of single frames; empty if there are none."""
+    if "test/hold_acc" not in scores:
+        return ""
+    count = int(scores["test/hold_n"])
+    return f", {scores['test/hold_acc']:.4f} of {count:,} holds of up to six frames"
 
 
 def describe_interval(name: str, scores: dict[str, Any]) -> str:

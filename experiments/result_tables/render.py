@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from experiments.reports.markdown import format_table
 from experiments.result_tables.result_file import ResultFile
 from experiments.result_tables.summaries import RowSummary, summarize_row
+from experiments.runs.statistics import bootstrap_interval
 from unvoiced.text import markdown_text
 
 MAX_PEOPLE = 10  # columns of people
+WHOLE_ROW = "whole"  # of an ablation: the recipe with all ingredients
+BRINGS = "the ingredient brings"
 METRIC_NAMES = {"test/acc": "accuracy", "test/wer": "word error rate"}
 
 
@@ -33,8 +37,10 @@ def format_result_table(results: ResultFile, table: str) -> str:
         return "No cell is finished.\n"
     people = list(dict.fromkeys(person for summary in known.values() for person in summary.people))
     shown = people if len(people) <= MAX_PEOPLE else []
+    whole = known.get(WHOLE_ROW)
     lines = [
         {"recipe": rows[name]["title"], **format_summary(summary, shown)}
+        | ({} if whole is None else {BRINGS: format_gain(whole, summary)})
         for name, summary in known.items()
     ]
     frame = pd.DataFrame(lines)
@@ -65,6 +71,22 @@ def format_summary(summary: RowSummary, people: list[str]) -> dict[str, str]:
         "of": f"{summary.samples:,}",
         "seeds": str(summary.seeds),
     }
+
+
+def format_gain(whole: RowSummary, without: RowSummary) -> str:
+    """Return what a recipe gains over one without an ingredient: mean and interval over people.
+
+    The interval is bootstrapped over the differences of the people that both have.
+    """
+    people = [name for name in whole.people if name in without.people]
+    sign = -1 if whole.metric == "test/wer" else 1
+    gains = sign * np.array([whole.people[name] - without.people[name] for name in people])
+    if whole is without or not len(gains):
+        return ""
+    if len(gains) == 1:
+        return f"{gains[0]:+.3f}"
+    low, high = bootstrap_interval(gains)
+    return f"{gains.mean():+.3f} ({low:+.3f} – {high:+.3f})"
 
 
 def _format_rate(value: float | None, form: Callable[[float], str] = "{:.3f}".format) -> str:

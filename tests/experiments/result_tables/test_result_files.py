@@ -1,6 +1,7 @@
 """results.json: what is written is read again, and a damaged or hostile file is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,17 @@ def test_tables_name_denominators_and_what_is_missing() -> None:
     results.cells.append(make_cell(3, "ann", 800))
     results.cells.append(type(results.cells[0])("letters", "whole", 3, 1))
     assert "1 cells of whole have no result yet" in format_results(results)
+
+
+def test_an_ablation_states_what_each_ingredient_brings() -> None:
+    results = make_results(COUNTS)
+    without = make_results(COUNTS, shift=-50).cells
+    results.cells.extend(replace(cell, row="less") for cell in without)
+    rows = results.tables["letters"]["rows"]
+    rows["less"] = rows["whole"] | {"title": "without it"}
+    lines = format_result_table(results, "letters").splitlines()
+    assert "the ingredient brings" in lines[0] and "+0.050 (+0.050 – +0.050)" in lines[3]
+    assert "+" not in lines[2]  # the whole recipe itself
 
 
 # ---- comparison
