@@ -71,6 +71,7 @@ READER_CHECKS: dict[str, Check] = {
     "min_s": _optional_number(0, 3600),
     "max_s": _optional_number(0, 86_400),
     "max_clipped": _optional_number(0, 1),
+    "detect_every": _optional_number(1, 1000, whole=True),
     "max_gap_s": _optional_number(0, 3600),
     "zoom": _optional_number(0.01, 100),
     "height": _optional_number(1, 4096, whole=True),
@@ -159,7 +160,10 @@ def rename_facts(facts: dict[str, Any]) -> dict[str, Any]:
 def rename_reader_settings(settings: dict[str, Any], has_images: bool) -> dict[str, Any]:
     """Return the settings of a reader of images or signals under the names of this version."""
     names = OLD_READER | {"rate": "fps" if has_images else "sample_rate"}
-    return {names.get(key, key): value for key, value in settings.items()}
+    renamed = {names.get(key, key): value for key, value in settings.items()}
+    if "max_gap_s" in renamed:  # of faces, which earlier versions detected in every frame
+        renamed.setdefault("detect_every", 1)
+    return renamed
 
 
 def check_metadata(facts: Any, required: Iterable[str], place: str) -> None:

@@ -214,7 +214,8 @@ def list_recognizer_options(config: DictConfig) -> dict[str, Any]:
         ValueError: a setting of ``input_reader`` is for files alone.
     """
     reader = plain(config.input_reader)
-    for_files = ("landmarker", "zoom", "height", "width", "rate", "fps", "window_s", "hop_s")
+    of_windows = ("detect_every", "zoom", "height", "width", "rate", "fps", "window_s", "hop_s")
+    for_files = ("landmarker", *of_windows)
     given = [name for name in for_files if reader.get(name) is not None]
     if given and get_task(config.task).has_camera:
         raise ValueError(

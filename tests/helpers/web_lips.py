@@ -22,7 +22,7 @@ FACTS = {
     "classes": ["yes", "no"],
     "frame": {"shape": [HEIGHT, WIDTH], "dtype": "uint8", "rate": FPS},
     "input": {"frames": 12},
-    "reader": {"zoom": 1.0},
+    "reader": {"zoom": 1.0, "detect_every": 2},
     "clip_s": 1.0,
     "fingerprint": "light",
     "simulated": True,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from unvoiced.vision.face_following import FaceFollower
 from unvoiced.vision.faces import Face, FaceDetector
 from unvoiced.vision.hands import HandLandmarker
 from unvoiced.vision.images import check_image, limit_side
@@ -82,7 +83,10 @@ class HandTracker:
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A frame of a face: its time in seconds, grey (H, W), and points (3, 2) or NaN."""
+    """A frame of a face: its time in seconds, grey (H, W), and points (3, 2) or NaN.
+
+    The points of a frame in which no face was searched are moved by the next detection.
+    """
 
     seconds: float
     grey: np.ndarray
@@ -136,18 +140,21 @@ class MouthTracker:
     Attributes:
         fps: frames per second of the crops.
         end_s: time of the last crop of ``crop_mouths``, seconds.
+        face: in the last image; None for none.
         has_face: whether the last image shows a face.
     """
 
     def __init__(self, recognizer: Recognizer | TrackerSettings, keep_s: float) -> None:
-        self.detector = FaceDetector(locate_face_model(recognizer.model), recognizer.min_confidence)
         frame = recognizer.metadata["frame"]
         self.height, self.width = frame["shape"]
         self.fps, self.end_s = float(frame["rate"]), 0.0
         self.zoom, self.max_gap_s = read_window_settings(recognizer.metadata)
+        detector = FaceDetector(locate_face_model(recognizer.model), recognizer.min_confidence)
+        every = read_detection_interval(recognizer.metadata)
+        self.follower = FaceFollower(detector, every, self.fps)
         self.buffer = FrameBuffer(keep_s)
         self._crops: dict[float, tuple[MouthWindow, np.ndarray]] = {}  # by the frame's seconds
-        self._face: Face | None = None
+        self.face: Face | None = None
         self._image: np.ndarray | None = None
         self._window: MouthWindow | None = None
         self.has_face = False
@@ -156,8 +163,7 @@ class MouthTracker:
         """Add an image (H, W, 3) uint8 RGB; return whether it shows a face."""
         check_image(image)
         self._image = image = limit_side(image, MAX_TRACKED_SIDE)
-        face = self.detector.read(image, self._face)
-        self._face = face or self._face
+        self.face = face = self.follower.push(image, seconds)
         points = face.points if face else np.full((3, 2), np.nan)
         self.buffer.add(TimedFrame(seconds, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), points))
         self.has_face = face is not None
@@ -165,6 +171,7 @@ class MouthTracker:
 
     def crop_mouths(self) -> np.ndarray:
         """Return (T, h, w) uint8 at ``fps``, since the face last appeared."""
+        self.follower.detect_latest()
         frames = self.buffer.resample(self.fps)
         size = self.height, self.width
         points = np.array([frame.points for frame in frames]).reshape(-1, 3, 2)
@@ -238,6 +245,11 @@ def read_window_settings(metadata: dict[str, Any]) -> tuple[float, float]:
     """Return the zoom of a model's windows, and the longest gap without a face, seconds."""
     reader = metadata.get("reader", {})
     return float(reader.get("zoom", 1.0)), float(reader.get("max_gap_s", 0.5))
+
+
+def read_detection_interval(metadata: dict[str, Any]) -> int:
+    """Return the frames from one face detection to the next in the training set."""
+    return int(metadata.get("reader", {}).get("detect_every") or 1)
 
 
 def _corner_distance(first: MouthWindow, second: MouthWindow) -> float:

@@ -67,6 +67,8 @@ class MouthReader(Reader):
         model: a face detector for MediaPipe; None for the user's cache, filled once.
         landmarker: a ``face_landmarker.task`` that refines the eyes and the mouth; None for none.
         min_confidence: confidence from which a detection is a face, 0 to 1.
+        detect_every: frames from one detection of the face to the next, see ``FaceFollower``; None
+            for every frame.
         min_face_share: share of a clip's frames that must show a face, 0 to 1.
         max_gap_s: the longest time without a face that is bridged, seconds.
         min_frames: a shorter clip is rejected.
@@ -99,6 +101,7 @@ class MouthReader(Reader):
         zoom: float = 1.0,
         labels: Sequence[str] | None = None,
         split_folders: bool | None = None,
+        detect_every: int | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
         self.task, self.crop = task, crop or self.default_crop
@@ -123,6 +126,7 @@ class MouthReader(Reader):
             min_confidence=min_confidence,
             max_gap_s=max_gap_s,
             zoom=zoom,
+            detect_every=detect_every or 1,
         )
         meaning = "a grey picture of the mouth, 0 black to 255 white"
         self.frame = Frame((height, width), "uint8", meaning, self.fps)

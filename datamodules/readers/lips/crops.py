@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 
+from unvoiced.vision.face_following import FaceFollower
 from unvoiced.vision.faces import Face, shared_face_detector
 from unvoiced.vision.models import locate_face_model
 from unvoiced.vision.mouth_windows import MouthWindow, find_mouth_windows, fit_mouth_image
 from unvoiced.vision.videos import FrameRanges, NumberedFrames, TruncatedVideoError
+
+MAX_KEPT_BYTES = 128 << 20  # of grey frames, so that short clips are decoded once
 
 
 class Source(Protocol):
@@ -57,11 +60,15 @@ class CropSequence:
 
 @dataclass
 class Detections:
-    """Numbers of frames, and a result for each; ``problem`` as in ``CropSequence``."""
+    """Numbers of frames, and a result for each; ``problem`` as in ``CropSequence``.
+
+    ``greys`` are the frames (H, W) uint8, if they are few.
+    """
 
     numbers: list[int] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     problem: str = ""
+    greys: list[np.ndarray] = field(default_factory=list)
 
 
 @dataclass
@@ -72,7 +79,7 @@ class MouthCropper:
         height, width: of a window, pixels.
         fps: frames per second of the sources.
         finds_faces: whether the frames show faces; else they show only mouths.
-        model, landmarker, min_confidence, max_gap_s, zoom: see ``MouthReader``.
+        model, landmarker, min_confidence, max_gap_s, zoom, detect_every: see ``MouthReader``.
     """
 
     height: int
@@ -84,6 +91,7 @@ class MouthCropper:
     min_confidence: float
     max_gap_s: float
     zoom: float
+    detect_every: int = 1
 
     def find_models(self, key: str) -> None:
         """Find the face detector once, and not in every worker process.
@@ -104,7 +112,7 @@ class MouthCropper:
         faces = self.find_faces(source, ranges)
         numbers = np.array(faces.numbers, int)
         views = self.track_windows(numbers, faces.values)
-        windows = self._cut_windows(source, ranges, numbers, views)
+        windows = self._cut_windows(source, ranges, faces, views)
         is_found = np.array([face is not None for face in faces.values], bool)
         is_usable = np.array([view is not None for view in views], bool)
         num_faces = np.array([face.num_faces if face else 0 for face in faces.values], int)
@@ -113,16 +121,17 @@ class MouthCropper:
     def find_faces(self, source: Source, ranges: FrameRanges) -> Detections:
         """Return the face, or None, of every frame in ``ranges``."""
         assert self.model is not None, "list_items() finds the model"
-        finder = shared_face_detector(self.model, self.min_confidence, self.landmarker)
-        before: Face | None = None
+        detector = shared_face_detector(self.model, self.min_confidence, self.landmarker)
+        follower, kept = FaceFollower(detector, self.detect_every, self.fps), _KeptFrames()
 
-        def find_face(image: np.ndarray) -> Face | None:
-            nonlocal before
-            face = finder.read(image, before)
-            before = face or before
-            return face
+        def find_face(number: int, image: np.ndarray) -> Face | None:
+            kept.add(image)
+            return follower.push(image, number / self.fps)
 
-        return _map_frames(source.frames(ranges), find_face)
+        faces = _map_frames(source.frames(ranges), find_face)
+        follower.detect_latest()
+        faces.greys = kept.greys
+        return faces
 
     def track_windows(
         self, numbers: np.ndarray, faces: Sequence[Face | None]
@@ -145,39 +154,60 @@ class MouthCropper:
         self,
         source: Source,
         ranges: FrameRanges,
-        numbers: np.ndarray,
+        faces: Detections,
         views: Sequence[MouthWindow | None],
     ) -> np.ndarray:
         """Return the images (n, height, width) in the windows; zeros where there is none.
 
-        NumberedFrames are decoded a second time: the images of a long video would fill the memory.
+        Frames of a long video are decoded a second time: they would fill the memory.
         """
         windows = np.zeros((len(views), self.height, self.width), np.uint8)
         if not any(views):
             return windows
-        present = [(first, min(stop, numbers[-1] + 1)) for first, stop in ranges]
-        frames = source.frames([pair for pair in present if pair[0] < pair[1]], grey=True)
+        present = [(first, min(stop, faces.numbers[-1] + 1)) for first, stop in ranges]
+        frames: Iterable[tuple[int, np.ndarray]] = (
+            zip(faces.numbers, faces.greys, strict=True)
+            if faces.greys
+            else source.frames([pair for pair in present if pair[0] < pair[1]], grey=True)
+        )
         for window, view, (_, image) in zip(windows, views, frames, strict=True):
             if view is not None:
                 window[:] = view.crop_image(image)
         return windows
 
     def _fit_frames(self, source: Source, ranges: FrameRanges) -> CropSequence:
-        fit = partial(fit_mouth_image, height=self.height, width=self.width)
-        fitted = _map_frames(source.frames(ranges, grey=True), fit)
+        size = self.height, self.width
+        frames = source.frames(ranges, grey=True)
+        fitted = _map_frames(frames, lambda number, image: fit_mouth_image(image, *size))
         windows = np.array(fitted.values, np.uint8).reshape(-1, self.height, self.width)
         every = np.ones(len(windows), bool)
         numbers = np.array(fitted.numbers, int)
         return CropSequence(numbers, windows, every, every, every.astype(int), fitted.problem)
 
 
-def _map_frames(frames: NumberedFrames, function: Callable[[np.ndarray], Any]) -> Detections:
+class _KeptFrames:
+    """The frames of a clip in grey, until they take more than ``MAX_KEPT_BYTES``."""
+
+    def __init__(self) -> None:
+        self.greys: list[np.ndarray] = []
+        self._num_bytes = 0
+
+    def add(self, image: np.ndarray) -> None:
+        """Keep a (H, W, 3) uint8 RGB image."""
+        self._num_bytes += image.shape[0] * image.shape[1]
+        if self._num_bytes > MAX_KEPT_BYTES:
+            self.greys = []
+        else:
+            self.greys.append(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+
+
+def _map_frames(frames: NumberedFrames, function: Callable[[int, np.ndarray], Any]) -> Detections:
     """Return a function's result for each frame; of a truncated video, for those present."""
     results = Detections()
     try:
         for number, image in frames:
             results.numbers.append(number)
-            results.values.append(function(image))
+            results.values.append(function(number, image))
     except TruncatedVideoError as error:
         results.problem = str(error)
     return results

@@ -15,7 +15,7 @@ from unvoiced.streams import lips, speech, trackers
 from unvoiced.streams.decisions import HoldDetector
 from unvoiced.streams.fingerspelling import FingerspellingStream
 from unvoiced.tasks import TaskSpec, get_task
-from unvoiced.vision import faces, mouth_windows
+from unvoiced.vision import face_following, faces, mouth_windows
 from unvoiced.vision.hands import (
     CLOSE_UP_SIDE,
     MAX_SEARCHED_SIDE,
@@ -89,6 +89,9 @@ def describe_face_detector(metadata: dict[str, Any], min_confidence: float) -> d
         "small_face_share": faces.SMALL_FACE_SHARE,
         "crop_face_sizes": faces.CROP_FACE_SIZES,
         "crop_share": faces.CROP_SHARE,
+        "detect_every": trackers.read_detection_interval(metadata),
+        "max_move": face_following.MAX_MOVE,
+        "max_jump": face_following.MAX_JUMP,
         "max_tracked_side": trackers.MAX_TRACKED_SIDE,
         "max_buffer_fps": trackers.MAX_BUFFER_FPS,
         "max_shift": trackers.MAX_SHIFT,

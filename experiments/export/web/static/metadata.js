@@ -72,7 +72,8 @@ const LIPS_CHECKS = {
     memory_s: isSeconds, rest_share: isShare, max_motion: isNumber(0, 1e3),
   }),
   detector: isTable({
-    min_confidence: isShare, small_face_share: isShare, crop_face_sizes: isNumber(0.1, 100), crop_share: isNumber(0.01, 1),
+    min_confidence: isShare, small_face_share: isShare, detect_every: isWhole(1, 1000), max_move: isShare, max_jump: isShare,
+    crop_face_sizes: isNumber(0.1, 100), crop_share: isNumber(0.01, 1),
     max_tracked_side: isWhole(16, 8192), max_buffer_fps: isNumber(1, 1e3), max_shift: isNumber(0, 100),
     height: isWhole(1, 1024), width: isWhole(2, 1024), zoom: isNumber(0.01, 100), max_gap_s: isSeconds,
     window_width: isNumber(0.1, 10), centre_above_mouth: isNumber(-10, 10),

@@ -1,8 +1,12 @@
 // From the images of a stream to mouths as in training: the mouth's part of unvoiced/streams/trackers.py.
+import { FaceFollower } from "./face_following.js";
 import { limitSide, roundEven, toGrey } from "./images.js";
 import { findMouthWindows } from "./mouth_windows.js";
 
-/** @typedef {{seconds: number, grey: import("./mouth_windows.js").GreyImage, points: number[][] | null}} TimedFrame */
+/**
+ * @typedef {{seconds: number, grey: import("./mouth_windows.js").GreyImage, points: number[][] | null}} TimedFrame the
+ *   points of a frame in which no face was searched are moved by the next detection
+ */
 
 /** The frames of the last seconds. */
 export class FrameBuffer {
@@ -63,7 +67,8 @@ export class MouthTracker {
    * @param {number} keepS seconds of frames that are kept
    */
   constructor(detector, fps, settings, keepS) {
-    Object.assign(this, { detector, fps, settings, endS: 0, face: null, image: null, window: null, hasFace: false });
+    Object.assign(this, { fps, settings, endS: 0, face: null, image: null, window: null, hasFace: false });
+    this.follower = new FaceFollower(detector, settings, fps);
     this.buffer = new FrameBuffer(keepS, settings.max_buffer_fps);
     this.crops = new Map();  // by frame
   }
@@ -71,8 +76,7 @@ export class MouthTracker {
   /** Add an image; return whether it shows a face. */
   push(image, seconds) {
     this.image = limitSide(image, this.settings.max_tracked_side);
-    const face = this.detector.read(this.image, this.face);
-    this.face = face ?? this.face;
+    const face = this.face = this.follower.push(this.image, seconds);
     this.buffer.add({ seconds, grey: toGrey(this.image), points: face && face.points });
     this.hasFace = Boolean(face);
     return this.hasFace;
@@ -80,6 +84,7 @@ export class MouthTracker {
 
   /** Return the mouths, (height x width) each, at `fps`, since the face last appeared. */
   cropMouths() {
+    this.follower.detectLatest();
     const frames = this.buffer.resample(this.fps);
     const windows = findMouthWindows(frames.map(({ points }) => points), this.fps, this.settings);
     const [first, stop] = findLastRun(windows), previous = this.crops;

@@ -127,7 +127,7 @@ def read_mouths(recognizer: Recognizer, images: list[np.ndarray]) -> tuple[list,
     """Return the faces and the mouths of images."""
     tracker, faces = MouthTracker(recognizer, np.inf), []
     for number, image in enumerate(images):
-        faces.append(tracker._face if tracker.push(image, number / tracker.fps) else None)
+        faces.append(tracker.face if tracker.push(image, number / tracker.fps) else None)
     return faces, tracker.crop_mouths()
 
 
