@@ -17,6 +17,7 @@ from torch.nn.modules import module as torch_module
 
 from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.checkpoints.ensemble import build_ensemble, refuse_same_files
+from experiments.checkpoints.hub_folder import is_hub_folder, read_hub_folder
 from experiments.checkpoints.known_classes import (
     import_class,
     is_module_of,
@@ -163,7 +164,7 @@ def _read_content(path: Path) -> dict[str, Any]:
             f"{place} is a program for PyTorch alone (torch.export.load); loading one can run "
             "code, so no stage does. Take a .ckpt, .pth or .onnx file of the same model"
         )
-    content = read_torch_file(path, place)
+    content = read_hub_folder(path, place) if is_hub_folder(path) else read_torch_file(path, place)
     if is_plain_file(content):
         content = to_checkpoint(content, place)
     elif isinstance(content, dict) and {"card", "state_dict"} <= content.keys():

@@ -18,6 +18,8 @@ from experiments.launch.settings.rules import find_rule
 from experiments.launch.settings.suggestions import suggest_choice
 from unvoiced.validation import shown
 
+HUB_PREFIX = "hf://"
+CONFIG_NAME = "config.json"  # of a folder that export.format=hub wrote
 MULTIRUN = ("-m", "--multirun")
 HYDRA_PATHS = ("hydra.run.dir", "hydra.sweep.dir")
 _QUOTED = re.compile(r"""(['"]).*\1""", re.DOTALL)
@@ -176,7 +178,7 @@ def add_task(arguments: list[str]) -> list[str]:
     is_list = _BRACKETS.fullmatch(named) and not _exists(named)
     first = named[1:-1].partition(",")[0] if is_list else named
     path = Path(expand_home(unquote(first.strip())))
-    if {"task", "experiment", "resume", *MULTIRUN} & given.keys() or not _is_file(path):
+    if {"task", "experiment", "resume", *MULTIRUN} & given.keys() or not _is_there(path):
         return arguments
     from experiments.checkpoints.load import read_task  # imports torch, which takes a second
 
@@ -184,9 +186,17 @@ def add_task(arguments: list[str]) -> list[str]:
     return [f"task={task}", *arguments] if task else arguments
 
 
-def _is_file(path: Path) -> bool:
+def _fetch_models(arguments: list[str]) -> list[str]:
+    if not any(HUB_PREFIX in argument for argument in arguments):
+        return arguments
+    from experiments.checkpoints.hub import fetch_named_models  # of few commands
+
+    return fetch_named_models(arguments)
+
+
+def _is_there(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.is_file() or (path / CONFIG_NAME).is_file()
     except (OSError, ValueError):  # a path that is too long, or holds a null character
         return False
 
@@ -216,7 +226,7 @@ def prepare_arguments(
     Args:
         with_saved: adds what a resumed run was started with.
     """
-    typed = refuse_choices(replace_nulls(rename_overrides(add_task(arguments))))
+    typed = refuse_choices(replace_nulls(rename_overrides(add_task(_fetch_models(arguments)))))
     return quote_values(add_num_shards(add_epochs(drop_absent_groups(with_saved(typed)))))
 
 

@@ -46,6 +46,9 @@ def run(config: DictConfig) -> None:
         logger.info(f"Wrote {path}: a copy of the model to start with, {size_mb:.2f} MB")
         return
     module = require_checkpoint(config)
+    if name == "hub":
+        _write_hub_folder(config, module)
+        return
     add_run_confusions(module, config.ckpt_path)
     path = choose_path(config, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +70,8 @@ def choose_format(config: DictConfig) -> str:
     """
     settings = config.export
     name = settings.format or FORMAT_OF_SUFFIX.get(Path(str(settings.output or "")).suffix, "pth")
-    if name not in (*FORMATS, *APP_FORMATS):
-        known = ", ".join((*FORMATS, *APP_FORMATS))
+    if name not in (*FORMATS, *APP_FORMATS, "hub"):
+        known = ", ".join((*FORMATS, *APP_FORMATS, "hub"))
         raise ValueError(f"export.format={name} is not known. Formats: {known}")
     if settings.quantize not in (None, "int8"):
         raise ValueError(f"export.quantize={settings.quantize} is not known: int8, or null")
@@ -99,8 +102,9 @@ def choose_path(config: DictConfig, format_name: str) -> Path:
     """
     sources = list_paths(config.ckpt_path)
     source = sources[0] if len(sources) == 1 else sources[0].with_name(ENSEMBLE_NAME)
-    if format_name == "web":
-        return Path(str(config.export.output or source.with_name(f"{source.stem}_app")))
+    if format_name in FOLDER_ENDS:
+        end = FOLDER_ENDS[format_name]
+        return Path(str(config.export.output or source.with_name(f"{source.stem}{end}")))
     suffix = next(suffix for suffix, name in FORMAT_OF_SUFFIX.items() if name == format_name)
     path = Path(str(config.export.output or source.with_suffix(suffix)))
     if path.is_dir():
@@ -120,6 +124,14 @@ def _write_app(config: DictConfig, name: str) -> None:
     path = choose_path(config, name)
     checks = write_app(config, name, path)
     logger.info(f"Wrote {path}: {checks}\n{explain_opening(name, path)}")
+
+
+def _write_hub_folder(config: DictConfig, module: TaskModule) -> None:
+    from experiments.export.hub.folder import write_hub_folder  # slow to import
+
+    path = choose_path(config, "hub")
+    checks = write_hub_folder(config, module, path)
+    logger.info(f"Wrote {path}: {_describe_model(module)}; {checks}\nUse it with ckpt_path={path}")
 
 
 def _describe_model(module: TaskModule) -> str:
@@ -189,6 +201,7 @@ def _write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
 
 
 FORMAT_OF_SUFFIX = {".pth": "pth", ".onnx": "onnx", ".pt2": "program", ".html": "html"}
+FOLDER_ENDS = {"web": "_app", "hub": "_hub"}  # of the default names of folders
 APP_FORMATS = {  # and how each is opened
     "web": "Try it: python -m http.server --bind 127.0.0.1 --directory {quoted} 8000",
     "html": "Open it in a browser: a double click is enough.",

@@ -98,7 +98,7 @@ NODES: dict[str, Rule] = {
     "adapt.only_taught": FLAG,
     "adapt.shots": integer(1, 10, "recordings"),
     "adapt.classes": list_of(NAME | integer(-(10**18), 10**18), 1, 300, "a list of names") | NULL,
-    "export.format": choice("pth", "onnx", "program", "web", "html") | NULL,
+    "export.format": choice("pth", "onnx", "program", "web", "html", "hub") | NULL,
     "export.quantize": choice("int8") | NULL,
     "export.output": FILE | NULL,
     "serve.engine": choice("server", "browser"),

@@ -1,0 +1,139 @@
+"""``ckpt_path=hf://owner/name@revision``: fetch a model from a model hub into the hub's cache.
+
+Only three files of fixed names are fetched, each up to a limit. They are read as any file of a
+stranger: see ``hub_folder``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from experiments.checkpoints.hub_folder import (
+    CONFIG_NAME,
+    MAX_CONFIG_BYTES,
+    MAX_WEIGHTS_BYTES,
+    WEIGHTS_NAME,
+)
+from experiments.launch.console import logger
+
+PREFIX = "hf://"
+KEYS = ("ckpt_path", "init_from")
+REFERENCE = re.compile(r"hf://[^\s,\[\]'\"]*")
+PARTS = re.compile(r"hf://([\w.-]{1,96}/[\w.-]{1,96})(?:@([\w.][\w./-]{0,200}))?", re.ASCII)
+LIMITS = {CONFIG_NAME: MAX_CONFIG_BYTES, WEIGHTS_NAME: MAX_WEIGHTS_BYTES}
+DEFAULT_REVISION, TIMEOUT_S = "main", 10.0
+
+
+def fetch_named_models(arguments: list[str]) -> list[str]:
+    """Return a command with the folders of fetched models in place of their ``hf://`` names.
+
+    Raises:
+        ValueError: a name is not valid, or its model cannot be fetched.
+    """
+    return [_fetch_named(argument) for argument in arguments]
+
+
+def _fetch_named(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    if key.lstrip("+") not in KEYS or PREFIX not in value:
+        return argument
+    return f"{key}={REFERENCE.sub(lambda match: str(fetch_model(match[0])), value)}"
+
+
+def fetch_model(reference: str) -> Path:
+    """Return the folder of a model in the hub's cache, fetched if it is not there.
+
+    Args:
+        reference: ``hf://owner/name`` or ``hf://owner/name@revision``, a branch, tag or commit.
+
+    Raises:
+        ValueError: with what is wrong and what to do.
+    """
+    match = PARTS.fullmatch(reference)
+    if match is None or ".." in reference:
+        raise ValueError(
+            f"ckpt_path={reference} is not valid; expected hf://owner/name or "
+            "hf://owner/name@revision, such as hf://mylab/letters@v1"
+        )
+    try:
+        import huggingface_hub  # noqa: F401
+        import safetensors  # noqa: F401
+    except ImportError:
+        raise ValueError(
+            f'ckpt_path={reference} needs huggingface-hub: pip install -e ".[hub]"'
+        ) from None
+    folder = _fetch(match[1], match[2] or DEFAULT_REVISION, f"ckpt_path={reference}")
+    logger.info(f"{reference}: commit {folder.name[:12]}, in {folder}")
+    return folder
+
+
+def _fetch(name: str, revision: str, place: str) -> Path:
+    """Return the folder, of the network or of the cache."""
+    from huggingface_hub import HfApi, constants, errors, snapshot_download
+
+    endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
+    options: dict[str, Any] = {"library_name": "unvoiced", "endpoint": endpoint}
+    reason = ""
+    try:
+        api = HfApi(**options)
+        info = api.model_info(name, revision=revision, timeout=TIMEOUT_S, files_metadata=True)
+        _check_sizes(info, place)
+    except errors.HfHubHTTPError as error:
+        raise ValueError(_explain(error, name, revision, place, endpoint)) from None
+    except (errors.HTTPError, errors.OfflineModeIsEnabled) as error:
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+    wanted = list(LIMITS)
+    try:
+        folder = snapshot_download(
+            name,
+            revision=revision,
+            allow_patterns=wanted,
+            local_files_only=bool(reason),
+            **options,
+        )
+    except errors.LocalEntryNotFoundError as error:
+        reason = reason or str(error).partition("\n")[0][:200]
+        raise ValueError(
+            f"{place} cannot be fetched from {endpoint} ({reason}), and is not in the cache "
+            f"{constants.HF_HUB_CACHE}. Connect to the network, or name a file"
+        ) from None
+    except (errors.HTTPError, OSError) as error:
+        detail = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise ValueError(f"{place} cannot be fetched from {endpoint} ({detail})") from None
+    return Path(folder)
+
+
+def _check_sizes(info: Any, place: str) -> None:
+    """Refuse a model without the files that are needed, or with too large ones."""
+    sizes = {one.rfilename: one.size or 0 for one in info.siblings or ()}
+    missing = [name for name in LIMITS if name not in sizes]
+    if missing:
+        raise ValueError(
+            f"{place} has no {' and no '.join(missing)}; expected a model that export.format=hub "
+            "wrote"
+        )
+    for name, limit in LIMITS.items():
+        if sizes[name] > limit:
+            raise ValueError(
+                f"{place}: its {name} has {sizes[name] / 1e6:,.0f} MB; expected at most "
+                f"{limit / 1e6:,.0f} MB"
+            )
+
+
+def _explain(error: Any, name: str, revision: str, place: str, endpoint: str) -> str:
+    """Return what is wrong with an answer of the hub, and what to do."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{place}: {name} has no revision {revision}. Name a branch, a tag or a commit"
+    if isinstance(error, errors.GatedRepoError):
+        return f"{place} asks for consent. Give it on {endpoint}/{name}, and log in: hf auth login"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return (
+            f"{place}: {endpoint} has no model {name}, or it is private. Check the name; for a "
+            "private one log in first: hf auth login"
+        )
+    return f"{place}: {endpoint} answered with the error {error.response.status_code}. Try later"
