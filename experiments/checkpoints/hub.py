@@ -23,6 +23,7 @@ PREFIX = "hf://"
 KEYS = ("ckpt_path", "init_from")
 REFERENCE = re.compile(r"hf://[^\s,\[\]'\"]*")
 PARTS = re.compile(r"hf://([\w.-]{1,96}/[\w.-]{1,96})(?:@([\w.][\w./-]{0,200}))?", re.ASCII)
+COMMIT = re.compile(r"[0-9a-f]{40,64}")
 LIMITS = {CONFIG_NAME: MAX_CONFIG_BYTES, WEIGHTS_NAME: MAX_WEIGHTS_BYTES}
 DEFAULT_REVISION, TIMEOUT_S = "main", 10.0
 
@@ -58,6 +59,7 @@ def fetch_model(reference: str) -> Path:
             f"ckpt_path={reference} is not valid; expected hf://owner/name or "
             "hf://owner/name@revision, such as hf://mylab/letters@v1"
         )
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
     try:
         import huggingface_hub  # noqa: F401
         import safetensors  # noqa: F401
@@ -72,42 +74,56 @@ def fetch_model(reference: str) -> Path:
 
 def _fetch(name: str, revision: str, place: str) -> Path:
     """Return the folder, of the network or of the cache."""
-    from huggingface_hub import HfApi, constants, errors, snapshot_download
+    from huggingface_hub import constants, errors, snapshot_download
 
     endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
-    options: dict[str, Any] = {"library_name": "unvoiced", "endpoint": endpoint}
-    reason = ""
-    try:
-        api = HfApi(**options)
-        info = api.model_info(name, revision=revision, timeout=TIMEOUT_S, files_metadata=True)
-        _check_sizes(info, place)
-    except errors.HfHubHTTPError as error:
-        raise ValueError(_explain(error, name, revision, place, endpoint)) from None
-    except (errors.HTTPError, errors.OfflineModeIsEnabled) as error:
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
-    wanted = list(LIMITS)
+    reason = _examine(name, revision, place, endpoint)
     try:
         folder = snapshot_download(
             name,
             revision=revision,
-            allow_patterns=wanted,
+            allow_patterns=list(LIMITS),
             local_files_only=bool(reason),
-            **options,
+            library_name="unvoiced",
+            endpoint=endpoint,
         )
     except errors.LocalEntryNotFoundError as error:
-        reason = reason or str(error).partition("\n")[0][:200]
         raise ValueError(
-            f"{place} cannot be fetched from {endpoint} ({reason}), and is not in the cache "
-            f"{constants.HF_HUB_CACHE}. Connect to the network, or name a file"
+            f"{place} cannot be fetched from {endpoint} ({reason or _shorten(error)}), and is not "
+            f"in the cache {constants.HF_HUB_CACHE}. Connect to the network, or name a file"
         ) from None
     except (errors.HTTPError, OSError) as error:
-        detail = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise ValueError(f"{place} cannot be fetched from {endpoint} ({detail})") from None
+        raise ValueError(f"{place} cannot be fetched from {endpoint} ({_shorten(error)})") from None
     return Path(folder)
+
+
+def _examine(name: str, revision: str, place: str, endpoint: str) -> str:
+    """Check what the hub says of a model; return why the hub cannot be reached, else ""."""
+    from huggingface_hub import HfApi, errors
+
+    api = HfApi(endpoint=endpoint, library_name="unvoiced")
+    try:
+        info = api.model_info(name, revision=revision, timeout=TIMEOUT_S, files_metadata=True)
+    except errors.HfHubHTTPError as error:
+        raise ValueError(_explain(error, name, revision, place, endpoint)) from None
+    except (errors.HTTPError, errors.OfflineModeIsEnabled) as error:
+        return _shorten(error)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # not the hub's JSON
+        raise ValueError(
+            f"{place}: {endpoint} answers as no hub does ({_shorten(error)})"
+        ) from None
+    _check_sizes(info, place)
+    return ""
+
+
+def _shorten(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
 def _check_sizes(info: Any, place: str) -> None:
     """Refuse a model without the files that are needed, or with too large ones."""
+    if not COMMIT.fullmatch(str(info.sha)):  # it becomes the name of a folder
+        raise ValueError(f"{place}: the hub states no commit")
     sizes = {one.rfilename: one.size or 0 for one in info.siblings or ()}
     missing = [name for name in LIMITS if name not in sizes]
     if missing:
@@ -131,9 +147,10 @@ def _explain(error: Any, name: str, revision: str, place: str, endpoint: str) ->
         return f"{place}: {name} has no revision {revision}. Name a branch, a tag or a commit"
     if isinstance(error, errors.GatedRepoError):
         return f"{place} asks for consent. Give it on {endpoint}/{name}, and log in: hf auth login"
-    if isinstance(error, errors.RepositoryNotFoundError):
+    status = error.response.status_code
+    if isinstance(error, errors.RepositoryNotFoundError) or status in (401, 403, 404):
         return (
             f"{place}: {endpoint} has no model {name}, or it is private. Check the name; for a "
             "private one log in first: hf auth login"
         )
-    return f"{place}: {endpoint} answered with the error {error.response.status_code}. Try later"
+    return f"{place}: {endpoint} answered with the error {status}. Try later"

@@ -39,7 +39,7 @@ TEMPLATE = """\
 ## Use
 
 ```
-pip install "unvoiced[hub]"
+pip install -c constraints.txt -e ".[hub]"  # in a checkout of Unvoiced
 python run.py stage=predict ckpt_path=hf://OWNER/{name}@REVISION input=RECORDING
 ```
 
