@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.launch.names.old_names import CHOICES
 from experiments.launch.settings.signatures import find_class, list_arguments
+from experiments.launch.settings.source_arguments import read_argument_names
 from experiments.launch.settings.suggestions import explain_unknown, suggest_choice
 from unvoiced.text import printable
 from unvoiced.validation import shown
@@ -128,7 +129,7 @@ def _explain_argument(key: str, node: Any) -> str:
     """Return how to add an argument of the node's class; empty if it has none."""
     target = node.get("_target_") if isinstance(node, DictConfig) else None
     try:
-        names, _ = list_arguments(find_class(str(target)))
+        names = read_argument_names(str(target)) or list_arguments(find_class(str(target)))[0]
     except ValueError:
         return ""
     if key.rpartition(".")[2] not in names:

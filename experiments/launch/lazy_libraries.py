@@ -1,7 +1,8 @@
-"""Import Lightning without the libraries that it needs for few functions.
+"""Import Lightning and MediaPipe without the libraries that few of their functions need.
 
-Lightning imports torchmetrics, which imports Matplotlib and SciPy's filters, and the compiler of
-PyTorch: half of the time of ``import lightning``. Each of them is imported when it is used.
+Lightning imports the compiler of PyTorch, and torchmetrics, which imports Matplotlib and SciPy's
+filters: most of the time of ``import lightning``. MediaPipe imports Matplotlib too. Each of them
+is imported when it is used.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-IMPORTERS = ("lightning", "torchmetrics")
+IMPORTERS = ("lightning", "torchmetrics", "mediapipe")
 # Modules that only few functions of the importers use, and what is bound during the import.
 DEFERRED = {
     "matplotlib": ("axes", "colors", "pyplot"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from experiments.launch.monitor import metric_mode
 from experiments.launch.resumed_run import find_run_folder
 from experiments.launch.run_labels import run_group, run_id, run_name, run_tags
 
+# Files of GPUs that PyTorch's CUDA interface may use: NVIDIA, Jetson, AMD, Windows's Linux.
+GPU_DEVICES = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")
 # One value per composed configuration.
 FIXED = ("run_id", "run_folder", "run_name", "run_group", "run_tags")
 
@@ -44,18 +48,35 @@ def auto_precision(
     with half-precision tensor cores (7.0 and up). CPUs with bfloat16 instructions use
     ``bf16-mixed`` if ``convolutions`` take most of the time.
     """
+    if accelerator not in ("auto", "gpu", "cuda") or not _has_cuda():
+        return "bf16-mixed" if convolutions and _cpu_has_bf16() else "32-true"
     import torch
 
-    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
-        return "bf16-mixed" if convolutions and _cpu_has_bf16() else "32-true"
     major, _ = torch.cuda.get_device_capability()
     if major < 7:
         return "32-true"
     return wanted or ("bf16-mixed" if major >= 8 else "16-mixed")
 
 
+def _has_cuda() -> bool:
+    """Return whether PyTorch finds a CUDA device.
+
+    Importing PyTorch takes a second; Linux without any device file of a GPU needs no answer of it.
+    """
+    is_linux = sys.platform == "linux" and "torch" not in sys.modules
+    if is_linux and not any(any(Path("/dev").glob(name)) for name in GPU_DEVICES):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def _cpu_has_bf16() -> bool:
     """Return whether the processor has bfloat16 instructions; emulation is slower."""
+    cpu_info = Path("/proc/cpuinfo")
+    if "torch" not in sys.modules and cpu_info.is_file():
+        flags = re.search(r"^flags\s*:(.*)$", cpu_info.read_text(encoding="utf-8"), re.M)
+        return flags is not None and not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags[1].split())
     import torch
 
     known = getattr(torch.cpu, "get_capabilities", dict)()  # torch >= 2.10

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 CONF = Path(__file__).parents[3] / "conf"
+FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where PyYAML has libyaml
 CHOICE_NAME = re.compile(r"[\w-]{1,100}")  # no path: Hydra refuses files elsewhere
 
 
@@ -60,5 +61,6 @@ def read_task(task: str) -> dict[str, Any]:
     return _read_yaml(path) if path else {}
 
 
+@cache
 def _read_yaml(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=FAST_LOADER) or {}  # noqa: S506 - a safe one

@@ -21,9 +21,9 @@ runpy.run_path("run.py", run_name="__main__")
     "command",
     [
         ["--help"],
-        ["--cfg", "job", "task=emg"],
+        ["--cfg", "job", "task=lipread"],
         ["task=lippread"],
-        ["sed=1"],
+        ["optimizer.amsgrad=true"],
         ["seed=x"],
         ["stage=fitt"],
         ["stage=test"],
