@@ -15,6 +15,7 @@ from experiments.runs.statistics import bootstrap_interval
 from unvoiced.text import markdown_text
 
 MAX_PEOPLE = 10  # columns of people
+MAX_FACT = 40  # characters of a fact from a file
 WHOLE_ROW = "whole"  # of an ablation: the recipe with all ingredients
 BRINGS = "the ingredient brings"
 METRIC_NAMES = {"test/acc": "accuracy", "test/wer": "word error rate"}
@@ -114,12 +115,13 @@ def describe_measurement(results: ResultFile) -> str:
     cells = [cell for cell in results.cells if cell.status == "finished"]
     commits = dict.fromkeys(str(cell.origin.get("commit"))[:12] for cell in cells)
     machine = results.origin.get("machine")
-    cores = machine.get("cores") if isinstance(machine, dict) else None
+    cores = str(machine.get("cores") if isinstance(machine, dict) else None)[:MAX_FACT]
+    written = str(results.origin.get("written"))[:MAX_FACT]
     hours = sum_seconds(results) / 3600
     return markdown_text(
         f"Measured with {len(cells)} of {len(results.cells)} cells, commit "
         f"{', '.join(commits) or 'unknown'}, {cores} cores, {hours:.1f} hours in all, written "
-        f"{results.origin.get('written')}."
+        f"{written}."
     ) + "\n"  # fmt: skip
 
 

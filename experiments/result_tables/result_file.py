@@ -88,7 +88,7 @@ def read_result_file(path: Path) -> ResultFile:
             raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
         content = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200].removeprefix("cannot be read: ")
         raise ValueError(f"{path} cannot be read ({reason}); expected a results.json.") from None
     return parse_results(str(path), content)
 
@@ -161,6 +161,9 @@ def _parse_cell(place: str, cell: Any, tables: dict[str, Any]) -> CellResult:
     _check_groups(f"{place}: groups", cell["groups"])
     require_fact(f"{place}: origin", cell["origin"], isinstance(cell["origin"], dict), "a table")
     check_plain(f"{place}: origin", cell["origin"])
+    for key in ("seconds", "training_seconds"):
+        spent = cell["origin"].get(key)
+        check_number(f"{place}: origin.{key}", spent, 0, LARGEST_COUNT, optional=True)
     return CellResult(**cell)
 
 

@@ -48,6 +48,7 @@ def change(content: dict[str, Any], place: str, value: Any) -> None:
         ("cells/0/metrics", {"acc": 1}),
         ("cells/0/metrics", {"test/acc": "0.9"}),
         ("cells/0/origin", {"commit": "${oc.env:HOME}"}),
+        ("cells/0/origin", {"training_seconds": ["an", "hour"]}),
         ("tables/letters/title", "\x1b[31mred"),
         ("tables/letters/rows/whole/sets", ["/etc/passwd"]),
         ("origin", []),
