@@ -142,15 +142,16 @@ def count_groups(run: Run, metric: str) -> dict[str, list[int]]:
 
 def _describe_cell(run: Run, trained: Run) -> dict[str, Any]:
     """Return commit, device and time of a cell, and hashes of its configuration and data."""
-    facts = _read_facts(run.folder)
+    facts, trained_facts = _read_facts(run.folder), _read_facts(trained.folder)
     git = facts.get("git") if isinstance(facts.get("git"), dict) else {}
-    data = facts.get("data") if isinstance(facts.get("data"), dict) else {}
+    both = [one.get("data") for one in (trained_facts, facts)]
+    hashes = [str(value) for data in both if isinstance(data, dict) for value in data.values()]
     return {
         **{name: facts.get(name) for name in KEPT_ORIGIN},
         "training_seconds": trained.measures.get("seconds"),
         "commit": git.get("commit"),
         "is_clean": git.get("is_clean"),
-        "data": list(data.values()),
+        "data": list(dict.fromkeys(hashes)),
         "configuration": hash_settings(trained),
         "parameters": run.numbers.get("parameters"),
     }
