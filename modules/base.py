@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torchmetrics import MeanMetric, Metric
 
+from modules.gradients import clip_to_norm, drop_gradients, list_trained, measure_norm
 from modules.metrics import TrainingSums
 from modules.networks.base import Network
 from modules.schedules import Schedule
@@ -146,7 +147,7 @@ class TaskModule(L.LightningModule):
         logits, loss = self.forward_and_loss(batch)
         correct, attempts = self.count_correct(logits.detach(), batch)
         skips_non_finite = self.on_gradients is not None  # such a step changes no weights
-        self.train_sums.update(loss.detach(), len(logits), correct, attempts, skips_non_finite)
+        self.train_sums.add_step(loss.detach(), len(logits), correct, attempts, skips_non_finite)
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -162,11 +163,18 @@ class TaskModule(L.LightningModule):
         if 0 < trainer.max_steps <= trainer.global_step:  # ends this epoch, with a validation
             trainer.should_stop = True
         if trainer.is_last_batch or (trainer.should_stop and trainer.fit_loop._can_stop_early):
+            self.train_sums.add_waiting()
             loss, score = self.train_sums.compute()  # of all processes
             once = {"on_step": False, "on_epoch": True, "batch_size": 1}
             self.log("train/loss", loss, **once)
             if self.train_metric:
                 self.log(self.train_metric, score, **once)
+
+    def optimizer_zero_grad(
+        self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Drop the gradients before the backward pass."""
+        drop_gradients(optimizer)
 
     def configure_gradient_clipping(
         self,
@@ -178,17 +186,16 @@ class TaskModule(L.LightningModule):
         if self.on_gradients is None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
             return
-        groups = optimizer.param_groups
-        trained = [p for group in groups for p in group["params"] if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in trained])
+        trained = list_trained(optimizer)
+        norm = measure_norm([p.grad for p in trained])
         if not self.on_gradients(optimizer, norm) or not gradient_clip_val:
             return
         # Fused optimizers unscale half-precision gradients themselves, after this hook.
         unscales = getattr(optimizer, "_step_supports_amp_scaling", False)
-        if gradient_clip_algorithm == "value" or (unscales and self.trainer.scaler):
+        if gradient_clip_algorithm == "value" or (self.trainer.scaler and unscales):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
-            nn.utils.clip_grads_with_norm_(trained, gradient_clip_val, norm)
+            clip_to_norm(trained, gradient_clip_val, norm)
 
     # ---- validation and test
 
@@ -269,6 +276,7 @@ class TaskModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the card, and the sums of the epoch so far of each process."""
         checkpoint["card"] = self.card.to_plain() if self.card else {}
+        self.train_sums.add_waiting()
         so_far = [{"sums": self.train_sums.sums.cpu()}]
         if self.trainer.world_size > 1:
             so_far *= self.trainer.world_size

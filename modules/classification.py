@@ -101,6 +101,8 @@ class ClassificationModule(TaskModule):
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the logits (B, classes) of a training batch and their loss ()."""
         logits = self.member_logits(*self.network_inputs(batch))
+        if len(logits) == 1:
+            return logits[0], self.compute_loss(logits[0], batch["y"])
         return logits.mean(0), self.ensemble_loss(logits, batch["y"])
 
     def count_correct(self, logits: Tensor, batch: Batch) -> tuple[Tensor, int]:

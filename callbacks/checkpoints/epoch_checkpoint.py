@@ -63,6 +63,11 @@ class EpochCheckpoint(ModelCheckpoint):
             )
         self.epochs = None if epochs is None else frozenset(epochs)
 
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        """Save within an epoch, where the settings ask for it."""
+        if self._every_n_train_steps >= 1 or self._train_time_interval is not None:
+            super().on_train_batch_end(*arguments)
+
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Save after training, where this epoch is due."""
         if self._is_due(trainer):

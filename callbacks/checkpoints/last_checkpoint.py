@@ -62,6 +62,8 @@ class LastCheckpoint(EpochCheckpoint):
     ) -> None:
         """Save between two optimizer steps, where a save is due or a signal came."""
         super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
+        if trainer.world_size == 1 and not self._is_due_here():
+            return
         if _is_between_steps(trainer, batch_idx + 1) and self._is_save_due(trainer):
             self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))
             self._saved_at = time.monotonic()
@@ -94,10 +96,12 @@ class LastCheckpoint(EpochCheckpoint):
 
         Processes agree about it at every step, as Lightning itself does about SIGTERM.
         """
+        return trainer.strategy.reduce_boolean_decision(self._is_due_here(), all=False)
+
+    def _is_due_here(self) -> bool:
         every = self.every_minutes
         is_time = every is not None and time.monotonic() - self._saved_at >= 60 * every
-        is_due = is_time or STOP_SIGNALS.received is not None
-        return trainer.strategy.reduce_boolean_decision(is_due, all=False)
+        return is_time or STOP_SIGNALS.received is not None
 
 
 def _is_between_steps(trainer: L.Trainer, batches: int) -> bool:

@@ -40,12 +40,17 @@ def write_post_mortem(
     content = {
         "card": module.card.to_plain(),
         "state_dict": {k: v.cpu() for k, v in state.items()} if is_small else {},
-        "batch": {k: v.cpu() if isinstance(v, Tensor) else v for k, v in batch.items()},
+        "batch": {k: _copy_alone(v) for k, v in batch.items()},
         "random": random._asdict(),
         "facts": facts,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(content, path)
+
+
+def _copy_alone(value: Any) -> Any:
+    """Return a tensor on the CPU without the batches that were fetched together with it."""
+    return value.cpu().clone() if isinstance(value, Tensor) else value
 
 
 def write_facts(path: Path, facts: dict[str, Any]) -> None:

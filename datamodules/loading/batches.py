@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.store.dataset import PreparedSet
+
+GROUP_BYTES, MAX_GROUPED = 1 << 20, 64  # frames and batches that are fetched at a time
 
 
 class RowBatches(Dataset[dict[str, Any]]):
@@ -41,6 +45,11 @@ class RowBatches(Dataset[dict[str, Any]]):
             "group": torch.from_numpy(self.groups[positions]),
             "sequence": torch.from_numpy(self.sequences[positions]),
         }
+
+    def read_many(self, batches: Iterable[np.ndarray]) -> Iterator[dict[str, Any]]:
+        """Yield the batches of these positions."""
+        for positions in batches:
+            yield self[positions]
 
 
 class FixedLengthBatches(RowBatches):
@@ -89,6 +98,19 @@ class FixedLengthBatches(RowBatches):
             word_mask = (indices >= first) & (indices < stop)
             batch["word_mask"] = torch.from_numpy(word_mask.astype(np.float32))
         return batch
+
+    def read_many(self, batches: Iterable[np.ndarray]) -> Iterator[dict[str, Any]]:
+        """Yield the batches of these positions; small ones are fetched several at a time."""
+        sample_bytes = self.frame_indices.shape[1] * self.features[:1].nbytes
+        positions = iter(batches)
+        for first in positions:
+            count = GROUP_BYTES // max(1, len(first) * sample_bytes)
+            group = [first, *islice(positions, min(count, MAX_GROUPED) - 1 if count else 0)]
+            joined = self[np.concatenate(group) if len(group) > 1 else first]
+            sizes = [len(part) for part in group]
+            parts = {name: values.split(sizes) for name, values in joined.items()}
+            for number in range(len(group)):
+                yield {name: split[number] for name, split in parts.items()}
 
 
 def frame_indices(lengths: np.ndarray, frames: int, mode: str) -> np.ndarray:

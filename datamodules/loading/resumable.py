@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader
 
+from datamodules.loading.batches import RowBatches
 from datamodules.loading.samplers import WrappedBatchSampler
 
 
@@ -28,10 +30,9 @@ class SkipBatches(WrappedBatchSampler):
         return islice(iter(self.batch_sampler), self.first, None)
 
 
-class ResumableLoader(DataLoader):
-    """A DataLoader whose ``sampler`` is a ``SkipBatches``.
-
-    Lightning stores ``state_dict`` in each checkpoint, and a resumed run starts from there.
+@dataclass
+class LoaderUse:
+    """What a loader has given; ``DataLoader`` itself sets attributes slowly.
 
     Attributes:
         num_given: batches of this epoch.
@@ -39,26 +40,70 @@ class ResumableLoader(DataLoader):
         batches, samples: of all epochs, without those of earlier processes.
     """
 
-    num_given = 0
-    waited_s = 0.0
-    batches = samples = 0
+    num_given: int = 0
+    waited_s: float = 0.0
+    batches: int = 0
+    samples: int = 0
+
+
+class ResumableLoader(DataLoader):
+    """A DataLoader whose ``sampler`` is a ``SkipBatches``.
+
+    Lightning stores ``state_dict`` in each checkpoint, and a resumed run starts from there.
+    """
+
     _saved: dict[str, int] | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.use = LoaderUse()
+
+    @property
+    def num_given(self) -> int:
+        """Batches of this epoch."""
+        return self.use.num_given
+
+    @property
+    def waited_s(self) -> float:
+        """Time (s) that batches of all epochs were waited for."""
+        return self.use.waited_s
+
+    @property
+    def batches(self) -> int:
+        """Batches of all epochs, without those of earlier processes."""
+        return self.use.batches
+
+    @property
+    def samples(self) -> int:
+        """Samples of all epochs, without those of earlier processes."""
+        return self.use.samples
 
     def __iter__(self) -> Iterator[Any]:
         # A generator: by the time of the first batch Lightning has set the epoch, and worker
         # processes do not prefetch batches of another one.
-        self.sampler.first = self._find_first()
+        use, self.sampler.first = self.use, self._find_first()
+        use.num_given = self.sampler.first
         requested_at = time.perf_counter()
-        for self.num_given, batch in enumerate(super().__iter__(), self.sampler.first + 1):  # noqa: B020
-            self.waited_s += time.perf_counter() - requested_at
-            self.batches += 1
-            self.samples += len(batch["index"])
+        for batch in self._read_batches():
+            use.waited_s += time.perf_counter() - requested_at
+            use.num_given += 1
+            use.batches += 1
+            use.samples += len(batch["index"])
             yield batch
             requested_at = time.perf_counter()
 
+    def _read_batches(self) -> Iterator[Any]:
+        """Yield batches; of this process without the work that DataLoader adds to each."""
+        if self.num_workers or self.pin_memory:
+            yield from super().__iter__()
+        elif isinstance(self.dataset, RowBatches):
+            yield from self.dataset.read_many(self.sampler)
+        else:
+            yield from (self.dataset[positions] for positions in self.sampler)
+
     def state_dict(self) -> dict[str, int]:
         """Return the epoch, the number of batches it has given, and its length."""
-        return {"epoch": self.sampler.epoch, "given": self.num_given, "batches": len(self)}
+        return {"epoch": self.sampler.epoch, "given": self.use.num_given, "batches": len(self)}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Resume from a stored state at the next epoch."""

@@ -30,6 +30,7 @@ from experiments.launch.trainer_checks import (
     explain_trainer_errors,
     set_determinism,
 )
+from experiments.launch.training_loop import use_lean_loop
 from modules.base import TaskModule
 from unvoiced.masking import mask_settings
 from unvoiced.metadata import fill_from_training
@@ -223,6 +224,7 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
     with explain_trainer_errors():  # such as a GPU that is not there
         trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers, **changes)
     trainer.strategy.checkpoint_io = RenamingCheckpointIO(trainer.strategy.checkpoint_io)
+    use_lean_loop(trainer)
     return trainer
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.metrics import MAX_HOLD_FRAMES, GroupInterval, HoldAccuracy
+from modules.metrics import MAX_HOLD_FRAMES, GroupInterval, HoldAccuracy, TrainingSums
 
 
 def compute_interval(correct: list[bool], group: list[int]) -> tuple[float, float]:
@@ -106,3 +106,25 @@ def test_a_long_hold_is_cut_and_frames_without_a_recording_count_in_none() -> No
         torch.zeros(5, 3), torch.zeros(5, dtype=int), torch.full((5,), -1), torch.arange(5)
     )
     assert metric.compute()[1] == 0
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(width=32), st.integers(1, 600)), min_size=1, max_size=150),
+    st.booleans(),
+    st.integers(1, 150),
+)
+def test_waiting_steps_are_added_as_single_ones(
+    steps: list[tuple[float, int]], skips: bool, saved_after: int
+) -> None:
+    single, waiting = TrainingSums(), TrainingSums()
+    for number, (loss, samples) in enumerate(steps):
+        step = (torch.tensor(loss), samples, torch.tensor(samples // 2), samples, skips)
+        single.update(*step)
+        waiting.add_step(*step)
+        if number == saved_after:  # a checkpoint within the epoch
+            waiting.add_waiting()
+    waiting.add_waiting()
+    torch.testing.assert_close(waiting.sums, single.sums, rtol=0, atol=0, equal_nan=True)
+    waiting.reset()
+    assert not waiting.sums.any()

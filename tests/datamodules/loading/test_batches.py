@@ -105,6 +105,15 @@ def test_batches_are_the_frames_that_the_rule_names(
             assert batch["length"].tolist() == one.lengths[row].tolist()
 
 
+def test_batches_that_are_fetched_together_are_those_of_single_ones(tmp_path: Path) -> None:
+    stored = write_set(tmp_path / "set", [3, 9, 4, 1], {1: (2, 6)})
+    rows, codes = np.arange(4), np.array([5, 6, 7, 8])
+    batches = FixedLengthBatches(stored, rows, codes, codes, codes, frames=5)
+    positions = [np.random.default_rng(n).integers(0, 4, 1 + n % 3) for n in range(200)]
+    for together, order in zip(batches.read_many(positions), positions, strict=True):
+        torch.testing.assert_close(together, batches[order], rtol=0, atol=0)
+
+
 def test_one_frame_is_the_middle_one(tmp_path: Path) -> None:
     one = write_set(tmp_path / "set", [1, 9])
     rows, codes = np.arange(2), np.zeros(2, np.int64)
