@@ -95,11 +95,14 @@ def read_landmarks(path: Path, num_hands: int = 1) -> np.ndarray:
         ValueError: no row of it can be read.
     """
     reader = HandInput(path, num_hands=num_hands)
-    outcomes = [one for item in reader.list_items() for one in reader.read(item)]
-    frames = [one.features[0] for one in outcomes if isinstance(one, Sample)]
+    frames, reason = [], ""
+    for outcome in (one for item in reader.list_items() for one in reader.read(item)):
+        if isinstance(outcome, Sample):
+            frames.append(outcome.features[0])
+        else:
+            reason = reason or outcome.reason
     if not frames:
-        reason = next((one.reason for one in outcomes if not isinstance(one, Sample)), "no rows")
-        raise ValueError(f"input={path}: {reason}")
+        raise ValueError(f"input={path}: {reason or 'no rows'}")
     return np.stack(frames)
 
 

@@ -80,4 +80,5 @@ def _format_size(image: np.ndarray) -> str:
 
 
 def _format_fps(fps: float) -> str:
-    return f"{fps:.3g} frame{'' if fps == 1 else 's'} a second"
+    number = f"{fps:,.0f}" if fps >= 100 else f"{fps:.3g}"
+    return f"{number} frame{'' if fps == 1 else 's'} a second"

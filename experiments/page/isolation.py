@@ -30,6 +30,7 @@ from unvoiced.thresholds import find_promised_threshold
 
 LOGGER = logging.getLogger(__name__)
 STALL_TIMEOUT_S = 120.0  # a worker that sends nothing for so long is ended
+MAX_MEMORY_BYTES = 3 << 30  # of a worker, which takes 0.6 GB before it reads a file
 MAIN_LOCK = threading.Lock()
 Setup = dict[str, Any]
 
@@ -206,6 +207,7 @@ class _RemoteNetwork:
 def _run_worker(connection: Connection, setup: Setup) -> None:
     """Read the uploads that arrive until the program ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
+    _limit_memory()
     network = _RemoteNetwork(setup["about"], connection)
     options = {key: setup[key] for key in ("model", "min_confidence", "profile")}
     recognizer = Recognizer(network, **options)
@@ -220,6 +222,16 @@ def _run_worker(connection: Connection, setup: Setup) -> None:
         return
 
 
+def _limit_memory() -> None:
+    """Bound the memory of this process, where the system counts it."""
+    if sys.platform == "linux":
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        soft = MAX_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MAX_MEMORY_BYTES, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
 def _send_results(
     reader: UploadReader, path: Path, profile: Profile | None, connection: Connection
 ) -> None:
@@ -229,6 +241,9 @@ def _send_results(
         outcome = ("end", "")
     except ValueError as error:
         outcome = ("refused", str(error))
+    except MemoryError:
+        limit = f"{MAX_MEMORY_BYTES >> 30} GB"
+        outcome = ("refused", f"{path.name}: reading it takes more than {limit} of memory.")
     except (EOFError, OSError):
         raise
     except Exception as error:

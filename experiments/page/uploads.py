@@ -109,7 +109,7 @@ class UploadReader:
             else:
                 yield from self._read_clip(path)
         except ValueError as error:
-            raise ValueError(_to_sentence(path.name, error)) from error
+            raise ValueError(_to_sentence(path, error)) from error
 
     def _personalize(self, profile: Profile) -> UploadReader:
         """Return a reader for a visitor with a profile of their own."""
@@ -177,7 +177,8 @@ class UploadReader:
             engine.close()
 
 
-def _to_sentence(name: str, error: ValueError) -> str:
-    """Return an error as a sentence that starts with the file's name and ends with a full stop."""
-    text = str(error).rstrip(".")
+def _to_sentence(path: Path, error: ValueError) -> str:
+    """Return an error as a sentence that starts with the file's name, without its folder."""
+    text, name = str(error).rstrip("."), path.name
+    text = text.replace(f"input={path}", name).replace(str(path), name)
     return (text if text.startswith(name) else f"{name}: {text}") + "."

@@ -17,6 +17,8 @@ from datamodules.readers.tables import find_separator, read_table_text, split_li
 from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import LANDMARK_SUFFIXES
 
+MAX_COLUMNS = 10_000  # each of which is examined
+
 
 @dataclass(frozen=True)
 class LandmarkRow:
@@ -120,6 +122,8 @@ def _read_lines(path: Path, is_labelled: bool) -> tuple[list[tuple[int, str]], s
     if not lines:
         raise ValueError("the file is empty")
     separator = find_separator(lines[0][1])
+    if lines[0][1].count(separator) >= MAX_COLUMNS:
+        raise ValueError(f"the file has more than {MAX_COLUMNS:,} columns")
     head = [split_line(line, separator) for _, line in lines[:51]]  # tell text from numbers
     columns = find_columns(head, is_labelled)
     columns = columns if is_labelled else replace(columns, label=None)

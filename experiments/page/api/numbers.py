@@ -11,10 +11,12 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from experiments.page.api.messages import Recording, Rows, explain_invalid
-from experiments.page.storage import Quota, UploadError, read_bounded
+from experiments.page.storage import Quota, TooLargeError, UploadError, read_bounded
 
 MAX_JSON_BYTES = 8_000_000  # a minute of 8 channels at 1000 Hz
+MAX_JSON_ROWS = 100_000  # other visitors wait while they are parsed
 TOO_LARGE = f"JSON of more than {MAX_JSON_BYTES / 1e6:g} MB is not read; send a file instead."
+TOO_LONG = f"JSON of more than {MAX_JSON_ROWS:,} rows is not read; send a file instead."
 FILE_NAMES = {"landmarks": "landmarks.npy", "samples": "samples.npy"}
 
 
@@ -31,6 +33,8 @@ async def write_numbers(request: Request, folder: Path, quota: Quota) -> Path:
 
 
 def _write_array(content: bytes, folder: Path) -> Path:
+    if content.count(b"[") > MAX_JSON_ROWS + 1:
+        raise TooLargeError(TOO_LONG)
     try:
         recording = Recording.model_validate_json(content)
     except ValidationError as error:

@@ -17,6 +17,12 @@ from unvoiced import Recognizer
 from unvoiced.vision.models import locate_hand_model
 
 
+LONG_JSON = {
+    "content": b'{"landmarks": [' + b"[1]," * 100_001 + b"[1]]}",
+    "headers": {"content-type": "application/json"},
+}
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
     try:
@@ -45,7 +51,10 @@ def test_a_program_sends_files_and_gets_json(client: TestClient) -> None:
         ({"files": {"files": ("a.jpg", bytes(2_000_000))}}, 413, "maximum allowed size of 1 MB"),
         ({"files": {"file": ("a.jpg", b"")}}, 400, "Expected one file named files"),
         ({"content": b"\xff\xd8"}, 400, "Expected one file as multipart/form-data"),
+        (LONG_JSON, 413, "JSON of more than 100,000 rows is not read"),
         ({"files": {"files": ("a.exe", b"MZ")}}, 422, "a.exe is of a kind that is not read here"),
+        ({"files": {"files": ("a.npy", b"MZ")}}, 422, "a.npy: not a readable .npy file"),
+        ({"files": {"files": ("a.csv", b"1," * 20_000)}}, 422, "a.csv: the file has more than 10"),
     ],
 )
 def test_other_requests_get_a_sentence(
