@@ -16,7 +16,6 @@ from experiments.page.api import reading
 from unvoiced import Recognizer
 from unvoiced.vision.models import locate_hand_model
 
-
 LONG_JSON = {
     "content": b'{"landmarks": [' + b"[1]," * 100_001 + b"[1]]}",
     "headers": {"content-type": "application/json"},
