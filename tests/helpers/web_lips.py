@@ -130,6 +130,22 @@ READ_STREAMS = """async ({ app, cases }) => {
 }"""
 
 
+TAKE_LESSON = """async ({ labels, shots, images, fps }) => {
+  const load = (name) => import(new URL(name, document.baseURI));
+  const { Engine } = await load("engine.js"), { Teacher } = await load("teacher.js");
+  const teacher = new Teacher(await Engine.open(new Parts(null))), captured = [];
+  teacher.openLesson(labels, shots);
+  for (const [n, image] of images.entries()) {
+    const bytes = Uint8Array.from(atob(image), (one) => one.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+    const progress = await teacher.readFrame(bitmap, n / fps);
+    if (progress.captured) captured.push([n, progress.captured.name, progress.captured.read]);
+    bitmap.close();
+  }
+  const { content, comparison } = await teacher.finishLesson();
+  const packed = btoa(Array.from(content, (one) => String.fromCharCode(one)).join(""));
+  return { captured, comparison, packed };
+}"""
 WRITE_WORDS = """async ({ labels, steps }) => {
   const load = (name) => import(new URL(name, document.baseURI));
   const { WordComposer } = await load("word_composer.js"), { TextWriter } = await load("writer.js");

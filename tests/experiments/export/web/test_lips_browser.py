@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from experiments.export.web.about import describe_speech
 from experiments.export.web.app import write_app
+from experiments.page.teaching import compare_accuracy
 from tests.helpers.compose import compose_command
 from tests.helpers.faces import paint_scene
 from tests.helpers.pages import encode_jpeg
@@ -31,6 +32,7 @@ from tests.helpers.web_lips import (
     HEIGHT,
     READ_MOUTHS,
     READ_STREAMS,
+    TAKE_LESSON,
     TEACH_WORDS,
     WIDTH,
     WRITE_WORDS,
@@ -49,6 +51,7 @@ from unvoiced.streams.speech import (
     measure_noise,
 )
 from unvoiced.streams.trackers import MouthTracker
+from unvoiced.teaching.lesson import Lesson
 from unvoiced.teaching.support import SupportSet
 from unvoiced.teaching.words import WordCapturer
 from unvoiced.vision.videos import Video
@@ -381,6 +384,23 @@ def test_profiles_of_words_work_in_python_and_in_the_browser(shown, recognizer) 
         np.testing.assert_allclose(found, expected, atol=1e-4)
     own, corrected = support.measure_own_accuracy(), profile.measure_accuracy()
     assert answer["accuracies"] == pytest.approx([own, corrected])
+
+
+def test_a_lesson_keeps_the_words_of_python(shown, recognizer) -> None:
+    images = [cv2.resize(image, (320, 240)) for image in paint_words()]
+    lesson, captured = Lesson(recognizer, ["yes", "Zoë"], shots=1, hop_s=HOP_S), []
+    for number, image in enumerate(images):
+        if lesson.push(image, number / CAMERA_FPS):
+            captured.append([number, lesson.captured.label, lesson.captured.reading.label])
+    case = {"labels": lesson.labels, "shots": 1, "fps": CAMERA_FPS}
+    answer = shown.evaluate(TAKE_LESSON, case | {"images": encode_images(images)})
+    assert answer["captured"] == captured
+    assert [label for _, label, _ in captured] == ["yes", "Zoë"]
+    assert answer["comparison"] == compare_accuracy(lesson.support)
+    found = parse_profile(base64.b64decode(answer["packed"]))
+    expected = parse_profile(pack_profile(lesson.support.build_profile()))
+    assert found.classes == expected.classes and (found.labels == expected.labels).all()
+    np.testing.assert_allclose(found.embeddings, expected.embeddings, atol=1.5)  # grey levels
 
 
 # ---- the page
