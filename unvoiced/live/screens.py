@@ -79,7 +79,9 @@ def fit_image(image: np.ndarray) -> np.ndarray:
     """Return the image at the panel's height; a very wide one gets bars above and below."""
     factor = min(SCREEN_HEIGHT / image.shape[0], MAX_IMAGE_WIDTH / image.shape[1])
     width, height = (max(1, round(n * factor)) for n in (image.shape[1], image.shape[0]))
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    # Areas are slow to average, and without effect on images that are not much larger.
+    method = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
+    resized = cv2.resize(image, (width, height), interpolation=method)
     above = (SCREEN_HEIGHT - height) // 2
     below = SCREEN_HEIGHT - height - above
     colour = BACKGROUND_COLOUR

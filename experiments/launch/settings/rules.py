@@ -123,6 +123,7 @@ NODES: dict[str, Rule] = {
     "benchmark.steps": COUNT,
     "benchmark.rounds": integer(1, 10_000),
     "benchmark.samples": list_of(integer(2, 10**9)) | NULL,
+    "benchmark.recordings": FILE | NULL,
     "benchmark.callbacks": FLAG,
     "benchmark.phrases": integer(1, 100_000, "phrases") | NULL,
     "benchmark.memory_mb": integer(64, 10**7, "MiB") | NULL,
