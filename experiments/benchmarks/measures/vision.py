@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from unvoiced.streams.trackers import MouthTracker, TrackerSettings
 from unvoiced.vision.faces import FaceDetector
 from unvoiced.vision.hands import HandLandmarker
 from unvoiced.vision.images import load_image
-from unvoiced.vision.mediapipe_tasks import import_mediapipe, quiet_stderr
-from unvoiced.vision.models import locate_face_model, locate_hand_model
+from unvoiced.vision.mediapipe_tasks import import_mediapipe, open_task, quiet_stderr
+from unvoiced.vision.models import HAND_MODEL, locate_face_model, locate_hand_model
 from unvoiced.vision.videos import ALL_FRAMES, Video
 
 MAX_IMAGES, MAX_VIDEOS = 100, 10  # evenly chosen
@@ -65,7 +66,7 @@ def _measure_hands(config: DictConfig, files: list[Path]) -> Table:
     parts = {
         name: _time_each(config, name, read, files, found)
         for name, read in {
-            "MediaPipe alone": _open_mediapipe(),
+            "MediaPipe alone": _MediaPipeAlone().find_hand,
             "this suite": _open_landmarker(),
         }.items()
     }
@@ -95,19 +96,23 @@ def _time_each(
     return measure
 
 
-def _open_mediapipe() -> Callable[[Path], bool]:
-    """Return a function that tells whether MediaPipe finds a hand in a file, with its defaults."""
-    mediapipe = import_mediapipe()
-    from mediapipe.tasks.python import BaseOptions, vision
+class _MediaPipeAlone:
+    """MediaPipe's hand landmarker with its defaults."""
 
-    model = BaseOptions(model_asset_buffer=locate_hand_model(None).read_bytes())
-    with quiet_stderr():
-        task = vision.HandLandmarker.create_from_options(
-            vision.HandLandmarkerOptions(base_options=model, num_hands=1)
-        )
-    return lambda path: bool(
-        task.detect(mediapipe.Image.create_from_file(str(path))).hand_landmarks
-    )
+    def __init__(self) -> None:
+        self._mediapipe, model = import_mediapipe(), locate_hand_model(None)
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        base = BaseOptions(model_asset_buffer=model.read_bytes())
+        options = vision.HandLandmarkerOptions(base_options=base, num_hands=1)
+        create = partial(vision.HandLandmarker.create_from_options, options)
+        self._task = open_task(create, self, model, HAND_MODEL)
+
+    def find_hand(self, path: Path) -> bool:
+        """Return whether there is a hand in an image's file."""
+        image = self._mediapipe.Image.create_from_file(str(path))
+        with quiet_stderr():
+            return bool(self._task.detect(image).hand_landmarks)
 
 
 def _open_landmarker() -> Callable[[Path], bool]:
