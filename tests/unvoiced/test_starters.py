@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from datamodules.asl import SimulatedHands
+from datamodules.lipread import SimulatedMouths
 from unvoiced import Recognizer, starters
 from unvoiced.tasks import get_starter, list_tasks, locate_starter
 
@@ -34,6 +35,13 @@ def test_letters_of_simulated_people_are_read() -> None:
     answers = [recognizer.read(sample.features).label for sample in hands]
     labels = [sample.label for sample in hands]
     assert np.mean([a == b for a, b in zip(answers, labels, strict=True)]) > 0.85
+
+
+def test_some_words_of_simulated_people_are_read() -> None:
+    recognizer = Recognizer.starter("lipread")
+    clips = SimulatedMouths(1, 1, recognizer.classes, seed=99).samples()
+    answers = [(recognizer.read(clip.features).label, clip.label) for clip in clips]
+    assert np.mean([a == b for a, b in answers]) > 0.6
 
 
 def test_a_changed_or_missing_file_is_refused(

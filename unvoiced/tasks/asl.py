@@ -42,7 +42,7 @@ ASL = register_task(
             sha256="3b28fc43526cbe2142891c09f8d8c1d01bd86dcd4644cca7c341fe579287355c",
             trained_on="2,000 simulated hands alone",
             reads="81 of 100 letters of six people whom it has never seen",
-            teaching="97 of 100",
+            teaching="97 of 100 after one recording per letter,",
         ),
     )
 )

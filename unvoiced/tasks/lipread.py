@@ -2,6 +2,7 @@
 
 from unvoiced.augmentation import WORD_WARPS
 from unvoiced.files import VIDEO_SUFFIXES
+from unvoiced.starters import Starter
 from unvoiced.tasks.spec import TaskSpec, register_task
 
 LIPREAD = register_task(
@@ -34,5 +35,12 @@ LIPREAD = register_task(
         not_found="No face is in sight.",
         not_sure="A face; no word that is sure.",
         simulated_source="on mouths that a computer drew, not on people",
+        starter=Starter(
+            file="words.onnx",
+            sha256="efec0da4501bfd4ec79f0bce2498351e3b56014e459caff68c8a1624e7c38cbb",
+            trained_on="120 simulated mouths alone",
+            reads="28 of 100 words of ten people whom it has never seen",
+            teaching="77 of 100 after three recordings per word,",
+        ),
     )
 )
