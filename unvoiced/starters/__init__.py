@@ -1,7 +1,7 @@
 """Models to start with, trained on simulated people alone; each belongs to a task.
 
 The task's ``TaskSpec`` names its model, with the sha256 of the file and what was measured with
-exactly this file. docs/starters.md has the commands that make them.
+exactly this file. docs/models/starters.md has the commands that make them.
 """
 
 from __future__ import annotations
