@@ -14,7 +14,7 @@ from experiments.launch.build import build_module, build_trainer
 # The profiler's names of an epoch, a step, and the wait for the next batch.
 EPOCH_ACTION = "run_training_epoch"
 STEP_ACTION = "run_training_batch"
-NEXT_BATCH_ACTION = "[_TrainingEpochLoop].train_dataloader_next"
+NEXT_BATCH_ACTION = "train_dataloader_next"  # of any epoch loop
 
 
 def profile_training(
@@ -40,4 +40,7 @@ def profile_training(
     trainer = build_trainer(config, max_epochs=epochs, profiler=profiler, **limits)
     trainer.callbacks += callbacks
     trainer.fit(build_module(config, data), data)
-    return dict(profiler.recorded_durations)
+    return {
+        NEXT_BATCH_ACTION if name.endswith(f".{NEXT_BATCH_ACTION}") else name: seconds
+        for name, seconds in profiler.recorded_durations.items()
+    }
