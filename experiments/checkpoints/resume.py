@@ -83,7 +83,10 @@ def _value_of(key: str, arguments: list[str]) -> str:
 
 def _is_free(folder: Path) -> bool:
     """Return whether a folder holds at most what a run writes first."""
-    return not folder.exists() or {path.name for path in folder.iterdir()} <= {".hydra"}
+    from datamodules.store.locks import LOCK_NAME
+
+    first = {".hydra", LOCK_NAME}  # a run that is killed leaves its lock
+    return not folder.exists() or {path.name for path in folder.iterdir()} <= first
 
 
 def find_checkpoint_to_resume(resume: str) -> Path | None:

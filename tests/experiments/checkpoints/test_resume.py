@@ -62,6 +62,16 @@ def test_saved_overrides_change_with_the_first_step_alone(tmp_path: Path) -> Non
     assert not [*saved.parent.glob("*.partial")]
 
 
+def test_a_run_that_was_killed_at_once_starts_over(tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".lock").touch()
+    command = ["task=asl", f"resume={tmp_path}"]
+    assert merge_saved_overrides(command) == command
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SystemExit, match="is not a run folder"):
+        merge_saved_overrides(command)
+
+
 def test_resume_refuses_other_folders(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="is not a run folder"):
         merge_saved_overrides([f"resume={tmp_path}"])
