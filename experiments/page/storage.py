@@ -32,7 +32,11 @@ BodyWriter = Callable[["Request", Path, "Quota"], Awaitable[Path]]
 
 
 class TooLargeError(ValueError):
-    """More bytes or files than may be stored."""
+    """More bytes than may be stored."""
+
+
+class TooManyError(ValueError):
+    """More files than may be stored at a time."""
 
 
 class UploadError(ValueError):
@@ -107,7 +111,8 @@ class Quota:
         """Reserve space for a file.
 
         Raises:
-            TooLargeError: the file is too large, or there are too many others.
+            TooLargeError: the file is too large.
+            TooManyError: other files are still being read.
         """
         if size > self.file_bytes:
             raise TooLargeError(self.too_large)
@@ -115,7 +120,7 @@ class Quota:
             self._reservations = [r for r in self._reservations if not r.path or r.path.exists()]
             count = sum(reservation.client == client for reservation in self._reservations)
             if count >= FILES_PER_CLIENT or len(self._reservations) >= self.files:
-                raise TooLargeError("Other uploads are still being read. Try again in a minute.")
+                raise TooManyError("Other uploads are still being read. Try again in a minute.")
             self._reservations.append(Reservation(client, size))
             return self._reservations[-1]
 
@@ -178,6 +183,8 @@ async def store_upload(
         reservation = quota.reserve(client, _get_announced_bytes(request, quota))
     except TooLargeError as error:
         raise UploadError(str(error), 413) from error
+    except TooManyError as error:
+        raise UploadError(str(error), 429) from error
     try:
         reservation.path = await (write_body or _write_upload)(request, folder, quota)
     except TooLargeError as error:

@@ -23,7 +23,7 @@ from experiments.page.hosts import AllowedHosts
 from experiments.page.storage import (
     FOLDER_PREFIX,
     Quota,
-    TooLargeError,
+    TooManyError,
     make_safe_name,
     temporary_folder,
 )
@@ -224,14 +224,14 @@ def test_a_visitor_stores_few_files_and_all_together_not_many() -> None:
     with open_client(Recognizer(PointingNetwork())) as client:
         first, second, third = (send_upload(client, 2**19) for _ in range(3))
         assert [first.status_code, second.status_code] == [200, 200]
-        assert third.status_code == 413 and "Try again" in third.text
+        assert third.status_code == 429 and "Try again" in third.text
         Path(first.json()[0]).unlink()  # it was read
         assert send_upload(client, 10).status_code == 200
         assert len(list_stored(client)) == 2
     quota = Quota(100, files=4)
     for visitor in "aabb":
         quota.reserve(visitor, 100)
-    with pytest.raises(TooLargeError, match="Try again"):
+    with pytest.raises(TooManyError, match="Try again"):
         quota.reserve("c", 1)
 
 
@@ -247,7 +247,7 @@ def test_many_uploads_at_once_stay_within_the_limits() -> None:
 
     with open_client(Recognizer(PointingNetwork())) as client:
         codes = asyncio.run(flood(client.app))
-        assert codes.count(200) == 2 == len(list_stored(client)) and codes.count(413) == 28
+        assert codes.count(200) == 2 == len(list_stored(client)) and codes.count(429) == 28
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ BODY = {  # of /api/read, which FastAPI does not parse
 }
 REFUSALS = (401, 403)  # by the name, the password or the origin
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (400, *REFUSALS, 408, 410, 413, 422, 500)
+    status: {"model": ErrorAnswer} for status in (400, *REFUSALS, 408, 410, 413, 422, 429, 500)
 }
 
 

@@ -139,7 +139,8 @@ class Connection:
 
     async def _refuse(self, sentence: str, code: int | None) -> bool:
         """Send why a message was refused, and close the connection if there is a code."""
-        await self._send(ErrorMessage(error=escape_controls(sentence)).model_dump())
+        text = escape_controls(sentence.rstrip("."))
+        await self._send(ErrorMessage(error=f"{text[:1].upper()}{text[1:]}.").model_dump())
         if code is not None:
             await self.socket.close(code)
         return code is None

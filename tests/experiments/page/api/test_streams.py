@@ -104,8 +104,8 @@ IMAGE_FAULTS = [
     ("text", " " * (MAX_TEXT_BYTES + 1), "larger than 256 kB"),
     ("text", '{"type": "accept", "text": "WATER"}', "This suggestion is not offered"),
     ("text", '{"type": "samples", "samples": [[1]]}', "reads images, not samples"),
-    ("bytes", b"\xff\xd8 junk", "the image is truncated"),
-    ("bytes", b"", "the file is empty"),
+    ("bytes", b"\xff\xd8 junk", "The image is truncated."),
+    ("bytes", b"", "The file is empty."),
     ("bytes", bytes(MAX_FRAME_BYTES + 1), "The frame is larger than 2 MB"),
 ]
 
