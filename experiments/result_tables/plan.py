@@ -75,6 +75,23 @@ def has_tables(config: DictConfig) -> bool:
     return bool(OmegaConf.select(config, "results.tables"))
 
 
+def refuse_swept_tables(config: DictConfig) -> None:
+    """Refuse several values of ``results=`` or its settings, which no grid can combine.
+
+    Raises:
+        ValueError: with the setting and what to write instead.
+    """
+    from experiments.launch.command import typed_overrides
+
+    for one in typed_overrides(config):
+        key = one.key_or_group
+        if key.partition(".")[0] == "results" and one.is_sweep_override():
+            advice = "Use results=all, or a command for each table"
+            if key != "results":
+                advice = f"Write a list as {key}=[a,b]"
+            raise ValueError(f"{key}= has several values; expected one. {advice}.")
+
+
 def read_rows(config: DictConfig) -> list[Row]:
     """Return the rows of all tables that ``results=`` names, as ``results.rows=`` selects them.
 
@@ -190,15 +207,23 @@ def list_test_overrides(cell: Cell, folder: Path) -> tuple[str, ...]:
 
 
 def require_sets(config: DictConfig, rows: list[Row]) -> None:
-    """Refuse prepared sets of the rows that do not exist.
+    """Refuse prepared sets of the rows that do not exist, or are not prepared.
 
     Raises:
         ValueError: with the setting and the path.
     """
+    from datamodules.store.samples import META_NAME
     from experiments.launch.requirements import require_path
 
     for name in dict.fromkeys(name for row in rows for name in row.sets):
-        require_path(f"results.{name}", config.results[name], " stage=prepare makes it.")
+        key, value = f"results.{name}", config.results[name]
+        require_path(key, value, " stage=prepare makes it.")
+        for folder in [value] if isinstance(value, str) else value:
+            if not Path(folder, META_NAME).is_file():
+                raise ValueError(
+                    f"{key}={folder} has no {META_NAME}; expected a prepared set, which "
+                    "stage=prepare makes."
+                )
 
 
 def count_cells(cells: list[Cell]) -> str:

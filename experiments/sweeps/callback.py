@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
 from experiments.launch.errors import SHOW_TRACEBACK
 from experiments.launch.run_lock import HELD_LOCK, hold_lock
-from experiments.result_tables.plan import has_tables
+from experiments.result_tables.plan import has_tables, refuse_swept_tables
 from experiments.sweeps.job_status import SWEEP_ACTIVITY, Job, find_jobs
 
 SHOWN_FAILURES = 10
@@ -40,6 +40,7 @@ class Sweep(Callback):
 
     def _start_sweep(self, config: DictConfig) -> None:
         _require_numbered_folders(config)
+        refuse_swept_tables(config)
         folder = Path(config.hydra.sweep.dir)
         hold_lock(folder, SWEEP_ACTIVITY)
         HELD_LOCK.enter_context(STOP_SIGNALS.handle())

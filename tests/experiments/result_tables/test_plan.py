@@ -11,11 +11,15 @@ from experiments.launch.command import ValidateCommand, validate_command
 from experiments.launch.settings.result_rules import accepts_tables
 from experiments.launch.settings.suggestions import CONF, list_known_keys
 from experiments.result_tables.collect import collect_results, hash_code
-from experiments.result_tables.plan import list_cells, list_trainings, read_rows
+from experiments.result_tables.plan import (
+    list_cells,
+    list_trainings,
+    read_rows,
+    refuse_swept_tables,
+)
 from experiments.result_tables.sweeper import list_tests
 from experiments.sweeps.job_status import find_jobs, split_override
 from tests.helpers.commands import compose_arguments
-from tests.helpers.paths import ROOT
 from tests.helpers.sweeps import write_trained_job
 
 FILES = sorted((CONF / "results").glob("*.yaml"))
@@ -45,6 +49,7 @@ def test_the_last_row_of_a_table_is_a_valid_command(path: Path, tmp_path: Path) 
 
 
 def compose_tables(folder: Path, *arguments: str) -> Any:
+    (folder / "meta.json").touch()
     config = compose_arguments(["results=asl", f"results.letters={folder}", *arguments])
     config.hydra.overrides.task = list(arguments)
     return config
@@ -66,14 +71,22 @@ def test_a_row_needs_its_sets_and_tests_share_a_training(tmp_path: Path) -> None
     config.results.letters = str(tmp_path / "missing")
     with pytest.raises(ValueError, match="does not exist"):
         list_cells(config)
+    (tmp_path / "missing").mkdir()
+    with pytest.raises(ValueError, match="expected a prepared set"):
+        list_cells(config)
     config.results.rows = ["simulated", "sim"]
     with pytest.raises(ValueError, match="has no row sim; rows: simulated, recommended"):
         read_rows(config)
-    for typed, message in (("fold=1", "whose rows set it"), ("epochs=1,2", "several values")):
-        config = compose_tables(tmp_path)
+    for check, typed, message in (
+        (list_cells, "fold=1", "whose rows set it"),
+        (list_cells, "epochs=1,2", "several values"),
+        (refuse_swept_tables, "results=asl,emg", "Use results=all"),
+        (refuse_swept_tables, "results.letters=a,b", r"as results\.letters=\[a,b\]"),
+    ):
+        config.results.letters, config.results.rows = str(tmp_path), None
         config.hydra.overrides.task = [typed]
         with pytest.raises(ValueError, match=message):
-            list_cells(config)
+            check(config)
 
 
 def test_results_of_jobs_are_collected_by_cell(
@@ -81,7 +94,7 @@ def test_results_of_jobs_are_collected_by_cell(
 ) -> None:
     monkeypatch.setattr("experiments.result_tables.collect.hash_set", lambda _: "hash")
     config = compose_tables(tmp_path, "results.seeds=1", "results.rows=[simulated]")
-    config.results.letters, config.hydra.overrides.task = str(ROOT / "tests"), []
+    config.hydra.overrides.task = []
     cells = list_cells(config)
     assert not list_tests(cells, tmp_path)  # nothing is trained
     write_trained_job(tmp_path / "0", 0.9, list(cells[0].fit))
