@@ -27,6 +27,7 @@ from unvoiced.text import escape_controls
 
 LOGGER = logging.getLogger(__name__)
 CLEANUP_S = (30, 300)  # how often Gradio looks for old uploads, and their age, seconds
+QUEUE_POLL_S = 0.02  # seconds between looks at the queue of uploads; Gradio's own is 0.001
 MAX_DRAWN_POINTS = 2000  # per channel
 SIGNAL_COLOR, AXIS_COLOR = "#0d9488", "#7c8aa0"  # readable on white and on black
 ADD_KEYS = """async (file) => [file, await window.unvoiced.requireProfileKey(),
@@ -88,6 +89,7 @@ def build_page(
     page.queue(
         max_size=settings["queue"], default_concurrency_limit=settings["readers"], api_open=False
     )
+    page._queue.sleep_when_free = QUEUE_POLL_S
     return page
 
 
