@@ -202,6 +202,11 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
         (key, lambda c: c.stage != "benchmark" or c.benchmark.false_activations, SILENCE)
         for key in ("input", "crop", "live.*", "input_reader.*", "benchmark.minutes")
     ),
+    (
+        "benchmark.measure",
+        lambda c: not any(c.benchmark[n] for n in ("callbacks", "phrases", "false_activations")),
+        "no other benchmark (benchmark.callbacks, phrases or false_activations)",
+    ),
     ("doctor.settle_s", lambda c: str(c.input).startswith("camera:"), "input=camera:0"),
     ("adapt.shots", lambda c: c.input, "input=camera:0 or a video"),
     ("adapt.classes", lambda c: c.input, "input=camera:0 or a video"),

@@ -34,7 +34,7 @@ def run(config: DictConfig) -> float:
 
 def measure_tables(config: DictConfig) -> Sequence[Table]:
     """Return the tables of the chosen benchmarks; imports only those."""
-    if config.benchmark.samples:
+    if config.benchmark.samples and "scale" not in config.benchmark.measure:
         names = ["scale"]
     elif config.benchmark.callbacks:
         names = ["callbacks"]

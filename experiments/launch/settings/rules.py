@@ -32,6 +32,7 @@ from experiments.launch.settings.rule_kinds import (
 from experiments.launch.settings.training_rules import MODEL, TRAINING
 from unvoiced.validation import FLAG, NULL, Rule, choice, integer, list_of, number, text
 
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 ROOT: dict[str, Rule] = {
     "task": NAME,
     "stage": NAME,
@@ -53,7 +54,7 @@ ROOT: dict[str, Rule] = {
     "resume": text("a run folder or a checkpoint in one") | NULL,
     "calibrate": integer(0, 10_000, "recordings of each class"),
     "fold": integer(0, 100_000),
-    "compile": FLAG,
+    "compile": FLAG | choice(*COMPILE_MODES) | NULL,
     "oversubscribe": FLAG,
     "size": choice("full", "tiny"),
     "run_dir": FOLDER,

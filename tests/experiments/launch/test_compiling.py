@@ -13,14 +13,17 @@ from experiments.launch.compiling import compile_network
 from tests.helpers.command_line import run_command
 
 
-def test_a_missing_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("mode", "written"), [(True, "true"), ("max-autotune", "max-autotune")])
+def test_a_missing_compiler_is_one_sentence(
+    mode: bool | str, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no compiler\nin a long traceback")
 
     monkeypatch.setattr(torch, "compile", fail)
-    config, module = SimpleNamespace(compile=True), SimpleNamespace(net=nn.Linear(2, 2))
+    config, module = SimpleNamespace(compile=mode), SimpleNamespace(net=nn.Linear(2, 2))
     trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")))
-    with pytest.raises(ValueError, match=r"compile=true: .* cpu here \(no compiler\); .* g\+\+"):
+    with pytest.raises(ValueError, match=rf"compile={written}: .*\(no compiler\); .* g\+\+"):
         compile_network(config, module, trainer)
 
 
