@@ -13,11 +13,13 @@ const TOLERANCE_S = 1e-9;  // rounding of times
 export class LipStream {
   static writtenKinds = ["released"];
 
-  /** @param {import("./recognizer.js").Recognizer} recognizer predicts words */
-  constructor(recognizer) {
+  /**
+   * @param {import("./recognizer.js").Recognizer} recognizer predicts words
+   * @param {FaceDetector} [detector] that streams share
+   */
+  constructor(recognizer, detector = new FaceDetector(recognizer.about.app.detector)) {
     const { app, frame } = recognizer.about, { settings } = app;
-    Object.assign(this, { recognizer, app, settings, fps: frame.rate, shape: frame.shape });
-    this.detector = new FaceDetector(app.detector);
+    Object.assign(this, { recognizer, detector, app, settings, fps: frame.rate, shape: frame.shape });
     this.minProbability = settings.min_probability;
     this.restart();
   }
@@ -44,9 +46,7 @@ export class LipStream {
 
   /** Return another stream of the same models, such as for a file. */
   openAnother() {
-    const stream = new LipStream(this.recognizer);
-    stream.detector = stream.tracker.detector = this.detector;
-    return stream;
+    return new LipStream(this.recognizer, this.detector);
   }
 
   /** Return the image itself: a capturer has a stream of its own. */
