@@ -1,7 +1,7 @@
 """Trained models in use, without PyTorch.
 
 ``Recognizer`` reads files, ``Engine`` reads streams, ``TextComposer`` finds the words that were
-spelled, and ``WordComposer`` tells words apart by their neighbours.
+spelled, and ``WordComposer`` distinguishes words by their neighbours.
 
 Needs NumPy and ONNX Runtime; images need OpenCV and MediaPipe, EMG needs SciPy. See
 requirements.txt in this folder. torch, lightning and hydra must not be imported here.

@@ -26,7 +26,7 @@ class TimeWarp:
     def list_indices(self, length: int) -> np.ndarray:
         """Return which frame each frame of the copy is, (length,) int64.
 
-        What is missing at the ends is the mirror image of what is next to it.
+        The ends are padded with mirrored samples (reflection padding).
         """
         last = length - 1
         time = (np.arange(length) - last / 2) * self.speed + last / 2 + self.shift * length

@@ -1,4 +1,4 @@
-"""From the probabilities of held signs to words: what a person spelled, in spite of errors.
+"""Suggest words from the probabilities of held signs, in spite of errors.
 
 The holds form a lattice: each word of a list is compared with each span of holds, letter by letter,
 by the probabilities of all letters and not by the likeliest alone. The best sequence of words then
@@ -22,7 +22,7 @@ from unvoiced.writing.word_table import WordTable
 
 LETTERS = string.ascii_lowercase
 WORD_PENALTY = -3.0  # for each word, against splitting one word into short ones
-FIRST_MARGIN = 7.0  # by which the score of a longer text must exceed that of what is spelled
+FIRST_MARGIN = 7.0  # by which the score of a longer text must exceed that of the spelled text
 CANDIDATES = 24  # words that are kept for each span
 MAX_HOLDS = 200  # of one text; its beginning is settled
 MIN_PROBABILITY = 1e-3
@@ -50,9 +50,9 @@ class TextComposer:
     The text is never changed by itself: a suggestion holds when it is accepted.
 
     Args:
-        labels: what the columns of the probabilities stand for.
+        labels: labels of the columns of the probabilities.
         language: frequencies of words.
-        confusions: (labels, labels) counts of a test, true labels in rows; None for a model whose
+        confusions: (labels, labels) counts of a test, true labels in rows; None if the model's
             probabilities are taken as they are.
         phrases: quick phrases, suggested while their beginning is spelled.
 
@@ -169,7 +169,7 @@ class TextComposer:
     # ---- suggestions
 
     def propose(self, most: int = 3, previous: str | None = None) -> list[str]:
-        """Return the likeliest texts: what is spelled, words that begin so, and quick phrases.
+        """Return the likeliest texts: corrections, completions and quick phrases.
 
         The words as far as they are spelled come first, unless a longer text is far likelier.
 
@@ -261,7 +261,7 @@ class TextComposer:
 
 
 def list_missing_letters(labels: Iterable[str]) -> list[str]:
-    """Return the letters from A to Z that no label stands for, in upper case."""
+    """Return the letters from A to Z without a label, in upper case."""
     names = {label.lower() for label in labels}
     return [letter.upper() for letter in LETTERS if letter not in names]
 

@@ -2,7 +2,7 @@
 
 A promised coverage of 0.9 means: of the recordings of people like those that were measured, at most
 10 % get a wrong answer; each of the others gets the right one or none. The threshold is that of
-split conformal prediction, whose score is the probability of a wrong answer and 0 for a right one.
+split conformal prediction; its score is the probability of a wrong answer, 0 for a right one.
 Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005; in the form of
 Angelopoulos et al., "Conformal Risk Control", ICLR 2024, whose loss is 1 for a wrong answer.
 """
@@ -26,7 +26,7 @@ ROUNDING = 1e-9  # of sums of shares
 
 @dataclass(frozen=True)
 class ConfidenceTable:
-    """What a model answers to the recordings of some people, by the threshold of its probability.
+    """Answers of a model to recordings of some people, by the threshold of its probability.
 
     Each person counts equally, and each recording of a person.
 
@@ -50,7 +50,7 @@ class ConfidenceTable:
 
     @classmethod
     def from_plain(cls, plain: Any, place: str = "confidence") -> Self | None:
-        """Return the table of an untrusted dict; None of an empty one.
+        """Return the table of an untrusted dict; None for an empty one.
 
         Raises:
             ValueError: a value has another type, range or size than any table.
@@ -87,7 +87,7 @@ class ConfidenceTable:
         return self.thresholds[int(np.argmax(allowed))]
 
     def describe_threshold(self, coverage: float) -> str:
-        """Return the threshold of a promise in words, with what was measured."""
+        """Describe the threshold of a promise and the measurement behind it."""
         threshold = self.find_threshold(coverage)
         step = self.thresholds.index(threshold)
         right = 1 - self.wrong[step] / max(self.answered[step], ROUNDING)
@@ -155,7 +155,7 @@ def measure_confidence(
         ValueError: there is no row.
     """
     if not len(probabilities):
-        raise ValueError("There is no recording whose answers could be measured.")
+        raise ValueError("There is no recording to measure answers of.")
     probabilities = np.nan_to_num(probabilities, nan=0.0)  # no threshold answers these
     weights = weigh_recordings(people, recordings)
     thresholds = _choose_thresholds(probabilities[~correct])

@@ -60,7 +60,7 @@ class Engine:
 
         Args:
             frame: an image (H, W, 3) uint8 RGB, or EMG samples (n, C) as recorded.
-            seconds: time of the frame on the stream's own clock. While it stands still or goes
+            seconds: time of the frame on the stream's own clock. While it does not advance or runs
                 backwards, nothing is decided.
             bgr: the image is BGR, as OpenCV reads it.
 
@@ -89,7 +89,7 @@ class Engine:
         self._writer.add(label)
 
     def accept(self, choice: int | str = 0) -> bool:
-        """Replace what is being spelled or read by a suggestion; a space follows letters.
+        """Replace the current word by a suggestion; a space follows letters.
 
         Args:
             choice: the suggestion, or its number from 0. Give the text where the suggestions may
@@ -129,7 +129,7 @@ class Engine:
 
     @property
     def suggestions(self) -> tuple[str, ...]:
-        """Up to three texts for what is being spelled or read, the likeliest first."""
+        """Up to three suggestions for the current word, the likeliest first."""
         return self._writer.suggestions
 
     @property

@@ -1,4 +1,4 @@
-"""How often a model writes something while nobody speaks or signs, by the threshold."""
+"""Rate of false activations: answers without speech or signs, by threshold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_STEPS = 64  # of a curve
 
 @dataclass(frozen=True)
 class FalseActivations:
-    """What a model wrote in streams of silence, and in streams of words, by its threshold.
+    """Answers of a model in streams of silence and of words, by its threshold.
 
     Attributes:
         thresholds: rising probabilities from which answers were written.
@@ -36,7 +36,7 @@ class FalseActivations:
 
     @classmethod
     def from_plain(cls, plain: Any, place: str = "false_activations") -> Self | None:
-        """Return the curve of an untrusted dict; None of an empty one.
+        """Return the curve of an untrusted dict; None for an empty one.
 
         Raises:
             ValueError: a value has another type, range or size than any curve.
@@ -84,7 +84,7 @@ class FalseActivations:
         return max(self.kept[step] for step in allowed) if len(allowed) else None
 
     def describe_threshold(self, per_hour: float) -> str:
-        """Return the threshold of a promise in words, with what was measured."""
+        """Describe the threshold of a promise and the measurement behind it."""
         step = self.thresholds.index(self.find_threshold(per_hour))
         source = "simulated silence" if self.simulated else "silence"
         return (

@@ -1,4 +1,4 @@
-"""Frequencies of words and of pairs of words, for what is spelled or read word by word.
+"""Frequencies of words and of pairs of words, for spelled and word-by-word text.
 
 The lists are those of symspellpy (82,765 English words, 242,342 pairs): W. Garbe's SymSpell, made
 from Google Books Ngram data and SCOWL.
@@ -19,8 +19,8 @@ from unvoiced.writing.personal import check_words
 
 WORD_LIST = "frequency_dictionary_en_82_765.txt"
 PAIR_LIST = "frequency_bigramdictionary_en_243_342.txt"
-PERSONAL_RANK = 100  # a word of one's own is as frequent as the list's word of this rank
-PAIR_WEIGHT = 0.6  # share of a pair's own frequency beside that of its second word
+PERSONAL_RANK = 100  # a personal word is as frequent as the list's word of this rank
+PAIR_WEIGHT = 0.6  # share of a pair's own frequency; the rest is that of its second word
 ENGLISH_SPELLINGS = {"i": "I"}
 
 
@@ -30,15 +30,15 @@ class LanguageModel:
     Args:
         counts: how often each word occurs; words are lower-case.
         pairs: how often one word follows another, by ``"first second"``.
-        personal: words of one's own, such as names; they come before words of the list.
+        personal: the user's words, such as names; they come before words of the list.
 
     Attributes:
-        base: the model without the words of one's own, which models of several people share.
-        personal: the words of one's own as they are spelled.
+        base: the model without personal words, which models of several people share.
+        personal: the personal words as they are spelled.
         spellings: how words are written where that differs, such as ``anna`` as ``Anna``.
 
     Raises:
-        ValueError: too many words of one's own, or one that has no letters from A to Z.
+        ValueError: too many personal words, or one without letters from A to Z.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class LanguageModel:
         typical = ranked[min(PERSONAL_RANK, len(ranked)) - 1] if ranked else 1
         self.log_total = log(sum(counts.values()) or 1)
         self._log_counts = {word: log(count) for word, count in counts.items()}
-        self.log_typical = log(typical)  # of a word of one's own
+        self.log_typical = log(typical)  # of a personal word
         self.base: LanguageModel = self
         self._set_personal(personal)
 
     def with_personal(self, words: Iterable[str]) -> Self:
-        """Return the same model with other words of one's own; the lists are shared.
+        """Return the same model with other personal words; the lists are shared.
 
         Raises:
             ValueError: as of the class.
@@ -109,7 +109,7 @@ class LanguageModel:
 
 
 def english(personal: Sequence[str] = ()) -> LanguageModel:
-    """Return a model of English with words of one's own.
+    """Return a model of English with personal words.
 
     Raises:
         ValueError: symspellpy is not installed, or there are too many words.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# Settings whose name says that the value is secret, as key=value and in {key: value}, and
+# Settings with a name that marks the value as secret, as key=value and in {key: value}, and
 # user:password@ in an address.
 _NAME = r"(?:auth|\w*(?:password|passwd|passphrase|secret|token|credentials?|(?:api|access)_?key))"
 _SECRET = re.compile(rf"([+~]{{0,2}}(?:[\w./@-]*[._/])?{_NAME}=).+", re.DOTALL | re.IGNORECASE)

@@ -147,7 +147,7 @@ def check_names(place: str, value: Any, most: int = MAX_CLASSES) -> None:
 
 
 def check_table(place: str, value: Any, table: dict[str, Check]) -> None:
-    """Accept a dict whose keys are all in the table, and whose values pass its checks."""
+    """Accept a dict if the table has all of its keys and their checks accept its values."""
     require_fact(place, value, isinstance(value, dict), "a dict")
     for key, part in value.items():
         is_known = isinstance(key, str) and key in table

@@ -1,6 +1,6 @@
 """Personal profiles: a few recordings of one person correct a model's answers, without training.
 
-The correction is kernel ridge regression of what the model gets wrong on the person's own
+The correction is kernel ridge regression of the model's errors on the person's own
 recordings. With e the embedding (the vector before the network's last layer), centred on the mean
 of the recordings and normalised, and k(a, b) = exp(γ (e_a · e_b − 1)), the answer to x is
 
@@ -151,7 +151,7 @@ class Profile:
 
     @cached_property
     def _residuals(self) -> np.ndarray:
-        """(N, answers): what the model's own answers lack, times the scale."""
+        """(N, answers): errors of the model's own answers, times the scale."""
         targets = np.zeros((len(self.labels), len(self.classes)))
         targets[np.arange(len(self.labels)), self.labels] = 1
         targets[:, : self.num_known] -= self._own
@@ -211,14 +211,14 @@ def build_profile(
     recordings: Sequence[str],
     only_taught: bool = False,
 ) -> Profile:
-    """Return the profile of a person from what a model makes of their recordings.
+    """Return the profile of a person from a model's outputs on their recordings.
 
     Where a recording has many rows, as many of them are kept, evenly spread, as a small file holds.
 
     Args:
         task: the task of the model.
         model: the fingerprint of the model.
-        classes: what the model knows, of which C are all.
+        classes: all C classes of the model.
         log_probabilities: (N, C), the model's own.
         embeddings: (N, D).
         labels: of the N rows; names that the model does not know become classes.

@@ -41,7 +41,9 @@ def check_profile(
         ValueError: the profile does not belong to the model.
     """
     if profile.task != task:
-        raise ValueError(f"The profile is of task {profile.task}, and the model of task {task}.")
+        raise ValueError(
+            f"The profile belongs to task {profile.task}, and the model to task {task}."
+        )
     if fingerprint is None:
         raise ValueError(NO_EMBEDDING)
     if profile.model != fingerprint or list(profile.classes[: profile.num_known]) != list(classes):

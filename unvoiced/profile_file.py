@@ -133,7 +133,7 @@ def _unpack_embeddings(codes: np.ndarray, scales: np.ndarray) -> np.ndarray:
 
 
 def _unpack(content: bytes) -> dict[str, np.ndarray]:
-    """Read the arrays of an archive whose unpacked size is bounded."""
+    """Read the arrays of an archive, up to a limit of unpacked bytes."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check_entries(archive.infolist())

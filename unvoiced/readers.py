@@ -1,6 +1,6 @@
 """Whole recordings to one prediction: a function per kind of recording.
 
-A ``TaskSpec`` names one of them; what it needs is imported inside it.
+A ``TaskSpec`` names one of them; each imports its libraries when it is called.
 """
 
 from __future__ import annotations

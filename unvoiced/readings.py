@@ -34,7 +34,7 @@ class Reading:
     seen = former_name("annotated_image")
 
     def to_answer(self) -> Answer | None:
-        """Return what a correction of this answer needs; None if nothing was read."""
+        """Return the data to correct this answer; None if there was no answer."""
         if self.frames is None:
             return None
         inputs = self.frames if self.signal is None else self.signal
@@ -46,7 +46,7 @@ class Answer:
     """An answer that a person may correct.
 
     Attributes:
-        label: what was read.
+        label: the answer.
         frames: (T, *frame_shape) as a prepared set stores them.
         inputs: what ``Recognizer.embed`` takes: the frames, or a signal with scaled channels.
     """

@@ -138,7 +138,7 @@ class Recognizer:
         """How often the answers are wrong, by probability; None where it is unknown.
 
         With a profile it is that of its recordings, each left out in turn. Where no class has two
-        it is the model's own, but for text, whose confidence is of another kind.
+        it is the model's own, except for text, where the confidence is another quantity.
         """
         if self.profile is not None and (self.profile.confidence or self.spec.has_open_text):
             return self.profile.confidence
@@ -158,7 +158,7 @@ class Recognizer:
 
     @cached_property
     def known_classes(self) -> list[str]:
-        """The labels that the model itself tells apart.
+        """The labels of the model itself.
 
         Raises:
             ValueError: it writes open text.

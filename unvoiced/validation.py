@@ -59,7 +59,7 @@ class Rule:
         require(name, value, self.accepts(value), self.expected)
 
 
-NULL = Rule(lambda value: value is None, "null", is_text=True)  # beside a text
+NULL = Rule(lambda value: value is None, "null", is_text=True)  # next to a text
 FLAG = Rule(lambda value: isinstance(value, bool), "true or false")
 ANYTHING = Rule(lambda _: True, "any value")
 
@@ -116,7 +116,7 @@ def text(meaning: str, low: int = 1, high: int = 4096) -> Rule:
 
 
 def list_of(rule: Rule, low: int = 1, high: int = 100_000, meaning: str = "") -> Rule:
-    """Return the rule for lists whose items all follow ``rule``."""
+    """Return the rule for lists in which each item follows ``rule``."""
     count = f"{low}" if low == high else f"at least {low}"
     return Rule(
         lambda value: (
@@ -140,7 +140,7 @@ def is_number(value: Any) -> bool:
 
 
 def find_nearest(wanted: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is spelled most like ``wanted``; None if none is alike."""
+    """Return the known name that is spelled most like ``wanted``, or None."""
     from difflib import get_close_matches
 
     names = sorted(known)

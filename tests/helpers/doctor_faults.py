@@ -97,7 +97,7 @@ def harm_images(frames: Frames, outline: np.ndarray, size: float) -> Iterator[tu
     yield "blurred", "blurred", image_faults.blur_images(frames, 0.03 * size)
     yield "6 fps", "frame rate is too low", image_faults.slow_down(frames, 6)
     yield "uneven frames", "unevenly", image_faults.make_uneven(frames)
-    yield "frozen", "stands still", image_faults.freeze(frames, 0.1)
+    yield "frozen", "is frozen", image_faults.freeze(frames, 0.1)
 
 
 # ---- lips

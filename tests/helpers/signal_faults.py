@@ -6,7 +6,7 @@ import numpy as np
 
 
 def stop_channel(counts: np.ndarray, channel: int) -> np.ndarray:
-    """Let an electrode fall off halfway: its channel stands still."""
+    """Let an electrode fall off halfway: its channel stays constant."""
     changed = counts.astype(float)
     changed[len(changed) // 2 :, channel] = changed[len(changed) // 2, channel]
     return changed

@@ -1,1 +1,1 @@
-"""A self-test: what is wrong with the images or the signal, and what to do about it."""
+"""Self-test: find problems of the images or the signal, and their remedies."""

@@ -1,4 +1,4 @@
-"""The self-test of faces before a camera or in a video, whose lips are to be read."""
+"""The self-test of faces for lip-reading, before a camera or in a video."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LEAST_LIP_ORDER = 1.1
 
 @dataclass(frozen=True)
 class FaceFrame:
-    """What one image shows; lengths in pixels.
+    """Measurements of one image; lengths in pixels.
 
     Attributes:
         seconds: its time.

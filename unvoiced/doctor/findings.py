@@ -1,4 +1,4 @@
-"""The outcome of a check: what was measured, what is expected, what is wrong, what to do."""
+"""Findings of a check: measured value, expected value, problem and remedy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Fault(NamedTuple):
 
     Attributes:
         is_present: whether the measurement shows it.
-        problem: what is wrong, as a sentence without its full stop.
-        remedy: what to do, as a sentence without its full stop.
+        problem: as a sentence without its full stop.
+        remedy: instruction, as a sentence without its full stop.
     """
 
     is_present: bool
@@ -32,8 +32,8 @@ class Finding:
         is_ok: whether the measurement is as expected; None if it cannot be judged.
         measured: the measured value with its unit.
         expected: the range that is expected.
-        problem: what is wrong; empty if nothing is.
-        remedy: what to do about it.
+        problem: as a sentence; empty if there is none.
+        remedy: instruction that solves the problem.
     """
 
     check: str
@@ -64,7 +64,7 @@ def skip_check(check: str, reason: str) -> Finding:
 
 
 def summarize_findings(findings: Iterable[Finding]) -> str:
-    """Return what is wrong in one sentence."""
+    """Return the problem in one sentence."""
     problems = [finding.problem for finding in findings if finding.is_ok is False]
     if not problems:
         return ALL_FINE

@@ -1,4 +1,4 @@
-"""Frame rate, evenness of the frames, and images that stand still."""
+"""Check the frame rate, the regularity of frames, and for a frozen image."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def check_timing(timing: FrameTiming | None, least_fps: float) -> list[Finding]:
     )
     frozen = Fault(
         timing.frozen_s >= FROZEN_S,
-        "The image stands still",
+        "The image is frozen",
         "check the camera's cable and the program that gives its image, and start it again",
     )
     pauses = f"intervals up to {timing.unevenness:.1f} medians, longest {timing.pause_s:.2f} s"

@@ -27,12 +27,12 @@ MAX_EXTENT = 1.0  # of the image's width or height; the largest of 441 real hand
 MAX_OUTSIDE = 2  # points beyond the edge, of 21; at most 2 of 441 real hands
 MAX_OVERSHOOT = 0.11  # of the image, beyond its edge: up to 0.06 in stills, 0.1 in films
 MAX_SPEED = 2.0  # hand sizes per second, the median over the frames
-LEAST_SIDE_SCORE = 0.9  # of MediaPipe's confidence, from which left and right are told apart
+LEAST_SIDE_SCORE = 0.9  # lowest confidence of MediaPipe at which left and right are distinguished
 
 
 @dataclass(frozen=True)
 class HandFrame:
-    """What one image shows.
+    """Measurements of one image.
 
     Attributes:
         seconds: its time.
@@ -242,12 +242,12 @@ def _check_movement(shown: Sequence[HandFrame], has_times: bool) -> Finding:
 def _check_mirroring(shown: Sequence[HandFrame], hand: str | None) -> Finding:
     sides = [frame.handedness for frame in shown if frame.handedness]
     if not sides or max(frame.num_hands for frame in shown) > 1:
-        return skip_check("mirroring", "left and right cannot be told apart here")
+        return skip_check("mirroring", "left and right cannot be distinguished here")
     seen = max({*sides}, key=sides.count).lower()
     share = sides.count(seen.capitalize()) / len(sides)
     measured = f"a {seen} hand, in {share:.0%} of the images"
     if hand is None:
-        # A mirrored left hand looks like a right hand: no image tells them apart by itself.
+        # A mirrored left hand looks like a right hand: a single image cannot distinguish them.
         return skip_check("mirroring", f"{measured}; set doctor.hand= to the hand that you show")
     fault = Fault(
         seen != hand,

@@ -2,7 +2,7 @@
 
 Limits: of 690 stills of hands and 34 videos of a face, the darkest has a mean grey of 100 and the
 brightest 198; at most 35 % of an image and 16 % of a hand are white; a hand is at least 0.32 times
-as bright as what lies around it, and its grey at least 43; in 217 of them, 99 % of the hands keep
+as bright as its surroundings, and its grey at least 43; in 217 of them, 99 % of the hands keep
 at most 0.56 of their fine detail after a blur and all faces 0.47, and at least 0.58 if they were
 blurred before by 3 % of their size; never are 2 % of an image dark and 2 % bright at a time.
 """
@@ -25,7 +25,7 @@ SHADOW_GREY, LIGHT_GREY, SILHOUETTE_SHARE = 35, 190, 0.08  # of 255; of an image
 MAX_BLUR = 0.58  # share of the fine detail that a blur leaves
 BLUR_SIDE = 160  # pixels of the longer side of the examined part
 FINE_SIGMA, COARSE_SIGMA = 1.5, 3.0  # pixels; a finer one would show the noise of the sensor
-LEAST_SIDE = 24  # pixels of a part whose sharpness can be measured
+LEAST_SIDE = 24  # smallest part for a measurement of sharpness, pixels
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _check_backlight(lights: Sequence[Light], subject: str) -> Finding:
         "turn so that the window or lamp is in front of you",
     )
     measured = f"{subject} {inside:.0f}, around it {outside:.0f} of 255"
-    limits = f"{subject} {BACKLIT_GREY:g} or more, or {BACKLIT_RATIO:g} times what is around it"
+    limits = f"{subject} {BACKLIT_GREY:g} or more, or {BACKLIT_RATIO:g} times its surroundings"
     return judge_faults("backlight", measured, limits, [fault])
 
 

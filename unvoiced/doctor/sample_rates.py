@@ -1,4 +1,4 @@
-"""Whether a sample rate is right, by what the source states, by the clock, and by hum."""
+"""Check a sample rate against the source's metadata, the clock and mains hum."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def is_hum(line: SpectralLine | None) -> bool:
 
 
 def estimate_by_hum(rate: float, line: SpectralLine | None) -> float | None:
-    """Return the common sample rate at which a line would be hum of 50 or 60 Hz; None if none is.
+    """Return the usual sample rate at which a line would be hum of 50 or 60 Hz, or None.
 
     Hum at 50 or 60 Hz confirms the assumed rate.
     """

@@ -49,7 +49,7 @@ class SignalMeasurement:
         extreme: share of samples that have the highest or lowest value.
         rms_uv: strength after the filter, µV.
         flatness: of the spectrum above ``NOISE_BAND_HZ``: near 1 for noise.
-        motion: share of the windows whose slow movement is ``motion_ratio`` times the strength.
+        motion: share of the windows with a slow movement of ``motion_ratio`` times the strength.
         line: hum before the filter; None for a short signal.
         line_ratio: amplitude of the hum before the filter over the strength of the EMG after it.
         line_left: hum after the filter; None for a short signal.

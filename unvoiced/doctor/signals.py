@@ -30,14 +30,14 @@ MAX_LINE_RATIO = 100.0  # hum before the filter over EMG; about 25 at most in re
 MOTION_RATIO, MAX_MOTION = 20.0, 0.3  # movement over EMG; share of the time, 0.2 in real ones
 # Strengths and correlations of the channels fit the right order best, of all swaps of two channels,
 # in 112 of 117 recordings of the same session, in 53 of 56 of another session with the same layout,
-# and in none of 235 of other layouts: an order cannot be told from a layout.
+# and in none of 235 of other layouts: an order cannot be distinguished from a layout.
 ORDER_NOTE = "cannot be known: electrode placements differ more than channels; compare the labels"
 UNITS = {"volts": 1e6, "millivolts": 1e3, "nanovolts": 1e-3}  # µV
 
 
 @dataclass(frozen=True)
 class SignalFacts:
-    """What is known of a signal besides its samples.
+    """Metadata of a signal.
 
     Attributes:
         emg_filter: of the model, or as the reader is set.
@@ -60,7 +60,7 @@ class SignalExamination:
     """Examines a signal.
 
     Args:
-        facts: what is known of it.
+        facts: its metadata.
     """
 
     subject = "signal"
@@ -127,7 +127,7 @@ def _check_samples(measured: SignalMeasurement, facts: SignalFacts) -> Finding:
         Fault(
             measured.unknown_share > 0,
             "Samples are not numbers",
-            "check the amplifier's connection, and what the recording program writes in gaps",
+            "check the amplifier's connection, and the values that fill gaps of the recording",
         ),
         Fault(
             facts.missing > 0
@@ -246,7 +246,7 @@ def build_facts(settings: dict[str, Any], metadata: dict[str, Any], **source: An
     Args:
         settings: of the input reader; None for those of the model, or the reader's default.
         metadata: of a model; empty without one.
-        source: what the source states, as attributes of ``SignalFacts``.
+        source: metadata of the source, as attributes of ``SignalFacts``.
 
     Raises:
         ValueError: a setting is not valid, or the sample rate is not known.

@@ -55,7 +55,7 @@ def read_edf(
     Args:
         path: the file.
         channel_names: the channels in order; None for all that state a unit of voltage.
-        unit: of channels whose unit is not known, such as ``uV``; None to refuse them.
+        unit: of channels without a known unit, such as ``uV``; None to refuse them.
 
     Raises:
         ValueError: pyedflib is not installed, or the file is damaged, truncated, or without such

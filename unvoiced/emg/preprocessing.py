@@ -133,7 +133,7 @@ class LivePreprocessor:
             yield window
 
     def _check_unit(self, window: EMGWindow) -> None:
-        """Refuse a signal whose first window is no surface EMG in µV."""
+        """Refuse a signal if its first window is no surface EMG in µV."""
         if not self._is_unit_checked:
             self._is_unit_checked = True
             try:

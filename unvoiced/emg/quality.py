@@ -13,7 +13,7 @@ from scipy.ndimage import uniform_filter1d
 from unvoiced.emg.activity import samples_per_frame
 from unvoiced.emg.conditioning import EMGFilter
 
-SCALE_MODES = ("session", "recording", "none")  # whose RMS the channels are divided by
+SCALE_MODES = ("session", "recording", "none")  # the RMS that divides the channels
 PLAUSIBLE_RMS_UV = (0.05, 20_000.0)  # noise of the best electrodes; above any muscle
 
 
@@ -44,7 +44,7 @@ def preprocess_recording(
 
 
 def check_amplitude(rms_uv: np.ndarray, uv_per_count: float) -> None:
-    """Refuse channels whose median RMS cannot be that of surface EMG in µV.
+    """Refuse channels with a median RMS that surface EMG in µV cannot have.
 
     Args:
         rms_uv: (C,) µV, of ``channel_rms``.

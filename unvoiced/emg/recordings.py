@@ -66,7 +66,7 @@ def find_factor(name: str, unit: str, default_unit: str | None) -> float:
     Args:
         name: of the channel, for errors.
         unit: as the file states it; empty if it does not.
-        default_unit: of channels whose unit is not stated or not known; None to refuse them.
+        default_unit: of channels without a known unit; None to refuse them.
 
     Raises:
         ValueError: the unit is not known.
@@ -143,7 +143,7 @@ def cut_span(
 
 
 def find_overlaps(spans: Sequence[tuple[float, float]]) -> tuple[list[int], dict[int, int]]:
-    """Return which spans belong together, and which overlap too much to be told apart.
+    """Return which spans belong together, and which overlap too much to be separated.
 
     Args:
         spans: start and end of each, seconds.

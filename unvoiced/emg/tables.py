@@ -255,9 +255,9 @@ def estimate_sample_rate(times_s: np.ndarray | None) -> float | None:
 
 
 def check_sample_rate(found: float | None, expected: float, key: str) -> None:
-    """Refuse a table whose times have another sample rate (Hz) than the setting ``key``."""
+    """Refuse a table if its times have another sample rate (Hz) than the setting ``key``."""
     if found is not None and abs(found / expected - 1) > 0.03:  # clocks of recorders differ by less
         raise ValueError(
-            f"its times tell {found:.4g} Hz, and {key}={expected:g} is expected. Set {key}="
+            f"its times show {found:.4g} Hz, and {key}={expected:g} is expected. Set {key}="
             f"{found:.4g}, or leave out the column of times"
         )

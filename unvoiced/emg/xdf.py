@@ -45,7 +45,7 @@ def read_xdf(
         stream: name or type of the signal's stream; None for the only one, or the one of type EMG.
         marker_stream: name of the stream of markers; None for all of them.
         channel_names: labels of the channels in order; None for all of the stream.
-        unit: of channels whose unit is not known, such as ``uV``; None to refuse them.
+        unit: of channels without a known unit, such as ``uV``; None to refuse them.
 
     Raises:
         ValueError: pyxdf is not installed, or the file is damaged or without such a stream.

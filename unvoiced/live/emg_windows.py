@@ -13,7 +13,7 @@ import numpy as np
 
 from unvoiced.emg.quality import SCALE_MODES, channel_gain, channel_rms
 
-MAX_REMEMBERED = 1200  # windows whose RMS values are kept
+MAX_REMEMBERED = 1200  # windows to keep RMS values of
 
 
 class LeadTrimmer:

@@ -1,4 +1,4 @@
-"""Keys of the live window or terminal that mark what was read wrongly."""
+"""Keys of the live window or terminal that mark wrong answers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class FeedbackKeys:
 
     Args:
         engine: reads the stream.
-        keep: called with a wrong answer and the right label, which is empty if nobody typed one.
+        keep: called with a wrong answer and the typed right label, which may be empty.
 
     Attributes:
-        prompt: what is shown while a label is typed; empty otherwise.
+        prompt: text to show while a label is typed; empty otherwise.
     """
 
     def __init__(self, engine: Engine, keep: Keep) -> None:

@@ -10,7 +10,7 @@ ECHO_S = 0.5  # after typing, keys that arrive in the own window are the typed o
 
 
 class KeyboardTyper:
-    """Types what is added to a text, and removes what is taken back, in the active program.
+    """Types added text, and deletes removed text, in the active program.
 
     Args:
         keyboard: has ``type(text)`` and ``tap(key)``; None for the keyboard of the system.

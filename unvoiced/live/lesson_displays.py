@@ -32,7 +32,7 @@ Example = Callable[[str], np.ndarray | None]
 
 
 class LessonDisplay(Protocol):
-    """Shows what a lesson asks for."""
+    """Shows the prompts of a lesson."""
 
     def show(self, lesson: Lesson, image: np.ndarray) -> str:
         """Show the lesson and the camera's image (H, W, 3); return r, s, q or an empty text."""
@@ -44,7 +44,7 @@ class LessonDisplay(Protocol):
 
 
 class LessonWindow:
-    """A window with the camera's image, and a panel of what is asked for.
+    """A window with the camera's image and a panel with the prompt.
 
     Args:
         draw_example: returns an image of a sign, or None.
@@ -68,7 +68,7 @@ class LessonWindow:
 
 
 class LessonTerminal:
-    """Prints what is asked for, and reads keys from the terminal.
+    """Prints the prompts, and reads keys from the terminal.
 
     Args:
         write: prints a line.
@@ -81,7 +81,7 @@ class LessonTerminal:
         write(KEYS)
 
     def show(self, lesson: Lesson, image: np.ndarray) -> str:
-        """Print what changed; return r, s, q or an empty text."""
+        """Print changes; return r, s, q or an empty text."""
         progress, captured = lesson.progress, lesson.captured
         if self._shown[1:] != (progress.shot, progress.index) and captured and self._shown:
             self.write(
@@ -119,7 +119,7 @@ def run_lesson(
 
 
 def draw_lesson(lesson: Lesson, image: np.ndarray, example: np.ndarray | None) -> np.ndarray:
-    """Draw the camera's image and a panel of what is asked for: (480, W, 3) uint8 RGB."""
+    """Draw the camera's image and a panel with the prompt: (480, W, 3) uint8 RGB."""
     panel = np.full((SCREEN_HEIGHT, PANEL_WIDTH, 3), BACKGROUND_COLOUR, np.uint8)
     progress = lesson.progress
     write_text(

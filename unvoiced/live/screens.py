@@ -20,7 +20,7 @@ from unvoiced.text import shorten
 
 SCREEN_HEIGHT, MAX_IMAGE_WIDTH = 480, 960  # pixels, at any size of the camera's frames
 NO_KEY = 255  # of cv2.waitKey, without its upper bits
-PANEL_WIDTH, PANEL_MARGIN = 300, 20  # pixels; the panel stands to the right of the image
+PANEL_WIDTH, PANEL_MARGIN = 300, 20  # pixels; the panel is to the right of the image
 TEXT_SCALE = 0.9
 TEXT_COLOUR, FAINT_COLOUR, ACTIVE_COLOUR = (240, 240, 240), (150, 150, 150), (90, 200, 120)
 BACKGROUND_COLOUR = (32, 32, 36)
@@ -57,7 +57,7 @@ def draw_screen(engine: Engine, label: str, total_ms: float) -> np.ndarray:
 
 
 def draw_prompt(image: np.ndarray | None, label: str, is_cue: bool, lines: list[str]) -> np.ndarray:
-    """Draw what is to be recorded beside the camera's image: (480, W, 3) uint8 RGB.
+    """Draw the prompt next to the camera's image: (480, W, 3) uint8 RGB.
 
     Args:
         image: (H, W, 3) uint8 RGB; None for a signal.

@@ -51,7 +51,7 @@ class KeyThread:
 
     Args:
         keys: of the terminal; closed at the end.
-        take_key: called with each key, in a thread of its own.
+        take_key: called with each key, in a separate thread.
     """
 
     def __init__(self, keys: TerminalKeys, take_key: Callable[[str], object]) -> None:

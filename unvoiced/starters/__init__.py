@@ -37,7 +37,7 @@ class Starter:
         return FOLDER / self.file
 
     def describe(self) -> str:
-        """Return what the model is, how well it reads, and how to improve it, in one line."""
+        """Describe the model, its accuracy and how to improve it, in one line."""
         return (
             f"Model to start with: {self.file}, trained on {self.trained_on}; it reads "
             f"{self.reads}, and {self.teaching} with a personal profile (stage=adapt "

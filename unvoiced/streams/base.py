@@ -66,7 +66,7 @@ class Stream(Protocol):
     """Turns the frames of one task into events.
 
     Attributes:
-        written_kinds: kinds of events whose labels are written.
+        written_kinds: kinds of events with labels to write.
         has_nested_events: a higher threshold writes a part of what a lower one writes, with
             the same probabilities.
         reading: the last answer.

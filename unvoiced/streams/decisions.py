@@ -15,7 +15,7 @@ from unvoiced.validation import is_number, require
 
 MAX_CHARACTERS = 100_000  # of a text; its beginning is dropped
 PAUSE_LABEL = "nothing"  # a class that is never written
-KEY_LABELS = {"space": " ", "del": ""}  # classes that stand for a key
+KEY_LABELS = {"space": " ", "del": ""}  # classes that act as a key
 TOLERANCE_S = 1e-9  # rounding of times
 
 

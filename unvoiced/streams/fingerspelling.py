@@ -125,7 +125,7 @@ class FingerspellingStream:
         if landmarks is None:
             self._landmarks.clear()
             return None
-        while self._landmarks and self._landmarks[-1][0] >= seconds:  # the clock stands still
+        while self._landmarks and self._landmarks[-1][0] >= seconds:  # the clock does not advance
             self._landmarks.pop()
         self._landmarks.append((seconds, landmarks))
         while seconds - self._landmarks[0][0] > self.window_s + TOLERANCE_S:

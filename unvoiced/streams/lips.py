@@ -115,7 +115,7 @@ class LipStream:
         return events
 
     def _find_speech_start(self, first_s: float) -> float:
-        """Return the start of the speech, perhaps before the crops, never in speech read before."""
+        """Return the start of the speech: maybe before the crops, never in earlier speech."""
         if self._speech is not None and first_s <= self._speech[1]:
             return self._speech[0]
         self._peaks = None

@@ -104,7 +104,7 @@ class WordPeakPicker:
         return self._decide_words(math.inf)
 
     def _decide_words(self, until_s: float) -> list[Event]:
-        """Return the words whose windows are centred up to ``until_s``."""
+        """Return the words with windows centred up to ``until_s``."""
         words = [word for word in self._find_peaks() if word.seconds <= until_s]
         self._last_s = max([self._last_s, *(word.seconds for word in words)])
         self._undecided = [event for event in self._undecided if event.seconds > until_s]

@@ -32,7 +32,7 @@ MAX_SHIFT = 0.2  # window pixels by which a crop may be off before it is cut aga
 
 @dataclass(frozen=True)
 class TrackerSettings:
-    """What a tracker reads of a recognizer, for programs without one.
+    """Attributes of a recognizer that a tracker reads, for programs without one.
 
     Attributes:
         model: path of the detector's model; None for the user's cache.
@@ -107,8 +107,8 @@ class FrameBuffer:
     def add(self, frame: TimedFrame) -> None:
         """Add the newest frame.
 
-        A frame that follows too fast, or at a clock that stands still, replaces the one before, so
-        that the number of frames is bounded.
+        A frame that follows too fast, or while the clock does not advance, replaces the one
+        before, so that the number of frames is bounded.
         """
         frames = self.frames
         if len(frames) > 1 and frame.seconds - frames[-2].seconds < 1 / MAX_BUFFER_FPS:

@@ -52,12 +52,12 @@ class TaskSpec:
         frame_shapes: of stored frames, with None for any size; empty if they are not checked.
         is_rate_required: recordings can only be read if the model states its frame rate.
         context_s: seconds before and after a word that is cut from a sentence.
-        unit: what the test accuracy counts, in the plural.
+        unit: counted items of the test accuracy, in the plural.
         hint: instruction below the camera image.
         teaching_hint: instruction for a lesson, see ``unvoiced.teaching``.
         not_found: sentence for a recording that shows nothing to read.
         not_sure: sentence for a prediction below the threshold.
-        simulated_source: what the simulated training data are, after "learned".
+        simulated_source: description of the simulated training data, after "learned".
         starter: the model that comes with the library; None: there is none.
     """
 
@@ -113,7 +113,7 @@ class TaskSpec:
         return self.has_frame_folders and path.is_dir()
 
     def accepts_frames(self, shape: tuple[int, ...]) -> bool:
-        """Return whether frames of a shape can be read, as far as ``frame_shapes`` says."""
+        """Return whether ``frame_shapes`` allows frames of a shape."""
         return not self.frame_shapes or any(
             len(shape) == len(sizes)
             and all(size in (None, n) for n, size in zip(shape, sizes, strict=True))
@@ -174,7 +174,7 @@ def locate_starter(name: str) -> Path:
 
 
 def explain_no_starter(name: str) -> str:
-    """Return what to do for a task without a model to start with."""
+    """Return the instruction for a task without a model to start with."""
     having = ", ".join(task for task in list_tasks() if get_starter(task))
     return (
         f"There is no model to start with for task={name}, as there is for {having}. Train one "

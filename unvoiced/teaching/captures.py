@@ -1,4 +1,4 @@
-"""What a capturer makes of one recording before a camera."""
+"""Captured recordings of signs and words before a camera."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Capturer(Protocol):
     is_visible: bool
 
     def restart(self, is_new_class: bool = False) -> None:
-        """Drop what was seen until now: the next recording begins here, perhaps of a new class."""
+        """Drop the frames so far: the next recording, maybe of another class, begins here."""
         ...
 
     def push(self, image: np.ndarray, seconds: float) -> Capture | None:

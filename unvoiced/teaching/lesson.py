@@ -25,7 +25,7 @@ NO_CAMERA = "This model reads no camera: make a profile of recordings with stage
 
 @dataclass(frozen=True)
 class Progress:
-    """What a lesson asks for.
+    """Prompt of a lesson.
 
     Attributes:
         phase: ``ready`` (the countdown runs), ``capture`` or ``done``.
@@ -53,7 +53,7 @@ class Captured:
     """The last recording of a lesson.
 
     Attributes:
-        label: what was asked for.
+        label: of the prompt.
         reading: the model's own answer.
         image: the landmarks or mouths, (H, W, 3) uint8 RGB.
     """
@@ -167,7 +167,7 @@ class Lesson:
 
     @property
     def progress(self) -> Progress:
-        """What is asked for now."""
+        """The current prompt."""
         now_s = self._clock.now_s or 0.0
         countdown_s = READY_S if self._begun_s is None else max(0.0, self._capture_s - now_s)
         is_ready = self._shot == 0 and countdown_s > 0

@@ -27,7 +27,7 @@ class Recorder(Protocol):
     is_visible: bool
 
     def restart(self, is_new_class: bool = False) -> None:
-        """Drop what arrived until now: the next recording begins here, perhaps of a new class."""
+        """Drop the samples so far: the next recording, maybe of another class, begins here."""
         ...
 
     def push(self, data: Any, seconds: float) -> Capture | None:
@@ -48,7 +48,7 @@ class Attempt:
     """The outcome of a prompt.
 
     Attributes:
-        label: what was asked for.
+        label: of the prompt.
         capture: the recording; None if it cannot be used.
         reason: why it cannot be used.
     """
@@ -100,7 +100,7 @@ class RecordingSession:
 
     @property
     def label(self) -> str:
-        """What is asked for now; empty at the end."""
+        """Label of the current prompt; empty at the end."""
         return self._left[0] if self._left else ""
 
     @property
@@ -117,7 +117,7 @@ class RecordingSession:
 
     @property
     def phase(self) -> str:
-        """What happens now."""
+        """The current phase."""
         if not self._left:
             return "done"
         if self.is_paused or self.countdown_s > self.ready_s + self.rest_s + 1e-6:

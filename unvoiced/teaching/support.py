@@ -44,7 +44,7 @@ class SupportSet:
         only_taught: whether the profile answers with recorded labels alone, as ``profile`` may.
 
     Raises:
-        ValueError: the model can have no profile, or the profile is of another one.
+        ValueError: the model can have no profile, or the profile belongs to another model.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SupportSet:
             clips: arrays (T, *frame_shape) as a prepared set stores them.
 
         Raises:
-            ValueError: the support is full, or its profile is of another model.
+            ValueError: the support is full, or its profile belongs to another model.
         """
         pairs = [self.recognizer.embed_support(clip) for clip in clips]
         answers, embeddings = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
@@ -167,7 +167,7 @@ def require_fingerprint(recognizer: Recognizer) -> str:
 
 
 def check_label(name: str, max_length: int = MAX_LABEL) -> str:
-    """Return the name of a sign or word of one's own in its normal form.
+    """Return the name of a personal sign or word in its normal form.
 
     Raises:
         ValueError: it is empty, too long, or holds characters that a label cannot have.

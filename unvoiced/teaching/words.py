@@ -54,7 +54,7 @@ class WordCapturer(LipStream):
 
 
 def draw_strip(crops: np.ndarray) -> np.ndarray:
-    """Return mouths of a word (T, h, w) beside each other, (h, W, 3) uint8."""
+    """Return mouths of a word (T, h, w) side by side, (h, W, 3) uint8."""
     places = np.linspace(0, len(crops) - 1, min(len(crops), STRIP_IMAGES)).round().astype(int)
     strip = np.concatenate(list(crops[places]), axis=1)
     return np.repeat(strip[..., None], 3, axis=2)

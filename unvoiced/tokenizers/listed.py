@@ -30,7 +30,7 @@ class ListedTokenizer(Tokenizer):
         return EOS_ID + 1 + len(self.entries)
 
     def fit(self, texts: Sequence[str]) -> Tokenizer:
-        """Return a tokenizer whose tokens are those of the texts."""
+        """Return a tokenizer with the tokens of the texts."""
         entries = {entry for text in texts for entry in self._split_text(self.normalize(text))}
         check_texts(entries, self.kind)
         return type(self)(self.lower, sorted(entries))
@@ -62,7 +62,7 @@ class ListedTokenizer(Tokenizer):
 
 
 class Characters(ListedTokenizer):
-    """A tokenizer whose tokens are the distinct characters of the training texts."""
+    """A tokenizer of the distinct characters of the training texts."""
 
     kind = "char"
     entries_key = "characters"
@@ -75,7 +75,7 @@ class Characters(ListedTokenizer):
 
 
 class Phrases(ListedTokenizer):
-    """A tokenizer whose tokens are the distinct training texts: a closed vocabulary.
+    """A tokenizer of the distinct training texts: a closed vocabulary.
 
     A text that is not among them has no ids. Of several ids, ``decode`` reads the first.
     """

@@ -28,7 +28,7 @@ IMAGE_FORMATS = (
 )
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9  # JPEG markers
-# In coded data, FF stands before 00 and restart markers (D0 to D7) only.
+# In coded data, FF precedes 00 and restart markers (D0 to D7) only.
 MARKER_PATTERN = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
 
 
@@ -193,7 +193,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode in ("I", "F"):
-        raise ValueError(f"its pixels are of kind {image.mode}; expected 8 or 16 bits")
+        raise ValueError(f"its pixel mode is {image.mode}; expected 8 or 16 bits")
     return np.asarray(image.convert("RGB"))
 
 

@@ -30,7 +30,7 @@ def open_task(
 
     Args:
         create: calls the ``create_from_options`` of the task.
-        owner: the object whose end closes the task.
+        owner: the task closes when this object is deleted.
         model: the model's file, for the error.
         expected: the name of the official model file.
         key: the setting that gives the file; only a reader.model is fetched.
@@ -52,7 +52,7 @@ def open_task(
 
 
 def _close_soon(task: Any) -> None:
-    """Close a task whose owner is gone, in a thread of its own while Python runs.
+    """Close a task after its owner is gone, in a separate thread while Python runs.
 
     The garbage collector calls this at any point, even where the running thread holds the lock of
     the executor that MediaPipe closes with, or that of ``quiet_stderr``.
@@ -104,7 +104,7 @@ def ignore_profiling_signal() -> None:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Drop what C++ code writes to stderr: MediaPipe's notes have no setting that silences them."""
+    """Drop the output of C++ code to stderr: no setting silences MediaPipe's notes."""
     with _STDERR_LOCK:  # two threads that swap it at once could lose it
         sys.stderr.flush()
         original, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)

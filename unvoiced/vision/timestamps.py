@@ -19,7 +19,7 @@ class Timeline:
     """Seconds since the first frame, never decreasing.
 
     Args:
-        step_s: duration of a frame whose stamp is missing or begins anew.
+        step_s: duration of a frame without a time stamp, or after a reset of the stamps.
     """
 
     def __init__(self, step_s: float) -> None:

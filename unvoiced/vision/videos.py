@@ -102,7 +102,7 @@ class Video:
             yield seconds, _to_array(frame, grey=False)
 
     def _first_after(self, position: int, end_s: float) -> int:
-        """Return the first number whose centre lies beyond a frame that ends at ``end_s``."""
+        """Return the first output frame with a centre after ``end_s``."""
         if not self.is_resampled:
             return position + 1
         return max(0, math.ceil(end_s * self.output_fps - 0.5 - ROUNDING_FRAMES))
@@ -166,7 +166,7 @@ class Video:
 def to_frame_range(
     start: float, end: float, convert: Callable[[float], float] = float
 ) -> tuple[int, float]:
-    """Return the (first, stop) output frames whose centres lie in [start, end), at least one.
+    """Return the (first, stop) output frames with centres in [start, end), at least one.
 
     Args:
         start, end: frames of the file; ``end`` may be math.inf.

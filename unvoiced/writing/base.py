@@ -1,4 +1,4 @@
-"""What a text needs of a composer: the protocol that spelled letters and read words share."""
+"""The protocol of composers, which suggest words for spelled letters and read words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Composer(Protocol):
     """Suggests texts for labels that were read one after another.
 
     Attributes:
-        labels: what the columns of the probabilities stand for.
+        labels: labels of the columns of the probabilities.
     """
 
     labels: list[str]

@@ -17,7 +17,7 @@ from unvoiced.writing.word_models import EnglishWords, build_word_model
 def explain_missing_suggestions(recognizer: Recognizer) -> str:
     """Return why a model has no suggestions, as a sentence; empty if it can have them."""
     if recognizer.spec.has_open_text:
-        return f"A model of task {recognizer.task} writes whole texts, so none are suggested."
+        return f"A model of task {recognizer.task} writes whole texts, which have no suggestions."
     if not recognizer.spec.has_joined_labels:
         return ""
     missing = list_missing_letters(recognizer.classes)
@@ -38,12 +38,12 @@ def build_composer(
     """Return a composer for the letters or words of a model, for one engine.
 
     The confusions that a model of letters states are its errors, unless a profile corrects its
-    answers. Words of lips are told apart by the model of words that the model states, else by
+    answers. Words of lips are distinguished by the language model that the model states, else by
     English.
 
     Args:
         recognizer: reads the letters or words.
-        words: of one's own, such as names; they come first. For letters alone.
+        words: personal words, such as names; they come first. For letters alone.
         phrases: quick phrases, for letters alone.
         language: frequencies of words; None for English.
 

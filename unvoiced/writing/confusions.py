@@ -17,8 +17,8 @@ MAX_COUNT = 1_000_000_000
 def build_error_model(confusions: np.ndarray | None, size: int) -> np.ndarray:
     """Return (true, predicted) weights, of counts of the same shape.
 
-    A small part is the share of each prediction in the test; the rest is of a model without errors,
-    whose own probabilities state its doubts.
+    A small part is the share of each prediction in the test; the rest assumes no errors:
+    the probabilities of the model already state its doubts.
 
     Args:
         confusions: (size, size) counts, true labels in rows; None for a model without errors.
@@ -38,7 +38,7 @@ def build_error_model(confusions: np.ndarray | None, size: int) -> np.ndarray:
 
 
 def check_confusions(place: str, value: Any) -> None:
-    """Accept the counts of a square matrix as lists; an empty one is of an unknown test."""
+    """Accept the counts of a square matrix as lists; an empty list means an unknown test."""
     is_list = isinstance(value, list | tuple) and len(value) <= MAX_CONFUSED
     require_fact(place, value, is_list, f"at most {MAX_CONFUSED} rows of counts")
     for row in value:

@@ -30,7 +30,7 @@ def fold_letters(text: str) -> str:
 
 
 def check_words(words: Iterable[str], place: str = "words") -> dict[str, str]:
-    """Return words of one's own by the letters that spell them.
+    """Return personal words by the letters that spell them.
 
     Raises:
         ValueError: there are too many, or one of them cannot be spelled.

@@ -1,4 +1,4 @@
-"""Words that look alike, told apart by their neighbours: n-best words of a stream."""
+"""N-best decoding of a stream of words: distinguish words that look alike by context."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_WORDS = 24  # of one text; its beginning is settled
 MIN_PROBABILITY = 1e-6
 MAX_CACHED = 4_096  # histories
 DEFAULT_WEIGHT = 0.25  # chosen on validation sentences of GRID
-MAX_BEHIND = 7.0  # a text whose score is this far below that of another is not offered
+MAX_BEHIND = 7.0  # a text is not offered if its score is this far below that of another
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class WordComposer:
     labels of the model alone; a label may be a phrase of several words.
 
     Args:
-        labels: what the columns of the probabilities stand for.
+        labels: labels of the columns of the probabilities.
         model: log-probabilities of words after others; they are distributed over the labels. A
             label with a word that the model does not know has a mean share.
-        weight: of the model beside the log-probabilities of the network; 0 for the network alone.
+        weight: of the model relative to the network's log-probabilities; 0 for the network alone.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class WordComposer:
         return [Suggestion(" ".join(path.labels), path.score) for path in ranked]
 
     def propose(self, most: int = 3, previous: str | None = None) -> list[str]:
-        """Return the likeliest texts that differ from what is written, best first."""
+        """Return the likeliest texts that differ from the written one, best first."""
         found = self.suggest(most + 1, previous)
         texts = [one.text for one in found if one.score >= found[0].score - MAX_BEHIND]
         return [text for text in texts if text != self.spelled][:most]

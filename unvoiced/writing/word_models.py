@@ -79,7 +79,7 @@ def _english_words() -> EnglishWords:
 
 
 def build_word_model(plain: dict[str, Any] | None) -> WordModel | None:
-    """Build a model from its ``to_plain()``, which ``check_word_model`` accepts; None of None.
+    """Build a model from its ``to_plain()``, which ``check_word_model`` accepts; None for None.
 
     Raises:
         ValueError: symspellpy is not installed.

@@ -13,7 +13,7 @@ MAX_CACHED = 100_000  # steps from one prefix to the next
 
 
 class WordState(NamedTuple):
-    """What the words of a prefix say about those that follow.
+    """State of the language model after the words of a prefix.
 
     Attributes:
         history: the complete words that the next one depends on.
@@ -37,7 +37,7 @@ class WordScorer:
     Args:
         model: log-probabilities of words.
         tokens: the text of each token; a space begins a word.
-        weight: of the model beside the network's log-probabilities.
+        weight: of the model relative to the network's log-probabilities.
         bonus: for each word, since a model prefers few words.
     """
 
@@ -57,7 +57,7 @@ class WordScorer:
         return WordState(history, word, state.closed + closed, state.closed + closed + begun)
 
     def finish(self, state: WordState) -> float:
-        """Return the score of a prefix whose last word, and text, ends here."""
+        """Return the score of a prefix if its last word, and the text, end here."""
         history, word, score = state.history, state.word, state.closed
         if word:
             score += self._score_word(word, history)

@@ -1,4 +1,4 @@
-"""The text of a stream: what was read, suggestions for it, and a history to take steps back."""
+"""The text of a stream, with suggestions and a history for undo."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ RESERVED_LABELS = ("space", "del", PAUSE_LABEL)
 
 
 class TextWriter:
-    """Writes letters or words, and suggests what they may mean.
+    """Writes letters or words, and suggests corrections.
 
-    Nothing but ``accept`` replaces what is written.
+    Only ``accept`` replaces written text.
 
     Args:
         is_joined: labels are letters; otherwise words, with a space between them.
@@ -60,7 +60,7 @@ class TextWriter:
 
     @property
     def suggestions(self) -> tuple[str, ...]:
-        """Up to three texts for what is being spelled, the likeliest first."""
+        """Up to three suggestions for the current word, the likeliest first."""
         if self._suggestions is None:
             self._suggestions = tuple(self._find_suggestions())
         return self._suggestions
@@ -87,7 +87,7 @@ class TextWriter:
             self._compose(self.composer, label, probabilities, classes)
 
     def accept(self, choice: int | str = 0) -> bool:
-        """Replace what is being spelled or read by a suggestion; a space follows letters.
+        """Replace the current word by a suggestion; a space follows letters.
 
         Args:
             choice: the suggestion, or its number from 0. Give the text where the suggestions may

@@ -41,7 +41,7 @@ def test_a_dark_still_and_slow_image_is_named(client, hand_model_file) -> None:
     findings, summary = examine_images(client, paint_pointing_hand("A") // 8)
     assert "The image is too dark" in summary
     assert findings["frame rate"]["problem"] == "The frame rate is too low"
-    assert findings["moving image"]["problem"] == "The image stands still"
+    assert findings["moving image"]["problem"] == "The image is frozen"
 
 
 def test_a_camera_without_images_is_named(client) -> None:

@@ -131,7 +131,7 @@ def test_faults_of_the_frame_rate_are_named() -> None:
     assert time_frames(frames) == ALL_FINE
     assert "The frame rate is too low" in time_frames(faults.slow_down(frames, 6))
     assert "The frames come unevenly" in time_frames(faults.make_uneven(frames))
-    assert "The image stands still" in time_frames(faults.freeze(frames))
+    assert "The image is frozen" in time_frames(faults.freeze(frames))
 
 
 @pytest.mark.slow
