@@ -17,7 +17,7 @@ class ProgressLines(ProgressBar):
 
     Args:
         every_s: seconds between lines within a long epoch; the clock is read every 16th step.
-        monitor: metric to print beside the losses.
+        monitor: metric to print next to the losses.
     """
 
     def __init__(self, every_s: float = 15.0, monitor: str = "val/acc") -> None:

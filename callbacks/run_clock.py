@@ -41,7 +41,7 @@ class RunTimes:
         training_s: part of it within training epochs, without validation.
         waiting_s: part of ``training_s`` that batches were waited for.
         batches, samples: that were trained on, by this process.
-        memory_mb: peak memory of the process, MiB; None where the system does not tell.
+        memory_mb: peak memory of the process, MiB; None where the system does not state it.
         gpu_memory_mb: peak of memory allocated on the GPU, MiB; None without one.
         epoch_ends: ``seconds`` at the end of each epoch, by its number from 1.
     """

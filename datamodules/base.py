@@ -45,7 +45,7 @@ class PreparedDataModule(LoadingDataModule):
             memorize a batch.
         balance: draw training samples with replacement, so that every class of every group is
             equally likely.
-        simulated_share: share of simulated samples beside the training samples of ``data_dir``,
+        simulated_share: share of simulated samples among the training samples,
             [0, 1); drawn with replacement.
         steps_per_epoch: batches per epoch if samples are drawn; None for as many as they give.
         calibrate: recordings per class of each tested group that are trained on instead.
@@ -58,7 +58,7 @@ class PreparedDataModule(LoadingDataModule):
         indices: its ``SplitIndices``.
         classes: class labels in the order of the network's outputs.
         targets, groups, sequences: (all rows,) int64 codes; -1 if they are unknown.
-        model_card: card of the checkpoint whose classes hold; None for a new model.
+        model_card: card of the checkpoint that sets the classes; None for a new model.
     """
 
     task: str
@@ -114,7 +114,7 @@ class PreparedDataModule(LoadingDataModule):
 
     @property
     def net_defaults(self) -> dict[str, Any]:
-        """Arguments of the network whose configured value is null."""
+        """Arguments of the network that the configuration leaves null."""
         return {"use_word_mask": False}
 
     @property
@@ -142,7 +142,7 @@ class PreparedDataModule(LoadingDataModule):
     # ---- hooks of a task
 
     def build_dataset(self, rows: np.ndarray) -> Any:
-        """Return a dataset of these rows, whose items are whole batches."""
+        """Return a dataset of these rows with whole batches as items."""
         codes = (self.targets, self.groups, self.sequences)
         return FixedLengthBatches(self.prepared, rows, *codes, self.frames, self.length_mode)
 
@@ -158,7 +158,7 @@ class PreparedDataModule(LoadingDataModule):
         return label
 
     def save_artifacts(self, folder: Path) -> None:
-        """Write files that belong beside the checkpoints, such as a tokenizer."""
+        """Write files that belong next to the checkpoints, such as a tokenizer."""
 
     def validate_network(self, module: L.LightningModule) -> None:
         """Check that the module's network can learn from these rows.
@@ -225,7 +225,7 @@ class PreparedDataModule(LoadingDataModule):
         if len(self.classes) < 2:
             raise ValueError(
                 f"data_dir={self.prepared.place} has one class ({', '.join(self.classes)}); a "
-                "model needs two or more to tell apart. Add recordings of another class"
+                "model needs two or more to distinguish. Add recordings of another class"
             )
 
     def encode_groups(self) -> None:

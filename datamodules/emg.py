@@ -65,7 +65,7 @@ class EMGDataModule(PreparedDataModule):
         objective: ``cross_entropy`` over token positions, or ``ctc``.
         language_model: of words: ``train`` (n-grams of the training texts), ``english``, or a file
             with a sentence per line; None for none.
-        scale: what each channel is divided by: the median RMS of its ``session``, the RMS of the
+        scale: divisor of each channel: the median RMS of its ``session``, the RMS of the
             ``recording``, or ``none`` (µV).
         segment_s: seconds of each recording that are used; None for all.
         segment: which seconds: ``activity``, the most active ones of each recording; ``cue``, the
@@ -236,7 +236,7 @@ class EMGDataModule(PreparedDataModule):
         if not texts:
             return ""
         return (
-            f"{len(texts)} texts in this set hold what the model has no token for "
+            f"{len(texts)} texts in this set hold text without a token of the model "
             f"({', '.join(map(repr, texts[:10]))}); they count as errors."
         )
 
@@ -278,12 +278,12 @@ class EMGDataModule(PreparedDataModule):
         """Accept all rows: an empty text is silence."""
 
     def build_dataset(self, rows: np.ndarray) -> PaddedBatches:
-        """Return a dataset of these rows, whose items are whole batches."""
+        """Return a dataset of these rows with whole batches as items."""
         codes = (self.tokens, self.groups, self.sequences, self.gains)
         return PaddedBatches(self.prepared, rows, self.texts, *codes)
 
     def wrap_sampler(self, sampler: Any, rows: np.ndarray, shuffle: bool) -> LengthBucketSampler:
-        """Return a sampler that groups recordings by length, perhaps with a curriculum."""
+        """Return a sampler that groups recordings by length, with a curriculum if configured."""
         lengths = self.prepared.lengths[rows]
         if shuffle and self.curriculum_epochs:
             epochs, start = self.curriculum_epochs, self.curriculum_start

@@ -68,7 +68,7 @@ class LipreadDataModule(PreparedDataModule):
 
     @property
     def net_defaults(self) -> dict[str, Any]:
-        """Arguments of the network whose configured value is null."""
+        """Arguments of the network that the configuration leaves null."""
         return {"use_word_mask": self.prepared.word_spans is not None}
 
     def validate_network(self, module: L.LightningModule) -> None:

@@ -40,7 +40,7 @@ def simulated_set(simulator: Any, task: str) -> Path:
 def write_once(
     folder: Path, description: Description, samples: Iterable[Sample | Rejection]
 ) -> None:
-    """Write a whole set beside ``folder`` and move it there, so that it is never seen half done."""
+    """Write a whole set next to ``folder``, then move it there, so that it is never incomplete."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     write_all(partial, description, samples)

@@ -46,7 +46,7 @@ class TaskModule(L.LightningModule):
     Attributes:
         primary_metric: the metric that a run is judged by, without ``test/``.
         primary_metric_name: its name in sentences.
-        train_metric: the metric of training beside the loss; None for none.
+        train_metric: the metric of training in addition to the loss; None for none.
         takes_stored_frames: whether the network takes frames as a prepared set stores them.
         keeps_embeddings: whether outcomes of test steps hold ``log_probabilities`` (B, classes) and
             ``embedding`` (B, D), which profiles need.
@@ -82,7 +82,7 @@ class TaskModule(L.LightningModule):
         """Whether the network takes a word mask (B, T) after the clips."""
         return isinstance(self.net, Network) and self.net.takes_word_mask
 
-    # ---- what a kind of problem adds
+    # ---- methods that each kind of problem implements
 
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the logits (B, ...) of a training batch and their loss ()."""
@@ -135,7 +135,7 @@ class TaskModule(L.LightningModule):
         raise NotImplementedError
 
     def run_network(self, *inputs: Tensor) -> tuple[Any, Tensor | None]:
-        """Return what the network returns, and its embedding where embeddings are kept."""
+        """Return the network's output, and its embedding where embeddings are kept."""
         if self.keeps_embeddings:
             return self.net.forward_with_embedding(*inputs)
         return self(*inputs), None

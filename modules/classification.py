@@ -59,7 +59,7 @@ class ClassificationModule(TaskModule):
                 f"acc_top{top_k}": MulticlassAccuracy(classes, top_k=top_k, average="micro"),
                 "f1": MulticlassF1Score(classes, average="macro"),
             },
-            # torchmetrics groups metrics whose states agree after the first batch. If top-1 and
+            # torchmetrics groups metrics with equal states after the first batch. If top-1 and
             # top-k agree there, f1 would be computed from top-k from then on.
             compute_groups=False,
         )

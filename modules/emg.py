@@ -51,7 +51,7 @@ class EMGModule(TranscriptionModule):
     def forward_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the logits of a training batch and their loss (), with the contrastive one.
 
-        Members of an ensemble learn independently: the loss is the mean of their own losses.
+        Members of an ensemble learn independently: the loss is the mean of their losses.
         """
         frames, counts = self.net.encode_frames(batch["x"], batch["length"])
         logits, lengths = self.net.read_members(frames, counts)  # (members, B, L or T', V), (B,)

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.functional.text import edit_distance
 from torchmetrics.utilities import dim_zero_cat
 
-UNICODE_PRIVATE_USE = 0xE000  # characters that stand for words
+UNICODE_PRIVATE_USE = 0xE000  # characters that represent words
 MAX_WAITING_STEPS = 64  # of an epoch, whose values are added together
 MAX_HOLD_FRAMES = 6  # of a hold; 0.2 s at 30 fps
 
@@ -180,7 +180,7 @@ class HoldAccuracy(Metric):
     """Accuracy of holds: the mean of the log-probabilities of up to six frames decides.
 
     A hold is a run of frames of one label that follow each other in one recording, cut into parts
-    of ``MAX_HOLD_FRAMES``. Frames whose recording is unknown belong to no hold.
+    of ``MAX_HOLD_FRAMES``. Frames of an unknown recording belong to no hold.
     """
 
     full_state_update = False

@@ -45,7 +45,7 @@ class TranscriptionModule(TaskModule):
             et al., "Improved training for online end-to-end speech recognition systems", 2018).
         beam_width: of the prefix beam search of CTC; 1 takes the best token of each frame.
         language_model: adds the probabilities of words to that search; None for none.
-        language_weight: of its log-probabilities beside those of the network.
+        language_weight: of its log-probabilities relative to the network's.
         word_bonus: score of each word; a model of words prefers few.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Checkpoints: when they are saved, how they are written, and what a resumed run needs of them."""
+"""Checkpoints: when to save them, how to write them, and the state to resume from."""

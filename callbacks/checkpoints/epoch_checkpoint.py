@@ -27,7 +27,7 @@ class EpochCheckpoint(ModelCheckpoint):
         filename: such as ``best``, ``last`` or ``epoch_{epoch:04d}``.
         epochs: epochs to save after, from 1, regardless of ``every_n_epochs``; all files are kept
             unless ``save_top_k`` is given. None: every ``every_n_epochs``.
-        keep: number of files to keep, the newest. None: as ``save_top_k`` says.
+        keep: number of files to keep, the newest. None: as many as ``save_top_k``.
         arguments: other arguments of ModelCheckpoint.
 
     Raises:
@@ -132,7 +132,7 @@ class EpochCheckpoint(ModelCheckpoint):
         if not isinstance(name, str) or name != Path(name).name or name == "..":
             raise ValueError(
                 f"the checkpoint to resume from names {show_value(name)} as a file of "
-                f"{self.state_key}; expected the name of a file beside it. Begin a new run"
+                f"{self.state_key}; expected the name of a file next to it. Begin a new run"
             )
         return str(Path(self.dirpath or "", name)) if name else ""
 

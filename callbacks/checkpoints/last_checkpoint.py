@@ -15,7 +15,7 @@ from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
 class LastCheckpoint(EpochCheckpoint):
     """``last.ckpt``: saved after each epoch, within long epochs, and before a signal ends the run.
 
-    It must be the last callback, so that it saves what the others did at the end of an epoch.
+    It must be the last callback, so that it saves the changes of the others at the end of an epoch.
     Within an epoch it saves between two optimizer steps; the end of the epoch overwrites that.
 
     Args:

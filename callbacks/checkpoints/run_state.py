@@ -35,7 +35,7 @@ class RunState(L.Callback):
     def on_load_checkpoint(
         self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep the state until training starts; testing the best checkpoint needs none of it."""
+        """Keep the state until training starts; testing the best checkpoint does not use it."""
         if trainer.state.fn == TrainerFn.FITTING:
             self._restored = checkpoint.get(STATE_KEY)
 

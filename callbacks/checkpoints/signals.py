@@ -17,7 +17,7 @@ class RunInterrupted(SystemExit):
 
     Args:
         number: of the signal.
-        place: when the run ended and what is saved, such as ``after epoch 3; all is saved``.
+        place: end of the run and extent of the save, such as ``after epoch 3; all is saved``.
     """
 
     def __init__(self, number: int, place: str = "") -> None:

@@ -1,1 +1,1 @@
-"""Loggers, and what they receive beside metrics."""
+"""Loggers, and the data that they receive in addition to metrics."""

@@ -18,7 +18,7 @@ except ImportError:  # an optional package; the class below says so
 FAILURES = (MlflowException, OSError, RuntimeError, ValueError)
 # MLflow's own defaults wait for minutes.
 WAITING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-RUN_TAG = "run_id"  # MLflow gives its runs identifiers of its own
+RUN_TAG = "run_id"  # MLflow generates the identifiers of its runs
 
 
 class ResumableMLFlowLogger(TolerantLogger, MLFlowLogger):

@@ -1,4 +1,4 @@
-"""Loggers whose failures do not end a run."""
+"""Keep a run alive when a logger fails."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class TolerantWandbLogger(TolerantLogger, WandbLogger):
 
 @contextmanager
 def hide_command_secrets() -> Iterator[None]:
-    """Mask what W&B stores of this process when it starts: the command, and tokens of SLURM."""
+    """Mask the command and the tokens of SLURM, which W&B stores when it starts."""
     arguments = sys.argv
     variables = {name: os.environ.pop(name) for name in STORED_SECRETS if name in os.environ}
     sys.argv = mask_secrets(arguments)

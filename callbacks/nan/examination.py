@@ -1,4 +1,4 @@
-"""Examine what a batch does to a module: loss, gradients, and the first non-finite layer."""
+"""Examine a batch: loss, gradients, and the first layer with a non-finite output."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def find_non_finite_weights(module: nn.Module) -> list[str]:
 
 
 def find_non_finite_inputs(samples: list[dict[str, Any]], batch: Batch) -> list[str]:
-    """Return the ids of the ``samples`` (B,) whose input contains a NaN or an infinity."""
+    """Return the ids of the ``samples`` (B,) with a NaN or an infinity in their input."""
     is_bad = ~torch.isfinite(batch["x"]).flatten(1).all(1)  # (B,)
     indices = torch.nonzero(is_bad).flatten().tolist()
     return list(dict.fromkeys(samples[index]["id"] for index in indices))  # no duplicates

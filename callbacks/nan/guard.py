@@ -222,7 +222,7 @@ class NanGuard(L.Callback):
                 self._handle_overflow(step, loss, norm)
             else:
                 self.in_a_row = self.overflows = 0
-            if self.rollbacks > before:  # the device applied none of the later updates
+            if self.rollbacks > before:  # the device did not apply the later updates
                 self._frozen.zero_()
                 return True
         if self.policy == "rollback" and math.isfinite(results[-1][1]):

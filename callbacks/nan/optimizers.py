@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 def lower_learning_rates(optimizer: Optimizer, schedulers: Iterable[Any], factor: float) -> None:
     """Multiply the current learning rates and all scheduled ones by ``factor``.
 
-    Schedulers compute them from values in the optimizer's groups and in lists of their own. Both
+    Schedulers compute them from values in the optimizer's groups and in their own lists. Both
     are saved in checkpoints.
     """
     for group in optimizer.param_groups:

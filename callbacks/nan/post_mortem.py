@@ -29,7 +29,7 @@ def write_post_mortem(
 
     Args:
         path: its folder is created.
-        facts: content of the .json beside it.
+        facts: content of the .json next to it.
         module: its weights are included if they take at most ``weights_mb`` (MB).
         batch: as the network took it.
         random: states before the step.

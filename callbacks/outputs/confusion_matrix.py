@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # imported where they are drawn
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-# Layout of the clustered figure, in inches: a square matrix, and the names of its blocks beside it.
+# Layout of the clustered figure, in inches: a square matrix next to the names of its blocks.
 FIGURE_WIDTH, FIGURE_HEIGHT, LEFT_MARGIN, BOTTOM_MARGIN, MATRIX_SIDE = 13.5, 11.0, 1.0, 0.9, 9.4
 MIN_BLOCK_SHARE = 0.05  # mean share of a class's samples that other classes of its block get
 MAX_BLOCKS = 24  # outlined
@@ -184,11 +184,11 @@ def _draw_clustered(counts: np.ndarray, names: list[str]) -> Figure:
         _divide_by_class(counts)[np.ix_(order, order)],
         cmap="Blues",
         norm=PowerNorm(0.4, vmin=0, vmax=1),  # makes 1 % visible
-        interpolation="nearest",  # one cell may be all that there is of a pair
+        interpolation="nearest",  # a pair may have a single cell
     )
     step = _label_axes(axes, names)
     labels = "" if step == 1 else f"; one class of {step} is named"
-    axes.set_title(f"{_format_title(counts)}; confused classes stand together{labels}")
+    axes.set_title(f"{_format_title(counts)}; confused classes are adjacent{labels}")
     _draw_colour_bar(figure, image)
     _outline_blocks(axes, blocks[:MAX_BLOCKS], names)
     return figure
@@ -225,7 +225,7 @@ def _draw_colour_bar(figure: Figure, image: AxesImage) -> None:
 
 
 def _outline_blocks(axes: Axes, blocks: Sequence[slice], names: list[str]) -> None:
-    """Outline the blocks, and write their classes beside the matrix."""
+    """Outline the blocks, and write their classes next to the matrix."""
     from matplotlib.patches import Rectangle
 
     count = len(names)

@@ -16,7 +16,7 @@ from unvoiced.confidence import ConfidenceTable, measure_confidence, weigh_recor
 PROMISES = (0.8, 0.9, 0.95, 0.99)
 SCORED_PROMISE = 0.9  # in metrics.json; the table has all
 MAX_FOLDS = 10
-MAX_CURVES = 30  # people who have a curve of their own
+MAX_CURVES = 30  # most people with separate curves
 OWN, OTHERS = "the model's own", "the other people of this set"
 
 
@@ -41,7 +41,7 @@ def trace_risk(answers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compare_promises(answers: pd.DataFrame, table: ConfidenceTable | None) -> pd.DataFrame:
-    """Return a row per calibration and promise, with what became of it.
+    """Compare each promise of each calibration with the measured coverage.
 
     Columns: ``calibration``, ``promised``, ``coverage`` (the share of recordings without a wrong
     answer), ``worst`` (of one person), ``answered``, ``acc_answered`` (NaN without an answer) and
@@ -84,7 +84,7 @@ def _find_threshold(table: ConfidenceTable, promised: float) -> float:
 
 
 def _measure(answers: pd.DataFrame, thresholds: np.ndarray) -> dict[str, float]:
-    """Return what rows with a threshold each are answered; each person counts equally."""
+    """Measure the answers of rows with a threshold each; each person counts equally."""
     people, person = np.unique(answers["person"].to_numpy(str), return_inverse=True)
     weights = weigh_recordings(person, answers["recording"].to_numpy()) * len(people)
     is_answered = answers["probability"].to_numpy() >= thresholds

@@ -104,7 +104,7 @@ def choose_predictions(rows: pd.DataFrame, count: int) -> dict[str, pd.DataFrame
 
 
 def format_prediction(row: pd.Series) -> str:
-    """Return what was predicted, how confidently, and what is true if that differs."""
+    """Return the prediction, its confidence, and the true label if it differs."""
     truth = str(row[_name_truth(row)])
     answer = f"{row['prediction'] or '(nothing)'} {row['probability']:.2f}"
     return answer if truth == row["prediction"] else f"{answer}, true: {truth}"

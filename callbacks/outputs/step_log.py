@@ -108,7 +108,7 @@ class StepLog(L.Callback):
         self._rows = []
 
     def _drop_later_rows(self, last_step: int) -> None:
-        """Drop rows after ``last_step``, and what a killed process wrote in part."""
+        """Drop rows after ``last_step``, and the incomplete row of a killed process."""
         lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         steps = {line: line.partition(",")[0] for line in lines}
         kept = [line for line in lines if _is_step(steps[line]) and int(steps[line]) <= last_step]

@@ -17,7 +17,7 @@ GROUP_BYTES, MAX_GROUPED = 1 << 20, 64  # frames and batches that are fetched at
 
 
 class RowBatches(Dataset[dict[str, Any]]):
-    """Rows of a prepared set as a dataset whose items are whole batches.
+    """Rows of a prepared set as a dataset with whole batches as items.
 
     A batch holds ``length`` (frames of the recording), ``index``, ``group`` and ``sequence`` (B,).
 

@@ -25,7 +25,7 @@ class LoadingDataModule(L.LightningDataModule):
 
     @abstractmethod
     def build_dataset(self, rows: np.ndarray) -> Any:
-        """Return a dataset of these rows, whose items are whole batches."""
+        """Return a dataset of these rows with whole batches as items."""
 
     def require_labels(self, phase: str) -> None:
         """Refuse rows of a phase without a class, which can only be predicted.

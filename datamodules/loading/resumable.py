@@ -32,7 +32,7 @@ class SkipBatches(WrappedBatchSampler):
 
 @dataclass
 class LoaderUse:
-    """What a loader has given; ``DataLoader`` itself sets attributes slowly.
+    """Batches that a loader has given; ``DataLoader`` itself sets attributes slowly.
 
     Attributes:
         num_given: batches of this epoch.
@@ -47,7 +47,7 @@ class LoaderUse:
 
 
 class ResumableLoader(DataLoader):
-    """A DataLoader whose ``sampler`` is a ``SkipBatches``.
+    """A DataLoader with a ``SkipBatches`` as ``sampler``.
 
     Lightning stores ``state_dict`` in each checkpoint, and a resumed run starts from there.
     """

@@ -1,4 +1,4 @@
-"""Batch samplers whose order a seed and the epoch determine.
+"""Batch samplers with an order that depends on a seed and the epoch.
 
 Each yields positions (n,) of one batch.
 """
@@ -15,7 +15,7 @@ POOLED_BATCHES = 32  # sorted by length together: random enough, and little padd
 
 
 class EpochSampler(Sampler[np.ndarray]):
-    """A sampler whose order depends on ``seed`` and the epoch alone.
+    """A sampler with an order that depends on ``seed`` and the epoch alone.
 
     A resumed run therefore sees the batches of an uninterrupted one.
 

@@ -73,7 +73,7 @@ class Reader(ABC):
     Args:
         raw_dir: the folder with the recordings. Folders ``train``, ``val`` and ``test`` directly
             below it set the split of the recordings in them.
-        split_folders: whether folders with these names set the split. None: if all folders beside
+        split_folders: whether folders with these names set the split. None: if all folders next to
             them have such names too, or there are two different splits.
 
     Raises:
@@ -186,7 +186,7 @@ class Reader(ABC):
         return ""
 
     def list_leftover(self, items: Iterable[Item]) -> Leftover:
-        """Return the files that belong to none of these items."""
+        """Return the files that belong to no item of these."""
         used = {name for item in items for name in self.files_of(item)}
         leftover = Leftover(unread=Counter(self.left_out), notes=self._note_other_folders())
         if self.scan.hidden:
@@ -216,7 +216,7 @@ class Reader(ABC):
     def _explain_misplaced(self, name: str) -> str:
         splits = self.split_names
         if splits and name.partition("/")[0] not in splits:
-            return f"beside the split folders {', '.join(splits)}; only these are read"
+            return f"outside of the split folders {', '.join(splits)}; only these are read"
         return f"not where recordings are expected: {self.layout}"
 
     # ---- split folders
@@ -235,7 +235,9 @@ class Reader(ABC):
                 return named
             reason = f"its recordings do not lie as {self.layout} in it"
             if rest:
-                reason = f"{join_names(rest, 5)} beside it is none, and there is only one split"
+                reason = (
+                    f"{join_names(rest, 5)} next to it is no split, and there is only one split"
+                )
             self.notes.append(
                 f"Note: the folder {join_names(list(named), 5)} sets no split: {reason}. "
                 "reader.split_folders=true changes that"
@@ -255,7 +257,7 @@ class Reader(ABC):
         splits = self.split_names
         folders = [name for name in self.scan.list_subfolders() if splits and name not in splits]
         return [
-            f"warning: the folder {escape_controls(name)} lies beside the split folders "
+            f"warning: the folder {escape_controls(name)} is next to the split folders "
             f"{', '.join(splits)} and is not read ({count:,} recordings in it). Name it train, val "
             "or test, move it into one of them, or set reader.split_folders=false"
             for name in folders

@@ -23,7 +23,7 @@ class InputReader(Reader):
 
     Attributes:
         expected_input, input_advice: a description of the inputs, and advice on others, for errors.
-        null_options: options for which None has a meaning of its own.
+        null_options: options for which None is a valid value.
     """
 
     key = "input_reader"

@@ -1,4 +1,4 @@
-"""Manifests: tables with a row per recording, whose columns the configuration names."""
+"""Manifests: tables with a row per recording and configurable column names."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Manifest:
         """Yield the rows in order; a bad one states its problem.
 
         Args:
-            required: keys whose columns must not be empty; ``path`` is the file's name.
+            required: keys of columns that must not be empty; ``path`` is the file's name.
             parse: takes the texts of a row; raises a ValueError if they are not valid.
         """
         seen: set[str] = set()

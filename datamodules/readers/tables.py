@@ -56,7 +56,7 @@ def read_table(path: Path, raw_dir: Path) -> tuple[list[str], Lines]:
 
 
 def read_table_text(path: Path) -> str:
-    """Return the text of a table, perhaps compressed (``.gz``), in UTF-8, UTF-16 or Latin-1.
+    """Return the text of a table in UTF-8, UTF-16 or Latin-1, with or without ``.gz``.
 
     Raises:
         ValueError: it cannot be read, is damaged, too large or not a text.

@@ -19,7 +19,7 @@ from unvoiced.vision.skeleton import HAND_SIZE
 
 STREAM_S, FPS = 30.0, LANDMARK_FPS
 HOLD_S, CHANGE_S = (0.8, 1.2), (0.25, 0.5)  # seconds of a letter, and from one to the next
-PASS_S = (0.0, 0.15)  # seconds in which a hand between letters stands still
+PASS_S = (0.0, 0.15)  # seconds without motion of a hand between letters
 EMPTY_S = 0.6  # without a hand, after a recorded letter
 RELAXED = PoseRange((30, 35, 20), 12, (0, 30, 0), 40)
 SCRATCHING = PoseRange((40, 50, 30), 25, (0, 0, 0), 60)

@@ -19,7 +19,7 @@ from datamodules.simulators.phonemes import PRONUNCIATIONS
 STREAM_S = 30.0  # of one face, at most
 REST_S = (0.7, 1.6)  # between two words
 STILL_S, STILL_GRAIN = 1.0, 1.5  # seconds before and after a recorded word, grey levels of noise
-PAUSE_S = (0.05, 0.4)  # between two words of somebody who talks
+PAUSE_S = (0.05, 0.4)  # between two words of a person who talks
 READY = {"is_preprocessed": True}  # frames are crops
 TWITCHES = ({"close": 0.7}, {"jaw": 0.12}, {"spread": 0.3}, {"round": 0.25}, {"tuck": 0.5})
 Motion = np.ndarray  # (frames, ``LIP_CHANNELS``)
@@ -31,7 +31,7 @@ def simulate_faces(
     """Yield streams of mouth crops (T, h, w) uint8 of faces that rest, chew, smile and talk.
 
     Args:
-        classes: words that the model knows, which nobody says.
+        classes: words that the model knows; the faces say none of them.
         frame: of the model's metadata: ``shape`` (h, w) and ``rate``, Hz.
         seconds: of each kind, at least.
         seed: of the people.
@@ -79,7 +79,7 @@ class MouthSilence:
         self.classes, self.frame = classes, metadata["frame"]
 
     def simulate_silence(self, seconds: float, seed: int) -> Iterator[RecordedStream]:
-        """Yield streams of each kind of at least so many seconds, in which nobody says a word."""
+        """Yield streams of each kind without words, of at least so many seconds."""
         yield from simulate_faces(self.classes, self.frame, seconds, seed)
 
     def simulate_words(self, seconds: float, seed: int) -> Iterator[RecordedStream]:
@@ -87,7 +87,7 @@ class MouthSilence:
         yield from simulate_spoken_words(self.classes, self.frame, seconds, seed)
 
     def arrange_recording(self, label: str, frames: np.ndarray, kind: str) -> RecordedStream:
-        """Return a recorded word (T, h, w) between two rests, in which it stands still."""
+        """Return a recorded word (T, h, w) between two rests without motion."""
         fps = float(self.frame["rate"])
         rest = round(STILL_S * fps)
         padded = np.concatenate([frames[:1].repeat(rest, 0), frames, frames[-1:].repeat(rest, 0)])
@@ -152,7 +152,7 @@ def talk(
     fps: float,
     seconds: float,
 ) -> Motion:
-    """Return the motion of a mouth that says words which are not among ``classes``."""
+    """Return the motion of a mouth that says words outside of ``classes``."""
     others = [word for word in PRONUNCIATIONS if word not in classes and len(word) > 1]
     parts: list[Motion] = []
     while sum(map(len, parts)) < seconds * fps:

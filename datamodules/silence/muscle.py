@@ -50,7 +50,7 @@ class MuscleSilence:
         self.mains_hz = float(reader.get("mains_hz") or 50.0)
 
     def simulate_silence(self, seconds: float, seed: int) -> Iterator[RecordedStream]:
-        """Yield streams of each kind of at least so many seconds, in which nobody speaks."""
+        """Yield streams of each kind without speech, of at least so many seconds."""
         for number in range(max(1, round(seconds / STREAM_S))):
             session = make_session([seed, number], self.channels)
             for kind, gestures in KINDS.items():
@@ -99,7 +99,7 @@ class MuscleSilence:
     def _rest(
         self, count: int, session: Session, rng: np.random.Generator, drive: Any = 0.0
     ) -> np.ndarray:
-        """Return the drive (count, M) of muscles at rest, whose tone wanders."""
+        """Return the drive (count, M) of muscles at rest, with a drifting tone."""
         tone = session.tone * np.exp(
             0.5 * smooth_noise(count, len(session.tone), rng, self.recorded_rate, 3.0)
         )

@@ -14,7 +14,7 @@ class SpokenWord:
     """A letter or word of a stream.
 
     Attributes:
-        label: what should be written.
+        label: the expected text.
         start_s, stop_s: seconds of the stream.
     """
 
@@ -28,11 +28,11 @@ class RecordedStream:
     """Frames that an engine reads from first to last.
 
     Attributes:
-        kind: what the stream shows, such as ``resting face``.
+        kind: content of the stream, such as ``resting face``.
         frames: (T, *frame_shape) as a prepared set stores them; of a signal in µV.
         fps: frames or samples per second.
-        words: what should be written; empty for nothing.
-        is_talk: the person says or signs something that the model does not know.
+        words: the expected text; empty for nothing.
+        is_talk: the person says or signs words that the model does not know.
         is_simulated: a simulator made the frames.
         settings: of the stream class that reads the frames.
     """

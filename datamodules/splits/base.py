@@ -1,4 +1,4 @@
-"""The interface of a split, and what splits read from a manifest."""
+"""The interface of a split, and the columns of a manifest that splits read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SplitIndices:
         train, val, test: row indices, int64.
         description: how the rows were divided.
         has_leakage: whether training shares people with validation or test.
-        overlap_note: how the tested people relate to training; empty if nothing is to be said.
+        overlap_note: how the tested people relate to training; may be empty.
     """
 
     train: np.ndarray

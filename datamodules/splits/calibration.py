@@ -15,14 +15,16 @@ def draw_calibration(
 ) -> SplitIndices:
     """Move ``count`` recordings per label of each tested group from test to training.
 
-    They stand for what people record once before they use a model in a new session. Whole
+    They stand for recordings that calibrate a model to a new session. Whole
     sequences are drawn. A label with no more than ``count`` recordings stays tested.
 
     Raises:
         ValueError: a count below 0, or nothing is tested or could be moved.
     """
     if count < 0 or not len(indices.test):
-        raise ValueError(f"calibrate={count} takes from what is tested, and this split tests none")
+        raise ValueError(
+            f"calibrate={count} takes from tested samples, and this split tests none"
+        )
     drawn = np.random.default_rng(seed).permutation(indices.test)
     table = manifest[["group", "label", "sequence"]].iloc[drawn].drop_duplicates()
     recordings = table.groupby(["group", "label"], sort=False)["sequence"]

@@ -70,7 +70,7 @@ def draw_rows(
     drawn, unit = draw(codes), "recordings"
     if not all(count == 0 or len(part) for count, part in zip(counts, drawn, strict=True)):
         drawn = draw(np.arange(len(rows)))
-        unit = "samples (near-copies of what is trained on: the recordings are too few to draw)"
+        unit = "samples (near-copies of training samples: the recordings are too few to draw)"
     rest = np.setdiff1d(np.arange(len(rows)), np.concatenate([np.zeros(0, np.int64), *drawn]))
     return [rows[part] for part in drawn], rows[rest], unit
 

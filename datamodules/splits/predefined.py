@@ -53,7 +53,7 @@ class PredefinedSplit(Split):
 
 @dataclass(frozen=True)
 class TestOnly(Split):
-    """Every row is tested: recordings of people whom a trained model never saw."""
+    """Every row is tested: recordings of people outside of the training set."""
 
     __test__ = False  # no test class of pytest
 

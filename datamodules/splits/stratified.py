@@ -10,8 +10,8 @@ def draw_stratified(
 ) -> list[np.ndarray]:
     """Return for each count the sorted positions of whole sequences that come closest to it.
 
-    Each class gives its share to within one sequence: what rounding leaves over in a class is added
-    to what the next one gives. At least one sequence is drawn where that is possible. Classes of
+    Each class gives its share to within one sequence: the rounding error of a class is added
+    to the share of the next one. At least one sequence is drawn if possible. Classes of
     one sample are drawn only if the others give none: without it, no model learns the class.
 
     Args:
@@ -57,7 +57,7 @@ def list_members(codes: np.ndarray) -> list[np.ndarray]:
 
 
 class Strata:
-    """The sequences of each class in a random order whose every part has all groups alike.
+    """The sequences of each class in a random order, with all groups alike in each part.
 
     A sequence of several classes belongs to its most frequent one. A sequence is not taken if a
     class of several samples would be left without any, or if it is the last one.
@@ -70,7 +70,7 @@ class Strata:
 
     Attributes:
         queues: the sequences of each class, the next one last.
-        sizes: positions of each class, 0 if none is taken.
+        sizes: positions of each class, 0 if the class gives none.
     """
 
     def __init__(

@@ -82,8 +82,8 @@ class Addition:
         if len(new) == len(found):
             raise ValueError(
                 f"prepare.append=true: {self.raw_dir} has no class of the set "
-                f"({_list_names(found)}; the set has {_list_names(present)}): a model would tell "
-                "the sources apart. Correct the labels, or prepare another set"
+                f"({_list_names(found)}; the set has {_list_names(present)}): a model would "
+                "distinguish the sources. Correct the labels, or prepare another set"
             )
         return f"New in this set: {count_noun(len(new), 'class')} ({_list_names(new)})"
 

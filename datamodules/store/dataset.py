@@ -65,7 +65,7 @@ class PreparedSet:
         word_spans: (samples, 2) int64, the first frame of each sample's word and the frame after
             its last, counted within the sample (all frames if its row does not state them); None
             if the manifest has no ``WORD_COLUMNS``.
-        note: what reports add about the rows; may be empty.
+        note: remark of reports on the rows; may be empty.
 
     Raises:
         ValueError: no prepared set, of another task, incomplete, damaged or empty.
@@ -206,7 +206,7 @@ class PreparedSet:
         is_stated = (texts != "").any(axis=1).to_numpy()
         numbers = texts.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
         spans = np.where(is_stated[:, None], numbers, self._full_spans())
-        first, stop = spans.T  # NaN, from what is no number, compares as False
+        first, stop = spans.T  # NaN, of values that are no numbers, compares as False
         is_valid = (spans == np.rint(spans)).all(1) & (first >= 0) & (first < stop)
         bad = np.flatnonzero(is_stated & ~(is_valid & (stop <= self.lengths)))
         if len(bad):

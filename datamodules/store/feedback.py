@@ -1,4 +1,4 @@
-"""A prepared set of what a model read wrongly while it was used."""
+"""A prepared set of inputs that a model read wrongly in use."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class FeedbackSet:
         writer.flush()
 
     def describe(self) -> str:
-        """Return what was kept, as a line; empty if nothing was."""
+        """Return the number of kept inputs, as a line; empty if there are none."""
         if self._writer is None:
             return ""
         return (

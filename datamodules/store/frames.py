@@ -51,7 +51,7 @@ class FrameStore(ABC):
 class NpyFrameStore(FrameStore):
     """The frames of a ``features.npy``, read on demand.
 
-    A memory map would count what it has once read as memory of the process, up to the size of the
+    A memory map would count all pages once read as memory of the process, up to the size of the
     file, and the whole file where address space is limited (``ulimit -v``).
 
     Raises:

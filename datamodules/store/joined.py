@@ -23,7 +23,7 @@ SHOWN_CLASSES = 5
 
 
 class JoinedSet(PreparedSet):
-    """The rows of several prepared sets, whose features are read once.
+    """The rows of several prepared sets; their features are read once.
 
     Ids, sequences and groups begin with the name of their set, so that two people of one name stay
     two groups. Recordings of the same ``raw_dir`` share groups and sequences. A recording that an
@@ -204,7 +204,7 @@ def _describe_field(value: Any) -> str:
 
 
 def _require_common_classes(parts: list[PreparedSet]) -> None:
-    """Refuse sets whose classes tell the sets apart, and classes spelled in two ways."""
+    """Refuse sets without a common class, and classes spelled in two ways."""
     spellings: dict[str, tuple[str, Path]] = {}
     for number, part in enumerate(parts):
         present = part.meta["classes_present"]
@@ -214,7 +214,7 @@ def _require_common_classes(parts: list[PreparedSet]) -> None:
             raise ValueError(
                 f"data_dir: {part.data_dir} and the sets before it have no class in common "
                 f"({_list_names(present)}; {_list_names([name for name, _ in known])}): a model "
-                "would tell the sets apart. Choose the classes with classes=[…] if that is meant"
+                "would distinguish the sets. Choose the classes with classes=[…] if that is meant"
             )
         for name in present:
             other, folder = spellings.setdefault(name.casefold(), (name, part.data_dir))
@@ -260,7 +260,7 @@ def _reader_settings(part: PreparedSet) -> dict[str, Any]:
 
 
 def _list_origins(part: PreparedSet) -> dict[str, str]:
-    """Return the folders of the recordings of a set, and what their names in it begin with."""
+    """Return the folders of the recordings of a set, with the prefixes of their names."""
     added = {source["raw_dir"]: source["prefix"] for source in part.meta.get("appended", [])}
     return added | {str(_reader_settings(part).get("raw_dir") or ""): ""}
 

@@ -58,7 +58,7 @@ def prepare(
         reader: reads the recordings.
         data_dir: folder of the set. A partially prepared folder can only be resumed with the same
             settings.
-        settings: what the set is prepared with.
+        settings: of the preparation.
         num_workers: processes; None for one per core.
         log: receives lines about the progress.
         append: add the recordings to a complete set.
@@ -89,7 +89,7 @@ def prepare(
 def complete_set(
     writer: PreparedWriter, reader: Reader, items: list[Item], log: Callable[[str], None]
 ) -> None:
-    """Complete a set whose items are all read: add files that belong to none, and log warnings.
+    """Complete a set after all items are read: add files without an item, and log warnings.
 
     Raises:
         ValueError: not one recording could be read.

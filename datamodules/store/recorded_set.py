@@ -26,7 +26,7 @@ class RecordedSet:
 
     Args:
         data_dir: the folder; made if it is missing.
-        description: what the set holds and how it is recorded.
+        description: content of the set, and how it is recorded.
         group: of the recordings.
         session: name of the session, unique for a person, such as ``me/2030-01-31``.
         consent: the sentence that the person agreed to.

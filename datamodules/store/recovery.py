@@ -1,4 +1,4 @@
-"""Opening of a prepared set for writing: a new one, or one whose preparation was interrupted."""
+"""Open a prepared set for writing: a new one, or one with an interrupted preparation."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def is_prepared(data_dir: Path) -> bool:
 def refuse_foreign_folder(data_dir: Path) -> None:
     """Raise ``ValueError`` if the folder holds anything but a lock file or shards.
 
-    A full disk or a kill may leave a ``meta.partial`` beside it.
+    A full disk or a kill may leave a ``meta.partial`` next to it.
     """
     own_names = LOCK_NAME, SHARDS_NAME, Path(META_NAME).with_suffix(".partial").name
     if any(path.name not in own_names for path in data_dir.iterdir()):
@@ -107,7 +107,7 @@ def refuse_foreign_folder(data_dir: Path) -> None:
 
 
 def recover_tables(data_dir: Path, *, is_complete: bool = False) -> WrittenRows:
-    """Drop half-written last rows of the tables and return what they hold; make missing tables.
+    """Drop half-written last rows of the tables, make missing ones, and return their rows.
 
     Args:
         data_dir: folder of the set.

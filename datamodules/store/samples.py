@@ -20,7 +20,7 @@ CONSENTS = "consents"  # of the meta.json of a recorded set: session, date and s
 FORMAT_VERSION = 1
 TEXT_COLUMNS = ("id", "label", "group", "sequence", "split", "source")
 MANIFEST_COLUMNS = (*TEXT_COLUMNS, "start", "length")
-WORD_COLUMNS = ("word_start", "word_end")  # only in sets whose samples state a word span
+WORD_COLUMNS = ("word_start", "word_end")  # only in sets with word spans
 MAX_LABEL, MAX_REASON = 1_000, 2_000  # characters
 
 
@@ -106,7 +106,7 @@ class Description:
 
 
 def manifest_row(sample: Sample, start: int, has_words: bool) -> dict[str, Any]:
-    """Return the manifest row of a sample whose frames begin at ``start``."""
+    """Return the manifest row of a sample with frames from ``start`` on."""
     row: dict[str, Any] = {name: getattr(sample, name) for name in TEXT_COLUMNS}
     row |= {"start": start, "length": len(sample.features)}
     if has_words:

@@ -242,7 +242,7 @@ def read_shard(
 
 
 def _read_blocks(folder: Path, description: Description) -> Iterator[list[dict[str, str]]]:
-    """Yield consecutive rows of the manifest whose frames fill about ``BLOCK_BYTES``."""
+    """Yield consecutive rows of the manifest with about ``BLOCK_BYTES`` of frames."""
     most = max(1, BLOCK_BYTES // description.frame.num_bytes)
     rows: list[dict[str, str]] = []
     end = 0

@@ -1,7 +1,7 @@
 """Shards of a preparation: parts of the recordings, which several machines prepare at a time.
 
-A shard is a consecutive part of the list of recordings, with a folder of its own below the set. All
-shards in order hold what one process writes.
+A shard is a consecutive part of the list of recordings, in a separate folder below the set. All
+shards in order hold the samples that one process would write.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def explain_foreign(
         return _advise_deletion(f"has other settings ({', '.join(differences)} differ)", folder)
     if stored.get("recordings") != source["recordings"]:
         count = source["recordings"]["count"]
-        return _advise_deletion(f"is of other recordings than the {count:,} of today", folder)
+        return _advise_deletion(f"holds other recordings than the {count:,} of today", folder)
     if stored.get("versions") != source["versions"]:
         keys = ", ".join(_list_changes(stored.get("versions"), source["versions"]))
         return _advise_deletion(f"was prepared with other versions ({keys})", folder)

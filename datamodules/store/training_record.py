@@ -16,7 +16,7 @@ from datamodules.store.dataset import PreparedSet, SetSource
 KEPT_HASHES = 8_192  # of each kind: 88 kB as text for a set of any size
 HASHED_BYTES = 4_096  # from the middle of a sample
 RECORD_KINDS = ("contents", "names", "groups")
-DAMAGED_RECORD = "the record of what the model was trained on is damaged"
+DAMAGED_RECORD = "the record of the model's training data is damaged"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class HashSketch:
 
     @classmethod
     def from_hashes(cls, values: np.ndarray, is_whole: bool = True) -> Self:
-        """Return the sketch of hashes (n,); 0 stands for no hash."""
+        """Return the sketch of hashes (n,); 0 means no hash."""
         distinct = np.unique(values[values != 0])
         return cls(distinct[:KEPT_HASHES], is_whole and len(distinct) <= KEPT_HASHES)
 
@@ -48,7 +48,7 @@ class HashSketch:
 
     @property
     def limit(self) -> int:
-        """The largest hash whose membership in the set is known."""
+        """The largest hash that the sketch covers."""
         return np.iinfo(np.uint64).max if self.is_whole else int(self.hashes[-1])
 
     def contains(self, values: np.ndarray) -> np.ndarray:
@@ -137,7 +137,7 @@ class SeenCounts:
     Attributes:
         samples: tested samples that were trained on; an estimate unless ``is_exact``.
         of_samples: all tested samples.
-        groups: tested groups whose names were trained on.
+        groups: tested groups with names that were trained on.
         of_groups: all tested groups with a name.
         is_exact: whether ``samples`` is exact.
     """

@@ -181,7 +181,7 @@ def read_rows(path: Path, **options: Any) -> pd.DataFrame:
 
 
 def read_text_columns(path: Path, names: tuple[str, ...]) -> list[pd.Series]:
-    """Return the columns of a table that have these names; none of a missing table.
+    """Return the columns of a table that have these names; an empty list without the table.
 
     Raises:
         ValueError: it cannot be read.

@@ -55,7 +55,7 @@ class PreparedWriter:
 
     Args:
         data_dir: its folder; made if it is missing.
-        description: what the set holds and how it is prepared.
+        description: content of the set, and how it is prepared.
         buffer_samples: number of outcomes that are buffered before they are written;
         buffer_bytes: or bytes of their frames, whichever is reached first.
         addition: the source that is added to a complete set; None to prepare a set.
@@ -111,7 +111,7 @@ class PreparedWriter:
                 with contextlib.suppress(OSError):  # there is no space for its buffer either
                     self._features.close()
                 return
-            self.flush()  # keeps what was read before any other error, or Ctrl-C
+            self.flush()  # keeps the samples so far after any other error, or Ctrl-C
             self._features.close()
 
     def add(self, outcome: Sample | Rejection) -> None:

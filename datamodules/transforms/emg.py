@@ -28,7 +28,7 @@ class EMGGain:
 class EMGTimeWarp:
     """Recordings shifted in time and spoken faster or slower: (B, T, C), same out.
 
-    The first and the last sample fill what is missing at the ends.
+    The first and the last sample pad the ends.
     """
 
     shift: float = 0.04  # largest shift either way, as a share of the length

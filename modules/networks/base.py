@@ -70,7 +70,7 @@ class SequenceNetwork(Network):
 
         Args:
             x: signals (B, T, channels).
-            length: samples of each recording (B,); what lies beyond them has no effect.
+            length: samples of each recording (B,); later samples are padding, without effect.
         """
         return self.read_tokens(*self.encode_frames(x, length))
 

@@ -20,7 +20,7 @@ ALL_PAIRS_LIMIT = 12  # channels, above which only neighbours are paired
 def build_montage(channels: int) -> Tensor:
     """Return weights (channels + pairs, channels): every channel, then differences of two.
 
-    A difference keeps the muscle between its electrodes and removes what both share, such as the
+    A difference keeps the muscle between its electrodes and removes common signals, such as the
     reference electrode.
     """
     first, second = torch.triu_indices(channels, channels, 1)

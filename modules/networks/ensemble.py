@@ -1,4 +1,4 @@
-"""Several trained networks whose probabilities are averaged."""
+"""Average the probabilities of several trained networks."""
 
 from __future__ import annotations
 

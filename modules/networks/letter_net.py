@@ -42,9 +42,9 @@ class LetterNet(Network):
         feature_dropout: share of the features that training drops for each member.
         num_hands: 1, or 2: landmarks (B, T, 126) of a left and a right hand, zeros for an absent
             one.
-        nothing: class of a frame without a hand, whose landmarks are zeros; -1: there is none.
-        has_motion: whether letters that are drawn, such as J and Z, are told from letters that are
-            held by the motion of the hand.
+        nothing: class of a frame without a hand (all landmarks are zeros); -1: there is none.
+        has_motion: whether the motion of the hand distinguishes drawn letters, such as J and Z,
+            from held ones.
     """
 
     def __init__(

@@ -233,7 +233,7 @@ def test_a_trained_tokenizer_is_reused_and_missing_characters_are_reported(
     second = change_label(write_muscles(tmp_path / "other"), 7, "Éöß")
     data = set_up_data(second, TestOnly(), card)
     assert data.unseen_class_warning().startswith(
-        "1 texts in this set hold what the model has no token for"
+        "1 texts in this set hold text without a token of the model"
     )
     assert "('éöß'); they count as errors." in data.unseen_class_warning()
     assert data.classes == tuple(sorted(PHRASES))
@@ -318,7 +318,7 @@ def test_calibration_takes_so_many_of_each_text_of_a_session_and_never_the_last(
 def test_calibration_needs_something_that_is_tested(count: int, test: list[int]) -> None:
     manifest = pd.DataFrame({"label": ["a"] * 3, "group": ["s"] * 3, "sequence": list("xyz")})
     parts = SplitIndices(np.arange(0), np.arange(0), np.array(test, dtype=int), "")
-    with pytest.raises(ValueError, match=f"calibrate={count} takes from what is tested"):
+    with pytest.raises(ValueError, match=f"calibrate={count} takes from tested samples"):
         draw_calibration(parts, manifest, count)
 
 

@@ -26,7 +26,7 @@ class ImageFolder(LetterReader):
     """``<class>/*.jpg``, ``<group>/<class>/*.jpg`` or ``<group>/<class>_<n>.jpg``.
 
     Every image becomes a sample of (1, 63) landmarks; one without a hand is rejected, except for
-    the class ``nothing``, whose images become zeros.
+    the class ``nothing``: its images become zeros.
 
     Args:
         raw_dir: the folder with the images, nested as deep as you like.

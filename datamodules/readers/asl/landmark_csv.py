@@ -124,7 +124,7 @@ def _read_lines(path: Path, is_labelled: bool) -> tuple[list[tuple[int, str]], s
     separator = find_separator(lines[0][1])
     if lines[0][1].count(separator) >= MAX_COLUMNS:
         raise ValueError(f"the file has more than {MAX_COLUMNS:,} columns")
-    head = [split_line(line, separator) for _, line in lines[:51]]  # tell text from numbers
+    head = [split_line(line, separator) for _, line in lines[:51]]  # distinguish text from numbers
     columns = find_columns(head, is_labelled)
     columns = columns if is_labelled else replace(columns, label=None)
     if not lines[columns.has_header :]:

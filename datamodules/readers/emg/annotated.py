@@ -31,7 +31,7 @@ FALLBACK_HZ = 1000.0  # if no file can be read: each has a row with its reason
 
 
 class AnnotatedReader(EMGReader):
-    """Long recordings whose annotations are the samples: their texts are the labels.
+    """Long recordings with annotated samples: the texts of annotations are the labels.
 
     Annotations that share more than half of the shorter one's samples are rejected, as the same
     signal would have two labels. Those that share less have one ``sequence``.
@@ -43,7 +43,7 @@ class AnnotatedReader(EMGReader):
         after_s: seconds from the start of an annotation to the end of its sample; None for its own
             duration.
         channel_names: the channels in order; None for all.
-        unit: unit of channels whose unit is not stated, such as ``uV``; None to reject them.
+        unit: unit of channels that state none, such as ``uV``; None to reject them.
         group: ``folder`` or ``file``, whose name identifies the session; None for the folder, or
             the file if it lies in none.
         sample_rate: of the recordings, Hz; None for that of most of the first files.

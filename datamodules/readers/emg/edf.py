@@ -1,4 +1,4 @@
-"""EDF and BDF recordings, whose annotations are the samples."""
+"""EDF and BDF recordings with annotated samples."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class GaddyRecording(Recording):
 
 
 class Gaddy(EMGReader):
-    """``<set>/<session>/<n>_emg.npy`` (samples, channels), and ``<n>_info.json`` beside each.
+    """``<set>/<session>/<n>_emg.npy`` (samples, channels), with ``<n>_info.json`` next to each.
 
     ``<set>`` is for example ``silent_parallel_data``, ``voiced_parallel_data`` or
     ``nonparallel_data``, and the folder of a session below ``raw_dir`` is its group. The silent

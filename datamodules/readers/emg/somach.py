@@ -39,7 +39,7 @@ class Somach(EMGReader):
     The text is the name of the class. The names are arrays of strings, so nothing is unpickled.
 
     Args:
-        sample_rate: of the recordings, Hz; one whose ``t_ms`` differs is rejected.
+        sample_rate: of the recordings, Hz; a recording with another ``t_ms`` is rejected.
         group: the array of the sessions' numbers, "phase" or "folder"; their names are in the array
             of the same name with an s. The file's name goes before it if there are several files.
         options: of ``EMGReader``.

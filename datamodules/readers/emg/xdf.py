@@ -1,4 +1,4 @@
-"""XDF recordings of the Lab Streaming Layer, whose markers are the samples."""
+"""XDF recordings of the Lab Streaming Layer with markers at the samples."""
 
 from __future__ import annotations
 

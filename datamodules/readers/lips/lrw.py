@@ -55,7 +55,7 @@ class WordClip(Video):
 
 
 class LRW(MouthReader):
-    """``<WORD>/{train,val,test}/<WORD>_00001.mp4``, and a ``.txt`` with the word's duration beside.
+    """``<WORD>/{train,val,test}/<WORD>_00001.mp4``, next to a ``.txt`` with its duration.
 
     The label is the folder's name in lower case; LRW states no speakers, so there is no group. The
     word lies in the middle of its clip, and the samples state which frames it takes.
@@ -77,7 +77,7 @@ class LRW(MouthReader):
 
     default_crop = "fixed"
     endings = (".mp4",)
-    layout = "<WORD>/{train,val,test}/<WORD>_00001.mp4 with a <WORD>_00001.txt beside it"
+    layout = "<WORD>/{train,val,test}/<WORD>_00001.mp4 with a <WORD>_00001.txt next to it"
     crops = ("fixed", "none")
 
     def __init__(
@@ -216,8 +216,8 @@ class LRW(MouthReader):
     def _list_clips(self, word: str, splits: list[tuple[str, Path]]) -> list[Item]:
         if not splits:
             raise ValueError(
-                f"raw_dir={self.raw_dir}: the folder of {word} has none of the folders train, val "
-                "and test. Fetch it again, move it away, or leave it out with reader.classes=[...]"
+                f"raw_dir={self.raw_dir}: the folder of {word} has no folder train, val "
+                "or test. Fetch it again, move it away, or leave it out with reader.classes=[...]"
             )
         return [
             Item(self.id_of(folder / name), folder, word, split=split)
@@ -247,7 +247,7 @@ def read_duration(path: Path) -> float:
         if path.exists() or path.is_symlink():
             raise
         raise ValueError(
-            "is missing, which states the duration of the word: LRW has it beside the video"
+            "is missing, which states the duration of the word: LRW has it next to the video"
         ) from error
     pattern = r"^\s*Duration:\s*(\d+(?:\.\d*)?|\.\d+)\s*s"
     match = re.search(pattern, text, re.IGNORECASE | re.MULTILINE)

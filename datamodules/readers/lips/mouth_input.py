@@ -91,7 +91,7 @@ class MouthInput(InputReader, MouthReader):
         return [*cuts, Cut(item.id, problem=crops.problem)] if crops.problem else cuts
 
     def draw_sample(self, identity: str, windows: np.ndarray) -> np.ndarray:
-        """Draw the middle frame of a sample with its window, beside the network's input.
+        """Draw the middle frame of a sample with its window, next to the network's input.
 
         Args:
             identity: of the sample.

@@ -91,7 +91,7 @@ def _draw_thumb_targets(
 
 
 def _reach_thumb(signer: Signer, target: np.ndarray) -> np.ndarray:
-    """Return joints (n, 4, 3) of a thumb whose tip is as near its target (n, 3) as possible."""
+    """Return joints (n, 4, 3) of a thumb with its tip as near its target (n, 3) as possible."""
     reach = target - signer.thumb_base
     distance = np.linalg.norm(reach, axis=-1, keepdims=True)
     bend = np.linspace(1, 0, 64)  # from fully bent, when the tip is nearest the base, to straight

@@ -128,7 +128,7 @@ class ClipEnsemble(Network):
     def read_clips(
         self, read: Callable[..., list[Tensor]], x: Tensor, word_mask: Tensor | None
     ) -> Tensor:
-        """Return what members read in clips, the mean with their mirror images in evaluation.
+        """Return the outputs of members for clips; in evaluation the mean with mirrored clips.
 
         Args:
             read: takes normalised clips (B, T, H, W) and a mask; returns a tensor per member.

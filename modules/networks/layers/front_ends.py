@@ -119,7 +119,7 @@ class ResNetFrameEncoder(nn.ModuleList):
     """ResNet-18 for each frame and its neighbours: (B, T, H, W) → (B, T, embedding_dim).
 
     Args:
-        embedding_dim: maps of the last block, whose averages are the vector of a frame.
+        embedding_dim: maps of the last block; their averages are the vector of a frame.
         channels_last: memory format of the maps, the fastest for convolutions on CPUs and GPUs;
             the results are the same.
         checkpointing: recompute activations in training instead of keeping them.

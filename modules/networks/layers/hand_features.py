@@ -63,7 +63,7 @@ def canonicalize_joints(landmarks: Tensor) -> Tensor:
 
 
 def find_palm_axes(points: Tensor) -> Tensor:
-    """Return rotations (N, 3, 3) whose rows point across the palm, along it and out of it."""
+    """Return rotations (N, 3, 3) with rows that point across the palm, along it and out of it."""
     along = normalize_vectors(points[:, KNUCKLE_JOINTS].mean(1) - points[:, 0])
     across = points[:, 5] - points[:, 17]
     across = normalize_vectors(across - (across * along).sum(-1, keepdim=True) * along)

@@ -50,9 +50,9 @@ def test_dev_and_eval_validate_and_other_folders_are_named(tmp_path: Path) -> No
     marks = result.manifest.set_index("id")["split"]
     assert marks["dev/A/1.npy"] == marks["Eval/A/1.npy"] == "val"
     assert marks["Training/A/1.npy"] == "train"
-    assert "beside the split folders" in rejected.loc["holdout/A/1.npy", "reason"]
+    assert "outside of the split folders" in rejected.loc["holdout/A/1.npy", "reason"]
     assert rejected.loc["A/loose.npy", "label"] == "A"
-    assert "warning: the folder holdout lies beside the split folders" in message
+    assert "warning: the folder holdout is next to the split folders" in message
 
 
 @pytest.mark.parametrize("setting", [None, True, False])

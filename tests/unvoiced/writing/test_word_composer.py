@@ -1,4 +1,4 @@
-"""Words of a stream that their neighbours tell apart: suggestions, never changes."""
+"""Words of a stream that their neighbours distinguish: suggestions, never changes."""
 
 from itertools import product
 
