@@ -22,9 +22,7 @@ def draw_calibration(
         ValueError: a count below 0, or nothing is tested or could be moved.
     """
     if count < 0 or not len(indices.test):
-        raise ValueError(
-            f"calibrate={count} takes from tested samples, and this split tests none"
-        )
+        raise ValueError(f"calibrate={count} takes from tested samples, and this split tests none")
     drawn = np.random.default_rng(seed).permutation(indices.test)
     table = manifest[["group", "label", "sequence"]].iloc[drawn].drop_duplicates()
     recordings = table.groupby(["group", "label"], sort=False)["sequence"]

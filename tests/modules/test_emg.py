@@ -204,10 +204,7 @@ def judge_run(run, run_folder: Path, data_dir: Path, *overrides: str) -> Path:
 def test_new_texts_of_new_people_are_tested(closed_run: Path, run, tmp_path: Path, capsys) -> None:
     other = change_label(write_muscles(tmp_path / "other", groups=2), 7, "Éöß")
     folder = judge_run(run, closed_run, other)
-    assert (
-        "1 texts in this set hold text without a token of the model"
-        in capsys.readouterr().out
-    )
+    assert "1 texts in this set hold text without a token of the model" in capsys.readouterr().out
     assert "has no token for ('éöß')" in (folder / "report.md").read_text(encoding="utf-8")
     assert "Each group" in read_headings(folder)
     rows = read_predictions(folder)
