@@ -1,1 +1,1 @@
-"""What a run does: a file a stage. Nothing is imported here, so that --help answers at once."""
+"""The stages of a run, a file each. Nothing is imported here: --help answers at once."""

@@ -30,7 +30,7 @@ LARGEST_ARGUMENT = 100_000
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The metadata that a checkpoint stores beside its weights.
+    """The metadata that a checkpoint stores with its weights.
 
     A further fact is one more field with a default; give it a check in ``unvoiced.metadata.FACTS``
     where plain data of any kind is not enough.
@@ -56,7 +56,7 @@ class ModelCard:
             people; loading never trusts it.
         confusions: (classes, classes) counts of the test of the model, true classes in rows; empty
             where they are unknown or not needed.
-        num_members: networks whose probabilities are averaged.
+        num_members: networks in the average of probabilities.
         confidence: how often answers are wrong, a ``ConfidenceTable`` as plain data; empty where it
             was not measured.
         false_activations: how often silence is answered, a ``FalseActivations`` as plain data;
@@ -107,7 +107,7 @@ class ModelCard:
         return cls(**{key: value for key, value in plain.items() if key in names})
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the dict that is stored; it has what writes text only where text is written."""
+        """Return the dict to store; only models of text have a tokenizer or language model."""
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
         for name in ("tokenizer", "language_model"):
             if plain[name] is None:

@@ -1,4 +1,4 @@
-"""What a profile needs to know of a model: its classes, its weights, and its embedding."""
+"""Facts of a model for profiles: its classes, its weights and its embedding."""
 
 from __future__ import annotations
 

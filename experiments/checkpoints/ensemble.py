@@ -85,7 +85,7 @@ def _list_facts(module: TaskModule) -> dict[str, Any]:
 
 
 def _merge_cards(cards: list[ModelCard]) -> ModelCard:
-    """Return the card of an ensemble; what its members do not share is left out."""
+    """Return the card of an ensemble, without the facts in which its members differ."""
     first = cards[0]
     changes: dict[str, Any] = {
         "trained_classes": sorted({name for card in cards for name in card.trained_classes}),
@@ -108,7 +108,7 @@ def _describe_split(card: ModelCard) -> tuple[Any, ...]:
 
 
 def _merge_records(cards: list[ModelCard]) -> dict[str, Any]:
-    """Return the record of all members; empty if it is unknown what one was trained on."""
+    """Return the record of all members; empty if the training data of one is unknown."""
     if any(not (card.record or card.simulated) for card in cards):
         return {}
     records = [TrainingRecord.from_plain(card.record) for card in cards if card.record]

@@ -24,7 +24,7 @@ from unvoiced.writing.word_models import build_word_model
 class ExportedNet(Network):
     """An ONNX Runtime session with the interface of a network, without gradients.
 
-    It takes frames as a prepared set stores them: what training does to them is part of the file.
+    It takes frames as a prepared set stores them: the file includes the preprocessing.
 
     Args:
         network: an opened file.

@@ -51,7 +51,7 @@ def fetch_model(reference: str) -> Path:
         reference: ``hf://owner/name`` or ``hf://owner/name@revision``, a branch, tag or commit.
 
     Raises:
-        ValueError: with what is wrong and what to do.
+        ValueError: with the problem and its solution.
     """
     match = PARTS.fullmatch(reference)
     if match is None or ".." in reference:
@@ -98,7 +98,7 @@ def _fetch(name: str, revision: str, place: str) -> Path:
 
 
 def _examine(name: str, revision: str, place: str, endpoint: str) -> str:
-    """Check what the hub says of a model; return why the hub cannot be reached, else ""."""
+    """Check the hub's facts on a model; return why the hub cannot be reached, else ""."""
     from huggingface_hub import HfApi, errors
 
     api = HfApi(endpoint=endpoint, library_name="unvoiced")
@@ -140,7 +140,7 @@ def _check_sizes(info: Any, place: str) -> None:
 
 
 def _explain(error: Any, name: str, revision: str, place: str, endpoint: str) -> str:
-    """Return what is wrong with an answer of the hub, and what to do."""
+    """Return the error of a hub's answer, and its solution."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.RevisionNotFoundError):

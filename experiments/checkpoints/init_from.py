@@ -43,7 +43,7 @@ def load_initial_weights(module: TaskModule, path: str | Path) -> None:
     }
     if not fits:
         raise ValueError(
-            f"init_from={path} holds a {card.net_name}, and none of its weights fits this "
+            f"init_from={path} holds a {card.net_name}, and no weight of it fits this "
             f"{module.card.net_name}: name the same network with net="
         )
     module.net.load_state_dict(fits, strict=False)
@@ -52,13 +52,13 @@ def load_initial_weights(module: TaskModule, path: str | Path) -> None:
 
 
 def join_records(*cards: ModelCard) -> dict[str, Any]:
-    """Return what the models were trained on together."""
+    """Return the joint record of the models' training data."""
     records = [TrainingRecord.from_plain(card.record) for card in cards if card.record]
     return reduce(TrainingRecord.merge, records).to_plain() if records else {}
 
 
 def _find_head(module: TaskModule) -> set[str]:
-    """Return the names of weights whose shape depends on the number of classes."""
+    """Return the names of weights with shapes that depend on the number of classes."""
     arguments = {k: v for k, v in module.card.net.items() if k != TARGET}
     answers = "vocab_size" if "vocab_size" in arguments else "num_classes"
     with torch.device("meta"):  # no memory, no time

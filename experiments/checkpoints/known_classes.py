@@ -1,6 +1,6 @@
 """The classes that a checkpoint may name: those of conf/net, module and task.
 
-A network of your own becomes known by its file in conf/net, by its task's file, or by ``allow=`` in
+Your network becomes known by its file in conf/net, by its task's file, or by ``allow=`` in
 the command that loads it.
 """
 

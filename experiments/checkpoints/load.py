@@ -202,7 +202,7 @@ def _build_module(card: ModelCard, weights: dict[str, Tensor], net_alone: bool) 
     with torch.device("meta"), limit_module_size(20 * len(weights) + 1_000):
         outline = _construct_module(card)
     expected = outline.state_dict()
-    if net_alone:  # what only training needs, if anything, stays as it begins
+    if net_alone:  # weights that only training needs keep their initial values
         expected = {k: v for k, v in expected.items() if k.startswith(NET)}
     _refuse_other_shapes(expected, weights)
     module = _construct_module(card)

@@ -19,7 +19,7 @@ def class_to_idx(card: ModelCard) -> dict[str, int]:
     """Return the number of each class; empty for open text.
 
     Where text is written, they number the phrases of a closed vocabulary, and not the logits,
-    which are of tokens.
+    which have those of tokens.
     """
     return {name: number for number, name in enumerate(card.classes)}
 
@@ -33,7 +33,7 @@ def to_checkpoint(content: dict[str, Any], place: str) -> dict[str, Any]:
     """Return a plain file's content as a checkpoint's, marked ``net_alone``.
 
     Raises:
-        ValueError: the file does not state what its weights are the weights of, or was changed.
+        ValueError: the file does not state the network of its weights, or was changed.
     """
     facts, weights = content.get(CARD), content[WEIGHTS]
     _refuse_unknown_network(facts, place)

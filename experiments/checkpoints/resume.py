@@ -26,7 +26,7 @@ def merge_saved_overrides(arguments: list[str]) -> list[str]:
     the run starts in it. So one command in a cluster's script starts a run and resumes it.
 
     Raises:
-        ValueError: the run writes into another folder, or the folder holds what is not harmless.
+        ValueError: the run writes into another folder, or the folder holds unsafe files.
         SystemExit: the folder to resume is no run folder.
     """
     resume = _value_of("resume", arguments)
@@ -82,7 +82,7 @@ def _value_of(key: str, arguments: list[str]) -> str:
 
 
 def _is_free(folder: Path) -> bool:
-    """Return whether a folder holds at most what a run writes first."""
+    """Return whether a folder holds at most the first files of a run."""
     from datamodules.store.locks import LOCK_NAME
 
     first = {".hydra", LOCK_NAME}  # a run that is killed leaves its lock

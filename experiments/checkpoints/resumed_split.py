@@ -49,7 +49,7 @@ def _explain(key: str, before: object, now: object) -> str:
     return (
         f"resume=: this command changes {key} from {show_value(before)} to {show_value(now)}, so "
         "that samples which the run was trained on would be validated or tested. Leave the split "
-        "as it was (beside another seed=, set split.seed= to the first one), or begin a new run "
+        "as it was (with another seed=, set split.seed= to the first one), or begin a new run "
         "with init_from="
     )
 

@@ -49,7 +49,7 @@ def read_saved_overrides(folder: Path, given: set[str]) -> tuple[list[str], list
     """Return a run folder's overrides, and those that this command does not set.
 
     Raises:
-        ValueError: another one could build, write or reach what a run of this command would not.
+        ValueError: another one could build, write or reach more than a run of this command.
     """
     refuse_outside_links(folder)
     lines = read_plain_yaml(folder / OVERRIDES) or []
@@ -113,7 +113,7 @@ def refuse_outside_links(folder: Path) -> None:
         if is_outside and not path.relative_to(folder).match(WANDB_LOG):
             raise ValueError(
                 f"{show_value(str(path))} is a link out of the run folder, and resuming would "
-                "write there; replace it with what it links to"
+                "write there; replace it with the target of the link"
             )
 
 

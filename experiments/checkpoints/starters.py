@@ -14,7 +14,7 @@ STARTER_STAGES = ("predict", "live", "export", "adapt", "serve")
 
 
 def use_starter(config: DictConfig) -> None:
-    """Set ``ckpt_path`` to the model to start with where a stage needs one and none is given.
+    """Set ``ckpt_path`` to the model to start with if a stage needs one and gets none.
 
     ``stage=serve`` decides by itself, since it prefers a trained run.
 
@@ -28,7 +28,7 @@ def use_starter(config: DictConfig) -> None:
 
 
 def announce_starter(task: str) -> Path:
-    """Return the checked model to start with of a task, and log what it is.
+    """Return the checked model to start with of a task, and log its description.
 
     Raises:
         ValueError: the task has none, or its file was changed.

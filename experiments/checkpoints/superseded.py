@@ -1,4 +1,4 @@
-"""Set aside what a run wrote after the checkpoint that it is resumed from."""
+"""Set aside files that a run wrote after the checkpoint that it is resumed from."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _put_back(run_dir: Path, folder: Path) -> None:
 
 
 def _is_later(path: Path, step: int) -> bool:
-    """Return whether a checkpoint is of a later step, or cannot be read."""
+    """Return whether a checkpoint has a later step, or cannot be read."""
     try:
         content = read_torch_file(path, str(path))
     except ValueError:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-PICKLE = "/data.pkl"  # the end of the name of what describes the tensors
+PICKLE = "/data.pkl"  # the end of the name of the file that describes the tensors
 MAX_PICKLE = 1 << 26  # bytes of it
 MAX_RECORDS = 200_000  # tensors in a file
 KINDS = ("Bool", "Byte", "Char", "Short", "Int", "Long", "Half", "BFloat16", "Float", "Double")
@@ -35,7 +35,7 @@ def read_torch_file(path: Path, place: str) -> Any:
     """Return the content of a file, read with ``weights_only=True``.
 
     Args:
-        place: what an error calls the file.
+        place: name of the file in errors.
 
     Raises:
         ValueError: no such file, truncated, larger inside than outside, or more in it than

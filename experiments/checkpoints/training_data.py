@@ -38,7 +38,7 @@ def select_training_data(config: DictConfig, card: ModelCard) -> DictConfig:
         ValueError: the set is not there any more, or the model does not state it.
     """
     if config.calibrate:
-        raise ValueError("calibrate= is for stage=fit: it trains on some of what is tested")
+        raise ValueError("calibrate= is for stage=fit: it trains on some of the tested samples")
     if config.data_dir:
         return config
     changed = config.copy()
@@ -72,7 +72,7 @@ def find_training_set(card: ModelCard) -> str | list[str]:
     if not named and card.num_members > 1:
         raise ValueError(
             "ckpt_path: the members of the ensemble were trained on different sets or splits. Set "
-            "data_dir= and split= to recordings that none of them was trained on"
+            "data_dir= and split= to recordings outside of their training sets"
         )
     if not named:
         raise ValueError("the model does not state its training set. Set data_dir=")
@@ -105,7 +105,7 @@ def _check_split(card: ModelCard) -> dict[str, Any]:
 
 
 def keep_draw(node: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a trained model's split with what they meant when it was drawn."""
+    """Return the settings of a trained model's split, as they were when it was drawn."""
     return {"stratify": False} | node
 
 

@@ -29,7 +29,7 @@ KINDS: dict[str, type] = {
 }
 MAX_STATE_DEPTH = 20  # of the loops' nested counts
 MODEL = ("card", "state_dict")  # checked by themselves
-# What explain_restore_errors raises for values of the wrong type, shape or name.
+# Exceptions that values of the wrong type, shape or name cause.
 DAMAGE = (TypeError, LookupError, AttributeError, RuntimeError, AssertionError, ArithmeticError)
 
 

@@ -29,7 +29,7 @@ def examine_frames(
 
     Args:
         where: ``input`` of the configuration.
-        settings: what is known of the model.
+        settings: of the model, as far as they are known.
         examinations: see the frames; the clock of the first one notes all of them, also those that
             come too fast.
         seconds: that are examined.
@@ -94,7 +94,7 @@ def read_stream(
 
 
 def load_signal(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return the samples (T, C) of a recording, and what its file states.
+    """Return the samples (T, C) of a recording, and the metadata of its file.
 
     Raises:
         ValueError: it cannot be read.

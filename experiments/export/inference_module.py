@@ -192,7 +192,7 @@ def describe_model(module: TaskModule) -> dict[str, Any]:
 
 
 def describe_training_data(card: ModelCard) -> str:
-    """Return a sentence on the training data for people who use the model."""
+    """Return a sentence on the training data for users of the model."""
     ensemble = f"An ensemble of {card.num_members} networks. " if card.num_members > 1 else ""
     if card.simulated:
         return f"{ensemble}Trained on simulated recordings alone: no real person's are in it."

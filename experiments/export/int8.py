@@ -46,7 +46,7 @@ class CalibrationInputs(CalibrationDataReader):
 def quantize_file(
     path: Path, data: PreparedDataModule, module: TaskModule, batches: list[ReferenceBatch]
 ) -> str:
-    """Quantize an exported network in place, and return what the new file does in words.
+    """Quantize an exported network in place, and describe the accuracy of the new file.
 
     Networks with convolutions get fixed ranges, measured on training samples where there are any;
     others measure each input. Parity, score, size and latency are measured on the int8 file.

@@ -29,7 +29,7 @@ def prepare_feedback(config: DictConfig, engine: Engine, wrong: FeedbackSet) -> 
 
 
 def start_keys(engine: Engine, wrong: FeedbackSet) -> KeyThread:
-    """Return the reader of the terminal's keys; it prints what is typed.
+    """Return the reader of the terminal's keys; it prints the typed label.
 
     Raises:
         ValueError: the set holds the answers of another model.
@@ -41,7 +41,7 @@ def start_keys(engine: Engine, wrong: FeedbackSet) -> KeyThread:
         try:
             if feedback.press(ord(key)):
                 logger.info(feedback.prompt or "kept")
-        except OSError as error:  # such as a full disk: the reading goes on
+        except OSError as error:  # such as a full disk: reading continues
             logger.warning(f"warning: {error}")
 
     logger.info("w: the last text is wrong; type the right one, then Enter")

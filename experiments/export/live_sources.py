@@ -27,7 +27,7 @@ from unvoiced.live.cameras import (
 from unvoiced.streams.trackers import TrackerSettings
 from unvoiced.tasks import get_task
 
-FRAME_FPS = 25.0  # of images whose model does not state a frame rate
+FRAME_FPS = 25.0  # of images, if the model does not state a frame rate
 
 
 def open_live_source(
@@ -61,7 +61,7 @@ def load_recording(
 
     Args:
         path: the file.
-        input_reader: the configuration of the task's input reader, whose class has ``load_counts``.
+        input_reader: the configuration of the task's input reader; its class has ``load_counts``.
         channels: C, for readers that need it.
         sample_rate: in Hz, for readers that need it.
 
@@ -79,7 +79,7 @@ def load_recording(
 
 @contextmanager
 def end_quietly() -> Iterator[None]:
-    """End at Ctrl-C, or where the camera is gone, without an error: what was read is kept."""
+    """End at Ctrl-C, or if the camera is gone, without an error; keep the text so far."""
     try:
         yield
     except KeyboardInterrupt:

@@ -61,7 +61,7 @@ def require_sign(name: str | None, recognizer: Recognizer) -> str:
     """
     if name is not None and name not in recognizer.classes:
         raise ValueError(
-            f"live.accept={shown(name)} is no class of the model; expected a sign of your own. "
+            f"live.accept={shown(name)} is no class of the model; expected a sign of your profile. "
             "Teach the model one with stage=adapt, and give profile=."
         )
     return name or ""
@@ -93,7 +93,7 @@ class LiveWriting:
         return self._keys.press(key)
 
     def update(self) -> None:
-        """Print new suggestions, and type what was written."""
+        """Print new suggestions, and type written text."""
         if self.typer is not None:
             self.typer.follow_text(self.engine.text)
         suggestions = self.engine.suggestions
@@ -104,7 +104,7 @@ class LiveWriting:
 
 
 def open_typer(config: DictConfig) -> KeyboardTyper | None:
-    """Return what types into other programs with ``live.type=true``; None without it.
+    """Return the typist into other programs with ``live.type=true``; None without it.
 
     Raises:
         ValueError: pynput is not installed, or there is no screen.

@@ -1,4 +1,4 @@
-"""Silence for exporters and quantizers, which report on what does not concern users."""
+"""Silence the notes of exporters and quantizers that do not concern users."""
 
 from __future__ import annotations
 

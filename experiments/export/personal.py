@@ -22,7 +22,7 @@ NEVER = -30.0  # logit of the special tokens, which a profile never answers
 
 
 class PersonalNetwork(nn.Module):
-    """An inference module whose logits a profile corrects; see ``unvoiced.profile``.
+    """An inference module with logits that a profile corrects; see ``unvoiced.profile``.
 
     Args:
         model: gives the embedding too.
@@ -81,7 +81,7 @@ def personal_metadata(module: TaskModule, profile: Profile) -> dict[str, Any]:
     metadata = export_metadata(module) | {"classes": list(profile.answers)}
     if profile.confidence is not None:
         metadata["confidence"] = profile.confidence.to_plain()
-    elif isinstance(module, TranscriptionModule):  # the model's own is of another kind
+    elif isinstance(module, TranscriptionModule):  # the model's own is another quantity
         metadata.pop("confidence", None)
     del metadata["fingerprint"]
     metadata["training_data_note"] += " A person's profile corrects its answers."

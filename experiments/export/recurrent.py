@@ -18,7 +18,7 @@ GATE_ORDERS = {nn.LSTM: (0, 3, 1, 2), nn.GRU: (1, 0, 2)}
 class OnnxRecurrent(nn.Module):
     """The layers of an ``nn.LSTM`` or ``nn.GRU`` as ONNX operators, for exporting alone.
 
-    The last state is not returned: None stands in its place.
+    The last state is not returned: it is None.
     """
 
     def __init__(self, layer: nn.LSTM | nn.GRU) -> None:
@@ -75,7 +75,7 @@ class OnnxRecurrent(nn.Module):
 
 
 def replace_recurrent(model: nn.Module) -> nn.Module:
-    """Return a copy whose LSTM and GRU layers are ``OnnxRecurrent``."""
+    """Return a copy with ``OnnxRecurrent`` in place of LSTM and GRU layers."""
     if type(model) in GATE_ORDERS:
         return OnnxRecurrent(model)
     changed = copy.copy(model)

@@ -52,7 +52,7 @@ def _count_samples(data_dir: str | Sequence[str]) -> int:
 
 
 def describe_data(data: PreparedDataModule) -> str:
-    """Return what the compared samples are."""
+    """Describe the compared samples."""
     if data.prepared.simulated:
         return "simulated samples"
     return f"samples of {data.prepared.place}"

@@ -1,4 +1,4 @@
-"""Packages outside this project whose classes may be built: those of ``allow=``.
+"""Packages outside this project that a command permits with ``allow=``.
 
 Only the command line (and your own configuration files) allow a package. Names in checkpoints and
 run folders are data: a class that they ask for is imported only if this command allows it.
@@ -14,7 +14,7 @@ from unvoiced.validation import NULL, Rule, list_of
 
 MAX_PACKAGES = 100
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w{0,63}(\.[A-Za-z_]\w{0,63}){0,15}", re.ASCII)
-# Packages whose classes are listed one by one, or that run code on request.
+# Packages with classes that are listed one by one, or that run code on request.
 CLOSED_PACKAGES = frozenset(
     [
         *("modules", "datamodules", "callbacks", "experiments", "unvoiced", "conf", "run", "tests"),
@@ -27,7 +27,7 @@ _ALLOWED_PACKAGES: list[str] = []  # of this command
 
 
 def is_allowable(name: Any) -> bool:
-    """Return whether a name can be that of a package or class of one's own."""
+    """Return whether a name can be that of a user's package or class."""
     is_name = isinstance(name, str) and DOTTED_NAME.fullmatch(name) is not None
     return is_name and name.partition(".")[0] not in CLOSED_PACKAGES | sys.stdlib_module_names
 
@@ -37,7 +37,7 @@ ALLOW_RULE = (
         Rule(is_allowable, "the name of a package", is_text=True),
         1,
         MAX_PACKAGES,
-        "a list of packages of your own, such as [mylab.nets]; none of Python, PyTorch or this "
+        "a list of your packages, such as [mylab.nets], outside of Python, PyTorch and this "
         "project",
     )
     | NULL
@@ -51,7 +51,7 @@ def allow_packages(names: Any) -> None:
         names: the value of ``allow``; None for none.
 
     Raises:
-        ValueError: it is no list of names that can be packages of one's own.
+        ValueError: it is no list of names that users' packages can have.
     """
     names = None if names is None else list(names) if not isinstance(names, str) else names
     ALLOW_RULE.require("allow", names)
@@ -59,7 +59,7 @@ def allow_packages(names: Any) -> None:
 
 
 def is_allowed(target: Any) -> bool:
-    """Return whether a dotted path is within what this command allows."""
+    """Return whether this command allows a dotted path."""
     return isinstance(target, str) and any(
         target == name or target.startswith(f"{name}.") for name in _ALLOWED_PACKAGES
     )
@@ -71,10 +71,10 @@ def list_allowed_patterns() -> list[str]:
 
 
 def refuse_foreign_class(target: str, found: Any) -> None:
-    """Refuse what an allowed package has only imported from elsewhere.
+    """Refuse classes that an allowed package has only imported from elsewhere.
 
     Raises:
-        ValueError: ``found`` is defined outside of what this command allows.
+        ValueError: ``found`` is defined outside of the allowed packages.
     """
     place = f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', None)}"
     if is_allowed(target) and not is_allowed(place):
@@ -85,7 +85,7 @@ def refuse_foreign_class(target: str, found: Any) -> None:
 
 
 def advise_allow(target: str) -> str:
-    """Return which ``allow=`` would let a class be built; empty for a class that none can."""
+    """Return the ``allow=`` that would permit a class; empty if no value can."""
     package = target.rpartition(".")[0]
     if not is_allowable(package) or not is_allowable(target):
         return ""

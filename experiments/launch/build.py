@@ -44,7 +44,7 @@ def build_datamodule(
     """Return the datamodule, prepared and split.
 
     Args:
-        trained: card of a checkpoint, whose classes and input settings are used.
+        trained: card of a checkpoint, to use its classes and input settings.
         accepts_unknown_labels: whether the set may hold labels that the checkpoint does not know.
     """
     transforms = list(instantiate_group(config, "augment").values())
@@ -235,7 +235,7 @@ def _is_last(callback: L.Callback) -> bool:
 def write_config(config: DictConfig) -> Path:
     """Write config.yaml, the resolved configuration without secrets; return the run folder."""
     folder = Path(config.run_dir)
-    if rank_zero_only.rank == 0:  # each would draw a run_id of its own
+    if rank_zero_only.rank == 0:  # each would draw another run_id
         folder.mkdir(parents=True, exist_ok=True)
         settings = OmegaConf.create(mask_settings(plain(config)))
         OmegaConf.save(settings, folder / "config.yaml")

@@ -90,7 +90,7 @@ def validate_command(config: DictConfig) -> None:
     """Refuse a command that cannot be run.
 
     Raises:
-        ValueError: with the setting, its value and what is expected.
+        ValueError: with the setting, its value and the expected values.
     """
     folder = config.hydra.run.dir
     validate_overrides(typed_overrides(config), config)
@@ -177,7 +177,7 @@ def _is_suggesting(config: DictConfig) -> bool:
 
 SILENCE = "benchmark.false_activations=true"
 SUGGESTIONS = "live.suggest=true; in stage=serve, serve.suggest=true and serve.engine=server"
-# Settings that act together with another one: pattern, whether they act, what they need.
+# Settings that need another one: pattern, whether they have an effect, the needed setting.
 CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     (
         "log_best",

@@ -16,7 +16,7 @@ NEEDLESS = (
     ".*smaller than the logging interval.*",  # nothing is logged within an epoch
     ".*Checkpoint directory .* exists and is not empty.*",  # resuming writes there on purpose
     ".*callbacks used to create the checkpoint need to be.*",  # changes are logged
-    ".*WeightAveraging callback, but loading.*",  # the average is what is tested
+    ".*WeightAveraging callback, but loading.*",  # the test uses the average
     ".*recommended to use .*sync_dist.*",  # sums are shared out before they are logged
     ".*isinstance.treespec, LeafSpec.*",  # inside torch
 )

@@ -71,7 +71,7 @@ def restore_environment() -> None:
 
 
 def explain(error: BaseException) -> str:
-    """Return what is wrong and what is expected, in one sentence."""
+    """Return the problem and the expected value, in one sentence."""
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _explain_composition(error)
     if isinstance(error, RecursionError):
@@ -147,7 +147,7 @@ def _explain_defaults(message: str) -> str:
 
 
 def _explain_other(message: str) -> str:
-    """Return the message of an error that has no form of its own, on one line."""
+    """Return the message of any other error, on one line."""
     if ambiguous := re.match(r"Ambiguous value for argument '(.*)'", message):
         return (
             f"{shown(ambiguous[1])} has several values; expected one. Add -m to run the command "

@@ -16,7 +16,7 @@ from omegaconf import Container, DictConfig, OmegaConf
 from experiments.launch.allowed import list_allowed_patterns, refuse_foreign_class
 from unvoiced.thresholds import PROMISES
 
-# Packages whose classes a command line may name in ``_target_``. Values from checkpoints or other
+# Packages that a command line may name in ``_target_``. Values from checkpoints or other
 # files are never built here.
 BUILDABLE = [
     *("modules.*", "datamodules.*", "callbacks.*", "unvoiced.tokenizers.*"),
@@ -50,7 +50,7 @@ def list_buildable() -> list[str]:
 
 
 def find_targets(node: Any) -> Iterator[Any]:
-    """Yield what a node of plain data asks to be built, at any depth."""
+    """Yield the targets in a node of plain data, at any depth."""
     if isinstance(node, dict):
         if "_target_" in node:
             yield node["_target_"]

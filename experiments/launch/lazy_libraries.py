@@ -18,7 +18,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 IMPORTERS = ("lightning", "torchmetrics", "mediapipe")
-# Modules that only few functions of the importers use, and what is bound during the import.
+# Modules that few functions of the importers use, and the names that the import binds.
 DEFERRED = {
     "matplotlib": ("axes", "colors", "pyplot"),
     "matplotlib.axes": ("Axes",),
@@ -95,7 +95,7 @@ def use_style(style: Any) -> Any:
     return decorate
 
 
-# What is called while the importers are imported.
+# Functions that the importers call while they are imported.
 REPLACED = {
     "matplotlib.pyplot.style": SimpleNamespace(context=use_style),
     "torch._dynamo.disable": disable_compiler,

@@ -14,7 +14,7 @@ def refuse_excess(key: str, wanted: Any, config: DictConfig) -> None:
     Cores are those that this process may use: its affinity and its container's share count.
 
     Raises:
-        ValueError: with what to type in its place.
+        ValueError: with a valid argument in its place.
     """
     if config.oversubscribe or not is_count(wanted) or int(wanted) <= 1:
         return

@@ -77,7 +77,7 @@ def _list_monitored(
 
 
 def _mode_key(key: str) -> str:
-    """Return the key of the direction beside the key of a metric."""
+    """Return the key of the direction next to the key of a metric."""
     if key == "scheduler.monitor":
         return "scheduler.build.mode"
     return key.replace("monitor.metric", "monitor.mode").replace("monitor of", "mode of")

@@ -66,6 +66,6 @@ def _read(module: Any, batch: dict[str, Any]) -> torch.Tensor:
 def _explain(name: str, data: PreparedDataModule, reason: str) -> str:
     shape = " x ".join(map(str, data.prepared.meta["frame"]["shape"]))
     return (
-        f"net: {name.rpartition('.')[2]} does not fit task={data.task}, whose frames are {shape} "
+        f"net: {name.rpartition('.')[2]} does not fit task={data.task} with frames of {shape} "
         f"({reason}). Choose another net=; choices: {', '.join(list_choices('net'))}"
     )

@@ -39,7 +39,7 @@ def quote_values(arguments: list[str]) -> list[str]:
     """Quote texts and paths, so that Hydra reads them as they were typed.
 
     ``data_dir=2026_01_02`` is a name and no number, and ``input=clip (1).mp4`` needs no quotes of
-    its own. Lists, and with ``-m`` what is swept over, keep their commas.
+    its own. Lists, and with ``-m`` swept values, keep their commas.
     """
     is_multirun = any(one in MULTIRUN for one in arguments)
     return [_quote_argument(one, is_multirun) for one in arguments]
@@ -224,7 +224,7 @@ def prepare_arguments(
     """Return the arguments as Hydra must see them.
 
     Args:
-        with_saved: adds what a resumed run was started with.
+        with_saved: adds the saved arguments of a resumed run.
     """
     typed = refuse_choices(replace_nulls(rename_overrides(add_task(_fetch_models(arguments)))))
     return quote_values(add_num_shards(add_epochs(drop_absent_groups(with_saved(typed)))))

@@ -28,7 +28,7 @@ NEEDS_CHECKPOINT = ("validate", "test", "adapt", "predict", "export", "live")
 TRAINS = ("fit", "benchmark", "serve")
 EXAMPLE = "outputs/<task>/<date>_<time>/checkpoints/best.ckpt"
 NAMED_MODELS = ("train", "english")  # of words; other names are files
-MULTIPLES = {  # networks whose sizes must be multiples: the size, by how much, and its own factor
+MULTIPLES = {  # networks with sizes that must be multiples: the size, of which one, times a factor
     "emg_hybrid.EMGHybrid": ("hidden_size", "num_heads", 1),
     "emg_spatiotemporal.EMGSpatioTemporal": ("hidden_size", "num_heads", 1),
     "resnet_bilstm.ResNetBiLSTM": ("hidden_size", "num_heads", 2),

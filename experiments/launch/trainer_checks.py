@@ -23,7 +23,7 @@ PROFILERS: dict[str, type[Profiler]] = {
     "advanced": AdvancedProfiler,
     "pytorch": PyTorchProfiler,
 }
-# Lightning callbacks that would have no effect, or a wrong one, and what to use instead.
+# Lightning callbacks that would have no effect, or a wrong one, and their replacements.
 UNFIT_CALLBACKS = {
     "StochasticWeightAveraging": "it averages weights after the last checkpoint was written, so "
     "that no checkpoint has the average. Use callbacks=averaged",
@@ -38,7 +38,7 @@ def check_trainer(config: DictConfig) -> None:
     """Refuse settings of trainer and callbacks that cannot work.
 
     Raises:
-        ValueError: in one sentence, with the key, its value and what is expected.
+        ValueError: in one sentence, with the key, its value and the expected values.
     """
     trainer = config.trainer
     _check_length(trainer)
@@ -60,7 +60,7 @@ def _check_length(trainer: DictConfig) -> None:
     """Refuse training without an end, which schedules cannot plan."""
     if trainer.max_epochs == -1 and trainer.max_steps == -1:
         raise ValueError(
-            "trainer.max_epochs=-1 has no end; expected epochs, or trainer.max_steps beside it. "
+            "trainer.max_epochs=-1 has no end; expected a number of epochs, or trainer.max_steps=. "
             "Set epochs= or trainer.max_steps="
         )
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from modules.base import Batch, TaskModule
 
-KNOWN_VERSION = "2.6."  # of Lightning, whose loop this one follows
+KNOWN_VERSION = "2.6."  # of Lightning's loop, which this one follows
 HOOKS = (
     *("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward"),
     *("on_before_optimizer_step", "on_train_batch_end"),

@@ -89,7 +89,7 @@ def collect_support(module: TaskModule, data: PreparedDataModule, rows: np.ndarr
 def collect_answers(
     module: TaskModule, data: PreparedDataModule, rows: np.ndarray, warp: TimeWarp | None = None
 ) -> Answers:
-    """Return what a model answers to rows of a prepared set, in their order.
+    """Return a model's answers to rows of a prepared set, in their order.
 
     Args:
         module: the model.

@@ -1,4 +1,4 @@
-"""The few-shot protocol: how a person's first recordings change what is read of the others.
+"""The few-shot protocol: how a person's first recordings change the accuracy on the others.
 
 For each person and class, the first k recordings are the support and the second half is tested, the
 same for every k. A recording is a ``sequence`` of the set: frames of one held sign stay together.
@@ -14,14 +14,14 @@ import pandas as pd
 
 from unvoiced.confidence import ConfidenceTable
 
-# (support, tested rows) → what is read in the tested rows.
+# (support, tested rows) → answers to the tested rows.
 Adaptation = Callable[["Answers", "Answers"], "AdaptedAnswers"]
 PROMISED_COVERAGE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
 class AdaptedAnswers:
-    """What an adapted model reads in N rows.
+    """Answers of an adapted model to N rows.
 
     Attributes:
         labels: (N,).
@@ -77,7 +77,7 @@ class Answers:
     def read_best(
         self, classes: Sequence[str], confidence: ConfidenceTable | None = None
     ) -> AdaptedAnswers:
-        """Return what the model itself reads, with its confidence."""
+        """Return the answers of the model itself, with its confidence."""
         probabilities = np.exp(self.log_probabilities.max(1))
         return AdaptedAnswers(self.name_best(classes), probabilities, confidence)
 
@@ -157,7 +157,7 @@ def measure_shots(
         answers: of all tested people.
         shots: the numbers k; 0 is the model alone.
         classes: of the columns of the log-probabilities.
-        adapt: from the support to what is read in the tested rows.
+        adapt: from the support to answers to the tested rows.
         confidence: of the model alone.
 
     Returns:

@@ -100,12 +100,12 @@ def tabulate_homophenes(
 
     The columns are group (its visemes), words, size (their number), samples, right, accuracy,
     right within the group (the prediction is any word of it) and its accuracy. A word without
-    known pronunciation has a row of its own, with an empty group.
+    known pronunciation has a separate row, with an empty group.
 
     Args:
         rows: with a label and a prediction each.
         classes: the vocabulary.
-        dictionary: of pronunciations, beside the project's own.
+        dictionary: of pronunciations, in addition to the project's.
     """
     vocabulary = sorted({*classes, *rows["label"]})
     groups = {w: find_visemes(w, dictionary) or f"{UNKNOWN_PREFIX}{w}" for w in vocabulary}
@@ -145,7 +145,7 @@ def format_homophenes(table: pd.DataFrame) -> str:
 def _format_accuracy(table: pd.DataFrame) -> str:
     samples, right, within = table[["samples", "right", "right within the group"]].sum()
     return (
-        "Homophenes are words whose visemes are the same. Counted as one word, the accuracy is "
+        "Homophenes are words with the same visemes. Counted as one word, the accuracy is "
         f"**{within / samples:.4f}** of {samples:,} samples, against {right / samples:.4f} word by "
         f"word: {within - right:,} of {samples - right:,} errors are between homophenes.\n"
     )

@@ -11,7 +11,7 @@ from unvoiced.text import markdown_cells, table_cell
 
 
 def format_table(table: pd.DataFrame, escape: Callable[[Any], str] = table_cell) -> str:
-    """Return a Markdown table whose cells keep their text: 0.2500 keeps its zeros.
+    """Return a Markdown table with the text of each cell unchanged: 0.2500 keeps its zeros.
 
     Args:
         table: the cells.

@@ -17,7 +17,7 @@ MIN_PATIENCE = 10  # epochs; shorter waits for a better score are no reason to s
 
 
 def describe_curve(curve: TrainingCurve) -> list[str]:
-    """Return what the epochs of a run show, one sentence each."""
+    """Return observations on the epochs of a run, one sentence each."""
     best = int(str(curve.best))
     first, last = int(curve.epochs.index[0]), int(curve.scores.dropna().index[-1])
     return [
@@ -127,7 +127,7 @@ def list_milestones(curve: TrainingCurve, seconds: Mapping[int, float]) -> list[
 def advise_next_run(
     curve: TrainingCurve, validation_every: int = 1, was_stopped_by_nan: bool = False
 ) -> list[str]:
-    """Return what to change in the next run, one sentence each.
+    """Return advice for the next run, one sentence each.
 
     Args:
         curve: of this run.

@@ -1,4 +1,4 @@
-"""What profiles bring to the people of a tested set: few_shots.csv, few_shots.png and scores."""
+"""Measure profiles on the people of a tested set: few_shots.csv, few_shots.png and scores."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def measure_profiles(
         rows = list_support_rows(answers, max(counts))
         copies = collect_support(module, data, rows) if len(rows) else answers
         adapt = _adapt_by_profile(module, copies, config)
-    is_text = hasattr(module, "tokenizer")  # whose own confidence is of another kind
+    is_text = hasattr(module, "tokenizer")  # their confidence is another quantity
     confidence = None if is_text else ConfidenceTable.from_plain(module.card.confidence)
     table, too_few = measure_shots(answers, counts, classes, adapt, confidence)
     scores = summarize_shots(table)
@@ -202,5 +202,5 @@ def format_shots(folder: Path, config: DictConfig) -> str:
 def _describe_method(config: DictConfig) -> str:
     if config.adapt.method == "finetune":
         return "of the model fine-tuned with"
-    answers = "(which answers with labels of its own recordings alone) " * config.adapt.only_taught
+    answers = "(which answers with the labels of its recordings alone) " * config.adapt.only_taught
     return f"with a profile {answers}of"

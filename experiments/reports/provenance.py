@@ -154,7 +154,7 @@ def read_versions() -> dict[str, str | None]:
 
 @cache  # the code of a process does not change with the files
 def read_git_state(folder: Path) -> dict[str, Any]:
-    """Return commit and cleanliness of a checkout; None and the reason where git tells nothing.
+    """Return commit and cleanliness of a checkout; None and the reason if git reports nothing.
 
     Args:
         folder: the root of the checkout. A folder within another repository is no checkout.

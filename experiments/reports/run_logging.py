@@ -1,4 +1,4 @@
-"""Send what a finished run wrote to its loggers: report, figures, best checkpoint."""
+"""Send the results of a run to its loggers: report, figures, best checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIGURES = ("curves",)
 def log_results(
     loggers: Iterable[Logger], folder: Path, step: int, best: str | Path | None = None
 ) -> None:
-    """Send report.md, the figures of the report and perhaps a checkpoint to the loggers.
+    """Send report.md, its figures and, if configured, a checkpoint to the loggers.
 
     Args:
         loggers: of the trainer, in its first process.

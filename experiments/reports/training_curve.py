@@ -95,7 +95,7 @@ class TrainingCurve:
 
     @cached_property
     def nan_epochs(self) -> list[int]:
-        """Epochs whose training loss is not finite."""
+        """Epochs with a training loss that is not finite."""
         if "train/loss" not in self.epochs:
             return []
         known = self.losses.iloc[: -1 if self.is_cut_short else None]

@@ -26,12 +26,12 @@ class Row:
     Attributes:
         table: the name of its table.
         name: its name in the table.
-        title: what is measured, in Markdown.
+        title: of the table, in Markdown.
         fit: overrides of the training.
         data: name of the set that trains (``results.<name>=``); None for simulated data.
         folds: values of ``fold=``; none for a split without folds.
         seeds: number of seeds, from 0.
-        test: overrides of a test of its own; empty if the training's own test counts.
+        test: overrides of a separate test; empty if the test of the training counts.
         test_data: name of the set of that test.
     """
 
@@ -79,7 +79,7 @@ def refuse_swept_tables(config: DictConfig) -> None:
     """Refuse several values of ``results=`` or its settings, which no grid can combine.
 
     Raises:
-        ValueError: with the setting and what to write instead.
+        ValueError: with the setting and a valid value.
     """
     from experiments.launch.command import typed_overrides
 
@@ -127,7 +127,7 @@ def _read_row(
 
 
 def split_runnable(rows: list[Row], config: DictConfig) -> tuple[list[Row], list[Row]]:
-    """Return the rows whose prepared sets are given, and the others."""
+    """Return the rows with their prepared sets given, and the others."""
     runnable = [row for row in rows if all(config.results[name] for name in row.sets)]
     return runnable, [row for row in rows if row not in runnable]
 
@@ -164,7 +164,7 @@ def list_typed(config: DictConfig) -> tuple[str, ...]:
             continue
         if key in SET_BY_ROWS:
             raise ValueError(
-                f"{key}= has no effect with results=, whose rows set it. Choose rows with "
+                f"{key}= has no effect with results=, as its rows set it. Choose rows with "
                 "results.rows=, seeds with results.seeds= and sets with results.<set>=."
             )
         if one.is_sweep_override():
@@ -174,7 +174,7 @@ def list_typed(config: DictConfig) -> tuple[str, ...]:
 
 
 def _list_row_cells(row: Row, config: DictConfig, typed: tuple[str, ...]) -> list[Cell]:
-    """Return the cells of a row; all folds of a test of its own share one training."""
+    """Return the cells of a row; all folds of a separate test share one training."""
     cells = []
     for seed in range(row.seeds):
         fit = (*row.fit, f"seed={seed}", *_data_override(row.data, config), *typed)

@@ -75,7 +75,7 @@ def format_summary(summary: RowSummary, people: list[str]) -> dict[str, str]:
 
 
 def format_gain(whole: RowSummary, without: RowSummary) -> str:
-    """Return what a recipe gains over one without an ingredient: mean and interval over people.
+    """Return the gain of an ingredient of a recipe: mean and interval over people.
 
     The interval is bootstrapped over the differences of the people that both have.
     """

@@ -101,7 +101,7 @@ def parse_results(place: str, content: Any) -> ResultFile:
     """Return validated results; nothing of them is interpolated, built or used as a path.
 
     Raises:
-        ValueError: with the place and what is expected.
+        ValueError: with the place and the expected value.
     """
     require_fact(place, content, isinstance(content, dict), "the content of a results.json")
     version = content.get("format")

@@ -16,7 +16,7 @@ HOLD_METRIC, HOLD_COUNT = "test/hold_acc", "test/hold_n"
 
 @dataclass(frozen=True)
 class RowSummary:
-    """What the finished cells of a row show.
+    """Summary of the finished cells of a row.
 
     Attributes:
         metric: ``test/acc`` or ``test/wer``; empty if no cell is finished.
@@ -89,7 +89,7 @@ def sum_counts(cells: list[CellResult]) -> dict[str, tuple[float, float]]:
 
 
 def _find_whole_seeds(cells: list[CellResult]) -> list[list[CellResult]]:
-    """Return the cells of each seed whose cells are all finished."""
+    """Return the cells of each seed if all of them are finished."""
     seeds: dict[int, list[CellResult]] = defaultdict(list)
     for cell in cells:
         seeds[cell.seed].append(cell)

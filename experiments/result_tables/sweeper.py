@@ -51,12 +51,12 @@ class TableSweeper(BasicSweeper):
         if batch:
             self.validate_batch_is_legal(batch)
             for result in self.launcher.launch(batch, initial_job_idx=first):
-                _ = result.return_value  # raises what ended the job
+                _ = result.return_value  # raises the error that ended the job
         return len(batch)
 
 
 def list_tests(cells: list[Cell], folder: Path) -> list[list[str]]:
-    """Return the overrides of all tests whose training is finished, in the sweep ``folder``."""
+    """Return the overrides of all tests with a finished training, in the sweep ``folder``."""
     finished = {job.key: job.folder for job in find_jobs(folder) if job.status == "finished"}
     trained = [(cell, finished.get(tuple(sorted(cell.fit)))) for cell in cells if cell.test]
     return [list(list_test_overrides(cell, run)) for cell, run in trained if run]

@@ -17,7 +17,7 @@ from experiments.runs.statistics import bootstrap_interval, t_interval
 # Settings that differ between any two runs, and labels and loggers, which change no result.
 FOLDER_SETTINGS = ("run_dir", "run_id", "resume", "run_name", "run_group", "run_tags", "log_best")
 LOGGER_PREFIX = "logger."
-# Settings, beside those of the split, that decide which samples are validated.
+# Settings, in addition to the split's, that decide which samples are validated.
 SAMPLE_SETTINGS = ("seed", "fold", "data_dir", "calibrate", "size")
 
 

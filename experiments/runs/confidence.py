@@ -16,7 +16,7 @@ from unvoiced.confidence import ConfidenceTable
 def measure_set(
     config: DictConfig, module: TaskModule, data: PreparedDataModule
 ) -> ConfidenceTable:
-    """Return the confidence table of the tested rows of a set, whose labels the model knows."""
+    """Return the confidence table of the tested rows of a set with known labels."""
     plain_config = config.copy()
     with open_dict(plain_config):  # files of a test are not wanted
         plain_config.callbacks, plain_config.logger = {}, {}

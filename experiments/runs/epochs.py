@@ -70,7 +70,7 @@ def find_notes(curve: TrainingCurve) -> dict[int, list[str]]:
 def choose_epochs(table: pd.DataFrame, limit: int = MAX_ROWS) -> list[int]:
     """Return the epochs to show: first, best, last, those with notes, and those with checkpoints.
 
-    If they are too many, drops and recoveries come before epochs whose only note is NaN, and these
+    If they are too many, drops and recoveries come before epochs noted for NaN alone, and these
     before epochs with only a checkpoint; the rest of a kind is spread evenly.
     """
     notes, nan = table["notes"], table["notes"].str.contains("NaN")

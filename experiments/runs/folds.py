@@ -31,7 +31,7 @@ class Fold:
 
     @property
     def left_out(self) -> str:
-        """The groups that were tested, such as ``s01``; empty if none has a name."""
+        """The tested groups, such as ``s01``; empty if they have no names."""
         names = sorted(set(self.rows["group"]) - {""})
         more = f" and {len(names) - SHOWN_GROUPS} more" if len(names) > SHOWN_GROUPS else ""
         return ", ".join(names[:SHOWN_GROUPS]) + more

@@ -1,4 +1,4 @@
-"""Read run folders as far as possible, and name what is wrong with them."""
+"""Read run folders as far as possible, and report their defects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from experiments.reports.training_curve import TrainingCurve
 SEARCH_DEPTH = 3  # outputs/multirun/<date>/<run> is found from outputs
 RUN_FILES = ("config.yaml", "metrics.csv", "metrics.json")  # any of them makes a run folder
 MEASURES = ("seconds", "peak_memory_mb", "peak_gpu_memory_mb")
-SCORED_STAGES = ("fit", "validate", "test")  # stages whose folders have scores
+SCORED_STAGES = ("fit", "validate", "test")  # stages with scores in their folders
 
 
 @dataclass(eq=False)
@@ -175,7 +175,7 @@ def _is_run(path: Path) -> bool:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run folder; ``problem`` names what cannot be read."""
+    """Read a run folder; ``problem`` names unreadable files."""
     run = Run(folder, folder.resolve().name)
     try:
         _require_run_folder(folder)

@@ -29,7 +29,7 @@ def explain_unfit(run: Run, task: str) -> str:
     """Return why a run is not fit for use; empty if it is."""
     settings = run.settings
     if run.task not in (task, "unknown"):
-        return f"it is of task {run.task}"
+        return f"it belongs to task {run.task}"
     if settings.get("size") == "tiny":
         return "a smoke or debug run, trained on a few samples"
     if settings.get("trainer.fast_dev_run") or settings.get("trainer.overfit_batches"):
@@ -43,7 +43,7 @@ def describe_model(task: str, simulated: bool, has_leakage: bool, checkpoint: Pa
     """Return a model's training data and test accuracy in plain words.
 
     Args:
-        checkpoint: whose run may have tested it; None for an ensemble.
+        checkpoint: its run may have tested it; None for an ensemble.
     """
     source = get_task(task).simulated_source if simulated else "on recordings of people"
     tested = ""

@@ -1,4 +1,4 @@
-"""The stages by name: the only list of what a run can do."""
+"""The stages by name: the only list of them."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def _write_fine_tuned(config: DictConfig) -> None:
     card = _describe_fine_tuned(config, module, data, rows, result)
     path = _save_model(config, result.module, card)
     read = (
-        "no class has two recordings, so that none was left out"
+        "no class has two recordings, so that no recording was left out"
         if result.accuracy is None
         else f"of recordings left out of such a training {result.accuracy:.3f} are read correctly"
     )
@@ -159,7 +159,7 @@ def _describe_fine_tuned(
     rows: np.ndarray,
     result: FineTuning,
 ) -> ModelCard:
-    """Return the card of a fine-tuned model: of its own training data, and that of the model."""
+    """Return the card of a fine-tuned model, with its training data and the model's."""
     card, record = module.card, TrainingRecord.from_rows(data.prepared, rows)
     if card.record:
         record = TrainingRecord.from_plain(card.record).merge(record)

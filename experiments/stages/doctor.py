@@ -1,4 +1,4 @@
-"""stage=doctor: examine a camera, a video or a recording, and name what is wrong with it."""
+"""stage=doctor: examine a camera, a video or a recording, and report problems."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _build_settings(config: DictConfig, recognizer: Recognizer | None) -> Tracke
 
 
 def _build_examination(config: DictConfig, settings: TrackerSettings) -> Any:
-    """Return what examines the images of ``input``.
+    """Build the examination of the images of ``input``.
 
     Raises:
         ValueError: a setting that the task does not read.
@@ -161,7 +161,7 @@ class ModelExamination:
         self.best += self.engine.top[:1]
 
     def find_faults(self) -> list[Finding]:
-        """Return what the model knows and how sure it was, which is not judged."""
+        """Return the model's answers and their confidence, which is not judged."""
         names = [escape_controls(str(name)) for name in self.recognizer.classes]
         known = f"{len(names)}: {shorten(', '.join(names), MAX_CLASSES)}"
         if not self.best:

@@ -89,7 +89,7 @@ def choose_format(config: DictConfig) -> str:
     if config.profile and (not has_onnx or settings.quantize):
         raise ValueError(
             f"profile={config.profile} becomes part of a file with export.format=onnx, web or html "
-            "and without export.quantize= alone. Other files are used with the profile beside them"
+            "and without export.quantize= alone. Other files take the profile separately"
         )
     return name
 
@@ -143,7 +143,7 @@ def _describe_model(module: TaskModule) -> str:
     )
 
 
-# ---- formats: each function writes a file, reads it back, and returns what was checked
+# ---- formats: each function writes a file, reads it back, and describes the checks
 
 
 def write_pth(module: TaskModule, path: Path, config: DictConfig | None = None) -> str:

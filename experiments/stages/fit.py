@@ -119,13 +119,13 @@ def _read_training_state(checkpoint: Path) -> dict[str, Any]:
 def _set_aside_later_files(
     config: DictConfig, checkpoint: Path, content: dict[str, Any]
 ) -> Path | None:
-    """Move what the run wrote after the checkpoint that ``resume`` names, if it names one."""
+    """Move files that the run wrote after the checkpoint of ``resume``, if it names one."""
     if not is_checkpoint_name(config.resume) or not is_first_process():
         return None
     epoch, step = content["epoch"] + 1, content["global_step"]
     folder = set_aside_later_files(Path(config.run_dir), checkpoint, epoch, step)
     if folder:
-        logger.info(f"What the run wrote after {checkpoint.name} (epoch {epoch}) is in {folder}")
+        logger.info(f"Files written after {checkpoint.name} (epoch {epoch}) are in {folder}")
     return folder
 
 
@@ -147,7 +147,7 @@ def report_start(config: DictConfig, module: TaskModule, data: PreparedDataModul
 def _train(
     trainer: L.Trainer, module: TaskModule, data: PreparedDataModule, checkpoint: Path | None
 ) -> list[str]:
-    """Train, perhaps from a checkpoint; return sentences for the report on how it ended."""
+    """Train, or continue from a checkpoint; return sentences for the report on the end."""
     try:
         with explain_trainer_errors(), explain_restore_errors(trainer, checkpoint):
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)

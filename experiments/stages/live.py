@@ -60,7 +60,7 @@ def run(config: DictConfig) -> None:
 
 
 def read_camera(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]) -> None:
-    """Read a camera, a video or landmarks, and show or write what the model sees.
+    """Read a camera, a video or landmarks, and show or write the model's input.
 
     Raises:
         ValueError: no input, or an input or setting that does not fit the task.
@@ -159,7 +159,7 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
 
 
 def _pop_source_settings(live: dict[str, Any]) -> dict[str, Any]:
-    """Remove and return the settings of the source; the rest are of the stream."""
+    """Remove and return the settings of the source; the rest belong to the stream."""
     settings = {name: live.pop(name, value) for name, value in SOURCE_SETTINGS.items()}
     idle_s, poll_s = settings.values()
     is_valid = idle_s is None or (is_number(idle_s) and idle_s > 0)

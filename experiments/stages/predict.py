@@ -137,7 +137,7 @@ def _report_predictions(table: pd.DataFrame, folder: Path, simulated: bool) -> N
 
 
 def _write_images(reader: Any, data: PreparedDataModule, table: pd.DataFrame, folder: Path) -> None:
-    """Write what the model saw, with its prediction, as PNG images."""
+    """Write the model's inputs with their predictions as PNG images."""
     folder.mkdir(exist_ok=True)
     prepared = data.prepared
     spans = zip(prepared.starts, prepared.lengths, strict=True)

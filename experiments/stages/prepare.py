@@ -57,7 +57,7 @@ def build_reader(config: DictConfig) -> Any:
     """Return the configured reader.
 
     Raises:
-        ValueError: a setting is missing, or the reader is of another task.
+        ValueError: a setting is missing, or the reader belongs to another task.
     """
     if not config.reader:
         folder = Path(__file__).parents[2] / "conf" / "reader"
@@ -94,7 +94,7 @@ def _format_shard_command(shards: list[Shard]) -> str:
 
 
 def report_shard(data_dir: Path, shard: Shard, outcome: PreparationResult) -> None:
-    """Print the outcome of a shard, and what remains to be done."""
+    """Print the outcome of a shard, and the remaining work."""
     if is_prepared(data_dir):
         logger.info(f"{data_dir} was complete already")
         return

@@ -107,7 +107,7 @@ class RecordingLoop:
             getattr(frames, "close", lambda: None)()
 
     def _push(self, seconds: float, data: Any) -> bool:
-        """Read an image or samples; return whether to go on."""
+        """Read an image or samples; return whether to continue."""
         was_capturing = self.session.phase == "capture"
         attempt = self.session.push(data, seconds)
         if self.keep_video and was_capturing:
@@ -185,7 +185,9 @@ def _require_consent(is_given: bool) -> None:
     if is_given:
         return
     if not sys.stdin.isatty():
-        raise ValueError("Nobody can be asked for consent. Set record.consent=true if it is given")
+        raise ValueError(
+            "Consent cannot be asked for without a terminal. Set record.consent=true if it is given"
+        )
     if input("Type yes to agree: ").strip().lower() != "yes":
         raise ValueError("The recording needs consent; nothing was recorded")
 

@@ -1,4 +1,4 @@
-"""stage=replay: repeat the training step whose loss was not finite.
+"""stage=replay: repeat the training step with a loss that was not finite.
 
 The file that callbacks.nan.guard wrote is read as a checkpoint is: it may come from anyone.
 """
@@ -121,5 +121,5 @@ def _report_step(recorded: dict[str, Any], replayed: dict[str, Any]) -> None:
         logger.info(f"  {name:{width}}  {norm:.4g}{'' if math.isfinite(norm) else '   <-'}")
     samples = [f"{sample['id']} ({sample['label']})" for sample in replayed["samples"]]
     hidden = len(samples) - MAX_PRINTED_SAMPLES
-    more = f" and {hidden} more, listed in the .json beside it" if hidden > 0 else ""
+    more = f" and {hidden} more, listed in the .json next to it" if hidden > 0 else ""
     logger.info(f"\nSamples: {', '.join(samples[:MAX_PRINTED_SAMPLES])}{more}")

@@ -70,7 +70,7 @@ def check_requirements(auth: str | None) -> None:
 
 
 def read_auth(auth: str | None, path: str | None) -> str | None:
-    """Return ``user:password`` from ``auth``, the environment or a file; None if none is set.
+    """Return ``user:password`` from ``auth``, the environment or a file; None if all are unset.
 
     Raises:
         ValueError: the file cannot be read, or there are two passwords.

@@ -160,7 +160,7 @@ def _record_failure(folder: Path, error: Exception, seconds: float) -> None:
 
 
 def _clean_up() -> None:
-    """Release what the next job of this process must not share."""
+    """Release state that the next job of this process must not share."""
     wandb = sys.modules.get("wandb")
     if wandb is not None and getattr(wandb, "run", None) is not None:
         wandb.finish()

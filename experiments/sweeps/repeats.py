@@ -27,7 +27,7 @@ def is_repeated(table: pd.DataFrame) -> bool:
 
 
 def format_repeats(folder: Path, table: pd.DataFrame) -> list[str]:
-    """Return the sections on ``table``, whose jobs repeat one or several recipes.
+    """Return the sections on ``table``, a table of jobs that repeat one or several recipes.
 
     Recipes are ranked by their mean score. Repeats of one recipe are not: folds differ in their
     people, and seeds by chance.

@@ -44,7 +44,7 @@ def write_sweep(folder: Path, jobs: list[Job], config: DictConfig, command: str)
 def format_sweep(
     folder: Path, table: pd.DataFrame, importances: dict[str, Importance], command: str
 ) -> str:
-    """Return sweep.md; write pooled confusion matrices beside it."""
+    """Return sweep.md; write pooled confusion matrices next to it."""
     states = ", ".join(f"{n} {status}" for status, n in table["status"].value_counts().items())
     groups = group_comparable(table)
     parts = [

@@ -59,7 +59,7 @@ def write_hub_folder(config: DictConfig, module: TaskModule, folder: Path) -> st
 
 
 def publish_card(card: ModelCard) -> ModelCard:
-    """Return a card without what only its owner needs: paths, settings of the run, hashes."""
+    """Return a card without private facts: paths, settings of the run, hashes."""
     return replace(card, data_dir=None, config={}, record={}, allow=[])
 
 

@@ -19,7 +19,7 @@ from unvoiced.tasks import TaskSpec, get_task
 from unvoiced.text import count_noun, markdown_text, shorten
 
 SHOWN_CLASSES, CLASS_LENGTH = 60, 60
-NOT_MEASURED = "How well it reads people whom it has not seen was not measured."
+NOT_MEASURED = "Its accuracy on people outside of its training set was not measured."
 USE = (
     "To help a person who communicates without a voice, with that person's consent, where "
     "the person sees the text and can correct it."
@@ -88,7 +88,7 @@ def render_model_card(module: TaskModule, scores: ModelScores | None, name: str)
 def list_metadata(card: ModelCard, scores: ModelScores | None, name: str) -> dict[str, Any]:
     """Return the metadata that a hub reads at the beginning of README.md.
 
-    Only a model of simulated people has a licence: whoever recorded people states their own.
+    Only a model of simulated people has a licence; the owners of recordings choose theirs.
     """
     spec = get_task(card.task)
     metadata: dict[str, Any] = {"library_name": "unvoiced"}
@@ -175,7 +175,7 @@ def _describe_limits(card: ModelCard, scores: ModelScores | None, spec: TaskSpec
             "for letters of the same shape."
         )
     if spec.has_lips:
-        lines.append("Words that look the same on the lips cannot be told apart.")
+        lines.append("The model cannot distinguish words that look the same on the lips.")
     lines.append(
         "Other cameras, light, distances and ways of speaking or signing lower the figures."
     )

@@ -17,7 +17,7 @@ NUM_SHOWN = 5
 
 @dataclass(frozen=True)
 class ModelScores:
-    """What the test of a run measured.
+    """Test scores of a run.
 
     Attributes:
         accuracy, low, high: share of right answers and its interval; None where it is unknown.

@@ -1,6 +1,6 @@
 """Names of settings that the files of conf have today.
 
-A network of your own may take a setting whose name this project has renamed: it keeps its name.
+Your network may take a setting that this project has renamed: it keeps its name.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ CARD_GROUPS = {
 MAX_DEPTH = 20  # of a checked configuration
 SHOWN_NAMES = 4  # of a file, in its warning
 
-Renamed = dict[str, str]  # what was renamed, for a warning
+Renamed = dict[str, str]  # renamed keys, for a warning
 _warned: set[str] = set()
 
 
@@ -174,7 +174,7 @@ def rename_settings(
         parent, name = _find_parent(changed, old)
         current = read_current_settings(old.partition(".")[0])
         if parent is None or name in current.get(str(parent.get("_target_")), ()):
-            continue  # such as of a network of your own, which takes the name today
+            continue  # such as of your network, which takes the name today
         if new != old and name in parent:
             _set_unless_given(changed, new, parent.pop(name))
             renamed[old] = new

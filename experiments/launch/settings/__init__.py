@@ -1,1 +1,1 @@
-"""The settings of conf/: their valid values, and what to write instead of others."""
+"""The settings of conf/: their valid values, and suggestions for invalid ones."""

@@ -32,7 +32,7 @@ ROW_RULES = {
 def accepts_tables(value: Any) -> bool:
     """Return whether a value is tables by name, each with a title and rows by name.
 
-    A table may state what its rows share.
+    A table may state settings for all its rows.
     """
     return (
         isinstance(value, dict)

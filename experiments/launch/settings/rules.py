@@ -1,7 +1,7 @@
 """The values that each setting of conf/ may have.
 
-A pattern stands for all settings that it matches (``*`` matches dots too); the first that matches
-holds. Settings without a rule follow the annotations of their class (``schema``, beside this file).
+A pattern covers all settings that it matches (``*`` matches dots too); the first that matches
+holds. Settings without a rule follow the annotations of their class (``schema.py``).
 """
 
 from __future__ import annotations

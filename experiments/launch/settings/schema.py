@@ -70,7 +70,7 @@ def validate_configuration(config: DictConfig) -> None:
     From here on, the packages of ``allow=`` and no others may be built.
 
     Raises:
-        ValueError: with the setting, the value and what is expected.
+        ValueError: with the setting, the value and the expected values.
     """
     allow_packages(config.get("allow"))
     stage = _require_stage(config)
@@ -89,10 +89,10 @@ def validate_configuration(config: DictConfig) -> None:
 def validate_plain_settings(config: DictConfig) -> None:
     """Refuse values that are not valid, apart from the arguments of classes.
 
-    Imports none of the classes, which takes seconds.
+    Does not import the classes, which takes seconds.
 
     Raises:
-        ValueError: with the setting, the value and what is expected.
+        ValueError: with the setting, the value and the expected values.
     """
     stage = _require_stage(config)
     for name in map(str, config):
@@ -111,7 +111,7 @@ def validate_key(config: DictConfig, name: str) -> None:
     """Check a setting of the root, or all settings of a group.
 
     Raises:
-        ValueError: with the setting, the value and what is expected.
+        ValueError: with the setting, the value and the expected values.
     """
     _validate(name, _resolve(config, name))
 
@@ -184,7 +184,7 @@ def _validate_class(key: str, node: dict[str, Any]) -> None:
 
 
 def _advise(key: str, rules: dict[str, Any]) -> str:
-    """Return what to write instead of an argument that a class does not take."""
+    """Return a suggestion for an argument that a class does not take."""
     is_written = key in list_known_keys()  # for the class that the group's file names
     kept = f" Leave it out with ~{key}" if is_written else suggest_key(key, names=rules)
     return suggest_new_name(key, rules) or kept
@@ -222,7 +222,7 @@ def _require_class(key: str, target: Any) -> Any:
 def _advise_package(target: str) -> str:
     names = advise_allow(target)
     if names:
-        return f"For a package of your own, add allow=[{names}]."
+        return f"For your own package, add allow=[{names}]."
     return (
         "Put the file into the folder of this project that fits, such as modules/networks/ or "
         "callbacks/."

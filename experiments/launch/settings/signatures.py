@@ -41,7 +41,7 @@ def find_class(target: str) -> Any:
 
 
 def _advise_path(package: str, error: Exception) -> str:
-    """Return how to make a package of one's own known to Python."""
+    """Return how to make a user's package known to Python."""
     root = package.partition(".")[0]
     if not is_allowed(package) or not isinstance(error, ModuleNotFoundError) or error.name != root:
         return ""

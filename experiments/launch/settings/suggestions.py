@@ -81,8 +81,8 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
     """Return a suggestion for a setting that does not exist; empty if there is none.
 
     Args:
-        node: the settings beside it, by name.
-        names: what else could stand beside it.
+        node: the settings of its node, by name.
+        names: other settings that the node could have.
     """
     parent, _, leaf = key.rpartition(".")
     beside = [*(node or {}), *names]
@@ -107,7 +107,7 @@ def suggest_key(key: str, node: Any = None, names: Iterable[str] = ()) -> str:
 def suggest_new_name(key: str, names: Iterable[str] = ()) -> str:
     """Return the new name of a setting of the version before; empty if ``names`` lack it.
 
-    Commands are renamed before; files in conf/ of your own are not.
+    Commands are renamed before; your files in conf/ are not.
     """
     row, parent = KEYS.get(key, ""), key.rpartition(".")[0]
     rows = row.values() if isinstance(row, dict) else [row]

@@ -78,7 +78,7 @@ def test_a_row_needs_its_sets_and_tests_share_a_training(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="has no row sim; rows: simulated, recommended"):
         read_rows(config)
     for check, typed, message in (
-        (list_cells, "fold=1", "whose rows set it"),
+        (list_cells, "fold=1", "as its rows set it"),
         (list_cells, "epochs=1,2", "several values"),
         (refuse_swept_tables, "results=asl,emg", "Use results=all"),
         (refuse_swept_tables, "results.letters=a,b", r"as results\.letters=\[a,b\]"),
