@@ -218,7 +218,7 @@ def test_one_recording_of_each_class_is_drawn_by_samples_and_says_so() -> None:
     names = np.repeat(["clip A", "clip B"], 20)
     parts = TrainAll()(make_manifest(["a"] * 40).assign(sequence=names, label=names))
     assert len(parts.val) == 2 and len(parts.train) == 38
-    assert "near-copies of what is trained on" in parts.summary
+    assert "near-copies of training samples" in parts.summary
 
 
 def test_calibration_takes_whole_recordings() -> None:

@@ -205,7 +205,7 @@ def test_new_texts_of_new_people_are_tested(closed_run: Path, run, tmp_path: Pat
     other = change_label(write_muscles(tmp_path / "other", groups=2), 7, "Éöß")
     folder = judge_run(run, closed_run, other)
     assert "1 texts in this set hold text without a token of the model" in capsys.readouterr().out
-    assert "has no token for ('éöß')" in (folder / "report.md").read_text(encoding="utf-8")
+    assert "a token of the model ('éöß')" in (folder / "report.md").read_text(encoding="utf-8")
     assert "Each group" in read_headings(folder)
     rows = read_predictions(folder)
     assert len(rows) == 18 and "éöß" in set(rows["reference"])

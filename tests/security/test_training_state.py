@@ -26,14 +26,14 @@ MODEL = ("card", "state_dict")
 @pytest.mark.parametrize("key", ["best_model_path", "kth_best_model_path", "last_model_path"])
 def test_a_checkpoint_names_no_file_to_delete(name: Any, key: str, tmp_path: Path) -> None:
     callback = EpochCheckpoint("best", dirpath=tmp_path)
-    with pytest.raises(ValueError, match="expected the name of a file beside it"):
+    with pytest.raises(ValueError, match="expected the name of a file next to it"):
         callback.load_state_dict(callback.state_dict() | {key: name})
 
 
 def test_top_k_entries_name_no_file_to_delete(tmp_path: Path) -> None:
     callback = EpochCheckpoint("best", dirpath=tmp_path)
     state = callback.state_dict() | {"best_k_models": {"../../diary": torch.tensor(0.0)}}
-    with pytest.raises(ValueError, match="expected the name of a file beside it"):
+    with pytest.raises(ValueError, match="expected the name of a file next to it"):
         callback.load_state_dict(state)
 
 
@@ -81,7 +81,7 @@ def test_files_beside_the_run_are_not_deleted(run: Callable[..., Path], tmp_path
         **{"kth_value": worst, "best_model_score": worst},
     }
     torch.save(content, folder / "checkpoints" / "last.ckpt")
-    with pytest.raises(ValueError, match="expected the name of a file beside it"):
+    with pytest.raises(ValueError, match="expected the name of a file next to it"):
         run(*arguments, "trainer.max_epochs=2", f"resume={folder}")
     assert diary.exists()
 

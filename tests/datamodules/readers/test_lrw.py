@@ -208,7 +208,7 @@ def test_folders_of_another_layout_are_refused(tmp_path: Path) -> None:
         LRW(tmp_path).list_items()
     touch_clips(tmp_path / "data", "ABOUT")
     (tmp_path / "data" / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"expected <WORD>/.*00001.txt beside it, found train"):
+    with pytest.raises(ValueError, match=r"expected <WORD>/.*00001.txt next to it, found train"):
         LRW(tmp_path / "data" / "ABOUT").list_items()
     with pytest.raises(ValueError, match=r"holds the words in data. Set raw_dir=.*data$"):
         LRW(tmp_path).list_items()
@@ -265,7 +265,7 @@ def test_bad_clips_are_rejected_one_by_one(tmp_path: Path, clip: Path) -> None:
     result = {row.id.removeprefix("ABOUT/train/"): row.reason for row in rejected}
     assert result == {
         "ABOUT_00002.mp4": "ABOUT_00002.txt is missing, which states the duration of the word: "
-        "LRW has it beside the video",
+        "LRW has it next to the video",
         "ABOUT_00003.mp4": f"ABOUT_00003.txt {silent}, found {text} unknown",
         "ABOUT_00004.mp4": "ABOUT_00004.txt states a word of 1.2 s, but the clip has 1.16 s: one "
         "of the two is damaged. Fetch both again",

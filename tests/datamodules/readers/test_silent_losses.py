@@ -67,7 +67,7 @@ def test_a_signer_may_be_called_test(tmp_path: Path, setting: bool | None) -> No
     else:
         assert set(result.manifest["group"]) == {"anna", "test"} and rejected.empty
         assert set(result.manifest["split"]) == {""}
-        assert ("the folder test sets no split: anna beside it is none" in message) == (
+        assert ("the folder test sets no split: anna next to it is no split" in message) == (
             setting is None
         )
 

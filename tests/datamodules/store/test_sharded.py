@@ -263,7 +263,7 @@ FAULTS = {
     "unfinished": "is not finished",
     "settings": "has other settings (reader differ); delete ",
     "versions": f"was prepared with other versions (numpy 1.0, here {np.__version__}); delete ",
-    "recordings": "is of other recordings than the 31 of today; delete ",
+    "recordings": "holds other recordings than the 31 of today; delete ",
     "no shard": "is no shard; delete ",
     "meta": "is damaged (",
     "short": "is damaged (200 bytes; expected",
@@ -291,7 +291,7 @@ def test_unusable_shards_are_named_and_made_again(tmp_path: Path, fault: str) ->
 def test_a_shard_of_other_recordings_is_not_resumed(tmp_path: Path) -> None:
     make_shards(tmp_path)
     write_landmark_files(tmp_path / "raw", "D")
-    with pytest.raises(ValueError, match="shard 0 of 3 is of other recordings than the 41 of"):
+    with pytest.raises(ValueError, match="shard 0 of 3 holds other recordings than the 41 of"):
         make_shards(tmp_path)
 
 

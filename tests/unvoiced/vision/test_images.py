@@ -113,7 +113,7 @@ def test_sixteen_bits_become_eight(kind):
 
 def test_pixels_of_floating_point_are_refused():
     content = encode_image(Image.fromarray(np.ones((8, 9), np.float32)), "TIFF")
-    with pytest.raises(ValueError, match="its pixels are of kind F; expected 8 or 16 bits"):
+    with pytest.raises(ValueError, match="its pixel mode is F; expected 8 or 16 bits"):
         decode_image(content)
 
 
