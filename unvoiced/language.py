@@ -72,7 +72,7 @@ class LanguageModel:
     def __contains__(self, word: str) -> bool:
         return word in self.counts or word in self.personal
 
-    def words(self) -> Iterator[str]:
+    def list_words(self) -> Iterator[str]:
         """Yield all words."""
         yield from self.counts
         yield from (word for word in self.personal if word not in self.counts)

@@ -57,7 +57,7 @@ def count_noun(count: int, noun: str) -> str:
 # ---- output
 
 
-def printable(text: object) -> str:
+def make_printable(text: object) -> str:
     r"""Return the text with control characters escaped, ``\x1b`` for one; lines stay lines."""
     return _CONTROL.sub(_escape_match, str(text))
 
@@ -69,7 +69,7 @@ def markdown_text(text: object) -> str:
 
 def markdown_document(text: str) -> str:
     """Return a report without control characters, and without HTML but details and summary."""
-    return _FOREIGN_TAG.sub("&lt;", printable(text))
+    return _FOREIGN_TAG.sub("&lt;", make_printable(text))
 
 
 def table_cell(text: object) -> str:

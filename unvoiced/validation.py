@@ -23,10 +23,10 @@ def require(name: str, value: Any, is_valid: bool, expected: str) -> None:
         ValueError: ``is_valid`` is false.
     """
     if not is_valid:
-        raise ValueError(f"{name}={shown(value)} is not valid; expected {expected}.")
+        raise ValueError(f"{name}={to_yaml(value)} is not valid; expected {expected}.")
 
 
-def shown(value: Any) -> str:
+def to_yaml(value: Any) -> str:
     """Return a value as YAML writes it, on one short line without control characters."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -64,7 +64,7 @@ FLAG = Rule(lambda value: isinstance(value, bool), "true or false")
 ANYTHING = Rule(lambda _: True, "any value")
 
 
-def integer(low: int, high: int, unit: str = "") -> Rule:
+def integer_rule(low: int, high: int, unit: str = "") -> Rule:
     """Return the rule for integers from ``low`` to ``high``."""
     return Rule(
         lambda value: is_integer(value) and low <= value <= high,
@@ -72,7 +72,7 @@ def integer(low: int, high: int, unit: str = "") -> Rule:
     )
 
 
-def number(
+def number_rule(
     low: float = -math.inf,
     high: float = math.inf,
     unit: str = "",
@@ -98,15 +98,15 @@ def number(
     )
 
 
-def choice(*choices: Any) -> Rule:
+def choice_rule(*choices: Any) -> Rule:
     """Return the rule for one of a few values."""
     return Rule(
         lambda value: any(value == item and type(value) is type(item) for item in choices),
-        f"one of {', '.join(map(shown, choices))}" if len(choices) > 1 else shown(choices[0]),
+        f"one of {', '.join(map(to_yaml, choices))}" if len(choices) > 1 else to_yaml(choices[0]),
     )
 
 
-def text(meaning: str, low: int = 1, high: int = 4096) -> Rule:
+def text_rule(meaning: str, low: int = 1, high: int = 4096) -> Rule:
     """Return the rule for texts of ``low`` to ``high`` characters."""
     return Rule(
         lambda value: isinstance(value, str) and low <= len(value) <= high and "\0" not in value,

@@ -84,7 +84,7 @@ def log_files(loggers: Iterable[Logger], kind: str, paths: list[Path]) -> None:
 
 def _attempt(logger: Logger, log: Callable[[], Any]) -> None:
     if isinstance(logger, TolerantLogger):
-        logger.attempt(log)
+        logger.try_call(log)
     else:
         log()
 

@@ -75,7 +75,7 @@ class ResumableMLFlowLogger(TolerantLogger, MLFlowLogger):
             if run is not None and not run.data.params:
                 MLFlowLogger.log_hyperparams(self, params)
 
-        self.attempt(log)
+        self.try_call(log)
 
     def _find_run(self) -> str | None:
         """Return MLflow's identifier of the run that is resumed; None for a new run."""

@@ -27,18 +27,18 @@ class TolerantLogger(Logger):
 
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
         """Log metrics; a failure is a warning."""
-        self.attempt(lambda: super(TolerantLogger, self).log_metrics(metrics, step))
+        self.try_call(lambda: super(TolerantLogger, self).log_metrics(metrics, step))
 
     def log_hyperparams(self, params: Any) -> None:
         """Log the configuration; a failure is a warning."""
-        self.attempt(lambda: super(TolerantLogger, self).log_hyperparams(params))
+        self.try_call(lambda: super(TolerantLogger, self).log_hyperparams(params))
 
     def finalize(self, status: str) -> None:
         """Log checkpoints where ``log_model`` asks for them; a failure is a warning."""
-        self.attempt(lambda: super(TolerantLogger, self).finalize(status))
+        self.try_call(lambda: super(TolerantLogger, self).finalize(status))
 
     @rank_zero_only
-    def attempt(self, log: Callable[[], Any]) -> None:
+    def try_call(self, log: Callable[[], Any]) -> None:
         """Call ``log``; the first failure prints a warning, further ones nothing."""
         if self._has_failed and self.gives_up:
             return

@@ -38,9 +38,9 @@ def simulate_faces(
     """
     kinds = {
         "resting face": move_at_rest,
-        "chewing face": chew,
-        "smiling face": smile,
-        "face that says other words": lambda *args: talk(classes, *args),
+        "chewing face": simulate_chewing,
+        "smiling face": simulate_smiling,
+        "face that says other words": lambda *args: simulate_talking(classes, *args),
     }
     for number in range(max(1, round(seconds / STREAM_S))):
         for kind, move in kinds.items():
@@ -112,7 +112,9 @@ def move_at_rest(speaker: Speaker, rng: np.random.Generator, fps: float, seconds
     return motion
 
 
-def chew(speaker: Speaker, rng: np.random.Generator, fps: float, seconds: float) -> Motion:
+def simulate_chewing(
+    speaker: Speaker, rng: np.random.Generator, fps: float, seconds: float
+) -> Motion:
     """Return the motion of a mouth that chews with closed lips, with short breaks."""
     motion = _breathe(round(seconds * fps), speaker, rng, fps)
     times = np.arange(len(motion)) / fps
@@ -130,7 +132,9 @@ def chew(speaker: Speaker, rng: np.random.Generator, fps: float, seconds: float)
     return motion
 
 
-def smile(speaker: Speaker, rng: np.random.Generator, fps: float, seconds: float) -> Motion:
+def simulate_smiling(
+    speaker: Speaker, rng: np.random.Generator, fps: float, seconds: float
+) -> Motion:
     """Return the motion of a mouth that smiles every few seconds."""
     motion = _breathe(round(seconds * fps), speaker, rng, fps)
     times, at_s = np.arange(len(motion)) / fps, rng.uniform(0.5, 3)
@@ -145,7 +149,7 @@ def smile(speaker: Speaker, rng: np.random.Generator, fps: float, seconds: float
     return motion
 
 
-def talk(
+def simulate_talking(
     classes: Sequence[str],
     speaker: Speaker,
     rng: np.random.Generator,

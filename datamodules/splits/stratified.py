@@ -41,11 +41,11 @@ def _draw_parts(
         order, taken, goal = rng.permutation(list(strata.queues)), [], 0.0
         for label in order:
             goal += count * strata.sizes[label] / len(codes)
-            parts = strata.take(label, goal)
+            parts = strata.take_sequences(label, goal)
             goal -= sum(map(len, parts))
             taken += parts
         for label in order if count else ():
-            taken = taken or strata.take(label, np.inf, most=1)
+            taken = taken or strata.take_sequences(label, np.inf, most=1)
         drawn.append(np.sort(np.concatenate([np.zeros(0, np.int64), *taken])))
     return drawn
 
@@ -96,7 +96,7 @@ class Strata:
         single = np.flatnonzero(self._left == 1) if keeps_single else ()
         self.sizes |= {label: 0 for label in map(int, single) if label in self.sizes}
 
-    def take(self, label: int, goal: float, most: float = np.inf) -> list[np.ndarray]:
+    def take_sequences(self, label: int, goal: float, most: float = np.inf) -> list[np.ndarray]:
         """Take sequences of a class while they bring their total closer to a goal.
 
         Args:

@@ -58,7 +58,7 @@ class Addition:
         own = {"raw_dir": self.raw_dir, "prefix": self.prefix}
         return known if not self.prefix or own in known else [*known, own]
 
-    def rename(self, outcome: Sample | Rejection) -> Sample | Rejection:
+    def rename_outcome(self, outcome: Sample | Rejection) -> Sample | Rejection:
         """Return an outcome under the names that it has in the set."""
         renamed = replace(outcome, id=self.prefix + outcome.id)
         if isinstance(renamed, Rejection):

@@ -42,18 +42,18 @@ class HashSketch:
 
     def merge(self, other: HashSketch) -> HashSketch:
         """Return the sketch of the union of both sets."""
-        least = min(self.limit, other.limit)
+        least = min(self.largest_hash, other.largest_hash)
         both = np.concatenate([self.hashes, other.hashes])
         return HashSketch.from_hashes(both[both <= least], self.is_whole and other.is_whole)
 
     @property
-    def limit(self) -> int:
+    def largest_hash(self) -> int:
         """The largest hash that the sketch covers."""
         return np.iinfo(np.uint64).max if self.is_whole else int(self.hashes[-1])
 
     def contains(self, values: np.ndarray) -> np.ndarray:
         """Return (n,) float: 1 if in the set, 0 if not, NaN if it is unknown."""
-        known = (values != 0) & (values <= np.uint64(self.limit))
+        known = (values != 0) & (values <= np.uint64(self.largest_hash))
         return np.where(known | (values == 0), np.isin(values, self.hashes), np.nan)
 
     def to_plain(self) -> dict[str, Any]:

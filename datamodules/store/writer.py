@@ -117,7 +117,7 @@ class PreparedWriter:
     def add(self, outcome: Sample | Rejection) -> None:
         """Add a sample or rejection; a full buffer is written."""
         if self.addition:
-            outcome = self._refuse_copy(self.addition.rename(outcome))
+            outcome = self._refuse_copy(self.addition.rename_outcome(outcome))
         if outcome.id in self.done:
             return
         self.done.add(outcome.id)

@@ -12,7 +12,7 @@ from experiments.launch.console import logger
 from modules.base import TaskModule
 from unvoiced.tasks import get_task
 from unvoiced.text import escape_controls, spreadsheet_cell
-from unvoiced.validation import shown
+from unvoiced.validation import to_yaml
 from unvoiced.writing.confusions import MAX_CONFUSED, check_confusions
 
 FILE_NAME = "confusion_matrix.csv"
@@ -50,7 +50,7 @@ def read_confusions(path: Path, classes: list[str]) -> list[list[int]]:
     """
     if len(classes) > MAX_CONFUSED or path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(
-            f"{shown(path)} is too large; expected the counts of at most {MAX_CONFUSED} classes."
+            f"{to_yaml(path)} is too large; expected the counts of at most {MAX_CONFUSED} classes."
         )
     names = [spreadsheet_cell(escape_controls(name)) for name in classes]
     try:
@@ -60,7 +60,7 @@ def read_confusions(path: Path, classes: list[str]) -> list[list[int]]:
         counts = [[int(float(value)) for value in row[1:]] for row in rows] if is_same else []
         check_confusions(path.name, counts)
     except (OSError, ValueError, LookupError, OverflowError, csv.Error) as error:
-        raise ValueError(f"{shown(path)} cannot be read ({error}).") from None
+        raise ValueError(f"{to_yaml(path)} cannot be read ({error}).") from None
     if not is_same:
-        raise ValueError(f"{shown(path)} has other classes than the model.")
+        raise ValueError(f"{to_yaml(path)} has other classes than the model.")
     return counts

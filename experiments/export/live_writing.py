@@ -11,8 +11,8 @@ from experiments.launch.instantiate import plain
 from unvoiced import Engine, Recognizer
 from unvoiced.live.keyboard import KeyboardTyper
 from unvoiced.live.writing_keys import WritingKeys
-from unvoiced.text import printable
-from unvoiced.validation import shown
+from unvoiced.text import make_printable
+from unvoiced.validation import to_yaml
 from unvoiced.writing.build import build_composer, explain_missing_suggestions
 from unvoiced.writing.personal import check_phrases, check_words, read_lines
 
@@ -28,8 +28,8 @@ def read_own_lists(config: DictConfig) -> tuple[list[str], list[str]]:
         read_lines(live[name], f"live.{name}") if live.get(name) else []
         for name in ("words", "phrases")
     )
-    check_words(words, f"live.words={shown(live.get('words'))}")
-    check_phrases(phrases, f"live.phrases={shown(live.get('phrases'))}")
+    check_words(words, f"live.words={to_yaml(live.get('words'))}")
+    check_phrases(phrases, f"live.phrases={to_yaml(live.get('phrases'))}")
     return words, phrases
 
 
@@ -61,8 +61,8 @@ def require_sign(name: str | None, recognizer: Recognizer) -> str:
     """
     if name is not None and name not in recognizer.classes:
         raise ValueError(
-            f"live.accept={shown(name)} is no class of the model; expected a sign of your profile. "
-            "Teach the model one with stage=adapt, and give profile=."
+            f"live.accept={to_yaml(name)} is no class of the model; expected a sign of your "
+            "profile. Teach the model one with stage=adapt, and give profile=."
         )
     return name or ""
 
@@ -99,7 +99,7 @@ class LiveWriting:
         suggestions = self.engine.suggestions
         if suggestions and suggestions != self._shown:
             numbered = "   ".join(f"{n} {text}" for n, text in enumerate(suggestions, 1))
-            logger.info(printable(f"{self.engine.spelled:>12}   {numbered}"))
+            logger.info(make_printable(f"{self.engine.spelled:>12}   {numbered}"))
         self._shown = suggestions
 
 

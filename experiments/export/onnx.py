@@ -23,7 +23,7 @@ from experiments.export.parity import (
     answer_batch,
     check_parity,
     describe_latency,
-    doubled,
+    double_length,
     reference_batches,
 )
 from experiments.export.personal import PersonalNetwork, personal_metadata, read_own_profile
@@ -52,7 +52,7 @@ def write_onnx(module: TaskModule, path: Path, config: DictConfig) -> str:
             batches = [answer_batch(model, batch) for batch in batches]
         save_network(model, batches[0].inputs, metadata, path)
         network = OnnxNetwork(path)
-        check_parity(network, [doubled(model, batches[0])])
+        check_parity(network, [double_length(model, batches[0])])
         parity, latency = check_parity(network, batches), describe_latency(network, model, batches)
         report = f"{parity} {describe_data(data)}; {latency}"
         if config.export.quantize:

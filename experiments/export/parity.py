@@ -53,7 +53,7 @@ def reference_batches(
             yield _run_module(module, data, same_length[first : first + BATCH_SIZE])
 
 
-def doubled(model: nn.Module, batch: ReferenceBatch) -> ReferenceBatch:
+def double_length(model: nn.Module, batch: ReferenceBatch) -> ReferenceBatch:
     """Return the batch at twice its length, which reveals networks fixed to one length."""
     inputs = tuple(x.repeat(2, axis=1) if x.ndim > 1 else 2 * x for x in batch.inputs)
     return answer_batch(model, ReferenceBatch(inputs, batch.logits, batch.rows))

@@ -18,7 +18,7 @@ from experiments.export.inference_module import (
     run_on_arrays,
 )
 from experiments.export.onnx import make_example
-from experiments.export.parity import check_parity, doubled, reference_batches
+from experiments.export.parity import check_parity, double_length, reference_batches
 from experiments.export.reference_data import build_reference_data, describe_data
 from modules.base import TaskModule
 
@@ -51,7 +51,7 @@ def write_program(module: TaskModule, path: Path, config: DictConfig) -> str:
     path.write_bytes(buffer.getbuffer())
     with path.open("rb") as file:
         network = partial(run_on_arrays, torch.export.load(file).module())
-    check_parity(network, [doubled(model, batches[0])])
+    check_parity(network, [double_length(model, batches[0])])
     return f"{check_parity(network, batches)} {describe_data(data)}"
 
 

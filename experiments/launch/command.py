@@ -25,7 +25,7 @@ from experiments.launch.settings.suggestions import (
     list_known_keys,
     list_tasks_with,
 )
-from unvoiced.validation import shown
+from unvoiced.validation import to_yaml
 
 # The settings and groups that only some stages read.
 READ_BY = {
@@ -157,12 +157,12 @@ def _require_effect(key: str, value: str, config: DictConfig) -> None:
     stages = READ_BY.get(key, READ_BY.get(root))
     if stages and stage not in stages:
         raise ValueError(
-            f"{key}={shown(value)} has no effect in stage={stage}; it is for "
+            f"{key}={to_yaml(value)} has no effect in stage={stage}; it is for "
             f"stage={' and stage='.join(stages)}. {INSTEAD.get(root, '')}".rstrip()
         )
     for pattern, condition, needed in CONDITIONS:
         if fnmatchcase(key, pattern) and not condition(config):
-            raise ValueError(f"{key}={shown(value)} has no effect here; it needs {needed}.")
+            raise ValueError(f"{key}={to_yaml(value)} has no effect here; it needs {needed}.")
 
 
 def _select(config: DictConfig, key: str) -> Any:

@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import TextIO
 
-from unvoiced.text import printable
+from unvoiced.text import make_printable
 
 # Advice that does not fit this suite, each with its reason.
 NEEDLESS = (
@@ -42,7 +42,7 @@ class ConsoleHandler(logging.StreamHandler):
     def format(self, record: logging.LogRecord) -> str:
         """Return the message, without control characters; warnings say that they are."""
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
-        return printable(prefix + record.getMessage())
+        return make_printable(prefix + record.getMessage())
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Raise the error, such as a closed pipe, as ``print`` does."""

@@ -18,8 +18,8 @@ from experiments.launch.names.old_names import CHOICES
 from experiments.launch.settings.signatures import find_class, list_arguments
 from experiments.launch.settings.source_arguments import read_argument_names
 from experiments.launch.settings.suggestions import explain_unknown, suggest_choice
-from unvoiced.text import printable
-from unvoiced.validation import shown
+from unvoiced.text import make_printable
+from unvoiced.validation import to_yaml
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -50,7 +50,7 @@ def report_errors() -> Iterator[None]:
     except USER_ERRORS as error:
         if SHOW_TRACEBACK:
             raise
-        sys.exit(f"\nerror: {printable(explain(error))}\n({FULL_ERROR}=1 shows where)")
+        sys.exit(f"\nerror: {make_printable(explain(error))}\n({FULL_ERROR}=1 shows where)")
 
 
 @contextmanager
@@ -78,9 +78,9 @@ def explain(error: BaseException) -> str:
         return "The command is nested too deeply; expected at most a few brackets."
     if isinstance(error, OSError) and not isinstance(error, ValueError) and error.strerror:
         if error.errno in DISK_FULL:
-            name = shown(error.filename) if error.filename else "A file of this command"
+            name = to_yaml(error.filename) if error.filename else "A file of this command"
             return f"{name} cannot be written ({error.strerror}). {DISK_ADVICE}"
-        return f"{shown(error.filename or 'A file')}: {error.strerror}."
+        return f"{to_yaml(error.filename or 'A file')}: {error.strerror}."
     return str(error)
 
 
@@ -93,26 +93,26 @@ def _explain_composition(error: HydraException | OmegaConfBaseException) -> str:
         if isinstance(one, OmegaConfBaseException) and one.full_key:
             return _explain_setting(one)
     if already := re.search(r"An item is already at '([^']*)'", str(error)):
-        return f"{shown(already[1])} is a setting already. Leave out the +."
+        return f"{to_yaml(already[1])} is a setting already. Leave out the +."
     return _explain_defaults(str(error)) or _explain_other(str(error))
 
 
 def _explain_choice(error: MissingConfigException) -> str:
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     known = suggest_choice(group, name, sorted(error.options or ()))
-    return f"{group}={shown(name)} does not exist.{known}"
+    return f"{group}={to_yaml(name)} does not exist.{known}"
 
 
 def _explain_syntax(error: OverrideParseException) -> str:
     argument = error.override
     key, equals, _ = argument.partition("=")
     if not equals:
-        return f"{shown(argument)} has no value; expected {shown(argument)}=<value>."
+        return f"{to_yaml(argument)} has no value; expected {to_yaml(argument)}=<value>."
     if unknown := re.search(r"Unknown function '(\w+)'", str(error)):
-        return f"{shown(argument)}: there is no function {unknown[1]}; expected key=value."
+        return f"{to_yaml(argument)}: there is no function {unknown[1]}; expected key=value."
     return (
-        f"{shown(argument)} cannot be read; expected key=value. Put a value with special "
-        f"characters into quotes twice: '{shown(key)}=\"…\"'."
+        f"{to_yaml(argument)} cannot be read; expected key=value. Put a value with special "
+        f"characters into quotes twice: '{to_yaml(key)}=\"…\"'."
     )
 
 
@@ -134,15 +134,15 @@ def _explain_argument(key: str, node: Any) -> str:
         return ""
     if key.rpartition(".")[2] not in names:
         return ""
-    return f"{shown(key)} is not set in this configuration. Add it with +{shown(key)}="
+    return f"{to_yaml(key)} is not set in this configuration. Add it with +{to_yaml(key)}="
 
 
 def _explain_defaults(message: str) -> str:
     """Return the message of an error in the choices of groups; empty for other errors."""
     if path := re.search(r"Parent traversal .*? \('([^']*)'\)", message):
-        return f"{shown(path[1])} is a path; expected the name of a choice in conf/."
+        return f"{to_yaml(path[1])} is a path; expected the name of a choice in conf/."
     if given := re.match(r"Multiple values for ([^.]*)\.", message):
-        return f"{shown(given[1])} has a choice already. Leave out the +."
+        return f"{to_yaml(given[1])} has a choice already. Leave out the +."
     return ""
 
 
@@ -150,11 +150,11 @@ def _explain_other(message: str) -> str:
     """Return the message of any other error, on one line."""
     if ambiguous := re.match(r"Ambiguous value for argument '(.*)'", message):
         return (
-            f"{shown(ambiguous[1])} has several values; expected one. Add -m to run the command "
+            f"{to_yaml(ambiguous[1])} has several values; expected one. Add -m to run the command "
             "for each of them, or write [a,b] for a list."
         )
     if sweep := re.match(r"Sweep parameters '(.*)' requires", message):
-        return f"{shown(sweep[1])} is a sweep; expected one value. Add -m to run all of them."
+        return f"{to_yaml(sweep[1])} is a sweep; expected one value. Add -m to run all of them."
     if "does not support sweep type" in message:
         return "A sweep without sweep= takes lists of values alone. Add sweep=optuna to search."
     if gone := re.match(r"Could not delete from config. '(.*)' does not exist", message):

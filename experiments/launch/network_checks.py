@@ -11,7 +11,7 @@ from datamodules.base import PreparedDataModule
 from experiments.launch.settings.signatures import find_class, list_arguments
 from experiments.launch.settings.suggestions import list_choices
 from modules.base import TaskModule
-from unvoiced.validation import shown
+from unvoiced.validation import to_yaml
 
 
 def require_arguments(
@@ -26,7 +26,7 @@ def require_arguments(
     for group, settings in (("net", net), ("module", module)):
         for name in getattr(data, f"{group}_arguments"):
             if name in settings:
-                value = shown(settings[name])
+                value = to_yaml(settings[name])
                 raise ValueError(f"{group}.{name}={value} has no effect: it follows from the data")
     for name in data.net_arguments:
         if name not in rules and not takes_others:

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from experiments.launch.names.renaming import rename_overrides
 from experiments.launch.settings.rules import find_rule
 from experiments.launch.settings.suggestions import suggest_choice
-from unvoiced.validation import shown
+from unvoiced.validation import to_yaml
 
 HUB_PREFIX = "hf://"
 CONFIG_NAME = "config.json"  # of a folder that export.format=hub wrote
@@ -161,10 +161,10 @@ def refuse_choices(arguments: list[str]) -> list[str]:
     for argument in arguments:
         key, equals, value = argument.lstrip("+").partition("=")
         if equals and not key:
-            raise ValueError(f"{shown(argument)} has no key; expected key=value.")
+            raise ValueError(f"{to_yaml(argument)} has no key; expected key=value.")
         is_group = bool(key) and (CONF / key).is_dir() and key not in OPTIONAL_GROUPS
         if is_group and isinstance(_read(f"{key}={value}"), int | float | dict):
-            raise ValueError(f"{key}={shown(value)} does not exist.{suggest_choice(key, value)}")
+            raise ValueError(f"{key}={to_yaml(value)} does not exist.{suggest_choice(key, value)}")
     return arguments
 
 

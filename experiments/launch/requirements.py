@@ -11,7 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from experiments.checkpoints.starters import STARTER_STAGES
 from unvoiced.files import require_regular_file
 from unvoiced.tasks import explain_no_starter, get_starter
-from unvoiced.validation import shown
+from unvoiced.validation import to_yaml
 
 FILE_KEYS = (
     "ckpt_path",
@@ -56,7 +56,7 @@ def require_files(config: DictConfig) -> None:
         )
     if stage == "prepare" and isinstance(config.data_dir, ListConfig):
         raise ValueError(
-            f"data_dir={shown(config.data_dir)} names several folders; expected one, which "
+            f"data_dir={to_yaml(config.data_dir)} names several folders; expected one, which "
             "stage=prepare writes. Prepare each set by itself."
         )
     _require_recording(config)
@@ -108,7 +108,7 @@ def require_path(key: str, path: Any, advice: str) -> None:
     try:
         is_there = Path(path).exists()
     except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, "\0"
-        raise ValueError(f"{key}={shown(path)} cannot be read ({_reason(error)}).") from None
+        raise ValueError(f"{key}={to_yaml(path)} cannot be read ({_reason(error)}).") from None
     if not is_there:
         raise ValueError(f"{key}={path} does not exist.{advice}")
     if not Path(path).is_dir():
@@ -120,7 +120,7 @@ def _require_regular(key: str, path: Path) -> None:
     try:
         require_regular_file(path)
     except ValueError as error:
-        raise ValueError(f"{key}={shown(path)} {error}.") from None
+        raise ValueError(f"{key}={to_yaml(path)} {error}.") from None
 
 
 def require_relations(config: DictConfig) -> None:
@@ -154,7 +154,7 @@ def _require_language_model(module: DictConfig) -> None:
         return
     if module.beam_width < 2:
         raise ValueError(
-            f"module.language_model={shown(name)} needs a beam search, and module.beam_width="
+            f"module.language_model={to_yaml(name)} needs a beam search, and module.beam_width="
             f"{module.beam_width} is none; expected 2 or more. Set module.beam_width=8."
         )
     if name not in NAMED_MODELS:
@@ -190,7 +190,7 @@ def require_device_count(trainer: DictConfig) -> None:
     automatic = trainer.accelerator == "auto" and not torch.accelerator.is_available()
     if (automatic or trainer.accelerator == "cpu") and not is_count:
         raise ValueError(
-            f"trainer.devices={shown(trainer.devices)} is not valid on the processor; expected a "
+            f"trainer.devices={to_yaml(trainer.devices)} is not valid on the processor; expected a "
             "number of processes, such as 1. GPUs have numbers: trainer.accelerator=gpu"
         )
 
@@ -212,8 +212,8 @@ def require_writable(folder: str) -> None:
         problem = _reason(error)
     if problem:
         raise ValueError(
-            f"Cannot write the run folder {shown(folder)} ({problem}); expected a folder that may "
-            "be written. Set hydra.run.dir= to another one."
+            f"Cannot write the run folder {to_yaml(folder)} ({problem}); expected a folder that "
+            "may be written. Set hydra.run.dir= to another one."
         )
 
 

@@ -60,7 +60,7 @@ class AnswerRecorder(L.Callback):
             parts.append(collect_answers(module, data, missing))
         answers = concatenate_answers(parts)
         order = np.argsort(answers.rows, kind="stable")
-        return answers.take(order[np.searchsorted(answers.rows[order], rows)])
+        return answers.select_rows(order[np.searchsorted(answers.rows[order], rows)])
 
 
 def require_embeddings(module: TaskModule) -> None:
@@ -82,7 +82,7 @@ def collect_support(module: TaskModule, data: PreparedDataModule, rows: np.ndarr
     warps = get_task(data.task).support_warps
     parts = [collect_answers(module, data, rows, warp) for warp in warps]
     order = np.arange(len(warps) * len(rows)).reshape(len(warps), len(rows)).T.flatten()
-    return concatenate_answers(parts).take(order)
+    return concatenate_answers(parts).select_rows(order)
 
 
 @torch.inference_mode()

@@ -81,7 +81,7 @@ class Answers:
         probabilities = np.exp(self.log_probabilities.max(1))
         return AdaptedAnswers(self.name_best(classes), probabilities, confidence)
 
-    def take(self, rows: np.ndarray) -> Answers:
+    def select_rows(self, rows: np.ndarray) -> Answers:
         """Return some of the rows."""
         return Answers(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
@@ -138,7 +138,7 @@ def list_support_rows(answers: Answers, most: int) -> np.ndarray:
     """Return the rows of the manifest that are support of anyone, with up to ``most`` shots."""
     parts = []
     for person in pd.unique(answers.people):
-        own = answers.take(np.flatnonzero(answers.people == person))
+        own = answers.select_rows(np.flatnonzero(answers.people == person))
         shots = divide_person(own.labels, own.recordings, most).shots
         parts.append(own.rows[(shots >= 0) & (shots < most)])
     return np.concatenate(parts)
@@ -169,15 +169,15 @@ def measure_shots(
     """
     rows, too_few = [], {}
     for person in pd.unique(answers.people):
-        own = answers.take(np.flatnonzero(answers.people == person))
+        own = answers.select_rows(np.flatnonzero(answers.people == person))
         division = divide_person(own.labels, own.recordings, max(shots))
         if division.too_few:
             too_few[str(person)] = list(division.too_few)
-        tested = own.take(division.tested)
+        tested = own.select_rows(division.tested)
         if not len(tested):
             continue
         for count in shots:
-            support = own.take((division.shots >= 0) & (division.shots < count))
+            support = own.select_rows((division.shots >= 0) & (division.shots < count))
             read = adapt(support, tested) if count else tested.read_best(classes, confidence)
             counts = read.count_answers(tested.labels)
             rows.append({"person": person, "shots": count, **counts, "n": len(tested)})

@@ -64,7 +64,7 @@ def describe_overfitting(curve: TrainingCurve) -> list[str]:
     epochs = curve.find_overfitting()
     if not epochs:
         return []
-    end, validation = epochs[-1], curve.column("val/loss")
+    end, validation = epochs[-1], curve.get_column("val/loss")
     text = (
         f"Overfitting from epoch {epochs[0]} on: by epoch {end} the training loss is "
         f"{format_number(curve.losses[end])}, {curve.metric} {format_number(curve.scores[end])}"

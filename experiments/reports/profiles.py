@@ -30,7 +30,7 @@ from experiments.runs.fine_tuning import fine_tune
 from modules.base import TaskModule
 from unvoiced.confidence import ConfidenceTable
 from unvoiced.profile import Profile, build_profile
-from unvoiced.text import count_noun, printable, spreadsheet_cells
+from unvoiced.text import count_noun, make_printable, spreadsheet_cells
 
 FILE_NAME = "few_shots.csv"
 
@@ -94,7 +94,7 @@ def measure_profiles(
     spreadsheet_cells(table).to_csv(folder / FILE_NAME, index=False)
     draw_shots(table, scores, folder / "few_shots.png")
     for person, labels in too_few.items():
-        name, shown = printable(person) or "The set", printable(", ".join(labels))
+        name, shown = make_printable(person) or "The set", make_printable(", ".join(labels))
         logger.warning(f"{name} has too few recordings, or fewer than two classes: {shown}")
     for count in counts:
         name = f"test/acc@{count}"
@@ -121,7 +121,7 @@ def _adapt_by_profile(module: TaskModule, copies: Answers, config: DictConfig) -
     fingerprint = fingerprint_network(module)  # once: it reads all weights
 
     def adapt(support: Answers, tested: Answers) -> AdaptedAnswers:
-        own = copies.take(np.isin(copies.rows, support.rows))
+        own = copies.select_rows(np.isin(copies.rows, support.rows))
         only_taught = config.adapt.only_taught
         profile = profile_from_answers(own, config.task, fingerprint, classes, only_taught)
         corrected = profile.correct(tested.log_probabilities, tested.embeddings)
@@ -151,7 +151,7 @@ def set_new_labels_aside(module: TaskModule, data: PreparedDataModule) -> list[s
         return []
     data.indices = replace(data.indices, test=rows[is_known])
     names = sorted(set(labels[~is_known]))
-    shown = printable(", ".join([*names[:10], *["…"] * (len(names) > 10)]))
+    shown = make_printable(", ".join([*names[:10], *["…"] * (len(names) > 10)]))
     note = (
         f"{count_noun(len(names), 'class')} that the model does not know ({shown}; "
         f"{count_noun(int((~is_known).sum()), 'sample')}): taught by shots=, and left out of all "

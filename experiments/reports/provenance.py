@@ -56,7 +56,7 @@ class RunRecord:
         reset_peak_memory()
         reset_peak_gpu_memory()
 
-    def watch(self, trainer: L.Trainer, data: PreparedDataModule) -> None:
+    def record_run(self, trainer: L.Trainer, data: PreparedDataModule) -> None:
         """Note the trainer and the data before anything is trained or tested."""
         self.trainer = trainer
         self.data = hash_data(data)

@@ -42,14 +42,14 @@ class TrainingCurve:
     metric: str
     mode: str
 
-    def column(self, name: str) -> pd.Series:
+    def get_column(self, name: str) -> pd.Series:
         """Return a column of metrics.csv; NaN if there is none."""
         return self.epochs.get(name, pd.Series(np.nan, self.epochs.index))
 
     @cached_property
     def scores(self) -> pd.Series:
         """The monitored metric of every epoch."""
-        return self.column(self.metric)
+        return self.get_column(self.metric)
 
     @cached_property
     def gains(self) -> pd.Series:
@@ -59,13 +59,13 @@ class TrainingCurve:
     @cached_property
     def losses(self) -> pd.Series:
         """The training loss of every epoch."""
-        return self.column("train/loss")
+        return self.get_column("train/loss")
 
     @cached_property
     def learning_rates(self) -> pd.Series:
         """The learning rate of every epoch, of the optimizer's first group."""
         names = [str(name) for name in self.epochs if str(name).startswith("lr-")]
-        return self.column(names[0] if names else "")
+        return self.get_column(names[0] if names else "")
 
     @cached_property
     def best(self) -> int | None:
@@ -81,7 +81,7 @@ class TrainingCurve:
         """Return the train–validation gap at the best epoch; None if it was not measured."""
         for name in ("acc", "token_acc"):
             if self.best is not None and {f"train/{name}", f"val/{name}"} <= set(self.epochs):
-                train, val = (self.column(f"{p}/{name}")[self.best] for p in ("train", "val"))
+                train, val = (self.get_column(f"{p}/{name}")[self.best] for p in ("train", "val"))
                 return Gap(name, float(train), float(train - val))
         return None
 
@@ -129,7 +129,7 @@ class TrainingCurve:
         best = self.best
         if best is None:
             return []
-        validation = self.column("val/loss")
+        validation = self.get_column("val/loss")
         margin = _clear_margin(self.gains[best], self.gains.loc[:best].min())
         is_worse = self.gains < self.gains[best] - margin
         is_worse |= validation > LOSS_RISE * validation.cummin()

@@ -38,7 +38,7 @@ class Comparison:
     tolerance: float | None
 
     @property
-    def agrees(self) -> bool | None:
+    def is_within_tolerance(self) -> bool | None:
         """Whether the difference is within the tolerance; None if there is none to judge by."""
         if self.first == self.second:
             return True
@@ -148,8 +148,8 @@ def _cell_key(cell: CellResult) -> tuple[Any, ...]:
 def format_comparison(first: ResultFile, second: ResultFile) -> str:
     """Return the comparison as Markdown: the verdict, then the cells that do not agree."""
     compared = compare_results(first, second)
-    wrong = [one for one in compared if one.agrees is False]
-    unknown = [one for one in compared if one.agrees is None]
+    wrong = [one for one in compared if one.is_within_tolerance is False]
+    unknown = [one for one in compared if one.is_within_tolerance is None]
     equal, of = count_equal_cells(first, second)
     parts = [
         "# Comparison of two results\n",
@@ -195,6 +195,6 @@ def _tabulate(compared: list[Comparison]) -> pd.DataFrame:
             "tolerance": [
                 "" if one.tolerance is None else f"{one.tolerance:.4f}" for one in compared
             ],
-            "verdict": [verdicts[one.agrees] for one in compared],
+            "verdict": [verdicts[one.is_within_tolerance] for one in compared],
         }
     )

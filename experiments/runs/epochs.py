@@ -38,7 +38,7 @@ def tabulate_epochs(run: Run) -> pd.DataFrame:
             f"best {curve.metric}": sign * curve.gains.cummax().ffill(),
             curve.metric: curve.scores,
             "train/loss": curve.losses,
-            "val/loss": curve.column("val/loss"),
+            "val/loss": curve.get_column("val/loss"),
             "learning rate": curve.learning_rates,
         }
     )

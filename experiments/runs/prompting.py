@@ -61,7 +61,7 @@ class PromptScreen:
         if session.phase in texts:
             logger.info(texts[session.phase])
 
-    def report(self, attempt: Attempt) -> None:
+    def print_outcome(self, attempt: Attempt) -> None:
         """Print the outcome of a prompt."""
         self.message = "kept" if attempt.capture else f"again: {attempt.reason}"
         logger.info(f"         {attempt.label}: {self.message}")

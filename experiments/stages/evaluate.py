@@ -50,7 +50,7 @@ def run(config: DictConfig) -> float | None:
     trainer, recorder = build_trainer(config), AnswerRecorder()
     if config.shots:
         trainer.callbacks.append(recorder)
-    record.watch(trainer, data)
+    record.record_run(trainer, data)
     is_tested = len(data.indices[phase]) or not len(rows)  # not if all labels are new
     scores = (_evaluate(config, trainer, module, data) if is_tested else {}) | seen_scores
     data.indices = indices

@@ -100,7 +100,7 @@ def train_and_test(config: DictConfig) -> float | None:
     if config.resume:
         trainer.callbacks.append(command)
     with put_back_unless(lambda: command.has_begun, Path(config.run_dir), aside):
-        record.watch(trainer, data)
+        record.record_run(trainer, data)
         folder = write_config(config)
         write_splits(data, folder)
         data.save_artifacts(folder / "checkpoints")

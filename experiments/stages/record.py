@@ -113,7 +113,7 @@ class RecordingLoop:
         if self.keep_video and was_capturing:
             self._video.append((seconds, data))
         if attempt is not None:
-            self.screen.report(attempt)
+            self.screen.print_outcome(attempt)
             if attempt.capture is not None:
                 self._write_pending()
                 self._pending = attempt, self._video

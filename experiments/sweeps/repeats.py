@@ -15,9 +15,9 @@ from experiments.sweeps.job_status import split_override
 from experiments.sweeps.table import (
     FOLD_SETTINGS,
     REPEATING_SETTINGS,
-    format_setting,
     list_settings,
     split_recipes,
+    to_yaml,
 )
 
 
@@ -62,7 +62,7 @@ def _summarize_recipe(recipe: pd.DataFrame, settings: list[str]) -> dict[str, ob
     """Return one row: jobs, and mean, standard deviation and extremes of their scores."""
     scores, tests = recipe["score"].dropna(), recipe["test"].dropna()
     row: dict[str, object] = {"rank": "" if scores.empty else int(recipe["rank"].min())}
-    row |= {name: format_setting(recipe[name].iloc[0]) for name in settings}
+    row |= {name: to_yaml(recipe[name].iloc[0]) for name in settings}
     row |= {"jobs": ", ".join(recipe["job"]), "with a score": f"{len(scores)} of {len(recipe)}"}
     metric = recipe["metric"].iloc[0]
     for name, prefix, values in ((metric, "", scores), ("test", "test ", tests)):

@@ -13,10 +13,10 @@ from experiments.sweeps.job_status import Job
 from experiments.sweeps.plots import draw_sweep
 from experiments.sweeps.repeats import format_repeats, is_repeated
 from experiments.sweeps.table import (
-    format_setting,
     group_comparable,
     list_settings,
     tabulate_jobs,
+    to_yaml,
 )
 from unvoiced.text import markdown_document, spreadsheet_cells
 
@@ -79,7 +79,7 @@ def _format_ranking(folder: Path, jobs: pd.DataFrame) -> list[str]:
 def format_jobs(ranked: pd.DataFrame, settings: list[str]) -> pd.DataFrame:
     """Return the columns of ranked jobs that sweep.md has, as text."""
     shown = ranked[["rank", "job", *settings]].copy()
-    shown[settings] = shown[settings].map(format_setting)
+    shown[settings] = shown[settings].map(to_yaml)
     shown[ranked["metric"].iloc[0]] = ranked["score"].map(format_number)
     shown["epoch"] = [format_number(epoch, ".0f") for epoch in ranked["best_epoch"]]
     if ranked["test"].notna().any():

@@ -11,7 +11,7 @@ from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_override
 from omegaconf import DictConfig, OmegaConf, read_write
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from unvoiced.validation import integer
+from unvoiced.validation import integer_rule
 
 INTERRUPTED_KEY = "interrupted"  # of the numbers of killed trials, which are queued again
 
@@ -41,7 +41,7 @@ def resume_study(config: DictConfig) -> None:
     register_direction()
     sweeper = config.hydra.sweeper
     for name in ("n_trials", "n_jobs"):
-        integer(1, 1_000_000).require(f"hydra.sweeper.{name}", sweeper[name])
+        integer_rule(1, 1_000_000).require(f"hydra.sweeper.{name}", sweeper[name])
     _require_direction(sweeper, config.monitor.mode)
     if OmegaConf.select(sweeper, "sampler._target_") == "optuna.samplers.GridSampler":
         _set_grid_size(config)

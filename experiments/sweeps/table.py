@@ -103,7 +103,7 @@ def list_settings(table: pd.DataFrame) -> list[str]:
     return [name for name in columns if table[name].nunique(dropna=False) > 1]
 
 
-def format_setting(value: Any) -> str:
+def to_yaml(value: Any) -> str:
     """Return the value of a setting for a table: long numbers with four digits."""
     if pd.isna(value):
         return ""

@@ -18,8 +18,8 @@ from tests.helpers.prepared_sets import write_mouths
 from unvoiced.text import (
     PrintableStream,
     escape_controls,
+    make_printable,
     markdown_text,
-    printable,
     spreadsheet_cell,
     spreadsheet_cells,
 )
@@ -41,11 +41,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_control_characters_are_escaped(text: str) -> None:
-    for made in (printable(text), escape_controls(text), markdown_text(text)):
+    for made in (make_printable(text), escape_controls(text), markdown_text(text)):
         assert made.isprintable() and "\\" in made
         made.encode("utf-8")
-    assert printable("Ça va? 你好 नमस्ते\n\t2 × 3") == "Ça va? 你好 नमस्ते\n\t2 × 3"
-    assert escape_controls("a\nb") == r"a\nb" and printable("\x1b[0m") == r"\x1b[0m"
+    assert make_printable("Ça va? 你好 नमस्ते\n\t2 × 3") == "Ça va? 你好 नमस्ते\n\t2 × 3"
+    assert escape_controls("a\nb") == r"a\nb" and make_printable("\x1b[0m") == r"\x1b[0m"
 
 
 @settings(max_examples=200)
@@ -54,7 +54,7 @@ def test_no_control_character_is_left(text: str) -> None:
     for made in (escape_controls(text), spreadsheet_cell(text) if "\t" not in text else ""):
         left = {unicodedata.category(character) for character in made if character not in "\n\t"}
         assert not left & {"Cc", "Cs", "Zl", "Zp"}
-    assert printable(printable(text)) == printable(text)
+    assert make_printable(make_printable(text)) == make_printable(text)
 
 
 def test_streams_escape_all_but_colours_and_progress() -> None:

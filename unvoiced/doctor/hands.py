@@ -130,7 +130,7 @@ def _examine_image(image: np.ndarray, hand: Hand | None, seconds: float) -> Hand
     points = _choose_larger(hand.landmarks)
     side = hand.handedness if hand.score >= LEAST_SIDE_SCORE else ""
     light = measure_light(grey, points * image.shape[1::-1])
-    return HandFrame(seconds, light, points, aspect, hand.count, side)
+    return HandFrame(seconds, light, points, aspect, hand.num_hands, side)
 
 
 def _examine_landmarks(landmarks: np.ndarray, seconds: float) -> HandFrame:

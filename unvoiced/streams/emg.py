@@ -96,7 +96,7 @@ class EMGStream:
         start, previous = time.perf_counter(), self.reading.label
         with timer.measure("network"):
             text, probability = self._transcribe(window)
-        self.budget.spend(time.perf_counter() - start)
+        self.budget.count_window(time.perf_counter() - start)
         end_s = self.preprocessor.end_seconds(window)
         self.window_readings.append((end_s, text, probability))
         if not text or text == previous or probability < self.min_probability:
@@ -137,7 +137,7 @@ class RealTimeBudget:
         self.num_skipped += 1
         return False
 
-    def spend(self, seconds: float) -> None:
+    def count_window(self, seconds: float) -> None:
         """Count a window that took so many seconds."""
         self.behind_s = max(0.0, self.behind_s + seconds - self.hop_s)
         self.num_read += 1

@@ -55,11 +55,11 @@ class Hand:
     score: float
 
     @property
-    def count(self) -> int:
+    def num_hands(self) -> int:
         """The hands in sight, 1 or 2."""
         return int(self.landmarks.reshape(-1, 63).any(1).sum())
 
-    def rescaled(self, scale: np.ndarray | float, offset: np.ndarray) -> Hand:
+    def rescale_landmarks(self, scale: np.ndarray | float, offset: np.ndarray) -> Hand:
         """Return the hand with landmarks times ``scale`` plus ``offset``, (3,) each."""
         hands = self.landmarks.reshape(-1, 21, 3)
         moved = np.where(hands.any((1, 2), keepdims=True), hands * scale + offset, 0)
@@ -119,11 +119,11 @@ class HandLandmarker:
         best: Hand | None = None
         attempts = list_attempts(self.num_hands, max(image.shape)) if self.thorough else ONE_ATTEMPT
         for border, factor in attempts:
-            if best is not None and (best.count == self.num_hands or factor < 1):
+            if best is not None and (best.num_hands == self.num_hands or factor < 1):
                 break
             tracking = self._video if border == 0 else None
             hand = (tracking or self._get_task(factor)).detect(add_border(image, border))
-            if hand is not None and (best is None or hand.count > best.count):
+            if hand is not None and (best is None or hand.num_hands > best.num_hands):
                 best = _remove_border(hand, border)
         return best or (next(self._search_crops(image), None) if self.thorough else None)
 
@@ -161,7 +161,9 @@ class HandLandmarker:
             return None
         width_share, height_share = np.divide(crop.shape[1::-1], image.shape[1::-1])
         scale = np.float32([width_share, height_share, width_share])
-        return hand.rescaled(scale, np.float32([*np.divide(corner, image.shape[1::-1]), 0]))
+        return hand.rescale_landmarks(
+            scale, np.float32([*np.divide(corner, image.shape[1::-1]), 0])
+        )
 
     def _get_task(self, factor: float) -> _LandmarkerTask:
         if factor not in self._tasks:
@@ -231,7 +233,7 @@ class _LandmarkerTask:
 
 def _remove_border(hand: Hand, border: float) -> Hand:
     """Return the hand in units of the image itself; z is in widths, as x is."""
-    return hand.rescaled(1 + 2 * border, -np.float32([border, border, 0]))
+    return hand.rescale_landmarks(1 + 2 * border, -np.float32([border, border, 0]))
 
 
 def _flatten_points(points: Any) -> np.ndarray:

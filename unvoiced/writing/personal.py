@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unvoiced.files import read_text
 from unvoiced.text import escape_controls
-from unvoiced.validation import shown
+from unvoiced.validation import to_yaml
 
 MAX_WORDS, MAX_WORD_LETTERS = 10_000, 24
 MAX_WORD_CHARACTERS = 60  # accents and signs included
@@ -41,13 +41,13 @@ def check_words(words: Iterable[str], place: str = "words") -> dict[str, str]:
         _require_letters(place, text, letters)
         if len(letters) > MAX_WORD_LETTERS:
             raise ValueError(
-                f"{place}: {shown(text)} has {len(letters)} letters; expected a word of at most "
-                f"{MAX_WORD_LETTERS}. Use a phrase instead."
+                f"{place}: {to_yaml(text)} has {len(letters)} letters; expected a word of at "
+                f"most {MAX_WORD_LETTERS}. Use a phrase instead."
             )
         if len(text) > MAX_WORD_CHARACTERS:
             raise ValueError(
-                f"{place}: {shown(text)} has {len(text):,} characters; expected a word of at most "
-                f"{MAX_WORD_CHARACTERS}. Shorten it."
+                f"{place}: {to_yaml(text)} has {len(text):,} characters; expected a word of at "
+                f"most {MAX_WORD_CHARACTERS}. Shorten it."
             )
     return spelled
 
@@ -63,7 +63,7 @@ def check_phrases(phrases: Iterable[str], place: str = "phrases") -> tuple[str, 
         _require_letters(place, text, fold_letters(text))
         if len(text) > MAX_PHRASE_CHARACTERS:
             raise ValueError(
-                f"{place}: {shown(text)} has {len(text):,} characters; expected a phrase of at "
+                f"{place}: {to_yaml(text)} has {len(text):,} characters; expected a phrase of at "
                 f"most {MAX_PHRASE_CHARACTERS}. Shorten it."
             )
     return tuple(dict.fromkeys(texts))
@@ -79,7 +79,7 @@ def read_lines(path: str | Path, place: str) -> list[str]:
         lines = read_text(Path(path), MAX_FILE_BYTES).splitlines()
     except ValueError as error:
         raise ValueError(
-            f"{place}={shown(path)}: {error}; expected a text file in UTF-8 with "
+            f"{place}={to_yaml(path)}: {error}; expected a text file in UTF-8 with "
             "one entry per line. Check the path."
         ) from None
     return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
@@ -95,7 +95,7 @@ def _check_texts(texts: Iterable[str], place: str, most: int) -> list[str]:
     for text in found:
         if escape_controls(text) != text:
             raise ValueError(
-                f"{place}: {shown(text)} has control characters; expected text. Remove them."
+                f"{place}: {to_yaml(text)} has control characters; expected text. Remove them."
             )
     return found
 
@@ -103,6 +103,6 @@ def _check_texts(texts: Iterable[str], place: str, most: int) -> list[str]:
 def _require_letters(place: str, text: str, letters: str) -> None:
     if not letters:
         raise ValueError(
-            f"{place}: {shown(text)} has no letter from A to Z; expected a text that can be "
+            f"{place}: {to_yaml(text)} has no letter from A to Z; expected a text that can be "
             "spelled. Write it with these letters."
         )

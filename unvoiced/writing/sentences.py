@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unvoiced.files import read_text
-from unvoiced.validation import shown
+from unvoiced.validation import to_yaml
 from unvoiced.writing.ngrams import NgramModel
 from unvoiced.writing.word_models import WordModel, build_word_model, check_word_model
 
@@ -35,21 +35,21 @@ def make_word_model(
     sentences = list(texts) if name == TRAIN else _read_sentences(name, normalize)
     if not any(sentences):
         raise ValueError(
-            f"module.language_model={shown(name)} has no sentences; expected one or more."
+            f"module.language_model={to_yaml(name)} has no sentences; expected one or more."
         )
     model = NgramModel.from_sentences(sentences)
     try:
         check_word_model("n-grams", model.to_plain())
     except ValueError as error:
         raise ValueError(
-            f"module.language_model={shown(name)} has sentences that no checkpoint can hold "
+            f"module.language_model={to_yaml(name)} has sentences that no checkpoint can hold "
             f"({error}). Use plain sentences, without such words."
         ) from None
     known = {word for text in texts for word in text.split()}
     if known and known.isdisjoint(model.words):
         raise ValueError(
-            f"module.language_model={shown(name)} knows no word of the training texts, such as "
-            f"{shown(min(known))}; expected sentences like them. Use another file, or train."
+            f"module.language_model={to_yaml(name)} knows no word of the training texts, such as "
+            f"{to_yaml(min(known))}; expected sentences like them. Use another file, or train."
         )
     return model
 
@@ -59,7 +59,7 @@ def _read_sentences(name: str, normalize: Callable[[str], str]) -> list[str]:
         lines = read_text(Path(name).expanduser(), MAX_FILE_BYTES).splitlines()
     except ValueError as error:
         raise ValueError(
-            f"module.language_model={shown(name)}: {error}; expected train, "
+            f"module.language_model={to_yaml(name)}: {error}; expected train, "
             "english, or a text file in UTF-8 with one sentence per line. Check the path."
         ) from None
     return [text for text in map(normalize, lines) if text]

@@ -48,7 +48,7 @@ class EnglishWords:
 
     def __init__(self, language: LanguageModel | None = None) -> None:
         self.language = english() if language is None else language
-        words = sorted(self.language.words())
+        words = sorted(self.language.list_words())
         scores = [self.language.score_word(word) for word in words]
         self._beginnings = WordBeginnings(words, scores)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from unvoiced.composer import LETTERS
 from unvoiced.streams.decisions import PAUSE_LABEL, TextBuffer
-from unvoiced.validation import shown
+from unvoiced.validation import to_yaml
 from unvoiced.writing.base import Composer
 
 MAX_UNDO = 200  # steps
@@ -38,7 +38,7 @@ class TextWriter:
     ) -> None:
         if accept_label.lower() in (*LETTERS, *RESERVED_LABELS):
             raise ValueError(
-                f"The sign {shown(accept_label)} cannot accept suggestions, since it writes; "
+                f"The sign {to_yaml(accept_label)} cannot accept suggestions, since it writes; "
                 "expected a sign of your own. Teach the model one with stage=adapt."
             )
         self.composer, self.accept_label = composer, accept_label

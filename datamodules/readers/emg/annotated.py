@@ -71,7 +71,7 @@ class AnnotatedReader(EMGReader):
         self.channel_names = None if channel_names is None else [str(n) for n in channel_names]
         Reader.__init__(self, raw_dir, split_folders)
         if sample_rate is None:
-            votes = Counter(rate for rate, _ in self.surveyed)
+            votes = Counter(rate for rate, _ in self.surveyed_signals)
             sample_rate = votes.most_common(1)[0][0] if votes else FALLBACK_HZ
         super().__init__(raw_dir, sample_rate, split_folders=split_folders, **options)
         self.require("before_s", before_s >= 0, "0 or more seconds")
@@ -156,7 +156,7 @@ class AnnotatedReader(EMGReader):
         return recording
 
     @cached_property
-    def surveyed(self) -> list[tuple[float, int]]:
+    def surveyed_signals(self) -> list[tuple[float, int]]:
         """Sample rate, Hz, and number of channels of the first readable files."""
         found = []
         for _, _, path in islice(self.find_files(self.endings), MAX_SURVEYED):
@@ -170,7 +170,7 @@ class AnnotatedReader(EMGReader):
         return found
 
     def _count_channels(self) -> Iterator[int]:
-        yield from (channels for _, channels in self.surveyed)
+        yield from (channels for _, channels in self.surveyed_signals)
 
     def _name_group(self, folder: Path, path: Path) -> str:
         parent = path.parent.relative_to(folder).as_posix()

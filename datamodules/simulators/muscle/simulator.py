@@ -15,7 +15,7 @@ from datamodules.simulators.muscle.potentials import (
 )
 from datamodules.simulators.muscle.sentences import list_sentences, split_of_session
 from datamodules.simulators.muscle.sessions import Session, make_session
-from unvoiced.validation import integer, number
+from unvoiced.validation import integer_rule, number_rule
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class MuscleSimulator:
 
     def __post_init__(self) -> None:
         for name in ("sessions", "utterances", "channels"):
-            integer(1, 10**9).require(name, getattr(self, name))
-        number(100, 1e6, "Hz").require("sample_rate", self.sample_rate)
-        number(0, 1e6).require("noise", self.noise)
-        number(0, self.sample_rate / 2, "Hz", above=True, below=True).require(
+            integer_rule(1, 10**9).require(name, getattr(self, name))
+        number_rule(100, 1e6, "Hz").require("sample_rate", self.sample_rate)
+        number_rule(0, 1e6).require("noise", self.noise)
+        number_rule(0, self.sample_rate / 2, "Hz", above=True, below=True).require(
             "mains_hz", self.mains_hz
         )
-        integer(0, 2**63 - 1).require("seed", self.seed)
+        integer_rule(0, 2**63 - 1).require("seed", self.seed)
 
     def simulate_session(self, index: int) -> Iterator[tuple[str, str, np.ndarray]]:
         """Return (text, split, EMG (T, channels) float32 in µV) of the utterances of a session.

@@ -21,7 +21,7 @@ from experiments.launch.names.current_names import (
 from experiments.launch.names.old_names import ADDED_BEFORE, CHOICES, KEYS, TARGETS, WEIGHTS
 from experiments.launch.plain_yaml import read_plain_yaml
 from experiments.launch.resumed_run import find_run_folder
-from unvoiced.text import printable
+from unvoiced.text import make_printable
 
 OVERRIDE = re.compile(
     r"(?P<sign>\+\+|\+|~|)(?P<place>hydra\.sweeper\.params\.|)(?P<key>[A-Za-z_][\w./]*)"
@@ -54,7 +54,7 @@ def rename_overrides(arguments: list[str]) -> list[str]:
     for old, new in zip(arguments, renamed, strict=True):
         if old != new:
             before, after = _differing_parts(old, new)
-            print(printable(f"warning: {before} is now called {after}"), file=sys.stderr)
+            print(make_printable(f"warning: {before} is now called {after}"), file=sys.stderr)
     return renamed
 
 

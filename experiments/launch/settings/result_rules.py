@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from experiments.launch.settings.rule_kinds import FOLDERS, NAME
-from unvoiced.validation import NULL, Rule, integer, list_of, text
+from unvoiced.validation import NULL, Rule, integer_rule, list_of, text_rule
 
 # Names of prepared sets; docs/results.md describes them.
 RESULT_SETS = (
@@ -17,13 +17,13 @@ MAX_FOLD = 100_000
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 TEXTS = list_of(NAME, 0)
 OPTIONAL_SET = Rule(lambda value: value is None or value in RESULT_SETS, "a set, or null")
-FOLDS = list_of(integer(0, MAX_FOLD), 0)
+FOLDS = list_of(integer_rule(0, MAX_FOLD), 0)
 ROW_RULES = {
-    "title": text("a title"),
+    "title": text_rule("a title"),
     "fit": TEXTS,
     "data": OPTIONAL_SET,
     "folds": FOLDS,
-    "seeds": integer(1, 100),
+    "seeds": integer_rule(1, 100),
     "test": TEXTS,
     "test_data": OPTIONAL_SET,
 }
@@ -67,6 +67,6 @@ def _is_row(row: Any) -> bool:
 RESULTS: dict[str, Rule] = {
     "results.tables": Rule(accepts_tables, "tables of rows, as the files of conf/results have"),
     "results.rows": list_of(NAME, 1, meaning="a list of rows, such as [recommended]") | NULL,
-    "results.seeds": integer(1, 100, "seeds") | NULL,
+    "results.seeds": integer_rule(1, 100, "seeds") | NULL,
     **{f"results.{name}": FOLDERS | NULL for name in RESULT_SETS},
 }

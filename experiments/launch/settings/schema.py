@@ -20,7 +20,7 @@ from experiments.launch.settings.suggestions import (
     suggest_key,
     suggest_new_name,
 )
-from unvoiced.validation import require, shown
+from unvoiced.validation import require, to_yaml
 
 TRAINING = ("module", "net", "datamodule", "optimizer", "scheduler", "augment", "split")
 RUNNING = ("callbacks", "logger", "trainer", "monitor", "tokenizer")
@@ -103,7 +103,7 @@ def validate_plain_settings(config: DictConfig) -> None:
 def _require_stage(config: DictConfig) -> str:
     stage = config.get("stage")
     if not isinstance(stage, str) or stage not in GROUPS:
-        raise ValueError(f"stage={shown(stage)} does not exist. Stages: {', '.join(GROUPS)}")
+        raise ValueError(f"stage={to_yaml(stage)} does not exist. Stages: {', '.join(GROUPS)}")
     return stage
 
 
@@ -132,7 +132,7 @@ def _require_group(config: DictConfig, name: str) -> None:
     if not isinstance(value, DictConfig):
         is_choice = (CONF / name).is_dir()
         kind = f"one of the choices of conf/{name}/" if is_choice else "settings, as a task sets"
-        raise ValueError(f"{name}={shown(value)} is not valid; expected {kind}.")
+        raise ValueError(f"{name}={to_yaml(value)} is not valid; expected {kind}.")
 
 
 def _validate(key: str, value: Any) -> None:
@@ -207,7 +207,7 @@ def _require_class(key: str, target: Any) -> Any:
     if not any(fnmatchcase(target, pattern) for pattern in list_buildable()):
         allowed = ", ".join(pattern.removesuffix(".*") for pattern in BUILDABLE)
         raise ValueError(
-            f"{name}={shown(target)} is outside of the packages that may be built ({allowed}). "
+            f"{name}={to_yaml(target)} is outside of the packages that may be built ({allowed}). "
             f"{_advise_package(target)}"
         )
     try:

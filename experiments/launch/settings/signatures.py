@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from experiments.launch.allowed import is_allowed
-from unvoiced.validation import ANYTHING, FLAG, NULL, Rule, choice, is_integer, is_number, shown
+from unvoiced.validation import (
+    ANYTHING,
+    FLAG,
+    NULL,
+    Rule,
+    choice_rule,
+    is_integer,
+    is_number,
+    to_yaml,
+)
 
 SCALARS: dict[Any, Rule] = {
     bool: FLAG,
@@ -36,7 +45,7 @@ def find_class(target: str) -> Any:
     except Exception as error:  # of whatever is imported
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ValueError(
-            f"{shown(target)} cannot be imported ({reason}){_advise_path(package, error)}"
+            f"{to_yaml(target)} cannot be imported ({reason}){_advise_path(package, error)}"
         ) from None
 
 
@@ -76,7 +85,7 @@ def make_annotation_rule(hint: Any) -> Rule:
         return SCALARS[hint]
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return choice(*arguments)
+        return choice_rule(*arguments)
     if origin in (Union, types.UnionType):
         return _any_of([make_annotation_rule(one) for one in arguments])
     if origin in SEQUENCES or hint in SEQUENCES:

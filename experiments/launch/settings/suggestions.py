@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from experiments.launch.names.old_names import KEYS
-from unvoiced.validation import find_nearest, shown
+from unvoiced.validation import find_nearest, to_yaml
 
 CONF = Path(__file__).parents[3] / "conf"
 # Names that other tools use for settings of this project.
@@ -140,17 +140,17 @@ def explain_unknown(key: str) -> str:
     """Return a sentence on a setting that the configuration does not have."""
     owners = list_tasks_with(key) if key in list_known_keys() or (CONF / key).is_dir() else []
     if owners and len(owners) < len(list_choices("task")):
-        return f"{shown(key)} exists for task={' and task='.join(owners)} alone."
+        return f"{to_yaml(key)} exists for task={' and task='.join(owners)} alone."
     group, _, leaf = key.rpartition(".")
     if not leaf or (CONF / key).is_dir():
-        return f"{shown(key)} is not used by this task."
+        return f"{to_yaml(key)} is not used by this task."
     where = (
         [name for name in sorted(list_known_keys()) if name.startswith(f"{group}.")]
         if group
         else []
     )
     beside = {name.removeprefix(f"{group}.") for name in where if name != key}
-    return f"{shown(key)} is not a setting.{suggest_key(key, beside)}"
+    return f"{to_yaml(key)} is not a setting.{suggest_key(key, beside)}"
 
 
 def suggest_choice(group: str, name: str, options: Iterable[str] = ()) -> str:

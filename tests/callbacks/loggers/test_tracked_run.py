@@ -117,8 +117,8 @@ def test_data_that_wandb_refuses_is_one_warning(tmp_path: Path, capsys) -> None:
     def fail() -> None:
         raise BrokenPipeError("the service ended")
 
-    logger.attempt(fail)
-    logger.attempt(fail)
+    logger.try_call(fail)
+    logger.try_call(fail)
     assert capsys.readouterr().out.count("does not accept data (the service ended)") == 1
 
 

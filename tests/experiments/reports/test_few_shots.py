@@ -67,7 +67,7 @@ def test_classes_with_too_few_recordings_are_listed_and_not_tested() -> None:
     answers = make_answers(people=1, recordings=4)
     keep = ~((answers.labels == "B") & (answers.recordings != "B0"))
     table, too_few = measure_shots(
-        answers.take(keep), [0, 2], CLASSES, lambda _, tested: tested.read_best(CLASSES)
+        answers.select_rows(keep), [0, 2], CLASSES, lambda _, tested: tested.read_best(CLASSES)
     )
     assert too_few == {"p0": ["B"]}
     assert table.n.unique().tolist() == [8]
@@ -77,7 +77,7 @@ def test_a_person_of_whom_only_one_class_is_left_is_not_tested() -> None:
     answers = make_answers(people=2, recordings=4)
     keep = (answers.people == "p0") | (answers.labels == "A")
     table, too_few = measure_shots(
-        answers.take(keep), [0, 2], CLASSES, lambda _, tested: tested.read_best(CLASSES)
+        answers.select_rows(keep), [0, 2], CLASSES, lambda _, tested: tested.read_best(CLASSES)
     )
     assert too_few == {"p1": ["A"]}
     assert table.person.unique().tolist() == ["p0"]

@@ -128,7 +128,7 @@ def test_an_ablation_states_what_each_ingredient_brings() -> None:
 
 def verdicts(shift: int, counts: dict[int, tuple[int, ...]] = COUNTS) -> dict[str, bool | None]:
     compared = compare_results(make_results(counts), make_results(counts, shift))
-    return {one.person: one.agrees for one in compared}
+    return {one.person: one.is_within_tolerance for one in compared}
 
 
 def test_results_agree_within_the_spread_over_seeds() -> None:

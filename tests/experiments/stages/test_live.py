@@ -316,7 +316,7 @@ def test_the_delay_is_bounded(takes: list[float]) -> None:
     for number, seconds in enumerate(takes):
         if pace.has_time():
             now = max(now, float(number)) + seconds  # the window is whole at ``number`` seconds
-            pace.spend(seconds)
+            pace.count_window(seconds)
         assert now - number <= 1 + max(takes) + 1e-9
     assert pace.num_skipped == 0 or max(takes) > 1
 

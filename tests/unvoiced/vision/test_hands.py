@@ -205,9 +205,9 @@ def test_a_border_changes_no_units(finder, border):
     image, detector = load_image(path), finder._get_task(1.0)
     plain = detector.detect(image).landmarks.reshape(21, 3)
     hand = detector.detect(add_border(image, border))
-    result = hand.rescaled(1 + 2 * border, -np.float32([border, border, 0])).landmarks.reshape(
-        21, 3
-    )
+    result = hand.rescale_landmarks(
+        1 + 2 * border, -np.float32([border, border, 0])
+    ).landmarks.reshape(21, 3)
     assert np.abs(result - plain)[:, :2].max() < 0.05
     assert np.ptp(result[:, 2]) == pytest.approx(np.ptp(plain[:, 2]), rel=0.3)
 
