@@ -7,9 +7,25 @@
   };
   const IMPORT = /^(import .*?|\} )from "\.\/([\w.-]+)";$/gm;
 
-  async function unpack(base64) {
-    const packed = await (await fetch("data:application/octet-stream;base64," + base64)).blob();
-    return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
+  const VALUES = new Uint8Array(128);
+  [...DIGITS].forEach((digit, value) => { VALUES[digit.charCodeAt(0)] = value; });
+
+  /** Return the bytes of a text in base 85: five digits for four bytes. */
+  function decode(text) {
+    const digits = text.padEnd(5 * Math.ceil(text.length / 5), DIGITS.at(-1)), bytes = new DataView(new ArrayBuffer(digits.length / 5 * 4));
+    for (let start = 0; start < digits.length; start += 5) {
+      let value = 0;
+      for (let n = start; n < start + 5; n++) value = value * 85 + VALUES[digits.charCodeAt(n)];
+      bytes.setUint32(start / 5 * 4, value);
+    }
+    return new Uint8Array(bytes.buffer, 0, Math.floor(text.length * 4 / 5));
+  }
+
+  /** Return the content of a part of the one file. */
+  async function unpack(text) {
+    const stream = new Blob([decode(text)]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).arrayBuffer();
   }
 
   class Parts {
