@@ -230,16 +230,10 @@ def build_profile(
             profile holds.
     """
     names = list(dict.fromkeys([*classes, *labels]))
-    if len(set(labels)) < 2:
-        shown = ", ".join(dict.fromkeys(labels)) or "none"
-        raise ValueError(f"A profile needs recordings of two classes or more (found: {shown}).")
+    _require_classes(labels)
     with np.errstate(over="ignore"):
         embeddings = embeddings.astype(np.float16)
-    if not (np.isfinite(embeddings).all() and np.isfinite(log_probabilities).all()):
-        raise ValueError(
-            "The model's answers to these recordings are not finite numbers of 16 bits. Remove "
-            "damaged recordings from the set, or use another model."
-        )
+    _require_finite(embeddings, log_probabilities)
     numbers = np.unique(np.asarray(recordings, str), return_inverse=True)[1]
     rows = _thin(numbers, embeddings.shape[1], len(classes))
     return Profile(
@@ -254,6 +248,20 @@ def build_profile(
         datetime.date.today().isoformat(),
         only_taught,
     )
+
+
+def _require_classes(labels: Sequence[str]) -> None:
+    if len(set(labels)) < 2:
+        found = ", ".join(dict.fromkeys(labels)) or "none"
+        raise ValueError(f"A profile needs recordings of two classes or more (found: {found}).")
+
+
+def _require_finite(embeddings: np.ndarray, log_probabilities: np.ndarray) -> None:
+    if not (np.isfinite(embeddings).all() and np.isfinite(log_probabilities).all()):
+        raise ValueError(
+            "The model's answers to these recordings are not finite numbers of 16 bits. Remove "
+            "damaged recordings from the set, or use another model."
+        )
 
 
 def _thin(recordings: np.ndarray, width: int, num_known: int) -> np.ndarray:

@@ -283,7 +283,7 @@ def print_unharmed(examined: Iterator[tuple[str, list[Finding]]]) -> None:
         total[name] += 1
         wrong[name] += bool(problems)
         named.update((name, problem) for problem in problems)
-    print("| recordings | named wrong | of | what was named |\n|---|---|---|---|")
+    print("| recordings | named wrong | of | reported problem |\n|---|---|---|---|")
     for name, count in total.items():
         parts = [f"{p} ({n})" for (of, p), n in named.most_common() if of == name]
         print(f"| {name} | {wrong[name]} | {count} | {'; '.join(parts)} |")

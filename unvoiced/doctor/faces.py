@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from unvoiced.doctor.examination import ImageExamination
 from unvoiced.doctor.findings import Fault, Finding, judge_faults, skip_check
-from unvoiced.doctor.frame_times import FrameClock, check_timing, measure_timing
 from unvoiced.doctor.light import Light, check_light, measure_light
 from unvoiced.streams.trackers import MAX_TRACKED_SIDE, TrackerSettings
 from unvoiced.vision.faces import Face, FaceDetector
@@ -55,7 +55,7 @@ class FaceFrame:
     lip_order: float = 0.0
 
 
-class FaceExamination:
+class FaceExamination(ImageExamination):
     """Examines the faces of a stream.
 
     Args:
@@ -72,9 +72,8 @@ class FaceExamination:
         is_still: bool = False,
         least_fps: float = LEAST_FPS,
     ) -> None:
-        self.settings, self.is_still, self.least_fps = settings, is_still, least_fps
-        self.clock, self.frames = FrameClock(), list[FaceFrame]()
-        self.annotated_image: np.ndarray | None = None
+        super().__init__(settings, is_still, least_fps)
+        self.frames: list[FaceFrame] = []
         self._detector: FaceDetector | None = None
         self._face: Face | None = None
 
@@ -95,10 +94,9 @@ class FaceExamination:
         if self.annotated_image is None or face is not None:
             self.annotated_image = draw_face(image, face)
 
-    def find_faults(self) -> list[Finding]:
-        """Return the findings on all frames until now."""
-        timing = [] if self.is_still else check_timing(measure_timing(self.clock), self.least_fps)
-        return timing + check_faces(self.frames)
+    def check_content(self) -> list[Finding]:
+        """Return the findings on the content of all images until now."""
+        return check_faces(self.frames)
 
 
 def draw_face(image: np.ndarray, face: Face | None) -> np.ndarray:

@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from unvoiced.doctor.examination import ImageExamination
 from unvoiced.doctor.findings import Fault, Finding, judge_faults, skip_check
-from unvoiced.doctor.frame_times import FrameClock, check_timing, measure_timing
 from unvoiced.doctor.light import Light, check_light, measure_light
 from unvoiced.streams.trackers import MAX_TRACKED_SIDE, TrackerSettings
 from unvoiced.vision.hands import Hand, HandLandmarker
@@ -63,7 +63,7 @@ class HandFrame:
         return float((self.extent * ratio).max() / ratio.max())
 
 
-class HandExamination:
+class HandExamination(ImageExamination):
     """Examines the hands of a stream.
 
     Args:
@@ -82,14 +82,9 @@ class HandExamination:
         hand: str | None = None,
         least_fps: float = LEAST_FPS,
     ) -> None:
-        self.settings, self.is_still, self.hand, self.least_fps = (
-            settings,
-            is_still,
-            hand,
-            least_fps,
-        )
-        self.clock, self.frames = FrameClock(), list[HandFrame]()
-        self.annotated_image: np.ndarray | None = None
+        super().__init__(settings, is_still, least_fps)
+        self.hand = hand
+        self.frames: list[HandFrame] = []
         self._landmarker: HandLandmarker | None = None
 
     def push(self, frame: np.ndarray, seconds: float) -> None:
@@ -109,10 +104,9 @@ class HandExamination:
         if self.annotated_image is None or hand is not None:
             self.annotated_image = image if hand is None else draw_hand(image, hand.landmarks)
 
-    def find_faults(self) -> list[Finding]:
-        """Return the findings on all frames until now."""
-        timing = [] if self.is_still else check_timing(measure_timing(self.clock), self.least_fps)
-        return timing + check_hands(self.frames, max(1, self.settings.num_hands), self.hand)
+    def check_content(self) -> list[Finding]:
+        """Return the findings on the content of all images until now."""
+        return check_hands(self.frames, max(1, self.settings.num_hands), self.hand)
 
     def _open_landmarker(self) -> HandLandmarker:
         if self._landmarker is None:

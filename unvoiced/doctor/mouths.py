@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from unvoiced.doctor.examination import ImageExamination
 from unvoiced.doctor.faces import LEAST_FPS, LEAST_MOUTH
 from unvoiced.doctor.findings import Fault, Finding, judge_faults
-from unvoiced.doctor.frame_times import FrameClock, check_timing, measure_timing
 from unvoiced.doctor.light import Light, check_light, measure_light
 from unvoiced.streams.trackers import TrackerSettings
 from unvoiced.vision.images import check_image
 
 
-class MouthExamination:
+class MouthExamination(ImageExamination):
     """Examines clips that show only a mouth.
 
     Args:
@@ -32,10 +32,9 @@ class MouthExamination:
         is_still: bool = False,
         least_fps: float = LEAST_FPS,
     ) -> None:
-        self.is_still, self.least_fps = is_still, least_fps
-        self.clock, self.lights = FrameClock(), list[Light]()
+        super().__init__(settings, is_still, least_fps)
+        self.lights: list[Light] = []
         self.shape = (0, 0)
-        self.annotated_image: np.ndarray | None = None
 
     def push(self, frame: np.ndarray, seconds: float) -> None:
         """Examine an image (H, W, 3) uint8 RGB.
@@ -49,10 +48,9 @@ class MouthExamination:
         self.lights.append(measure_light(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), corners))
         self.annotated_image = frame
 
-    def find_faults(self) -> list[Finding]:
-        """Return the findings on all frames until now."""
-        timing = [] if self.is_still else check_timing(measure_timing(self.clock), self.least_fps)
-        return [*timing, *check_mouths(self.lights, self.shape)]
+    def check_content(self) -> list[Finding]:
+        """Return the findings on the content of all images until now."""
+        return check_mouths(self.lights, self.shape)
 
 
 def check_mouths(lights: Sequence[Light], shape: tuple[int, int]) -> list[Finding]:
