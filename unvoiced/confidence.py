@@ -72,7 +72,7 @@ class ConfidenceTable:
         return float(np.floor(1e6 * (1 - self._bounds[-1])) / 1e6)
 
     def find_threshold(self, coverage: float) -> float:
-        """Return the smallest probability from which answers keep a promised coverage.
+        """Return the smallest minimum probability that keeps a promised coverage.
 
         Raises:
             ValueError: these recordings do not allow to promise it.

@@ -139,7 +139,7 @@ class Engine:
 
     @property
     def min_probability(self) -> float:
-        """The threshold from which an answer is written."""
+        """The minimum probability to write an answer."""
         return self.stream.min_probability
 
     @property

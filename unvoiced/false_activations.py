@@ -18,7 +18,7 @@ class FalseActivations:
     """Answers of a model in streams of silence and of words, by its threshold.
 
     Attributes:
-        thresholds: rising probabilities from which answers were written.
+        thresholds: rising minimum probabilities of answers.
         false: answers in silence, of each threshold.
         kept: the share of right words that are still written, relative to those that the task's
             usual threshold writes, of each threshold.

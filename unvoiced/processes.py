@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-PARENT_VARIABLE = "UNVOICED_PARENT"  # id of the process with which a command ends
+PARENT_VARIABLE = "UNVOICED_PARENT"  # id of the main process of a command
 ENDED_WITH_PARENT = 3  # exit code
 
 

@@ -1,4 +1,4 @@
-"""The threshold from which a stream writes an answer: given, or the one that keeps a promise."""
+"""The minimum probability of a stream's answers: given, or the one that keeps a promise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ThresholdSource(Protocol):
 
 
 def find_coverage_threshold(model: ThresholdSource, coverage: Any) -> float:
-    """Return the probability from which answers keep a promised coverage.
+    """Return the minimum probability of answers that keeps a promised coverage.
 
     Raises:
         ValueError: the coverage is no share, or cannot be promised.
@@ -41,7 +41,7 @@ def find_coverage_threshold(model: ThresholdSource, coverage: Any) -> float:
 
 
 def find_silence_threshold(model: ThresholdSource, per_hour: Any) -> float:
-    """Return the probability from which at most so many answers an hour are written in silence.
+    """Return the minimum probability for at most so many answers an hour in silence.
 
     Raises:
         ValueError: no number above 0, or one that cannot be promised.

@@ -16,7 +16,7 @@ class RunDescription(L.Callback):
 
     Args:
         settings: the configuration as plain data, without secrets.
-        metric: the monitored metric, by which TensorBoard compares runs.
+        metric: the monitored metric, for comparisons in TensorBoard.
     """
 
     def __init__(self, settings: dict[str, Any], metric: str) -> None:

@@ -294,6 +294,6 @@ class NanGuard(L.Callback):
         lower_learning_rates(self._optimizer, schedulers, self.factor)
 
     def _save_good_weights(self) -> None:
-        """Copy weights that gave a finite loss and gradient, or with which training began."""
+        """Copy weights that gave a finite loss and gradient, or the initial weights."""
         self._good, self._since_good = None, 0  # never two copies in memory
         self._good = take_snapshot(self._trainer)

@@ -21,7 +21,7 @@ class FolderScan:
     """All files below a folder.
 
     Attributes:
-        folders: names of folders below it ("" for itself) → their files → the reason for which a
+        folders: names of folders below it ("" for itself) → their files → the reason why a
             file cannot be read, "" if it can.
         hidden: count of files that begin with a dot or lie in such folders (``__MACOSX`` too).
     """

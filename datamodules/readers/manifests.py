@@ -25,7 +25,7 @@ class ManifestRow:
         texts: of its columns by their keys in the configuration, "" if there is none.
         split: train, val, test, or "".
         parsed: result of the reader's own parser; None if there is a problem.
-        problem: the reason for which it cannot be read, "" if it can.
+        problem: the reason why it cannot be read, "" if it can.
     """
 
     line: int

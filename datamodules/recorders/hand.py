@@ -14,7 +14,7 @@ class HandRecorder(HoldCapturer):
 
     Args:
         model: path of a MediaPipe ``hand_landmarker.task``; None for the user's cache.
-        min_confidence: confidence from which a detection is a hand, 0 to 1.
+        min_confidence: minimum confidence of a hand's detection, 0 to 1.
     """
 
     frame = FRAME

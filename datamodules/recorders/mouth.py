@@ -25,7 +25,7 @@ class MouthRecorder:
         fps: frames per second of the recordings.
         zoom: of the mouth window.
         model: path of a face detector; None for the user's cache.
-        min_confidence: confidence from which a detection is a face, 0 to 1.
+        min_confidence: minimum confidence of a face's detection, 0 to 1.
         min_face_share: share of the frames that must show a face, 0 to 1.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Streams in which a model should write nothing, or the words that are listed."""
+"""Streams with the text that a model should write, if any."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def align_settings(description: Description, meta: dict[str, Any]) -> Descriptio
 
 
 def _choose_prefix(data_dir: Path, meta: dict[str, Any], raw_dir: str) -> str:
-    """Return the beginning of the names of a source, with which no other name begins."""
+    """Return the prefix of the names of a source, which no other name has."""
     if raw_dir == (meta["settings"].get("reader") or {}).get("raw_dir"):
         return ""
     prefixes = {source["raw_dir"]: source["prefix"] for source in meta.get("appended", [])}

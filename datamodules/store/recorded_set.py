@@ -19,7 +19,7 @@ from datamodules.store.writer import PreparedWriter
 
 
 class RecordedSet:
-    """The recordings of people, of which one session is continued.
+    """The recordings of people; one session is continued.
 
     A killed process loses the recording that it was writing at most; opening the set again repairs
     it.

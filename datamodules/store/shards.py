@@ -81,7 +81,7 @@ def parse_shard(shard: int | str | None, num_shards: int | None) -> Shard | None
 
 
 def describe_shard(shard: Shard, items: Sequence[Item]) -> dict[str, Any]:
-    """Return the content of a shard's ``meta.json`` by which shards of one set are recognized."""
+    """Return the content of a shard's ``meta.json`` that identifies the shards of one set."""
     digest = hashlib.blake2b(digest_size=16)
     for item in items:
         digest.update(repr((item.id, item.label, item.group, item.split)).encode())

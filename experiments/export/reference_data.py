@@ -1,4 +1,4 @@
-"""The recordings on which an exported network is compared with PyTorch."""
+"""The recordings for comparisons of an exported network with PyTorch."""
 
 from __future__ import annotations
 

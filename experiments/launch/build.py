@@ -178,7 +178,7 @@ def resolve_folders(data_dir: str | Sequence[str] | None) -> str | list[str] | N
 
 
 def _read_reader_settings(data: PreparedDataModule, task: str) -> dict[str, Any]:
-    """Return the numbers with which the set was prepared, under the names of today."""
+    """Return the numbers of the set's preparation, under the names of today."""
     settings = _select_numbers(data.prepared.meta["settings"].get("reader") or {})
     renamed: Renamed = {}
     current = rename_settings({"reader": settings}, renamed, (task,))["reader"]

@@ -37,7 +37,7 @@ def read_plain_yaml(path: Path) -> Any:
 
 
 def _has_aliases(text: str) -> bool:
-    """Return whether YAML has aliases, by which few lines can become any size.
+    """Return whether YAML has aliases, which can expand few lines to any size.
 
     Raises:
         ValueError: it is nested too deeply, which takes time and memory.

@@ -165,7 +165,7 @@ def collect_plain_content(module: TaskModule) -> dict[str, Any]:
 
     ``model_state_dict`` holds the network's weights on the CPU, ``class_to_idx`` the number of each
     class (the phrases of a closed vocabulary; empty for open text), and ``config`` the model card,
-    plain data from which the model is built again.
+    plain data that rebuild the model.
     """
     weights = {k: v.cpu().contiguous() for k, v in module.net.state_dict().items()}
     return {WEIGHTS: weights, CLASSES: class_to_idx(module.card), CARD: module.card.to_plain()}

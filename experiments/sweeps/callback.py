@@ -72,7 +72,7 @@ class Sweep(Callback):
         list_cells(config)
         Plugins.instance().register(TableSweeper)
         target = f"{TableSweeper.__module__}.{TableSweeper.__name__}"
-        with read_write(config.hydra):  # here and in the overrides from which jobs are composed
+        with read_write(config.hydra):  # here and in the overrides that compose jobs
             config.hydra.sweeper._target_ = target
             config.hydra.overrides.hydra.append(f"hydra.sweeper._target_={target}")
 

@@ -121,7 +121,7 @@ def count_done(study: optuna.Study) -> int:
 
 
 def _update_config(config: DictConfig, values: dict[str, Any]) -> None:
-    """Change settings of the sweep here and in the overrides from which jobs are composed."""
+    """Change settings of the sweep here and in the overrides that compose jobs."""
     with read_write(config.hydra):
         for key, value in values.items():
             OmegaConf.update(config, key, value)

@@ -74,7 +74,7 @@ def check_timing(timing: FrameTiming | None, least_fps: float) -> list[Finding]:
 
     Args:
         timing: None for a single image.
-        least_fps: the lowest frame rate with which the task works.
+        least_fps: the lowest frame rate of the task.
     """
     if timing is None:
         names = ("frame rate", "even frames", "moving image")

@@ -18,7 +18,7 @@ import numpy as np
 from unvoiced.doctor.findings import Fault, Finding, judge_faults, skip_check
 
 DARK_GREY, BRIGHT_GREY = 40.0, 225.0  # mean of an image, of 255
-WHITE_GREY = 250  # from which a pixel is overexposed, of 255
+WHITE_GREY = 250  # lowest grey of an overexposed pixel, of 255
 MAX_WHITE_SHARE, MAX_WHITE_INSIDE = 0.6, 0.35  # of an image; of a hand or face
 BACKLIT_RATIO, BACKLIT_GREY = 0.5, 42.0  # a hand or face over its surroundings; its mean grey
 SHADOW_GREY, LIGHT_GREY, SILHOUETTE_SHARE = 35, 190, 0.08  # of 255; of an image that has both

@@ -70,7 +70,7 @@ class Stream(Protocol):
         has_nested_events: a higher threshold writes a part of what a lower one writes, with
             the same probabilities.
         reading: the last answer.
-        min_probability: threshold from which an answer is written.
+        min_probability: minimum probability to write an answer.
         annotated_image: the last image with the hand or mouth marked, (H, W, 3) uint8 RGB.
     """
 

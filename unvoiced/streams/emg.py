@@ -25,7 +25,7 @@ class EMGStream:
             filters; a missing setting is that of the training set.
         window_s: seconds per window; None for the segments of the training set, or 3.
         hop_s: seconds from window to window.
-        min_probability: threshold from which a text is written.
+        min_probability: minimum probability to write a text.
 
     Attributes:
         channels: C.

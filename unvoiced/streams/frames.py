@@ -21,7 +21,7 @@ class FrameStream:
         reader: settings of the input reader; not used.
         window_s: seconds per window; None for the median training recording.
         hop_s: seconds between windows.
-        min_probability: threshold from which a label is written.
+        min_probability: minimum probability to write a label.
 
     Attributes:
         channels: numbers per frame.

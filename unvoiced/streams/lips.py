@@ -35,7 +35,7 @@ class LipStream:
         window_s: longest speech that is read as one word, seconds. None: 2.5 times the median clip
             of the training set.
         hop_s: seconds between two readings.
-        min_probability: threshold from which a word is written.
+        min_probability: minimum probability to write a word.
         speech_on, speech_off, quiet_s, least_s, around_s: of ``SpeechSegmenter``.
         is_preprocessed: frames are mouth crops; otherwise images of a face.
 

@@ -36,7 +36,7 @@ class TrackerSettings:
 
     Attributes:
         model: path of the detector's model; None for the user's cache.
-        min_confidence: confidence from which a detection counts, 0 to 1.
+        min_confidence: minimum confidence of a detection, 0 to 1.
         metadata: as of a recognizer: ``frame`` with ``shape`` and ``rate``, and ``reader``.
         num_hands: hands of a frame, 1 or 2.
         task: of the model; empty where it does not matter.

@@ -36,7 +36,7 @@ class Shot:
 
 
 class SupportSet:
-    """Recordings of one person, of which the oldest of each class fade.
+    """Recordings of one person; the oldest of each class are replaced.
 
     Args:
         recognizer: the model.

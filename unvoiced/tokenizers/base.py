@@ -55,7 +55,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data from which ``build_tokenizer`` builds the same tokenizer."""
+        """Return plain data, the argument of ``build_tokenizer`` for the same tokenizer."""
 
     @abstractmethod
     def _join_tokens(self, ids: list[int]) -> str:

@@ -47,7 +47,7 @@ class ListedTokenizer(Tokenizer):
         return [token for token in tokens if token not in self._ids]
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data from which ``build_tokenizer`` builds the same tokenizer."""
+        """Return plain data, the argument of ``build_tokenizer`` for the same tokenizer."""
         assert self.entries, "not fitted"
         return {"kind": self.kind, "lower": self.lower, self.entries_key: self.entries}
 

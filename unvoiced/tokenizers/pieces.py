@@ -60,7 +60,7 @@ class _PieceTokenizer(Tokenizer):
         return texts + [""] * (self.size - len(texts))  # T5 has ids without a piece
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data from which ``build_tokenizer`` builds the same tokenizer."""
+        """Return plain data, the argument of ``build_tokenizer`` for the same tokenizer."""
         assert self.model, "not fitted"
         model = base64.b64encode(self.model).decode("ascii")
         return {"kind": self.kind, "lower": self.lower, "model": model}
@@ -108,7 +108,7 @@ class SentencePiece(_PieceTokenizer):
         return SentencePiece(self.vocabulary, self.lower, self._train_model(sentences))
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data from which ``build_tokenizer`` builds the same tokenizer."""
+        """Return plain data, the argument of ``build_tokenizer`` for the same tokenizer."""
         return super().to_plain() | {"vocabulary": self.vocabulary}
 
     def _check_vocabulary(self, sentences: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Square crops of an image, in which small hands and faces are searched."""
+"""Square crops of an image, to search for small hands and faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composers for models: whether a model can have suggestions, and with which lists."""
+"""Build composers: whether a model can have suggestions, and their lists."""
 
 from __future__ import annotations
 

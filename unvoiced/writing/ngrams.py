@@ -71,7 +71,7 @@ class NgramModel:
         return self._unknown if score is None else score
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data from which ``from_plain`` builds the same model."""
+        """Return plain data, the argument of ``from_plain`` for the same model."""
         ngrams, counts = list(self.counts), list(self.counts.values())
         return {"kind": self.kind, "order": self.order, "ngrams": ngrams, "counts": counts}
 

@@ -31,7 +31,7 @@ class WordModel(Protocol):
         """Return the log-probability that any word begins with these letters."""
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data from which ``build_word_model`` builds the same model."""
+        """Return plain data, the argument of ``build_word_model`` for the same model."""
 
 
 class EnglishWords:

@@ -30,7 +30,7 @@ class HandInput(InputReader, LetterReader):
     Args:
         path: the file or folder.
         model: path of a MediaPipe ``hand_landmarker.task``; None for the user's cache.
-        min_confidence: confidence from which a detection is a hand, 0 to 1.
+        min_confidence: minimum confidence of a hand's detection, 0 to 1.
         keep_empty: whether an image without a hand is a sample of zeros, as images of the class
             ``nothing`` are in training; else it is rejected.
         num_hands: 1 or 2, as the model was trained.

@@ -32,7 +32,7 @@ class ImageFolder(LetterReader):
         raw_dir: the folder with the images, nested as deep as you like.
         model: path of a MediaPipe ``hand_landmarker.task``; None for the user's cache, which is
             filled once from the user's package index.
-        min_confidence: confidence from which a detection is a hand, 0 to 1.
+        min_confidence: minimum confidence of a hand's detection, 0 to 1.
         split_folders: see ``Reader``.
         classes: the signs, as their folders are named; None for the ASL alphabet.
         num_hands: 1; or 2 for signs of two hands, of which one may be absent in an image.

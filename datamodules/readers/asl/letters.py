@@ -89,7 +89,7 @@ class Alphabet:
         return "A-Z, del, nothing, space" if self.classes == LETTERS else join_names(self.classes)
 
     def explain_unknown(self, text: str) -> str:
-        """Return the reason for which a recording with this label is rejected."""
+        """Return the reason to reject a recording with this label."""
         return f"unknown label {text!r}; expected one of {self.describe()}"
 
 

@@ -27,7 +27,7 @@ MANY_CHANNELS = 64  # a wider array with few rows is more likely (channels, samp
 
 @dataclass(frozen=True)
 class Recording(Item):
-    """A recording; ``problem`` is the reason for which it cannot become a sample, if known."""
+    """A recording; ``problem`` is the reason why it cannot become a sample, if known."""
 
     problem: str = ""
 

@@ -24,7 +24,7 @@ class Cut:
 
     Attributes:
         start, end: the frames [start, end) of the file, which may be fractional.
-        problem: the reason for which it cannot become a sample, if known before reading.
+        problem: the reason why it cannot become a sample, if known before reading.
         word: the frames of the file that the word itself takes; None if unknown.
     """
 
@@ -66,7 +66,7 @@ class MouthReader(Reader):
         fps: frames per second of the samples.
         model: a face detector for MediaPipe; None for the user's cache, filled once.
         landmarker: a ``face_landmarker.task`` that refines the eyes and the mouth; None for none.
-        min_confidence: confidence from which a detection is a face, 0 to 1.
+        min_confidence: minimum confidence of a face's detection, 0 to 1.
         detect_every: frames from one detection of the face to the next, see ``FaceFollower``; None
             for every frame.
         min_face_share: share of a clip's frames that must show a face, 0 to 1.

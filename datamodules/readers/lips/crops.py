@@ -42,7 +42,7 @@ class CropSequence:
         is_found: (n,) bool, whether there is a face.
         is_usable: (n,) bool, whether there is a face, or a gap short enough to be bridged.
         num_faces: (n,) of faces.
-        problem: the reason for which the source ended early, "" if it did not.
+        problem: the reason why the source ended early, "" if it did not.
     """
 
     numbers: np.ndarray

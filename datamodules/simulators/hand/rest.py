@@ -12,7 +12,7 @@ from datamodules.simulators.hand.kinematics import place_joints
 from datamodules.simulators.hand.poses import POSES
 from datamodules.simulators.hand.signers import Signer
 
-BASE = LETTERS.index("B")  # straight fingers, from which other poses are bent
+BASE = LETTERS.index("B")  # straight fingers; other poses bend them
 HABITS = ("flexion", "splay", "thumb", "palm")
 CURL_RATIO = np.array([1.0, 1.15, 0.65])  # of knuckle, middle and end joint
 CURL, TURN = (10.0, 50.0), 40.0  # degrees of a slack hand: flexion, deviation of its orientation

@@ -37,7 +37,7 @@ def _find_source(module: str) -> Path | None:
 
 
 def _find_import(body: list[ast.stmt], name: str, package: str) -> tuple[str, str]:
-    """Return the module and the name from which a module imports a name; empty if it does not."""
+    """Return the source module and name of an imported name; empty if it is not imported."""
     for node in body:
         for alias in node.names if isinstance(node, ast.ImportFrom) else []:
             if (alias.asname or alias.name) == name:

@@ -73,7 +73,7 @@ class TemporalBlock(nn.Module):
 
 
 def stack_temporal_blocks(width: int, num_layers: int, dropout: float) -> nn.Sequential:
-    """Return blocks of which each sees twice as far as the one before."""
+    """Return blocks; each has twice the receptive field of the one before."""
     return nn.Sequential(*(TemporalBlock(width, 2**k, dropout) for k in range(num_layers)))
 
 
