@@ -8,12 +8,26 @@ const settle = (request) => new Promise((resolve, reject) => {
   request.onerror = request.onblocked = () => reject(request.error);
 });
 
-async function openStore(mode) {
-  const request = indexedDB.open(DATABASE, 1);
-  request.onupgradeneeded = () => request.result.createObjectStore(STORE);
-  const database = await settle(request), transaction = database.transaction(STORE, mode);
-  transaction.oncomplete = transaction.onabort = () => database.close();
-  return transaction.objectStore(STORE);
+/**
+ * Return what a request to the store gives, once its changes are on the disk: a full one fails at the end.
+ * @param {"readonly" | "readwrite"} mode
+ * @param {(store: IDBObjectStore) => IDBRequest} request
+ */
+async function useStore(mode, request) {
+  const opening = indexedDB.open(DATABASE, 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+  const database = await settle(opening);
+  try {
+    const transaction = database.transaction(STORE, mode);
+    const ending = new Promise((resolve, reject) => {
+      transaction.oncomplete = resolve;
+      transaction.onabort = () => reject(transaction.error);
+    });
+    const [result] = await Promise.all([settle(request(transaction.objectStore(STORE))), ending]);
+    return result;
+  } finally {
+    database.close();
+  }
 }
 
 /** Keeps the bytes of one profile for each model. */
@@ -21,13 +35,24 @@ export class ProfileStore {
   /** @param {string} model its fingerprint */
   constructor(model) {
     this.model = model;
+    this.place = `last model of ${self.location.pathname}`;  // which the next version of the app may replace
   }
 
   /** @returns {Promise<Uint8Array | null>} null for none */
   async load() {
+    const content = await this.read(this.model);
+    return content instanceof Uint8Array ? content : null;
+  }
+
+  /** Return whether the profile of this app was made with another model than it has now. */
+  async hasOther() {
+    const last = await this.read(this.place);
+    return typeof last === "string" && last !== this.model && await this.read(last) instanceof Uint8Array;
+  }
+
+  async read(key) {
     try {
-      const content = await settle((await openStore("readonly")).get(this.model));
-      return content instanceof Uint8Array ? content : null;
+      return await useStore("readonly", (store) => store.get(key));
     } catch {  // this browser keeps nothing
       return null;
     }
@@ -39,8 +64,10 @@ export class ProfileStore {
    */
   async save(content) {
     try {
-      const store = await openStore("readwrite");
-      await settle(content ? store.put(content, this.model) : store.delete(this.model));
+      await useStore("readwrite", (store) => {
+        if (content) store.put(this.model, this.place);
+        return content ? store.put(content, this.model) : store.delete(this.model);
+      });
       return true;
     } catch {
       return false;

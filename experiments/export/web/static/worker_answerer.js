@@ -4,7 +4,10 @@ import { ProfileStore } from "./profile_store.js";
 import { takeImage } from "./snapshots.js";
 
 const WORKER_LOST = "The app's worker ended. Reload the page.";
+const OTHER_MODEL = "Your profile in this browser was made with another model of this app, and is not used. Teach this model again.";
 const FRAME_SIDE = 640;  // pixels of the longer side, as in worker.js
+
+const isSame = (first, second) => first?.length === second?.length && (first ?? []).every((byte, n) => byte === second[n]);
 
 /** Sends messages to the worker and gets their answers. */
 export class WorkerClient {
@@ -91,6 +94,8 @@ class WorkerProfile {
   constructor(client, opening) {
     Object.assign(this, { client, opening });
     this.isKept = false;
+    /** @type {Uint8Array | null} */
+    this.stored = null;  // what this browser kept last, as far as this tab knows
   }
 
   /** Use the profile of an earlier visit; return its file and what it holds, null for none. */
@@ -102,7 +107,8 @@ class WorkerProfile {
   async findStored() {
     const { fingerprint } = await this.opening;
     this.store = new ProfileStore(fingerprint ?? "");
-    const content = await this.store.load();
+    const content = this.stored = await this.store.load();
+    if (!content && await this.store.hasOther()) throw new AnswerError(OTHER_MODEL);
     if (!content) return null;
     try {
       const { text } = await this.client.ask("profile", { content });
@@ -112,6 +118,16 @@ class WorkerProfile {
       await this.store.save(null);
       throw error;
     }
+  }
+
+  /** Use what another tab of the app has kept since, so that a lesson here extends it. */
+  async renew() {
+    await this.restore().catch(() => null);
+    const content = await this.store.load();
+    if (isSame(content, this.stored)) return;
+    this.stored = content;
+    await (content ? this.client.ask("profile", { content }) : this.client.ask("forgetProfile"));
+    this.isKept = Boolean(content);
   }
 
   async use(file) {
@@ -124,11 +140,12 @@ class WorkerProfile {
   /** Keep the bytes of the profile in use. */
   async keep(content) {
     this.isKept = await this.store.save(content);
+    if (this.isKept) this.stored = content;
   }
 
   async forget() {
     this.isKept = false;
-    await this.store.save(null);
+    if (await this.store.save(null)) this.stored = null;
     await this.client.ask("forgetProfile");
   }
 }
@@ -144,7 +161,7 @@ class WorkerLesson {
   async open(wanted) {
     const { classes } = await this.opening;
     this.classes = classes;
-    await this.profile.restore().catch(() => null);
+    await this.profile.renew();
     const progress = await this.client.ask("lesson", wanted);
     this.isOpen = true;
     return progress;

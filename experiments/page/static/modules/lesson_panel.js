@@ -36,8 +36,9 @@ export function startLessonPanel(answerer, hooks) {
       const progress = await lesson.open({ labels, shots });
       if (run !== runNumber) { lesson.close(); return; }
       isRunning = true;
-      await showCamera();
+      view.open();
       view.showProgress(progress, getExample(progress.label));
+      await showCamera();
       element("asked").focus();
       captureFrames(run);
     } catch (error) {
@@ -53,8 +54,7 @@ export function startLessonPanel(answerer, hooks) {
     element("teach").dataset.hasExample ? lesson.getExample(label) : "";
 
   async function showCamera() {
-    view.open();
-    stream.getVideoTracks()[0].addEventListener("ended", () => { close(); showError(CAMERA_LOST); });
+    stream.getVideoTracks()[0].addEventListener("ended", async () => { await keep(); showError(CAMERA_LOST); });
     await showStream(stream, element("teach-video"), [element("captured"), element("example")]);
   }
 
@@ -118,7 +118,7 @@ export function startLessonPanel(answerer, hooks) {
     if (element("teach-video")) view.close();
   }
 
-  /** Keep what was captured, since the camera of another tab starts. */
+  /** Keep what was captured, since the camera of another tab starts or this one is lost. */
   async function keep() {
     if (isRunning) await finish(); else close();
   }

@@ -112,6 +112,47 @@ def modules(browser: Any, address: str) -> Iterator[Any]:
         yield shown
 
 
+LOSE_CAMERA = """() => {
+  const [track] = document.getElementById("uv-teach-video").srcObject.getVideoTracks();
+  track.dispatchEvent(new Event("ended"));
+}"""
+KEEP_PROFILES = """async () => {
+  const { createWorkerAnswerer } = await import(new URL("worker_answerer.js", document.baseURI));
+  const openTab = (fingerprint, content) => {
+    const asked = [], client = { async ask(kind, message = {}) {
+      if (kind.endsWith("rofile")) asked.push(`${kind} ${message.content ?? ""}`.trim());
+      return { text: "a profile", content, comparison: "" };
+    } };
+    const opening = Promise.resolve({ classes: [], fingerprint });
+    const answerer = createWorkerAnswerer(client, opening, null);
+    return { ...answerer, asked };
+  };
+  const teach = async ({ lesson }) => {
+    await lesson.open({});
+    await lesson.finish();
+  };
+  const [first, second] = [openTab("one", Uint8Array.of(1)), openTab("one", Uint8Array.of(2))];
+  await second.profile.restore();
+  await teach(first);
+  await teach(second);
+  await second.lesson.open({});  // its own profile is not read again
+  await first.lesson.open({});
+  const later = openTab("two", Uint8Array.of(3));
+  const sentence = await later.profile.restore().catch((error) => error.message);
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (...values) {
+    const request = put.apply(this, values);
+    request.addEventListener("success", () => this.transaction.abort());  // the disk is full
+    return request;
+  };
+  await teach(later);
+  IDBObjectStore.prototype.put = put;
+  await second.profile.forget();
+  await first.lesson.open({});
+  return [first.asked, second.asked, second.profile.isKept, later.profile.isKept, sentence];
+}"""
+
+
 # ---- profiles
 
 
@@ -190,6 +231,14 @@ def test_numbers_of_16_bits_are_those_of_numpy(modules) -> None:
         np.testing.assert_array_equal(halves, values.astype(np.float16).view(np.uint16))
     every = np.arange(65536, dtype=np.uint16).view(np.float16).astype(float)
     np.testing.assert_array_equal([float(number) for number in numbers], every)
+
+
+def test_tabs_and_versions_of_the_app_share_what_the_browser_keeps(modules) -> None:
+    first, second, is_kept, is_kept_without_room, sentence = modules.evaluate(KEEP_PROFILES)
+    assert first == ["profile 2", "forgetProfile"]  # of the other tab
+    assert second == ["profile 1", "forgetProfile"]
+    assert (is_kept, is_kept_without_room) == (False, False)
+    assert "another model of this app" in sentence
 
 
 # ---- suggestions
@@ -296,8 +345,9 @@ def test_signs_are_taught_kept_and_read_after_a_reload(browser, address, app, tm
         shown.locator("#uv-own-name").fill("Zoë <3")
         shown.keyboard.press("Enter")
         shown.locator("#uv-dots", has_text="●●○").wait_for()
-        shown.keyboard.press("Escape")
+        shown.evaluate(LOSE_CAMERA)
         shown.get_by_text("3 classes, 6 recordings").wait_for()
+        assert "disconnected" in shown.locator("#uv-teach-alert").inner_text()
         with shown.expect_download() as download:
             shown.locator("#uv-profile-save").click()
         download.value.save_as(file)
