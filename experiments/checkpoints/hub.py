@@ -1,6 +1,6 @@
 """``ckpt_path=hf://owner/name@revision``: fetch a model from a model hub into the hub's cache.
 
-Only three files of fixed names are fetched, each up to a limit. They are read as any file of a
+Only two files of fixed names are fetched, each up to a limit. They are read as any file of a
 stranger: see ``hub_folder``.
 """
 
@@ -23,9 +23,11 @@ PREFIX = "hf://"
 KEYS = ("ckpt_path", "init_from")
 REFERENCE = re.compile(r"hf://[^\s,\[\]'\"]*")
 PARTS = re.compile(r"hf://([\w.-]{1,96}/[\w.-]{1,96})(?:@([\w.][\w./-]{0,200}))?", re.ASCII)
-COMMIT = re.compile(r"[0-9a-f]{40,64}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 LIMITS = {CONFIG_NAME: MAX_CONFIG_BYTES, WEIGHTS_NAME: MAX_WEIGHTS_BYTES}
 DEFAULT_REVISION, TIMEOUT_S = "main", 10.0
+CREDENTIALS = re.compile(r"(//)[^/@]*@")  # in an address, which messages leave out
+FOREIGN_ERRORS = (ValueError, TypeError, KeyError, AttributeError, RecursionError)  # other JSON
 
 
 def fetch_named_models(arguments: list[str]) -> list[str]:
@@ -77,11 +79,12 @@ def _fetch(name: str, revision: str, place: str) -> Path:
     from huggingface_hub import constants, errors, snapshot_download
 
     endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
-    reason = _examine(name, revision, place, endpoint)
+    shown = CREDENTIALS.sub(r"\1", endpoint)
+    commit, reason = _examine(name, revision, place, (endpoint, shown))
     try:
         folder = snapshot_download(
             name,
-            revision=revision,
+            revision=commit or revision,  # a commit: the library asks for no other one
             allow_patterns=list(LIMITS),
             local_files_only=bool(reason),
             library_name="unvoiced",
@@ -89,31 +92,44 @@ def _fetch(name: str, revision: str, place: str) -> Path:
         )
     except errors.LocalEntryNotFoundError as error:
         raise ValueError(
-            f"{place} cannot be fetched from {endpoint} ({reason or _shorten(error)}), and is not "
+            f"{place} cannot be fetched from {shown} ({reason or _shorten(error)}), and is not "
             f"in the cache {constants.HF_HUB_CACHE}. Connect to the network, or name a file"
         ) from None
-    except (errors.HTTPError, OSError) as error:
-        raise ValueError(f"{place} cannot be fetched from {endpoint} ({_shorten(error)})") from None
+    except (errors.HTTPError, OSError, *FOREIGN_ERRORS) as error:
+        raise ValueError(f"{place} cannot be fetched from {shown} ({_shorten(error)})") from None
+    if commit and revision != commit:
+        _remember_revision(Path(folder), revision)
     return Path(folder)
 
 
-def _examine(name: str, revision: str, place: str, endpoint: str) -> str:
-    """Check the hub's facts on a model; return why the hub cannot be reached, else ""."""
+def _remember_revision(folder: Path, revision: str) -> None:
+    """Write the commit of a revision where the library looks for it without a network."""
+    path = folder.parents[1] / "refs" / revision
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(folder.name, encoding="utf-8")
+
+
+def _examine(name: str, revision: str, place: str, addresses: tuple[str, str]) -> tuple[str, str]:
+    """Check the hub's facts on a model; return its commit, and why there is none.
+
+    Args:
+        addresses: of the hub, and as it is shown.
+    """
     from huggingface_hub import HfApi, errors
 
-    api = HfApi(endpoint=endpoint, library_name="unvoiced")
+    api = HfApi(endpoint=addresses[0], library_name="unvoiced")
     try:
         info = api.model_info(name, revision=revision, timeout=TIMEOUT_S, files_metadata=True)
     except errors.HfHubHTTPError as error:
-        raise ValueError(_explain(error, name, revision, place, endpoint)) from None
+        raise ValueError(_explain(error, name, revision, place, addresses[1])) from None
     except (errors.HTTPError, errors.OfflineModeIsEnabled) as error:
-        return _shorten(error)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # not the hub's JSON
+        return "", _shorten(error)
+    except FOREIGN_ERRORS as error:
         raise ValueError(
-            f"{place}: {endpoint} answers as no hub does ({_shorten(error)})"
+            f"{place}: {addresses[1]} answers as no hub does ({_shorten(error)})"
         ) from None
     _check_sizes(info, place)
-    return ""
+    return info.sha, ""
 
 
 def _shorten(error: Exception) -> str:
@@ -124,8 +140,8 @@ def _check_sizes(info: Any, place: str) -> None:
     """Refuse a model without the files that are needed, or with too large ones."""
     if not COMMIT.fullmatch(str(info.sha)):  # it becomes the name of a folder
         raise ValueError(f"{place}: the hub states no commit")
-    sizes = {one.rfilename: one.size or 0 for one in info.siblings or ()}
-    missing = [name for name in LIMITS if name not in sizes]
+    sizes = {one.rfilename: one.size for one in info.siblings or ()}
+    missing = [name for name in LIMITS if not isinstance(sizes.get(name), int)]
     if missing:
         raise ValueError(
             f"{place} has no {' and no '.join(missing)}; expected a model that export.format=hub "

@@ -13,6 +13,15 @@ from unvoiced.tasks import get_starter, locate_starter
 STARTER_STAGES = ("predict", "live", "export", "adapt", "serve")
 
 
+def takes_starter(config: DictConfig) -> bool:
+    """Return whether a stage without ``ckpt_path`` uses the model to start with.
+
+    Fine-tuning and the measuring of confidence need a checkpoint.
+    """
+    is_offered = config.stage != "adapt" or config.adapt.method == "profile"
+    return config.stage in STARTER_STAGES and is_offered and get_starter(config.task) is not None
+
+
 def use_starter(config: DictConfig) -> None:
     """Set ``ckpt_path`` to the model to start with if a stage needs one and gets none.
 
@@ -21,10 +30,14 @@ def use_starter(config: DictConfig) -> None:
     Raises:
         ValueError: the file of the model was changed.
     """
-    is_needed = config.stage in STARTER_STAGES and config.stage != "serve"
-    if is_needed and not config.ckpt_path and get_starter(config.task) is not None:
-        with open_dict(config):
-            config.ckpt_path = str(announce_starter(config.task))
+    if config.ckpt_path or config.stage == "serve" or not takes_starter(config):
+        return
+    with open_dict(config):
+        config.ckpt_path = str(announce_starter(config.task))
+    paths = list(Path("outputs", config.task).glob("*/checkpoints/best.ckpt"))
+    if paths:
+        newest = max(paths, key=lambda path: path.stat().st_mtime)
+        logger.info(f"Your own runs are not used without their name, such as ckpt_path={newest}")
 
 
 def announce_starter(task: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from experiments.checkpoints.starters import STARTER_STAGES
+from experiments.checkpoints.starters import STARTER_STAGES, takes_starter
 from unvoiced.files import require_regular_file
 from unvoiced.tasks import explain_no_starter, get_starter
 from unvoiced.validation import to_yaml
@@ -72,11 +72,11 @@ def require_files(config: DictConfig) -> None:
 def _require_model(config: DictConfig) -> None:
     """Refuse a stage or a profile without a model, unless the task has one to start with."""
     stage, task = config.stage, config.task
-    has_starter = stage in STARTER_STAGES and get_starter(task) is not None
-    if config.ckpt_path or has_starter:
+    if config.ckpt_path or takes_starter(config):
         return
     if stage in NEEDS_CHECKPOINT:
-        reason = f". {explain_no_starter(task)}" if stage in STARTER_STAGES else ""
+        lacks_starter = stage in STARTER_STAGES and get_starter(task) is None
+        reason = f". {explain_no_starter(task)}" if lacks_starter else ""
         raise ValueError(f"stage={stage} needs ckpt_path=<a checkpoint>, such as {EXAMPLE}{reason}")
     if config.profile:
         raise ValueError(f"profile={config.profile} needs ckpt_path=<the model it was made with>.")

@@ -28,6 +28,11 @@ def find_newest_checkpoint(task: str) -> Path | None:
 def explain_unfit(run: Run, task: str) -> str:
     """Return why a run is not fit for use; empty if it is."""
     settings = run.settings
+    if not settings:
+        return "it has no config.yaml, as the folder of a benchmark"
+    is_unfinished = settings.get("stage", "fit") == "fit" and not run.numbers
+    if is_unfinished and get_task(task).starter is not None:
+        return "its training has not finished (no metrics.json)"
     if run.task not in (task, "unknown"):
         return f"it belongs to task {run.task}"
     if settings.get("size") == "tiny":

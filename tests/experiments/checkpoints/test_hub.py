@@ -36,6 +36,7 @@ def test_two_files_of_a_revision_are_fetched_once_and_read_offline(
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     asked = len(hub.asked)
+    assert sum("/revision/" in path for path in hub.asked) == 1  # its commit is the checked one
     assert fetch_model(f"{MODEL}@v1") == folder and len(hub.asked) == asked
     with pytest.raises(ValueError, match=r"from http://127.0.0.1:9 \(.*not in the cache"):
         fetch_model(MODEL)
@@ -74,10 +75,19 @@ def test_other_models_and_large_files_are_not_fetched(hub: Hub) -> None:
     hub.sizes["model.safetensors"] = 3 << 30
     with pytest.raises(ValueError, match=r"has 3,221 MB; expected at most 2,147 MB"):
         fetch_model(MODEL)
+    hub.sizes["model.safetensors"] = "2"  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=r"has no model.safetensors; expected a model"):
+        fetch_model(MODEL)
     del hub.files["model.safetensors"], hub.files["config.json"]
     with pytest.raises(ValueError, match=r"no config.json and no model.safetensors; expected a"):
         fetch_model(MODEL)
     assert not any("/resolve/" in path for path in hub.asked)
+
+
+def test_the_password_of_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://me:secret@127.0.0.1:9")
+    with pytest.raises(ValueError, match=r"cannot be fetched from http://127.0.0.1:9 \("):
+        fetch_model("hf://mylab/words")
 
 
 def test_the_content_is_checked_as_any_file(hub: Hub) -> None:

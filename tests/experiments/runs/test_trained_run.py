@@ -12,7 +12,7 @@ import pytest
 from experiments.runs.trained_run import describe_model, find_newest_checkpoint
 
 
-def write_run(name: str, age: int, task: str = "asl", **settings: Any) -> Path:
+def write_run(name: str, age: float, task: str = "asl", **settings: Any) -> Path:
     """Write what such a run leaves in outputs/asl and return its best checkpoint."""
     folder = Path("outputs", "asl", name)
     best = folder / "checkpoints" / "best.ckpt"
@@ -40,11 +40,15 @@ def test_the_newest_suitable_run_is_served(capsys) -> None:
     write_run("part", 2, trainer={"limit_train_batches": 4})
     write_run("overfit", 3, trainer={"overfit_batches": 2})
     write_run("lips", 4, task="lipread")
+    for name, missing in (("crashed", "metrics.json"), ("benchmark", "config.yaml")):
+        (write_run(name, 4.5).parents[1] / missing).unlink()
     good = write_run("good", 5, size="full", trainer={"limit_train_batches": 1.0})
     write_run("old", 6)
     assert find_newest_checkpoint("asl") == good
     lines = capsys.readouterr().out.splitlines()
     reasons = ("smoke or debug", "debug run", "a part of its data", "debug run", "task lipread")
+    assert any("its training has not finished" in line for line in lines)
+    assert any("no config.yaml, as the folder of a benchmark" in line for line in lines)
     assert all(reason in line for reason, line in zip(reasons, lines, strict=False))
     assert lines[-1] == (
         f"Using the newest run of task asl: ckpt_path={good} "
