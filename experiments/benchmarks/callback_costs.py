@@ -27,7 +27,7 @@ from experiments.benchmarks.profiling import (
 )
 from experiments.benchmarks.tables import Row, Table
 from experiments.launch.build import build_datamodule
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 from experiments.launch.instantiate import instantiate_group
 from modules.base import TaskModule
 
@@ -71,7 +71,7 @@ def measure_callbacks(config: DictConfig) -> Table:
     Raises:
         ValueError: the configuration has no callbacks.
     """
-    quiet()
+    silence_lightning()
     callbacks = instantiate_group(config, "callbacks")
     if not callbacks:
         raise ValueError("benchmark.callbacks=true measures callbacks, but callbacks is empty")

@@ -33,7 +33,7 @@ from datamodules.store.samples import FEATURES_NAME, Sample
 from experiments.benchmarks.profiling import NEXT_BATCH_ACTION, STEP_ACTION, profile_training
 from experiments.benchmarks.tables import Row, Table
 from experiments.launch.build import build_datamodule
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 from experiments.launch.instantiate import instantiate
 from unvoiced.processes import read_peak_memory_mb
 
@@ -106,7 +106,7 @@ def read_set(config: DictConfig, count: int) -> float:
 
 def train_on_set(config: DictConfig, count: int) -> float:
     """Train ``benchmark.steps`` steps; return samples a second."""
-    quiet()
+    silence_lightning()
     L.seed_everything(config.seed, workers=True, verbose=False)
     data, steps = build_datamodule(config), config.benchmark.steps
     _drop_cache(Path(config.data_dir) / FEATURES_NAME)

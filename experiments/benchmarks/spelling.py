@@ -14,7 +14,7 @@ from experiments.benchmarks.spelled_frames import Spell, SpelledFrames
 from experiments.benchmarks.typists import SpelledPhrase, keep_word, write_phrase
 from experiments.checkpoints.load import require_model
 from experiments.launch.build import build_datamodule, write_config
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 from experiments.reports.answers import collect_answers
 from experiments.reports.markdown import format_plain_table
 from unvoiced.composer import LETTERS, TextComposer, list_missing_letters
@@ -40,7 +40,7 @@ def measure_spelling(config: DictConfig) -> float:
     Raises:
         ValueError: no checkpoint, or a model or set without all letters.
     """
-    quiet()
+    silence_lightning()
     module = require_model(config)
     missing = list_missing_letters(module.card.classes)
     if missing:

@@ -30,7 +30,7 @@ from experiments.benchmarks.tables import (
 )
 from experiments.benchmarks.text import build_plain_loader, compute_text_loss, measure_padding
 from experiments.launch.build import build_datamodule, build_module, build_trainer
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 from experiments.launch.instantiate import instantiate
 from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
@@ -66,7 +66,7 @@ def compare_loops(config: DictConfig) -> list[Table]:
     All loops train the same network with the same optimizer settings, clipping and batch size,
     without augmentation, in 32 bits, and take turns. A figure is the median over the rounds.
     """
-    quiet()
+    silence_lightning()
     L.seed_everything(config.seed, workers=True, verbose=False)
     with open_dict(config):
         config.augment, config.trainer.precision = None, "32-true"

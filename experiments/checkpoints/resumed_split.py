@@ -10,7 +10,7 @@ from experiments.checkpoints.card import TARGET, ModelCard
 from experiments.checkpoints.init_from import join_records
 from experiments.checkpoints.training_data import keep_draw
 from experiments.launch.console import logger
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import resolve_node
 from modules.base import TaskModule
 from unvoiced.plain_data import show_value
 
@@ -26,12 +26,12 @@ def keep_split(config: DictConfig, card: ModelCard) -> DictConfig:
     before = card.config.get("split")
     if not isinstance(before, dict) or TARGET not in before:
         return config
-    now = plain(config.split)
+    now = resolve_node(config.split)
     if "stratify" in now and "stratify" not in before and before[TARGET] == now[TARGET]:
         config = config.copy()
         with open_dict(config):
             config.split.stratify = False
-        now = plain(config.split)
+        now = resolve_node(config.split)
         logger.info("The samples stay divided as when the run began: split.stratify=false")
     before = {key: value for key, value in keep_draw(before).items() if key in now}
     changed = [key for key in sorted(now) if now[key] != before.get(key)]

@@ -61,7 +61,7 @@ def _note_frames(
         if time_s > skipped_s + seconds:
             return
         if frame.ndim > 1:
-            clock.note(frame, time_s)
+            clock.add_image(frame, time_s)
         yield time_s, frame
 
 

@@ -22,7 +22,7 @@ from experiments.checkpoints.exported import ExportedNet
 from experiments.checkpoints.load import require_model
 from experiments.checkpoints.run_confusions import add_run_confusions
 from experiments.launch.build import construct_datamodule
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import resolve_node
 from experiments.reports.results import count_parameters
 from modules.base import TaskModule
 from modules.transcription import TranscriptionModule
@@ -213,7 +213,7 @@ def list_recognizer_options(config: DictConfig) -> dict[str, Any]:
     Raises:
         ValueError: a setting of ``input_reader`` is for files alone.
     """
-    reader = plain(config.input_reader)
+    reader = resolve_node(config.input_reader)
     of_windows = ("detect_every", "zoom", "height", "width", "rate", "fps", "window_s", "hop_s")
     for_files = ("landmarker", *of_windows)
     given = [name for name in for_files if reader.get(name) is not None]

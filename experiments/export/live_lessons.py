@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from experiments.export.inference_module import build_recognizer
 from experiments.export.live_sources import end_quietly, open_live_source
 from experiments.launch.console import logger
-from experiments.launch.instantiate import plain, stream_settings
+from experiments.launch.instantiate import resolve_node, stream_settings
 from unvoiced import Recognizer
 from unvoiced.live.cameras import CAMERA_PREFIX, LatestFrameBuffer
 from unvoiced.live.lesson_displays import (
@@ -54,7 +54,7 @@ def teach_live(config: DictConfig) -> Profile:
 
 
 def _make_lesson(config: DictConfig, recognizer: Recognizer, support: SupportSet) -> Lesson:
-    names = [str(name) for name in plain(config.adapt).get("classes") or []]
+    names = [str(name) for name in resolve_node(config.adapt).get("classes") or []]
     labels = support.check_labels(names) or list_teachable(recognizer)
     if len({*labels, *(shot.label for shot in support.shots)}) < 2:
         raise ValueError(

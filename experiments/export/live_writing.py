@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from experiments.launch.console import logger
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import resolve_node
 from unvoiced import Engine, Recognizer
 from unvoiced.live.keyboard import KeyboardTyper
 from unvoiced.live.writing_keys import WritingKeys
@@ -23,7 +23,7 @@ def read_own_lists(config: DictConfig) -> tuple[list[str], list[str]]:
     Raises:
         ValueError: a file cannot be read, or an entry is not valid.
     """
-    live = plain(config.get("live") or {})
+    live = resolve_node(config.get("live") or {})
     words, phrases = (
         read_lines(live[name], f"live.{name}") if live.get(name) else []
         for name in ("words", "phrases")
@@ -39,7 +39,7 @@ def writing_settings(config: DictConfig, recognizer: Recognizer) -> dict[str, An
     Raises:
         ValueError: a list is not valid, or the model has no sign ``live.accept``.
     """
-    live = plain(config.get("live") or {})
+    live = resolve_node(config.get("live") or {})
     if not live.get("suggest"):
         return {}
     words, phrases = read_own_lists(config)
@@ -109,4 +109,4 @@ def open_typer(config: DictConfig) -> KeyboardTyper | None:
     Raises:
         ValueError: pynput is not installed, or there is no screen.
     """
-    return KeyboardTyper() if plain(config.get("live") or {}).get("type") else None
+    return KeyboardTyper() if resolve_node(config.get("live") or {}).get("type") else None

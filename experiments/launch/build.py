@@ -21,7 +21,7 @@ from datamodules.store.joined import list_folders
 from datamodules.transforms import Compose
 from experiments.checkpoints.card import ModelCard
 from experiments.checkpoints.old_checkpoints import RenamingCheckpointIO
-from experiments.launch.instantiate import instantiate, instantiate_group, plain
+from experiments.launch.instantiate import instantiate, instantiate_group, resolve_node
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.names.renaming import Renamed, rename_settings, warn_renamed
 from experiments.launch.network_checks import require_arguments, require_fitting_frames
@@ -111,7 +111,7 @@ def build_input_reader(config: DictConfig, card: ModelCard, classes: Sequence[st
         card: of the model.
         classes: the labels that may be predicted.
     """
-    settings = fill_from_training(plain(config.input_reader), card.frame, card.reader)
+    settings = fill_from_training(resolve_node(config.input_reader), card.frame, card.reader)
     if settings.get("keep_empty", False) is None:
         settings["keep_empty"] = EMPTY_CLASS in classes
     target = settings.pop("_target_")
@@ -120,8 +120,8 @@ def build_input_reader(config: DictConfig, card: ModelCard, classes: Sequence[st
 
 def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
     """Return the module with its network, sized for the data, and its card."""
-    require_arguments(plain(config.net), _read_module_settings(config, data), data)
-    net = plain(config.net) | data.net_arguments
+    require_arguments(resolve_node(config.net), _read_module_settings(config, data), data)
+    net = resolve_node(config.net) | data.net_arguments
     net |= {k: v for k, v in data.net_defaults.items() if k in net and net[k] is None}
     scheduler = instantiate(config.scheduler) if config.scheduler else None
     module = instantiate(
@@ -139,7 +139,7 @@ def build_module(config: DictConfig, data: PreparedDataModule) -> TaskModule:
 
 def _read_module_settings(config: DictConfig, data: PreparedDataModule) -> dict[str, Any]:
     """Return the module's settings without those that the datamodule makes objects of."""
-    settings = plain(config.module)
+    settings = resolve_node(config.module)
     return {key: settings[key] for key in settings if key not in data.resolved_settings}
 
 
@@ -163,8 +163,8 @@ def make_card(config: DictConfig, data: PreparedDataModule, net: dict[str, Any])
         "leaks": data.indices.has_leakage,
         "data_dir": resolve_folders(data.data_dir),
         "record": data.record_training(),
-        "allow": list(plain(config).get("allow") or []),
-        "config": mask_settings(plain(config)),
+        "allow": list(resolve_node(config).get("allow") or []),
+        "config": mask_settings(resolve_node(config)),
     }
     return ModelCard.from_plain(facts, "the model's card")
 
@@ -210,7 +210,7 @@ def build_trainer(config: DictConfig, **changes: Any) -> L.Trainer:
     # The callback that marks an epoch as complete comes after all others.
     callbacks = sorted(instantiate_group(config, "callbacks").values(), key=_is_last)
     if config.logger and set(config.logger) != {"csv"}:
-        settings = mask_settings(plain(config))
+        settings = mask_settings(resolve_node(config))
         callbacks.insert(0, RunDescription(settings, config.monitor.metric))
     if not config.trainer.enable_checkpointing:
         callbacks = [one for one in callbacks if not isinstance(one, ModelCheckpoint)]
@@ -237,6 +237,6 @@ def write_config(config: DictConfig) -> Path:
     folder = Path(config.run_dir)
     if rank_zero_only.rank == 0:  # each would draw another run_id
         folder.mkdir(parents=True, exist_ok=True)
-        settings = OmegaConf.create(mask_settings(plain(config)))
+        settings = OmegaConf.create(mask_settings(resolve_node(config)))
         OmegaConf.save(settings, folder / "config.yaml")
     return folder

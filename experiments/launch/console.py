@@ -55,7 +55,7 @@ logger.propagate = False  # Hydra's root logger would print each message again
 logger.handlers = [ConsoleHandler()]
 
 
-def quiet() -> None:
+def silence_lightning() -> None:
     """Silence Lightning's greetings and needless advice; warnings about the run stay."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

@@ -39,7 +39,7 @@ def instantiate(node: Any, **arguments: Any) -> Any:
     Raises:
         ValueError: it names a function, a method, or a class of another package.
     """
-    for target in find_targets(plain(node) if isinstance(node, Container) else node):
+    for target in find_targets(resolve_node(node) if isinstance(node, Container) else node):
         refuse_other_target(target)
     return hydra_instantiate(node, _execution_whitelist_=list_buildable(), **arguments)
 
@@ -79,7 +79,7 @@ def refuse_other_target(target: Any) -> None:
     refuse_foreign_class(target, found)
 
 
-def plain(config: Any) -> Any:
+def resolve_node(config: Any) -> Any:
     """Return a node as plain dicts, lists, numbers and strings, resolved."""
     return OmegaConf.to_container(config, resolve=True)
 
@@ -89,7 +89,7 @@ def stream_settings(config: DictConfig) -> dict[str, Any]:
 
     Where a promise sets the threshold, ``min_probability`` is left out.
     """
-    settings = plain(config.get("live") or {})
+    settings = resolve_node(config.get("live") or {})
     absent = {name for name in PROMISES if settings.get(name) is None}
     left_out = {*STAGE_SETTINGS, *absent}
     if len(absent) < len(PROMISES):

@@ -65,7 +65,7 @@ class VisitorCorrections:
     marked: tuple[Answer, Sequence[str]] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def mark(self, answer: Answer | None, classes: Sequence[str]) -> None:
+    def begin_correction(self, answer: Answer | None, classes: Sequence[str]) -> None:
         """Begin to correct an answer.
 
         Raises:
@@ -153,7 +153,7 @@ class CorrectionStore:
             self._visitors[key] = self.clock(), visitor
             return visitor
 
-    def offer(self, key: str, answer: Answer | None, classes: Sequence[str]) -> None:
+    def offer_answer(self, key: str, answer: Answer | None, classes: Sequence[str]) -> None:
         """Keep the answer to an upload for a while, if the key is known."""
         with self._lock:
             self._drop_unused()

@@ -37,7 +37,7 @@ class FrameCollector:
             return
         if len(times) >= MAX_FRAMES:
             return
-        self.clock.note(image, seconds)
+        self.clock.add_image(image, seconds)
         is_due = not self.images or seconds - self.images[-1][0] >= STEP_S
         if is_due and len(self.images) < MAX_IMAGES:
             self.images.append((seconds, image))
@@ -75,7 +75,7 @@ def add_diagnosis_routes(app: FastAPI, pool: SessionPool, cores: CapacityLimiter
     @app.post("/camera/diagnose/{key}")
     def start_self_test(key: str) -> dict[str, float]:
         session = pool.get_session(key)
-        with session.locked(Engine):
+        with session.lock_engine(Engine):
             session.collector = FrameCollector()
         return {"seconds": EXAMINED_S}
 
@@ -90,7 +90,7 @@ def _examine_session(session: Session) -> dict[str, Any]:
     Raises:
         ValueError: none was started.
     """
-    with session.locked(Engine) as engine:
+    with session.lock_engine(Engine) as engine:
         collector, session.collector = session.collector, None
         recognizer = engine.recognizer
     if collector is None:

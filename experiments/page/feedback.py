@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,7 @@ from experiments.page.profiles import ProfileStore, describe_profile
 from experiments.page.sessions import SessionPool
 from unvoiced import Engine
 from unvoiced.profile_file import pack_profile
+from unvoiced.readings import Answer
 from unvoiced.teaching.support import SupportSet
 
 NO_CORRECTIONS = "You have corrected nothing yet."
@@ -64,13 +66,9 @@ def add_feedback_routes(
     @app.post("/feedback/mark/{key}")
     def mark_answer(key: str, camera: str = "") -> dict[str, object]:
         visitor = store.get(key)
-        if camera:
-            with pool.get_session(camera).locked(Engine) as engine:
-                answer, classes = engine.last_answer, engine.recognizer.classes
-        else:
-            answer, classes, _ = visitor.offered or (None, [], 0.0)
+        answer, classes = _find_answer(pool, visitor, camera)
         with visitor.lock:
-            visitor.mark(answer, classes)
+            visitor.begin_correction(answer, classes)
         label = "" if answer is None else answer.label
         return {"answer": markup.format_label(label), "labels": classes[:MAX_OFFERED_LABELS]}
 
@@ -92,6 +90,16 @@ def add_feedback_routes(
     def forget_corrections(key: str) -> dict[str, str]:
         store.remove(key)
         return {}
+
+
+def _find_answer(
+    pool: SessionPool, visitor: VisitorCorrections, camera: str
+) -> tuple[Answer | None, Sequence[str]]:
+    """Return the last answer of a camera's session, or of an upload, and the model's classes."""
+    if not camera:
+        return visitor.offered[:2] if visitor.offered else (None, [])
+    with pool.get_session(camera).lock_engine(Engine) as engine:
+        return engine.last_answer, engine.recognizer.classes
 
 
 def add_extension_route(

@@ -118,7 +118,7 @@ def _add_upload_panel(
         def offer_answer(answer: Answer | None) -> None:
             profile = get_profile()
             classes = profiles.recognizer.classes if profile is None else list(profile.classes)
-            corrections.offer(key, answer, classes)
+            corrections.offer_answer(key, answer, classes)
 
         yield from read_upload(uploads, task, path, get_profile, offer_answer)
 

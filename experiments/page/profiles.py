@@ -82,7 +82,7 @@ class ProfileStore:
             self._profiles[key] = self.clock(), profile
             return profile
 
-    def personalize(self, key: str) -> Recognizer:
+    def make_recognizer(self, key: str) -> Recognizer:
         """Return the page's model with the profile of a key.
 
         Raises:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import signal
 import socket
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from experiments.launch.console import logger
-from unvoiced import Engine
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 OPEN_TO_OTHERS = (
@@ -57,102 +53,6 @@ def _explain_bind_error(host: str, port: int, error: OSError) -> str:
     return (
         f"serve.host={host} is no address of this machine ({error.strerror}); expected "
         "127.0.0.1, or 0.0.0.0 to be reached from other machines"
-    )
-
-
-def create_app(
-    recognizer: Any,
-    make_engine: partial[Engine],
-    auth: str | None,
-    settings: dict[str, Any],
-    host: str,
-    folder: Path,
-    note: str = "",
-) -> tuple[Any, Any]:
-    """Return the ASGI application and its pool of camera sessions.
-
-    Args:
-        recognizer: the model.
-        make_engine: returns the engine of a session.
-        auth: ``user:password``, or None.
-        settings: ``serve`` of the configuration, ``input_reader``, and ``writing``: arguments
-            of ``PageWriting``.
-        host: the address that the server listens on.
-        folder: for uploads.
-        note: on the model, for visitors.
-    """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
-    from anyio import CapacityLimiter
-    from fastapi import FastAPI
-
-    from experiments.page import layout
-    from experiments.page.api.routes import add_api_routes
-    from experiments.page.auth import AuthMiddleware
-    from experiments.page.body_limits import BodyMiddleware
-    from experiments.page.corrections import CorrectionStore
-    from experiments.page.diagnosis import add_diagnosis_routes
-    from experiments.page.feedback import add_extension_route, add_feedback_routes
-    from experiments.page.hosts import AllowedHosts
-    from experiments.page.isolation import IsolatedUploadReader
-    from experiments.page.profiles import MAX_PROFILES_PER_VISITOR, ProfileStore, add_profile_routes
-    from experiments.page.proxies import PrefixMiddleware
-    from experiments.page.routes import add_camera_routes, add_error_answers
-    from experiments.page.scripts import add_script_route
-    from experiments.page.sessions import SessionPool
-    from experiments.page.storage import Quota, add_upload_route
-    from experiments.page.teaching import add_example_route, add_teaching_routes
-    from experiments.page.writing import PageWriting, add_session_route, add_writing_routes
-
-    pool = SessionPool(make_engine, settings["visitors"], settings["idle_s"])
-    uploads = IsolatedUploadReader(
-        recognizer, make_engine.keywords, settings["max_upload_s"], settings.get("input_reader")
-    )
-    profiles = ProfileStore(recognizer, MAX_PROFILES_PER_VISITOR * settings["visitors"])
-    corrections = CorrectionStore(MAX_PROFILES_PER_VISITOR * settings["visitors"])
-    writing = PageWriting(settings["suggest"], **settings.get("writing", {}))
-    page = layout.build_page(recognizer, uploads, profiles, corrections, writing, settings, note)
-    file_bytes = round(settings["max_upload_mb"] * 2**20)
-    app = FastAPI(openapi_url=None)
-    cores = CapacityLimiter(os.cpu_count() or 1)
-    add_error_answers(app)
-    add_script_route(app)
-    add_session_route(app, pool, profiles, writing)
-    add_camera_routes(app, pool, cores)
-    add_diagnosis_routes(app, pool, cores)
-    add_writing_routes(app, pool, writing)
-    add_profile_routes(app, profiles, cores)
-    add_teaching_routes(app, pool, profiles, cores)
-    add_example_route(app, recognizer.task)
-    add_feedback_routes(app, pool, profiles, corrections, folder)
-    add_extension_route(app, profiles, corrections, cores)
-    quota = Quota(file_bytes, settings["readers"] + settings["queue"])
-    add_upload_route(app, folder, quota, page.upload_file_set)
-    add_api_routes(app, pool, uploads, profiles, writing, cores, folder, quota, settings)
-    _mount_page(app, page, file_bytes)
-    hosts = AllowedHosts(host, settings["allowed_hosts"])
-    bounded = BodyMiddleware(PrefixMiddleware(app), folder, set(page.fns))
-    return AuthMiddleware(bounded, auth, hosts), pool
-
-
-def _mount_page(app: Any, page: Any, file_bytes: int) -> None:
-    """Mount the Gradio page at the root of the application."""
-    import gradio as gr
-
-    from experiments.page import layout, markup
-    from experiments.page.scripts import render_head
-
-    gr.mount_gradio_app(
-        app,
-        page,
-        path="/",
-        footer_links=[],
-        run_history=False,
-        max_file_size=file_bytes,
-        ssr_mode=False,  # no second server where Node is installed
-        pwa=False,
-        theme=layout.make_theme(),
-        css=markup.read_static_file("page.css"),
-        head=render_head(),
     )
 
 

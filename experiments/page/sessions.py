@@ -48,7 +48,7 @@ class Session:
         self.lock = threading.Lock()
 
     @contextmanager
-    def locked(self, kind: type[T], is_waiting: bool = True) -> Iterator[T]:
+    def lock_engine(self, kind: type[T], is_waiting: bool = True) -> Iterator[T]:
         """Provide the engine to this thread alone.
 
         Args:

@@ -46,18 +46,10 @@ def add_teaching_routes(
     app: FastAPI, pool: SessionPool, profiles: ProfileStore, cores: CapacityLimiter
 ) -> None:
     """Add the routes below /teach: enter, frame, do, finish and leave."""
-    recognizer = profiles.recognizer
 
     @app.post("/teach/enter")
     def open_lesson(wanted: LessonRequest) -> dict[str, Any]:
-        profile = profiles.get(wanted.profile) if wanted.profile else None
-        support = SupportSet(recognizer, profile)
-        labels = support.check_labels(wanted.labels)
-        if len({*labels, *(shot.label for shot in support.shots)}) < 2:
-            raise ValueError(ONE_CLASS)
-        settings = pool.make_engine.keywords
-        make_lesson = partial(Lesson, recognizer, labels, wanted.shots, support, **settings)
-        key = pool.open_session(make_lesson)
+        key = pool.open_session(_plan_lesson(wanted, profiles, pool.make_engine.keywords))
         return {"session": key} | _describe_lesson(pool.get_session(key).engine)
 
     @app.post("/teach/frame/{key}")
@@ -67,31 +59,50 @@ def add_teaching_routes(
 
     @app.post("/teach/do/{key}")
     def steer_lesson(key: str, action: Literal["redo", "skip", "stop"]) -> dict[str, Any]:
-        with pool.get_session(key).locked(Lesson) as lesson:
+        with pool.get_session(key).lock_engine(Lesson) as lesson:
             getattr(lesson, action)()
             return _describe_lesson(lesson)
 
     @app.post("/teach/finish/{key}")
     async def finish_lesson(key: str) -> JSONResponse:
-        return JSONResponse(await run_sync(_finish_lesson, key, limiter=cores))
-
-    def _finish_lesson(key: str) -> dict[str, str]:
-        with pool.get_session(key).locked(Lesson) as lesson:
-            profile = lesson.support.build_profile()
-            content, text = pack_profile(profile), compare_accuracy(lesson.support)
-        answer = {
-            "profile": profiles.add(profile),
-            "text": describe_profile(profile),
-            "comparison": text,
-            "file": base64.b64encode(content).decode(),
-        }
-        pool.close_session(key)
-        return answer
+        finish = partial(_finish_lesson, pool, profiles, key)
+        return JSONResponse(await run_sync(finish, limiter=cores))
 
     @app.post("/teach/leave/{key}")
     def close_lesson(key: str) -> dict[str, str]:
         pool.close_session(key)
         return {}
+
+
+def _plan_lesson(
+    wanted: LessonRequest, profiles: ProfileStore, settings: dict[str, Any]
+) -> partial[Lesson]:
+    """Return the constructor of a lesson.
+
+    Raises:
+        ValueError: the labels are not valid, or a profile of them would have one class.
+    """
+    profile = profiles.get(wanted.profile) if wanted.profile else None
+    support = SupportSet(profiles.recognizer, profile)
+    labels = support.check_labels(wanted.labels)
+    if len({*labels, *(shot.label for shot in support.shots)}) < 2:
+        raise ValueError(ONE_CLASS)
+    return partial(Lesson, profiles.recognizer, labels, wanted.shots, support, **settings)
+
+
+def _finish_lesson(pool: SessionPool, profiles: ProfileStore, key: str) -> dict[str, str]:
+    """Close a lesson; return the key and file of its profile."""
+    with pool.get_session(key).lock_engine(Lesson) as lesson:
+        profile = lesson.support.build_profile()
+        content, text = pack_profile(profile), compare_accuracy(lesson.support)
+    answer = {
+        "profile": profiles.add(profile),
+        "text": describe_profile(profile),
+        "comparison": text,
+        "file": base64.b64encode(content).decode(),
+    }
+    pool.close_session(key)
+    return answer
 
 
 def add_example_route(app: FastAPI, task: str) -> None:
@@ -121,7 +132,7 @@ def compare_accuracy(support: SupportSet) -> str:
 
 def _read_frame(session: Session, content: bytes, seconds: float) -> dict[str, Any]:
     """Return what is asked for after a frame, and the recording that it completes."""
-    with session.locked(Lesson, is_waiting=False) as lesson:
+    with session.lock_engine(Lesson, is_waiting=False) as lesson:
         has_captured = lesson.push(decode_frame(content, seconds), seconds)
         return _describe_lesson(lesson, has_captured)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -42,8 +42,8 @@ class OwnTexts(BaseModel):
     words: Annotated[list[Word], Field(max_length=MAX_WORDS)] = []
     phrases: Annotated[list[Phrase], Field(max_length=MAX_PHRASES)] = []
 
-    def check(self) -> None:
-        """Check that all of them can be spelled.
+    def require_spellable(self) -> None:
+        """Refuse words and phrases that cannot be spelled.
 
         Raises:
             ValueError: one of them cannot.
@@ -93,7 +93,7 @@ class PageWriting:
             ValueError: a word or phrase cannot be spelled.
         """
         texts = texts or OwnTexts()
-        texts.check()
+        texts.require_spellable()
         if not self.is_enabled or explain_missing_suggestions(recognizer):
             return None
         if not recognizer.spec.has_joined_labels:  # phrases are buttons there
@@ -121,7 +121,7 @@ def add_session_route(
 
     @app.post("/camera/enter")
     def open_session(profile: str = "", texts: OwnTexts | None = None) -> dict[str, str]:
-        recognizer = profiles.personalize(profile) if profile else profiles.recognizer
+        recognizer = profiles.make_recognizer(profile) if profile else profiles.recognizer
         settings = pool.make_engine.keywords
         return {"session": pool.open_session(writing.make_engine(recognizer, texts, settings))}
 
@@ -129,37 +129,40 @@ def add_session_route(
 def add_writing_routes(app: FastAPI, pool: SessionPool, writing: PageWriting) -> None:
     """Add the routes below /camera that change the text: type, clear, accept, undo and texts."""
 
+    def change_text(key: str, change: Callable[[Engine], Any]) -> dict[str, Any]:
+        with pool.get_session(key).lock_engine(Engine) as engine:
+            change(engine)
+            return describe_text(engine)
+
     @app.post("/camera/type/{key}")
     def type_label(key: str, name: Literal["space", "backspace"]) -> dict[str, Any]:
-        with pool.get_session(key).locked(Engine) as engine:
-            engine.type(TYPED_LABELS[name])
-            return describe_text(engine)
+        return change_text(key, lambda engine: engine.type(TYPED_LABELS[name]))
 
     @app.post("/camera/clear/{key}")
     def clear_text(key: str) -> dict[str, Any]:
-        with pool.get_session(key).locked(Engine) as engine:
-            engine.clear()
-            return describe_text(engine)
+        return change_text(key, Engine.clear)
 
     @app.post("/camera/accept/{key}")
     def accept_suggestion(key: str, wanted: AcceptRequest) -> dict[str, Any]:
-        with pool.get_session(key).locked(Engine) as engine:
-            offered = {markup.format_label(text): text for text in engine.suggestions}
-            if wanted.text not in offered or not engine.accept(offered[wanted.text]):
-                raise ValueError(NOT_OFFERED)
-            return describe_text(engine)
+        return change_text(key, partial(_accept_suggestion, text=wanted.text))
 
     @app.post("/camera/undo/{key}")
     def undo_step(key: str) -> dict[str, Any]:
-        with pool.get_session(key).locked(Engine) as engine:
-            engine.undo()
-            return describe_text(engine)
+        return change_text(key, Engine.undo)
 
     @app.post("/camera/texts")
     def change_texts(texts: OwnTexts, session: str = "") -> dict[str, Any]:
-        texts.check()
+        texts.require_spellable()
         if not session:
             return {"text": "", "suggestions": []}
-        with pool.get_session(session).locked(Engine) as engine:
-            engine.composer = writing.make_composer(engine.recognizer, texts)
-            return describe_text(engine)
+        return change_text(session, partial(_replace_composer, writing=writing, texts=texts))
+
+
+def _accept_suggestion(engine: Engine, text: str) -> None:
+    offered = {markup.format_label(suggestion): suggestion for suggestion in engine.suggestions}
+    if text not in offered or not engine.accept(offered[text]):
+        raise ValueError(NOT_OFFERED)
+
+
+def _replace_composer(engine: Engine, writing: PageWriting, texts: OwnTexts) -> None:
+    engine.composer = writing.make_composer(engine.recognizer, texts)

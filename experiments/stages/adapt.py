@@ -22,8 +22,8 @@ from experiments.checkpoints.load import (
 )
 from experiments.export.live_lessons import teach_live
 from experiments.launch.build import build_datamodule, resolve_folders, write_config
-from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain
+from experiments.launch.console import logger, silence_lightning
+from experiments.launch.instantiate import resolve_node
 from experiments.reports.answers import collect_support, name_recordings
 from experiments.reports.profiles import profile_from_answers
 from experiments.reports.training_overlap import warn_training_overlap
@@ -46,7 +46,7 @@ def run(config: DictConfig) -> None:
         ValueError: no checkpoint or set, a set with fewer than two classes, a model or task that
             the method is not for, or an output that is the model.
     """
-    quiet()
+    silence_lightning()
     with open_dict(config):
         config.split = {"_target_": "datamodules.splits.TestOnly"}
     METHODS[config.adapt.method](config)
@@ -168,7 +168,7 @@ def _describe_fine_tuned(
         f"fine-tuned for {result.steps} steps with {len(rows)} samples of "
         f"{f'{people} people or sessions' if people > 1 else 'one person'}"
     )
-    changes = {"data_dir": resolve_folders(data.data_dir), "config": plain(config)}
+    changes = {"data_dir": resolve_folders(data.data_dir), "config": resolve_node(config)}
     return replace(
         card,
         simulated=False,

@@ -20,8 +20,8 @@ from experiments.export.examined_sources import (
     load_signal,
     read_stream,
 )
-from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain, stream_settings
+from experiments.launch.console import logger, silence_lightning
+from experiments.launch.instantiate import resolve_node, stream_settings
 from unvoiced import Engine, Recognizer
 from unvoiced.doctor.findings import Finding, skip_check, summarize_findings
 from unvoiced.doctor.mouths import MouthExamination
@@ -44,7 +44,7 @@ def run(config: DictConfig) -> None:
     Raises:
         ValueError: no input, or one that cannot be read.
     """
-    quiet()
+    silence_lightning()
     spec = get_task(config.task)
     if not spec.examination:
         raise ValueError(f"stage=doctor is not offered for task={spec.name}")
@@ -100,7 +100,7 @@ def examine_images(
 
 
 def _build_settings(config: DictConfig, recognizer: Recognizer | None) -> TrackerSettings:
-    reader = plain(config.input_reader)
+    reader = resolve_node(config.input_reader)
     metadata = {} if recognizer is None else recognizer.metadata
     num_hands = 1 if recognizer is None else recognizer.num_hands
     model, confidence = reader["model"], reader["min_confidence"]
@@ -181,7 +181,7 @@ def examine_signal(config: DictConfig, recognizer: Recognizer | None) -> tuple[l
     for key in ("crop", "doctor.hand"):
         if value := OmegaConf.select(config, key):
             raise ValueError(f"{key}={value} has no effect here; it is for tasks with a camera")
-    settings, where = plain(config.input_reader), str(config.input)
+    settings, where = resolve_node(config.input_reader), str(config.input)
     metadata = {} if recognizer is None else recognizer.metadata
     if where.startswith(LSL_PREFIX):
         channels = settings["channels"] or next(iter(metadata.get("frame", {}).get("shape", ())), 0)

@@ -9,7 +9,7 @@ from datamodules.base import PreparedDataModule
 from experiments.checkpoints.load import require_model
 from experiments.checkpoints.training_data import select_training_data
 from experiments.launch.build import build_datamodule, build_trainer, write_config
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 from experiments.launch.trainer_checks import explain_trainer_errors
 from experiments.reports.answers import AnswerRecorder
 from experiments.reports.homophenes import read_pronunciations
@@ -34,7 +34,7 @@ def run(config: DictConfig) -> float | None:
         ValueError: no checkpoint, one of another task, classes that the model does not know, or a
             damaged ``pronunciations``.
     """
-    quiet()
+    silence_lightning()
     record = RunRecord()
     read_pronunciations(config.pronunciations)  # a bad file ends the run before it starts
     module = require_model(config)

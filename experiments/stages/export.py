@@ -18,7 +18,7 @@ from experiments.checkpoints.plain_file import CARD, CLASSES, WEIGHTS, class_to_
 from experiments.checkpoints.run_confusions import add_run_confusions
 from experiments.checkpoints.starters import is_starter
 from experiments.export.starters import copy_starter, refuse_starter_settings
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 from experiments.reports.results import count_parameters
 from modules.base import TaskModule
 
@@ -32,7 +32,7 @@ def run(config: DictConfig) -> None:
         ValueError: no checkpoint, a checkpoint that does not load, an unknown format, or an output
             that is the checkpoint itself or a folder.
     """
-    quiet()
+    silence_lightning()
     name = choose_format(config)
     is_own = is_starter(config.ckpt_path, config.task)
     if is_own:

@@ -27,8 +27,8 @@ from experiments.checkpoints.training_state import (
 )
 from experiments.launch.build import build_datamodule, build_module, build_trainer, write_config
 from experiments.launch.compiling import compile_network
-from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain
+from experiments.launch.console import logger, silence_lightning
+from experiments.launch.instantiate import resolve_node
 from experiments.launch.limits import refuse_excess_devices
 from experiments.launch.monitor import check_monitor
 from experiments.launch.resumed_run import is_checkpoint_name
@@ -60,7 +60,7 @@ def run(config: DictConfig) -> float | None:
         ValueError: the data does not fit the task or the split, ``pronunciations`` is damaged, or
             no epoch left a checkpoint.
     """
-    quiet()
+    silence_lightning()
     try:
         with STOP_SIGNALS.handle():
             return train_and_test(config)
@@ -83,7 +83,7 @@ def train_and_test(config: DictConfig) -> float | None:
     if checkpoint:
         content = _read_training_state(checkpoint)
         config = keep_split(config, content["card"])
-        report_changes(content["card"].config, mask_settings(plain(config)))
+        report_changes(content["card"].config, mask_settings(resolve_node(config)))
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = build_datamodule(config)
     module = build_module(config, data)

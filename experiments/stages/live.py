@@ -19,8 +19,8 @@ from experiments.export.live_feedback import prepare_feedback, start_keys
 from experiments.export.live_sources import end_quietly, load_recording, open_live_source
 from experiments.export.live_writing import LiveWriting, open_typer, writing_settings
 from experiments.launch.build import write_config
-from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain, stream_settings
+from experiments.launch.console import logger, silence_lightning
+from experiments.launch.instantiate import resolve_node, stream_settings
 from unvoiced import Engine, Event, Recognizer
 from unvoiced.files import ARRAY_SUFFIXES
 from unvoiced.live.cameras import CAMERA_PREFIX, LatestFrameBuffer
@@ -47,7 +47,7 @@ def run(config: DictConfig) -> None:
     Raises:
         ValueError: no checkpoint, no input, or an input that the task does not read.
     """
-    quiet()
+    silence_lightning()
     read = read_camera if get_task(config.task).has_camera else read_signal
     recognizer, live = build_recognizer(config), stream_settings(config)
     promise = describe_promise(live, recognizer)
@@ -136,7 +136,9 @@ def read_signal(config: DictConfig, recognizer: Recognizer, live: dict[str, Any]
             f"live.output={config.live.output} is a video of images; the texts are in live.csv"
         )
     source_settings = _pop_source_settings(live)
-    reader = {k: v for k, v in plain(config.input_reader).items() if k not in ("_target_", "path")}
+    reader = {
+        k: v for k, v in resolve_node(config.input_reader).items() if k not in ("_target_", "path")
+    }
     engine, typer = Engine(recognizer, reader=reader, **live), open_typer(config)
     stream: Any = engine.stream
     source = open_signal(config, stream, source_settings)
@@ -186,7 +188,7 @@ def open_signal(
     if Path(path).is_file() and not spec.accepts(Path(path)):
         raise ValueError(f"input={path} cannot be read; expected {expected}")
     if path.lower().endswith(ARRAY_SUFFIXES):
-        reader = plain(config.input_reader)
+        reader = resolve_node(config.input_reader)
         samples = load_recording(Path(path), reader, stream.channels, stream.sample_rate)
         return RecordedSignal(samples, stream.sample_rate)
     return GrowingTable(path, stream.channels, **settings)

@@ -24,8 +24,8 @@ from experiments.launch.build import (
     build_trainer,
     write_config,
 )
-from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain, stream_settings
+from experiments.launch.console import logger, silence_lightning
+from experiments.launch.instantiate import resolve_node, stream_settings
 from experiments.reports.answers import correct_predictions
 from experiments.reports.video_text import write_video_texts
 from modules.base import TaskModule
@@ -49,13 +49,13 @@ def run(config: DictConfig) -> None:
     Raises:
         ValueError: no checkpoint, no input, or nothing in it can be read.
     """
-    quiet()
+    silence_lightning()
     module = require_model(config)
     profile = _read_profile(config, module)  # a bad file ends the run before it starts
     classes = module.card.classes if profile is None else profile.answers
     reader = build_input_reader(config, module.card, classes)
     folder = write_config(config)
-    settings = {"input": plain(config.input_reader)}
+    settings = {"input": resolve_node(config.input_reader)}
     if (folder / "input" / META_NAME).exists():  # of an earlier prediction in this run folder
         shutil.rmtree(folder / "input")
     prepare(reader, folder / "input", settings, config.predict.num_workers, log=logger.info)

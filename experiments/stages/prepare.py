@@ -19,7 +19,7 @@ from datamodules.store.samples import MANIFEST_NAME, REJECTED_NAME
 from datamodules.store.sharded import UnusableShardsError, merge_shards, prepare_shard
 from datamodules.store.shards import Shard, count_complete_shards, parse_shard
 from experiments.launch.console import logger
-from experiments.launch.instantiate import instantiate, plain
+from experiments.launch.instantiate import instantiate, resolve_node
 from experiments.launch.limits import refuse_excess
 from experiments.launch.typed_command import format_overrides
 from experiments.reports.contact_sheet import draw_contact_sheet
@@ -35,8 +35,8 @@ def run(config: DictConfig) -> None:
             another task.
     """
     reader = build_reader(config)
-    settings = plain(config.reader) | {"raw_dir": str(Path(config.raw_dir).resolve())}
-    options = plain(config.prepare)
+    settings = resolve_node(config.reader) | {"raw_dir": str(Path(config.raw_dir).resolve())}
+    options = resolve_node(config.prepare)
     num_shards, is_merge = options.pop("num_shards"), options.pop("merge")
     shard = parse_shard(options.pop("shard"), num_shards)
     data_dir, facts = Path(config.data_dir), {"reader": settings}

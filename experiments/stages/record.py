@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 from datamodules.store.recorded_set import RecordedSet
 from datamodules.store.samples import MAX_LABEL, Description
 from experiments.export.live_sources import end_quietly
-from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain
+from experiments.launch.console import logger, silence_lightning
+from experiments.launch.instantiate import resolve_node
 from experiments.runs.prompting import PromptScreen, write_video
 from unvoiced.emg.tables import parse_header
 from unvoiced.live.cameras import (
@@ -48,7 +48,7 @@ def run(config: DictConfig) -> None:
         ValueError: a setting is missing or not valid, the person does not agree, or the source
             cannot be opened.
     """
-    quiet()
+    silence_lightning()
     settings, spec = config.record, get_task(config.task)
     labels = _check_settings(config)
     group = person = _check_name("person", settings.person)
@@ -204,7 +204,7 @@ def build_recorder(config: DictConfig, facts: dict[str, Any]) -> Any:
     """
     build = import_object(get_task(config.task).recorder)
     names = inspect.signature(build).parameters
-    given = {k: v for k, v in plain(config.input_reader).items() if v is not None}
+    given = {k: v for k, v in resolve_node(config.input_reader).items() if v is not None}
     for name in ("_target_", "path", "task"):
         given.pop(name, None)
     unused = sorted({*given} - {*names})
@@ -244,7 +244,7 @@ def open_signal(config: DictConfig) -> tuple[Timed, dict[str, Any]]:
     Raises:
         ValueError: the input cannot be opened, or a setting is missing.
     """
-    path, reader = str(config.input), plain(config.input_reader)
+    path, reader = str(config.input), resolve_node(config.input_reader)
     rate, channels = reader.get("sample_rate"), reader.get("channels")
     if rate is None:
         raise ValueError("stage=record needs input_reader.sample_rate=<Hz> of the signal")

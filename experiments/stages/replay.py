@@ -24,7 +24,7 @@ from callbacks.nan.examination import (
 from callbacks.nan.post_mortem import describe_origin
 from experiments.checkpoints.load import load_checkpoint, read_checkpoint
 from experiments.checkpoints.post_mortems import check_post_mortem, explain_batch_errors
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 
 MAX_PRINTED_SAMPLES = 5
 AUTOCAST_TYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -39,7 +39,7 @@ def run(config: DictConfig) -> float:
     Raises:
         ValueError: no input, no post-mortem in it, or one without weights and no checkpoint.
     """
-    quiet()
+    silence_lightning()
     path = find_post_mortem(config.input)
     content = read_post_mortem(path, config.ckpt_path)
     facts = content["facts"]

@@ -15,11 +15,11 @@ from omegaconf import DictConfig, ListConfig, open_dict
 from experiments.checkpoints.starters import announce_starter
 from experiments.export.inference_module import build_recognizer
 from experiments.export.live_writing import read_own_lists, require_sign
-from experiments.launch.console import logger, quiet
-from experiments.launch.instantiate import plain, stream_settings
+from experiments.launch.console import logger, silence_lightning
+from experiments.launch.instantiate import resolve_node, stream_settings
 from experiments.launch.secret_options import AUTH_VARIABLE
 from experiments.page.certificates import read_certificate
-from experiments.page.server import create_app, open_socket, run_server
+from experiments.page.server import open_socket, run_server
 from experiments.runs.trained_run import describe_model, find_newest_checkpoint
 from experiments.stages import run_stage
 from unvoiced import Engine, Recognizer
@@ -38,8 +38,10 @@ def run(config: DictConfig) -> None:
         ValueError: Gradio is not installed, a setting is not valid, the checkpoint does not load,
             or the port is in use.
     """
-    quiet()
-    settings = plain(config.serve) | {"input_reader": plain(config.get("input_reader") or {})}
+    silence_lightning()
+    settings = resolve_node(config.serve) | {
+        "input_reader": resolve_node(config.get("input_reader") or {})
+    }
     auth = read_auth(settings["auth"], settings["auth_file"])
     check_requirements(auth)
     tls = read_certificate(settings["certificate"], settings["key"])
@@ -50,7 +52,9 @@ def run(config: DictConfig) -> None:
             return
         words, phrases = read_own_lists(config)
         recognizer, make_engine, note = _load_model(config)
-        accept_label = require_sign(plain(config.get("live") or {}).get("accept"), recognizer)
+        accept_label = require_sign(
+            resolve_node(config.get("live") or {}).get("accept"), recognizer
+        )
         settings["writing"] = {"words": words, "phrases": phrases, "accept_label": accept_label}
         torch.set_num_threads(1)  # the networks are small, and each session has a thread
         serve_page(recognizer, make_engine, sock, auth, settings, note, tls)
@@ -152,7 +156,7 @@ def serve_app(config: DictConfig, sock: Any, auth: str | None, tls: dict[str, An
 
     require_web_stream(config.task, "serve.engine=browser")
     source, _ = read_source(_choose_model(config))
-    hosts = AllowedHosts(sock.getsockname()[0], plain(config.serve.allowed_hosts))
+    hosts = AllowedHosts(sock.getsockname()[0], resolve_node(config.serve.allowed_hosts))
     with tempfile.TemporaryDirectory() as folder:
         write_folder(source, Path(folder))
         logger.info(f"Task {config.task}, read in the browser: no image reaches this program.")
@@ -169,7 +173,8 @@ def serve_page(
     tls: dict[str, Any],
 ) -> None:
     """Serve the page at a socket until Ctrl-C or SIGTERM, and remove all uploads."""
-    from experiments.page.storage import temporary_folder  # needs Gradio's packages
+    from experiments.page.app import create_app  # needs Gradio's packages
+    from experiments.page.storage import temporary_folder
 
     host = sock.getsockname()[0]
     with temporary_folder() as folder:

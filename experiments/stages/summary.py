@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from experiments.launch.build import write_config
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 from experiments.result_tables.compare import format_comparison
 from experiments.result_tables.render import format_results
 from experiments.result_tables.result_file import read_result_file
@@ -32,7 +32,7 @@ def run(config: DictConfig) -> None:
     Raises:
         ValueError: no input, no run in it, or a damaged results.json.
     """
-    quiet()
+    silence_lightning()
     files = list_result_files(config.input)
     if files:
         _summarize_results(config, files)

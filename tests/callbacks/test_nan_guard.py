@@ -22,7 +22,7 @@ from callbacks.nan.snapshots import Snapshot
 from callbacks.nan.steps import NonFiniteLossError
 from experiments.checkpoints.card import ModelCard
 from experiments.launch.build import build_datamodule, build_module, build_trainer
-from experiments.launch.console import quiet
+from experiments.launch.console import silence_lightning
 from experiments.stages import run_stage
 from tests.helpers.command_line import run_command
 from tests.helpers.prepared_sets import write_hands
@@ -105,7 +105,7 @@ def find_guard(trainer: L.Trainer) -> NanGuard:
 def fit(compose_config, tmp_path: Path):
     """Return ``fit("skip", fault, …)``, which trains briefly and returns trainer and ``Watch``."""
     data = write_hands(tmp_path / "set", each=6)
-    quiet()
+    silence_lightning()
 
     def run(policy: str, *callbacks: L.Callback, overrides=(), ckpt_path=None, **changes):
         config = compose_config(

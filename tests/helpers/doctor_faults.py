@@ -44,7 +44,7 @@ def examine_frames(kind: type, frames: Frames, **options) -> list[Finding]:
     """Return the findings on frames, all of which are examined."""
     examination = kind(SETTINGS, **options)
     for seconds, image in frames:
-        examination.clock.note(image, seconds)
+        examination.clock.add_image(image, seconds)
         examination.push(image, seconds)
     return examination.find_faults()
 

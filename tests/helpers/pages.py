@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from starlette.testclient import TestClient
 
-from experiments.page.server import create_app, make_server, open_socket
+from experiments.page.app import create_app
+from experiments.page.server import make_server, open_socket
 from experiments.page.storage import temporary_folder
 from tests.helpers.hands import paint_hand
 from unvoiced import Engine, Recognizer

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from experiments.checkpoints.load import load_checkpoint
 from experiments.launch.build import build_datamodule, build_module
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import resolve_node
 from modules.lipread import LipreadModule
 from tests.helpers.benchmark_page import read_tables
 from tests.helpers.faces import paint_scene
@@ -204,7 +204,7 @@ def test_a_video_of_a_face_is_read(run, checkpoint: Path, tmp_path: Path, capsys
 def test_input_is_read_as_the_training_set_was(compose_config) -> None:
     card = {"frame": {"shape": [48, 80], "rate": 15.0}, "reader": {"zoom": 2.4, "min_frames": 9}}
     reader = fill_from_training(
-        plain(compose_config("task=lipread", "input=x.mp4").input_reader), **card
+        resolve_node(compose_config("task=lipread", "input=x.mp4").input_reader), **card
     )
     assert (reader["height"], reader["width"], reader["fps"]) == (48, 80, 15.0)
     assert reader["zoom"] == 2.4 and reader["min_face_share"] == 0.5 and reader["crop"] is None

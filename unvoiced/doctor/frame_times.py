@@ -29,7 +29,7 @@ class FrameClock:
         self.changes: list[float] = []
         self._last: np.ndarray | None = None
 
-    def note(self, image: np.ndarray, seconds: float) -> None:
+    def add_image(self, image: np.ndarray, seconds: float) -> None:
         """Note an image (H, W, 3) uint8."""
         last, self._last = self._last, image
         is_same_size = last is not None and last.shape == image.shape

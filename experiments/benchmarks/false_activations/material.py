@@ -19,7 +19,7 @@ from experiments.checkpoints.training_data import select_training_data
 from experiments.export.live_sources import load_recording, open_live_source
 from experiments.launch.build import build_datamodule
 from experiments.launch.console import logger
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import resolve_node
 from unvoiced import Recognizer
 from unvoiced.streams.trackers import HandTracker
 from unvoiced.tasks import get_task, import_object
@@ -158,7 +158,7 @@ def _open_recording(
     config: DictConfig, file: Path, recognizer: Recognizer
 ) -> RecordedStream | VideoStream:
     spec = get_task(recognizer.task)
-    frame, reader = recognizer.metadata["frame"], plain(config.input_reader)
+    frame, reader = recognizer.metadata["frame"], resolve_node(config.input_reader)
     if not spec.has_camera:
         rate = float(reader.get("sample_rate") or frame["rate"])
         samples = load_recording(file, reader, int(np.prod(frame["shape"])), rate)

@@ -27,7 +27,7 @@ from experiments.checkpoints.exported import ExportedNet
 from experiments.checkpoints.load import load_checkpoint, require_model
 from experiments.export.inference_module import wrap_as_recognizer
 from experiments.launch.build import write_config
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 from experiments.launch.instantiate import stream_settings
 from modules.base import TaskModule
 from unvoiced.false_activations import FalseActivations
@@ -44,7 +44,7 @@ def measure_false_activations(config: DictConfig) -> float:
     Raises:
         ValueError: no checkpoint, or a task without simulated silence.
     """
-    quiet()
+    silence_lightning()
     if not config.ckpt_path:
         raise ValueError(
             "benchmark.false_activations=true needs ckpt_path=<the model whose false activations "

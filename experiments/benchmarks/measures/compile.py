@@ -21,7 +21,7 @@ from experiments.benchmarks.tables import (
 )
 from experiments.launch.build import build_datamodule, build_module
 from experiments.launch.compiling import compile_for
-from experiments.launch.console import logger, quiet
+from experiments.launch.console import logger, silence_lightning
 from modules.base import Batch, TaskModule
 
 PLAIN, COMPILED = "not compiled", "compile=true"
@@ -29,7 +29,7 @@ PLAIN, COMPILED = "not compiled", "compile=true"
 
 def measure_tables(config: DictConfig) -> Sequence[Table]:
     """Return the times of forward and backward passes, the first ones, and when they pay."""
-    quiet()
+    silence_lightning()
     L.seed_everything(config.seed, workers=True, verbose=False)
     data, clock, rounds = build_datamodule(config), config.benchmark.clock, config.benchmark.rounds
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)

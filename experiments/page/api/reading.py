@@ -1,11 +1,12 @@
-"""HTTP routes of programs: what the model reads, and what one recording says."""
+"""HTTP routes of programs: the facts of the model, and the reading of one recording."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -51,49 +52,59 @@ def add_model_route(app: FastAPI, facts: ModelFacts) -> None:
 
     @app.get("/api/model", responses={status: ERRORS[status] for status in REFUSALS})
     def describe_model() -> ModelFacts:
-        """Return what the model reads."""
+        """Return the facts of the model and its inputs."""
         return facts
 
 
-def add_reading_route(
-    app: FastAPI,
-    uploads: IsolatedUploadReader,
-    profiles: ProfileStore,
-    folder: Path,
-    quota: Quota,
-    readers: int,
-) -> None:
-    """Add the route /api/read, and the one that it replaces.
+@dataclass(frozen=True)
+class UploadAnswers:
+    """Answers requests with the reading of their file, which is deleted then.
 
-    Args:
-        app: gets the routes.
+    Attributes:
         uploads: reads the files.
         profiles: those of visitors.
-        folder: for the files, each of which is deleted after it was read.
+        folder: for the files.
         quota: bounds them, together with those of the page.
-        readers: files that are read at the same time.
+        limiter: bounds the files that are read at the same time.
     """
-    limiter = CapacityLimiter(readers)
+
+    uploads: IsolatedUploadReader
+    profiles: ProfileStore
+    folder: Path
+    quota: Quota
+    limiter: CapacityLimiter
 
     async def answer(
-        request: Request, describe: Callable[[UploadResult], Any], key: str
+        self, request: Request, describe: Callable[[UploadResult], Any], key: str = ""
     ) -> JSONResponse:
-        profile = profiles.get(key) if key else None
+        """Return the described result, or the error as a sentence.
+
+        Args:
+            request: a form with one file, or JSON with landmarks or samples.
+            describe: returns plain data of a result.
+            key: of a visitor's profile; empty for none.
+        """
+        profile = self.profiles.get(key) if key else None
         is_json = request.headers.get("content-type", "").startswith("application/json")
         try:
-            path = await store_upload(request, folder, quota, write_numbers if is_json else None)
+            write = write_numbers if is_json else None
+            path = await store_upload(request, self.folder, self.quota, write)
         except UploadError as error:
-            return JSONResponse({"error": escape_controls(str(error))}, error.status)
+            return _answer_error(str(error), error.status)
         try:
-            result = await run_sync(read_upload, uploads, path, profile, limiter=limiter)
-            return JSONResponse(describe(result))
+            read = partial(read_upload, self.uploads, path, profile)
+            return JSONResponse(describe(await run_sync(read, limiter=self.limiter)))
         except ValueError as error:
-            return JSONResponse({"error": escape_controls(str(error))}, 422)
+            return _answer_error(str(error), 422)
         except RuntimeError:
             LOGGER.exception("%s could not be read", escape_controls(path.name))
-            return JSONResponse({"error": "The program has an error; its terminal shows it."}, 500)
+            return _answer_error("The program has an error; its terminal shows it.", 500)
         finally:
             await run_sync(shutil.rmtree, path.parent, True)
+
+
+def add_reading_route(app: FastAPI, answers: UploadAnswers) -> None:
+    """Add the route /api/read, and the one that it replaces."""
 
     @app.post(
         "/api/read",
@@ -102,19 +113,23 @@ def add_reading_route(
         openapi_extra={"requestBody": {"required": True, "content": BODY}},
     )
     async def read_recording(request: Request, profile: str = "") -> JSONResponse:
-        """Return what one image, clip or recording says.
+        """Read one image, clip or recording.
 
         Send a form with one file named files, or JSON with landmarks or samples. profile is the
         key of a profile that POST /profile/use has returned.
         """
-        return await answer(request, describe_reading, profile)
+        return await answers.answer(request, describe_reading, profile)
 
     @app.post(FORMER_ROUTE)
     async def read_file(request: Request) -> JSONResponse:
         warn_of_former_route()
-        response = await answer(request, _describe_as_before, "")
+        response = await answers.answer(request, _describe_as_before)
         response.headers["Deprecation"] = "true"
         return response
+
+
+def _answer_error(sentence: str, status: int) -> JSONResponse:
+    return JSONResponse({"error": escape_controls(sentence)}, status)
 
 
 def read_upload(uploads: IsolatedUploadReader, path: Path, profile: Any = None) -> UploadResult:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from experiments.page.api.documents import add_document_routes
 from experiments.page.api.messages import ModelFacts
-from experiments.page.api.reading import add_model_route, add_reading_route
+from experiments.page.api.reading import UploadAnswers, add_model_route, add_reading_route
 from experiments.page.api.streams import add_stream_route, make_stream_engine
 from experiments.page.isolation import IsolatedUploadReader
 from experiments.page.profiles import ProfileStore
@@ -47,7 +47,8 @@ def add_api_routes(
     reader = settings.get("input_reader") or {}
     facts = describe_facts(pool, profiles.recognizer, writing, reader)
     add_model_route(app, facts)
-    add_reading_route(app, uploads, profiles, folder, quota, settings["readers"])
+    limiter = CapacityLimiter(settings["readers"])
+    add_reading_route(app, UploadAnswers(uploads, profiles, folder, quota, limiter))
     add_stream_route(app, pool, profiles, writing, cores, reader)
     if settings.get("api_docs"):
         add_document_routes(app)
@@ -56,7 +57,7 @@ def add_api_routes(
 def describe_facts(
     pool: SessionPool, recognizer: Recognizer, writing: PageWriting, reader: dict[str, Any]
 ) -> ModelFacts:
-    """Return what the model reads.
+    """Return the facts of the model and its inputs.
 
     Raises:
         ValueError: the settings of the input of samples do not fit the model.

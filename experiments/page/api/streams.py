@@ -49,7 +49,7 @@ def add_stream_route(
     """
 
     def open_session(key: str) -> str:
-        recognizer = profiles.personalize(key) if key else profiles.recognizer
+        recognizer = profiles.make_recognizer(key) if key else profiles.recognizer
         settings = pool.make_engine.keywords
         return pool.open_session(make_stream_engine(recognizer, writing, settings, reader))
 
@@ -134,7 +134,7 @@ class Connection:
 
     def _read_message(self, message: Any) -> dict[str, Any] | None:
         """Return the answer to a message; None for one that has none."""
-        with self.pool.get_session(self.key).locked(Engine) as engine:
+        with self.pool.get_session(self.key).lock_engine(Engine) as engine:
             return self.input.read(engine, message.get("bytes"), message.get("text"))
 
     async def _refuse(self, sentence: str, code: int | None) -> bool:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from experiments.checkpoints.resumed_split import keep_split
-from experiments.launch.instantiate import plain
+from experiments.launch.instantiate import resolve_node
 from tests.helpers.compose import compose_command
 
 
 def make_card(config: Any, *without: str) -> Any:
-    content = plain(config)
+    content = resolve_node(config)
     for key in without:
         del content["split"][key]
     return SimpleNamespace(config=content)

@@ -142,12 +142,12 @@ def test_an_upload_is_corrected_with_the_classes_of_the_profile(tmp_path: Path) 
     now = [0.0]
     store = CorrectionStore(2, clock=lambda: now[0])
     key = store.open_session()
-    store.offer(key, offered[0], [*recognizer.classes, "my name"])
+    store.offer_answer(key, offered[0], [*recognizer.classes, "my name"])
     answer, classes, _ = store.get(key).offered
-    store.get(key).mark(answer, classes)
+    store.get(key).begin_correction(answer, classes)
     assert store.get(key).correct("MY  name").label == "my name"
     assert answer.label == "A" and answer.frames.shape == (1, 63)
-    store.offer("unknown", answer, classes)
+    store.offer_answer("unknown", answer, classes)
     now[0] = KEEP_ANSWER_S + 1
     assert store.get(key).offered is None and store.get(key).items  # only the upload is forgotten
 
@@ -183,14 +183,14 @@ def test_corrections_are_bounded_and_expire(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(corrections, "MAX_CORRECTIONS", 2)
     visitor, first = VisitorCorrections(), make_answer()
     for answer in (first, make_answer(), first):  # the first one is corrected twice
-        visitor.mark(answer, ["A", "B"])
+        visitor.begin_correction(answer, ["A", "B"])
         visitor.correct("B")
     assert len(visitor.items) == 2
-    visitor.mark(make_answer(), ["A", "B"])
+    visitor.begin_correction(make_answer(), ["A", "B"])
     with pytest.raises(ValueError, match="room for 2 corrections"):
         visitor.correct("B")
     with pytest.raises(ValueError, match="MiB as the model reads it"):
-        visitor.mark(make_answer(2 << 20), [])
+        visitor.begin_correction(make_answer(2 << 20), [])
     now = [0.0]
     store = CorrectionStore(2, clock=lambda: now[0])
     keys = [store.open_session() for _ in range(2)]

@@ -231,13 +231,13 @@ def test_stages_read_recordings(task, kind, stage, expected, workbench, tmp_path
 def upload_recording(workbench: Workbench, recipe: str, model: Path, recording: Path) -> None:
     """Read a recording as the page does."""
     from experiments.export.inference_module import build_recognizer
-    from experiments.launch.instantiate import plain
+    from experiments.launch.instantiate import resolve_node
     from unvoiced import Engine
 
     config = compose_command(recipe, f"ckpt_path={model}", "size=tiny")
     recognizer = build_recognizer(config)
     make_engine = functools.partial(Engine, recognizer)
-    uploads = UploadReader(recognizer, make_engine, 60.0, plain(config.input_reader))
+    uploads = UploadReader(recognizer, make_engine, 60.0, resolve_node(config.input_reader))
     assert list(uploads.read(recording))[-1].done
 
 

@@ -122,7 +122,7 @@ def test_faults_of_faces_are_named(fault: str) -> None:
 def time_frames(frames) -> str:
     clock = FrameClock()
     for seconds, image in frames:
-        clock.note(image, seconds)
+        clock.add_image(image, seconds)
     return summarize_findings(check_timing(measure_timing(clock), least_fps=10))
 
 
