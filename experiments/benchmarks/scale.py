@@ -118,7 +118,7 @@ def train_on_set(config: DictConfig, count: int) -> float:
 def measure_sizes(config: DictConfig) -> Table:
     """Return samples a second and peak memory for each size; also writes benchmark_scale.csv.
 
-    Reading starts with none of the files in the system's page cache. The figure of the table is
+    Reading starts with an empty page cache of the system. The figure of the table is
     the largest peak, MB.
     """
     folder = Path(config.run_dir)

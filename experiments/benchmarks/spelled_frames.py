@@ -14,7 +14,7 @@ Spell = Callable[[str], list[np.ndarray]]  # the probabilities of the letters of
 
 @dataclass(frozen=True)
 class SpelledFrames:
-    """What a model makes of the letters that people showed.
+    """A model's probabilities for the letters that people showed.
 
     Attributes:
         classes: of the model.
@@ -57,7 +57,7 @@ class SpelledFrames:
         """Return the frames of a letter of a person; of all people where this one has none.
 
         Raises:
-            ValueError: nobody showed the letter.
+            ValueError: the person did not show the letter.
         """
         own = self._rows.get((person, letter))
         if own is not None:

@@ -20,7 +20,7 @@ class Row:
     """A measured value.
 
     Attributes:
-        name: what was measured.
+        name: of the measured part.
         value: median over the rounds.
         unit: such as ``steps/s``, ``ms`` or ``MiB``; empty for a share or a count.
         ratio: median over the rounds of the ratio within a round; None without one.
@@ -81,8 +81,8 @@ def compare_alternately(
     Args:
         parts: each measures once and returns its value.
         rounds: measurements of each part.
-        is_first_over_row: whether ratios are those of the first part to the row, as speeds of
-            this suite to others are told; else those of the row to the first part.
+        is_first_over_row: whether ratios are those of the first part to the row, as usual
+            for speeds of this suite and others; else those of the row to the first part.
         warmups: first rounds that do not count.
         log: receives a line after each round.
     """
@@ -120,7 +120,7 @@ def round_figures(value: float, figures: int = 4) -> float:
 def read_clock(clock: Clock) -> float:
     """Return seconds: of the wall, or of the processor for this process and ended children.
 
-    On a busy machine only the processor's time tells what a part costs.
+    On a busy machine only the processor's time measures the cost of a part.
     """
     if clock == "wall":
         return time.perf_counter()

@@ -17,7 +17,7 @@ class SpelledPhrase:
     """A phrase as it was written.
 
     Attributes:
-        phrase: what was meant.
+        phrase: the intended text.
         spelled: the likeliest letter of each sign.
         first: with the first suggestion for each word.
         chosen: with the right one of three suggestions where it is offered, else the first.

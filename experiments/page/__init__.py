@@ -1,1 +1,1 @@
-"""The page of stage=serve: what it shows, who visits it, and what is uploaded to it."""
+"""The page of stage=serve: its content, its visitors and their uploads."""

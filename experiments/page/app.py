@@ -1,4 +1,4 @@
-"""The page's ASGI application: its parts, its routes and what stands before them."""
+"""The page's ASGI application: its parts, routes and middleware."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
-# What the page asks for. Gradio offers more, such as files by their path and addresses to fetch.
+# Routes of the page. Gradio offers more, such as files by their path and addresses to fetch.
 GRADIO_API = "/gradio_api/"
 API = "/api/"  # of other programs
 READ_ROUTES = (
@@ -42,8 +42,8 @@ class AuthMiddleware:
         app: the application behind it.
         auth: ``user:password``, or None for no password.
         hosts: the names of the page.
-        files: the only paths beside / that may be read; None for the routes of the page.
-        policy: what the document may load, as a content security policy.
+        files: the only readable paths in addition to /; None for the routes of the page.
+        policy: content security policy of the document.
     """
 
     def __init__(

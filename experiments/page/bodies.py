@@ -36,7 +36,7 @@ async def read_body(request: Request, max_bytes: int, noun: str) -> bytes:
 async def answer_frame(
     request: Request, read_frame: Callable[[bytes], dict[str, Any]], cores: CapacityLimiter
 ) -> JSONResponse:
-    """Return what a thread makes of the frame in a request; ``cores`` bounds the threads.
+    """Read the frame of a request in a thread; ``cores`` bounds the threads.
 
     Raises:
         ValueError: the frame is too large, or ``read_frame`` refuses it.

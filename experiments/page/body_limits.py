@@ -1,4 +1,4 @@
-"""Limits on what the bodies of requests may hold."""
+"""Limits on the bodies of requests."""
 
 from __future__ import annotations
 

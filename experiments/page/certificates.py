@@ -43,7 +43,7 @@ def _check_file(setting: str, path: Path) -> None:
 
 
 def _refuse_password() -> str:
-    """Raise: there is nobody to type a password when the program starts."""
+    """Raise: a password cannot be typed when the program starts."""
     raise ValueError(
         "serve.key= is encrypted; expected a key without a password. Write one with: openssl pkey "
         "-in key.pem -out plain.pem"
@@ -52,6 +52,6 @@ def _refuse_password() -> str:
 
 def _explain_error(given: str, key: str | None, error: ssl.SSLError) -> str:
     if error.reason == "KEY_VALUES_MISMATCH":
-        return f"{given} do not belong together: the key is of another certificate"
+        return f"{given} do not belong together: the key belongs to another certificate"
     advice = "" if key else ". If the key is in a file of its own, name it with serve.key="
     return f"{given}: expected a certificate and its key in PEM format{advice}"

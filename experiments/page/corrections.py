@@ -1,4 +1,4 @@
-"""What visitors corrected: kept in memory for each visitor, and forgotten with the page."""
+"""Corrections of visitors: kept in memory for each, and forgotten with the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from unvoiced.text import count_noun
 MAX_CORRECTIONS = 200
 MAX_BYTES, MAX_ANSWER_BYTES = 8 << 20, 4 << 20  # of all corrections, and of one
 MAX_TEXT = 200  # characters of a sentence
-KEEP_S, KEEP_ANSWER_S = 3600.0, 600.0  # of what nothing uses, and of an upload's answer
+KEEP_S, KEEP_ANSWER_S = 3600.0, 600.0  # of unused corrections, and of an upload's answer
 SET_NAME = "corrections"  # of the folder in the zip file
 
 
@@ -39,8 +39,8 @@ class Correction:
     """An answer with its right label.
 
     Attributes:
-        answer: what was read wrongly.
-        label: what it was.
+        answer: the wrong answer.
+        label: the right label.
         is_in_profile: whether it was added to the visitor's profile.
     """
 
@@ -170,7 +170,7 @@ class CorrectionStore:
             self._visitors.pop(key, None)
 
     def _drop_unused(self) -> None:
-        """Remove what nothing used for a while; the first are the oldest."""
+        """Remove corrections that were not used for a while; the first are the oldest."""
         now_s = self.clock()
         while self._visitors and now_s - next(iter(self._visitors.values()))[0] > KEEP_S:
             self._visitors.popitem(last=False)

@@ -88,7 +88,7 @@ def _examine_session(session: Session) -> dict[str, Any]:
     """Return the findings of a visitor's self-test.
 
     Raises:
-        ValueError: none was started.
+        ValueError: no self-test was started.
     """
     with session.lock_engine(Engine) as engine:
         collector, session.collector = session.collector, None

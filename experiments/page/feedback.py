@@ -1,4 +1,4 @@
-"""HTTP routes of corrections: a visitor says what a wrong answer should have been."""
+"""HTTP routes of corrections: a visitor gives the right label of a wrong answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_OFFERED_LABELS = 1000  # of the list below the text field
 
 
 class LabelRequest(BaseModel):
-    """What a wrong answer should have been.
+    """The right label of a wrong answer.
 
     Attributes:
         label: the sign, word or text.

@@ -63,7 +63,7 @@ class AllowedHosts:
 
 
 def split_netloc(netloc: str) -> tuple[str, str] | None:
-    """Return the lower-case host and the port, perhaps empty; None for anything else."""
+    """Return the lower-case host and the port, which may be empty; None for anything else."""
     match = NETLOC.fullmatch(netloc)
     if match is None or (match[3] and int(match[3]) > 65535):
         return None

@@ -36,7 +36,7 @@ PLAIN_HTML: dict[str, Any] = {"apply_default_css": False, "container": False, "p
 
 
 def make_theme() -> gr.themes.Base:
-    """Return a calm theme with the fonts of the machine; none is fetched from elsewhere."""
+    """Return a calm theme with the fonts of the machine, without downloads."""
     fonts = ["system-ui", "Segoe UI", "Roboto", "Helvetica", "Arial", "sans-serif"]
     mono = ["ui-monospace", "Menlo", "Consolas", "monospace"]
     return gr.themes.Base(primary_hue="teal", neutral_hue="slate", font=fonts, font_mono=mono)

@@ -39,11 +39,11 @@ def read_static_file(name: str) -> str:
 
 
 def render_header(task: str, classes: Sequence[str], note: str, training_note: str) -> str:
-    """Return the title, the classes of the model and what it was trained on.
+    """Return the title, the classes of the model and its training data.
 
     Args:
         task: of the model.
-        classes: that it tells apart.
+        classes: of the model.
         note: on the model, for visitors.
         training_note: on the training data, for experts.
     """
@@ -79,7 +79,7 @@ def render_camera(
     Args:
         task: of the model.
         has_corrections: wrong answers can be corrected.
-        has_suggestions: words are suggested for what is spelled. Otherwise the row of suggestions
+        has_suggestions: words are suggested for spelled letters. Otherwise the row of suggestions
             is hidden until an answer has some.
         has_self_test: the program examines the camera's images.
         phrases: quick phrases of all visitors.
@@ -155,7 +155,7 @@ def render_alert(sentence: str) -> str:
 
 
 def render_notice(sentence: str) -> str:
-    """Return a message on what is in progress."""
+    """Return a message on the work in progress."""
     return f'<div class="uv" aria-busy="true"><p role="status">{escape_text(sentence)}</p></div>'
 
 

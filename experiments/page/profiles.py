@@ -1,4 +1,4 @@
-"""The visitors' profiles: each is used by those alone who know its key."""
+"""The visitors' profiles, each with a secret key."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ProfileStore:
         """Keep a profile of the page's model, and return its key.
 
         Raises:
-            ValueError: it is of another model.
+            ValueError: it belongs to another model.
         """
         self.recognizer.with_profile(profile)
         key = secrets.token_urlsafe(16)
@@ -96,7 +96,7 @@ class ProfileStore:
             self._profiles.pop(key, None)
 
     def _drop_unused(self) -> None:
-        """Remove the profiles that nothing used for ``KEEP_S``; the first are the oldest."""
+        """Remove the profiles that were not used for ``KEEP_S``; the first are the oldest."""
         while self._profiles and self.clock() - next(iter(self._profiles.values()))[0] > KEEP_S:
             self._profiles.popitem(last=False)
 

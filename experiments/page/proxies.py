@@ -18,7 +18,7 @@ INVALID_PREFIX = (
 
 
 class PrefixMiddleware:
-    """ASGI middleware that tells the application which path a proxy has removed from addresses.
+    """ASGI middleware that passes on which path a proxy has removed from addresses.
 
     Args:
         app: the application behind it, which makes addresses that begin with this path.

@@ -68,7 +68,7 @@ def add_camera_routes(app: FastAPI, pool: SessionPool, cores: CapacityLimiter) -
 
 
 def _read_frame(session: Session, content: bytes, seconds: float) -> dict[str, Any]:
-    """Return what one frame changed, as plain data."""
+    """Return the changes of one frame, as plain data."""
     with session.lock_engine(Engine, is_waiting=False) as engine:
         started = time.perf_counter()
         image = decode_frame(content, seconds)

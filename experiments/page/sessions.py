@@ -116,7 +116,7 @@ class SessionPool:
         """Open a session and return its key.
 
         Args:
-            make_engine: makes what gets the frames; None for that of the pool.
+            make_engine: returns the receiver of the frames; None for that of the pool.
 
         Raises:
             PoolFullError: the pool is full, and no session is idle.

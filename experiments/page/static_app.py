@@ -17,7 +17,7 @@ TYPES = {  # of the system's registry may be others, which browsers refuse
 
 
 def create_static_app(folder: Path, auth: str | None, hosts: AllowedHosts, policy: str) -> Any:
-    """Return an application that sends the files of a folder to those who may use the page.
+    """Return an application that sends the files of a folder to permitted clients.
 
     Args:
         folder: of the app.

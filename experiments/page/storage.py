@@ -24,7 +24,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 FOLDER_PREFIX = "unvoiced-page-"
 LOCK_NAME = "lock"
 STALL_TIMEOUT_S = 20.0  # an upload that sends nothing for so long is given up
-FORM_BYTES = 64 * 1024  # of a request beside its file
+FORM_BYTES = 64 * 1024  # of a request in addition to its file
 MAX_NAME_LENGTH = 80  # characters of a file's name
 FILES_PER_CLIENT = 2  # one that is read and one that arrives
 

@@ -29,7 +29,7 @@ ONE_CLASS = (
 
 
 class LessonRequest(BaseModel):
-    """What a visitor wants to teach.
+    """A visitor's plan of a lesson.
 
     Attributes:
         labels: signs or words, in order; the model need not know them.
@@ -131,7 +131,7 @@ def compare_accuracy(support: SupportSet) -> str:
 
 
 def _read_frame(session: Session, content: bytes, seconds: float) -> dict[str, Any]:
-    """Return what is asked for after a frame, and the recording that it completes."""
+    """Return the prompt after a frame, and the recording that it completes."""
     with session.lock_engine(Lesson, is_waiting=False) as lesson:
         has_captured = lesson.push(decode_frame(content, seconds), seconds)
         return _describe_lesson(lesson, has_captured)

@@ -31,9 +31,9 @@ class UploadResult:
     """The text and predictions of an upload, so far or at its end.
 
     Attributes:
-        text: what was read.
+        text: the reading.
         top: the best predictions with their probabilities.
-        seen: (H, W, 3) uint8, what the model saw; None for samples.
+        seen: (H, W, 3) uint8, the model's input; None for samples.
         samples: (T, C) that the model read; None for images.
         seconds: duration of the samples.
         note: how the file was read, in words.

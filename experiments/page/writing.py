@@ -1,4 +1,4 @@
-"""HTTP routes of the text: suggestions, steps back, and words and phrases of one's own."""
+"""HTTP routes of the text: suggestions, undo, and the visitor's words and phrases."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class AcceptRequest(BaseModel):
 
 
 def describe_text(engine: Engine) -> dict[str, Any]:
-    """Return the text of a session and what is suggested for its end, as plain data."""
+    """Return the text of a session and the suggestions for its end, as plain data."""
     suggestions = [markup.format_label(text) for text in engine.suggestions]
     return {"text": markup.format_label(engine.text), "suggestions": suggestions}
 
@@ -104,7 +104,7 @@ class PageWriting:
     def make_engine(
         self, recognizer: Recognizer, texts: OwnTexts | None, settings: dict[str, Any]
     ) -> partial[Engine]:
-        """Return what makes the engine of a session, with a composer of its own.
+        """Return the constructor of a session's engine, with a separate composer.
 
         Raises:
             ValueError: a word or phrase cannot be spelled.

@@ -1,1 +1,1 @@
-"""False activations: what a model writes while nobody speaks or signs (stage=benchmark)."""
+"""False activations: answers of a model without speech or signs (stage=benchmark)."""

@@ -10,7 +10,7 @@ import pandas as pd
 from experiments.benchmarks.false_activations.readings import StreamCounts
 from unvoiced.false_activations import FalseActivations
 
-RATES = (1, 10, 60)  # false activations an hour, of which the report tells what is kept
+RATES = (1, 10, 60)  # false activations an hour; the report lists the right words at each
 HOUR_S = 3600.0
 
 

@@ -48,7 +48,7 @@ class CachedNetwork:
 
 @dataclass(frozen=True)
 class StreamCounts:
-    """What the engine wrote in one stream.
+    """Answers of the engine in one stream.
 
     Attributes:
         stream: the stream.
@@ -117,7 +117,7 @@ def _read_once(
 
 
 def _count(events: list[Event], words: tuple[SpokenWord, ...]) -> tuple[int, int]:
-    """Return the numbers of words that were written, and of answers that are none of them."""
+    """Return the numbers of words that were written, and of other answers."""
     hits = [[_is_answer(event, word, words) for word in words] for event in events]
     right = np.any(np.array(hits, bool).reshape(len(events), len(words)), axis=0)
     extra = sum(not any(of_event) for of_event in hits)

@@ -89,11 +89,19 @@ def _time_each(
     found: dict[str, int],
 ) -> Measurement:
     def measure() -> float:
-        started_s = read_clock(config.benchmark.clock)
-        found[name] = sum(read(path) for path in files)
-        return 1e3 * (read_clock(config.benchmark.clock) - started_s) / len(files)
+        found[name], seconds = _time_reads(config, read, files)
+        return 1e3 * seconds / len(files)
 
     return measure
+
+
+def _time_reads(
+    config: DictConfig, read: Callable[[Path], int], files: list[Path]
+) -> tuple[int, float]:
+    """Return the sum of the results of reading all files, and the seconds that it took."""
+    started_s = read_clock(config.benchmark.clock)
+    total = sum(read(path) for path in files)
+    return total, read_clock(config.benchmark.clock) - started_s
 
 
 class _MediaPipeAlone:
@@ -129,9 +137,9 @@ def _measure_faces(config: DictConfig, files: list[Path]) -> Table:
 
     def count_per_second(read: Callable[[Path], int]) -> Measurement:
         def measure() -> float:
-            started_s = read_clock(config.benchmark.clock)
-            frames.append(sum(read(path) for path in files))
-            return frames[-1] / (read_clock(config.benchmark.clock) - started_s)
+            count, seconds = _time_reads(config, read, files)
+            frames.append(count)
+            return count / seconds
 
         return measure
 

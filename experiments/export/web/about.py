@@ -1,4 +1,4 @@
-"""model/about.json: what the web app must know about its model, in one place for both languages."""
+"""model/about.json: facts of the model for the web app, in one place for both languages."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def write_app(config: DictConfig, format_name: str, path: Path) -> str:
 
 
 def read_source(config: DictConfig) -> tuple[AppSource, str]:
-    """Return the model of an app, and what was checked while it was exported.
+    """Return the model of an app, and the checks of its export.
 
     Raises:
         ValueError: the model does not load, or a setting is not valid.

@@ -54,7 +54,7 @@ class AppSource:
 
 
 def collect_parts(source: AppSource) -> dict[str, bytes]:
-    """Return what the running app reads, by path: modules, libraries and model."""
+    """Return the files of the running app, by path: modules, libraries and model."""
     stream = get_web_stream(source.metadata["task"])
     about = describe_app(source.metadata, source.settings, source.min_confidence, source.has_words)
     parts = collect_modules()
@@ -104,7 +104,7 @@ def read_styles() -> dict[str, bytes]:
 
 
 def collect_extras(source: AppSource) -> dict[str, bytes]:
-    """Return what makes a folder an app that can be installed: icons, manifest, licences."""
+    """Return the files that make an app installable: icons, manifest, licences."""
     title = get_task(source.metadata["task"]).title
     manifest = {
         "name": f"Unvoiced: {title}",

@@ -1,4 +1,4 @@
-"""LICENSES.txt: the licences of what an app ships, with their texts."""
+"""LICENSES.txt: the licences of all parts of an app, with their texts."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ vendor/ort*: {RUNTIME_PACKAGE}, Copyright Microsoft Corporation, MIT License (te
 model/words.bin, where it is there: frequencies of English words from symspellpy, MIT License (third
 text below), which are W. Garbe's SymSpell, of Google Books Ngram data (CC BY 3.0) and SCOWL.
 
-model/network.onnx: trained with Unvoiced; its licence is that of whoever trained it.
+model/network.onnx: trained with Unvoiced; its licence is its owner's choice.
 
-The notices of what both libraries are built with come last, as their Python packages carry them.
-What they state on figures of use concerns later versions of MediaPipe: {VISION_PACKAGE}
+The notices of the parts of both libraries come last, as their Python packages carry them.
+Their statements on figures of use concern later versions of MediaPipe: {VISION_PACKAGE}
 sends none.
 
 {RULE}

@@ -62,7 +62,7 @@ def render_index(
         note: on the model, for visitors.
         has_words: words are suggested.
         teaching: the panel in which a visitor teaches the model, as HTML; empty for none.
-        size: what the app takes, in words.
+        size: of the app, in words.
         policy: the content security policy.
         head: links or styles.
         scripts: the elements that start the app.

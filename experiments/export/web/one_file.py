@@ -14,8 +14,8 @@ from experiments.export.web.icons import draw_icon
 from experiments.export.web.licenses import LICENSE_FILE, write_licenses
 from experiments.export.web.markup import CLASSIC_SCRIPTS, read_web_file, render_index
 
-# A page of file:// has no origin, so that 'self' would allow nothing: only this file's own scripts
-# and what they unpack.
+# A page of file:// has no origin, so that 'self' would allow nothing: only this file's scripts
+# and their unpacked parts.
 POLICY = (
     "default-src 'none'; script-src {scripts} blob: 'wasm-unsafe-eval'; worker-src blob:; "
     "connect-src blob:; img-src blob: data:; media-src blob:; style-src {styles}; "

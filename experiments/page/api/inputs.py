@@ -1,4 +1,4 @@
-"""The messages of one stream: what each of them does with the engine."""
+"""The messages of one stream, and their effects on the engine."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class StreamInput:
         return engine.push(decode_frame(content, seconds), seconds)
 
     def _obey(self, engine: Engine, message: Message) -> list[Event]:
-        """Do what a message asks for, and return the events."""
+        """Apply a message to the engine, and return the events."""
         if isinstance(message, SamplesMessage):
             return push_samples(engine, to_array(message.samples))
         if isinstance(message, EndMessage):
@@ -92,7 +92,7 @@ def parse_message(text: str) -> Message:
     """Return a text message.
 
     Raises:
-        ValueError: it is too large, or none of the known messages.
+        ValueError: it is too large, or no known message.
     """
     if len(text) > MAX_TEXT_BYTES:
         raise ValueError(f"The message is larger than {MAX_TEXT_BYTES // 1024} kB.")
@@ -135,7 +135,7 @@ def push_samples(engine: Engine, samples: np.ndarray) -> list[Event]:
 
 
 def describe_answer(engine: Engine, events: list[Event]) -> dict[str, Any]:
-    """Return what a message changed, as ``StreamAnswer`` describes it."""
+    """Return the changes of a message, as ``StreamAnswer`` describes them."""
     top = engine.top
     return StreamAnswer(
         events=describe_events(events),  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What programs send and get, as schemas."""
+"""Schemas of requests and answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Answer(Strict):
 
 
 class ModelFacts(Strict):
-    """What the model reads."""
+    """The facts of the model and its inputs."""
 
     task: str = Field(description="asl, lipread, vsr or emg")
     classes: list[str] = Field(description="the possible answers; empty for open text")
@@ -43,12 +43,12 @@ class ModelFacts(Strict):
 
 
 class ReadAnswer(Strict):
-    """What was read in a recording."""
+    """The reading of a recording."""
 
     label: str | None = Field(description="the likeliest answer; null if there is none")
     probability: float | None
     top: list[Answer] = Field(description="the three likeliest answers at the end")
-    text: str = Field(description="what was read; empty below the threshold")
+    text: str = Field(description="the label; empty below the threshold")
     note: str = Field(description="how the file was read")
 
 
@@ -138,7 +138,7 @@ class EventMessage(Strict):
 
 
 class StreamAnswer(Strict):
-    """What one message changed."""
+    """The changes of one message."""
 
     type: Literal["answer"] = "answer"
     events: list[EventMessage]

@@ -75,7 +75,7 @@ def add_stream_route(
 def make_stream_engine(
     recognizer: Recognizer, writing: PageWriting, settings: dict[str, Any], reader: dict[str, Any]
 ) -> partial[Engine]:
-    """Return what makes the engine of a connection."""
+    """Return the constructor of a connection's engine."""
     if recognizer.spec.has_camera:
         return writing.make_engine(recognizer, None, settings)
     settings = {name: value for name, value in settings.items() if name not in SOURCE_SETTINGS}
@@ -149,5 +149,5 @@ class Connection:
         try:
             with fail_after(self.pool.idle_s):
                 await self.socket.send_json(answer)
-        except TimeoutError as error:  # the program does not read what it gets
+        except TimeoutError as error:  # the program does not read its answers
             raise WebSocketDisconnect(POLICY) from error

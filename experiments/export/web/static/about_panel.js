@@ -1,4 +1,4 @@
-// "About this app": its licences, and what this visit measured.
+// "About this app": its licences, and the measurements of this visit.
 import { element } from "./dom.js";
 
 const LICENSES = "LICENSES.txt";
@@ -20,7 +20,7 @@ export function linkLicenses(parts) {
 }
 
 /**
- * Show how long the start took, what was fetched and what the models take.
+ * Show the duration of the start, the fetched files and the memory of the models.
  * @param {import("./worker_answerer.js").WorkerClient} client
  * @param {boolean} isOneFile nothing is fetched
  */
@@ -32,5 +32,5 @@ export async function showVisit(client, isOneFile) {
   const { used, fetched } = countBytes([...own, ...entries]);
   const files = isOneFile ? "" : `${formatMb(used)} of files, of which ${formatMb(fetched)} came over the network; `;
   element("visit").textContent = `This visit: ready after ${startS} seconds; ${files}` +
-    `${formatMb(memory)} of memory for the libraries and models, beside that of any page with a camera.`;
+    `${formatMb(memory)} of memory for the libraries and models, in addition to that of any page with a camera.`;
 }

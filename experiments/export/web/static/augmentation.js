@@ -2,7 +2,7 @@
 import { roundEven } from "./images.js";
 
 /**
- * Return which frame each frame of a copy is; what is missing at the ends is mirrored.
+ * Return which frame each frame of a copy is; the ends are padded with mirrored frames.
  * @param {number} length of the recording, frames
  * @param {number} shift to later frames, as a share of the length
  * @param {number} speed 1 keeps it; above 1 is faster

@@ -6,7 +6,7 @@ import { showImage } from "./reading_view.js";
 const SHOWN_FRAMES = 5;  // every so many images of a clip are shown
 const MIN_ELAPSED_S = 1;  // before an end is estimated
 
-/** Return what a text says, as a sentence. */
+/** Return a text as a sentence. */
 const describeText = (text) => (text ? `It reads ${text}.` : "It has read nothing so far.");
 
 /** Shows how much of a clip was read, and when it will end. */

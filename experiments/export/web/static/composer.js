@@ -11,7 +11,7 @@ const tables = new WeakMap();  // of the words of each list, which composers sha
 /** Suggests words for signs that were held one after another. */
 export class TextComposer {
   /**
-   * @param {string[]} labels what the probabilities stand for
+   * @param {string[]} labels of the probabilities
    * @param {import("./language.js").LanguageModel} language
    * @param {number[][] | null} confusions counts of a test, true labels in rows
    * @param {string[]} [phrases] suggested while their beginning is spelled
@@ -77,7 +77,7 @@ export class TextComposer {
     Object.assign(this, { holds: [...holds], spans: [...spans], spelled });
   }
 
-  /** Return the likeliest texts: what is spelled, words that begin so, and quick phrases. */
+  /** Return the likeliest texts: corrections, completions and quick phrases. */
   propose(most, previous) {
     const spelled = this.suggest(most, previous), longer = [...this.complete(most, previous), ...this.matchPhrases(most)];
     const best = Math.max(-Infinity, ...longer.map(({ score }) => score));

@@ -17,7 +17,7 @@ async function openImage(file) {
   return image;
 }
 
-/** Show what is read: the text, and the likeliest labels. */
+/** Show the reading: the text, and the likeliest labels. */
 function showAnswer(text, top) {
   element("file-result").hidden = !text;
   element("file-text").textContent = text;

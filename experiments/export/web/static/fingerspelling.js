@@ -100,7 +100,7 @@ export class FingerspellingStream {
     return this.hand && this.hand.landmarks;
   }
 
-  /** Return what captures signs for a lesson, of what track returns. */
+  /** Return the capturer of a lesson's signs; it takes the results of track. */
   createCapturer() {
     return new HoldCapturer(this.numFrames);
   }

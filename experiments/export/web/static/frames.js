@@ -1,4 +1,4 @@
-// Frames of the camera on one canvas. Chromium keeps what it draws of a video in a cache of 500 MB, so
+// Frames of the camera on one canvas. Chromium keeps drawn frames of a video in a cache of 500 MB, so
 // that pixels are copied instead, where the browser can convert them.
 
 /** Return whether the pixels of a frame are those that are shown, neither turned nor stretched. */

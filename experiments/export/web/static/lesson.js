@@ -24,7 +24,7 @@ export class Lesson {
     this.durations = [];  // of the classes so far, seconds
   }
 
-  /** Read what the capturer takes of an image; return whether it completes a recording. */
+  /** Capture an image; return whether it completes a recording. */
   async push(seen, seconds) {
     const nowS = this.clock.advance(seconds);
     if (this.isDone) return false;
@@ -76,7 +76,7 @@ export class Lesson {
     return this.index >= this.labels.length;
   }
 
-  /** What is asked for now. */
+  /** The current prompt. */
   get progress() {
     const countdownS = this.begunS === null ? READY_S : Math.max(0, this.captureS - (this.clock.nowS ?? 0));
     const isReady = this.shot === 0 && countdownS > 0;

@@ -54,7 +54,7 @@ export class LipStream {
     return image;
   }
 
-  /** Return what captures words for a lesson, of what track returns. */
+  /** Return the capturer of a lesson's words; it takes the results of track. */
   createCapturer() {
     return new WordCapturer(this.openAnother());
   }
@@ -133,7 +133,7 @@ export class LipStream {
     return this.segmenter.findSegments(this.baseline.subtract(motion, numNew, fps, noise), fps);
   }
 
-  /** Return the start of the speech, perhaps before the crops, never in speech read before. */
+  /** Return the start of the speech: maybe before the crops, never in earlier speech. */
   findSpeechStart(firstS) {
     if (this.speech && firstS <= this.speech[1]) return this.speech[0];
     this.peaks = null;

@@ -1,5 +1,5 @@
 // The facts about a model in model/about.json, and their checks: unvoiced/metadata.py. The file is
-// data that anyone may have written: what passes here has known types and bounded sizes.
+// data that anyone may have written: accepted data have known types and bounded sizes.
 
 const MAX_CLASSES = 10_000, MAX_NAME = 1000, MAX_TEXT = 100_000;
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
@@ -35,7 +35,7 @@ const FACT_CHECKS = {
   confusions: optional(isListOf(isListOf(isWhole(0, 1e9), 0, 128), 0, 128)),
 };
 
-/** The checks of what the export adds. */
+/** The checks of the export's additions. */
 const APP_CHECKS = {
   format: isWhole(1, 1),
   stream: isWord,

@@ -78,7 +78,7 @@ function interpolateFrame({ frames }, place) {
   return share ? frames[low].map((value, n) => value * (1 - share) + next[n] * share) : frames[low];
 }
 
-/** Return the root mean square, in the centre, of what neither light nor a moving head explains. */
+/** Return the root mean square, in the centre, of changes that neither light nor a moving head explain. */
 function measureChange(earlier, later, cells) {
   const change = Float64Array.from(later, (value, n) => value - earlier[n]);
   const mean = Float64Array.from(later, (value, n) => (value + earlier[n]) / 2);

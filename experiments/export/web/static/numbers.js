@@ -1,4 +1,4 @@
-// What NumPy computes for unvoiced/: statistics of lists of numbers.
+// Statistics of lists of numbers, as NumPy computes them for unvoiced/.
 
 const ascending = (a, b) => a - b;
 

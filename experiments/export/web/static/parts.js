@@ -1,4 +1,4 @@
-// The files of the app: beside the page, or packed into the one file that was opened. A classic
+// The files of the app: next to the page, or packed into the one file that was opened. A classic
 // script, for the page and the worker.
 (() => {
   "use strict";
@@ -35,7 +35,7 @@
       this.addresses = {};
     }
 
-    /** Return the parts of this document: those that are packed in it, or the files beside it. */
+    /** Return the parts of this document: those that are packed in it, or the files next to it. */
     static async ofDocument() {
       const packed = [...document.querySelectorAll("script[data-part]")];
       if (!packed.length) return new Parts(null);

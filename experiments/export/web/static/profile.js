@@ -91,7 +91,7 @@ export class Profile {
     return Float64Array.from(this.answered, (n) => (n < this.numKnown ? logProbabilities[n] : this.newClassPrior));
   }
 
-  /** Return what the model's own answers lack, times the scale, (N, answers). */
+  /** Return the errors of the model's own answers, times the scale, (N, answers). */
   computeResiduals() {
     const { answered, numKnown } = this;
     return Float64Array.from({ length: this.size * answered.length }, (_, place) => {
@@ -149,7 +149,7 @@ export class Profile {
 }
 
 /**
- * Return the profile of a person from what a model makes of their recordings.
+ * Return the profile of a person from a model's outputs on their recordings.
  * @param {{task: string, model: string, classes: string[]}} model
  * @param {{label: string, logProbabilities: Float32Array[], embeddings: Float32Array[]}[]} shots rows of each recording
  * @param {boolean} onlyTaught answers are the labels of the recordings alone

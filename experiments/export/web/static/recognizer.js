@@ -16,7 +16,7 @@ export function logSoftmax(logits) {
 }
 
 const RUNTIME = "vendor/ort-wasm-simd-threaded.wasm";
-const OTHER_INPUTS = "model/network.onnx does not read what model/about.json states. Export the app again.";
+const OTHER_INPUTS = "model/network.onnx has other inputs than model/about.json states. Export the app again.";
 
 /** An exported network, run by ONNX Runtime. */
 export class Recognizer {

@@ -1,4 +1,4 @@
-// What the app needs of a browser.
+// Requirements on the browser.
 
 const NEEDED = ["Worker", "OffscreenCanvas", "createImageBitmap", "WebAssembly", "DecompressionStream"];
 // A module whose only function uses a vector of 128 bits.

@@ -1,7 +1,7 @@
 // Snapshots of a video, for the worker.
 
 /**
- * Return what a video shows; the worker closes it, and makes it smaller where a browser gives frames.
+ * Return the current frame of a video; the worker closes it, and shrinks it where a browser gives frames.
  * @param {HTMLVideoElement | HTMLCanvasElement} source
  * @param {number} maxSide pixels of the longer side
  * @returns {VideoFrame | Promise<ImageBitmap>}

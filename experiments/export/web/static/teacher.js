@@ -21,7 +21,7 @@ export class Teacher {
   /** Use a person's profile, the bytes of a file, from the next session on; return it in words. */
   async useProfile(bytes) {
     const profile = await parseProfile(bytes), { recognizer } = this.engine, { about } = recognizer;
-    if (profile.task !== about.task) throw new Error(`The profile is of task ${profile.task}, and the model of task ${about.task}.`);
+    if (profile.task !== about.task) throw new Error(`The profile belongs to task ${profile.task}, and the model to task ${about.task}.`);
     if (!recognizer.canBeTaught) throw new Error(NO_EMBEDDING);
     const known = profile.classes.slice(0, profile.numKnown);
     if (profile.model !== about.fingerprint || known.join("\n") !== about.classes.join("\n")) throw new Error(OTHER_MODEL);
@@ -44,7 +44,7 @@ export class Teacher {
     return this.lesson.progress;
   }
 
-  /** Read an image; return what is asked for, with the recording that it completes. */
+  /** Read an image; return the prompt, with the recording that it completes. */
   async readFrame(image, seconds) {
     const lesson = this.requireLesson(), isCaptured = await lesson.push(this.engine.stream.track(image), seconds);
     return isCaptured ? { ...lesson.progress, captured: await describeCaptured(lesson.captured) } : lesson.progress;

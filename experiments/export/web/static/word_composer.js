@@ -5,9 +5,9 @@ import { isSameList } from "./composer.js";
 const CANDIDATES = 8, MAX_WORDS = 24, MIN_PROBABILITY = 1e-6;
 const MAX_BEHIND = 7;  // a text whose score is this far below that of another is not offered
 
-/** Suggests what a sequence of words may have been. */
+/** Suggests corrections of a sequence of words. */
 export class WordComposer {
-  /** @param {string[]} labels what the probabilities stand for */
+  /** @param {string[]} labels of the probabilities */
   constructor(labels) {
     this.useLabels(labels);
   }
@@ -67,7 +67,7 @@ export class WordComposer {
     this.written = state.written;
   }
 
-  /** Return the likeliest texts that differ from what is written, best first. */
+  /** Return the likeliest texts that differ from the written one, best first. */
   propose(most) {
     if (!this.places.length) return [];
     const found = this.rankTexts(most + 1), least = found[0].score - MAX_BEHIND;

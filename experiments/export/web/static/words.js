@@ -43,7 +43,7 @@ export class WordCapturer {
   }
 }
 
-/** Return mouths of a word beside each other. */
+/** Return mouths of a word side by side. */
 function drawStrip(crops, [height, width]) {
   const count = Math.min(crops.length, STRIP_IMAGES), canvas = new OffscreenCanvas(count * width, height);
   const context = canvas.getContext("2d", { alpha: false });

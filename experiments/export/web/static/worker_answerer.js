@@ -98,7 +98,7 @@ class WorkerProfile {
     this.stored = null;  // what this browser kept last, as far as this tab knows
   }
 
-  /** Use the profile of an earlier visit; return its file and what it holds, null for none. */
+  /** Use the profile of an earlier visit; return its file and content, null for none. */
   restore() {
     this.restoring ??= this.findStored();
     return this.restoring;

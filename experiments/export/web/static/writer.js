@@ -1,11 +1,11 @@
-// The text of a stream: what was read, suggestions for it, and a history to take steps back:
+// The text of a stream, with suggestions and a history for undo:
 // unvoiced/writing/writer.py.
 import { isSameList } from "./composer.js";
 import { PAUSE_LABEL, TextBuffer } from "./decisions.js";
 
 const MAX_UNDO = 200, MAX_SUGGESTIONS = 3;
 
-/** Writes letters or words, and suggests what they may mean. Only accept replaces what is written. */
+/** Writes letters or words, and suggests corrections. Only accept replaces written text. */
 export class TextWriter {
   /** @param {boolean} isJoined labels are letters; otherwise words, with a space between them */
   constructor(isJoined) {
@@ -25,7 +25,7 @@ export class TextWriter {
     return this.text.slice(this.text.length - (this.composer?.spelled.length ?? 0));
   }
 
-  /** Up to three texts for what is being spelled or read, the likeliest first. */
+  /** Up to three suggestions for the current word, the likeliest first. */
   get suggestions() {
     this.cachedSuggestions ??= this.findSuggestions();
     return this.cachedSuggestions;
@@ -45,7 +45,7 @@ export class TextWriter {
     if (this.composer) this.compose(this.composer, label, probabilities, classes);
   }
 
-  /** Replace what is being spelled or read by a suggestion; return whether it is offered. */
+  /** Replace the current word by a suggestion; return whether it is offered. */
   accept(text) {
     if (!this.composer || !this.suggestions.includes(text)) return false;
     this.keepStep();

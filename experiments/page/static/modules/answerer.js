@@ -1,4 +1,4 @@
-// What the panels ask for, whoever answers: the server of stage=serve, or a worker of the web app.
+// Requests of the panels; the server of stage=serve or a worker of the web app answers them.
 
 /**
  * @typedef {Object} TextState

@@ -6,7 +6,7 @@ const FRAME_TIMEOUT_MS = 3000;
 const INSECURE_PAGE = "Browsers give a camera only to pages at https:// or on this machine (http://127.0.0.1). Read an image or clip instead.";
 /** @type {Object<string, string>} */
 const CAMERA_ERRORS = {
-  NotAllowedError: "The browser may not use the camera. Allow it beside the address above, then press Start again.",
+  NotAllowedError: "The browser may not use the camera. Allow it next to the address above, then press Start again.",
   NotFoundError: "No camera was found. Plug one in, then press Start again; or read an image or clip instead.",
   OverconstrainedError: "That camera is no longer there. Choose another one, then press Start again.",
   NotReadableError: "The camera cannot be read: another program may be using it. Close that, then press Start again.",

@@ -1,4 +1,4 @@
-// The self-test: what is wrong with the camera's image, and what to do about it.
+// The self-test: problems of the camera's image, and their remedies.
 
 import { explainError } from "./cameras.js";
 import { element, wait } from "./dom.js";

@@ -1,4 +1,4 @@
-// Corrections: what was read wrongly, with the right label.
+// Corrections: wrong answers with their right labels.
 
 import { saveFile, showSentence } from "./dom.js";
 

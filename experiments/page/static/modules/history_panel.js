@@ -13,7 +13,7 @@ export function startHistoryPanel(hooks) {
   /** @type {string[]} */
   let sentences = [];
 
-  /** Note a sentence; one that goes on with the last one replaces it. */
+  /** Note a sentence; one that continues the last one replaces it. */
   function add(/** @type {string} */ text) {
     const sentence = text.trim(), last = sentences.at(-1);
     if (!sentence || sentence === last) return;

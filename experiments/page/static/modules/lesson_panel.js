@@ -118,7 +118,7 @@ export function startLessonPanel(answerer, hooks) {
     if (element("teach-video")) view.close();
   }
 
-  /** Keep what was captured, since the camera of another tab starts or this one is lost. */
+  /** Keep the captures, since the camera of another tab starts or this one is lost. */
   async function keep() {
     if (isRunning) await finish(); else close();
   }

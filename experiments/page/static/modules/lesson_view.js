@@ -1,4 +1,4 @@
-// The display of a lesson: what is asked for, what was captured, and how far it is.
+// The display of a lesson: its prompt, its captures and its progress.
 
 import { element } from "./dom.js";
 import { speak, stopSpeaking } from "./speech.js";

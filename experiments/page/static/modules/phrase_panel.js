@@ -7,7 +7,7 @@ const STORED_NAME = "texts", MAX_WORDS = 500, MAX_PHRASES = 100, MAX_CHARACTERS 
 const NOT_STORED = "This browser keeps nothing, so they last until you close this page.";
 
 /**
- * Return the texts of a list, without what does not belong there.
+ * Return the texts of a list, without invalid ones.
  * @param {any} texts
  * @param {number} most
  * @returns {string[]}

@@ -25,7 +25,7 @@ export function startProfilePanel(answerer, hooks) {
   function setProfile(/** @type {Blob | null} */ newFile, /** @type {string} */ text, hasFile = false) {
     file = newFile;
     isSaved = hasFile || !newFile || Boolean(answerer.profile.isKept);
-    hooks.onChange();  // the camera goes on with the profile when it is started again
+    hooks.onChange();  // the camera uses the profile when it is started again
     show(text ? describe(text) : NO_PROFILE);
   }
 

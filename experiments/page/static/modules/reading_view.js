@@ -31,7 +31,7 @@ export function showBars(list, top) {
 }
 
 /**
- * Show an image; a bitmap is drawn into a canvas beside it.
+ * Show an image; a bitmap is drawn into a canvas next to it.
  * @param {HTMLImageElement} view
  * @param {string | ImageBitmap | null} image
  */

@@ -42,7 +42,7 @@ export function speak(text) {
   return "";
 }
 
-/** End what is being spoken. */
+/** Stop the speech. */
 export function stopSpeaking() {
   window.speechSynthesis?.cancel();
 }

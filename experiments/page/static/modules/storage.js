@@ -1,10 +1,10 @@
-// What this browser keeps for the visitor.
+// Data that this browser keeps for the visitor.
 
 const PREFIX = "unvoiced.";
 
 /**
  * @param {string} name
- * @returns {any} what was stored; null for nothing
+ * @returns {any} the stored value; null for none
  */
 export function loadValue(name) {
   try {

@@ -1,4 +1,4 @@
-// Suggestions for what is being spelled. A suggestion that stays keeps its button, nothing changes
+// Suggestions for the current word. A suggestion that stays keeps its button, nothing changes
 // under a pointer or below the keyboard's focus, and a press on a button that has just changed is
 // ignored: it was meant for another text.
 

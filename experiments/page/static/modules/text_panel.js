@@ -1,4 +1,4 @@
-// The text and what is done with it: suggestions, keys, speaking, copying, the history.
+// The text and its actions: suggestions, keys, speaking, copying, the history.
 
 import { explainError } from "./cameras.js";
 import { copyText } from "./clipboard.js";
@@ -47,7 +47,7 @@ export function startTextPanel(answerer) {
     suggestions.show([]);
   }
 
-  /** Show what a button changed in the session's text; return whether it did. */
+  /** Show the change of the session's text by a button; return whether there was one. */
   async function change(/** @type {Promise<import("./answerer.js").TextState>} */ answer) {
     try {
       showError("");

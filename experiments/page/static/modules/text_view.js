@@ -14,7 +14,7 @@ export class TextView {
   /**
    * Show the text of the session.
    * @param {string} text
-   * @returns {string} what was added at its end; empty after a change
+   * @returns {string} the text added at its end; empty after a change
    */
   update(text) {
     if (text === this.sessionText) return "";

@@ -510,7 +510,7 @@ FAILURES = {
     "hand": "hand_landmarker.task, or MediaPipe's library in vendor/, is damaged",
     "library": "ort-wasm-simd-threaded.wasm is missing",
     "shape": "another number of hands",
-    "lips": "does not read what model/about.json states",
+    "lips": "has other inputs than model/about.json states",
 }
 
 
