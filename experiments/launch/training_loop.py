@@ -18,10 +18,11 @@ from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
+from torch.optim import Optimizer
 
 from modules.base import Batch, TaskModule
 
-KNOWN_VERSION = "2.6."  # of Lightning's loop, which this one follows
+KNOWN_VERSIONS = ("2.6.4", "2.6.5", "2.6.6")  # of Lightning's loop, which this one follows
 HOOKS = (
     *("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward"),
     *("on_before_optimizer_step", "on_train_batch_end"),
@@ -31,17 +32,18 @@ OWN_STEPS = ("training_step", "optimizer_step", "backward", "clip_gradients")
 
 
 def use_lean_loop(trainer: L.Trainer) -> None:
-    """Give the trainer a ``LeanEpochLoop``, where it is Lightning's own of a known version."""
+    """Give the trainer a ``LeanEpochLoop``, where it has Lightning's own of a known version."""
     loop = trainer.fit_loop.epoch_loop
-    if L.__version__.startswith(KNOWN_VERSION) and type(loop) is _TrainingEpochLoop:
+    if L.__version__ in KNOWN_VERSIONS and type(loop) is _TrainingEpochLoop:
         trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, loop.min_steps, loop.max_steps)
 
 
 class LeanEpochLoop(_TrainingEpochLoop):
     """Lightning's loop over the batches of an epoch, with a short path for the usual case.
 
-    The short path is one device, one batch per optimizer step, no gradient scaler, no profiler,
-    and no module that replaces Lightning's optimization; all else takes Lightning's own path.
+    The short path is one device, one batch per optimizer step, no gradient scaler, no profiler, an
+    optimizer of PyTorch that takes no closure, and no module that replaces Lightning's
+    optimization; all else takes Lightning's own path.
     """
 
     _is_lean = False
@@ -77,6 +79,7 @@ class LeanEpochLoop(_TrainingEpochLoop):
         if self._call_hooks("on_train_batch_start", batch, index) == -1:
             progress.increment_by(0, is_last_batch=True)
             progress.increment_processed()
+            self._step_schedulers()
             raise StopIteration
         progress.increment_started()
         loss = self._train_step(batch, index)
@@ -166,7 +169,7 @@ def can_be_lean(trainer: L.Trainer) -> bool:
     return (
         isinstance(module, TaskModule)
         and module.automatic_optimization
-        and all(getattr(type(module), n) is getattr(TaskModule, n) for n in OWN_STEPS)
+        and not any(_is_replaced(module, name) for name in OWN_STEPS)
         and type(trainer.strategy) is SingleDeviceStrategy
         and type(precision) in (Precision, MixedPrecision)
         and getattr(precision, "scaler", None) is None
@@ -177,17 +180,30 @@ def can_be_lean(trainer: L.Trainer) -> bool:
         and not trainer.fast_dev_run
         and not any(_steps_by_metric(config) for config in trainer.lr_scheduler_configs)
         and len(trainer.optimizers) == 1
-        and _steps_without_closure(trainer.optimizers[0])
+        and _may_step_after_backward(trainer.optimizers[0])
     )
+
+
+def _is_replaced(module: TaskModule, name: str) -> bool:
+    return name in vars(module) or getattr(type(module), name) is not getattr(TaskModule, name)
 
 
 def _steps_by_metric(config: Any) -> bool:
     return config.interval == "step" and config.reduce_on_plateau
 
 
-def _steps_without_closure(optimizer: Any) -> bool:
+def _may_step_after_backward(optimizer: Optimizer) -> bool:
+    """Return whether a step without a closure has the same effect as one that is given it.
+
+    Optimizers of other packages may use the closure though it is optional, and hooks before a step
+    run before the closure.
+    """
     closure = inspect.signature(optimizer.step).parameters.get("closure")
-    return closure is None or closure.default is None
+    return (
+        optimizer.step.__module__.startswith("torch.optim.")
+        and (closure is None or closure.default is None)
+        and not optimizer._optimizer_step_pre_hooks
+    )
 
 
 def _list_overridden(
