@@ -1,4 +1,4 @@
-"""Former names of arguments and attributes, accepted with a warning for one version."""
+"""Former names of functions, arguments and attributes, accepted with a warning for one version."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ def rename_arguments(**renamed: str) -> Callable[[Callable[..., Any]], Callable[
         return call
 
     return decorate
+
+
+def former_function(old: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls ``function``, and warns that it was called ``old``."""
+
+    @wraps(function)
+    def call_renamed(*args: Any, **kwargs: Any) -> Any:
+        _warn_renamed(f"the function {old}", function.__name__)
+        return function(*args, **kwargs)
+
+    return call_renamed
 
 
 def former_name(new: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Self
 
 import numpy as np
 
+from unvoiced.deprecations import former_function
 from unvoiced.writing.personal import check_words
 
 WORD_LIST = "frequency_dictionary_en_82_765.txt"
@@ -108,7 +109,7 @@ class LanguageModel:
         return self._log_counts[word]
 
 
-def english(personal: Sequence[str] = ()) -> LanguageModel:
+def build_english(personal: Sequence[str] = ()) -> LanguageModel:
     """Return a model of English with personal words.
 
     Raises:
@@ -116,6 +117,9 @@ def english(personal: Sequence[str] = ()) -> LanguageModel:
     """
     base = _read_english()
     return base.with_personal(personal) if personal else base
+
+
+english = former_function("english", build_english)
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ from experiments.launch.console import logger, silence_lightning
 from experiments.reports.answers import collect_answers
 from experiments.reports.markdown import format_plain_table
 from unvoiced.composer import LETTERS, TextComposer, list_missing_letters
-from unvoiced.language import english
+from unvoiced.language import build_english
 from unvoiced.text import spreadsheet_cells
 from unvoiced.writing.personal import fold_letters
 
@@ -89,7 +89,7 @@ def measure_phrases(
 
 def build_composers(frames: SpelledFrames, has_errors: bool) -> dict[str, TextComposer]:
     """Return a composer for each person, with the confusions of all others or none."""
-    language, composers = english(), {}
+    language, composers = build_english(), {}
     for person in frames.names:
         others = frames.list_others(person)
         counts = frames.count_confusions(others) if has_errors and others else None
@@ -138,7 +138,7 @@ def score_phrases(written: list[SpelledPhrase]) -> dict[str, float]:
 
 def describe_names(frames: SpelledFrames, seed: int) -> str:
     """Return how names that are in no list are written, and how they are suggested once listed."""
-    listed, unlisted = english(NAMES), english()
+    listed, unlisted = build_english(NAMES), build_english()
     changed = suggested = spelled_right = 0
     for number, name in enumerate(NAMES):
         person, rng = frames.names[number % len(frames.names)], [seed, number]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unvoiced.composer import TextComposer
-from unvoiced.language import LanguageModel, english
+from unvoiced.language import LanguageModel, build_english
 
 LABELS = [*string.ascii_uppercase, "del", "nothing", "space"]
 WORDS = ["hello", "world", "held", "help", "water", "later", "matter", "i", "a", "need", "the"]
@@ -18,7 +18,7 @@ WORDS = ["hello", "world", "held", "help", "water", "later", "matter", "i", "a",
 
 @pytest.fixture(scope="module")
 def language() -> LanguageModel:
-    return english(personal=["Xqvara"])
+    return build_english(personal=["Xqvara"])
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Former names of the library's arguments and attributes work with a warning."""
+"""Former names of the library's functions, arguments and attributes work with a warning."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 from tests.helpers.streams import HandNetwork, LipNetwork
 from unvoiced import Engine, Recognizer
+from unvoiced.language import build_english, english
 
 
 def test_former_attributes_warn() -> None:
@@ -27,6 +28,11 @@ def test_former_arguments_warn() -> None:
         engine = Engine(Recognizer(HandNetwork()), ready=True, hold_s=0.0)
     with pytest.warns(DeprecationWarning, match="is called stream now"):
         assert engine.part is engine.stream
+
+
+def test_former_functions_warn() -> None:
+    with pytest.warns(DeprecationWarning, match="english is called build_english now"):
+        assert english() is build_english()
 
 
 def test_metadata_are_read_under_their_former_names() -> None:

@@ -157,7 +157,7 @@ class HoldDetector:
         assert self._mean is not None
         return [self._release(self._mean, labels, seconds)]
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Forget all probabilities so far, such as when the classes are others."""
         self._mean, self._candidate, self._current = None, (-1, 0.0), -1
 

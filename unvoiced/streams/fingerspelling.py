@@ -104,7 +104,7 @@ class FingerspellingStream:
         if self._classes is self.recognizer.classes:
             return []
         events = self.detector.end(self.labels, seconds)
-        self.detector.forget()
+        self.detector.reset()
         self._list_labels()
         return events
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from unvoiced.composer import TextComposer, list_missing_letters
-from unvoiced.language import LanguageModel, english
+from unvoiced.language import LanguageModel, build_english
 from unvoiced.recognizer import Recognizer
 from unvoiced.writing.base import Composer
 from unvoiced.writing.word_composer import DEFAULT_WEIGHT, WordComposer
@@ -56,7 +56,7 @@ def build_composer(
         raise ValueError(reason)
     if not recognizer.spec.has_joined_labels:
         return _build_word_composer(recognizer, [*words, *phrases], language)
-    language, words = english() if language is None else language, list(words)
+    language, words = build_english() if language is None else language, list(words)
     language = language.with_personal(words) if words else language
     confusions = _read_confusions(recognizer)
     return TextComposer(recognizer.classes, language, confusions, phrases)

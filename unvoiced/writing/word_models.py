@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
 
-from unvoiced.language import LanguageModel, english
+from unvoiced.language import LanguageModel, build_english
 from unvoiced.plain_data import check_choice, require_fact
 from unvoiced.writing.ngrams import END, START, NgramModel, WordBeginnings, check_ngrams
 
@@ -47,7 +47,7 @@ class EnglishWords:
     kind, order = "english", 2
 
     def __init__(self, language: LanguageModel | None = None) -> None:
-        self.language = english() if language is None else language
+        self.language = build_english() if language is None else language
         words = sorted(self.language.list_words())
         scores = [self.language.score_word(word) for word in words]
         self._beginnings = WordBeginnings(words, scores)

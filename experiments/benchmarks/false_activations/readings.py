@@ -41,7 +41,7 @@ class CachedNetwork:
             self._answers[key] = self.network(*inputs)
         return self._answers[key]
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Forget all answers."""
         self._answers.clear()
 
@@ -81,7 +81,7 @@ def count_answers(
     for stream in streams:
         events = read_stream(recognizer, stream, settings, thresholds)
         counts = np.array([_count(one, stream.words) for one in events])
-        network.forget()
+        network.reset()
         yield StreamCounts(stream, stream.duration_s, *counts.T)
     recognizer.network = network.network
 

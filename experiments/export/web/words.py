@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from unvoiced.language import LanguageModel, english
+from unvoiced.language import LanguageModel, build_english
 from unvoiced.writing.personal import MAX_WORD_LETTERS
 
 WORDS_FORMAT = 1
@@ -39,7 +39,7 @@ def quantize_language(language: LanguageModel) -> LanguageModel:
 @lru_cache(maxsize=1)
 def pack_english() -> bytes:
     """Return the content of words.bin for English."""
-    return pack_words(quantize_language(english()))
+    return pack_words(quantize_language(build_english()))
 
 
 def pack_words(language: LanguageModel) -> bytes:

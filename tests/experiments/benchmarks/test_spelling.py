@@ -15,7 +15,7 @@ from experiments.benchmarks.spelling import (
     describe_names,
     measure_phrases,
 )
-from unvoiced.language import english
+from unvoiced.language import build_english
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_letter_that_nobody_showed_is_named(frames: SpelledFrames) -> None:
 
 
 def test_phrases_are_of_known_words_and_names_of_unknown_ones() -> None:
-    language = english()
+    language = build_english()
     assert len(PHRASES) == len(set(PHRASES)) > 200
     assert all(word in language for phrase in PHRASES for word in phrase.split())
     assert not any(name.lower() in language for name in NAMES)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unvoiced.language import english
+from unvoiced.language import build_english
 from unvoiced.writing.personal import (
     MAX_FILE_BYTES,
     MAX_PHRASES,
@@ -41,7 +41,7 @@ def test_words_that_cannot_be_spelled_are_refused(words: list[str], message: str
     with pytest.raises(ValueError, match=message):
         check_words(words)
     with pytest.raises(ValueError, match=message):
-        english(words)
+        build_english(words)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_lists_are_read_line_by_line(tmp_path: Path) -> None:
 
 
 def test_people_share_the_list_but_not_their_words() -> None:
-    first, second = english(["Mira"]), english()
+    first, second = build_english(["Mira"]), build_english()
     assert first.base is second.base and first.counts is second.counts
     assert "mira" in first and "mira" not in second.personal
     assert first.write_words(["i", "am", "mira"]) == "I am Mira"

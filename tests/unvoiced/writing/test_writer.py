@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unvoiced.composer import TextComposer
-from unvoiced.language import LanguageModel, english
+from unvoiced.language import LanguageModel, build_english
 from unvoiced.writing.ngrams import NgramModel
 from unvoiced.writing.word_composer import WordComposer
 from unvoiced.writing.writer import TextWriter
@@ -36,7 +36,7 @@ def hold(writer: TextWriter, letters: str) -> None:
 
 
 def test_a_suggestion_replaces_the_word_that_is_spelled() -> None:
-    writer = make_writer(english())
+    writer = make_writer(build_english())
     hold(writer, "helo")
     assert writer.text == writer.spelled == "HELO" and writer.suggestions[0] == "hello"
     assert writer.accept() and writer.text == "hello " and writer.suggestions == ()

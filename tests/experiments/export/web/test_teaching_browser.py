@@ -27,7 +27,7 @@ from tests.helpers.profiles import (
 )
 from tests.helpers.web_apps import make_source, serve_folder, skip_without_libraries
 from unvoiced import Recognizer, TextComposer, profile_file
-from unvoiced.language import english
+from unvoiced.language import build_english
 from unvoiced.profile import Profile
 from unvoiced.writing.writer import TextWriter
 
@@ -287,7 +287,7 @@ def write_in_python(case: dict[str, Any], language: Any) -> list[tuple[str, list
 
 
 def test_the_same_probabilities_give_the_same_suggestions(modules) -> None:
-    language, cases, expected = quantize_language(english()), [], []
+    language, cases, expected = quantize_language(build_english()), [], []
 
     @settings(
         max_examples=10,
