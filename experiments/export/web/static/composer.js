@@ -17,7 +17,9 @@ export class TextComposer {
    * @param {string[]} [phrases] suggested while their beginning is spelled
    */
   constructor(labels, language, confusions, phrases = []) {
-    Object.assign(this, { language, ownLabels: labels, ownErrors: confusions && buildErrorModel(confusions) });
+    this.language = language;
+    this.ownLabels = labels;
+    this.ownErrors = confusions && buildErrorModel(confusions);
     this.useLabels(labels);
     this.table = getTable(language.list);
     this.ownTable = new WordTable(language.personal.map((word) => [word, language.scoreWord(word)]));
@@ -74,7 +76,9 @@ export class TextComposer {
   /** Return to holds that saveState gave; null for none. */
   restoreState(state) {
     const { holds, spans, spelled } = state ?? { holds: [], spans: [], spelled: "" };
-    Object.assign(this, { holds: [...holds], spans: [...spans], spelled });
+    this.holds = [...holds];
+    this.spans = [...spans];
+    this.spelled = spelled;
   }
 
   /** Return the likeliest texts: corrections, completions and quick phrases. */

@@ -50,7 +50,10 @@ export class Engine {
   }
 
   constructor(recognizer, stream, parts) {
-    Object.assign(this, { recognizer, stream, parts, ownTexts: { words: [], phrases: [] } });
+    this.recognizer = recognizer;
+    this.stream = stream;
+    this.parts = parts;
+    this.ownTexts = { words: [], phrases: [] };
     this.restart();
   }
 

@@ -8,7 +8,13 @@ export class FaceFollower {
    * @param {number} fps frames per second that `detect_every` counts
    */
   constructor(detector, settings, fps) {
-    Object.assign(this, { detector, settings, face: null, detectedS: -Infinity, isSteady: false, skipped: [], image: null });
+    this.detector = detector;
+    this.settings = settings;
+    this.face = null;
+    this.detectedS = -Infinity;
+    this.isSteady = false;
+    this.skipped = [];
+    this.image = null;
     this.pauseS = settings.detect_every > 1 ? (settings.detect_every - 0.5) / fps : 0;
   }
 
@@ -38,7 +44,10 @@ export class FaceFollower {
     const move = measureMove(previous, face);
     if (face && move <= settings.max_jump) this.interpolate(face, seconds);
     this.isSteady = move <= settings.max_move;
-    Object.assign(this, { face: face ?? previous, detectedS: seconds, skipped: [], image: null });
+    this.face = face ?? previous;
+    this.detectedS = seconds;
+    this.skipped = [];
+    this.image = null;
     return face;
   }
 

@@ -18,7 +18,11 @@ export class FingerspellingStream {
   constructor(recognizer) {
     const { app, input, frame } = recognizer.about;
     if (frame.shape.length !== 1 || frame.shape[0] !== HAND_SIZE * app.detector.num_hands) throw new Error(OTHER_HANDS);
-    Object.assign(this, { recognizer, app, numFrames: input.frames, history: [], reading: NO_READING });
+    this.recognizer = recognizer;
+    this.app = app;
+    this.numFrames = input.frames;
+    this.history = [];
+    this.reading = NO_READING;
     this.detector = new HoldDetector(app.settings);
     this.minProbability = this.detector.settings.min_probability;
     this.shapes = new ShapeHistory(this.detector.settings.hold_s, app.settings.max_change ?? Infinity);

@@ -20,7 +20,7 @@
   const { open } = XMLHttpRequest.prototype;
   XMLHttpRequest.prototype.open = function (method, address, ...others) {
     requireOwn(String(address));
-    return open.apply(this, [method, address, ...others]);
+    return open.apply(this, /** @type {any} */ ([method, address, ...others]));
   };
   if (self.navigator.sendBeacon) self.navigator.sendBeacon = () => false;
   for (const name of UNUSED) if (name in self) self[name] = undefined;

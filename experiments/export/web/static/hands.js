@@ -29,13 +29,16 @@ export class HandLandmarkerFactory {
    * @param {HandSettings} settings
    */
   constructor(parts, settings) {
-    Object.assign(this, { parts, settings });
+    this.parts = parts;
+    this.settings = settings;
   }
 
   /** Load the library and the model. */
   async load() {
-    const [library, model] = await Promise.all([loadMediaPipe(this.parts), this.parts.read(MODEL)]);
-    Object.assign(this, library, { model: new Uint8Array(model) });
+    const [{ library, files }, model] = await Promise.all([loadMediaPipe(this.parts), this.parts.read(MODEL)]);
+    this.library = library;
+    this.files = files;
+    this.model = new Uint8Array(model);
   }
 
   /** Return one graph of MediaPipe. */

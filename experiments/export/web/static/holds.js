@@ -9,7 +9,7 @@ const KNUCKLES = [5, 9, 13, 17];
 
 /**
  * @typedef {{seconds: number, landmarks: Float32Array}} Frame
- * @typedef {{clips: Float32Array[], image: OffscreenCanvas}} Capture clips (T, landmarks), flat
+ * @typedef {{clips: (Float32Array | Uint8Array)[], image: OffscreenCanvas}} Capture clips (T, landmarks), flat
  */
 
 /** Captures a hand that keeps its shape for a moment, wherever it is. */

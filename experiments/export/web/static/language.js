@@ -24,7 +24,11 @@ export class WordList {
    * @param {Map<string, string>} spellings
    */
   constructor(words, counts, starts, seconds, pairCounts, spellings) {
-    Object.assign(this, { words, starts, seconds, pairCounts, spellings });
+    this.words = words;
+    this.starts = starts;
+    this.seconds = seconds;
+    this.pairCounts = pairCounts;
+    this.spellings = spellings;
     this.numbers = new Map(words.map((word, n) => [word, n]));
     this.logCounts = Float64Array.from(counts, Math.log);
     const order = Uint32Array.from(words.keys()).sort((a, b) => counts[b] - counts[a] || a - b);

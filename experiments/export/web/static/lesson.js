@@ -17,7 +17,13 @@ export class Lesson {
       throw new Error(`A lesson of ${labels.length} classes, ${shots} times each; expected 1 to ${MAX_LABELS} classes, 1 to ${MAX_SHOTS} times.`);
     }
     support.requireRoom(labels, shots);
-    Object.assign(this, { labels, shots, support, capturer, index: 0, shot: 0, captureS: 0 });
+    this.labels = labels;
+    this.shots = shots;
+    this.support = support;
+    this.capturer = capturer;
+    this.index = 0;
+    this.shot = 0;
+    this.captureS = 0;
     this.captured = this.begunS = null;
     this.clock = new StreamClock();
     this.counts = labels.map(() => 0);  // recordings of each class in this lesson
@@ -88,7 +94,9 @@ export class Lesson {
   }
 
   goTo(index) {
-    Object.assign(this, { index, shot: 0, begunS: null });
+    this.index = index;
+    this.shot = 0;
+    this.begunS = null;
   }
 
   estimateSeconds() {

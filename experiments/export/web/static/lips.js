@@ -19,7 +19,12 @@ export class LipStream {
    */
   constructor(recognizer, detector = new FaceDetector(recognizer.about.app.detector)) {
     const { app, frame } = recognizer.about, { settings } = app;
-    Object.assign(this, { recognizer, detector, app, settings, fps: frame.rate, shape: frame.shape });
+    this.recognizer = recognizer;
+    this.detector = detector;
+    this.app = app;
+    this.settings = settings;
+    this.fps = frame.rate;
+    this.shape = frame.shape;
     this.minProbability = settings.min_probability;
     this.restart();
   }

@@ -17,7 +17,9 @@ export class MouthWindow {
    *   both in pixels with (0, 0) at the centre of the first
    */
   constructor(matrix, height, width) {
-    Object.assign(this, { matrix, height, width });
+    this.matrix = matrix;
+    this.height = height;
+    this.width = width;
   }
 
   /** Image pixels per window pixel. */

@@ -23,7 +23,7 @@ function computeCrc(bytes) {
 
 /**
  * Return the output of a transform stream.
- * @param {Uint8Array} bytes
+ * @param {Uint8Array<ArrayBuffer>} bytes
  * @param {any} transform
  * @param {number} [most] bytes of the output
  * @throws {Error} the output is larger, or the input is damaged
@@ -57,6 +57,7 @@ export async function unpackArrays(bytes, names, most) {
   if (entries.reduce((sum, { size }) => sum + size, 0) > most) throw new Error(`it unpacks to more than ${most >> 20} MiB`);
   const found = entries.map(({ name }) => name).sort(), expected = names.map((name) => `${name}.npy`).sort();
   if (found.join("\n") !== expected.join("\n")) throw new Error("its arrays have other names");
+  /** @type {Object<string, NpyArray>} */
   const arrays = {};
   for (const entry of entries) arrays[entry.name.slice(0, -4)] = parseArray(await readEntry(bytes, entry));
   return arrays;
@@ -135,6 +136,12 @@ function parseArray(bytes) {
   return { type, shape, content: viewBytes(isByColumns ? transpose(content, shape, itemSize) : content) };
 }
 
+/**
+ * Return the items by rows.
+ * @param {Uint8Array} content
+ * @param {number[]} shape
+ * @param {number} itemSize bytes
+ */
 function transpose(content, [rows, columns], itemSize) {
   const turned = new Uint8Array(content.length);
   for (let row = 0; row < rows; row += 1) {

@@ -37,13 +37,18 @@
 
     /** Return the parts of this document: those that are packed in it, or the files next to it. */
     static async ofDocument() {
-      const packed = [...document.querySelectorAll("script[data-part]")];
+      /** @type {NodeListOf<HTMLScriptElement>} */
+      const elements = document.querySelectorAll("script[data-part]"), packed = [...elements];
       if (!packed.length) return new Parts(null);
       const pairs = packed.map(async (script) => [script.dataset.part, await unpack(script.textContent)]);
       return new Parts(Object.fromEntries(await Promise.all(pairs)));
     }
 
-    /** Return the address of a file, for fetch and import. */
+    /**
+     * Return the address of a file, for fetch and import.
+     * @param {string} path
+     * @returns {string}
+     */
     locate(path) {
       if (!this.contents) return new URL(path, self.document ? document.baseURI : self.location.href).href;
       return (this.addresses[path] ??= URL.createObjectURL(new Blob([this.link(path)], { type: TYPES[path.split(".").pop()] })));

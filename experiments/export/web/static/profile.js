@@ -16,7 +16,18 @@ export class Profile {
    *   (N, numKnown) in half precision, by rows; labels are indices into the classes
    */
   constructor(facts) {
-    Object.assign(this, facts);
+    this.task = facts.task;
+    this.model = facts.model;
+    this.classes = facts.classes;
+    this.numKnown = facts.numKnown;
+    this.width = facts.width;
+    this.embeddings = facts.embeddings;
+    this.probabilities = facts.probabilities;
+    this.labels = facts.labels;
+    this.recordings = facts.recordings;
+    this.created = facts.created;
+    this.onlyTaught = facts.onlyTaught;
+    this.weights = this.cachedSupport = null;  // computed when they are needed
     this.size = this.labels.length;
     const taught = [...new Set(this.labels)].sort((a, b) => a - b);
     this.answered = this.onlyTaught ? taught : [...this.classes.keys()];  // indices into the classes

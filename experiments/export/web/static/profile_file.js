@@ -62,6 +62,7 @@ function readProfile(arrays, facts) {
   if (!(rows >= 1 && rows <= MAX_ROWS)) throw new Error(`it has ${rows} rows; expected 1 to ${MAX_ROWS}`);
   const width = arrays.embeddings.shape.length === 2 ? arrays.embeddings.shape[1] : 0;
   const shapes = { embeddings: [rows, width], scales: [rows], probabilities: [rows, facts.num_known], labels: [rows], recordings: [rows] };
+  /** @type {Object<string, number[]>} */
   const values = {};
   for (const [name, shape] of Object.entries(shapes)) {
     const { type, shape: found, content } = arrays[name];
@@ -72,10 +73,11 @@ function readProfile(arrays, facts) {
     if (!values[name].every(Number.isFinite)) throw new Error(`its ${name} are not all finite`);
   }
   const embeddings = Float32Array.from(values.embeddings, (code, n) => roundHalf(Math.fround(code * values.scales[Math.floor(n / width)])));
-  checkValues({ ...values, embeddings }, facts);
+  const { scales, probabilities, labels, recordings } = values;
+  checkValues({ embeddings, scales, probabilities, labels, recordings }, facts);
   const { task, model, classes, num_known: numKnown, created, only_taught: onlyTaught } = facts;
-  const probabilities = Float32Array.from(values.probabilities), { labels, recordings } = values;
-  return new Profile({ task, model, classes, numKnown, width, embeddings, probabilities, labels, recordings, created, onlyTaught });
+  const halves = Float32Array.from(probabilities);
+  return new Profile({ task, model, classes, numKnown, width, embeddings, probabilities: halves, labels, recordings, created, onlyTaught });
 }
 
 function checkValues({ embeddings, scales, probabilities, labels, recordings }, { classes, num_known: numKnown }) {

@@ -38,10 +38,10 @@ export class ProfileStore {
     this.place = `last model of ${self.location.pathname}`;  // which the next version of the app may replace
   }
 
-  /** @returns {Promise<Uint8Array | null>} null for none */
+  /** @returns {Promise<Uint8Array<ArrayBuffer> | null>} null for none */
   async load() {
     const content = await this.read(this.model);
-    return content instanceof Uint8Array ? content : null;
+    return content instanceof Uint8Array ? /** @type {Uint8Array<ArrayBuffer>} */ (content) : null;
   }
 
   /** Return whether the profile of this app was made with another model than it has now. */

@@ -105,9 +105,13 @@ export class Recognizer {
     return { logits: logits.data, outputs };
   }
 
-  /** Return the three best answers of probabilities. */
+  /**
+   * Return the three best answers of probabilities.
+   * @returns {Reading}
+   */
   toReading(probabilities, classes = this.classes) {
     const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+    /** @type {[string, number][]} */
     const top = order.slice(0, 3).map((n) => [classes[n], probabilities[n]]);
     return { label: top[0][0], probability: top[0][1], top };
   }

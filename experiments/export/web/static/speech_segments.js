@@ -40,7 +40,11 @@ export class WordPeakPicker {
    * @param {number} nextS centre of the window that is read next, seconds
    */
   constructor(apartS, minProbability, nextS) {
-    Object.assign(this, { apartS, minProbability, nextS, undecided: [], lastS: -Infinity });
+    this.apartS = apartS;
+    this.minProbability = minProbability;
+    this.nextS = nextS;
+    this.undecided = [];
+    this.lastS = -Infinity;
   }
 
   /**
@@ -84,7 +88,9 @@ export class WordPeakPicker {
 export class RestBaseline {
   /** @param {{memory_s: number, rest_share: number, max_motion: number}} settings */
   constructor(settings) {
-    Object.assign(this, { settings, history: [], noise: [] });
+    this.settings = settings;
+    this.history = [];
+    this.noise = [];
   }
 
   /** Return the motion beyond that of rest; its last `numNew` frames are new, and have this noise. */

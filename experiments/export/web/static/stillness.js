@@ -12,7 +12,9 @@ export class ShapeHistory {
    * @param {number} maxChange mean distance of the joints, in palm lengths, up to which shapes are the same
    */
   constructor(keepS, maxChange) {
-    Object.assign(this, { keepS, maxChange, frames: [] });
+    this.keepS = keepS;
+    this.maxChange = maxChange;
+    this.frames = [];
   }
 
   /** Add the landmarks (63 per hand) at a time of the stream; null: no hand, forget all. */

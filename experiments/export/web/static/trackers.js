@@ -15,7 +15,9 @@ export class FrameBuffer {
    * @param {number} maxFps frames that follow faster replace the one before
    */
   constructor(keepS, maxFps) {
-    Object.assign(this, { keepS, maxFps, frames: [] });
+    this.keepS = keepS;
+    this.maxFps = maxFps;
+    this.frames = [];
   }
 
   /** Add the newest frame. */
@@ -67,7 +69,13 @@ export class MouthTracker {
    * @param {number} keepS seconds of frames that are kept
    */
   constructor(detector, fps, settings, keepS) {
-    Object.assign(this, { fps, settings, endS: 0, face: null, image: null, window: null, hasFace: false });
+    this.fps = fps;
+    this.settings = settings;
+    this.endS = 0;
+    this.face = null;
+    this.image = null;
+    this.window = null;
+    this.hasFace = false;
     this.follower = new FaceFollower(detector, settings, fps);
     this.buffer = new FrameBuffer(keepS, settings.max_buffer_fps);
     this.crops = new Map();  // by frame

@@ -98,7 +98,7 @@ const actions = {
     return describeText();
   },
   async measure() {
-    const entries = performance.getEntriesByType("resource");
+    const entries = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));
     const sizes = entries.map(({ decodedBodySize, transferSize }) => ({ decodedBodySize, transferSize }));
     return { entries: sizes, memory: memory.countMemory() };
   },

@@ -92,7 +92,9 @@ export function createWorkerAnswerer(client, opening, parts) {
 /** The visitor's profile, which the browser keeps. */
 class WorkerProfile {
   constructor(client, opening) {
-    Object.assign(this, { client, opening });
+    this.client = client;
+    this.opening = opening;
+    this.restoring = null;
     this.isKept = false;
     /** @type {Uint8Array | null} */
     this.stored = null;  // what this browser kept last, as far as this tab knows
@@ -130,6 +132,7 @@ class WorkerProfile {
     this.isKept = Boolean(content);
   }
 
+  /** @param {Blob} file */
   async use(file) {
     await this.restore().catch(() => null);  // a damaged one is replaced
     const content = new Uint8Array(await file.arrayBuffer()), { text } = await this.client.ask("profile", { content });
@@ -153,7 +156,10 @@ class WorkerProfile {
 /** A lesson in the worker. */
 class WorkerLesson {
   constructor(client, opening, profile, parts) {
-    Object.assign(this, { client, opening, profile, parts });
+    this.client = client;
+    this.opening = opening;
+    this.profile = profile;
+    this.parts = parts;
     this.isOpen = false;
     this.imageUrl = "";
   }
