@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.export.live_sources import load_recording, read_landmarks
 from experiments.page.clips import Clip, check_duration
+from experiments.page.tables import check_rows
 from unvoiced import Engine, Reading
 from unvoiced.files import IMAGE_SUFFIXES
 from unvoiced.live.cameras import LANDMARK_FPS, FrameSequence
@@ -130,6 +131,7 @@ class UploadReader:
         metadata = self.recognizer.metadata
         frame_rate, channels = float(metadata["frame"]["rate"]), int(metadata["frame"]["shape"][0])
         sample_rate = float(metadata.get("reader", {}).get("sample_rate") or frame_rate)
+        check_rows(path, sample_rate, self.max_s)
         counts = load_recording(path, self.input_reader, channels, sample_rate)
         check_duration(len(counts) / sample_rate, self.max_s)
         reading = self.recognizer.read(counts)
@@ -138,6 +140,7 @@ class UploadReader:
         return replace(result, samples=reading.signal, seconds=len(reading.signal) / frame_rate)
 
     def _read_landmarks(self, path: Path) -> UploadResult:
+        check_rows(path, LANDMARK_FPS, self.max_s)
         frames = read_landmarks(path, self.recognizer.num_hands)
         check_duration(len(frames) / LANDMARK_FPS, self.max_s)
         if len(frames) == 1:

@@ -54,6 +54,7 @@ def test_a_program_sends_files_and_gets_json(client: TestClient) -> None:
         ({"files": {"files": ("a.exe", b"MZ")}}, 422, "a.exe is of a kind that is not read here"),
         ({"files": {"files": ("a.npy", b"MZ")}}, 422, "a.npy: not a readable .npy file"),
         ({"files": {"files": ("a.csv", b"1," * 20_000)}}, 422, "a.csv: the file has more than 10"),
+        ({"files": {"files": ("a.csv", b"1\n" * 20_000)}}, 422, "a.csv: it has more than "),
     ],
 )
 def test_other_requests_get_a_sentence(
