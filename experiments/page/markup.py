@@ -49,7 +49,7 @@ def render_header(task: str, classes: Sequence[str], note: str, training_note: s
     """
     details = f"<summary>More about the model</summary><p>{escape_text(training_note)}</p>"
     return (
-        f'<header class="uv"><h1>{get_task(task).title}</h1>'
+        f'<header class="uv" id="uv-header"><h1>{get_task(task).title}</h1>'
         f'<p class="uv-note">{escape_text(note)}</p>{_render_classes(classes)}'
         f"{f'<details>{details}</details>' if training_note else ''}</header>"
     )

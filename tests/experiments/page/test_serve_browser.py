@@ -54,6 +54,10 @@ ANNOUNCED = """() => {
   const note = () => window.said.push(region.textContent);
   new MutationObserver(note).observe(region, { childList: true });
 }"""
+EXPLAIN_ADDRESS = """async (paths) => {
+  const { explainAddress } = await import(new URL("page/proxy_notice.js", document.baseURI));
+  return paths.map((path) => explainAddress(location.origin + "/" + path, location.href));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +205,9 @@ def test_a_page_with_a_password_opens_below_a_path_of_a_proxy(camera, tmp_path: 
         shown.get_by_role("tab", name="Image or clip").click()
         assert upload_file(shown, image) == "B"
         assert set(outside) <= {"/favicon.ico"}  # browsers look for it there
+        assert not shown.locator("#uv-header .uv-alert").count()
+        stated, unstated = shown.evaluate(EXPLAIN_ADDRESS, ["their/signs", ""])
+        assert not stated and "must send X-Forwarded-Prefix: /their/signs." in unstated
 
 
 # ---- uploads
