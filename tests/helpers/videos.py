@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -25,14 +26,21 @@ def write_video(path, images, rate=25.0, code="FFV1"):
     return path
 
 
-def write_webm(path: Path, images: list[np.ndarray], fps: int) -> Path:
-    """Write images (H, W, 3) uint8 RGB as a video that browsers open."""
+def write_webm(
+    path: Path, images: list[np.ndarray], fps: int, times_ms: list[int] | None = None
+) -> Path:
+    """Write images (H, W, 3) uint8 RGB as a video that browsers open, shown from these times on."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libvpx", rate=fps)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "4", "b": "8M", "g": "3"}
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        if times_ms is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
+            if times_ms is not None:
+                frame.pts, frame.time_base = times_ms[number], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
 

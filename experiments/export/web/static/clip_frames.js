@@ -4,6 +4,7 @@ import { takeImage } from "./snapshots.js";
 const MAX_SIDE = 1280;  // pixels of the longer side, as in worker.js
 const MAX_CLIP_S = 60;
 const FAR_S = 1e7;
+const MAX_LAG_S = 1, ROUNDING_S = 1e-3;  // of the time stamp of an image behind that of the seek
 const NOT_A_CLIP = "This file is not a video that the browser can open. Choose an MP4 or WebM video.";
 
 /** Settle once an element fires an event, or an error. */
@@ -51,16 +52,26 @@ export function closeClip(video) {
   video.load();
 }
 
+/** Return when an image of a clip is shown first, by its own time stamp; browsers seek to one a little earlier. */
+function findStart(image, video, evenS) {
+  const stampS = image.timestamp / 1e6, lagS = video.currentTime - stampS;
+  return lagS > -ROUNDING_S && lagS < MAX_LAG_S ? stampS : evenS;
+}
+
 /**
  * Give the images of a clip at `fps`, each one that is shown at the middle of its moment.
  * @param {HTMLVideoElement} video
  * @param {number} fps
+ * @param {boolean} isEven every moment has an image; otherwise each image comes once, with its own time
  * @returns {AsyncGenerator<{image: VideoFrame | ImageBitmap, seconds: number}>}
  */
-export async function* readClipFrames(video, fps) {
+export async function* readClipFrames(video, fps, isEven) {
   const count = Math.max(1, Math.ceil(video.duration * fps - 0.5 - 1e-6));
+  let lastS = -Infinity;
   for (let n = 0; n < count; n += 1) {
     await seek(video, Math.min((n + 0.5) / fps, video.duration));
-    yield { image: await takeImage(video, MAX_SIDE), seconds: n / fps };
+    const image = await takeImage(video, MAX_SIDE), seconds = isEven ? n / fps : findStart(image, video, n / fps);
+    if (seconds > lastS) yield { image, seconds }; else image.close();
+    lastS = Math.max(lastS, seconds);
   }
 }

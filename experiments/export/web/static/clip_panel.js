@@ -54,11 +54,11 @@ class ClipProgress {
  */
 export async function readClip(client, file, { fps, maxWordS }, showAnswer) {
   const video = await openClip(file), { notFound, notSure } = element("camera").dataset;
-  const progress = new ClipProgress();
+  const progress = new ClipProgress(), isWhole = video.duration <= maxWordS;
   let numImages = 0, numFound = 0, lastS = 0;
   try {
-    await client.ask("clip_begin", { isWhole: video.duration <= maxWordS });
-    for await (const { image, seconds } of readClipFrames(video, fps)) {
+    await client.ask("clip_begin", { isWhole });
+    for await (const { image, seconds } of readClipFrames(video, fps, isWhole)) {
       const { seen, text, top, found } = await client.ask("clip_frame", { image, seconds }, [image]);
       numFound += Number(found);
       lastS = seconds;

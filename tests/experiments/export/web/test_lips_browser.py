@@ -23,7 +23,7 @@ from tests.helpers.compose import compose_command
 from tests.helpers.faces import paint_scene
 from tests.helpers.pages import encode_jpeg
 from tests.helpers.paths import require_shared_data
-from tests.helpers.videos import write_webm
+from tests.helpers.videos import make_gray_images, write_webm
 from tests.helpers.web_apps import serve_folder, skip_without_libraries
 from tests.helpers.web_lips import (
     CAMERA_FPS,
@@ -460,3 +460,31 @@ def test_clips_from_files_are_read_as_in_python(shown, recognizer, tmp_path: Pat
     path.write_bytes(b"no video")
     shown.get_by_label("Clip", exact=True).set_input_files(path)
     expect(shown.locator("#uv-file-alert")).to_contain_text("is not a video")
+
+
+TIME_IMAGES = """async ({ file, fps, isEven }) => {
+  const load = (name) => import(new URL(name, document.baseURI));
+  const { openClip, readClipFrames } = await load("clip_frames.js"), found = [];
+  const bytes = Uint8Array.from(atob(file), (one) => one.charCodeAt(0));
+  const video = await openClip(new File([bytes], "clip.webm", { type: "video/webm" }));
+  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  for await (const { image, seconds } of readClipFrames(video, fps, isEven)) {
+    context.drawImage(image, 0, 0, 1, 1);
+    found.push([seconds, context.getImageData(0, 0, 1, 1).data[1]]);
+    image.close();
+  }
+  return found;
+}"""
+
+
+def test_images_of_clips_at_a_variable_rate_have_their_own_times(shown, tmp_path: Path) -> None:
+    times = np.cumsum(np.random.default_rng(0).choice([17, 33, 200], 24, p=[0.4, 0.5, 0.1]))
+    images = make_gray_images(24, (96, 128))
+    path = write_webm(tmp_path / "clip.webm", images, 30, times.tolist())
+    case = {"file": encode(path.read_bytes()), "fps": FPS}
+    found = np.array(shown.evaluate(TIME_IMAGES, case | {"isEven": False}))
+    numbers = np.round(found[:, 1] / 10).astype(int)
+    assert len(numbers) >= 12 and (np.diff(numbers) > 0).all()  # each image once
+    np.testing.assert_allclose(found[:, 0], times[numbers] / 1000, atol=2e-3)
+    even = np.array(shown.evaluate(TIME_IMAGES, case | {"isEven": True}))
+    np.testing.assert_allclose(even[:, 0], np.arange(len(even)) / FPS)
