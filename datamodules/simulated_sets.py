@@ -21,7 +21,7 @@ def simulated_set(simulator: Any, task: str) -> Path:
     """Return the folder of the simulator's set; simulate the set if the cache lacks it.
 
     Args:
-        simulator: has ``description`` and ``samples()``; None is refused.
+        simulator: has ``description`` and ``samples()``; null is refused.
         task: name of the task.
 
     Raises:

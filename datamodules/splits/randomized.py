@@ -75,8 +75,8 @@ class TrainAll(Split):
         test, rows = np.flatnonzero(is_test), np.flatnonzero(~is_test)
         if not len(rows):
             raise ValueError(
-                "split=train_all: the set marks every sample as test, so that none is left to "
-                "train on. Use split.include_test=true to train on them, or another set"
+                "split=train_all: the set marks every sample as test and has no training samples. "
+                "Use split.include_test=true to train on them, or another set"
             )
         val = np.flatnonzero(marks == "val")
         draw = "the recordings that the set marks val"

@@ -19,7 +19,7 @@ class SpelledFrames:
     Attributes:
         classes: of the model.
         labels: (N,) the letters that were shown, as the classes name them.
-        people: (N,) who showed them.
+        people: (N,) the signer of each.
         probabilities: (N, classes) of the model.
     """
 

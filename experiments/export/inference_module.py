@@ -229,7 +229,7 @@ def build_recognizer(config: DictConfig) -> Recognizer:
     """Return the recognizer of ``ckpt_path``: a checkpoint, a plain file or an exported one.
 
     Raises:
-        ValueError: no file is given, it does not load or is of another task, or a setting of
+        ValueError: no file is given, it does not load or has another task, or a setting of
             ``input_reader`` is for files alone.
     """
     options = list_recognizer_options(config)

@@ -12,7 +12,7 @@ from experiments.launch.console import logger
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 OPEN_TO_OTHERS = (
-    "Everyone who reaches this machine may use the page. For a password, set "
+    "All who can reach this machine may use the page. For a password, set "
     "UNVOICED_AUTH=user:password in the environment, or serve.auth_file=. Browsers on other "
     "machines give it a camera only behind https://; uploads work in any case."
 )

@@ -30,6 +30,7 @@ def summarize_run(run: Run) -> tuple[str, pd.DataFrame]:
         format_checkpoints(run.folder, curve),
         "## Key observations\n\n" + format_list(describe_curve(curve) + run.list_endings()),
         *list_milestones(curve, run.milestone_seconds),
-        "## What to do next time\n\n" + format_list(advice or ["These numbers suggest no change."]),
+        "## Advice for the next run\n\n"
+        + format_list(advice or ["These numbers suggest no change."]),
     ]
     return "\n".join(parts), label_nan_losses(table).reset_index()

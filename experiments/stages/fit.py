@@ -197,8 +197,8 @@ def _explain_other_best(best: str, best_epoch: int | None) -> list[str]:
     if not epoch or best_epoch is None or epoch == best_epoch:
         return []
     note = (
-        f"{Path(best).name} is of epoch {epoch} and not of the best one, {best_epoch}, whose "
-        "checkpoint is gone."
+        f"{Path(best).name} has epoch {epoch}, since the checkpoint of the best one, "
+        f"{best_epoch}, is gone."
     )
     logger.warning(note)
     return [note]

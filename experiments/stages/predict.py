@@ -147,7 +147,7 @@ def _write_images(reader: Any, data: PreparedDataModule, table: pd.DataFrame, fo
         name = row.id.replace("/", "_").replace("#", "_") + ".png"
         encoded = cv2.imencode(".png", cv2.cvtColor(captioned, cv2.COLOR_RGB2BGR))[1]
         (folder / name).write_bytes(encoded)  # cv2.imwrite would not report a full disk
-    logger.info(f"{min(len(table), MAX_IMAGES)} images of what the model saw: {folder}")
+    logger.info(f"{min(len(table), MAX_IMAGES)} images of the model's input: {folder}")
 
 
 def _add_caption(image: np.ndarray, text: str) -> np.ndarray:

@@ -31,8 +31,8 @@ def run(config: DictConfig) -> None:
     """Prepare ``raw_dir`` with ``reader`` into ``data_dir``.
 
     Raises:
-        ValueError: a setting is missing, the folder holds nothing to read, or the reader is of
-            another task.
+        ValueError: a setting is missing, the folder holds nothing to read, or the reader belongs
+            to another task.
     """
     reader = build_reader(config)
     settings = resolve_node(config.reader) | {"raw_dir": str(Path(config.raw_dir).resolve())}

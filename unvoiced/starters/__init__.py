@@ -1,6 +1,6 @@
 """Models to start with, trained on simulated people alone; each belongs to a task.
 
-The task's ``TaskSpec`` names its model, with the sha256 of the file and what was measured with
+The task's ``TaskSpec`` names its model, with the sha256 of the file and the measurements of
 exactly this file. docs/models/starters.md has the commands that make them.
 """
 

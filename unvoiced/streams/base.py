@@ -67,7 +67,7 @@ class Stream(Protocol):
 
     Attributes:
         written_kinds: kinds of events with labels to write.
-        has_nested_events: a higher threshold writes a part of what a lower one writes, with
+        has_nested_events: a higher threshold writes a part of the events of a lower one, with
             the same probabilities.
         reading: the last answer.
         min_probability: minimum probability to write an answer.

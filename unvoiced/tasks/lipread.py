@@ -29,8 +29,8 @@ LIPREAD = register_task(
         hint="Look into the camera and say one word at a time; no sound is recorded.",
         teaching_hint=(
             "The model asks for one word after the other. Say each as often as it is asked for, "
-            "and close your mouth for a moment after it. What the model computes from your mouth "
-            "is kept, no images."
+            "and close your mouth for a moment after it. The model's outputs for your mouth "
+            "are kept, no images."
         ),
         not_found="No face is in sight.",
         not_sure="A face; no word that is sure.",

@@ -29,7 +29,7 @@ class _Path:
 
 
 class WordComposer:
-    """Suggests what a sequence of words may have been, by their probabilities and neighbours.
+    """Suggests corrections of a sequence of words, by their probabilities and neighbours.
 
     The text is never changed by itself: a suggestion holds when it is accepted. The words are the
     labels of the model alone; a label may be a phrase of several words.

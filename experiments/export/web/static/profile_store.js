@@ -9,7 +9,7 @@ const settle = (request) => new Promise((resolve, reject) => {
 });
 
 /**
- * Return what a request to the store gives, once its changes are on the disk: a full one fails at the end.
+ * Return the result of a request to the store, once its changes are on the disk: a full one fails at the end.
  * @param {"readonly" | "readwrite"} mode
  * @param {(store: IDBObjectStore) => IDBRequest} request
  */

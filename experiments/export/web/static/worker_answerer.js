@@ -97,7 +97,7 @@ class WorkerProfile {
     this.restoring = null;
     this.isKept = false;
     /** @type {Uint8Array | null} */
-    this.stored = null;  // what this browser kept last, as far as this tab knows
+    this.stored = null;  // the value that this browser kept last, as far as this tab knows
   }
 
   /** Use the profile of an earlier visit; return its file and content, null for none. */
@@ -122,7 +122,7 @@ class WorkerProfile {
     }
   }
 
-  /** Use what another tab of the app has kept since, so that a lesson here extends it. */
+  /** Use a later profile of another tab of the app, so that a lesson here extends it. */
   async renew() {
     await this.restore().catch(() => null);
     const content = await this.store.load();
