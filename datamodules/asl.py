@@ -20,7 +20,9 @@ class SimulatedHands(HandSimulator):
     @property
     def description(self) -> Description:
         """The content of the set's ``meta.json``."""
-        return Description("asl", FRAME, {"simulator": asdict(self)}, LETTERS, simulated=True)
+        # Simulated cameras have images of many shapes; real hands are read best as in one of 4:3.
+        settings = {"simulator": asdict(self), "reader": {"standard_ratio": True}}
+        return Description("asl", FRAME, settings, LETTERS, simulated=True)
 
     def samples(self) -> Iterator[Sample]:
         """Yield the samples of every signer."""

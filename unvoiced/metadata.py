@@ -23,7 +23,7 @@ from unvoiced.plain_data import (
     check_text,
     require_fact,
 )
-from unvoiced.vision.skeleton import count_hands
+from unvoiced.vision.skeleton import count_hands, has_standard_ratio
 from unvoiced.writing.confusions import check_confusions
 from unvoiced.writing.word_models import check_word_model
 
@@ -79,6 +79,8 @@ READER_CHECKS: dict[str, Check] = {
     "window_s": _optional_number(1e-3, 3600),
     "hop_s": _optional_number(1e-3, 3600),
     "min_face_share": _optional_number(0, 1),
+    "standard_ratio": check_flag,
+    "aspect_ratio": _optional_number(0.02, 50),
 }
 
 
@@ -196,5 +198,6 @@ def fill_from_training(
     shape = frame.get("shape", ())
     if len(shape) == 2:
         trained |= dict(zip(("height", "width"), shape, strict=True))
-    trained["num_hands"] = count_hands(shape)  # other readers have no such setting
+    # Other readers have no such settings.
+    trained |= {"num_hands": count_hands(shape), "standard_ratio": has_standard_ratio(reader)}
     return {k: trained.get(k) if v is None else v for k, v in settings.items()}

@@ -60,16 +60,17 @@ def read_hand(recognizer: Recognizer, image: np.ndarray, fps: float | None) -> R
         return recognizer.to_reading(probabilities, frames=landmarks)
     from unvoiced.vision.hands import shared_hand_landmarker
     from unvoiced.vision.models import locate_hand_model
-    from unvoiced.vision.skeleton import draw_hand
+    from unvoiced.vision.skeleton import draw_hand, has_standard_ratio
 
     path = str(locate_hand_model(recognizer.model))
     settings = recognizer.min_confidence, recognizer.num_hands
     hand = shared_hand_landmarker(path, *settings).read(image)
     if hand is None:
         return NO_READING
-    landmarks = hand.landmarks[None]
+    use_standard_ratio = has_standard_ratio(recognizer.metadata.get("reader", {}))
+    landmarks = hand.convert_landmarks(image, use_standard_ratio)[None]
     probabilities = recognizer.predict_probabilities(landmarks)
-    return recognizer.to_reading(probabilities, draw_hand(image, landmarks[0]), frames=landmarks)
+    return recognizer.to_reading(probabilities, draw_hand(image, hand.landmarks), frames=landmarks)
 
 
 def _is_image(array: Any) -> bool:

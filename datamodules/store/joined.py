@@ -17,6 +17,7 @@ from datamodules.store.training_record import hash_contents
 from unvoiced.metadata import rename_reader_settings
 from unvoiced.tasks import get_task
 from unvoiced.text import count_noun, normal_form, shorten
+from unvoiced.vision.skeleton import has_standard_ratio
 
 SAME_FIELDS = ("shape", "dtype", "rate", "meaning")  # of a frame
 SHOWN_CLASSES = 5
@@ -188,6 +189,8 @@ def _require_same_frames(first: PreparedSet, second: PreparedSet) -> None:
     ]
     pairs.append(("simulated", *(str(part.simulated).lower() for part in (first, second))))
     zooms = [_reader_settings(part).get("zoom") for part in (first, second)]
+    ratios = [str(has_standard_ratio(_reader_settings(part))).lower() for part in (first, second)]
+    pairs.append(("reader.standard_ratio", *ratios))
     if None not in zooms:
         pairs.append(("reader.zoom", *map(str, zooms)))
     for name, ours, theirs in pairs:
@@ -256,7 +259,8 @@ def _iterate_classes(parts: list[PreparedSet], key: str) -> Iterator[str]:
 def _reader_settings(part: PreparedSet) -> dict[str, Any]:
     settings = part.meta["settings"].get("reader")
     has_images = len(part.meta["frame"]["shape"]) > 1
-    return rename_reader_settings(settings, has_images) if isinstance(settings, dict) else {}
+    settings = rename_reader_settings(settings, has_images) if isinstance(settings, dict) else {}
+    return settings | ({"standard_ratio": True} if has_standard_ratio(settings) else {})
 
 
 def _list_origins(part: PreparedSet) -> dict[str, str]:

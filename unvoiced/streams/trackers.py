@@ -20,7 +20,7 @@ from unvoiced.vision.mouth_windows import (
     find_mouth_windows,
     fit_mouth_image,
 )
-from unvoiced.vision.skeleton import draw_hand
+from unvoiced.vision.skeleton import draw_hand, has_standard_ratio
 
 if TYPE_CHECKING:
     from unvoiced.recognizer import Recognizer
@@ -53,7 +53,8 @@ class HandTracker:
     """Follows a hand, or two.
 
     Args:
-        recognizer: has the settings of the hand model, and the number of hands.
+        recognizer: has the settings of the hand model, the number of hands, and the aspect
+            ratio of the landmarks that it takes.
     """
 
     def __init__(self, recognizer: Recognizer | TrackerSettings) -> None:
@@ -62,16 +63,17 @@ class HandTracker:
         self.landmarker = HandLandmarker(
             model, confidence, video_fps=30.0, thorough=False, num_hands=recognizer.num_hands
         )
+        self._use_standard_ratio = has_standard_ratio(recognizer.metadata.get("reader", {}))
         self._image: np.ndarray | None = None
         self._landmarks: np.ndarray | None = None
 
     def push(self, image: np.ndarray) -> np.ndarray | None:
-        """Return the landmarks of an image (H, W, 3) uint8; None without a hand."""
+        """Return the landmarks of an image (H, W, 3) uint8 as the recognizer takes them."""
         check_image(image)
         self._image = limit_side(image, MAX_TRACKED_SIDE)
         hand = self.landmarker.read(self._image)
         self._landmarks = hand and hand.landmarks
-        return self._landmarks
+        return hand and hand.convert_landmarks(self._image, self._use_standard_ratio)
 
     @property
     def annotated_image(self) -> np.ndarray | None:

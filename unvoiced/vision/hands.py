@@ -14,6 +14,7 @@ from unvoiced.vision.crops import add_border, crop_around, crop_centres
 from unvoiced.vision.images import check_image, is_grey, limit_side, to_skin_tones
 from unvoiced.vision.mediapipe_tasks import import_mediapipe, open_task, quiet_stderr, to_mediapipe
 from unvoiced.vision.models import HAND_MODEL
+from unvoiced.vision.skeleton import standardize_ratio
 
 # (border in image sizes, factor on the confidence of detection), until a hand is found. A hand
 # that fills the image is found once there is a border, as in most images of at most
@@ -53,6 +54,20 @@ class Hand:
     landmarks: np.ndarray
     handedness: str
     score: float
+
+    def convert_landmarks(self, image: np.ndarray, use_standard_ratio: bool) -> np.ndarray:
+        """Return the landmarks as a model takes them.
+
+        Args:
+            image: the image (H, W, 3) with the hand.
+            use_standard_ratio: whether they are as an image of 4:3 would have them.
+        """
+        height, width = image.shape[:2]
+        return (
+            standardize_ratio(self.landmarks, width / height)
+            if use_standard_ratio
+            else self.landmarks
+        )
 
     @property
     def num_hands(self) -> int:

@@ -6,7 +6,8 @@ index, 9-12 the middle, 13-16 the ring and 17-20 the little finger.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,30 @@ PARENT_JOINTS = [0 if joint % 4 == 1 else joint - 1 for joint in range(1, 21)]
 PALM_EDGES = [(0, 1), (0, 5), (0, 17), (5, 9), (9, 13), (13, 17)]
 FINGER_BONES = [(parent, joint) for joint, parent in enumerate(PARENT_JOINTS, 1) if parent]
 HAND_BONES = PALM_EDGES + FINGER_BONES
+STANDARD_RATIO = 4 / 3  # width over height of the image that landmarks are brought to
 HAND_SIZE = 63  # numbers of a hand: 21 joints x (x, y, z)
 
 
 def count_hands(shape: Sequence[int]) -> int:
     """Return the hands in a frame of landmarks of this shape; 0 for frames of other data."""
     return shape[0] // HAND_SIZE if len(shape) == 1 else 0
+
+
+def has_standard_ratio(reader: Mapping[str, Any]) -> bool:
+    """Return whether these settings of a reader make landmarks as of an image of 4:3."""
+    return bool(reader.get("standard_ratio")) or reader.get("aspect_ratio") is not None
+
+
+def standardize_ratio(landmarks: np.ndarray, aspect_ratio: float) -> np.ndarray:
+    """Return landmarks as an image of 4:3 would have them, so that every camera shows one hand.
+
+    Args:
+        landmarks: of one or more hands, in any shape; x and z in image widths.
+        aspect_ratio: width of the image over its height.
+    """
+    width = aspect_ratio / STANDARD_RATIO
+    scale = np.float32([width, 1, width])
+    return (landmarks.reshape(-1, 3) * scale).reshape(landmarks.shape).astype(np.float32)
 
 
 def draw_hand(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from unvoiced.tasks.asl import ASL
 from unvoiced.vision.hands import HandLandmarker, no_hand_reason, shared_hand_landmarker
 from unvoiced.vision.images import load_image
 from unvoiced.vision.models import locate_hand_model
-from unvoiced.vision.skeleton import draw_hand
+from unvoiced.vision.skeleton import STANDARD_RATIO, draw_hand, standardize_ratio
 from unvoiced.vision.videos import Video
 
 Detections = Iterator[tuple[str, np.ndarray | None]]  # id of a frame, and its landmarks
@@ -34,6 +34,8 @@ class HandInput(InputReader, LetterReader):
         keep_empty: whether an image without a hand is a sample of zeros, as images of the class
             ``nothing`` are in training; else it is rejected.
         num_hands: 1 or 2, as the model was trained.
+        standard_ratio: whether landmarks are as an image of 4:3 would have them, as the model was
+            trained.
 
     Raises:
         ValueError: there is nothing to read.
@@ -49,9 +51,10 @@ class HandInput(InputReader, LetterReader):
         min_confidence: float = 0.5,
         keep_empty: bool | None = None,
         num_hands: int | None = None,
+        standard_ratio: bool | None = None,
     ) -> None:
         super().__init__(path)
-        self.num_hands = num_hands or 1
+        self.num_hands, self.standard_ratio = num_hands or 1, bool(standard_ratio)
         self.frame = PAIR_FRAME if num_hands == 2 else FRAME
         self.model, self.min_confidence = model, min_confidence
         self.keep_empty = bool(keep_empty)
@@ -101,6 +104,9 @@ class HandInput(InputReader, LetterReader):
             image = load_image(path)
         elif name.lower().endswith(VIDEO_SUFFIXES):
             _, image = next(Video(path).frames(((int(frame), int(frame) + 1),)))
+        if self.standard_ratio:  # back to the image's own
+            inverse = STANDARD_RATIO**2 * image.shape[0] / image.shape[1]
+            landmarks = standardize_ratio(landmarks, inverse)
         return draw_hand(image, landmarks)
 
     def _read_image(self, item: Item) -> Detections:
@@ -110,7 +116,7 @@ class HandInput(InputReader, LetterReader):
         hand = shared_hand_landmarker(self.model, *settings).read(image)
         if hand is None:
             raise ValueError(no_hand_reason(image))
-        yield item.id, hand.landmarks
+        yield item.id, hand.convert_landmarks(image, self.standard_ratio)
 
     def _read_video(self, item: Item) -> Detections:
         assert self.model is not None, "list_items() finds the model"
@@ -122,7 +128,8 @@ class HandInput(InputReader, LetterReader):
         )
         for number, image in video.frames():
             hand = detector.read(image)
-            yield f"{item.id}#{number:06d}", hand and hand.landmarks
+            landmarks = hand and hand.convert_landmarks(image, self.standard_ratio)
+            yield f"{item.id}#{number:06d}", landmarks
 
     def _read_array(self, item: Item) -> Detections:
         frames = load_frames(item.path, self.num_hands)

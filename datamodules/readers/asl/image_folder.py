@@ -35,6 +35,8 @@ class ImageFolder(LetterReader):
         min_confidence: minimum confidence of a hand's detection, 0 to 1.
         split_folders: see ``Reader``.
         classes: the signs, as their folders are named; None for the ASL alphabet.
+        standard_ratio: whether landmarks are stored as an image of 4:3 would have them, so that
+            hands look alike in images of every shape.
         num_hands: 1; or 2 for signs of two hands, of which one may be absent in an image.
 
     Raises:
@@ -51,12 +53,13 @@ class ImageFolder(LetterReader):
         split_folders: bool | None = None,
         classes: Sequence[str | int] | None = None,
         num_hands: int = 1,
+        standard_ratio: bool | None = True,
     ) -> None:
         super().__init__(raw_dir, split_folders)
         self.set_classes(classes)
         self.model = model
         self.min_confidence = min_confidence
-        self.num_hands = num_hands
+        self.num_hands, self.standard_ratio = num_hands, bool(standard_ratio)
         self.require("num_hands", num_hands in (1, 2), "1 or 2")
         self.frame = PAIR_FRAME if num_hands == 2 else FRAME
 
@@ -103,5 +106,5 @@ class ImageFolder(LetterReader):
             hand = shared_hand_landmarker(self.model, *settings).read(image)
             if hand is None:
                 raise ValueError(no_hand_reason(image))
-            features[0] = hand.landmarks
+            features[0] = hand.convert_landmarks(image, self.standard_ratio)
         return Sample(item.id, features, label, item.group, item.split, item.id)

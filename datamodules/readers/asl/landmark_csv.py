@@ -16,6 +16,7 @@ from datamodules.readers.manifests import parse_split
 from datamodules.readers.tables import find_separator, read_table_text, split_line
 from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import LANDMARK_SUFFIXES
+from unvoiced.vision.skeleton import STANDARD_RATIO, standardize_ratio
 
 MAX_COLUMNS = 10_000  # each of which is examined
 
@@ -46,6 +47,8 @@ class LandmarkCSV(LetterReader):
         use_sequences: make a sample of the frames of each (signer, label, sequence), in the order
             of their frame column; else each row is a sample of (1, 63).
         is_labelled: whether the tables have a column of letters; else the samples have none.
+        aspect_ratio: width over height of the images that the landmarks are from; they are stored
+            as an image of 4:3 would have them. None: unknown, the numbers stay as they are.
         split_folders: see ``Reader``.
         classes: the signs, as the tables name them; None for the ASL alphabet.
 
@@ -63,10 +66,12 @@ class LandmarkCSV(LetterReader):
         is_labelled: bool = True,
         split_folders: bool | None = None,
         classes: Sequence[str | int] | None = None,
+        aspect_ratio: float | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
         self.set_classes(classes)
         self.use_sequences, self.is_labelled = use_sequences, is_labelled
+        self.aspect_ratio = STANDARD_RATIO if aspect_ratio is None else aspect_ratio
 
     def list_items(self) -> list[Item]:
         """Return an item per table; its group is used if the table has none."""
@@ -99,6 +104,7 @@ class LandmarkCSV(LetterReader):
             except ValueError as error:
                 yield Rejection(identity, f"line {number}: {error}", item.id)
                 continue
+            row = replace(row, landmarks=standardize_ratio(row.landmarks, self.aspect_ratio))
             # Collectors number sequences anew for each label and signer.
             name = "/".join((item.id, row.group, row.label, row.sequence))
             if self.use_sequences:

@@ -16,6 +16,7 @@ from datamodules.readers.base import Item
 from datamodules.store.samples import Rejection, Sample
 from unvoiced.files import ARRAY_SUFFIXES, read_bytes
 from unvoiced.text import shorten
+from unvoiced.vision.skeleton import STANDARD_RATIO, standardize_ratio
 
 MAX_FRAMES_BYTES = 200_000_000  # of a file
 
@@ -38,6 +39,8 @@ class LandmarkNPY(LetterReader):
         raw_dir: the folder with the letters.
         use_sequences: make a sample of each sequence folder or (T, 63) file; else each frame is a
             sample of (1, 63).
+        aspect_ratio: width over height of the images that the landmarks are from; they are stored
+            as an image of 4:3 would have them. None: unknown, the numbers stay as they are.
         split_folders: see ``Reader``.
         classes: the signs, as their folders are named; None for the ASL alphabet.
 
@@ -53,10 +56,12 @@ class LandmarkNPY(LetterReader):
         use_sequences: bool = False,
         split_folders: bool | None = None,
         classes: Sequence[str | int] | None = None,
+        aspect_ratio: float | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
         self.set_classes(classes)
         self.use_sequences = use_sequences
+        self.aspect_ratio = STANDARD_RATIO if aspect_ratio is None else aspect_ratio
 
     def list_items(self) -> list[Item]:
         """Return an item per sequence folder, or file directly in its letter."""
@@ -98,6 +103,7 @@ class LandmarkNPY(LetterReader):
         """Return a sample; the frames of a folder or file are a sequence, a single one is not."""
         is_sequence = item.path.is_dir() or "#" in name or self.use_sequences
         sequence = item.id if is_sequence else ""
+        frames = standardize_ratio(frames, self.aspect_ratio)
         return Sample(name, frames, label, item.group, item.split, item.id, sequence=sequence)
 
     def _make_item(self, split: str, root: Path, path: Path) -> FrameFiles:

@@ -4,7 +4,7 @@ import { HandFinder, HandLandmarkerFactory, HandTracker } from "./hands.js";
 import { HoldCapturer } from "./holds.js";
 import { limitSide } from "./images.js";
 import { NO_READING } from "./recognizer.js";
-import { HAND_SIZE, drawHand } from "./skeleton.js";
+import { HAND_SIZE, drawHand, standardizeRatio, hasStandardRatio } from "./skeleton.js";
 import { ShapeHistory } from "./stillness.js";
 
 const OTHER_HANDS = "model/about.json states another number of hands than its model reads. Export the app again.";
@@ -27,6 +27,7 @@ export class FingerspellingStream {
     this.minProbability = this.detector.settings.min_probability;
     this.shapes = new ShapeHistory(this.detector.settings.hold_s, app.settings.max_change ?? Infinity);
     this.staticLabels = new Set(app.settings.static_labels);  // which are shapes, not movements
+    this.useStandardRatio = hasStandardRatio(recognizer.about.reader);
     this.listLabels();
   }
 
@@ -56,7 +57,7 @@ export class FingerspellingStream {
     this.shapes.push(null, 0);
     this.history = [];  // landmarks and seconds of the time that the network takes
     this.reading = NO_READING;
-    this.hand = null;
+    this.hand = this.landmarks = null;  // in the image, and as the model takes it
   }
 
   /** Return another stream of the same models, such as for a file. */
@@ -78,7 +79,7 @@ export class FingerspellingStream {
     const events = this.followClasses(seconds);
     timer.measure("landmarks", () => this.track(image));
     const probabilities = await timer.measureLater("network", () => this.predict(seconds));
-    this.shapes.push(this.hand && this.hand.landmarks, seconds);
+    this.shapes.push(this.landmarks, seconds);
     const canStart = (label) => !this.staticLabels.has(label) || this.shapes.isStill();
     const decide = () => this.detector.push(probabilities, this.labels, seconds, canStart);
     return [...events, ...timer.measure("decision", decide)];
@@ -98,10 +99,16 @@ export class FingerspellingStream {
     return this.detector.end(this.labels, seconds);
   }
 
-  /** Follow the hand into the next image; return its landmarks, null for none. */
+  /** Follow the hand into the next image; return its landmarks as the model takes them, null for none. */
   track(image) {
     this.hand = this.tracker.push(limitSide(image, this.app.detector.max_tracked_side));
-    return this.hand && this.hand.landmarks;
+    this.landmarks = this.hand && this.convert(this.hand, image);
+    return this.landmarks;
+  }
+
+  /** Return the landmarks of a hand in an image as the model takes them. */
+  convert({ landmarks }, { width, height }) {
+    return this.useStandardRatio ? standardizeRatio(landmarks, width / height) : landmarks;
   }
 
   /** Return the capturer of a lesson's signs; it takes the results of track. */
@@ -113,7 +120,8 @@ export class FingerspellingStream {
   async readImage(image) {
     const hand = await this.finder.find(image);
     if (!hand) return { reading: NO_READING, hand };
-    return { reading: this.recognizer.toReading(await this.recognizer.predictProbabilities(hand.landmarks)), hand };
+    const probabilities = await this.recognizer.predictProbabilities(this.convert(hand, image));
+    return { reading: this.recognizer.toReading(probabilities), hand };
   }
 
   get hasFound() {
@@ -132,7 +140,7 @@ export class FingerspellingStream {
       this.reading = NO_READING;
       return this.labels.map((label) => Number(label === PAUSE_LABEL));
     }
-    const probabilities = await this.recognizer.predictProbabilities(this.collectLandmarks(this.hand.landmarks, seconds));
+    const probabilities = await this.recognizer.predictProbabilities(this.collectLandmarks(this.landmarks, seconds));
     this.reading = this.recognizer.toReading(probabilities);
     return [...probabilities, ...Array(this.labels.length - probabilities.length).fill(0)];
   }

@@ -3,9 +3,21 @@
 // index, 9-12 the middle, 13-16 the ring and 17-20 the little finger.
 
 export const HAND_SIZE = 63;  // numbers of a hand: 21 joints x (x, y, z)
+const STANDARD_RATIO = 4 / 3;  // width over height of the image that landmarks are brought to
 const PALM_EDGES = [[0, 1], [0, 5], [0, 17], [5, 9], [9, 13], [13, 17]];
 const FINGER_BONES = Array.from({ length: 20 }, (_, n) => [n, n + 1]).filter(([base]) => base % 4);
 const HAND_BONES = [...PALM_EDGES, ...FINGER_BONES];
+
+/** Return whether these settings of a reader make landmarks as of an image of 4:3. */
+export function hasStandardRatio(reader) {
+  return Boolean(reader?.standard_ratio) || typeof reader?.aspect_ratio === "number";
+}
+
+/** Return landmarks as an image of 4:3 would have them; `aspectRatio` is width over height. */
+export function standardizeRatio(landmarks, aspectRatio) {
+  const width = aspectRatio / STANDARD_RATIO;
+  return landmarks.map((value, n) => (n % 3 === 1 ? value : value * width));
+}
 
 /** Draw the bones and joints of one or two hands; a hand of zeros is not drawn. */
 export function drawHand(context, landmarks) {
