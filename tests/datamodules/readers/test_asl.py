@@ -578,3 +578,15 @@ def test_real_images_are_read(every_image_shows_a_hand, name, classes):
     assert {item.group for item in items} == (
         {"s01", "s02", "s03", "s04"} if name == "images" else {""}
     )
+
+
+def test_hands_in_images_of_every_shape_are_stored_as_in_one_of_4_3(
+    tmp_path, every_image_shows_a_hand
+):
+    wide = every_image_shows_a_hand * np.tile(np.float32([4 / 3, 1, 4 / 3]), 21)
+    for height, expected in ((30, every_image_shows_a_hand), (20, None), (40, None)):
+        folder = tmp_path / str(height)
+        cv2.imwrite(str(write_image(folder / "A" / "1.jpg")), np.zeros((height, 40, 3), np.uint8))
+        (sample,), _ = read_hand_samples(ImageFolder(folder))
+        scale = np.tile(np.float32([30 / height, 1, 30 / height]), 21)
+        np.testing.assert_allclose(sample.features[0], every_image_shows_a_hand * scale, rtol=1e-6)

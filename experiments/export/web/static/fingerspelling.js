@@ -116,12 +116,12 @@ export class FingerspellingStream {
     return new HoldCapturer(this.numFrames);
   }
 
-  /** Return the answer for a single image, and the hand in it. */
+  /** Return the answer for a single image, the hand in it, and its landmarks as the model takes them. */
   async readImage(image) {
     const hand = await this.finder.find(image);
-    if (!hand) return { reading: NO_READING, hand };
-    const probabilities = await this.recognizer.predictProbabilities(this.convert(hand, image));
-    return { reading: this.recognizer.toReading(probabilities), hand };
+    if (!hand) return { reading: NO_READING, hand, landmarks: null };
+    const landmarks = this.convert(hand, image), probabilities = await this.recognizer.predictProbabilities(landmarks);
+    return { reading: this.recognizer.toReading(probabilities), hand, landmarks };
   }
 
   get hasFound() {

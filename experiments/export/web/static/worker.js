@@ -55,9 +55,9 @@ const actions = {
     };
   },
   async image({ image }) {
-    const { reading, hand } = await engine.stream.readImage(image);
+    const { reading, hand, landmarks } = await engine.stream.readImage(image);
     const seen = drawSeen(image, (context) => engine.stream.annotate(context, hand));
-    return { top: formatTop(reading), sure: isSure(reading), found: Boolean(hand), seen, landmarks: hand && hand.landmarks };
+    return { top: formatTop(reading), sure: isSure(reading), found: Boolean(hand), seen, landmarks };
   },
   async clip_begin({ isWhole }) {
     clip?.stream.close();
