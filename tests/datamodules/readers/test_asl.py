@@ -580,13 +580,25 @@ def test_real_images_are_read(every_image_shows_a_hand, name, classes):
     )
 
 
-def test_hands_in_images_of_every_shape_are_stored_as_in_one_of_4_3(
-    tmp_path, every_image_shows_a_hand
+@pytest.mark.parametrize("height", [30, 20, 71])
+def test_hands_are_stored_as_an_image_of_4_to_3_has_them(
+    tmp_path, every_image_shows_a_hand, height
 ):
-    wide = every_image_shows_a_hand * np.tile(np.float32([4 / 3, 1, 4 / 3]), 21)
-    for height, expected in ((30, every_image_shows_a_hand), (20, None), (40, None)):
-        folder = tmp_path / str(height)
-        cv2.imwrite(str(write_image(folder / "A" / "1.jpg")), np.zeros((height, 40, 3), np.uint8))
-        (sample,), _ = read_hand_samples(ImageFolder(folder))
-        scale = np.tile(np.float32([30 / height, 1, 30 / height]), 21)
-        np.testing.assert_allclose(sample.features[0], every_image_shows_a_hand * scale, rtol=1e-6)
+    image = cv2.imencode(".png", np.zeros((height, 40, 3), np.uint8))[1].tobytes()
+    write_image(tmp_path / "A" / "1.png", image)
+    (sample,), _ = read_hand_samples(ImageFolder(tmp_path))
+    scale = np.tile(np.float32([30 / height, 1, 30 / height]), 21)
+    np.testing.assert_allclose(sample.features[0], every_image_shows_a_hand * scale, rtol=1e-6)
+    (kept,), _ = read_hand_samples(ImageFolder(tmp_path, standard_ratio=None))
+    np.testing.assert_array_equal(kept.features[0], every_image_shows_a_hand)
+
+
+def test_tables_state_the_aspect_ratio_of_their_images(tmp_path):
+    table = pd.DataFrame([POINTS], columns=NAMES).assign(label="A")
+    table.to_csv(tmp_path / "table.csv", index=False)
+    (tmp_path / "A").mkdir()
+    np.save(tmp_path / "A" / "1.npy", POINTS)
+    expected = POINTS * np.tile(np.float32([0.75, 1, 0.75]), 21)
+    for reader in (LandmarkCSV, LandmarkNPY):
+        (sample,), _ = read_hand_samples(reader(tmp_path, aspect_ratio=1))
+        np.testing.assert_allclose(sample.features[0], expected, rtol=1e-6)

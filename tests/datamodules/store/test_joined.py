@@ -20,6 +20,7 @@ def write_hands(
     seed: int = 0,
     raw_dir: str = "",
     classes: tuple[str, ...] = (),
+    reader: dict[str, object] | None = None,
     **frame: object,
 ) -> str:
     """Write a set of one group ``anna`` whose recordings have two frames each."""
@@ -27,7 +28,7 @@ def write_hands(
     description = Description(
         "asl",
         Frame(**{"shape": (3,), "dtype": "float32", "meaning": "hands", "rate": None} | frame),
-        {"reader": {"raw_dir": raw_dir or str(folder)}},
+        {"reader": {"raw_dir": raw_dir or str(folder)} | (reader or {})},
         classes,
     )
     samples = [
@@ -138,3 +139,15 @@ def test_a_set_is_named_once(tmp_path: Path) -> None:
     folder = write_hands(tmp_path / "a")
     with pytest.raises(ValueError, match="twice"):
         open_set([folder, f"{folder}/"], "asl")
+
+
+def test_tables_and_images_join_if_both_are_as_of_images_of_4_to_3(tmp_path: Path) -> None:
+    readers = {"images": {"standard_ratio": True}, "tables": {"aspect_ratio": 1.5}, "unknown": {}}
+    images, tables, unknown = (
+        write_hands(tmp_path / name, seed=seed, reader=reader)
+        for seed, (name, reader) in enumerate(readers.items())
+    )
+    joined = JoinedSet([images, tables], "asl")
+    assert joined.meta["settings"]["reader"] == {"standard_ratio": True}
+    with pytest.raises(ValueError, match=r"differ in reader.standard_ratio \(true and false\)"):
+        JoinedSet([images, unknown], "asl")
