@@ -45,14 +45,13 @@ HASH_CHARACTERS = 16
 METRIC_DIGITS = 6
 
 
-def write_tables(folder: Path, jobs: list[Job], config: DictConfig) -> Path:
-    """Write results.json and results.md into the sweep folder; return the path of results.json."""
+def write_tables(folder: Path, jobs: list[Job], config: DictConfig) -> ResultFile:
+    """Write results.json and results.md into the sweep folder, and return the results."""
     results = collect_results(folder, jobs, config)
-    path = folder / "results.json"
-    write_result_file(path, results)
+    write_result_file(folder / "results.json", results)
     text = markdown_document(format_results(results))
     (folder / "results.md").write_text(text, encoding="utf-8")
-    return path
+    return results
 
 
 def collect_results(folder: Path, jobs: list[Job], config: DictConfig) -> ResultFile:

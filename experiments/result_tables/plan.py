@@ -13,6 +13,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.launch.overrides import quote_values
+from experiments.launch.settings.result_rules import RESULT_SETS
+from unvoiced.plain_data import show_value
 
 # Settings that the rows decide.
 SET_BY_ROWS = ("data_dir", "experiment", "fold", "seed", "split", "stage", "task", "ckpt_path")
@@ -207,12 +209,13 @@ def list_test_overrides(cell: Cell, folder: Path) -> tuple[str, ...]:
 
 
 def require_sets(config: DictConfig, rows: list[Row]) -> None:
-    """Refuse prepared sets of the rows that do not exist, or are not prepared.
+    """Refuse prepared sets of the rows that do not exist, are not prepared or of another task.
 
     Raises:
         ValueError: with the setting and the path.
     """
     from datamodules.store.samples import META_NAME
+    from datamodules.store.validation import read_meta_file
     from experiments.launch.requirements import require_path
 
     for name in dict.fromkeys(name for row in rows for name in row.sets):
@@ -223,6 +226,12 @@ def require_sets(config: DictConfig, rows: list[Row]) -> None:
                 raise ValueError(
                     f"{key}={folder} has no {META_NAME}; expected a prepared set, which "
                     "stage=prepare makes."
+                )
+            task = read_meta_file(Path(folder, META_NAME)).get("task")
+            if task != RESULT_SETS[name]:
+                raise ValueError(
+                    f"{key}={folder} is a set of task {show_value(task)}; expected one of task "
+                    f"{RESULT_SETS[name]}."
                 )
 
 

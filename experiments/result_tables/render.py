@@ -118,11 +118,28 @@ def describe_measurement(results: ResultFile) -> str:
     cores = str(machine.get("cores") if isinstance(machine, dict) else None)[:MAX_FACT]
     written = str(results.origin.get("written"))[:MAX_FACT]
     hours = sum_seconds(results) / 3600
+    outdated = count_outdated_cells(results)
+    warning = f" {outdated} cells were measured on earlier content of a set." if outdated else ""
     return markdown_text(
         f"Measured with {len(cells)} of {len(results.cells)} cells, commit "
         f"{', '.join(commits) or 'unknown'}, {cores} cores, {hours:.1f} hours in all, written "
-        f"{written}."
+        f"{written}.{warning}"
     ) + "\n"  # fmt: skip
+
+
+def count_outdated_cells(results: ResultFile) -> int:
+    """Return how many finished cells name other data than the sets had in the end."""
+    sets = results.origin.get("sets")
+    hashes = sets if isinstance(sets, dict) else {}
+    count = 0
+    for cell in results.cells:
+        names = results.tables[cell.table]["rows"][cell.row]["sets"]
+        lists = [hashes[name] for name in names if isinstance(hashes.get(name), list)]
+        data = cell.origin.get("data")
+        known = data if isinstance(data, list) else []
+        is_outdated = any(one not in known for ones in lists for one in ones)
+        count += cell.status == "finished" and is_outdated
+    return count
 
 
 def sum_seconds(results: ResultFile) -> float:

@@ -18,6 +18,7 @@ MAX_CELLS = 20_000
 MAX_GROUPS = 10_000
 LARGEST_COUNT = 10**12
 STATES = ("finished", "failed", "unfinished")
+HOLD_METRIC, HOLD_COUNT = "test/hold_acc", "test/hold_n"
 METRIC_PATTERN = re.compile(r"test/[\w.-]{1,60}", re.ASCII)
 
 
@@ -158,7 +159,7 @@ def _parse_cell(place: str, cell: Any, tables: dict[str, Any]) -> CellResult:
     is_metric = metric in ("", "test/acc", "test/wer")
     require_fact(f"{place}: metric", metric, is_metric, "test/acc, test/wer or nothing")
     _check_metrics(f"{place}: metrics", cell["metrics"])
-    _check_groups(f"{place}: groups", cell["groups"])
+    _check_groups(f"{place}: groups", cell["groups"], metric)
     require_fact(f"{place}: origin", cell["origin"], isinstance(cell["origin"], dict), "a table")
     check_plain(f"{place}: origin", cell["origin"])
     for key in ("seconds", "training_seconds"):
@@ -177,17 +178,22 @@ def _check_metrics(place: str, metrics: Any) -> None:
         is_metric = isinstance(name, str) and METRIC_PATTERN.fullmatch(name) is not None
         require_fact(f"{place}: a name", name, is_metric, "the name of a test score")
         check_number(f"{place}: {name}", value, -LARGEST_COUNT, LARGEST_COUNT)
+    if HOLD_COUNT in metrics:
+        check_number(f"{place}: {HOLD_COUNT}", metrics[HOLD_COUNT], 1, LARGEST_COUNT)
+        check_number(f"{place}: {HOLD_METRIC}", metrics.get(HOLD_METRIC), 0, 1)
 
 
-def _check_groups(place: str, groups: Any) -> None:
+def _check_groups(place: str, groups: Any, metric: str) -> None:
     is_table = isinstance(groups, dict) and len(groups) <= MAX_GROUPS
     require_fact(place, groups, is_table, f"at most {MAX_GROUPS:,} people")
+    require_fact(place, groups, bool(metric) or not groups, "no people without a metric")
     for name, counts in groups.items():
         check_text(f"{place}: a name", name, 1_000)
         is_pair = isinstance(counts, list) and len(counts) == 2
         require_fact(f"{place}: {name}", counts, is_pair, "two counts")
         check_number(f"{place}: {name}", counts[1], 1, LARGEST_COUNT, whole=True)
-        check_number(f"{place}: {name}", counts[0], 0, LARGEST_COUNT, whole=True)
+        most = counts[1] if metric == "test/acc" else LARGEST_COUNT
+        check_number(f"{place}: {name}", counts[0], 0, most, whole=True)
 
 
 def _check_name(place: str, name: Any) -> None:

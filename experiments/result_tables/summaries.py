@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from experiments.result_tables.result_file import CellResult
+from experiments.result_tables.result_file import HOLD_COUNT, HOLD_METRIC, CellResult
 from modules.metrics import GroupInterval
-
-HOLD_METRIC, HOLD_COUNT = "test/hold_acc", "test/hold_n"
 
 
 @dataclass(frozen=True)

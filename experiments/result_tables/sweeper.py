@@ -28,6 +28,7 @@ class TableSweeper(BasicSweeper):
         """Measure all cells; finished jobs are not run again."""
         assert self.config is not None
         from experiments.result_tables.collect import write_tables
+        from experiments.result_tables.render import count_outdated_cells
 
         cells = list_cells(self.config)
         folder = Path(self.config.hydra.sweep.dir)
@@ -42,7 +43,10 @@ class TableSweeper(BasicSweeper):
             part = list(of_seed)
             launched += self._launch([list(one) for one in list_trainings(part)], launched)
             launched += self._launch(list_tests(part, folder), launched)
-            write_tables(folder, find_jobs(folder), self.config)
+            results = write_tables(folder, find_jobs(folder), self.config)
+            if count := count_outdated_cells(results):
+                print(f"warning: {count} cells were measured on earlier content of a set. Measure "
+                      "them again in a new hydra.sweep.dir=", flush=True)  # fmt: skip
         return None
 
     def _launch(self, batch: list[list[str]], first: int) -> int:

@@ -125,8 +125,8 @@ def _write_tables(folder: Path, jobs: list[Job], config: DictConfig) -> None:
     with fatal_errors(f"cannot write {folder / 'results.json'}"):
         from experiments.result_tables.collect import write_tables
 
-        path = write_tables(folder, jobs, config)
-    print(f"Results: {path}", flush=True)
+        write_tables(folder, jobs, config)
+    print(f"Results: {folder / 'results.json'}", flush=True)
 
 
 def describe_failures(jobs: list[Job]) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 from experiments.launch.settings.rule_kinds import FOLDERS, NAME
 from unvoiced.validation import NULL, Rule, integer_rule, list_of, text_rule
 
-# Names of prepared sets; docs/results.md describes them.
-RESULT_SETS = (
-    *("letters", "foreign_letters", "words", "phrases", "grid_words", "grid_sentences"),
-    *("emg_words", "emg_phases"),
-)
+# Names of prepared sets, and the task that each is prepared for; docs/results.md describes them.
+RESULT_SETS = {
+    **dict.fromkeys(("letters", "foreign_letters"), "asl"),
+    **dict.fromkeys(("words", "phrases", "grid_words"), "lipread"),
+    "grid_sentences": "vsr",
+    **dict.fromkeys(("emg_words", "emg_phases"), "emg"),
+}
 MAX_FOLD = 100_000
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 TEXTS = list_of(NAME, 0)

@@ -17,6 +17,7 @@ from experiments.result_tables.plan import (
     read_rows,
     refuse_swept_tables,
 )
+from experiments.result_tables.render import count_outdated_cells
 from experiments.result_tables.sweeper import list_tests
 from experiments.sweeps.job_status import find_jobs, split_override
 from tests.helpers.commands import compose_arguments
@@ -48,6 +49,14 @@ def test_the_last_row_of_a_table_is_a_valid_command(path: Path, tmp_path: Path) 
     validate_command(compose_arguments(arguments))
 
 
+@pytest.fixture(autouse=True)
+def set_task(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return the meta.json of all prepared sets."""
+    meta = {"task": "asl"}
+    monkeypatch.setattr("datamodules.store.validation.read_meta_file", lambda _: meta)
+    return meta
+
+
 def compose_tables(folder: Path, *arguments: str) -> Any:
     (folder / "meta.json").touch()
     config = compose_arguments(["results=asl", f"results.letters={folder}", *arguments])
@@ -55,7 +64,9 @@ def compose_tables(folder: Path, *arguments: str) -> Any:
     return config
 
 
-def test_a_row_needs_its_sets_and_tests_share_a_training(tmp_path: Path) -> None:
+def test_a_row_needs_its_sets_and_tests_share_a_training(
+    tmp_path: Path, set_task: dict[str, Any]
+) -> None:
     config = compose_tables(tmp_path, "epochs=1")
     cells = list_cells(config)
     assert {cell.row.name for cell in cells} == {"simulated", "recommended"}
@@ -65,6 +76,10 @@ def test_a_row_needs_its_sets_and_tests_share_a_training(tmp_path: Path) -> None
     assert cells[0].fit == ("task=asl", "seed=0", "epochs=1")
     assert "fold=0" in cells[0].test
 
+    set_task["task"] = "lipread"
+    with pytest.raises(ValueError, match="set of task 'lipread'; expected one of task asl"):
+        list_cells(config)
+    set_task["task"] = "asl"
     config.results.letters = None
     with pytest.raises(ValueError, match=r"set results\.letters="):
         list_cells(config)
@@ -107,6 +122,9 @@ def test_results_of_jobs_are_collected_by_cell(
     results = collect_results(tmp_path, find_jobs(tmp_path), config)
     assert [cell.status for cell in results.cells] == ["finished"] + ["unfinished"] * 5
     assert results.cells[0].groups == {"s1": [2, 3]}
+    assert count_outdated_cells(results) == 1  # no data is named "hash"
+    results.cells[0].origin["data"].append("hash")
+    assert count_outdated_cells(results) == 0
 
 
 def test_the_hash_of_the_code_follows_its_files(tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ def change(content: dict[str, Any], place: str, value: Any) -> None:
         ("cells/0/seed", 1),  # which another cell is
         ("cells/0/groups/ann", [1, 0]),
         ("cells/0/groups/ann", [1]),
+        ("cells/0/groups/ann", [3, 2]),  # more correct answers than samples
+        ("cells/0/metric", ""),
+        ("cells/0/metrics", {"test/hold_n": 0, "test/hold_acc": 0.5}),
+        ("cells/0/metrics", {"test/hold_n": 5}),
         ("cells/0/metrics", {"acc": 1}),
         ("cells/0/metrics", {"test/acc": "0.9"}),
         ("cells/0/origin", {"commit": "${oc.env:HOME}"}),
