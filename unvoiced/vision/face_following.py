@@ -11,6 +11,8 @@ from unvoiced.vision.faces import Face, FaceDetector
 # In face widths, between two detections: a face that moves further is detected in every frame;
 # one that moves further than MAX_JUMP may be another one, and positions are not interpolated.
 MAX_MOVE, MAX_JUMP = 0.05, 0.3
+# A later frame is always searched: at few frames a second a steady face turns round in between.
+MAX_PAUSE_S = 0.09
 
 
 class FaceFollower:
@@ -20,7 +22,8 @@ class FaceFollower:
 
     Args:
         detector: finds faces in images.
-        every: frames from one detection to the next; 1 detects the face in every frame.
+        every: frames from one detection to the next; 1 detects the face in every frame. Frames
+            later than ``MAX_PAUSE_S`` after a detection are never skipped.
         fps: frames per second that ``every`` counts; a stream at another rate is searched after the
             same time.
     """
@@ -28,7 +31,7 @@ class FaceFollower:
     def __init__(self, detector: FaceDetector, every: int = 1, fps: float = 25.0) -> None:
         self.detector = detector
         # Half a frame less: times are not exact, and 30 fps are no multiple of 25.
-        self._pause_s = (every - 0.5) / fps if every > 1 else 0.0
+        self._pause_s = min((every - 0.5) / fps, MAX_PAUSE_S) if every > 1 else 0.0
         self._face: Face | None = None  # the latest that was detected
         self._detected_s = -np.inf  # time of the latest detection, of a face or none
         self._is_steady = False

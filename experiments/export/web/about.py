@@ -92,6 +92,7 @@ def describe_face_detector(metadata: dict[str, Any], min_confidence: float) -> d
         "detect_every": trackers.read_detection_interval(metadata),
         "max_move": face_following.MAX_MOVE,
         "max_jump": face_following.MAX_JUMP,
+        "max_pause_s": face_following.MAX_PAUSE_S,
         "max_tracked_side": trackers.MAX_TRACKED_SIDE,
         "max_buffer_fps": trackers.MAX_BUFFER_FPS,
         "max_shift": trackers.MAX_SHIFT,

@@ -46,6 +46,8 @@ def follow_places(
         ([float(n) for n in range(7)], 1, 25.0, [0, 1, 2, 3, 4, 5, 6]),
         ([float(n) for n in range(7)], 2, 25.0, [0, 1, 3, 5, 6]),  # the last one is exact
         ([float(n) for n in range(7)], 3, 25.0, [0, 1, 4, 6]),
+        ([float(n) for n in range(7)], 9, 25.0, [0, 1, 4, 6]),  # not later than 0.09 s
+        ([float(n) for n in range(4)], 9, 10.0, [0, 1, 2, 3]),
         ([float(n) for n in range(7)], 2, 50.0, [0, 1, 4, 6]),  # after the same time
         ([float(n) for n in range(7)], 2, 12.5, [0, 1, 2, 3, 4, 5, 6]),
         ([8.0 * n for n in range(7)], 2, 25.0, [0, 1, 2, 3, 4, 5, 6]),  # moves fast

@@ -15,7 +15,8 @@ export class FaceFollower {
     this.isSteady = false;
     this.skipped = [];
     this.image = null;
-    this.pauseS = settings.detect_every > 1 ? (settings.detect_every - 0.5) / fps : 0;
+    const { detect_every: every, max_pause_s: longestS } = settings;
+    this.pauseS = every > 1 ? Math.min((every - 0.5) / fps, longestS) : 0;
   }
 
   /**

@@ -10,7 +10,7 @@ const USED_KEYPOINTS = [0, 1, 3];  // both eyes and the mouth
  * @typedef {{points: number[][], size: number, numFaces: number}} Face the largest face of an image: both
  *   eyes and the middle of the mouth, [x, y] in pixels, and its width in pixels
  * @typedef {{min_confidence: number, small_face_share: number, crop_face_sizes: number, crop_share: number,
- *   detect_every: number, max_move: number, max_jump: number}} FaceSettings
+ *   detect_every: number, max_move: number, max_jump: number, max_pause_s: number}} FaceSettings
  */
 
 /** Return the mean of a face's points, [x, y] in pixels. */

@@ -73,6 +73,7 @@ const LIPS_CHECKS = {
   }),
   detector: isTable({
     min_confidence: isShare, small_face_share: isShare, detect_every: isWhole(1, 1000), max_move: isShare, max_jump: isShare,
+    max_pause_s: isSeconds,
     crop_face_sizes: isNumber(0.1, 100), crop_share: isNumber(0.01, 1),
     max_tracked_side: isWhole(16, 8192), max_buffer_fps: isNumber(1, 1e3), max_shift: isNumber(0, 100),
     height: isWhole(1, 1024), width: isWhole(2, 1024), zoom: isNumber(0.01, 100), max_gap_s: isSeconds,
