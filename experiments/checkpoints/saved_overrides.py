@@ -20,7 +20,7 @@ KEY = re.compile(r"(?:\+\+?|~)?([A-Za-z]\w*(?:\.[A-Za-z0-9]\w*)*)", re.ASCII)
 WHOLE_KEYS = frozenset(
     [
         *("task", "epochs", "seed", "classes", "calibrate", "fold"),
-        *("size", "crop", "objective", "experiment", "module"),
+        *("size", "crop", "objective", "experiment", "module", "compile"),
         *("net", "optimizer", "scheduler", "augment", "datamodule", "split"),
         *("callbacks", "logger", "trainer", "debug", "tokenizer", "reader"),
     ]

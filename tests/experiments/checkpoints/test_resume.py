@@ -37,10 +37,10 @@ def write_run(folder: Path, *overrides: str) -> Path:
 
 
 def test_new_overrides_win_over_saved_ones(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "r", "task=asl", "seed=3", "~callbacks.last", "resume=old")
+    folder = write_run(tmp_path / "r", "task=asl", "compile=true", "~callbacks.last", "resume=old")
     merged = merge_saved_overrides([f"resume={folder}", "seed=4", "trainer.max_epochs=9"])
     assert merged == [
-        *("task=asl", "~callbacks.last"),
+        *("task=asl", "compile=true", "~callbacks.last"),
         *(f"resume={folder}", "seed=4", "trainer.max_epochs=9", "hydra.output_subdir=null"),
     ]
     assert merge_saved_overrides(["task=asl"]) == ["task=asl"]
