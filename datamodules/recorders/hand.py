@@ -20,12 +20,8 @@ class HandRecorder(HoldCapturer):
     frame = FRAME
 
     def __init__(self, model: str | None = None, min_confidence: float = 0.5) -> None:
-        self.reader_settings: dict[str, Any] = {
-            "min_confidence": min_confidence,
-            "standard_ratio": True,
-        }
-        each_frame = {"frames": 1}  # is a sample
-        metadata = {"input": each_frame, "reader": self.reader_settings}
+        self.reader_settings: dict[str, Any] = {"min_confidence": min_confidence}
+        metadata = {"input": {"frames": 1}}  # each frame is a sample
         super().__init__(TrackerSettings(model, min_confidence, metadata))
 
     def explain_timeout(self) -> str:

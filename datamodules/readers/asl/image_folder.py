@@ -53,7 +53,7 @@ class ImageFolder(LetterReader):
         split_folders: bool | None = None,
         classes: Sequence[str | int] | None = None,
         num_hands: int = 1,
-        standard_ratio: bool | None = True,
+        standard_ratio: bool | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
         self.set_classes(classes)

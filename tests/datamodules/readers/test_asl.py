@@ -586,10 +586,10 @@ def test_hands_are_stored_as_an_image_of_4_to_3_has_them(
 ):
     image = cv2.imencode(".png", np.zeros((height, 40, 3), np.uint8))[1].tobytes()
     write_image(tmp_path / "A" / "1.png", image)
-    (sample,), _ = read_hand_samples(ImageFolder(tmp_path))
+    (sample,), _ = read_hand_samples(ImageFolder(tmp_path, standard_ratio=True))
     scale = np.tile(np.float32([30 / height, 1, 30 / height]), 21)
     np.testing.assert_allclose(sample.features[0], every_image_shows_a_hand * scale, rtol=1e-6)
-    (kept,), _ = read_hand_samples(ImageFolder(tmp_path, standard_ratio=None))
+    (kept,), _ = read_hand_samples(ImageFolder(tmp_path))
     np.testing.assert_array_equal(kept.features[0], every_image_shows_a_hand)
 
 
