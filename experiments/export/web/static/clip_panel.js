@@ -3,6 +3,7 @@ import { closeClip, openClip, readClipFrames } from "./clip_frames.js";
 import { element } from "./dom.js";
 import { showImage } from "./reading_view.js";
 
+const STREAM_FPS = 30;  // at most, of a clip that is searched for words, as on the page
 const SHOWN_FRAMES = 5;  // every so many images of a clip are shown
 const MIN_ELAPSED_S = 1;  // before an end is estimated
 
@@ -58,7 +59,7 @@ export async function readClip(client, file, { fps, maxWordS }, showAnswer) {
   let numImages = 0, numFound = 0, lastS = 0;
   try {
     await client.ask("clip_begin", { isWhole });
-    for await (const { image, seconds } of readClipFrames(video, fps, isWhole)) {
+    for await (const { image, seconds } of readClipFrames(video, isWhole ? fps : STREAM_FPS, isWhole)) {
       const { seen, text, top, found } = await client.ask("clip_frame", { image, seconds }, [image]);
       numFound += Number(found);
       lastS = seconds;
