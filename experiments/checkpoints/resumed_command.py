@@ -34,6 +34,7 @@ class ResumedCommand(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the settings, if they changed."""
+        pl_module.on_train_start()  # refuses some; Lightning calls it after the callbacks
         self.has_begun = True
         if HydraConfig.initialized() and trainer.is_global_zero:
             save_command(self.config, [*HydraConfig.get().overrides.task])

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from experiments.checkpoints.resume import (
     merge_saved_overrides,
     report_changes,
 )
-from experiments.checkpoints.resumed_command import save_command
+from experiments.checkpoints.resumed_command import ResumedCommand, save_command
 from experiments.checkpoints.superseded import put_back_unless, set_aside_later_files
 from experiments.launch.resolvers import run_folder
 from tests.helpers.command_line import run_command
@@ -310,6 +311,14 @@ def test_later_checkpoints_and_rows_are_set_aside(tmp_path: Path) -> None:
     assert not table.exists() and (aside / "metrics.csv").read_text().endswith("3,0.7\n")
     table.write_text("epoch,val/acc\n1,0.9\n2,0.8\n")  # of a run that keeps no other checkpoint
     assert set_aside_later_files(tmp_path, paths["epoch_0001"], 1, 2) == aside.with_name("2")
+
+
+def test_settings_that_the_module_refuses_are_not_saved() -> None:
+    module = Mock(on_train_start=Mock(side_effect=ValueError("too long")))
+    command = ResumedCommand(OmegaConf.create({}))
+    with pytest.raises(ValueError, match="too long"):
+        command.on_train_start(Mock(), module)
+    assert not command.has_begun
 
 
 @pytest.mark.parametrize("has_begun", [False, True])
