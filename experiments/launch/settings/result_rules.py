@@ -10,10 +10,14 @@ from unvoiced.validation import NULL, Rule, integer_rule, list_of, text_rule
 
 # Names of prepared sets, and the task that each is prepared for; docs/results.md describes them.
 RESULT_SETS = {
-    **dict.fromkeys(("letters", "foreign_letters"), "asl"),
-    **dict.fromkeys(("words", "phrases", "grid_words"), "lipread"),
+    "letters": "asl",
+    "foreign_letters": "asl",
+    "words": "lipread",
+    "phrases": "lipread",
+    "grid_words": "lipread",
     "grid_sentences": "vsr",
-    **dict.fromkeys(("emg_words", "emg_phases"), "emg"),
+    "emg_words": "emg",
+    "emg_phases": "emg",
 }
 MAX_FOLD = 100_000
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)

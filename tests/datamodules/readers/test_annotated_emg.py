@@ -308,4 +308,4 @@ def test_inputs_of_recording_programs_are_read(tmp_path, emg, ending):
     ((sample,), _) = read(EMGInput(path, sample_rate=RATE, channels=2, **FILTERS))
     assert sample.features.shape == (1000, 2)
     _, (row,) = read(EMGInput(path, sample_rate=500, channels=2, **FILTERS))
-    assert "its times tell 250 Hz" in row.reason
+    assert "its times show 250 Hz" in row.reason

@@ -146,7 +146,7 @@ def test_times_of_another_rate_are_refused(tmp_path, unit, name):
     assert read_emg_table(path).sample_rate == pytest.approx(RATE, rel=1e-4)
     (outcome,) = read_emg_samples(EMGInput(path, sample_rate=1000, channels=8))
     assert isinstance(outcome, Rejection)
-    assert "its times tell 250 Hz, and input_reader.sample_rate=1000 is expected" in outcome.reason
+    assert "its times show 250 Hz, and input_reader.sample_rate=1000 is expected" in outcome.reason
 
 
 def test_times_without_a_rate_state_none():
