@@ -44,5 +44,6 @@ ASL = register_task(
             reads="81 of 100 letters of six people whom it has never seen",
             teaching="97 of 100 after one recording per letter,",
         ),
+        result_sets=("letters", "foreign_letters"),
     )
 )

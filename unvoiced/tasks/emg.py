@@ -23,5 +23,6 @@ EMG = register_task(
         frame_shapes=((None,),),
         not_found="Nothing was heard.",
         simulated_source="on muscle signals that a computer made up, not on people",
+        result_sets=("emg_words", "emg_phases"),
     )
 )

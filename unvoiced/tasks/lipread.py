@@ -42,5 +42,6 @@ LIPREAD = register_task(
             reads="28 of 100 words of ten people whom it has never seen",
             teaching="77 of 100 after three recordings per word,",
         ),
+        result_sets=("words", "phrases", "grid_words"),
     )
 )

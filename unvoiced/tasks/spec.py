@@ -59,6 +59,7 @@ class TaskSpec:
         not_sure: sentence for a prediction below the threshold.
         simulated_source: description of the simulated training data, after "learned".
         starter: the model that comes with the library; None: there is none.
+        result_sets: names of the prepared sets on which its published results are measured.
     """
 
     name: str
@@ -93,6 +94,7 @@ class TaskSpec:
     not_sure: str = "No prediction is sure enough."
     simulated_source: str = "on simulated recordings, not on people"
     starter: Starter | None = None
+    result_sets: tuple[str, ...] = ()
 
     @property
     def has_single_images(self) -> bool:

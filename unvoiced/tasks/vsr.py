@@ -13,5 +13,6 @@ VSR = register_task(
         "read less than a profile.",
         context_s=0.2,
         starter=None,
+        result_sets=("grid_sentences",),
     )
 )

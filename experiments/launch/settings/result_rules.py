@@ -6,19 +6,11 @@ import re
 from typing import Any
 
 from experiments.launch.settings.rule_kinds import FOLDERS, NAME
+from unvoiced.tasks import get_task, list_tasks
 from unvoiced.validation import NULL, Rule, integer_rule, list_of, text_rule
 
 # Names of prepared sets, and the task that each is prepared for; docs/results.md describes them.
-RESULT_SETS = {
-    "letters": "asl",
-    "foreign_letters": "asl",
-    "words": "lipread",
-    "phrases": "lipread",
-    "grid_words": "lipread",
-    "grid_sentences": "vsr",
-    "emg_words": "emg",
-    "emg_phases": "emg",
-}
+RESULT_SETS = {name: task for task in list_tasks() for name in get_task(task).result_sets}
 MAX_FOLD = 100_000
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 TEXTS = list_of(NAME, 0)
