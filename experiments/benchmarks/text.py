@@ -54,7 +54,7 @@ def compute_text_loss(
 ) -> Tensor:
     """Return the loss () of a batch, as the module computes it."""
     x, y = batch["x"].to(device), batch["y"].to(device)
-    return module.loss(*net(x, batch["length"]), y)
+    return module.compute_loss(*net(x, batch["length"]), y)
 
 
 def measure_padding(batches: Iterable[dict[str, Any]]) -> float:
