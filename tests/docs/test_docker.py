@@ -43,7 +43,6 @@ def test_it_runs_as_a_user_without_rights() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hand_model_file", "face_model_file")
-@pytest.mark.long
 def test_its_commands_run_in_a_fresh_environment(tmp_path: Path) -> None:
     checkout, environment = tmp_path / "app", tmp_path / "environment"
     for name in PARTS:

@@ -20,7 +20,6 @@ def test_the_notebook_has_no_outputs() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hand_model_file")
-@pytest.mark.long
 def test_the_notebook_trains_tests_and_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,6 @@ def find_faults(launch: Any, address: str, script: str, scope: str) -> list[str]
     return faults
 
 
-@pytest.mark.long
 def test_neither_app_nor_page_has_serious_faults(tmp_path: Path, hand_model_file: Path) -> None:
     script = (locate_package("axe-core@4.11.0", tmp_path / "axe") / "axe.min.js").read_text()
     ignore_profiling_signal()

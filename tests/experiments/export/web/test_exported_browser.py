@@ -29,7 +29,6 @@ from unvoiced.profile_file import write_profile
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.long,  # three exports
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
     pytest.mark.usefixtures("blank_figures"),
 ]

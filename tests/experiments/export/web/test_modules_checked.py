@@ -54,7 +54,6 @@ def write_project(folder: Path, modules: dict[str, bytes], libraries: list[str])
     return folder
 
 
-@pytest.mark.long
 def test_modules_have_no_faults_of_types_and_names(tmp_path: Path) -> None:
     compiler = locate_package("typescript@5.9.3", tmp_path / "typescript")
     modules = collect_modules() | read_scripts()

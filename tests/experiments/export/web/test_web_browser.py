@@ -460,7 +460,6 @@ def test_page_and_worker_refuse_other_places(modules) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_nothing_leaves_for_70_seconds(browser, address) -> None:
     with open_app(browser, address) as shown:
         write_letters(shown, 2)
