@@ -59,11 +59,6 @@ class ResumableLoader(DataLoader):
         self.use = LoaderUse()
 
     @property
-    def num_given(self) -> int:
-        """Batches of this epoch."""
-        return self.use.num_given
-
-    @property
     def waited_s(self) -> float:
         """Time (s) that batches of all epochs were waited for."""
         return self.use.waited_s

@@ -71,10 +71,9 @@ def compare_loaders(data: PreparedDataModule, batch_size: int, rounds: int) -> T
             ),
         }
         parts = {name: partial(_clips_per_second, read) for name, read in loaders.items()}
-        measured = compare_alternately(parts, rounds, is_first_over_row=True)
+        measured = compare_alternately(parts, rounds, "clips/s", is_first_over_row=True)
     title = f"Loading {len(rows):,} clips in batches of {batch_size}, median of {rounds} rounds"
-    found = tuple(replace(row, unit="clips/s") for row in measured.values())
-    return Table("loaders", title, found, rounds, FIRST_TO_ROW)
+    return Table("loaders", title, tuple(measured.values()), rounds, FIRST_TO_ROW)
 
 
 def measure_waiting_share(config: DictConfig, data: PreparedDataModule, steps: int) -> float:
@@ -96,10 +95,9 @@ def compare_formats(config: DictConfig, data: PreparedDataModule, rounds: int) -
         for bf16 in (False, True)
         for last in (False, True)
     }
-    measured = compare_alternately(parts, rounds)
+    measured = compare_alternately(parts, rounds, "ms")
     title = f"A forward and backward pass of batch {len(y)}, median of {rounds} rounds"
-    rows = tuple(replace(row, unit="ms") for row in measured.values())
-    return Table("formats", title, rows, rounds)
+    return Table("formats", title, tuple(measured.values()), rounds)
 
 
 def _build_module(config: DictConfig, data: PreparedDataModule, channels_last: bool) -> TaskModule:

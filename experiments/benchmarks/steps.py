@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from copy import deepcopy
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -80,7 +79,7 @@ def compare_loops(config: DictConfig) -> list[Table]:
 
 def _compare_steps(config: DictConfig, data: PreparedDataModule, steps: int) -> Table:
     loops, rounds = build_loops(config, data, steps), config.benchmark.rounds
-    rows = compare_alternately(loops, rounds, is_first_over_row=True, log=logger.info)
+    rows = compare_alternately(loops, rounds, "steps/s", is_first_over_row=True, log=logger.info)
     note = ""
     if isinstance(data, EMGDataModule):
         note = _describe_padding(config, data, rows[SUITE_LOOP].value)
@@ -88,7 +87,7 @@ def _compare_steps(config: DictConfig, data: PreparedDataModule, steps: int) -> 
         "steps",
         f"Training steps of {config.task} (`{_name_network(config)}`), {steps:,} steps of batch "
         f"{config.datamodule.batch_size}, median of {rounds} rounds",
-        tuple(replace(row, unit="steps/s") for row in rows.values()),
+        tuple(rows.values()),
         rounds,
         FIRST_TO_ROW,
         note,

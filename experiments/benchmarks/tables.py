@@ -71,16 +71,18 @@ class Table:
 def compare_alternately(
     parts: dict[str, Measurement],
     rounds: int,
+    unit: str = "",
     *,
     is_first_over_row: bool = False,
     warmups: int = 1,
     log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Row]:
-    """Measure all parts in turn, ``rounds`` times; return a row of each, without unit.
+    """Measure all parts in turn, ``rounds`` times; return a row of each.
 
     Args:
         parts: each measures once and returns its value.
         rounds: measurements of each part.
+        unit: of the values.
         is_first_over_row: whether ratios are those of the first part to the row, as usual
             for speeds of this suite and others; else those of the row to the first part.
         warmups: first rounds that do not count.
@@ -96,16 +98,19 @@ def compare_alternately(
         log(f"round {max(counted, 0)}/{rounds}" + (" (warm-up)" if counted <= 0 else ""))
     first = np.array(next(iter(values.values())))
     return {
-        name: _summarize(name, np.array(of_part), first, is_first_over_row)
+        name: _summarize_part(name, np.array(of_part), unit, first, is_first_over_row)
         for name, of_part in values.items()
     }
 
 
-def _summarize(name: str, values: np.ndarray, first: np.ndarray, is_inverse: bool) -> Row:
+def _summarize_part(
+    name: str, values: np.ndarray, unit: str, first: np.ndarray, is_inverse: bool
+) -> Row:
     ratios = first / values if is_inverse else values / first
     return Row(
         name,
         value=round_figures(np.median(values)),
+        unit=unit,
         ratio=round(float(np.median(ratios)), 3),
         spread=(round_figures(values.min()), round_figures(values.max())),
         ratio_spread=(round(float(ratios.min()), 3), round(float(ratios.max()), 3)),

@@ -69,18 +69,18 @@ def fetch_model(reference: str) -> Path:
         raise ValueError(
             f'ckpt_path={reference} needs huggingface-hub: pip install -e ".[hub]"'
         ) from None
-    folder = _fetch(match[1], match[2] or DEFAULT_REVISION, f"ckpt_path={reference}")
+    folder = _fetch_folder(match[1], match[2] or DEFAULT_REVISION, f"ckpt_path={reference}")
     logger.info(f"{reference}: commit {folder.name[:12]}, in {folder}")
     return folder
 
 
-def _fetch(name: str, revision: str, place: str) -> Path:
+def _fetch_folder(name: str, revision: str, place: str) -> Path:
     """Return the folder, of the network or of the cache."""
     from huggingface_hub import constants, errors, snapshot_download
 
     endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
     shown = CREDENTIALS.sub(r"\1", endpoint)
-    commit, reason = _examine(name, revision, place, (endpoint, shown))
+    commit, reason = _check_model(name, revision, place, (endpoint, shown))
     try:
         folder = snapshot_download(
             name,
@@ -92,11 +92,13 @@ def _fetch(name: str, revision: str, place: str) -> Path:
         )
     except errors.LocalEntryNotFoundError as error:
         raise ValueError(
-            f"{place} cannot be fetched from {shown} ({reason or _shorten(error)}), and is not "
-            f"in the cache {constants.HF_HUB_CACHE}. Connect to the network, or name a file"
+            f"{place} cannot be fetched from {shown} ({reason or _shorten_error(error)}), and is "
+            f"not in the cache {constants.HF_HUB_CACHE}. Connect to the network, or name a file"
         ) from None
     except (errors.HTTPError, OSError, *FOREIGN_ERRORS) as error:
-        raise ValueError(f"{place} cannot be fetched from {shown} ({_shorten(error)})") from None
+        raise ValueError(
+            f"{place} cannot be fetched from {shown} ({_shorten_error(error)})"
+        ) from None
     if commit and revision != commit:
         _remember_revision(Path(folder), revision)
     return Path(folder)
@@ -109,7 +111,9 @@ def _remember_revision(folder: Path, revision: str) -> None:
     path.write_text(folder.name, encoding="utf-8")
 
 
-def _examine(name: str, revision: str, place: str, addresses: tuple[str, str]) -> tuple[str, str]:
+def _check_model(
+    name: str, revision: str, place: str, addresses: tuple[str, str]
+) -> tuple[str, str]:
     """Check the hub's facts on a model; return its commit, and why there is none.
 
     Args:
@@ -121,18 +125,18 @@ def _examine(name: str, revision: str, place: str, addresses: tuple[str, str]) -
     try:
         info = api.model_info(name, revision=revision, timeout=TIMEOUT_S, files_metadata=True)
     except errors.HfHubHTTPError as error:
-        raise ValueError(_explain(error, name, revision, place, addresses[1])) from None
+        raise ValueError(_explain_error(error, name, revision, place, addresses[1])) from None
     except (errors.HTTPError, errors.OfflineModeIsEnabled) as error:
-        return "", _shorten(error)
+        return "", _shorten_error(error)
     except FOREIGN_ERRORS as error:
         raise ValueError(
-            f"{place}: {addresses[1]} answers as no hub does ({_shorten(error)})"
+            f"{place}: {addresses[1]} answers as no hub does ({_shorten_error(error)})"
         ) from None
     _check_sizes(info, place)
     return info.sha, ""
 
 
-def _shorten(error: Exception) -> str:
+def _shorten_error(error: Exception) -> str:
     return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
@@ -155,7 +159,7 @@ def _check_sizes(info: Any, place: str) -> None:
             )
 
 
-def _explain(error: Any, name: str, revision: str, place: str, endpoint: str) -> str:
+def _explain_error(error: Any, name: str, revision: str, place: str, endpoint: str) -> str:
     """Return the error of a hub's answer, and its solution."""
     from huggingface_hub import errors
 

@@ -32,12 +32,13 @@ def use_starter(config: DictConfig) -> None:
     """
     if config.ckpt_path or config.stage == "serve" or not takes_starter(config):
         return
+    from experiments.runs.run_folder import list_checkpoints  # pandas: not for every command
+
     with open_dict(config):
         config.ckpt_path = str(announce_starter(config.task))
-    paths = list(Path("outputs", config.task).glob("*/checkpoints/best.ckpt"))
-    if paths:
-        newest = max(paths, key=lambda path: path.stat().st_mtime)
-        logger.info(f"Your own runs are not used without their name, such as ckpt_path={newest}")
+    own = list_checkpoints(config.task)
+    if own:
+        logger.info(f"Your own runs are not used without their name, such as ckpt_path={own[0]}")
 
 
 def announce_starter(task: str) -> Path:

@@ -39,7 +39,7 @@ class Comparison:
 
     @property
     def is_within_tolerance(self) -> bool | None:
-        """Whether the difference is within the tolerance; None if there is none to judge by."""
+        """Agreement of the two values within the tolerance; None if there is no tolerance."""
         if self.first == self.second:
             return True
         if self.tolerance is None:

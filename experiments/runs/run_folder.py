@@ -174,6 +174,12 @@ def _is_run(path: Path) -> bool:
 # ---- reading a run folder
 
 
+def list_checkpoints(task: str) -> list[Path]:
+    """Return the best checkpoints of all runs of a task, the newest first."""
+    paths = Path("outputs", task).glob("*/checkpoints/best.ckpt")
+    return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
 def read_run(folder: Path) -> Run:
     """Read a run folder; ``problem`` names unreadable files."""
     run = Run(folder, folder.resolve().name)

@@ -7,14 +7,13 @@ from typing import Any
 
 from experiments.checkpoints.starters import is_starter
 from experiments.launch.console import logger
-from experiments.runs.run_folder import Run, read_run
+from experiments.runs.run_folder import Run, list_checkpoints, read_run
 from unvoiced.tasks import get_task
 
 
 def find_newest_checkpoint(task: str) -> Path | None:
     """Return the best checkpoint of the newest run of a task that is fit for use."""
-    paths = Path("outputs", task).glob("*/checkpoints/best.ckpt")
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
+    for path in list_checkpoints(task):
         run = read_run(path.parents[1])
         reason = explain_unfit(run, task)
         if not reason:

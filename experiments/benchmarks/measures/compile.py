@@ -1,10 +1,9 @@
-"""What ``compile=true`` costs and brings on this machine (benchmark.measure=[compile])."""
+"""Cost and gain of ``compile=true`` on this machine (benchmark.measure=[compile])."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import lightning as L
@@ -35,13 +34,13 @@ def measure_tables(config: DictConfig) -> Sequence[Table]:
     batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
     plain, compiled = (build_module(config, data).train() for _ in range(2))
     plain_s = _pass_seconds(plain, batch, 1, clock)
-    compiled_s = _compile(compiled, batch, clock)
+    compiled_s = _compile_module(compiled, batch, clock)
     steps = min(config.benchmark.steps, 20)
     parts = {
         name: partial(_pass_ms, module, batch, steps, clock)
         for name, module in ((PLAIN, plain), (COMPILED, compiled))
     }
-    rows = compare_alternately(parts, rounds, log=logger.info)
+    rows = compare_alternately(parts, rounds, "ms", log=logger.info)
     saved_s = (rows[PLAIN].value - rows[COMPILED].value) / 1e3
     extra_s = compiled_s - plain_s
     pays = math.ceil(max(extra_s, 0) / saved_s) if saved_s > 0 else None
@@ -53,12 +52,11 @@ def measure_tables(config: DictConfig) -> Sequence[Table]:
         f"Compiling `{str(config.net._target_).rpartition('.')[2]}`, a forward and backward pass "
         f"of batch {data.batch_size}, median of {rounds} rounds"
     )
-    found = [replace(row, unit="ms") for row in rows.values()]
-    found.append(Row("first pass with compile=true", round_figures(compiled_s), "s"))
-    return [Table("compile", title, tuple(found), rounds, note=note)]
+    first_pass = Row("first pass with compile=true", round_figures(compiled_s), "s")
+    return [Table("compile", title, (*rows.values(), first_pass), rounds, note=note)]
 
 
-def _compile(module: TaskModule, batch: Batch, clock: Clock) -> float:
+def _compile_module(module: TaskModule, batch: Batch, clock: Clock) -> float:
     """Compile without caches, in this process; return the seconds of the first pass."""
     from torch._inductor import config as inductor
 

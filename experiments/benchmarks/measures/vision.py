@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,12 +69,12 @@ def _measure_hands(config: DictConfig, files: list[Path]) -> Table:
             "this suite": _open_landmarker(),
         }.items()
     }
-    rows = compare_alternately(parts, config.benchmark.rounds, log=logger.info)
+    rows = compare_alternately(parts, config.benchmark.rounds, "ms", log=logger.info)
     counts = ", ".join(f"{name} in {count:,}" for name, count in found.items())
     return Table(
         "hands",
         f"Hand landmarks of {len(files):,} images, decoding included",
-        tuple(replace(row, unit="ms") for row in rows.values()),
+        tuple(rows.values()),
         config.benchmark.rounds,
         note=f"A hand was found: {counts}.",
     )
@@ -150,11 +149,11 @@ def _measure_faces(config: DictConfig, files: list[Path]) -> Table:
         "to mouth crops, reader.detect_every=2": lambda path: _crop_file(path, 2),
     }
     parts = {name: count_per_second(read) for name, read in reads.items()}
-    rows = compare_alternately(parts, config.benchmark.rounds, log=logger.info)
+    rows = compare_alternately(parts, config.benchmark.rounds, "frames/s", log=logger.info)
     return Table(
         "faces",
         f"Whole faces in {len(files):,} videos, one process",
-        tuple(replace(row, unit="frames/s") for row in rows.values()),
+        tuple(rows.values()),
         config.benchmark.rounds,
         note=f"{frames[-1]:,} frames.",
     )
@@ -197,11 +196,11 @@ def _measure_live(config: DictConfig, files: list[Path]) -> Table:
         f"reader.detect_every={every}": lambda every=every: track_mouths(every)  # type: ignore[misc]
         for every in (1, 2)
     }
-    rows = compare_alternately(parts, config.benchmark.rounds, log=logger.info)
+    rows = compare_alternately(parts, config.benchmark.rounds, "times real time", log=logger.info)
     return Table(
         "live_mouths",
         f"Mouths tracked at {CAMERA_SIZE[0]} x {CAMERA_SIZE[1]} and {CAMERA_FPS:g} Hz",
-        tuple(replace(row, unit="times real time") for row in rows.values()),
+        tuple(rows.values()),
         config.benchmark.rounds,
         note="Without decoding the camera's images, and without the network.",
     )

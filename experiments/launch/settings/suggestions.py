@@ -149,8 +149,8 @@ def explain_unknown(key: str) -> str:
         if group
         else []
     )
-    beside = {name.removeprefix(f"{group}.") for name in where if name != key}
-    return f"{to_yaml(key)} is not a setting.{suggest_key(key, beside)}"
+    siblings = {name.removeprefix(f"{group}.") for name in where if name != key}
+    return f"{to_yaml(key)} is not a setting.{suggest_key(key, siblings)}"
 
 
 def suggest_choice(group: str, name: str, options: Iterable[str] = ()) -> str:
