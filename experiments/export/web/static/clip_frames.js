@@ -5,6 +5,7 @@ const MAX_SIDE = 1280;  // pixels of the longer side, as in worker.js
 const MAX_CLIP_S = 60;
 const FAR_S = 1e7;
 const MAX_LAG_S = 1, ROUNDING_S = 1e-3;  // of the time stamp of an image behind that of the seek
+const MAX_SHOW_MS = 1000;  // from a seek to its image
 const NOT_A_CLIP = "This file is not a video that the browser can open. Choose an MP4 or WebM video.";
 
 /** Settle once an element fires an event, or an error. */
@@ -15,11 +16,21 @@ function waitFor(video, name) {
   });
 }
 
-/** Show the image at a time. */
+/** Settle with the next image that the browser shows; a page out of sight shows none. */
+function waitForImage(video) {
+  if (document.hidden || !video.requestVideoFrameCallback) return Promise.resolve();
+  return new Promise((resolve) => {
+    video.requestVideoFrameCallback(resolve);
+    setTimeout(resolve, MAX_SHOW_MS);
+  });
+}
+
+/** Show the image at a time; a busy browser reports the seek as done before it has the image. */
 async function seek(video, seconds) {
-  const arrival = waitFor(video, "seeked");
+  const arrival = waitFor(video, "seeked"), image = waitForImage(video);
   video.currentTime = seconds;
   await arrival;
+  await image;
 }
 
 /**

@@ -477,6 +477,19 @@ TIME_IMAGES = """async ({ file, fps, isEven }) => {
 }"""
 
 
+FAIL_EVERY_SECOND_FRAME = """() => {
+  Object.assign(window, { RealFrame: VideoFrame, failures: 0 });
+  let calls = 0;
+  window.VideoFrame = class extends VideoFrame {
+    constructor(video) {
+      calls += 1;
+      if (calls % 2) { window.failures += 1; throw new DOMException("no image yet", "InvalidStateError"); }
+      super(video);
+    }
+  };
+}"""
+
+
 def test_images_of_clips_at_a_variable_rate_have_their_own_times(shown, tmp_path: Path) -> None:
     times = np.cumsum(np.random.default_rng(0).choice([17, 33, 200], 24, p=[0.4, 0.5, 0.1]))
     images = make_gray_images(24, (96, 128))
@@ -488,3 +501,13 @@ def test_images_of_clips_at_a_variable_rate_have_their_own_times(shown, tmp_path
     np.testing.assert_allclose(found[:, 0], times[numbers] / 1000, atol=2e-3)
     even = np.array(shown.evaluate(TIME_IMAGES, case | {"isEven": True}))
     np.testing.assert_allclose(even[:, 0], np.arange(len(even)) / FPS)
+
+
+def test_an_image_that_comes_later_than_its_seek_is_waited_for(shown, tmp_path: Path) -> None:
+    path = write_webm(tmp_path / "clip.webm", make_gray_images(4, (96, 128)), 30)
+    shown.evaluate(FAIL_EVERY_SECOND_FRAME)
+    try:
+        found = shown.evaluate(TIME_IMAGES, {"file": encode(path.read_bytes()), "fps": FPS, "isEven": True})
+    finally:
+        assert shown.evaluate("() => { window.VideoFrame = window.RealFrame; return window.failures; }") >= 2
+    assert len(found) >= 2
