@@ -483,7 +483,8 @@ FAIL_EVERY_SECOND_FRAME = """() => {
   window.VideoFrame = class extends VideoFrame {
     constructor(video) {
       calls += 1;
-      if (calls % 2) { window.failures += 1; throw new DOMException("no image yet", "InvalidStateError"); }
+      window.failures += calls % 2;
+      if (calls % 2) throw new DOMException("no image yet", "InvalidStateError");
       super(video);
     }
   };
