@@ -123,14 +123,15 @@ class EMGDataModule(PreparedDataModule):
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """Arguments of the network; ``positions`` are those of cross-entropy."""
+        """Arguments of the network; ``positions`` of cross-entropy end texts of unequal length."""
         frame = self.prepared.meta["frame"]
-        longest = max((len(self.tokens[row]) for row in self.indices.train), default=0)
+        counts = {len(self.tokens[row]) for row in self.indices.train} or {0}
+        longest = max(counts) + (len(counts) > 1 or counts == {0})
         return {
             "channels": int(frame["shape"][0]),
             "sample_rate": float(frame["rate"]),
             "vocab_size": self.tokenizer.size,
-            "positions": None if self.objective == "ctc" else longest + 1,
+            "positions": None if self.objective == "ctc" else longest,
         }
 
     @property

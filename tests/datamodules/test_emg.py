@@ -92,6 +92,11 @@ def test_the_network_gets_the_shape_of_the_data(folder: Path) -> None:
     assert set_up_data(folder).net_arguments == expected | {"positions": None}
 
 
+def test_single_phrases_need_no_position_for_their_end(folder: Path) -> None:
+    data = set_up_data(folder, objective="cross_entropy", tokenizer=Phrases())
+    assert data.net_arguments["positions"] == 1
+
+
 def test_added_noise_never_reaches_the_padding(folder: Path) -> None:
     data = set_up_data(folder, augment=Compose([EMGTimeWarp(), EMGGain()]))
     batch = next(iter(data.train_dataloader()))
