@@ -10,7 +10,7 @@ import pandas as pd
 
 from experiments.reports.markdown import format_table
 from experiments.result_tables.result_file import ResultFile
-from experiments.result_tables.summaries import RowSummary, summarize_row
+from experiments.result_tables.summaries import MIN_PEOPLE, RowSummary, summarize_row
 from experiments.runs.statistics import bootstrap_interval
 from unvoiced.text import markdown_text
 
@@ -63,7 +63,7 @@ def format_summary(summary: RowSummary, people: list[str]) -> dict[str, str]:
     rate = _format_rate
     ends = (summary.low, summary.high)
     return {
-        **{person: rate(summary.people.get(person)) for person in people},
+        **{person: _format_person(summary, person) for person in people},
         "mean": f"**{rate(summary.mean)}**",
         "± over seeds": rate(summary.deviation),
         "95 % interval over people": "" if None in ends else " – ".join(map(rate, ends)),
@@ -74,10 +74,20 @@ def format_summary(summary: RowSummary, people: list[str]) -> dict[str, str]:
     }
 
 
+def _format_person(summary: RowSummary, person: str) -> str:
+    """Return the rate of a person, with the interval over recordings if there is one."""
+    rate = _format_rate(summary.people.get(person))
+    if person not in summary.ends:
+        return rate
+    low, high = map(_format_rate, summary.ends[person])
+    return f"{rate} ({low} – {high})"
+
+
 def format_gain(whole: RowSummary, without: RowSummary) -> str:
     """Return the gain of an ingredient of a recipe: mean and interval over people.
 
-    The interval is bootstrapped over the differences of the people that both have.
+    The interval is bootstrapped over the differences of the people that both have; of fewer than
+    ``MIN_PEOPLE`` the differences are listed instead.
     """
     people = [name for name in whole.people if name in without.people]
     sign = -1 if whole.metric == "test/wer" else 1
@@ -86,6 +96,11 @@ def format_gain(whole: RowSummary, without: RowSummary) -> str:
         return ""
     if len(gains) == 1:
         return f"{gains[0]:+.3f}"
+    if len(gains) < MIN_PEOPLE:
+        listed = ", ".join(
+            f"{gain:+.3f} of {name}" for name, gain in zip(people, gains, strict=True)
+        )
+        return f"{gains.mean():+.3f} ({listed})"
     low, high = bootstrap_interval(gains)
     return f"{gains.mean():+.3f} ({low:+.3f} – {high:+.3f})"
 
@@ -98,6 +113,11 @@ def _list_notes(summaries: dict[str, RowSummary | None], known: dict[str, RowSum
     """Return sentences on the metric, the holds and the cells without a result."""
     metrics = dict.fromkeys(METRIC_NAMES[summary.metric] for summary in known.values())
     notes = [f"Figures are {' and '.join(metrics)}, means over seeds. "]
+    if any(summary.ends for summary in known.values()):
+        notes.append(
+            "Intervals after single figures are 95 % over recordings, as there are too few people "
+            "or sessions to bootstrap over; the mean counts each recording once. "
+        )
     holds = {summary.holds[1] for summary in known.values() if summary.holds}
     if holds:
         number = " or ".join(f"{count:,}" for count in sorted(holds))

@@ -11,6 +11,8 @@ import torch
 from experiments.result_tables.result_file import HOLD_COUNT, HOLD_METRIC, CellResult
 from modules.metrics import GroupInterval
 
+MIN_PEOPLE = 3  # to bootstrap over
+
 
 @dataclass(frozen=True)
 class RowSummary:
@@ -23,7 +25,9 @@ class RowSummary:
         seeds: number of seeds.
         mean: over all samples of all seeds.
         deviation: standard deviation of the seeds' own scores; None with one seed.
-        low, high: 95 % interval over people; None with one person.
+        low, high: 95 % interval over people; None with fewer than ``MIN_PEOPLE``.
+        ends: 95 % intervals over the recordings of each of so few people, where the tests of single
+            people state them; means over seeds.
         worst: the person with the lowest accuracy or the highest error rate.
         holds: accuracy of holds and their number in one seed; None if a cell has none.
         hold_deviation: standard deviation over seeds.
@@ -38,6 +42,7 @@ class RowSummary:
     deviation: float | None
     low: float | None
     high: float | None
+    ends: dict[str, tuple[float, float]]
     worst: str
     holds: tuple[float, int] | None
     hold_deviation: float | None
@@ -70,6 +75,7 @@ def summarize_row(cells: list[CellResult]) -> RowSummary | None:
         deviation=_deviation(scores),
         low=interval[0],
         high=interval[1],
+        ends=_average_ends(done, metric) if len(counts) < MIN_PEOPLE else {},
         worst=min(rates, key=lambda name: sign * rates[name]),
         holds=_mean_holds(known),
         hold_deviation=_deviation([accuracy for accuracy, _ in known]),
@@ -84,6 +90,17 @@ def sum_counts(cells: list[CellResult]) -> dict[str, tuple[float, float]]:
         for name, counts in cell.groups.items():
             sums[name] += counts
     return {name: (float(pair[0]), float(pair[1])) for name, pair in sorted(sums.items())}
+
+
+def _average_ends(cells: list[CellResult], metric: str) -> dict[str, tuple[float, float]]:
+    """Return the intervals that the tests of single people state, as means over seeds."""
+    ends: dict[str, list[list[float]]] = defaultdict(list)
+    names = (f"{metric}_low", f"{metric}_high")
+    for cell in cells:
+        if len(cell.groups) == 1 and all(name in cell.metrics for name in names):
+            ends[next(iter(cell.groups))].append([cell.metrics[name] for name in names])
+    means = {person: np.mean(pairs, axis=0) for person, pairs in ends.items()}
+    return {person: (float(low), float(high)) for person, (low, high) in means.items()}
 
 
 def _find_whole_seeds(cells: list[CellResult]) -> list[list[CellResult]]:
@@ -125,7 +142,7 @@ def _deviation(scores: list[float]) -> float | None:
 def _bootstrap_people(
     counts: dict[str, tuple[float, float]],
 ) -> tuple[float | None, float | None]:
-    if len(counts) < 2:
+    if len(counts) < MIN_PEOPLE:
         return None, None
     counted, total = (torch.tensor(part) for part in zip(*counts.values(), strict=True))
     codes = torch.arange(len(counted))

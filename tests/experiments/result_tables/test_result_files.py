@@ -116,6 +116,17 @@ def test_tables_name_denominators_and_what_is_missing() -> None:
     assert "1 cells of whole have no result yet" in format_results(results)
 
 
+def test_intervals_of_two_sessions_are_those_over_recordings() -> None:
+    results = make_results(COUNTS)
+    results.cells[:] = [cell for cell in results.cells if cell.fold != 2]
+    for cell in results.cells:
+        cell.metrics.update({"test/acc_low": 0.6, "test/acc_high": 0.9})
+    summary = summarize_row(results.cells)
+    assert summary.low is None and summary.ends == {"ann": (0.6, 0.9), "bob": (0.6, 0.9)}
+    text = format_result_table(results, "letters")
+    assert "(0.600 – 0.900)" in text and "over recordings" in text and "over people" not in text
+
+
 def test_an_ablation_states_what_each_ingredient_brings() -> None:
     results = make_results(COUNTS)
     without = make_results(COUNTS, shift=-50).cells
