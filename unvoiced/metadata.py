@@ -80,6 +80,7 @@ READER_CHECKS: dict[str, Check] = {
     "hop_s": _optional_number(1e-3, 3600),
     "min_face_share": _optional_number(0, 1),
     "standard_ratio": check_flag,
+    "restore_size": check_flag,
     "aspect_ratio": _optional_number(0.02, 50),
 }
 

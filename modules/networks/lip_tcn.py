@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.networks.layers.clips import ClipEnsemble, ClipMember
 from modules.networks.layers.front_ends import SmallFrameEncoder
+from modules.networks.layers.pooling import pool_to_grid
+
+PROFILE_CELLS = (32, 48)  # rows and columns of ProfileEncoder
 
 
 class SegmentPool(nn.Module):
@@ -39,20 +44,47 @@ class SegmentPool(nn.Module):
         return (over_time @ self.segment_weights).flatten(1)  # (B, 2 D, segments) → (B, out_dim)
 
 
+class ProfileEncoder(nn.Module):
+    """The outline of the mouth in each frame: normalised clips (B, T, H, W) → (B, T, D).
+
+    The means of the rows and of the columns, of the grey and of its distance from the clip's mean,
+    less their means over time: what moves, and little of how the mouth looks.
+
+    Args:
+        embedding_dim: embedding size per frame.
+    """
+
+    def __init__(self, embedding_dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(2 * sum(PROFILE_CELLS), embedding_dim)
+        self.proj_norm = nn.BatchNorm1d(embedding_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the vector of each frame, (B, T, H, W) → (B, T, D)."""
+        if x.shape[2:] != PROFILE_CELLS:  # frames of other sizes
+            x = pool_to_grid(x, PROFILE_CELLS)
+        distance = x.abs()
+        profiles = [(distance.mean(axis) + 0.05).log() for axis in (2, 3)]
+        profiles += [x.mean(axis) for axis in (2, 3)]
+        vectors = torch.cat(profiles, 2)  # 4 x (B, T, H or W) → (B, T, 2 (H + W))
+        vectors = self.proj(vectors - vectors.mean(1, keepdim=True))
+        return F.relu(self.proj_norm(vectors.flatten(0, 1))).reshape(*x.shape[:2], -1)
+
+
 class LipMember(ClipMember):
     """One network of the ensemble: normalised clips (B, T, H, W) → logits (B, classes)."""
 
     def __init__(
         self,
         num_classes: int,
+        frame_encoder: nn.Module,
         embedding_dim: int,
         frames: int,
         num_segments: int,
         dropout: float,
-        checkpointing: bool,
     ) -> None:
         super().__init__()
-        self.frame_encoder = SmallFrameEncoder(embedding_dim, checkpointing)
+        self.frame_encoder = frame_encoder
         self.temporal = SegmentPool(embedding_dim, frames, num_segments, dropout)
         self.drop, self.head_drop = nn.Dropout(dropout), nn.Dropout(1.5 * dropout)
         self.head = nn.Linear(self.temporal.out_dim, num_classes)
@@ -79,6 +111,7 @@ class LipTCN(ClipEnsemble):
         checkpointing: recompute the activations of the frame encoders in training instead of
             keeping them: less memory, up to 1.6 times the time, and the same gradients and running
             statistics.
+        num_profiles: further members that see only the outline of the mouth (``ProfileEncoder``).
     """
 
     def __init__(
@@ -91,6 +124,10 @@ class LipTCN(ClipEnsemble):
         dropout: float = 0.2,
         mirror: bool = True,
         checkpointing: bool = False,
+        num_profiles: int = 0,
     ) -> None:
-        sizes = (num_classes, embedding_dim, frames, num_segments, dropout, checkpointing)
-        super().__init__((LipMember(*sizes) for _ in range(num_members)), mirror)
+        sizes = embedding_dim, frames, num_segments, dropout
+        images = (SmallFrameEncoder(embedding_dim, checkpointing) for _ in range(num_members))
+        profiles = (ProfileEncoder(embedding_dim) for _ in range(num_profiles))
+        encoders = itertools.chain(images, profiles)
+        super().__init__((LipMember(num_classes, encoder, *sizes) for encoder in encoders), mirror)

@@ -75,6 +75,8 @@ class MouthReader(Reader):
         zoom: of the mouth window: 1 as GRID's mouth clips, 2.4 only the lips.
         labels: the only labels to read; None for all.
         split_folders: see ``Reader``.
+        restore_size: whether folders of images that show only mouths, each enlarged to one width,
+            are brought back to one scale, see ``restore_sizes``; None for no.
 
     Raises:
         ValueError: a setting is not valid.
@@ -102,6 +104,7 @@ class MouthReader(Reader):
         labels: Sequence[str] | None = None,
         split_folders: bool | None = None,
         detect_every: int | None = None,
+        restore_size: bool | None = None,
     ) -> None:
         super().__init__(raw_dir, split_folders)
         self.task, self.crop = task, crop or self.default_crop
@@ -115,6 +118,7 @@ class MouthReader(Reader):
         self.require("fps", 0 < fps <= MAX_FPS, f"a number above 0, at most {MAX_FPS:g}")
         for name in ("min_confidence", "min_face_share"):
             self.require(name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
+        self.restored_zoom = zoom if restore_size and self.crop == "none" else None
         self._unwanted: set[str] = set()  # files that ``labels`` leaves out
         self.cropper = MouthCropper(
             height=height,

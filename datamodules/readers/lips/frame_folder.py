@@ -15,6 +15,7 @@ import cv2
 from datamodules.readers.base import Item
 from datamodules.readers.files import ending_of, is_hidden, natural_key
 from datamodules.readers.lips.base import Clip, Cut, MouthReader
+from datamodules.readers.lips.source_sizes import restore_sizes
 from unvoiced.files import IMAGE_SUFFIXES, open_regular, read_bytes
 from unvoiced.text import escape_controls
 from unvoiced.vision.images import decode_image
@@ -32,10 +33,18 @@ class ImageClip(Clip):
 
 
 class ImageSequence:
-    """Images as the frames of a clip; ``load`` returns the content of an image by its name."""
+    """Images as the frames of a clip.
 
-    def __init__(self, load: Callable[[str], bytes], names: tuple[str, ...]) -> None:
-        self.load, self.names = load, names
+    Args:
+        load: returns the content of an image by its name.
+        names: of the images.
+        zoom: of grey frames, see ``restore_sizes``; None to leave their sizes.
+    """
+
+    def __init__(
+        self, load: Callable[[str], bytes], names: tuple[str, ...], zoom: float | None = None
+    ) -> None:
+        self.load, self.names, self.zoom = load, names, zoom
 
     def to_output_frame(self, frame: float) -> float:
         """Return the position among ``frames``, the same: frames are not converted."""
@@ -45,9 +54,15 @@ class ImageSequence:
 
     def frames(self, ranges: FrameRanges = ALL_FRAMES, grey: bool = False) -> NumberedFrames:
         """Yield (number, image) as ``unvoiced.vision.videos.Video.frames``."""
+        frames = self._decode_frames(grey)
+        if grey and self.zoom is not None:  # all of them, because they have one scale together
+            frames = enumerate(restore_sizes([image for _, image in frames], self.zoom))
+        for number, image in frames:
+            if any(first <= number < stop for first, stop in ranges):
+                yield number, image
+
+    def _decode_frames(self, grey: bool) -> NumberedFrames:
         for number, name in enumerate(self.names):
-            if not any(first <= number < stop for first, stop in ranges):
-                continue
             try:
                 image = decode_image(self.load(name))
             except ValueError as error:
@@ -64,6 +79,8 @@ class FrameFolder(MouthReader):
     Args:
         kind: the folder of a speaker to read, "words" or "phrases".
         fps: frames per second of the images; all of them are kept.
+        restore_size: as in ``MouthReader``.
+        zoom: of the mouth window; of images of mouths only after ``restore_size``.
         options: of ``MouthReader``; the default of ``crop`` is "none".
 
     Raises:
@@ -74,9 +91,15 @@ class FrameFolder(MouthReader):
     endings = (*IMAGE_SUFFIXES, ".zip")
 
     def __init__(
-        self, raw_dir: str | Path | None, kind: str = "words", fps: float = 15.0, **options: Any
+        self,
+        raw_dir: str | Path | None,
+        kind: str = "words",
+        fps: float = 15.0,
+        zoom: float = 2.0,
+        restore_size: bool | None = True,
+        **options: Any,
     ) -> None:
-        super().__init__(raw_dir, fps=fps, **options)
+        super().__init__(raw_dir, fps=fps, zoom=zoom, restore_size=restore_size, **options)
         self.kind = kind
         self.require("kind", kind in ("words", "phrases"), "one of words, phrases")
         self.layout = (
@@ -128,7 +151,7 @@ class FrameFolder(MouthReader):
     def open_source(self, item: Item) -> ImageSequence:
         """Return the images of a clip."""
         assert isinstance(item, ImageClip)
-        return open_images(item)
+        return open_images(item, self.restored_zoom)
 
     # ---- finding
 
@@ -180,16 +203,16 @@ class FrameFolder(MouthReader):
         return ImageClip(identity, path, label, group, split, (cut,), _drop_depth(names))
 
 
-def open_images(item: ImageClip) -> ImageSequence:
-    """Return the images of a clip, in its folder or zip.
+def open_images(item: ImageClip, zoom: float | None = None) -> ImageSequence:
+    """Return the images of a clip, in its folder or zip; ``zoom`` as in ``ImageSequence``.
 
     Raises:
         ValueError: the zip is damaged.
     """
     if item.path.is_dir():
-        return ImageSequence(lambda name: read_bytes(item.path / name), item.names)
+        return ImageSequence(lambda name: read_bytes(item.path / name), item.names, zoom)
     archive = _open_zip(item.path)
-    return ImageSequence(lambda name: _read_member(archive, name), item.names)
+    return ImageSequence(lambda name: _read_member(archive, name), item.names, zoom)
 
 
 def _drop_depth(names: list[str]) -> tuple[str, ...]:

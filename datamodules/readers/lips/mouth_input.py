@@ -72,7 +72,9 @@ class MouthInput(InputReader, MouthReader):
 
     def open_source(self, item: Item) -> Source:
         """Return the video or the images."""
-        return open_images(item) if isinstance(item, ImageClip) else Video(item.path, self.fps)
+        if isinstance(item, ImageClip):
+            return open_images(item, self.restored_zoom)
+        return Video(item.path, self.fps)
 
     def cuts_of(self, item: Clip, source: Source, crops: CropSequence) -> Sequence[Cut]:
         """Return the whole clip, or the windows along it; the last one ends with the clip."""

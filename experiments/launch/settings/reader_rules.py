@@ -72,6 +72,8 @@ READING: dict[str, Rule] = {
     "reader.sample_rate": RATE | NULL,
     "reader.split_folders": FLAG | NULL,
     "reader.standard_ratio": FLAG | NULL,
+    "reader.restore_size": FLAG,
+    "input_reader.restore_size": FLAG | NULL,
     "input_reader.standard_ratio": FLAG | NULL,
     "reader.aspect_ratio": number_rule(0.02, 50) | NULL,
     "reader.zoom": number_rule(0, 100, above=True),

@@ -27,7 +27,13 @@ SIZES = {"whole": (64, 96), "odd": (51, 37)}
 NETWORKS: dict[str, dict[str, Any]] = {
     "landmark_gru": {"num_classes": 3, "hidden_size": 8},
     "cnn_lstm": {"num_classes": 3, "hidden_size": 8},
-    "lip_tcn": {"num_classes": 3, "embedding_dim": 6, "frames": 5, "mirror": False},
+    "lip_tcn": {
+        "num_classes": 3,
+        "embedding_dim": 6,
+        "frames": 5,
+        "mirror": False,
+        "num_profiles": 1,
+    },
     "word_tcn": {"num_classes": 3, "num_members": 1, "embedding_dim": 6, "mirror": False},
     "resnet_bilstm": {"num_classes": 3, "embedding_dim": 8, "hidden_size": 8, "num_heads": 2},
     "resnet_tcn": {"num_classes": 3, "embedding_dim": 8, "hidden_size": 6},
