@@ -22,7 +22,7 @@ class HandAugment:
 
     turn: Sequence[float] = (0.2, 0.2, 0.15)  # rotation about x, y and z, radians
     aspect: float = 0.12  # logarithm of the width: images are not square, and x is by width
-    depth: float = 0.15  # logarithm of z, which MediaPipe estimates
+    depth: float = 0.4  # logarithm of z, which MediaPipe estimates
     length: float = 0.05  # logarithm of each bone's length
     finger: float = 0.05  # logarithm of each finger's length
     bend: float = 0.06  # of each joint, radians
