@@ -54,7 +54,7 @@ class LetterNet(Network):
         hidden_size: int = 192,
         num_blocks: int = 1,
         dropout: float = 0.2,
-        feature_dropout: float = 0.1,
+        feature_dropout: float = 0.25,
         nothing: int = 27,
         num_hands: int = 1,
         has_motion: bool = False,
