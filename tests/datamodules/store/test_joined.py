@@ -151,3 +151,14 @@ def test_tables_and_images_join_if_both_are_as_of_images_of_4_to_3(tmp_path: Pat
     assert joined.meta["settings"]["reader"] == {"standard_ratio": True}
     with pytest.raises(ValueError, match=r"differ in reader.standard_ratio \(true and false\)"):
         JoinedSet([images, unknown], "asl")
+
+
+def test_boxes_of_one_scale_do_not_join_others(tmp_path: Path) -> None:
+    readers = ({"restore_size": True}, {"restore_size": True, "crop": "mouth"}, {})
+    restored, faces, others = (
+        write_hands(tmp_path / str(seed), seed=seed, reader=reader)
+        for seed, reader in enumerate(readers)
+    )
+    JoinedSet([faces, others], "asl")
+    with pytest.raises(ValueError, match=r"differ in reader.restore_size \(true and false\)"):
+        JoinedSet([restored, others], "asl")
