@@ -11,7 +11,7 @@ import numpy as np
 LEAST_FACTOR, LARGEST_FACTOR = 2.4, 8.0  # of the enlargement; a smaller one leaves no clear trace
 NEIGHBOURS = 4  # sizes either way that a size is compared with
 MIN_EVIDENCE = 0.6  # of a clip; up to 0.3 in images that were not enlarged
-MAX_SIDE = 256  # pixels; the search takes too long in larger images
+MAX_SIDE = 160  # pixels; the search takes too long in larger images
 LIPS_ZOOM = 2.4  # of a mouth window that shows the lips alone
 FADE_ACROSS, FADE_DOWN = 0.12, 0.18  # shares of a box at either end that fade to grey
 
@@ -117,7 +117,7 @@ def _measure_evidence(pixels: np.ndarray) -> dict[int, float]:
     return {n: float(np.median(around[n]) - own[n]) for n in sizes if first <= n <= last}
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def _interpolation_basis(size: int, length: int) -> np.ndarray:
     """Return an orthonormal basis (length, size) of rows that were enlarged from ``size``."""
     rows = cv2.resize(np.eye(size, dtype=np.float32), (length, size), interpolation=cv2.INTER_CUBIC)
