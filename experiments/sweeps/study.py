@@ -43,6 +43,12 @@ def resume_study(config: DictConfig) -> None:
     for name in ("n_trials", "n_jobs"):
         integer_rule(1, 1_000_000).require(f"hydra.sweeper.{name}", sweeper[name])
     _require_direction(sweeper, config.monitor.mode)
+    if str(config.monitor.metric).startswith("train/"):
+        print(
+            f"warning: the study optimizes {config.monitor.metric}, a score of the training "
+            "samples. Set monitor.metric=val/loss to choose settings for others",
+            flush=True,
+        )
     if OmegaConf.select(sweeper, "sampler._target_") == "optuna.samplers.GridSampler":
         _set_grid_size(config)
     study = load_study(sweeper)

@@ -217,13 +217,20 @@ def test_the_direction_is_that_of_the_monitored_metric() -> None:
     assert to_direction("max") == "maximize" and to_direction("min") == "minimize"
 
 
-def test_another_direction_than_that_of_the_metric_is_refused(tmp_path: Path) -> None:
+def test_another_direction_than_that_of_the_metric_is_refused(tmp_path: Path, capsys) -> None:
     config = make_multirun(tmp_path, sweeper="optuna")
-    config.hydra.sweeper.direction, config.monitor = "minimize", {"mode": "max"}
+    config.hydra.sweeper.direction = "minimize"
+    config.monitor = {"metric": "val/acc", "mode": "max"}
     with pytest.raises(SystemExit, match=r"hydra\.sweeper\.direction=maximize"):
         resume_study(config)
     config.monitor.mode = "min"
     resume_study(config)
+    assert "warning" not in capsys.readouterr().out
+    config.monitor.metric = "train/loss"
+    resume_study(config)
+    assert (
+        "the study optimizes train/loss, a score of the training samples" in capsys.readouterr().out
+    )
 
 
 def test_killed_trials_are_repeated(tmp_path: Path) -> None:
