@@ -61,13 +61,13 @@ def _keep_code(text: Any) -> str:
 def format_summary(summary: RowSummary, people: list[str]) -> dict[str, str]:
     """Return the cells of a row by column."""
     rate = _format_rate
-    ends = (summary.low, summary.high)
+    ends, worst = (summary.low, summary.high), summary.worst
     return {
         **{person: _format_person(summary, person) for person in people},
         "mean": f"**{rate(summary.mean)}**",
         "± over seeds": rate(summary.deviation),
         "95 % interval over people": "" if None in ends else " – ".join(map(rate, ends)),
-        "worst": f"{rate(summary.people[summary.worst])} ({summary.worst})",
+        "worst": "" if worst is None else f"{rate(summary.people[worst])} ({worst})",
         "holds": "" if summary.holds is None else rate(summary.holds[0]),
         "of": f"{summary.samples:,}",
         "seeds": str(summary.seeds),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from experiments.result_tables.result_file import HOLD_COUNT, HOLD_METRIC, CellR
 from modules.metrics import GroupInterval
 
 MIN_PEOPLE = 3  # to bootstrap over
+MIN_SAMPLES = 20  # of a person in one seed, to be called the worst
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class RowSummary:
         low, high: 95 % interval over people; None with fewer than ``MIN_PEOPLE``.
         ends: 95 % intervals over the recordings of each of so few people, where the tests of single
             people state them; means over seeds.
-        worst: the person with the lowest accuracy or the highest error rate.
+        worst: the person with the lowest accuracy or the highest error rate; None if nobody has
+            ``MIN_SAMPLES``.
         holds: accuracy of holds and their number in one seed; None if a cell has none.
         hold_deviation: standard deviation over seeds.
         missing: number of cells without a result.
@@ -43,7 +45,7 @@ class RowSummary:
     low: float | None
     high: float | None
     ends: dict[str, tuple[float, float]]
-    worst: str
+    worst: str | None
     holds: tuple[float, int] | None
     hold_deviation: float | None
     missing: int
@@ -64,6 +66,8 @@ def summarize_row(cells: list[CellResult]) -> RowSummary | None:
     scores = [_score_seed(seed) for seed in seeds]
     interval = _bootstrap_people(counts)
     sign = -1 if metric == "test/wer" else 1
+    numbers = Counter(name for cell in done for name in cell.groups)  # seeds that measured them
+    well_known = [name for name in rates if counts[name][1] >= MIN_SAMPLES * numbers[name]]
     holds = [_score_holds(seed) for seed in seeds]
     known = [hold for hold in holds if hold]
     return RowSummary(
@@ -76,7 +80,7 @@ def summarize_row(cells: list[CellResult]) -> RowSummary | None:
         low=interval[0],
         high=interval[1],
         ends=_average_ends(done, metric) if len(counts) < MIN_PEOPLE else {},
-        worst=min(rates, key=lambda name: sign * rates[name]),
+        worst=min(well_known, key=lambda name: sign * rates[name], default=None),
         holds=_mean_holds(known),
         hold_deviation=_deviation([accuracy for accuracy, _ in known]),
         missing=len(cells) - len(done),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.result_tables.compare import compare_results, format_comparison
-from experiments.result_tables.render import format_result_table, format_results
+from experiments.result_tables.render import format_result_table, format_results, format_summary
 from experiments.result_tables.result_file import read_result_file, write_result_file
 from experiments.result_tables.summaries import summarize_row
 from experiments.stages.summary import list_result_files
@@ -95,6 +95,13 @@ def test_a_row_is_summarized_over_seeds_and_people() -> None:
     assert summary.low < summary.mean < summary.high
     assert (summary.worst, summary.samples, summary.seeds) == ("bob", 3_000, 3)
     assert summary.holds == (0.5, 300) and summary.missing == 0
+
+
+def test_nobody_is_the_worst_of_few_samples() -> None:
+    groups = {"ann": [9, 10], "bob": [0, 19]}
+    summary = summarize_row([replace(cell, groups=groups) for cell in make_results(COUNTS).cells])
+    assert summary is not None and summary.worst is None
+    assert format_summary(summary, [])["worst"] == ""
 
 
 def test_a_seed_that_lacks_a_fold_has_no_score_of_its_own() -> None:
