@@ -10,7 +10,7 @@ import pandas as pd
 
 from experiments.reports.markdown import format_table
 from experiments.result_tables.result_file import ResultFile
-from experiments.result_tables.summaries import MIN_PEOPLE, RowSummary, summarize_row
+from experiments.result_tables.summaries import MIN_PEOPLE, RowSummary, measure_gains, summarize_row
 from experiments.runs.statistics import bootstrap_interval
 from unvoiced.text import markdown_text
 
@@ -38,12 +38,14 @@ def format_result_table(results: ResultFile, table: str) -> str:
         return "No cell is finished.\n"
     people = list(dict.fromkeys(person for summary in known.values() for person in summary.people))
     shown = people if len(people) <= MAX_PEOPLE else []
-    whole = known.get(WHOLE_ROW)
-    lines = [
-        {"recipe": rows[name]["title"], **format_summary(summary, shown)}
-        | ({} if whole is None else {BRINGS: format_gain(whole, summary)})
-        for name, summary in known.items()
-    ]
+    whole = results.list_row_cells(table, WHOLE_ROW)
+    lines = []
+    for name, summary in known.items():
+        gains = (
+            {} if name == WHOLE_ROW else measure_gains(whole, results.list_row_cells(table, name))
+        )
+        texts = {**format_summary(summary, shown), BRINGS: format_gains(gains)}
+        lines.append({"recipe": rows[name]["title"], **texts})
     frame = pd.DataFrame(lines)
     frame = frame.loc[:, (frame != "").any()]
     return format_table(frame, _keep_code) + "\n" + "".join(_list_notes(summaries, known))
@@ -83,26 +85,21 @@ def _format_person(summary: RowSummary, person: str) -> str:
     return f"{rate} ({low} – {high})"
 
 
-def format_gain(whole: RowSummary, without: RowSummary) -> str:
-    """Return the gain of an ingredient of a recipe: mean and interval over people.
+def format_gains(gains: dict[str, float]) -> str:
+    """Return the gains of people by an ingredient of a recipe: mean and interval over people.
 
-    The interval is bootstrapped over the differences of the people that both have; of fewer than
-    ``MIN_PEOPLE`` the differences are listed instead.
+    Of fewer than ``MIN_PEOPLE`` the gains are listed instead.
     """
-    people = [name for name in whole.people if name in without.people]
-    sign = -1 if whole.metric == "test/wer" else 1
-    gains = sign * np.array([whole.people[name] - without.people[name] for name in people])
-    if whole is without or not len(gains):
+    values = np.array([*gains.values()])
+    if not len(values):
         return ""
-    if len(gains) == 1:
-        return f"{gains[0]:+.3f}"
-    if len(gains) < MIN_PEOPLE:
-        listed = ", ".join(
-            f"{gain:+.3f} of {name}" for name, gain in zip(people, gains, strict=True)
-        )
-        return f"{gains.mean():+.3f} ({listed})"
-    low, high = bootstrap_interval(gains)
-    return f"{gains.mean():+.3f} ({low:+.3f} – {high:+.3f})"
+    mean = f"{values.mean():+.3f}"
+    if len(values) == 1:
+        return mean
+    if len(values) < MIN_PEOPLE:
+        return f"{mean} ({', '.join(f'{gain:+.3f} of {name}' for name, gain in gains.items())})"
+    low, high = bootstrap_interval(values)
+    return f"{mean} ({low:+.3f} – {high:+.3f})"
 
 
 def _format_rate(value: float | None, form: Callable[[float], str] = "{:.3f}".format) -> str:

@@ -87,6 +87,21 @@ def summarize_row(cells: list[CellResult]) -> RowSummary | None:
     )
 
 
+def measure_gains(whole: list[CellResult], without: list[CellResult]) -> dict[str, float]:
+    """Return how much better a whole recipe reads each person than it does without an ingredient.
+
+    Only seeds and folds that both have count, so that an unfinished sweep compares equal seeds.
+    """
+    sides = [
+        {(cell.seed, cell.fold): cell for cell in row if cell.groups} for row in (whole, without)
+    ]
+    shared = sides[0].keys() & sides[1].keys()
+    counts = [sum_counts([side[key] for key in shared]) for side in sides]
+    rates = [{name: part / total for name, (part, total) in one.items()} for one in counts]
+    sign = -1 if any(cell.metric == "test/wer" for cell in whole) else 1
+    return {name: sign * (rates[0][name] - rates[1][name]) for name in rates[0] if name in rates[1]}
+
+
 def sum_counts(cells: list[CellResult]) -> dict[str, tuple[float, float]]:
     """Return the counts and totals of each person, summed over cells."""
     sums: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))

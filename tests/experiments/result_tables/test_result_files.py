@@ -10,7 +10,7 @@ import pytest
 from experiments.result_tables.compare import compare_results, format_comparison
 from experiments.result_tables.render import format_result_table, format_results, format_summary
 from experiments.result_tables.result_file import read_result_file, write_result_file
-from experiments.result_tables.summaries import summarize_row
+from experiments.result_tables.summaries import measure_gains, summarize_row
 from experiments.stages.summary import list_result_files
 from tests.helpers.result_files import make_cell, make_results
 
@@ -143,6 +143,14 @@ def test_an_ablation_states_what_each_ingredient_brings() -> None:
     lines = format_result_table(results, "letters").splitlines()
     assert "the ingredient brings" in lines[0] and "+0.050 (+0.050 – +0.050)" in lines[3]
     assert "+" not in lines[2]  # the whole recipe itself
+
+
+def test_an_unfinished_ablation_compares_equal_seeds() -> None:
+    whole, first = make_results(COUNTS).cells, make_results({0: COUNTS[0]}, shift=-50).cells
+    gains = measure_gains(
+        whole, [*first, replace(first[0], seed=1, groups={}, status="unfinished")]
+    )
+    assert gains == pytest.approx({"ann": 0.05, "bob": 0.05, "eve": 0.05})
 
 
 # ---- comparison
