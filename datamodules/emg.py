@@ -125,13 +125,14 @@ class EMGDataModule(PreparedDataModule):
     def net_arguments(self) -> dict[str, Any]:
         """Arguments of the network; ``positions`` of cross-entropy end texts of unequal length."""
         frame = self.prepared.meta["frame"]
-        counts = {len(self.tokens[row]) for row in self.indices.train} or {0}
-        longest = max(counts) + (len(counts) > 1 or counts == {0})
+        counts = {len(self.tokens[row]) for row in self.indices.train}
+        longest = max(counts, default=0)
+        has_end = len(counts) != 1 or longest == 0
         return {
             "channels": int(frame["shape"][0]),
             "sample_rate": float(frame["rate"]),
             "vocab_size": self.tokenizer.size,
-            "positions": None if self.objective == "ctc" else longest,
+            "positions": None if self.objective == "ctc" else longest + has_end,
         }
 
     @property

@@ -29,8 +29,8 @@ class RowSummary:
         low, high: 95 % interval over people; None with fewer than ``MIN_PEOPLE``.
         ends: 95 % intervals over the recordings of each of so few people, where the tests of single
             people state them; means over seeds.
-        worst: the person with the lowest accuracy or the highest error rate; None if nobody has
-            ``MIN_SAMPLES``.
+        worst: the person with the lowest accuracy or the highest error rate; None if each
+            has fewer than ``MIN_SAMPLES``.
         holds: accuracy of holds and their number in one seed; None if a cell has none.
         hold_deviation: standard deviation over seeds.
         missing: number of cells without a result.
@@ -65,7 +65,7 @@ def summarize_row(cells: list[CellResult]) -> RowSummary | None:
     seeds = _find_whole_seeds(cells)
     scores = [_score_seed(seed) for seed in seeds]
     interval = _bootstrap_people(counts)
-    sign = -1 if metric == "test/wer" else 1
+    sign = _find_sign(metric)
     numbers = Counter(name for cell in done for name in cell.groups)  # seeds that measured them
     well_known = [name for name in rates if counts[name][1] >= MIN_SAMPLES * numbers[name]]
     holds = [_score_holds(seed) for seed in seeds]
@@ -98,8 +98,13 @@ def measure_gains(whole: list[CellResult], without: list[CellResult]) -> dict[st
     shared = sides[0].keys() & sides[1].keys()
     counts = [sum_counts([side[key] for key in shared]) for side in sides]
     rates = [{name: part / total for name, (part, total) in one.items()} for one in counts]
-    sign = -1 if any(cell.metric == "test/wer" for cell in whole) else 1
+    sign = _find_sign(next((cell.metric for cell in whole if cell.metric), ""))
     return {name: sign * (rates[0][name] - rates[1][name]) for name in rates[0] if name in rates[1]}
+
+
+def _find_sign(metric: str) -> int:
+    """Return -1 for a metric of which less is better, otherwise 1."""
+    return -1 if metric == "test/wer" else 1
 
 
 def sum_counts(cells: list[CellResult]) -> dict[str, tuple[float, float]]:

@@ -54,20 +54,27 @@ class ImageSequence:
 
     def frames(self, ranges: FrameRanges = ALL_FRAMES, grey: bool = False) -> NumberedFrames:
         """Yield (number, image) as ``unvoiced.vision.videos.Video.frames``."""
-        frames = self._decode_frames(grey)
-        if grey and self.zoom is not None:  # all of them, because they have one scale together
-            frames = enumerate(restore_sizes([image for _, image in frames], self.zoom))
-        for number, image in frames:
-            if any(first <= number < stop for first, stop in ranges):
+        if not grey or self.zoom is None:
+            yield from self._decode_frames(ranges, grey)
+            return
+        images = [image for _, image in self._decode_frames(ALL_FRAMES, grey)]  # share one scale
+        for number, image in enumerate(restore_sizes(images, self.zoom)):
+            if _is_in(number, ranges):
                 yield number, image
 
-    def _decode_frames(self, grey: bool) -> NumberedFrames:
+    def _decode_frames(self, ranges: FrameRanges, grey: bool) -> NumberedFrames:
         for number, name in enumerate(self.names):
+            if not _is_in(number, ranges):
+                continue
             try:
                 image = decode_image(self.load(name))
             except ValueError as error:
                 raise ValueError(f"{PurePosixPath(name).name}: {error}") from error
             yield number, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if grey else image
+
+
+def _is_in(number: int, ranges: FrameRanges) -> bool:
+    return any(first <= number < stop for first, stop in ranges)
 
 
 class FrameFolder(MouthReader):
