@@ -12,7 +12,7 @@ from modules.networks.layers.clips import ClipEnsemble, ClipMember
 from modules.networks.layers.front_ends import SmallFrameEncoder
 from modules.networks.layers.pooling import pool_to_grid
 
-PROFILE_CELLS = (32, 48)  # rows and columns of ProfileEncoder
+OUTLINE_CELLS = (32, 48)  # rows and columns of OutlineEncoder
 
 
 class SegmentPool(nn.Module):
@@ -44,7 +44,7 @@ class SegmentPool(nn.Module):
         return (over_time @ self.segment_weights).flatten(1)  # (B, 2 D, segments) → (B, out_dim)
 
 
-class ProfileEncoder(nn.Module):
+class OutlineEncoder(nn.Module):
     """The outline of the mouth in each frame: normalised clips (B, T, H, W) → (B, T, D).
 
     The means of the rows and of the columns, of the grey and of its distance from the clip's mean,
@@ -56,17 +56,17 @@ class ProfileEncoder(nn.Module):
 
     def __init__(self, embedding_dim: int) -> None:
         super().__init__()
-        self.proj = nn.Linear(2 * sum(PROFILE_CELLS), embedding_dim)
+        self.proj = nn.Linear(2 * sum(OUTLINE_CELLS), embedding_dim)
         self.proj_norm = nn.BatchNorm1d(embedding_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the vector of each frame, (B, T, H, W) → (B, T, D)."""
-        if x.shape[2:] != PROFILE_CELLS:  # frames of other sizes
-            x = pool_to_grid(x, PROFILE_CELLS)
+        if x.shape[2:] != OUTLINE_CELLS:  # frames of other sizes
+            x = pool_to_grid(x, OUTLINE_CELLS)
         distance = x.abs()
-        profiles = [(distance.mean(axis) + 0.05).log() for axis in (2, 3)]
-        profiles += [x.mean(axis) for axis in (2, 3)]
-        vectors = torch.cat(profiles, 2)  # 4 x (B, T, H or W) → (B, T, 2 (H + W))
+        means = [(distance.mean(axis) + 0.05).log() for axis in (2, 3)]
+        means += [x.mean(axis) for axis in (2, 3)]
+        vectors = torch.cat(means, 2)  # 4 x (B, T, H or W) → (B, T, 2 (H + W))
         vectors = self.proj(vectors - vectors.mean(1, keepdim=True))
         return F.relu(self.proj_norm(vectors.flatten(0, 1))).reshape(*x.shape[:2], -1)
 
@@ -111,7 +111,7 @@ class LipTCN(ClipEnsemble):
         checkpointing: recompute the activations of the frame encoders in training instead of
             keeping them: less memory, up to 1.6 times the time, and the same gradients and running
             statistics.
-        num_profiles: further members that see only the outline of the mouth (``ProfileEncoder``).
+        num_outlines: further members that see only the outline of the mouth (``OutlineEncoder``).
     """
 
     def __init__(
@@ -124,10 +124,10 @@ class LipTCN(ClipEnsemble):
         dropout: float = 0.2,
         mirror: bool = True,
         checkpointing: bool = False,
-        num_profiles: int = 0,
+        num_outlines: int = 0,
     ) -> None:
         sizes = embedding_dim, frames, num_segments, dropout
         images = (SmallFrameEncoder(embedding_dim, checkpointing) for _ in range(num_members))
-        profiles = (ProfileEncoder(embedding_dim) for _ in range(num_profiles))
-        encoders = itertools.chain(images, profiles)
+        outlines = (OutlineEncoder(embedding_dim) for _ in range(num_outlines))
+        encoders = itertools.chain(images, outlines)
         super().__init__((LipMember(num_classes, encoder, *sizes) for encoder in encoders), mirror)

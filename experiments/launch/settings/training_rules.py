@@ -132,7 +132,7 @@ MODEL: dict[str, Rule] = {
     "net.*layers": LAYERS,
     "net.num_blocks": LAYERS,
     "net.num_heads": integer_rule(1, 128),
-    "net.num_profiles": integer_rule(0, 64, "networks"),
+    "net.num_outlines": integer_rule(0, 64, "networks"),
     "net.num_segments": integer_rule(1, 1000),
     "net.frames": integer_rule(1, 10_000, "frames"),
     "net.input_size": FEATURES | NULL,

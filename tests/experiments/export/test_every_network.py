@@ -32,7 +32,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "embedding_dim": 6,
         "frames": 5,
         "mirror": False,
-        "num_profiles": 1,
+        "num_outlines": 1,
     },
     "word_tcn": {"num_classes": 3, "num_members": 1, "embedding_dim": 6, "mirror": False},
     "resnet_bilstm": {"num_classes": 3, "embedding_dim": 8, "hidden_size": 8, "num_heads": 2},
