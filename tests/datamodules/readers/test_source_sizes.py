@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from datamodules.readers.lips.frame_folder import FrameFolder
+from datamodules.readers.lips.frame_folder import FrameFolder, ImageSequence
 from datamodules.readers.lips.mouth_input import MouthInput
 from datamodules.readers.lips.source_sizes import find_source_widths, restore_sizes
 from tests.helpers.paths import require_shared_data
@@ -86,3 +86,12 @@ def test_widths_of_real_clips_are_those_of_mouths():
         widths = find_source_widths(images)
         assert widths.min() >= 12 and widths.max() <= 40
         assert np.abs(np.diff(np.log(widths))).mean() < 0.15  # mouths move, boxes do not jump
+
+
+def test_only_the_images_of_a_range_are_decoded():
+    encoded = [cv2.imencode(".png", image)[1].tobytes() for image in draw_mouths()]
+    contents = [b"damaged", *encoded[1:]]
+    plain = ImageSequence(lambda name: contents[int(name)], tuple("012345"))
+    assert [number for number, _ in plain.frames(((2, 4),), grey=True)] == [2, 3]
+    restored = ImageSequence(lambda name: encoded[int(name)], tuple("012345"), zoom=2.0)
+    assert [number for number, _ in restored.frames(((2, 4),), grey=True)] == [2, 3]
