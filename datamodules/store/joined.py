@@ -17,6 +17,7 @@ from datamodules.store.training_record import hash_contents
 from unvoiced.metadata import rename_reader_settings
 from unvoiced.tasks import get_task
 from unvoiced.text import count_noun, normal_form, shorten
+from unvoiced.vision.mouth_windows import has_restored_sizes
 from unvoiced.vision.skeleton import has_standard_ratio
 
 SAME_FIELDS = ("shape", "dtype", "rate", "meaning")  # of a frame
@@ -191,7 +192,7 @@ def _require_same_frames(first: PreparedSet, second: PreparedSet) -> None:
     zooms = [_reader_settings(part).get("zoom") for part in (first, second)]
     ratios = [str(has_standard_ratio(_reader_settings(part))).lower() for part in (first, second)]
     pairs.append(("reader.standard_ratio", *ratios))
-    sizes = [str(_has_restored_sizes(part)).lower() for part in (first, second)]
+    sizes = [str(has_restored_sizes(_reader_settings(part))).lower() for part in (first, second)]
     pairs.append(("reader.restore_size", *sizes))
     if None not in zooms:
         pairs.append(("reader.zoom", *map(str, zooms)))
@@ -201,11 +202,6 @@ def _require_same_frames(first: PreparedSet, second: PreparedSet) -> None:
                 f"data_dir: {first.data_dir} and {second.data_dir} differ in {name} ({ours} and "
                 f"{theirs}); expected sets of the same frames. Prepare one of them as the other"
             )
-
-
-def _has_restored_sizes(part: PreparedSet) -> bool:
-    settings = _reader_settings(part)
-    return bool(settings.get("restore_size")) and settings.get("crop") != "mouth"
 
 
 def _describe_field(value: Any) -> str:

@@ -34,6 +34,7 @@ from experiments.launch.training_loop import use_lean_loop
 from modules.base import TaskModule
 from unvoiced.masking import mask_settings
 from unvoiced.metadata import fill_from_training
+from unvoiced.vision.mouth_windows import has_restored_sizes
 
 EMPTY_CLASS = "nothing"  # of images without a hand
 
@@ -179,7 +180,10 @@ def resolve_folders(data_dir: str | Sequence[str] | None) -> str | list[str] | N
 
 def _read_reader_settings(data: PreparedDataModule, task: str) -> dict[str, Any]:
     """Return the numbers of the set's preparation, under the names of today."""
-    settings = _select_numbers(data.prepared.meta["settings"].get("reader") or {})
+    stored = data.prepared.meta["settings"].get("reader") or {}
+    settings = _select_numbers(stored)
+    if not has_restored_sizes(stored):  # whole faces have no size to restore
+        settings.pop("restore_size", None)
     renamed: Renamed = {}
     current = rename_settings({"reader": settings}, renamed, (task,))["reader"]
     warn_renamed(f"data_dir={data.prepared.place}", renamed)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +18,11 @@ WINDOW_WIDTH, CENTRE_ABOVE_MOUTH = 1.86, 0.1
 # movement of the mouth.
 HEAD_SMOOTHING_S, SHAPE_SMOOTHING_S = 0.06, 0.4
 MEDIAN_FRAMES = 5  # outliers shorter than half of this are removed
+
+
+def has_restored_sizes(reader: Mapping[str, Any]) -> bool:
+    """Return whether these settings of a reader bring boxes around the lips to one scale."""
+    return bool(reader.get("restore_size")) and reader.get("crop") != "mouth"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from datamodules.readers.base import Item, Reader, join_names
 from datamodules.readers.lips.crops import CropSequence, MouthCropper, Source
 from datamodules.store.samples import Frame, Rejection, Sample
 from unvoiced.text import normal_form
+from unvoiced.vision.mouth_windows import has_restored_sizes
 from unvoiced.vision.videos import MAX_FPS, merge_ranges, to_frame_range
 
 
@@ -118,7 +119,8 @@ class MouthReader(Reader):
         self.require("fps", 0 < fps <= MAX_FPS, f"a number above 0, at most {MAX_FPS:g}")
         for name in ("min_confidence", "min_face_share"):
             self.require(name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
-        self.restored_zoom = zoom if restore_size and self.crop == "none" else None
+        is_restored = has_restored_sizes({"restore_size": restore_size, "crop": self.crop})
+        self.restored_zoom = zoom if is_restored else None
         self._unwanted: set[str] = set()  # files that ``labels`` leaves out
         self.cropper = MouthCropper(
             height=height,
