@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.networks.layers.clips import ClipEnsemble, ClipMember
-from modules.networks.layers.front_ends import make_frame_encoders
+from modules.networks.layers.front_ends import SmallFrameEncoder
+from modules.networks.layers.pooling import pool_to_grid
+
+OUTLINE_CELLS = (32, 48)  # rows and columns of OutlineEncoder
 
 
 class SegmentPool(nn.Module):
@@ -37,6 +42,33 @@ class SegmentPool(nn.Module):
         """Return the means of the segments, (B, T, D) → (B, 2 D * segments)."""
         over_time = self.layers(x.transpose(1, 2))  # (B, T, D) → (B, 2 D, ceil(T / 2))
         return (over_time @ self.segment_weights).flatten(1)  # (B, 2 D, segments) → (B, out_dim)
+
+
+class OutlineEncoder(nn.Module):
+    """The outline of the mouth in each frame: normalised clips (B, T, H, W) → (B, T, D).
+
+    The means of the rows and of the columns, of the grey and of its distance from the clip's mean,
+    less their means over time: what moves, and little of how the mouth looks.
+
+    Args:
+        embedding_dim: embedding size per frame.
+    """
+
+    def __init__(self, embedding_dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(2 * sum(OUTLINE_CELLS), embedding_dim)
+        self.proj_norm = nn.BatchNorm1d(embedding_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the vector of each frame, (B, T, H, W) → (B, T, D)."""
+        if x.shape[2:] != OUTLINE_CELLS:  # frames of other sizes
+            x = pool_to_grid(x, OUTLINE_CELLS)
+        distance = x.abs()
+        means = [(distance.mean(axis) + 0.05).log() for axis in (2, 3)]
+        means += [x.mean(axis) for axis in (2, 3)]
+        vectors = torch.cat(means, 2)  # 4 x (B, T, H or W) → (B, T, 2 (H + W))
+        vectors = self.proj(vectors - vectors.mean(1, keepdim=True))
+        return F.relu(self.proj_norm(vectors.flatten(0, 1))).reshape(*x.shape[:2], -1)
 
 
 class LipMember(ClipMember):
@@ -95,5 +127,7 @@ class LipTCN(ClipEnsemble):
         num_outlines: int = 0,
     ) -> None:
         sizes = embedding_dim, frames, num_segments, dropout
-        encoders = make_frame_encoders(num_members, num_outlines, embedding_dim, checkpointing)
+        images = (SmallFrameEncoder(embedding_dim, checkpointing) for _ in range(num_members))
+        outlines = (OutlineEncoder(embedding_dim) for _ in range(num_outlines))
+        encoders = itertools.chain(images, outlines)
         super().__init__((LipMember(num_classes, encoder, *sizes) for encoder in encoders), mirror)

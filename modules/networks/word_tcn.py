@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.networks.layers.clips import ClipEnsemble, ClipMember, require_clips
-from modules.networks.layers.front_ends import make_frame_encoders
+from modules.networks.layers.front_ends import SmallFrameEncoder
 from modules.networks.layers.temporal import (
     require_shared_width,
     stack_temporal_blocks,
@@ -22,14 +22,14 @@ class WordMember(ClipMember):
     def __init__(
         self,
         num_classes: int,
-        frame_encoder: nn.Module,
         embedding_dim: int,
         num_layers: int,
         dropout: float,
         use_word_mask: bool,
+        checkpointing: bool,
     ) -> None:
         super().__init__()
-        self.frame_encoder = frame_encoder
+        self.frame_encoder = SmallFrameEncoder(embedding_dim, checkpointing)
         # Added to the frames of the word: as one more input, but the shortcuts stay.
         self.word_embedding = nn.Parameter(torch.zeros(embedding_dim)) if use_word_mask else None
         self.drop, self.head_drop = nn.Dropout(dropout), nn.Dropout(1.5 * dropout)
@@ -67,7 +67,6 @@ class WordTCN(ClipEnsemble):
         mirror: whether evaluation averages each clip and its mirror image.
         use_word_mask: whether word masks have an effect.
         checkpointing: as in ``LipTCN``.
-        num_outlines: further members that see only the outline of the mouth (``OutlineEncoder``).
 
     Raises:
         ValueError: if ``embedding_dim`` is not a multiple of 3.
@@ -85,12 +84,10 @@ class WordTCN(ClipEnsemble):
         mirror: bool = True,
         use_word_mask: bool = False,
         checkpointing: bool = False,
-        num_outlines: int = 0,
     ) -> None:
         require_shared_width("net.embedding_dim", embedding_dim)
-        encoders = make_frame_encoders(num_members, num_outlines, embedding_dim, checkpointing)
-        sizes = embedding_dim, num_layers, dropout, use_word_mask
-        super().__init__((WordMember(num_classes, encoder, *sizes) for encoder in encoders), mirror)
+        sizes = (num_classes, embedding_dim, num_layers, dropout, use_word_mask, checkpointing)
+        super().__init__((WordMember(*sizes) for _ in range(num_members)), mirror)
         self.takes_word_mask = use_word_mask
 
     def read_clips(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,7 +12,6 @@ from modules.networks.layers.residual import BasicBlock, ProjectedBlock
 
 SMALL_SPAN = 3  # frames that the first layer of SmallFrameEncoder sees
 LARGE_SPAN = 5  # frames that the first layer of ResNetFrameEncoder sees
-OUTLINE_CELLS = (32, 48)  # rows and columns of OutlineEncoder
 GRID_CELLS = (4, 6)  # of a frame after the last block of SmallFrameEncoder; 32 x 48 halved 3 times
 RESNET_STAGES = 4  # each after the first doubles the maps and halves their sides
 
@@ -76,43 +73,6 @@ class SmallFrameEncoder(nn.Module):
         """Return the pooled maps of the first layer, (N, SPAN, H, W) → (N, 24, H / 4, W / 4)."""
         # The maximum before ReLU gives the same numbers, and a quarter of them to rectify.
         return F.relu(F.max_pool2d(self.norm(self.stem(maps)), 3, 2, padding=1))
-
-
-class OutlineEncoder(nn.Module):
-    """The outline of the mouth in each frame: normalised clips (B, T, H, W) → (B, T, D).
-
-    The means of the rows and of the columns, of the grey and of its distance from the clip's mean,
-    less their means over time: what moves, and little of how the mouth looks.
-
-    Args:
-        embedding_dim: embedding size per frame.
-    """
-
-    def __init__(self, embedding_dim: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(2 * sum(OUTLINE_CELLS), embedding_dim)
-        self.proj_norm = nn.BatchNorm1d(embedding_dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the vector of each frame, (B, T, H, W) → (B, T, D)."""
-        if x.shape[2:] != OUTLINE_CELLS:  # frames of other sizes
-            x = pool_to_grid(x, OUTLINE_CELLS)
-        distance = x.abs()
-        means = [(distance.mean(axis) + 0.05).log() for axis in (2, 3)]
-        means += [x.mean(axis) for axis in (2, 3)]
-        vectors = torch.cat(means, 2)  # 4 x (B, T, H or W) → (B, T, 2 (H + W))
-        vectors = self.proj(vectors - vectors.mean(1, keepdim=True))
-        return F.relu(self.proj_norm(vectors.flatten(0, 1))).reshape(*x.shape[:2], -1)
-
-
-def make_frame_encoders(
-    num_members: int, num_outlines: int, embedding_dim: int, checkpointing: bool
-) -> Iterator[nn.Module]:
-    """Make the encoders of an ensemble: those of images first, then those of the outline."""
-    for _ in range(num_members):
-        yield SmallFrameEncoder(embedding_dim, checkpointing)
-    for _ in range(num_outlines):
-        yield OutlineEncoder(embedding_dim)
 
 
 class ConvStem(nn.Module):
