@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,6 +28,31 @@ class MemberLinear(nn.Module):
         return torch.baddbmm(self.bias, values, self.weight)
 
 
+class ViewDropout(nn.Module):
+    """Dropout of whole views of a hand, such as all distances, for each sample and member.
+
+    Views tell nearly the same, so that a member that loses some learns to read each of them; unlike
+    after dropout of single features, it cannot fill them in from others of their view.
+
+    Args:
+        sizes: the features of each view.
+        share: of the views that training drops.
+    """
+
+    def __init__(self, sizes: Sequence[int], share: float) -> None:
+        super().__init__()
+        self.share, self.num_views = share, len(sizes)
+        views = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+        self.register_buffer("views", views, persistent=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the values with zeros in dropped views, (members, N, F) → (members, N, F)."""
+        if not self.training or not self.share:
+            return values
+        is_kept = torch.rand(*values.shape[:2], self.num_views, device=values.device) >= self.share
+        return values * is_kept[..., self.views]
+
+
 class LetterNet(Network):
     """Mean of small perceptrons over hand features: landmarks (B, T, 63) → logits (B, classes).
 
@@ -40,6 +67,7 @@ class LetterNet(Network):
         num_blocks: residual layers of each, after the first layer.
         dropout: after each layer.
         feature_dropout: share of the features that training drops for each member.
+        view_dropout: share of the views of a hand that it drops, see ``ViewDropout``.
         num_hands: 1, or 2: landmarks (B, T, 126) of a left and a right hand, zeros for an absent
             one.
         nothing: class of a frame without a hand (all landmarks are zeros); -1: there is none.
@@ -58,15 +86,19 @@ class LetterNet(Network):
         nothing: int = 27,
         num_hands: int = 1,
         has_motion: bool = False,
+        view_dropout: float = 0.2,
     ) -> None:
         super().__init__()
         self.num_members, self.num_classes, self.nothing = num_members, num_classes, nothing
         self.num_hands, self.has_motion = num_hands, has_motion
-        inputs = num_hands * (HandFeatures.num_features + has_motion * NUM_MOTION_FEATURES)
-        inputs += HandFeatures.num_pair_features if num_hands == 2 else 0
+        views = [*HandFeatures.view_sizes] * num_hands
+        views += [HandFeatures.num_pair_features] if num_hands == 2 else []
+        views += [NUM_MOTION_FEATURES] * num_hands if has_motion else []
+        inputs = sum(views)
         self.features = HandFeatures()
         self.input_norm = nn.BatchNorm1d(inputs, affine=False, momentum=0.05)
         self.feature_drop = nn.Dropout(feature_dropout)
+        self.view_drop = ViewDropout(views, view_dropout)
         self.input_proj = MemberLinear(num_members, inputs, hidden_size)
         self.blocks = nn.ModuleList(
             MemberLinear(num_members, hidden_size, hidden_size) for _ in range(num_blocks)
@@ -127,6 +159,7 @@ class LetterNet(Network):
         # Rare poses are many deviations away; the limit bounds their effect on the first layer.
         values = self.input_norm(features).clamp(-5, 5)
         values = self.feature_drop(values[None].repeat(self.num_members, 1, 1))
+        values = self.view_drop(values)
         values = self.drop(F.gelu(self.norm(self.input_proj(values))))
         for block in self.blocks:
             values = values + self.drop(F.gelu(self.norm(block(values))))

@@ -143,7 +143,9 @@ def describe_pair(first: Tensor, second: Tensor) -> Tensor:
 class HandFeatures(nn.Module):
     """Features (N, num_features) of landmarks (N, 63), in units of the image."""
 
-    num_features = 473
+    # Positions and bone directions in the image, distances, bends, contacts, orientation.
+    view_sizes = (60, 60, 210, 30, 92, 21)
+    num_features = sum(view_sizes)
     num_pair_features = 56  # of ``describe_pair``
 
     def forward(self, landmarks: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from datamodules.simulators.hand import HandSimulator
 from modules.networks.cnn_lstm import CNNLSTM
 from modules.networks.landmark_gru import LandmarkGRU
 from modules.networks.layers.hand_features import HandFeatures
-from modules.networks.letter_net import LetterNet
+from modules.networks.letter_net import LetterNet, ViewDropout
 from modules.networks.lip_tcn import LipTCN
 from tests.helpers.emg_networks import count_parameters
 
@@ -35,6 +35,23 @@ def test_landmark_gru_uses_every_frame() -> None:
 def make_hands(frames: int = 1) -> torch.Tensor:
     samples = HandSimulator(signers=2, samples_per_class=2, frames=frames).simulate_signer(1)
     return torch.stack([torch.from_numpy(x) for _, x in samples])
+
+
+def test_views_are_dropped_as_a_whole_in_training_alone() -> None:
+    drop, values = ViewDropout([2, 3], 0.5), torch.ones(4, 200, 5)
+    first, second = drop(values).split([2, 3], dim=2)
+    for view in (first, second):
+        assert torch.equal(view, view[..., :1].expand_as(view))
+        assert 0.4 < view.mean() < 0.6
+    assert not torch.equal(first[..., 0], second[..., 0])
+    assert drop.eval()(values) is values
+
+
+@pytest.mark.parametrize(("num_hands", "has_motion"), [(1, False), (2, False), (2, True)])
+def test_every_feature_of_a_hand_belongs_to_a_view(num_hands: int, has_motion: bool) -> None:
+    net = LetterNet(num_hands=num_hands, has_motion=has_motion)
+    assert len(net.view_drop.views) == net.input_norm.num_features
+    net(torch.randn(3, 2, 63 * num_hands)).sum().backward()
 
 
 def test_features_do_not_depend_on_place_size_or_side() -> None:
