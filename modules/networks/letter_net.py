@@ -42,8 +42,8 @@ class ViewDropout(nn.Module):
     def __init__(self, sizes: Sequence[int], share: float) -> None:
         super().__init__()
         self.share, self.num_views = share, len(sizes)
-        views = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
-        self.register_buffer("views", views, persistent=False)
+        views = [view for view, size in enumerate(sizes) for _ in range(size)]
+        self.register_buffer("views", torch.tensor(views), persistent=False)
 
     def forward(self, values: Tensor) -> Tensor:
         """Return the values with zeros in dropped views, (members, N, F) → (members, N, F)."""
