@@ -67,7 +67,8 @@ class LetterNet(Network):
         num_blocks: residual layers of each, after the first layer.
         dropout: after each layer.
         feature_dropout: share of the features that training drops for each member.
-        view_dropout: share of the views of a hand that it drops, see ``ViewDropout``.
+        view_dropout: share of the views of a hand that it drops, see ``ViewDropout``; 0 by default,
+            since checkpoints of earlier versions do not state it.
         num_hands: 1, or 2: landmarks (B, T, 126) of a left and a right hand, zeros for an absent
             one.
         nothing: class of a frame without a hand (all landmarks are zeros); -1: there is none.
@@ -86,7 +87,7 @@ class LetterNet(Network):
         nothing: int = 27,
         num_hands: int = 1,
         has_motion: bool = False,
-        view_dropout: float = 0.2,
+        view_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.num_members, self.num_classes, self.nothing = num_members, num_classes, nothing

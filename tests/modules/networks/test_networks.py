@@ -54,6 +54,10 @@ def test_every_feature_of_a_hand_belongs_to_a_view(num_hands: int, has_motion: b
     net(torch.randn(3, 2, 63 * num_hands)).sum().backward()
 
 
+def test_networks_whose_checkpoint_states_no_view_dropout_drop_none() -> None:
+    assert LetterNet().view_drop.share == 0
+
+
 def test_features_do_not_depend_on_place_size_or_side() -> None:
     x = make_hands()[:, 0]
     x = x[x.abs().sum(1) > 0]
