@@ -31,9 +31,9 @@ from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT
 from unvoiced.tasks import get_task
 from unvoiced.vision.mouth_windows import has_restored_sizes
 
-BOXES_NOTE = (
-    " Its images were boxes around the lips, of one scale per clip: a camera, which shows whole "
-    "faces, is read worse. For a camera, train on videos of faces."
+MOUTHS_NOTE = (  # the setting does not tell whether the images were enlarged boxes
+    " Its images showed mouths alone; a camera shows whole faces, which the model reads worse. For "
+    "a camera, train on videos of faces."
 )
 CARD_FIELDS = (  # of an exported file's metadata
     *(
@@ -202,8 +202,8 @@ def describe_training_data(card: ModelCard) -> str:
     if card.simulated:
         return f"{ensemble}Trained on simulated recordings alone: no real person's are in it."
     mixed = " and on simulated ones" if card.simulated_share else ""
-    boxes = BOXES_NOTE if has_restored_sizes(card.reader) else ""
-    return f"{ensemble}Trained on recordings of people{mixed} ({card.split}).{boxes}"
+    mouths = MOUTHS_NOTE if has_restored_sizes(card.reader) else ""
+    return f"{ensemble}Trained on recordings of people{mixed} ({card.split}).{mouths}"
 
 
 def wrap_as_recognizer(module: TaskModule, config: DictConfig, **options: Any) -> Recognizer:

@@ -379,5 +379,5 @@ def test_the_training_data_note_names_simulated_and_real_data() -> None:
         describe_training_data(card)
         == "Trained on recordings of people and on simulated ones (by group)."
     )
-    boxes = describe_training_data(replace(card, reader={"restore_size": True}))
-    assert "a camera, which shows whole faces, is read worse" in boxes
+    mouths = describe_training_data(replace(card, reader={"restore_size": True}))
+    assert "showed mouths alone; a camera shows whole faces, which the model reads worse" in mouths
