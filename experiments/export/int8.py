@@ -143,7 +143,21 @@ def _replace_file(path: Path, feeds: list[dict[str, np.ndarray]], name: str) -> 
     model = onnx.load(path)
     del model.metadata_props[:]
     model.metadata_props.extend(metadata)
+    share_weights(model)
     onnx.save(model, path)
+
+
+def share_weights(model: onnx.ModelProto) -> None:
+    """Keep one of equal constants, in place: the quantizer copies those of several layers."""
+    kept, names = {}, {}
+    for tensor in model.graph.initializer:
+        value = onnx.numpy_helper.to_array(tensor)
+        first = kept.setdefault((tensor.data_type, value.shape, value.tobytes()), tensor)
+        names[tensor.name] = first.name
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept.values())
 
 
 def _quantize(path: Path, feeds: list[dict[str, np.ndarray]]) -> None:

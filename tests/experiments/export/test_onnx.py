@@ -29,7 +29,7 @@ from experiments.export.inference_module import (
     export_metadata,
     run_on_arrays,
 )
-from experiments.export.int8 import quantize_file
+from experiments.export.int8 import quantize_file, share_weights
 from experiments.export.onnx import save_network
 from experiments.export.parity import check_parity, reference_batches
 from experiments.export.program import write_program
@@ -227,6 +227,16 @@ def test_an_int8_file_gives_nearly_the_same_answers(golden, tmp_path: Path) -> N
         (OnnxNetwork(path)(*pair.inputs)[0].argmax(1) == pair.logits.argmax(1)) for pair in pairs
     ]
     assert np.concatenate(same).mean() > 0.95
+
+
+def test_equal_constants_of_a_quantized_file_are_stored_once() -> None:
+    weights = np.arange(4, dtype=np.int8)
+    constants = [onnx.numpy_helper.from_array(weights + (name == "c"), name) for name in "abc"]
+    nodes = [onnx.helper.make_node("Sum", ["a", "b", "c"], ["sum"])]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "sum", [], [], constants))
+    share_weights(model)
+    assert [tensor.name for tensor in model.graph.initializer] == ["a", "c"]
+    assert list(model.graph.node[0].input) == ["a", "a", "c"]
 
 
 def test_a_program_gives_the_same_logits(golden, tmp_path: Path) -> None:
