@@ -28,7 +28,7 @@ def load_initial_weights(module: TaskModule, path: str | Path) -> None:
     Raises:
         ValueError: the checkpoint cannot be read, or not one of its weights fits.
     """
-    checkpoint = read_checkpoint(Path(path))
+    checkpoint = read_checkpoint(Path(path), "init_from")
     card, prefix = checkpoint["card"], NET
     theirs = {
         k.removeprefix(prefix): v

@@ -131,29 +131,34 @@ def require_same_task(path: str | Path, found: str, expected: str | None) -> Non
 def read_task(path: Path) -> str | None:
     """Return the task of a model file; None if it cannot be read."""
     try:
-        exported = path.suffix == ONNX
-        return OnnxNetwork(path).metadata["task"] if exported else _read_content(path)["card"].task
+        if path.suffix == ONNX:
+            return OnnxNetwork(path).metadata["task"]
+        return _read_content(path, f"ckpt_path={path}")["card"].task
     except ValueError:
         return None
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, option: str = "ckpt_path") -> dict[str, Any]:
     """Return the content of a checkpoint: ``card`` (a ``ModelCard``), ``state_dict``, ….
 
     Of a plain file too; its weights are the network's alone, under their names in a module.
+
+    Args:
+        path: of the file.
+        option: that names it, for errors.
 
     Raises:
         ValueError: no such file, truncated, not a checkpoint or plain file of this project, or it
             names something that a checkpoint may not build.
     """
-    content, place = _read_content(path), f"ckpt_path={path}"
+    place = f"{option}={path}"
+    content = _read_content(path, place)
     refuse_unknown_classes(content["card"], place)
     return rename_checkpoint(content, content["card"], place)
 
 
-def _read_content(path: Path) -> dict[str, Any]:
+def _read_content(path: Path, place: str) -> dict[str, Any]:
     """Return the content of a checkpoint with a valid card, whatever classes the card names."""
-    place = f"ckpt_path={path}"
     if path.suffix == ONNX and path.is_file():
         raise ValueError(
             f"{place} is an exported network without training state, which validate, test, "

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.checkpoints.init_from import load_initial_weights
 from tests.helpers.paths import ROOT, TASKS
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -56,6 +57,8 @@ def test_a_file_without_training_state_is_refused_where_it_is_needed(models, run
     task, _, exported = models
     with pytest.raises(ValueError, match=r"exported network without training state"):
         run(task, "stage=export", f"ckpt_path={exported}", run_dir="again")
+    with pytest.raises(ValueError, match="^init_from=.* is an exported network"):
+        load_initial_weights(None, exported)
     with pytest.raises(ValueError, match=r"is a model of task .*, not .*\. Set task="):
         other = "task=lipread" if task == "task=asl" else "task=asl"
         run(other, "stage=predict", f"ckpt_path={exported}", "input=x", run_dir="other")
