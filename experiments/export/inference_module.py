@@ -31,7 +31,7 @@ from unvoiced.networks import FORMAT_KEY, METADATA_FORMAT
 from unvoiced.tasks import get_task
 from unvoiced.vision.mouth_windows import has_restored_sizes
 
-MOUTHS_NOTE = (  # the setting does not tell whether the images were enlarged boxes
+MOUTHS_NOTE = (  # says no more: images that were never enlarged also have the setting
     " Its images showed mouths alone; a camera shows whole faces, which the model reads worse. For "
     "a camera, train on videos of faces."
 )

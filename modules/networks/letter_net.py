@@ -31,8 +31,8 @@ class MemberLinear(nn.Module):
 class ViewDropout(nn.Module):
     """Dropout of whole views of a hand, such as all distances, for each sample and member.
 
-    Views tell nearly the same, so that a member that loses some learns to read each of them; unlike
-    after dropout of single features, it cannot fill them in from others of their view.
+    Views carry nearly the same information, so a member learns to read letters from any of them.
+    Dropout of single features does not force this: the rest of a view stands in for them.
 
     Args:
         sizes: the features of each view.

@@ -13,6 +13,7 @@ import pandas as pd
 
 from experiments.reports.markdown import format_table
 from experiments.result_tables.render import (
+    METRIC_NAMES,
     describe_measurement,
     format_result_table,
     format_summary,
@@ -49,8 +50,8 @@ def _list_rows(name: str) -> Iterator[dict[str, str]]:
             summary = summarize_row(results.list_row_cells(table, row))
             if summary is not None:
                 cells = format_summary(summary, [])
-                score = "word error rate" if summary.metric == "test/wer" else "accuracy"
-                head = {"tested on": f"[{facts['title']}](results/{name}.md)", "score": score}
+                place = f"[{facts['title']}](results/{name}.md)"
+                head = {"tested on": place, "score": METRIC_NAMES[summary.metric]}
                 yield {
                     "recipe": texts["title"],
                     **head,

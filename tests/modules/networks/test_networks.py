@@ -155,7 +155,7 @@ def test_lip_tcn_has_the_documented_parameters_and_does_not_depend_on_the_batch(
     assert count_parameters(LipTCN(4, num_outlines=2)) == 366_300 + 2 * 157_540
 
 
-def test_profiles_do_not_see_what_stays_in_a_clip() -> None:
+def test_outlines_do_not_see_what_stays_in_a_clip() -> None:
     net, x = LipTCN(5, num_members=0, num_outlines=1).eval(), torch.rand(2, 1, 12, 32, 48)
     torch.testing.assert_close(net(x.flip(-1)), net(x), rtol=1e-4, atol=1e-4)
     still = [net(frame.expand(2, 1, 12, 32, 48)) for frame in torch.rand(2, 2, 1, 1, 32, 48)]
