@@ -4,6 +4,7 @@ import { ProfileStore } from "./profile_store.js";
 import { takeImage } from "./snapshots.js";
 
 const WORKER_LOST = "The app's worker ended. Reload the page.";
+const NOT_DELETED = "This browser could not delete your profile. Delete the data of this page in the settings of the browser.";
 const OTHER_MODEL = "Your profile in this browser was made with another model of this app, and is not used. Teach this model again.";
 const FRAME_SIDE = 640;  // pixels of the longer side, as in worker.js
 
@@ -147,9 +148,11 @@ class WorkerProfile {
   }
 
   async forget() {
+    const isDeleted = await this.store.save(null) || !this.isKept;
+    if (isDeleted) this.stored = null;
     this.isKept = false;
-    if (await this.store.save(null)) this.stored = null;
     await this.client.ask("forgetProfile");
+    if (!isDeleted) throw new AnswerError(NOT_DELETED);
   }
 }
 

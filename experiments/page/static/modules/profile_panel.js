@@ -56,6 +56,14 @@ export function startProfilePanel(answerer, hooks) {
     }
   }
 
+  /** Say that there is no profile once it is deleted, so that a reload finds none. */
+  async function forget() {
+    const sentence = await answerer.profile.forget().then(() => "", (error) => error.message);
+    setProfile(null, "");
+    showSentence(element("profile-alert"), sentence);
+    element("profile-use").focus();
+  }
+
   document.addEventListener("click", (event) => {
     const button = /** @type {Element} */ (event.target).closest("#uv-profile button");
     if (!button) return;
@@ -64,11 +72,7 @@ export function startProfilePanel(answerer, hooks) {
       saveFile(file, FILE_NAME);
       isSaved = true;
     }
-    if (button.id === "uv-profile-forget") {
-      answerer.profile.forget().catch((error) => show(NO_PROFILE, error.message));
-      setProfile(null, "");
-      element("profile-use").focus();
-    }
+    if (button.id === "uv-profile-forget") forget();
   });
   document.addEventListener("change", (event) => {
     const input = /** @type {HTMLInputElement} */ (event.target);

@@ -359,6 +359,7 @@ def test_signs_are_taught_kept_and_read_after_a_reload(browser, address, app, tm
         shown.get_by_role("button", name="Start the camera").click()
         expect_text(shown, "Zoë <3")
         shown.locator("#uv-profile-forget").click()
+        shown.get_by_text("None yet").wait_for()
         shown.reload()
         shown.wait_for_selector('html[data-state="ready"]')
         assert shown.locator("#uv-profile-text").inner_text().startswith("None yet")
