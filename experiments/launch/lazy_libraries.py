@@ -12,7 +12,7 @@ import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -67,11 +67,16 @@ class LazyModule(ModuleType):
 
 def import_attribute(module: str, name: str) -> Any:
     """Return an attribute of a module, which is imported."""
+    return getattr(import_deferred(module), name)
+
+
+def import_deferred(module: str) -> ModuleType:
+    """Import a module that may be deferred."""
     package = module.partition(".")[0]
     for other in DEFERRED:  # of one package all at once: they import each other
         if other.partition(".")[0] == package and isinstance(sys.modules.get(other), LazyModule):
             del sys.modules[other]
-    return getattr(importlib.import_module(module), name)
+    return importlib.import_module(module)
 
 
 def disable_compiler(function: Any, recursive: bool = True, **_: Any) -> Any:
@@ -108,7 +113,14 @@ class LazyLibraries(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the specification of an importer, which defers the libraries."""
+        """Return the specification of an importer, which defers the libraries.
+
+        A submodule of a deferred package is imported after its package: otherwise the package
+        would later find it without being its parent.
+        """
+        parent = name.rpartition(".")[0]
+        if isinstance(sys.modules.get(parent), LazyModule) and name not in DEFERRED:
+            return _import_after_package(name, parent)
         spec = PathFinder.find_spec(name, path, target) if name in IMPORTERS else None
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
             return None
@@ -125,19 +137,52 @@ class DeferringLoader(SourceFileLoader):
             super().exec_module(module)
 
 
+class LoadedModule(Loader):
+    """A loader of a module that its package has imported."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module, self._spec = module, module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the module."""
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Keep the specification that the module was imported with."""
+        module.__spec__ = self._spec
+
+
+def _import_after_package(name: str, package: str) -> ModuleSpec | None:
+    """Import a deferred package, and return the specification of a submodule of it."""
+    imported = import_deferred(package)
+    if module := sys.modules.get(name):
+        return ModuleSpec(name, LoadedModule(module))
+    return PathFinder.find_spec(name, imported.__path__)
+
+
 @contextmanager
 def defer_modules() -> Iterator[None]:
     """Replace the modules of ``DEFERRED`` that are not imported yet."""
     missing = [name for name in DEFERRED if name not in sys.modules]
     specs = {name: _find_module(name) for name in missing}
     lazy = {name: LazyModule(spec) for name, spec in specs.items() if spec is not None}
-    sys.modules.update(lazy)
+    for name, module in lazy.items():
+        for place, key in _list_places(name):
+            place.setdefault(key, module)
     try:
         yield
     finally:
         for name, module in lazy.items():
-            if sys.modules.get(name) is module:
-                del sys.modules[name]
+            for place, key in _list_places(name):
+                if place.get(key) is module:
+                    del place[key]
+
+
+def _list_places(name: str) -> list[tuple[dict[str, Any], str]]:
+    """Return where a module is registered: among all modules, and in its package."""
+    package, _, child = name.rpartition(".")
+    parents = [vars(sys.modules[package])] if package in sys.modules else []
+    return [(sys.modules, name), *((attributes, child) for attributes in parents)]
 
 
 def _find_module(name: str) -> ModuleSpec | None:

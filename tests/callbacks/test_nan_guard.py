@@ -281,18 +281,30 @@ def test_a_gpu_keeps_nan_out_of_the_weights(
     assert read_facts(tmp_path, 6)["input_not_finite"]
 
 
+class Loud(Fault):
+    """Callback that makes activations that are finite in float32, but infinite in float16."""
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:
+        if trainer.global_step + 1 in self.steps:
+            with torch.no_grad():
+                next(module.net.parameters()).mul_(1e6)
+
+
+def test_an_overflow_in_fp16_is_an_alarm(fit, tmp_path: Path) -> None:
+    few = ("~optimizer.fused", "trainer.precision=null")
+    trainer, _ = fit("stop", Loud("weight", 6), overrides=few)
+    assert trainer.failed is None
+    trainer, _ = fit("stop", Loud("weight", 6), overrides=few, plugins=[make_scaler(1024.0)])
+    assert "step 6" in trainer.failed and read_facts(tmp_path, 6)["input_not_finite"] == []
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_fp16_overflows_are_not_nan(fit, tmp_path: Path) -> None:
-    class Loud(Fault):  # finite in float32, infinite in float16: so is the loss
-        def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:
-            if trainer.global_step + 1 in self.steps:
-                batch["x"] *= 1e30
-
+def test_a_gpu_tells_an_overflow_in_fp16_from_large_scales(fit, tmp_path: Path) -> None:
     few = ("trainer=gpu", "trainer.precision=16-mixed")
     trainer, _ = fit("stop", overrides=few, plugins=None, accelerator="gpu")
     assert trainer.failed is None  # the first, large scales are the scaler's affair
-    trainer, _ = fit("stop", Loud("batch", 6), overrides=few, accelerator="gpu")
+    trainer, _ = fit("stop", Loud("weight", 6), overrides=few, accelerator="gpu")
     assert "step 6" in trainer.failed and read_facts(tmp_path, 6)["input_not_finite"] == []
 
 

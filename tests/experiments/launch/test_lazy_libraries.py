@@ -45,6 +45,8 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name, text in (
         ("slowpack/__init__.py", "loaded = True\nclass Shape: ...\n"),
         ("slowpack/inner.py", "value = 3\n"),
+        ("slowpack/early.py", "import slowpack\nfrom slowpack import late\nassert slowpack.late\n"),
+        ("slowpack/late.py", "import slowpack.inner\nvalue = slowpack.inner.value\n"),
         ("userpack.py", "import slowpack, slowpack.inner\nfrom slowpack import Shape\n"),
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -56,8 +58,8 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     lazy_libraries.defer_libraries()
     yield
-    for name in ("slowpack", "slowpack.inner", "userpack"):
-        sys.modules.pop(name, None)
+    for name in [name for name in sys.modules if name.split(".")[0] in ("slowpack", "userpack")]:
+        del sys.modules[name]
 
 
 @pytest.mark.usefixtures("packages")
@@ -80,3 +82,17 @@ def test_an_unknown_attribute_imports_the_module_at_once(tmp_path: Path) -> None
 
     assert userpack.loaded is True
     assert not isinstance(sys.modules["slowpack"], lazy_libraries.LazyModule)
+
+
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize("first", ["early", "late"])
+def test_a_package_is_imported_before_its_other_modules(tmp_path: Path, first: str) -> None:
+    Path(tmp_path, "userpack.py").write_text(
+        f"from slowpack import Shape\nimport slowpack.{first}\n"
+    )
+    import slowpack
+    import userpack
+
+    assert userpack.slowpack is slowpack and slowpack.loaded
+    assert getattr(slowpack, first) is sys.modules[f"slowpack.{first}"]
+    assert slowpack.late.value == 3 and slowpack.late.__spec__.loader.path.endswith("late.py")
