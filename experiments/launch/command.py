@@ -153,6 +153,8 @@ def _require_known(key: str, config: DictConfig) -> None:
 
 
 def _require_effect(key: str, value: str, config: DictConfig) -> None:
+    if key == "run_dir":  # of which files of Hydra and the lock would know nothing
+        raise ValueError(f"run_dir= cannot be set by itself. Use hydra.run.dir={to_yaml(value)}.")
     stage, root = config.stage, key.partition(".")[0].partition("@")[0]
     stages = READ_BY.get(key, READ_BY.get(root))
     if stages and stage not in stages:
