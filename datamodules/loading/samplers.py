@@ -38,8 +38,7 @@ class SeededBatchSampler(EpochSampler):
     """Batches of shuffled or consecutive positions.
 
     Of several processes, each takes every ``world_size``-th position. All get the same number of
-    batches (FSDP gathers weights in each batch; shares that differ by one could only differ in
-    batches of one). In evaluation every position occurs exactly once.
+    batches, since they add up their gradients. In evaluation every position occurs exactly once.
 
     Args:
         num_samples: positions are 0 .. num_samples - 1.

@@ -7,7 +7,6 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.strategies import FSDPStrategy
 from omegaconf import DictConfig
 
 from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
@@ -15,7 +14,7 @@ from callbacks.nan.steps import NonFiniteLossError
 from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
 from experiments.checkpoints.init_from import load_initial_weights
-from experiments.checkpoints.load import load_checkpoint, read_checkpoint
+from experiments.checkpoints.load import read_checkpoint
 from experiments.checkpoints.resume import find_checkpoint_to_resume, report_changes
 from experiments.checkpoints.resumed_command import ResumedCommand
 from experiments.checkpoints.resumed_split import continue_record, keep_split
@@ -217,8 +216,6 @@ def _test_best(
 
     A split without test samples is validated once more instead.
     """
-    if best and isinstance(trainer.strategy, FSDPStrategy):  # it cannot shard a module again
-        module = load_checkpoint(best)
     if best:
         read_checkpoint(Path(best))  # of a resumed run it may come from anyone
     weights: dict[str, Any] = {"ckpt_path": best, "weights_only": True} if best else {}

@@ -115,7 +115,6 @@ SHARED = {
     "enable_progress_bar": "print the progress",
     "default_root_dir": "folder for files without another place",
     "plugins": "plugins of Lightning; the default writes checkpoints atomically",
-    "sharding_strategy": "how FSDP divides weights, gradients and optimizer state",
 }
 
 

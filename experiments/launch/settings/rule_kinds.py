@@ -34,7 +34,7 @@ CHOICE = Rule(
 )
 DEVIATION = number_rule(0, 10, "a standard deviation")
 PRECISIONS = ("64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
-STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_spawn", "fsdp", "deepspeed")
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_spawn")
 DURATION = Rule(
     lambda value: isinstance(value, str) and bool(fullmatch(r"\d+(:\d\d?){3}", value)),
     "a duration as dd:hh:mm:ss",

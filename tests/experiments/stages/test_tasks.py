@@ -6,14 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from lightning.pytorch.strategies import FSDPStrategy
 from omegaconf import OmegaConf
 
 from datamodules.store.samples import Description, Frame, Sample
 from datamodules.store.writer import write_all
 from experiments.checkpoints.load import load_checkpoint
 from experiments.launch.build import build_datamodule, build_module, build_trainer
-from experiments.launch.instantiate import instantiate
 from experiments.launch.resolvers import auto_precision
 from tests.helpers.paths import EXPERIMENTS, ROOT, TASKS
 from tests.helpers.prepared_sets import write_hands
@@ -27,7 +25,7 @@ RUN_FOLDER = (
 MATRIX = ("confusion_matrix.csv", "confusion_matrix.png")  # of classes, not of sentences
 # Of each task: the share that is wholly right, what it is judged by, columns of metrics.csv.
 SCORES = {"emg": ("exact", "wer", ["train/loss", "val/loss", "val/wer", "val/token_acc"])}
-TRAINERS = ("default", "cpu", "gpu", "ddp", "fsdp")
+TRAINERS = ("default", "cpu", "gpu", "ddp")
 CLASSIFIED = ("acc", "acc", ["train/loss", "val/loss", "train/acc", "val/acc"])
 
 
@@ -109,18 +107,10 @@ def test_every_task_composes_with_every_trainer(task: str, trainer: str, compose
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
-@pytest.mark.parametrize("trainer", ["gpu", "fsdp"])
-def test_a_missing_gpu_is_refused(trainer: str, compose_config) -> None:
-    config = compose_config("task=emg", f"trainer={trainer}")
+def test_a_missing_gpu_is_refused(compose_config) -> None:
+    config = compose_config("task=emg", "trainer=gpu")
     with pytest.raises(ValueError, match=r"^trainer: .*gpu"):
         build_trainer(config)
-
-
-def test_sharded_strategies_are_accepted_by_lightning(compose_config) -> None:
-    config = compose_config("task=asl", "trainer=fsdp")  # whose weights are otherwise averaged
-    assert config.callbacks.average is None and config.trainer.gradient_clip_val is None
-    strategy = instantiate(config.trainer.strategy)
-    assert isinstance(strategy, FSDPStrategy) and strategy._state_dict_type == "full"
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
