@@ -131,17 +131,24 @@ def describe_measurement(results: ResultFile) -> str:
     """Return a sentence on where and when the cells were measured."""
     cells = [cell for cell in results.cells if cell.status == "finished"]
     commits = dict.fromkeys(str(cell.origin.get("commit"))[:12] for cell in cells)
-    machine = results.origin.get("machine")
-    cores = str(machine.get("cores") if isinstance(machine, dict) else None)[:MAX_FACT]
     written = str(results.origin.get("written"))[:MAX_FACT]
     hours = sum_seconds(results) / 3600
     outdated = count_outdated_cells(results)
     warning = f" {outdated} cells were measured on earlier content of a set." if outdated else ""
     return markdown_text(
         f"Measured with {len(cells)} of {len(results.cells)} cells, commit "
-        f"{', '.join(commits) or 'unknown'}, {cores} cores, {hours:.1f} hours in all, written "
-        f"{written}.{warning}"
+        f"{', '.join(commits) or 'unknown'}, {_describe_machines(results)}, {hours:.1f} hours "
+        f"in all, written {written}.{warning}"
     ) + "\n"  # fmt: skip
+
+
+def _describe_machines(results: ResultFile) -> str:
+    """Return the number of cores and the devices other than processors."""
+    machine = results.origin.get("machine")
+    cores = machine.get("cores") if isinstance(machine, dict) else None
+    devices = [str(cell.origin.get("device") or "cpu")[:MAX_FACT] for cell in results.cells]
+    others = dict.fromkeys(device for device in devices if not device.startswith("cpu"))
+    return ", ".join([f"{str(cores)[:MAX_FACT]} cores", *others])
 
 
 def count_outdated_cells(results: ResultFile) -> int:
