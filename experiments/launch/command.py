@@ -153,8 +153,6 @@ def _require_known(key: str, config: DictConfig) -> None:
 
 
 def _require_effect(key: str, value: str, config: DictConfig) -> None:
-    if key == "run_dir":  # of which files of Hydra and the lock would know nothing
-        raise ValueError(f"run_dir= cannot be set by itself. Use hydra.run.dir={to_yaml(value)}.")
     stage, root = config.stage, key.partition(".")[0].partition("@")[0]
     stages = READ_BY.get(key, READ_BY.get(root))
     if stages and stage not in stages:
@@ -215,6 +213,7 @@ CONDITIONS: tuple[tuple[str, Callable[[DictConfig], Any], str], ...] = (
     ("input", lambda c: c.stage != "adapt" or c.adapt.method == "profile", "adapt.method=profile"),
     ("profile", lambda c: c.stage != "adapt" or c.input, "input=camera:0, which extends it"),
     ("results.*", lambda c: c.results.tables, "results=asl or another table, and -m"),
+    ("run_dir", lambda c: False, "hydra.run.dir=, which names the folder"),
     ("fold", lambda c: "fold" in c.split, "split=leave_one_group_out"),
     ("adapt.method", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),
     ("adapt.only_taught", lambda c: c.stage != "test" or c.shots, "shots=[0,1,3]"),

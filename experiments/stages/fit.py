@@ -155,7 +155,7 @@ def _train(
         return [f"NaN stop: {error}."]
     return [
         f"Early stopping ended the run after epoch {callback.stopped_epoch + 1} of at most "
-        f"{trainer.max_epochs}: {callback.patience} epochs without a better {callback.monitor}."
+        f"{trainer.max_epochs}: {callback.monitor} did not improve (patience {callback.patience})."
         for callback in trainer.callbacks
         if isinstance(callback, EarlyStopping) and callback.stopped_epoch
     ]
