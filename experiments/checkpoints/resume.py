@@ -77,7 +77,8 @@ def _require_checkpoint_of_run(resume: str, saved: Path) -> None:
 
 
 def _value_of(key: str, arguments: list[str]) -> str:
-    given = [value for name, _, value in (a.partition("=") for a in arguments) if name == key]
+    parts = (argument.lstrip("+").partition("=") for argument in arguments)
+    given = [value for name, _, value in parts if name == key]
     return expand_home(unquote(given[-1])) if given else ""
 
 

@@ -69,7 +69,7 @@ def read_saved_overrides(folder: Path, given: set[str]) -> tuple[list[str], list
             f"resume={folder}: its {OVERRIDES} sets {shown}, which is not read from a file. "
             f"Repeat {keys} in this command if it is meant"
         )
-    return renamed, kept
+    return renamed, [line for line in kept if parse_override_key(line) != "run_dir"]
 
 
 def parse_override_key(argument: str) -> str:

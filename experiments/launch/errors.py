@@ -89,6 +89,8 @@ def _explain_composition(error: HydraException | OmegaConfBaseException) -> str:
         return _explain_choice(error)
     if isinstance(error, OverrideParseException):
         return _explain_syntax(error)
+    if (place := re.search(r"[+~](run_dir\b)", str(error))) and error.__cause__:
+        return f"{place[1]} is the run folder of this command; expected hydra.run.dir= for another."
     for one in (error.__cause__, error):
         if isinstance(one, OmegaConfBaseException) and one.full_key:
             return _explain_setting(one)

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from omegaconf import DictConfig
 
 from callbacks.checkpoints.signals import STOP_SIGNALS, RunInterrupted
+from callbacks.early_stopping import describe_stop
 from callbacks.nan.steps import NonFiniteLossError
 from datamodules.base import PreparedDataModule
 from datamodules.splits import PHASES
@@ -155,7 +156,7 @@ def _train(
         return [f"NaN stop: {error}."]
     return [
         f"Early stopping ended the run after epoch {callback.stopped_epoch + 1} of at most "
-        f"{trainer.max_epochs}: {callback.monitor} did not improve (patience {callback.patience})."
+        f"{trainer.max_epochs}: {describe_stop(callback)}."
         for callback in trainer.callbacks
         if isinstance(callback, EarlyStopping) and callback.stopped_epoch
     ]

@@ -45,10 +45,11 @@ def run_job(config: DictConfig) -> float:
         The number that the sweep optimises; NaN if the job failed or has none. Optuna counts such
         a trial as failed and continues.
     """
+    folder = Path(config.run_dir)
     if HydraConfig.initialized():
         hydra = HydraConfig.get()
         end_with_sweep(hydra.launcher._target_, hydra.sweep.dir)
-    folder = Path(config.run_dir)
+        folder = Path(hydra.runtime.output_dir)  # run_dir= is refused, and may be any folder
     if needs_own_command(config):  # which locks the folder
         return _run_once(config, folder)
     try:

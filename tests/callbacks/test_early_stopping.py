@@ -1,11 +1,28 @@
 """Early stopping in resumed runs."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
+from callbacks.early_stopping import EarlyStopping, describe_stop
 from tests.helpers.prepared_sets import write_hands
+
+
+@pytest.mark.parametrize("changes", [{"wait_count": math.nan}, {"stopped_epoch": -7}])
+def test_counts_that_are_none_are_refused(changes: dict[str, float]) -> None:
+    callback = EarlyStopping("val/acc")
+    with pytest.raises(ValueError, match="early stopping; expected a whole number"):
+        callback.load_state_dict(callback.state_dict() | changes)
+
+
+def test_the_report_names_the_reason() -> None:
+    callback = EarlyStopping("val/acc", mode="max", stopping_threshold=0.9, patience=3)
+    assert describe_stop(callback) == "val/acc did not improve (patience 3)"
+    callback._evaluate_stopping_criteria(torch.tensor(0.95))
+    assert describe_stop(callback) == "val/acc reached 0.9"
 
 
 @pytest.mark.usefixtures("blank_figures")

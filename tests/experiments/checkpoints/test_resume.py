@@ -45,6 +45,12 @@ def test_new_overrides_win_over_saved_ones(tmp_path: Path) -> None:
         *(f"resume={folder}", "seed=4", "trainer.max_epochs=9", "hydra.output_subdir=null"),
     ]
     assert merge_saved_overrides(["task=asl"]) == ["task=asl"]
+    assert merge_saved_overrides([f"++resume={folder}"])[0] == "task=asl"
+
+
+def test_the_folder_that_an_earlier_version_saved_is_not_repeated(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "r", "task=asl", f"run_dir={tmp_path / 'r'}")
+    assert merge_saved_overrides([f"resume={folder}"])[:2] == ["task=asl", f"resume={folder}"]
 
 
 def test_saved_overrides_change_with_the_first_step_alone(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import optuna
 import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -128,6 +129,21 @@ def test_a_failed_job_starts_over(compose_config) -> None:
     write_status(folder, "failed", error="something")
     run_job(config)
     assert not (folder / "checkpoints").exists() and not (folder / "metrics.csv").exists()
+
+
+def test_a_job_touches_its_own_folder_alone(
+    compose_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused ``run_dir=`` may name the folder of another run."""
+    config = compose_config("debug=smoke")
+    other, own = Path(config.run_dir), tmp_path / "sweep" / "0"
+    (other / "checkpoints").mkdir(parents=True)
+    hydra = {"launcher": {"_target_": "basic"}, "sweep": {"dir": str(own.parent)}}
+    hydra |= {"runtime": {"output_dir": str(own)}, "overrides": {"task": [f"run_dir='{other}'"]}}
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", OmegaConf.create({"hydra": hydra}))
+    assert math.isnan(run_job(config))
+    assert "it needs hydra.run.dir=" in read_status(own)["error"]
+    assert [path.name for path in other.iterdir()] == ["checkpoints"]
 
 
 # ---- what is told
