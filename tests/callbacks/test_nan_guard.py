@@ -31,6 +31,7 @@ pytestmark = pytest.mark.usefixtures("blank_figures")
 
 STEPS = 4  # an epoch
 TINY = (
+    "callbacks=averaged",
     *("trainer=cpu", "net.hidden_size=8", "net.num_members=1", "datamodule.batch_size=8"),
     *(
         f"datamodule.steps_per_epoch={STEPS}",
