@@ -148,7 +148,7 @@ class WorkerProfile {
   }
 
   async forget() {
-    const isDeleted = await this.store.save(null) || !this.isKept;
+    const isDeleted = await this.store.save(null) || !this.stored;
     if (isDeleted) this.stored = null;
     this.isKept = false;
     await this.client.ask("forgetProfile");

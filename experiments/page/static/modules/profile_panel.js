@@ -58,6 +58,7 @@ export function startProfilePanel(answerer, hooks) {
 
   /** Say that there is no profile once it is deleted, so that a reload finds none. */
   async function forget() {
+    element("profile-forget").hidden = true;  // a second click has nothing to delete
     const sentence = await answerer.profile.forget().then(() => "", (error) => error.message);
     setProfile(null, "");
     showSentence(element("profile-alert"), sentence);

@@ -149,9 +149,14 @@ KEEP_PROFILES = """async () => {
   };
   await teach(later);
   IDBObjectStore.prototype.put = put;
+  const { delete: remove } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.delete = () => { throw new Error("broken"); };
+  const refused = await Promise.allSettled([second.profile.forget(), second.profile.forget()]);
+  IDBObjectStore.prototype.delete = remove;
   await second.profile.forget();
   await first.lesson.open({});
-  return [first.asked, second.asked, second.profile.isKept, later.profile.isKept, sentence];
+  const sentences = [sentence, ...refused.map(({ reason }) => reason?.message)];
+  return [first.asked, second.asked, second.profile.isKept, later.profile.isKept, sentences];
 }"""
 
 
@@ -236,11 +241,12 @@ def test_numbers_of_16_bits_are_those_of_numpy(modules) -> None:
 
 
 def test_tabs_and_versions_of_the_app_share_what_the_browser_keeps(modules) -> None:
-    first, second, is_kept, is_kept_without_room, sentence = modules.evaluate(KEEP_PROFILES)
+    first, second, is_kept, is_kept_without_room, sentences = modules.evaluate(KEEP_PROFILES)
     assert first == ["profile 2", "forgetProfile"]  # of the other tab
-    assert second == ["profile 1", "forgetProfile"]
+    assert second == ["profile 1", *["forgetProfile"] * 3]
     assert (is_kept, is_kept_without_room) == (False, False)
-    assert "another model of this app" in sentence
+    assert "another model of this app" in sentences[0]
+    assert all("could not delete your profile" in refusal for refusal in sentences[1:])
 
 
 # ---- suggestions
