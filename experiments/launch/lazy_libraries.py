@@ -50,6 +50,7 @@ class LazyModule(ModuleType):
 
     def __init__(self, spec: ModuleSpec) -> None:
         super().__init__(spec.name)
+        self.__spec__ = spec  # which importlib.util.find_spec returns
         if spec.submodule_search_locations is not None:
             self.__path__ = list(spec.submodule_search_locations)
 

@@ -96,3 +96,14 @@ def test_a_package_is_imported_before_its_other_modules(tmp_path: Path, first: s
     assert userpack.slowpack is slowpack and slowpack.loaded
     assert getattr(slowpack, first) is sys.modules[f"slowpack.{first}"]
     assert slowpack.late.value == 3 and slowpack.late.__spec__.loader.path.endswith("late.py")
+
+
+@pytest.mark.usefixtures("packages")
+def test_a_deferred_module_is_found(tmp_path: Path) -> None:
+    """Libraries ask so whether another one is installed."""
+    Path(tmp_path, "userpack.py").write_text(
+        "import slowpack\nfrom importlib.util import find_spec\nspec = find_spec('slowpack')\n"
+    )
+    import userpack
+
+    assert userpack.spec.origin == str(tmp_path / "slowpack" / "__init__.py")
