@@ -16,7 +16,7 @@ from unvoiced.text import markdown_text
 
 MAX_PEOPLE = 10  # columns of people
 MAX_FACT = 40  # characters of a fact from a file
-WHOLE_ROW = "whole"  # of an ablation: the recipe with all ingredients
+WHOLE_ROWS = ("whole", "simulated_whole")  # of ablations: the recipe with all ingredients
 BRINGS = "the ingredient brings"
 METRIC_NAMES = {"test/acc": "accuracy", "test/wer": "word error rate"}
 
@@ -38,12 +38,11 @@ def format_result_table(results: ResultFile, table: str) -> str:
         return "No cell is finished.\n"
     people = list(dict.fromkeys(person for summary in known.values() for person in summary.people))
     shown = people if len(people) <= MAX_PEOPLE else []
-    whole = results.list_row_cells(table, WHOLE_ROW)
+    whole = [cell for name in WHOLE_ROWS for cell in results.list_row_cells(table, name)]
     lines = []
     for name, summary in known.items():
-        gains = (
-            {} if name == WHOLE_ROW else measure_gains(whole, results.list_row_cells(table, name))
-        )
+        cells = results.list_row_cells(table, name)
+        gains = {} if name in WHOLE_ROWS else measure_gains(whole, cells)
         texts = {**format_summary(summary, shown), BRINGS: format_gains(gains)}
         lines.append({"recipe": rows[name]["title"], **texts})
     frame = pd.DataFrame(lines)
