@@ -62,7 +62,10 @@ def compare_results(first: ResultFile, second: ResultFile) -> list[Comparison]:
         )
     ]
     if not compared:
-        raise ValueError("input=: the two results.json share no measured row of the same people.")
+        raise ValueError(
+            "input=: the two results.json share no measured row of the same people. Give two files "
+            "of the same results=."
+        )
     return compared
 
 
