@@ -16,7 +16,7 @@ from unvoiced.text import markdown_text
 
 MAX_PEOPLE = 10  # columns of people
 MAX_FACT = 40  # characters of a fact from a file
-WHOLE_ROWS = ("whole", "simulated_whole")  # of ablations: the recipe with all ingredients
+WHOLE_ROW = "whole"  # the last word of the row of an ablation with all ingredients
 BRINGS = "the ingredient brings"
 METRIC_NAMES = {"test/acc": "accuracy", "test/wer": "word error rate"}
 
@@ -38,11 +38,12 @@ def format_result_table(results: ResultFile, table: str) -> str:
         return "No cell is finished.\n"
     people = list(dict.fromkeys(person for summary in known.values() for person in summary.people))
     shown = people if len(people) <= MAX_PEOPLE else []
-    whole = [cell for name in WHOLE_ROWS for cell in results.list_row_cells(table, name)]
+    whole_row = next((name for name in rows if name.rpartition("_")[2] == WHOLE_ROW), "")
+    whole = results.list_row_cells(table, whole_row)
     lines = []
     for name, summary in known.items():
         cells = results.list_row_cells(table, name)
-        gains = {} if name in WHOLE_ROWS else measure_gains(whole, cells)
+        gains = {} if name == whole_row else measure_gains(whole, cells)
         texts = {**format_summary(summary, shown), BRINGS: format_gains(gains)}
         lines.append({"recipe": rows[name]["title"], **texts})
     frame = pd.DataFrame(lines)
